@@ -1,0 +1,78 @@
+use async_trait::async_trait;
+
+use super::RepositoryError;
+use crate::domain::Timestamp;
+use crate::domain::idempotency::{IdempotencyKey, IdempotentRequest};
+use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
+use crate::domain::node::NodeId;
+use crate::domain::principal::Tenant;
+use crate::domain::retry::NextStep;
+
+/// The rows of messages, as those who accept and deliver them write them.
+///
+/// Every write that returns `Ok` is committed and on disk. Every write to a message that is being delivered is guarded
+/// (see [`Guard`]): one that comes too late changes nothing and says so.
+///
+/// `tests/contracts/message_repository.rs` proves this for every implementation.
+#[async_trait]
+pub trait MessageRepository: Send + Sync {
+    /// Stores a new message and, in the same transaction, the key it came with. A key of the same tenant that is still
+    /// kept wins, also against a concurrent one: nothing is stored then.
+    ///
+    /// # Errors
+    /// After [`RepositoryError::Unavailable`] the message may be stored or not.
+    async fn accept(&self, message: &Message, request: Option<&IdempotentRequest>)
+    -> Result<Accepted, RepositoryError>;
+
+    /// What was accepted under this key, unless it has expired at `now`.
+    async fn kept_request(
+        &self,
+        tenant: &Tenant,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<KeptRequest>, RepositoryError>;
+
+    /// For whoever delivers: whatever its tenant.
+    async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError>;
+
+    /// `queued` -> `processing` for `node`, raising `retries` and `try` and setting `attempt_started_at`. Only a message
+    /// that is `queued` and has no `next_attempt_at` can be claimed, whoever owns it; otherwise, and for a second claim
+    /// by anybody, `None`.
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Message>, RepositoryError>;
+
+    /// Whether the message is still as the guard says.
+    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError>;
+
+    /// Writes how a try ended, with its attempt row (none for a first try that succeeded). False when the guard has lost.
+    ///
+    /// Texts that the database refuses are replaced by one that says so, rather than losing the outcome.
+    async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError>;
+}
+
+#[derive(Clone, Debug)]
+pub enum Accepted {
+    Stored,
+    /// The key is taken.
+    KeyTaken(KeptRequest),
+}
+
+/// What a key was first used for.
+#[derive(Clone, Debug)]
+pub struct KeptRequest {
+    pub fingerprint: [u8; 32],
+    /// The state in which the message was accepted: it says what kind of answer the first caller got.
+    pub accepted_as: MessageStatus,
+    /// The message as it is now.
+    pub message: Message,
+}
+
+/// How a try ended, and what follows.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub guard: Guard,
+    pub next: NextStep,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    /// Written with a failure where the row itself is the dead letter.
+    pub dead_lettered_at: Option<Timestamp>,
+}

@@ -1,0 +1,37 @@
+use async_trait::async_trait;
+
+use super::RepositoryError;
+use crate::domain::Timestamp;
+use crate::domain::node::NodeId;
+
+/// The processes that share a database. Uses a connection of its own, so that a heartbeat never queues behind other work.
+#[async_trait]
+pub trait NodeRepository: Send + Sync {
+    /// Adds a node with heartbeat 0; does nothing if it is there.
+    async fn register(&self, node: NodeId, consumes: bool, now: Timestamp) -> Result<(), RepositoryError>;
+
+    /// Raises the node's heartbeat by one. False when it has no row.
+    async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError>;
+
+    async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError>;
+
+    /// Says that the node has stopped in good order, but only if every open message it owns has a `next_attempt_at`;
+    /// checked and written in one statement. False when it still owns others.
+    async fn leave(&self, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError>;
+
+    /// Deletes those of `nodes` that no open message names any more.
+    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError>;
+
+    /// Deletes all nodes but this one: for an installation that only one process can use at a time.
+    async fn forget_all_but(&self, node: NodeId) -> Result<(), RepositoryError>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeRow {
+    pub id: NodeId,
+    pub heartbeat: i64,
+    /// It consumes what others publish to a broker.
+    pub consumes: bool,
+    /// It stopped in good order.
+    pub left: bool,
+}

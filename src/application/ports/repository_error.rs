@@ -1,0 +1,22 @@
+/// What can go wrong with a repository, whatever it is made of. An adapter translates its driver's errors into these.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// The database did not answer, or not in time. Whether a write took effect is unknown.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Something of that name is there already.
+    #[error("it exists already")]
+    Conflict,
+    /// The database answered that it will not store this; nothing was changed.
+    #[error("the database refused it: {0}")]
+    Refused(String),
+    /// A row holds something that we never write.
+    #[error("a stored row cannot be read: {0}")]
+    Corrupt(String),
+}
+
+impl RepositoryError {
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, RepositoryError::Unavailable(_))
+    }
+}

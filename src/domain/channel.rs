@@ -1,0 +1,37 @@
+use std::fmt;
+
+/// The name of a way to deliver, e.g. `webhook`. Which names exist is decided by the senders that the composition root
+/// knows, so that a new channel changes nothing here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelName(String);
+
+impl ChannelName {
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is wrong with one member of what a caller sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// A JSON Pointer (RFC 6901) into the request's body, e.g. `/credentials/baseUrl`.
+    pub path: String,
+    /// One sentence for the caller.
+    pub detail: String,
+}
+
+impl FieldProblem {
+    pub fn new(path: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { path: path.into(), detail: detail.into() }
+    }
+}

@@ -1,0 +1,91 @@
+//! What a channel says about one try.
+
+use std::time::Duration;
+
+/// The channel took the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The channel's own id of the message: receipts name it.
+    pub channel_message_id: Option<String>,
+    pub http_status: Option<u16>,
+}
+
+/// The channel did not take the message, as far as we know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct DeliveryError {
+    pub kind: DeliveryErrorKind,
+    /// One sentence for the row and for the caller. Never holds a credential.
+    pub reason: String,
+    pub http_status: Option<u16>,
+}
+
+/// Whether another try makes sense: a typed decision of the channel's adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryErrorKind {
+    /// It may work later.
+    Transient { retry_after: Option<Duration> },
+    /// Perhaps it was taken: its answer was lost. Tried again like a transient failure, which can deliver twice.
+    Unknown,
+    /// It will not work, however often it is tried.
+    Permanent { failure: FailureKind },
+}
+
+/// Whose fault it is that a message failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// This recipient or this content was refused for good.
+    Recipient,
+    /// The channel: it is away, misconfigured, or did not answer in time.
+    Channel,
+}
+
+impl FailureKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FailureKind::Recipient => "recipient",
+            FailureKind::Channel => "channel",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Recipient, Self::Channel].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl DeliveryError {
+    pub fn transient(reason: impl Into<String>) -> Self {
+        Self::new(DeliveryErrorKind::Transient { retry_after: None }, reason)
+    }
+
+    pub fn unknown(reason: impl Into<String>) -> Self {
+        Self::new(DeliveryErrorKind::Unknown, reason)
+    }
+
+    /// This recipient or this content is refused for good.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self::new(DeliveryErrorKind::Permanent { failure: FailureKind::Recipient }, reason)
+    }
+
+    /// The instance is configured such that nothing can be sent through it.
+    pub fn misconfigured(reason: impl Into<String>) -> Self {
+        Self::new(DeliveryErrorKind::Permanent { failure: FailureKind::Channel }, reason)
+    }
+
+    pub fn with_http_status(mut self, status: u16) -> Self {
+        self.http_status = Some(status);
+        self
+    }
+
+    /// Only a transient failure can say when to come back; on others this does nothing.
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        if let DeliveryErrorKind::Transient { retry_after } = &mut self.kind {
+            *retry_after = wait;
+        }
+        self
+    }
+
+    fn new(kind: DeliveryErrorKind, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), http_status: None }
+    }
+}

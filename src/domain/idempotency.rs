@@ -1,0 +1,27 @@
+use std::time::Duration;
+
+/// How long an `Idempotency-Key` is remembered.
+pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The header's value: 1 to 255 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let well_formed = (1..=255).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
+        well_formed.then(|| Self(text.iter().copied().map(char::from).collect()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A key, and the body that it was first sent with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotentRequest {
+    pub key: IdempotencyKey,
+    /// SHA-256 of the body's bytes.
+    pub fingerprint: [u8; 32],
+}

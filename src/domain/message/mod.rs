@@ -1,0 +1,164 @@
+//! One thing to deliver to one recipient: one row in `messaging_messages`.
+
+mod content;
+mod status;
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::Timestamp;
+use super::channel::ChannelName;
+use super::delivery::FailureKind;
+use super::instance::{Instance, InstanceId};
+use super::node::NodeId;
+use super::principal::{Principal, Tenant};
+
+pub use content::{Content, Media, MediaType, UnknownMediaType};
+pub use status::{MOVES, MessageStatus, UnknownStatus};
+
+/// A UUIDv7: its order is the order in which one process accepted its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(pub Uuid);
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Messages that share it leave in the order in which they were accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OrderingKey {
+    pub instance: InstanceId,
+    pub recipient: String,
+}
+
+/// Whether we sent the message or received it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Sent,
+    Received,
+}
+
+impl Direction {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::Sent => "sent",
+            Direction::Received => "received",
+        }
+    }
+}
+
+/// What a caller asks to be sent, checked, before it is a message.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub recipient: String,
+    pub content: Content,
+    /// Tries, the first included.
+    pub max_retries: Option<u32>,
+}
+
+/// The row, as far as delivering it is concerned.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub id: MessageId,
+    pub tenant: Tenant,
+    /// Who sent it: a JWT's `sub`, or `key:<id>`.
+    pub user_id: String,
+    pub instance_id: InstanceId,
+    pub channel: ChannelName,
+    pub channel_instance_id: String,
+    pub recipient: String,
+    pub content: Content,
+    pub direction: Direction,
+    pub status: MessageStatus,
+    pub channel_message_id: Option<String>,
+    pub error: Option<String>,
+    pub failure: Option<FailureKind>,
+    /// Tries begun since it was accepted or last replayed; shown to people.
+    pub retries: u32,
+    pub max_retries: u32,
+    /// Tries begun ever; never goes back. Guards every write to a message that is being delivered.
+    pub try_number: u32,
+    /// When its last try began, and what the channel's HTTP status was.
+    pub attempt_started_at: Option<Timestamp>,
+    pub attempt_http_status: Option<u16>,
+    /// Who has taken it upon itself.
+    pub node: Option<NodeId>,
+    /// Not before; none: now, by its owner.
+    pub next_attempt_at: Option<Timestamp>,
+    pub dead_lettered_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub sent_at: Option<Timestamp>,
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
+}
+
+impl Message {
+    /// A new message of `sender`, owned by `node`, waiting in `status`.
+    ///
+    /// One that waits in `pending` is being delivered by whoever accepted it: its first try has begun.
+    #[allow(clippy::too_many_arguments, reason = "these are the seven things a message is made of")]
+    pub fn accept(
+        sender: &Principal,
+        instance: &Instance,
+        draft: Draft,
+        default_max_retries: u32,
+        status: MessageStatus,
+        node: NodeId,
+        id: MessageId,
+        now: Timestamp,
+    ) -> Message {
+        let tries_begun = u32::from(status == MessageStatus::Pending);
+        Message {
+            id,
+            tenant: sender.tenant.clone(),
+            user_id: sender.subject.clone(),
+            instance_id: instance.id,
+            channel: instance.channel.clone(),
+            channel_instance_id: instance.channel_instance_id.clone(),
+            recipient: draft.recipient,
+            content: draft.content,
+            direction: Direction::Sent,
+            status,
+            channel_message_id: None,
+            error: None,
+            failure: None,
+            retries: tries_begun,
+            max_retries: draft.max_retries.or(instance.max_retries).unwrap_or(default_max_retries),
+            try_number: tries_begun,
+            attempt_started_at: (tries_begun > 0).then_some(now),
+            attempt_http_status: None,
+            node: Some(node),
+            next_attempt_at: None,
+            dead_lettered_at: None,
+            created_at: now,
+            updated_at: now,
+            sent_at: None,
+            delivered_at: None,
+            read_at: None,
+        }
+    }
+
+    pub fn ordering_key(&self) -> OrderingKey {
+        OrderingKey { instance: self.instance_id, recipient: self.recipient.clone() }
+    }
+}
+
+/// What a writer believes of a message that is being delivered. A write that finds it otherwise is too late and changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    pub id: MessageId,
+    /// `pending` or `processing`.
+    pub status: MessageStatus,
+    pub node: Option<NodeId>,
+    pub try_number: u32,
+}
+
+impl Message {
+    pub fn guard(&self) -> Guard {
+        Guard { id: self.id, status: self.status, node: self.node, try_number: self.try_number }
+    }
+}

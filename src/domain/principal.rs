@@ -1,0 +1,96 @@
+//! Who calls.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Whose rows they are. A tenant is a name; one without rows is an empty tenant, not an error.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tenant(String);
+
+impl Tenant {
+    /// The tenant that every installation has.
+    pub const DEFAULT: &'static str = "default";
+
+    /// # Errors
+    /// When the name is empty, longer than 255 characters, or has a control character.
+    pub fn new(name: impl Into<String>) -> Result<Self, InvalidTenant> {
+        let name = name.into();
+        let length = name.chars().count();
+        if length == 0 || length > 255 || name.chars().any(char::is_control) {
+            return Err(InvalidTenant);
+        }
+        Ok(Self(name))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a tenant's name has 1 to 255 characters, none of them a control character")]
+pub struct InvalidTenant;
+
+/// What a caller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    MessagesWrite,
+    MessagesRead,
+    InstancesWrite,
+    InstancesRead,
+    Admin,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 5] =
+        [Scope::MessagesWrite, Scope::MessagesRead, Scope::InstancesWrite, Scope::InstancesRead, Scope::Admin];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::MessagesWrite => "messages:write",
+            Scope::MessagesRead => "messages:read",
+            Scope::InstancesWrite => "instances:write",
+            Scope::InstancesRead => "instances:read",
+            Scope::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| UnknownScope(text.to_owned()))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no scope; there are messages:write, messages:read, instances:write, instances:read, admin")]
+pub struct UnknownScope(String);
+
+/// The authenticated caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    pub tenant: Tenant,
+    /// A JWT's `sub`, or `key:<id>`.
+    pub subject: String,
+    pub scopes: Vec<Scope>,
+}
+
+impl Principal {
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}

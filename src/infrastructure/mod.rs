@@ -1,0 +1,9 @@
+//! One folder a technology, and the composition root, which picks adapters from the configuration.
+
+pub mod auth;
+pub mod channels;
+pub mod config;
+pub mod direct;
+pub mod postgres;
+pub mod sqlite;
+pub mod system;

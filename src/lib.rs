@@ -1,0 +1,6 @@
+//! Correio: one authenticated REST API in front of every channel a company sends through.
+
+pub mod application;
+pub mod domain;
+pub mod infrastructure;
+pub mod presentation;
