@@ -28,3 +28,9 @@ impl ApiKey {
         Principal { tenant: self.tenant.clone(), subject: format!("key:{}", self.id), scopes: self.scopes.clone() }
     }
 }
+
+/// SHA-256 of a key's text, as [`ApiKey::hash`] has it.
+pub fn hash(key: &str) -> [u8; 32] {
+    use sha2::Digest;
+    sha2::Sha256::digest(key.as_bytes()).into()
+}

@@ -14,6 +14,7 @@ pub mod node_repository;
 pub mod randomness;
 pub mod repository_error;
 pub mod storage;
+pub mod tasks;
 pub mod token_verifier;
 
 pub use api_key_repository::ApiKeyRepository;
@@ -30,4 +31,5 @@ pub use node_repository::{NodeRepository, NodeRow};
 pub use randomness::Randomness;
 pub use repository_error::RepositoryError;
 pub use storage::Storage;
+pub use tasks::Tasks;
 pub use token_verifier::{TokenError, TokenVerifier};

@@ -1,0 +1,30 @@
+use std::sync::Arc;
+
+use super::ports::{Clock, InstanceRepository, RepositoryError};
+use crate::domain::instance::InstanceId;
+use crate::domain::principal::Principal;
+
+/// Deletes an instance and its credentials. Its messages stay; those that are open fail.
+pub struct DeleteInstance {
+    pub instances: Arc<dyn InstanceRepository>,
+    pub clock: Arc<dyn Clock>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteInstanceError {
+    /// Also for an instance of another tenant.
+    #[error("there is no such instance")]
+    UnknownInstance,
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+impl DeleteInstance {
+    /// # Errors
+    /// See [`DeleteInstanceError`].
+    pub async fn execute(&self, caller: &Principal, id: InstanceId) -> Result<(), DeleteInstanceError> {
+        const REASON: &str = "The instance was deleted before the message was delivered.";
+        let deleted = self.instances.delete(&caller.tenant, id, REASON, self.clock.now()).await?;
+        if deleted { Ok(()) } else { Err(DeleteInstanceError::UnknownInstance) }
+    }
+}

@@ -1,0 +1,194 @@
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+
+use super::held_messages::HeldMessages;
+use super::node_identity::NodeIdentity;
+use super::ports::{
+    Channels, Clock, CredentialsCipher, Delivery, InstanceRepository, MessageRepository, Outcome, Randomness,
+    RepositoryError,
+};
+use super::tally::Tally;
+use super::until_answered::until_answered;
+use crate::domain::Timestamp;
+use crate::domain::delivery::{Acceptance, DeliveryError};
+use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
+use crate::domain::retry::{NextStep, RetryPolicy};
+
+/// Delivers messages: claim, call the channel, record.
+pub struct ProcessMessageQueue {
+    pub messages: Arc<dyn MessageRepository>,
+    pub instances: Arc<dyn InstanceRepository>,
+    pub channels: Channels,
+    pub cipher: Arc<dyn CredentialsCipher>,
+    pub identity: NodeIdentity,
+    pub held: HeldMessages,
+    pub clock: Arc<dyn Clock>,
+    pub randomness: Arc<dyn Randomness>,
+    pub policy: RetryPolicy,
+    pub tally: Tally,
+}
+
+impl ProcessMessageQueue {
+    /// The one try of a `pending` message, whose caller waits and holds it: any failure is `failed`.
+    /// Returns the message as it is afterwards, whoever brought it there.
+    pub async fn deliver_pending(&self, message: Message) -> Message {
+        self.deliver(message).await
+    }
+
+    /// Claims a `queued` message and delivers it. `None`: someone else has it, or it ended.
+    ///
+    /// # Errors
+    /// When the claim was not answered. The message is not held then: if it was claimed all the same, the comparison
+    /// gives it back.
+    pub async fn claim_and_deliver(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
+        let Some(_hold) = self.held.hold(id) else { return Ok(None) };
+        let node = self.identity.current_or_wait().await?;
+        let Some(message) = self.messages.claim(id, node, self.clock.now()).await? else { return Ok(None) };
+        Ok(Some(self.deliver(message).await))
+    }
+
+    async fn deliver(&self, message: Message) -> Message {
+        let guard = message.guard();
+        if !self.identity.is_certain(guard.node) && !self.still_holds(&guard).await {
+            warn!(message.id = %message.id, "taken over before it could be delivered");
+            return self.as_it_is(message).await;
+        }
+        info!(message.id = %message.id, try_number = message.retries, "delivering");
+        let started_at = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
+        let verdict = match self.prepare(&message).await {
+            Ok(delivery) => self.call(&message, delivery).await,
+            Err(error) => Err(error),
+        };
+        let finished_at = self.clock.now();
+        // The caller of a pending message decides itself what to do after its one try.
+        let max_tries = if message.status == MessageStatus::Pending { message.retries } else { message.max_retries };
+        let next = self.policy.after(verdict, message.retries, max_tries, finished_at, self.randomness.chance());
+        // Without a broker the row itself is the dead letter.
+        let dead_lettered_at = matches!(next, NextStep::Failed { .. }).then_some(finished_at);
+        self.record(message, Outcome { guard, next, started_at, finished_at, dead_lettered_at }).await
+    }
+
+    async fn call(&self, message: &Message, delivery: Delivery) -> Result<Acceptance, DeliveryError> {
+        match self.channels.find(&message.channel) {
+            Some(sender) => sender.send(&delivery).await,
+            None => Err(no_such_channel(message)),
+        }
+    }
+
+    /// Gathers what the channel needs.
+    async fn prepare(&self, message: &Message) -> Result<Delivery, DeliveryError> {
+        let found = until_answered(self.clock.as_ref(), || self.instances.find_any(message.instance_id)).await;
+        let instance = match found {
+            Ok(Some(instance)) => instance,
+            Ok(None) => return Err(DeliveryError::misconfigured("The instance was deleted.")),
+            Err(cause) => {
+                error!(message.id = %message.id, %cause, "the instance cannot be read");
+                return Err(DeliveryError::misconfigured("The instance's row cannot be read."));
+            }
+        };
+        let credentials = self.cipher.open(instance.id, &instance.credentials).map_err(|cause| {
+            error!(instance.id = %instance.id, %cause, "the credentials cannot be opened");
+            DeliveryError::misconfigured("The instance's credentials cannot be decrypted with CREDENTIALS_KEY.")
+        })?;
+        Ok(Delivery {
+            message_id: message.id,
+            channel_instance_id: instance.channel_instance_id,
+            address: instance.channel_phone_or_id,
+            credentials,
+            recipient: message.recipient.clone(),
+            content: message.content.clone(),
+            created_at: message.created_at,
+        })
+    }
+
+    async fn still_holds(&self, guard: &Guard) -> bool {
+        let answer = until_answered(self.clock.as_ref(), || self.messages.still_holds(guard)).await;
+        answer.unwrap_or_else(|cause| {
+            error!(message.id = %guard.id, %cause, "the message cannot be read");
+            false
+        })
+    }
+
+    /// Writes the outcome until it has landed: given up, it would be delivered a second time.
+    async fn record(&self, message: Message, outcome: Outcome) -> Message {
+        let recorded = loop {
+            match until_answered(self.clock.as_ref(), || self.messages.record(&outcome)).await {
+                Ok(recorded) => break recorded,
+                Err(cause) => {
+                    error!(message.id = %message.id, %cause, "the outcome cannot be recorded; tried again");
+                    self.clock.sleep(std::time::Duration::from_secs(2)).await;
+                }
+            }
+        };
+        if !recorded {
+            warn!(message.id = %message.id, "its outcome came too late: someone else has taken it over");
+            return self.as_it_is(message).await;
+        }
+        self.count(&message, &outcome);
+        after(message, outcome)
+    }
+
+    /// The message as its row says; as we know it, if the row is gone or cannot be read.
+    async fn as_it_is(&self, message: Message) -> Message {
+        match until_answered(self.clock.as_ref(), || self.messages.find(message.id)).await {
+            Ok(Some(message)) => message,
+            Ok(None) => message,
+            Err(cause) => {
+                error!(message.id = %message.id, %cause, "the message cannot be read");
+                message
+            }
+        }
+    }
+
+    fn count(&self, message: &Message, outcome: &Outcome) {
+        match &outcome.next {
+            NextStep::Sent(_) => {
+                self.tally.sent();
+                info!(message.id = %message.id, "sent");
+            }
+            NextStep::Failed { error, .. } => {
+                self.tally.failed();
+                if outcome.dead_lettered_at.is_some() {
+                    self.tally.dead_lettered();
+                }
+                warn!(message.id = %message.id, tries = message.retries, %error, "failed");
+            }
+            NextStep::Retry { at, error } => {
+                self.tally.retried();
+                info!(message.id = %message.id, tries = message.retries, next_attempt_at = %at, %error, "will be tried again");
+            }
+        }
+    }
+}
+
+fn no_such_channel(message: &Message) -> DeliveryError {
+    DeliveryError::misconfigured(format!("This installation has no channel {}.", message.channel))
+}
+
+/// The message after an outcome that was recorded.
+fn after(mut message: Message, outcome: Outcome) -> Message {
+    let at: Timestamp = outcome.finished_at;
+    message.updated_at = at;
+    match outcome.next {
+        NextStep::Sent(acceptance) => {
+            message.status = MessageStatus::Sent;
+            message.channel_message_id = acceptance.channel_message_id;
+            message.attempt_http_status = acceptance.http_status;
+            message.sent_at = Some(at);
+            message.error = None;
+        }
+        NextStep::Failed { failure, error } => {
+            message.status = MessageStatus::Failed;
+            message.failure = Some(failure);
+            message.error = Some(error.reason);
+            message.dead_lettered_at = outcome.dead_lettered_at;
+        }
+        NextStep::Retry { at: next_attempt_at, error } => {
+            message.status = MessageStatus::Queued;
+            message.next_attempt_at = Some(next_attempt_at);
+            message.error = Some(error.reason);
+        }
+    }
+    message
+}
