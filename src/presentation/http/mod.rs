@@ -1,1 +1,91 @@
+//! The REST API: one file a resource, with its DTOs, handlers and documentation.
 
+mod body;
+mod caller;
+mod compact_json;
+mod envelope;
+mod fields;
+mod health;
+mod instances;
+mod messages;
+mod openapi;
+mod problem;
+mod query;
+mod request_log;
+mod send;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::response::{IntoResponse, Response};
+use axum::{Router, middleware};
+use tokio_util::task::TaskTracker;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::application::authenticate::Authenticate;
+use crate::application::create_instance::CreateInstance;
+use crate::application::delete_instance::DeleteInstance;
+use crate::application::read_instances::ReadInstances;
+use crate::application::read_messages::ReadMessages;
+use crate::application::report_health::ReportHealth;
+use crate::application::send_message::SendMessage;
+use crate::application::update_instance::UpdateInstance;
+use problem::Problem;
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct AppState {
+    pub authenticate: Arc<Authenticate>,
+    pub send_message: Arc<SendMessage>,
+    pub read_messages: Arc<ReadMessages>,
+    pub create_instance: Arc<CreateInstance>,
+    pub read_instances: Arc<ReadInstances>,
+    pub update_instance: Arc<UpdateInstance>,
+    pub delete_instance: Arc<DeleteInstance>,
+    pub report_health: Arc<ReportHealth>,
+    /// Where work goes that a caller who hangs up must not cancel.
+    pub tasks: TaskTracker,
+    pub max_body_bytes: usize,
+}
+
+/// The whole API, with its documentation.
+pub fn router(state: AppState) -> Router {
+    let (api, document) = documented().split_for_parts();
+    api.merge(openapi::routes(document))
+        .fallback(|| std::future::ready(Problem::not_found()))
+        .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(request_log::log))
+        .with_state(state)
+}
+
+fn documented() -> OpenApiRouter<AppState> {
+    let messaging = OpenApiRouter::new()
+        .routes(routes!(send::send))
+        .routes(routes!(messages::list))
+        .routes(routes!(messages::stats))
+        .routes(routes!(messages::read))
+        .routes(routes!(instances::create_as_known))
+        .routes(routes!(instances::create, instances::list))
+        .routes(routes!(instances::read, instances::update, instances::delete));
+    OpenApiRouter::with_openapi(openapi::empty_document())
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::health))
+        .nest("/api/messaging", messaging)
+}
+
+/// An id in a path; anything that is no hyphenated UUID names nothing.
+fn path_id(path: Result<Path<String>, PathRejection>) -> Option<Uuid> {
+    let Path(text) = path.ok()?;
+    text.parse::<uuid::fmt::Hyphenated>().ok().map(Uuid::from)
+}
+
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    Problem::internal("a handler panicked").into_response()
+}

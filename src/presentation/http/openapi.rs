@@ -1,0 +1,128 @@
+//! The OpenAPI document and its user interface, both served from the binary.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::Path;
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Documented, ResponseBuilder};
+use utoipa::{IntoResponses, Modify, OpenApi as _, ToSchema};
+use utoipa_swagger_ui::Config;
+
+use super::problem::{FieldError, Problem};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Correio",
+        description = "One authenticated REST API in front of every channel a company sends through."
+    ),
+    components(schemas(Problem, FieldError)),
+    modifiers(&Security),
+    security(("apiKey" = []), ("bearer" = [])),
+)]
+struct Document;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let api_key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+        let bearer = SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("JWT")
+                .description(Some("A JWT, or an API key."))
+                .build(),
+        );
+        components.add_security_scheme("apiKey", api_key);
+        components.add_security_scheme("bearer", bearer);
+    }
+}
+
+/// The document without its operations.
+pub fn empty_document() -> OpenApi {
+    Document::openapi()
+}
+
+/// The answers of every operation that asks who calls.
+pub struct Authenticated;
+
+/// The answers of every operation that reads a body.
+pub struct WithBody;
+
+/// The answers of every operation that reads query parameters.
+pub struct WithQuery;
+
+impl IntoResponses for Authenticated {
+    fn responses() -> BTreeMap<String, RefOr<Documented>> {
+        problems([(401, "unauthorized"), (403, "forbidden"), (500, "internal"), (503, "unavailable")])
+    }
+}
+
+impl IntoResponses for WithBody {
+    fn responses() -> BTreeMap<String, RefOr<Documented>> {
+        problems([
+            (400, "malformed-json, malformed-key"),
+            (413, "body-too-large"),
+            (415, "unsupported-media-type"),
+            (422, "invalid-field, key-reused, recipient-refused"),
+        ])
+    }
+}
+
+impl IntoResponses for WithQuery {
+    fn responses() -> BTreeMap<String, RefOr<Documented>> {
+        problems([(422, "invalid-field")])
+    }
+}
+
+fn problems(answers: impl IntoIterator<Item = (u16, &'static str)>) -> BTreeMap<String, RefOr<Documented>> {
+    let schema = Ref::from_schema_name(Problem::name());
+    let documented = |names: &str| {
+        ResponseBuilder::new()
+            .description(names)
+            .content("application/problem+json", ContentBuilder::new().schema(Some(schema.clone())).build())
+            .build()
+    };
+    answers.into_iter().map(|(status, names)| (status.to_string(), RefOr::T(documented(names)))).collect()
+}
+
+/// `/api/openapi.json` and Swagger UI at `/api`.
+pub fn routes<S: Clone + Send + Sync + 'static>(document: OpenApi) -> Router<S> {
+    let document = Arc::new(document);
+    Router::new()
+        .route("/api/openapi.json", get(move || std::future::ready(Json(document.clone()))))
+        .route("/api", get(index))
+        .route("/api/", get(index))
+        .route("/api/{file}", get(|Path(file): Path<String>| async move { asset(&file) }))
+}
+
+/// The page names its files relative to `/api/`; the base makes `/api` work as well.
+async fn index() -> Response {
+    match utoipa_swagger_ui::serve("index.html", ui_config()) {
+        Ok(Some(file)) => {
+            let page = String::from_utf8_lossy(&file.bytes).replacen("<head>", "<head><base href=\"/api/\">", 1);
+            Html(page).into_response()
+        }
+        Ok(None) => Problem::not_found().into_response(),
+        Err(error) => Problem::internal(error).into_response(),
+    }
+}
+
+fn asset(file: &str) -> Response {
+    match utoipa_swagger_ui::serve(file, ui_config()) {
+        Ok(Some(file)) => ([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response(),
+        Ok(None) => Problem::not_found().into_response(),
+        Err(error) => Problem::internal(error).into_response(),
+    }
+}
+
+fn ui_config() -> Arc<Config<'static>> {
+    Arc::new(Config::from("/api/openapi.json"))
+}
