@@ -4,6 +4,7 @@ pub mod auth;
 pub mod channels;
 pub mod config;
 pub mod direct;
+pub mod logging;
 pub mod postgres;
 pub mod sqlite;
 pub mod system;

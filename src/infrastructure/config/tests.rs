@@ -1,0 +1,229 @@
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::read::VARIABLES;
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../.env.example");
+
+fn read(values: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::read(|name| values.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+}
+
+fn refused(variable: &str, value: &str) -> ConfigError {
+    let error = read(&[(variable, value)]).expect_err(value);
+    assert_eq!(error.variable, variable, "{value}");
+    assert!(error.to_string().starts_with(&format!("{variable}: ")));
+    error
+}
+
+#[test]
+fn nothing_has_to_be_configured() {
+    let config = read(&[]).unwrap();
+    assert_eq!(config.http.address().to_string(), "127.0.0.1:3000");
+    assert_eq!(config.http.max_body_bytes, 1_048_576);
+    assert_eq!(config.database, DatabaseConfig::Sqlite { path: "./data/correio.db".into() });
+    assert_eq!(config.data_dir, Path::new("./data"));
+    assert_eq!(config.queue, QueueConfig::Direct);
+    assert_eq!(config.worker_concurrency, 64);
+    assert_eq!(config.node_timeout, Duration::from_secs(15));
+    assert_eq!(config.max_retries, 3);
+    assert_eq!(config.retry_backoff, [1, 4, 16].map(Duration::from_secs));
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
+    assert!(!config.webhook_block_private);
+    assert_eq!(config.jwt.tenant_claim, "tenant");
+    assert_eq!((config.log_format, config.log_filter.as_str()), (None, "info"));
+    assert!(config.credentials_keys.is_none() && config.bootstrap_api_key.is_none());
+    assert!(config.jwt.secret.is_none() && config.jwt.public_key.is_none() && config.jwt.jwks_url.is_none());
+}
+
+#[test]
+fn an_empty_value_counts_as_unset() {
+    let config = Config::read(|_| Some(String::new())).unwrap();
+    assert_eq!(config.http.port, 3000);
+    assert!(config.jwt.secret.is_none());
+}
+
+#[test]
+fn what_is_read_is_what_the_example_documents() {
+    let asked = RefCell::new(BTreeSet::new());
+    Config::read(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        None
+    })
+    .unwrap();
+    let names = EXAMPLE.lines().filter_map(|line| line.trim_start_matches("# ").split_once('=')).map(|(name, _)| name);
+    let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let documented: BTreeSet<String> = names.filter(is_name).map(str::to_owned).collect();
+    let listed: BTreeSet<String> = VARIABLES.iter().map(|&name| name.to_owned()).collect();
+    assert_eq!(*asked.borrow(), listed);
+    assert_eq!(documented, listed);
+}
+
+#[test]
+fn databases_are_told_by_their_scheme() {
+    for (url, path) in
+        [("sqlite://some/file.db", "some/file.db"), ("sqlite:///abs/file.db", "/abs/file.db"), ("sqlite:x.db", "x.db")]
+    {
+        let config = read(&[("DATABASE_URL", url)]).unwrap();
+        assert_eq!(config.database, DatabaseConfig::Sqlite { path: path.into() });
+    }
+    for url in ["postgres://me:secret@db:5432/correio?sslmode=require", "postgresql:///correio?host=/run/postgresql"] {
+        let config = read(&[("DATABASE_URL", url)]).unwrap();
+        assert_eq!(config.database, DatabaseConfig::Postgres { url: url.to_owned() });
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+    for url in ["mysql://u:hush@db/x", "hush", "sqlite://", "sqlite::memory:", "sqlite://x.db?mode=rwc"] {
+        assert!(!refused("DATABASE_URL", url).to_string().contains("hush"));
+    }
+    assert!(!refused("DATABASE_URL", "postgres://u:hush@[/x").to_string().contains("hush"));
+}
+
+#[test]
+fn the_embedded_database_follows_the_data_directory() {
+    let config = read(&[("DATA_DIR", "/srv/correio")]).unwrap();
+    assert_eq!(config.database, DatabaseConfig::Sqlite { path: "/srv/correio/correio.db".into() });
+}
+
+#[test]
+fn hosts_and_ports_are_checked() {
+    let host = |text| read(&[("HOST", text)]).unwrap().http.host;
+    assert_eq!(host("localhost"), IpAddr::from(Ipv4Addr::LOCALHOST));
+    assert_eq!(host("::1").to_string(), "::1");
+    assert_eq!(read(&[("PORT", "0")]).unwrap().http.port, 0);
+    refused("HOST", "example.com");
+    for port in ["65536", "-1", "+80", "http", " 80"] {
+        refused("PORT", port);
+    }
+}
+
+#[test]
+fn numbers_stay_in_their_ranges() {
+    for (variable, value) in [
+        ("WORKER_CONCURRENCY", "0"),
+        ("WORKER_CONCURRENCY", "10001"),
+        ("MAX_RETRIES", "0"),
+        ("MAX_RETRIES", "101"),
+        ("MAX_BODY_BYTES", "0"),
+        ("MAX_BODY_BYTES", "1MB"),
+        ("NODE_TIMEOUT", "999ms"),
+        ("RETRY_BACKOFF", "1s,,4s"),
+        ("RETRY_BACKOFF", "1s 4s"),
+        ("WEBHOOK_BLOCK_PRIVATE", "yes"),
+        ("LOG_FORMAT", "JSON"),
+        ("RUST_LOG", "correio=loud"),
+    ] {
+        refused(variable, value);
+    }
+    assert_eq!(read(&[("RETRY_BACKOFF", "0s, 300ms")]).unwrap().retry_backoff.len(), 2);
+    assert_eq!(read(&[("NODE_TIMEOUT", "1s")]).unwrap().node_timeout, Duration::from_secs(1));
+}
+
+#[test]
+fn durations_have_one_number_and_one_unit() {
+    for (text, milliseconds) in [("300ms", 300), ("15s", 15_000), ("5m", 300_000), ("24h", 86_400_000), ("0s", 0)] {
+        assert_eq!(values::duration(text), Ok(Duration::from_millis(milliseconds)));
+    }
+    for text in [
+        "15",
+        "1s 2s",
+        "-1s",
+        "+1s",
+        "1.5s",
+        "s",
+        "1S",
+        "1d",
+        " 1s",
+        "1s ",
+        "1 s",
+        "9000h",
+        "99999999999999999999s",
+        "١s",
+    ] {
+        assert!(values::duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn credentials_keys_are_32_bytes_each() {
+    let padded = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let keys = format!("{padded}, {}", padded.trim_end_matches('='));
+    let keys = read(&[("CREDENTIALS_KEY", &keys)]).unwrap().credentials_keys.unwrap();
+    assert_eq!(keys, vec![std::array::from_fn(|index| index as u8); 2]);
+    for text in ["aHVzaA==", "not base64 at all", &format!("{padded},")] {
+        assert!(!refused("CREDENTIALS_KEY", text).to_string().contains("aHVz"));
+    }
+}
+
+#[test]
+fn keys_and_secrets_have_to_be_long_enough() {
+    refused("JWT_SECRET", &"x".repeat(31));
+    assert_eq!(read(&[("JWT_SECRET", &"é".repeat(16))]).unwrap().jwt.secret.unwrap().len(), 32);
+    refused("BOOTSTRAP_API_KEY", &"x".repeat(31));
+    refused("BOOTSTRAP_API_KEY", &"x ".repeat(32));
+    refused("BOOTSTRAP_API_KEY", &format!("{}.a.b", "x".repeat(32)));
+    assert!(read(&[("BOOTSTRAP_API_KEY", &"x".repeat(32))]).unwrap().bootstrap_api_key.is_some());
+}
+
+#[test]
+fn a_public_key_is_text_or_a_file() {
+    let escaped = r"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+    let plain = escaped.replace("\\n", "\n");
+    let key = |text: &str| read(&[("JWT_PUBLIC_KEY", text)]).unwrap().jwt.public_key.unwrap();
+    assert_eq!(key(escaped), plain);
+    let file = std::env::temp_dir().join(format!("correio-{}.pem", uuid::Uuid::new_v4()));
+    std::fs::write(&file, &plain).unwrap();
+    assert_eq!(key(file.to_str().unwrap()), plain);
+    std::fs::remove_file(&file).unwrap();
+    refused("JWT_PUBLIC_KEY", file.to_str().unwrap());
+    refused("JWT_PUBLIC_KEY", "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----");
+    refused("JWT_PUBLIC_KEY", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----");
+}
+
+#[test]
+fn a_key_set_is_found_over_http() {
+    assert!(read(&[("JWT_JWKS_URL", "https://id.example.com/jwks.json")]).is_ok());
+    refused("JWT_JWKS_URL", "file:///etc/keys");
+    refused("JWT_JWKS_URL", "id.example.com/jwks.json");
+}
+
+#[test]
+fn this_version_refuses_kafka() {
+    assert!(read(&[("KAFKA_ENABLED", "0")]).is_ok());
+    assert_eq!(
+        refused("KAFKA_ENABLED", "true").to_string(),
+        "KAFKA_ENABLED: must be `false`: this version delivers directly only"
+    );
+}
+
+#[test]
+fn a_split_role_needs_what_can_be_shared() {
+    let embedded = read(&[]).unwrap();
+    let postgres = read(&[("DATABASE_URL", "postgres://db/correio")]).unwrap();
+    for config in [&embedded, &postgres] {
+        config.require_queue_role(Role::All).unwrap();
+    }
+    for role in [Role::Api, Role::Worker] {
+        assert_eq!(embedded.require_queue_role(role).unwrap_err().variable, "DATABASE_URL");
+        assert_eq!(postgres.require_queue_role(role).unwrap_err().variable, "KAFKA_ENABLED");
+        assert_eq!(role.as_str().parse::<Role>().unwrap(), role);
+    }
+    assert!("both".parse::<Role>().is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_value_of_any_variable_panics(variable in proptest::sample::select(VARIABLES), value in ".*") {
+        let _ = read(&[(variable, &value)]);
+    }
+
+    #[test]
+    fn a_duration_is_its_number_times_its_unit(count in 0..8_000u64) {
+        prop_assert_eq!(values::duration(&format!("{count}h")), Ok(Duration::from_secs(count * 3600)));
+    }
+}
