@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::envelope::rfc3339;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Liveness {
@@ -66,7 +66,7 @@ pub async fn live() -> Json<Liveness> {
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses(
         (status = 200, body = Liveness),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "unavailable"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ), security(()))]
 pub async fn ready(State(state): State<AppState>) -> Result<Json<Liveness>, Problem> {
     state.report_health.ready().await.map_err(Problem::unavailable)?;

@@ -17,7 +17,7 @@ use super::caller::Caller;
 use super::envelope::{Envelope, raw_json, rfc3339};
 use super::fields::{self, Address, MaxRetries, Name, Problems};
 use super::openapi::{Authenticated, WithBody, WithQuery};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 use super::query::Query;
 use crate::application::create_instance::{CreateInstanceCommand, CreateInstanceError};
 use crate::application::delete_instance::DeleteInstanceError;
@@ -139,7 +139,7 @@ pub struct ListQuery {
     request_body = CreateRequest,
     responses(
         (status = 201, body = Envelope<ConfiguredData>),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "conflict"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict"),
         Authenticated,
         WithBody,
     ))]
@@ -170,7 +170,7 @@ pub async fn create(State(state): State<AppState>, caller: Caller, body: JsonBod
     request_body = CreateRequest,
     responses(
         (status = 201, body = Envelope<ConfiguredData>),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "conflict"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict"),
         Authenticated,
         WithBody,
     ))]
@@ -201,7 +201,7 @@ pub async fn list(
     params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
     responses(
         (status = 200, body = Envelope<InstanceData>),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown-instance"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
         Authenticated,
     ))]
 pub async fn read(
@@ -222,7 +222,7 @@ pub async fn read(
     request_body = UpdateRequest,
     responses(
         (status = 200, body = Envelope<ConfiguredData>),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown-instance"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
         Authenticated,
         WithBody,
     ))]
@@ -277,7 +277,7 @@ fn read_update(value: Value) -> Result<UpdateInstanceCommand, Problem> {
     params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
     responses(
         (status = 204, description = "Deleted"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown-instance"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
         Authenticated,
     ))]
 pub async fn delete(

@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::envelope::{Envelope, Page, raw_json, rfc3339};
 use super::fields::{Address, Detail, Name, Problems};
 use super::openapi::{Authenticated, WithQuery};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 use super::query::Query;
 use crate::application::ports::MessageFilter;
 use crate::application::read_messages::ReadMessagesError;
@@ -286,7 +286,7 @@ impl ListQuery {
     params(("id" = Uuid, Path, description = "The message's id")),
     responses(
         (status = 200, body = Envelope<MessageData>),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown-message"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-message"),
         Authenticated,
     ))]
 pub async fn read(

@@ -13,7 +13,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Documente
 use utoipa::{IntoResponses, Modify, OpenApi as _, ToSchema};
 use utoipa_swagger_ui::Config;
 
-use super::problem::{FieldError, Problem};
+use super::problem::{FieldError, Problem, ProblemBody};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -21,7 +21,7 @@ use super::problem::{FieldError, Problem};
         title = "Correio",
         description = "One authenticated REST API in front of every channel a company sends through."
     ),
-    components(schemas(Problem, FieldError)),
+    components(schemas(ProblemBody, FieldError)),
     modifiers(&Security),
     security(("apiKey" = []), ("bearer" = [])),
 )]
@@ -83,7 +83,7 @@ impl IntoResponses for WithQuery {
 }
 
 fn problems(answers: impl IntoIterator<Item = (u16, &'static str)>) -> BTreeMap<String, RefOr<Documented>> {
-    let schema = Ref::from_schema_name(Problem::name());
+    let schema = Ref::from_schema_name(ProblemBody::name());
     let documented = |names: &str| {
         ResponseBuilder::new()
             .description(names)

@@ -13,9 +13,20 @@ use crate::domain::principal::Scope;
 /// How long a client shall wait before it comes back, in seconds.
 const RETRY_AFTER: &str = "2";
 
+/// An error on its way to the client.
+#[derive(Debug)]
+pub struct Problem(Box<Told>);
+
+#[derive(Debug)]
+struct Told {
+    body: ProblemBody,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
 /// An error answer, `application/problem+json`.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Problem {
+#[schema(as = Problem)]
+pub struct ProblemBody {
     /// `urn:correio:problem:<name>`; stable.
     #[serde(rename = "type")]
     #[schema(example = "urn:correio:problem:invalid-field")]
@@ -34,8 +45,6 @@ pub struct Problem {
     /// Of `recipient-refused` and `channel-failed`: the message that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
-    #[serde(skip)]
-    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,7 +57,7 @@ pub struct FieldError {
 impl Problem {
     fn new(status: StatusCode, name: &str, title: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self {
+        let body = ProblemBody {
             problem_type: format!("urn:correio:problem:{name}"),
             title,
             status: status.as_u16(),
@@ -57,13 +66,13 @@ impl Problem {
             success: false,
             errors: Vec::new(),
             data: None,
-            headers: Vec::new(),
-        }
+        };
+        Self(Box::new(Told { body, headers: Vec::new() }))
     }
 
     fn with_header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
         if let Ok(value) = value.try_into() {
-            self.headers.push((name, value));
+            self.0.headers.push((name, value));
         }
         self
     }
@@ -142,7 +151,9 @@ impl Problem {
         let told: Vec<String> = errors.iter().take(5).map(|error| format!("{} {}", error.path, error.detail)).collect();
         let detail = format!("{}.", told.join("; "));
         let title = "The request has invalid members";
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-field", title, detail) }
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-field", title, detail);
+        problem.0.body.errors = errors;
+        problem
     }
 
     pub fn key_reused() -> Self {
@@ -161,7 +172,7 @@ impl Problem {
     }
 
     fn with_failed_message(mut self, message_id: &str) -> Self {
-        self.data = Some(json!({"messageId": message_id, "status": "failed"}));
+        self.0.body.data = Some(json!({"messageId": message_id, "status": "failed"}));
         self
     }
 
@@ -196,10 +207,10 @@ impl From<RepositoryError> for Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(mut self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = std::mem::take(&mut self.headers);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+    fn into_response(self) -> Response {
+        let Told { body, headers } = *self.0;
+        let status = StatusCode::from_u16(body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         response.headers_mut().extend(headers);
         response

@@ -18,7 +18,7 @@ use super::compact_json::compact;
 use super::envelope::{Envelope, rfc3339};
 use super::fields::{self, Address, MaxRetries, Name, Problems};
 use super::openapi::{Authenticated, WithBody};
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 use crate::application::send_message::{Receipt, SendMessageCommand, SendMessageError};
 use crate::domain::channel::{ChannelName, FieldProblem};
 use crate::domain::delivery::FailureKind;
@@ -146,9 +146,9 @@ pub struct SentData {
         (status = 200, body = Envelope<SentData>, description = "The channel took it",
             headers(("Idempotent-Replay" = String, description = "`true` when an earlier request's answer is repeated"))),
         (status = 202, body = Envelope<SentData>, description = "It is stored and will be delivered"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "unknown-instance"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "in-flight"),
-        (status = 502, body = Problem, content_type = "application/problem+json", description = "channel-failed"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "in-flight"),
+        (status = 502, body = ProblemBody, content_type = "application/problem+json", description = "channel-failed"),
         Authenticated,
         WithBody,
     ),
