@@ -5,5 +5,6 @@ pub mod channels;
 pub mod config;
 pub mod direct;
 pub mod postgres;
+pub mod sql;
 pub mod sqlite;
 pub mod system;
