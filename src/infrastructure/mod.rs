@@ -6,5 +6,6 @@ pub mod config;
 pub mod direct;
 pub mod logging;
 pub mod postgres;
+pub mod sql;
 pub mod sqlite;
 pub mod system;

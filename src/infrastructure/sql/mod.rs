@@ -1,0 +1,75 @@
+//! What the SQL adapters share: how a decision of the application becomes columns.
+
+use crate::application::ports::Outcome;
+use crate::domain::Timestamp;
+use crate::domain::attempt::AttemptOutcome;
+use crate::domain::delivery::{DeliveryError, FailureKind};
+use crate::domain::message::MessageStatus;
+use crate::domain::retry::NextStep;
+
+/// What stands in the row instead of a text that the database refused.
+pub const UNSTORABLE: &str = "(the database could not store what the channel said)";
+
+/// The columns that the end of a try writes, in the message and in its attempt.
+#[derive(Clone, Debug)]
+pub struct OutcomeRow {
+    pub status: MessageStatus,
+    pub attempt: AttemptOutcome,
+    pub channel_message_id: Option<String>,
+    pub error: Option<String>,
+    pub failure: Option<FailureKind>,
+    pub http_status: Option<u16>,
+    pub next_attempt_at: Option<Timestamp>,
+    pub dead_lettered_at: Option<Timestamp>,
+    pub sent_at: Option<Timestamp>,
+    /// Whether the attempt has a row of its own: a first one that succeeded is told by the message's.
+    pub told: bool,
+}
+
+impl OutcomeRow {
+    pub fn of(outcome: &Outcome) -> Self {
+        match &outcome.next {
+            NextStep::Sent(acceptance) => Self {
+                status: MessageStatus::Sent,
+                attempt: AttemptOutcome::Sent,
+                channel_message_id: acceptance.channel_message_id.clone(),
+                error: None,
+                failure: None,
+                http_status: acceptance.http_status,
+                next_attempt_at: None,
+                dead_lettered_at: None,
+                sent_at: Some(outcome.finished_at),
+                told: outcome.guard.try_number != 1,
+            },
+            NextStep::Failed { failure, error } => Self {
+                failure: Some(*failure),
+                dead_lettered_at: outcome.dead_lettered_at,
+                ..Self::unsuccessful(MessageStatus::Failed, error)
+            },
+            NextStep::Retry { at, error } => {
+                Self { next_attempt_at: Some(*at), ..Self::unsuccessful(MessageStatus::Queued, error) }
+            }
+        }
+    }
+
+    fn unsuccessful(status: MessageStatus, error: &DeliveryError) -> Self {
+        Self {
+            status,
+            attempt: error.kind.into(),
+            channel_message_id: None,
+            error: Some(error.reason.clone()),
+            failure: None,
+            http_status: error.http_status,
+            next_attempt_at: None,
+            dead_lettered_at: None,
+            sent_at: None,
+            told: true,
+        }
+    }
+
+    /// The same outcome without the channel's words.
+    pub fn without_texts(self) -> Self {
+        let replaced = |text: Option<String>| text.map(|_| UNSTORABLE.to_owned());
+        Self { channel_message_id: replaced(self.channel_message_id), error: replaced(self.error), ..self }
+    }
+}

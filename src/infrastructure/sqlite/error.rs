@@ -1,0 +1,46 @@
+//! The driver's errors, in the application's words.
+
+use sqlx::migrate::MigrateError;
+
+use crate::application::ports::RepositoryError;
+
+// Primary result codes, https://www.sqlite.org/rescode.html; an extended one has them in its lowest eight bits.
+const CORRUPT: i32 = 11;
+const TOO_BIG: i32 = 18;
+const CONSTRAINT: i32 = 19;
+const MISMATCH: i32 = 20;
+const NOT_A_DATABASE: i32 = 26;
+
+const CONSTRAINT_PRIMARY_KEY: i32 = 1555;
+const CONSTRAINT_UNIQUE: i32 = 2067;
+
+pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
+    let text = error.to_string();
+    match error {
+        sqlx::Error::Database(error) => {
+            let code: i32 = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+            match (code, code & 0xff) {
+                (CONSTRAINT_UNIQUE | CONSTRAINT_PRIMARY_KEY, _) => RepositoryError::Conflict,
+                (_, CONSTRAINT | TOO_BIG | MISMATCH) => RepositoryError::Refused(text),
+                (_, CORRUPT | NOT_A_DATABASE) => RepositoryError::Corrupt(text),
+                // Busy, full, an error of the disk, ...: it may pass.
+                _ => RepositoryError::Unavailable(text),
+            }
+        }
+        sqlx::Error::Encode(_) => RepositoryError::Refused(text),
+        sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::ColumnIndexOutOfBounds { .. }
+        | sqlx::Error::TypeNotFound { .. }
+        | sqlx::Error::RowNotFound => RepositoryError::Corrupt(text),
+        _ => RepositoryError::Unavailable(text),
+    }
+}
+
+pub(super) fn translate_migration(error: MigrateError) -> RepositoryError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => translate(error),
+        other => RepositoryError::Corrupt(other.to_string()),
+    }
+}

@@ -1,0 +1,124 @@
+use async_trait::async_trait;
+
+use super::SqliteDatabase;
+use super::error::translate;
+use super::row::{get, id, id_list, time_text};
+use crate::application::ports::{NodeRepository, NodeRow, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::node::NodeId;
+
+#[derive(Clone)]
+pub struct SqliteNodeRepository {
+    database: SqliteDatabase,
+}
+
+impl SqliteNodeRepository {
+    pub fn new(database: SqliteDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl NodeRepository for SqliteNodeRepository {
+    async fn register(&self, node: NodeId, consumes: bool, now: Timestamp) -> Result<(), RepositoryError> {
+        sqlx::query(
+            "insert into messaging_nodes (id, heartbeat, consumes, started_at)
+             values (?1, 0, ?2, ?3)
+             on conflict do nothing",
+        )
+        .bind(node.0.hyphenated())
+        .bind(consumes)
+        .bind(time_text(now))
+        .execute(self.database.nodes())
+        .await
+        .map_err(translate)?;
+        Ok(())
+    }
+
+    async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError> {
+        let beaten = sqlx::query(
+            "update messaging_nodes
+                set heartbeat = heartbeat + 1
+              where id = ?1",
+        )
+        .bind(node.0.hyphenated())
+        .execute(self.database.nodes())
+        .await
+        .map_err(translate)?;
+        Ok(beaten.rows_affected() == 1)
+    }
+
+    async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
+        let rows = sqlx::query(
+            "select id, heartbeat, consumes, left_at is not null as has_left
+               from messaging_nodes
+              order by id",
+        )
+        .fetch_all(self.database.nodes())
+        .await
+        .map_err(translate)?;
+        let node = |row| {
+            Ok(NodeRow {
+                id: NodeId(id(row, "id")?),
+                heartbeat: get(row, "heartbeat")?,
+                consumes: get(row, "consumes")?,
+                left: get(row, "has_left")?,
+            })
+        };
+        rows.iter().map(node).collect()
+    }
+
+    async fn leave(&self, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+        let left = sqlx::query(
+            "update messaging_nodes
+                set left_at = coalesce(left_at, ?2)
+              where id = ?1
+                and not exists (
+                    select 1
+                      from messaging_messages
+                     where node_id = ?1
+                       and next_attempt_at is null
+                       and status in ('pending', 'queued', 'processing'))",
+        )
+        .bind(node.0.hyphenated())
+        .bind(time_text(now))
+        .execute(self.database.nodes())
+        .await
+        .map_err(translate)?;
+        Ok(left.rows_affected() == 1)
+    }
+
+    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
+        // Two questions, so that each has its index.
+        sqlx::query(
+            "delete from messaging_nodes
+              where id in (select value from json_each(?1))
+                and not exists (
+                    select 1
+                      from messaging_messages
+                     where node_id = messaging_nodes.id
+                       and next_attempt_at is null
+                       and status in ('pending', 'queued', 'processing'))
+                and not exists (
+                    select 1
+                      from messaging_messages
+                     where node_id = messaging_nodes.id
+                       and next_attempt_at is not null
+                       and status in ('pending', 'queued', 'processing'))",
+        )
+        .bind(id_list(nodes.iter().map(|node| node.0)))
+        .execute(self.database.nodes())
+        .await
+        .map_err(translate)?;
+        Ok(())
+    }
+
+    async fn forget_all_but(&self, node: NodeId) -> Result<(), RepositoryError> {
+        sqlx::query("delete from messaging_nodes where id <> ?1")
+            .bind(node.0.hyphenated())
+            .execute(self.database.nodes())
+            .await
+            .map_err(translate)?;
+        Ok(())
+    }
+}
