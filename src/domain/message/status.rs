@@ -116,7 +116,9 @@ mod tests {
                 let mut next = 0;
                 while next < seen.len() {
                     let here = seen[next];
-                    seen.extend(MessageStatus::ALL.into_iter().filter(|to| here.may_become(*to) && !seen.contains(to)));
+                    let new: Vec<_> =
+                        MessageStatus::ALL.into_iter().filter(|to| here.may_become(*to) && !seen.contains(to)).collect();
+                    seen.extend(new);
                     next += 1;
                 }
                 prop_assert!(seen.contains(&end));
