@@ -1,0 +1,38 @@
+//! Where a webhook may point to.
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use crate::infrastructure::channels::public_address::is_public;
+
+const LONGEST_ADDRESS: usize = 2048;
+
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub fn parse_address(address: &str, block_private: bool) -> Result<Url, &'static str> {
+    if address.len() > LONGEST_ADDRESS {
+        return Err("must not be longer than 2048 bytes");
+    }
+    // The URL standard repairs what we would rather have refused: `http:host`, spaces around, line breaks inside.
+    let absolute = address
+        .split_once("://")
+        .is_some_and(|(scheme, _)| ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)));
+    if !absolute || address.contains(|character: char| character.is_whitespace() || character.is_control()) {
+        return Err("must be an absolute http or https URL");
+    }
+    let url = Url::parse(address).map_err(|_| "must be an absolute http or https URL")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password");
+    }
+    let literal = match url.host() {
+        None => return Err("must name a host"),
+        Some(Host::Domain(_)) => None,
+        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+    };
+    if block_private && literal.is_some_and(|address| !is_public(address)) {
+        return Err("must not be a private address");
+    }
+    Ok(url)
+}

@@ -1,0 +1,118 @@
+use reqwest::header::HeaderValue;
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::application::ports::NewCredentials;
+use crate::domain::channel::FieldProblem;
+use crate::domain::delivery::DeliveryError;
+use crate::domain::secret::Credentials;
+use crate::infrastructure::channels::credentials_object::CredentialsObject;
+use crate::infrastructure::channels::redaction::Redaction;
+
+const MEMBERS: [&str; 3] = ["baseUrl", "apiKey", "instanceName"];
+const LONGEST_BASE_URL: usize = 2048;
+const LONGEST_INSTANCE_NAME: usize = 255;
+
+/// Where the Evolution API is, and what opens it.
+pub struct EvolutionCredentials {
+    base_url: Url,
+    instance_name: String,
+    api_key_header: HeaderValue,
+    redaction: Redaction,
+}
+
+/// Checks credentials as a client gave them; they are stored as they are.
+pub fn check(given: Option<&Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
+    let mut object = CredentialsObject::read(given, &MEMBERS);
+    let base_url = object.required_text("baseUrl");
+    if let Some(Err(problem)) = base_url.map(parse_base_url) {
+        object.problem("baseUrl", problem);
+    }
+    let api_key = object.required_text("apiKey");
+    if api_key.is_some_and(|api_key| !is_api_key(api_key)) {
+        object.problem("apiKey", "must be visible ASCII without spaces");
+    }
+    let instance_name = object.optional_text("instanceName");
+    if instance_name.is_some_and(|name| !is_instance_name(name)) {
+        object.problem("instanceName", "must have 1 to 255 characters, and none of them a control character");
+    }
+    object.finish()?;
+
+    let given = [("baseUrl", base_url), ("apiKey", api_key), ("instanceName", instance_name)];
+    let stored: Map<_, _> =
+        given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?)))).collect();
+    Ok(NewCredentials { credentials: Credentials::new(Value::Object(stored).to_string()), reveal: None })
+}
+
+impl EvolutionCredentials {
+    /// # Errors
+    /// When nothing can be sent with what is stored.
+    pub fn stored(credentials: &Credentials, channel_instance_id: &str) -> Result<Self, DeliveryError> {
+        Self::read(credentials, channel_instance_id)
+            .ok_or_else(|| DeliveryError::misconfigured("The instance's stored credentials cannot be used"))
+    }
+
+    fn read(credentials: &Credentials, channel_instance_id: &str) -> Option<Self> {
+        let stored: Value = serde_json::from_str(credentials.expose()).ok()?;
+        let text = |name| stored.get(name).and_then(Value::as_str);
+        let base_url = parse_base_url(text("baseUrl")?).ok()?;
+        let api_key = text("apiKey").filter(|api_key| is_api_key(api_key))?;
+        let instance_name = text("instanceName").unwrap_or(channel_instance_id);
+        if !is_instance_name(instance_name) {
+            return None;
+        }
+        let mut api_key_header = HeaderValue::from_str(api_key).ok()?;
+        api_key_header.set_sensitive(true);
+        let redaction = Redaction::of(api_key);
+        Some(Self { base_url, instance_name: instance_name.to_owned(), api_key_header, redaction })
+    }
+
+    /// `route` under the base URL, with the instance as its last segment.
+    pub fn url(&self, route: &[&str]) -> Url {
+        let mut url = self.base_url.clone();
+        // An http URL always has segments.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(route).push(&self.instance_name);
+        }
+        url
+    }
+
+    pub fn api_key_header(&self) -> &HeaderValue {
+        &self.api_key_header
+    }
+
+    pub fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+}
+
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+fn parse_base_url(text: &str) -> Result<Url, &'static str> {
+    const NOT_ABSOLUTE: &str = "must be an absolute http or https URL";
+    if text.len() > LONGEST_BASE_URL {
+        return Err("must not be longer than 2048 bytes");
+    }
+    let url = Url::parse(text).map_err(|_| NOT_ABSOLUTE)?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(NOT_ABSOLUTE);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not have a query or fragment");
+    }
+    Ok(url)
+}
+
+/// Any other would not survive in a header, or not be recognised in an answer that must not give it away.
+fn is_api_key(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// `.` and `..` cannot be a segment of a URL's path, however they are encoded.
+fn is_instance_name(text: &str) -> bool {
+    let length = text.chars().count();
+    (1..=LONGEST_INSTANCE_NAME).contains(&length) && !text.contains(char::is_control) && text != "." && text != ".."
+}

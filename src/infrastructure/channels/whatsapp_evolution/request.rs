@@ -1,0 +1,91 @@
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::domain::message::{Content, Media, MediaType};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    Text,
+    Media,
+    Audio,
+}
+
+impl RequestKind {
+    pub fn route(self) -> &'static str {
+        match self {
+            RequestKind::Text => "sendText",
+            RequestKind::Media => "sendMedia",
+            RequestKind::Audio => "sendWhatsAppAudio",
+        }
+    }
+
+    pub fn fetches_media(self) -> bool {
+        self != RequestKind::Text
+    }
+}
+
+pub struct EvolutionRequest {
+    pub kind: RequestKind,
+    pub body: Value,
+}
+
+impl EvolutionRequest {
+    /// None when there is nothing to send. A medium takes the text as its caption, except audio: WhatsApp's voice
+    /// messages have none, so that a text beside one is not sent.
+    pub fn of(number: &str, content: &Content) -> Option<Self> {
+        let text = content.text.as_deref().filter(|text| !text.trim().is_empty());
+        let Some(Media { url, media_type }) = &content.media else {
+            return Some(Self { kind: RequestKind::Text, body: json!({ "number": number, "text": text? }) });
+        };
+        if *media_type == MediaType::Audio {
+            return Some(Self { kind: RequestKind::Audio, body: json!({ "number": number, "audio": url }) });
+        }
+        let (file_name, mime_type) = file_of(url, *media_type);
+        let mut body = json!({
+            "number": number,
+            "mediatype": media_type.as_str(),
+            "media": url,
+            "fileName": file_name,
+            "mimetype": mime_type,
+        });
+        if let Some(text) = text {
+            body["caption"] = text.into();
+        }
+        Some(Self { kind: RequestKind::Media, body })
+    }
+}
+
+/// A name with an extension that fits the medium, and its MIME type. Evolution believes the extension before it believes
+/// `mimetype`, so that a `foto.php` must not keep its own.
+fn file_of(url: &str, media_type: MediaType) -> (String, String) {
+    let named = Url::parse(url).ok().and_then(|url| last_segment(&url));
+    let fitting = named.and_then(|name| Some((fitting_type(&name, media_type)?, name)));
+    let (mime_type, name) = fitting.unwrap_or_else(|| match media_type {
+        MediaType::Image => ("image/jpeg", "image.jpg".to_owned()),
+        MediaType::Video => ("video/mp4", "video.mp4".to_owned()),
+        MediaType::Audio => ("audio/ogg", "audio.ogg".to_owned()),
+        MediaType::Document => ("application/octet-stream", "document.bin".to_owned()),
+    });
+    (name, mime_type.to_owned())
+}
+
+fn fitting_type(file_name: &str, media_type: MediaType) -> Option<&'static str> {
+    let (stem, extension) = file_name.rsplit_once('.')?;
+    let mime_type = mime_guess::from_ext(extension).first_raw()?;
+    let fits = media_type == MediaType::Document || mime_type.split('/').next() == Some(media_type.as_str());
+    (fits && !stem.is_empty()).then_some(mime_type)
+}
+
+/// Decoded, without what has no place in a file's name.
+fn last_segment(url: &Url) -> Option<String> {
+    const LONGEST: usize = 200;
+    let segment = url.path_segments()?.next_back()?;
+    // A form's decoder is at hand; these three characters are all that it sees otherwise than a path does.
+    let as_form = segment.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    let (decoded, _) = url::form_urlencoded::parse(as_form.as_bytes()).next()?;
+    let name: String =
+        decoded.chars().filter(|character| !character.is_control() && !"/\\".contains(*character)).collect();
+    // Its end matters: the extension is there.
+    let surplus = name.chars().count().saturating_sub(LONGEST);
+    Some(name.chars().skip(surplus).collect())
+}
