@@ -2,7 +2,9 @@
 
 pub mod auth;
 pub mod channels;
+pub mod composition;
 pub mod config;
+pub mod database;
 pub mod direct;
 pub mod logging;
 pub mod postgres;

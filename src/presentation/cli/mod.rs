@@ -1,1 +1,84 @@
+//! The command line: `correio serve|migrate|keys|token`.
 
+mod keys;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::infrastructure::config::{Config, ConfigError, Role};
+use crate::infrastructure::database::Database;
+use crate::infrastructure::logging;
+
+/// One authenticated REST API in front of every channel a company sends through.
+///
+/// Configured by environment variables, also from `.env` in the working directory: see `.env.example`.
+#[derive(Debug, Parser)]
+#[command(name = "correio", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API and deliver messages (what `correio` alone does).
+    Serve {
+        /// What this process does: all, api or worker.
+        #[arg(long, default_value_t = Role::All)]
+        role: Role,
+    },
+    /// Bring the database's tables up to date.
+    Migrate,
+    /// Make, list and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Print a token signed with `JWT_SECRET`.
+    Token(token::TokenArguments),
+}
+
+/// Why a command ended without doing what it was asked.
+enum CommandError {
+    /// What it was given cannot be used.
+    Config(ConfigError),
+    /// Anything else, as a sentence.
+    Other(String),
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+/// Runs the command that the process was started with. 0: it did; 1: it could not start or do it; 2: wrong usage.
+pub async fn run() -> ExitCode {
+    let command = Arguments::parse().command.unwrap_or(Command::Serve { role: Role::All });
+    match execute(command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CommandError::Config(error)) => fail(&error.to_string()),
+        Err(CommandError::Other(sentence)) => fail(&sentence),
+    }
+}
+
+fn fail(sentence: &str) -> ExitCode {
+    // One line, whatever an error's text has in it.
+    eprintln!("correio: {}", sentence.split_whitespace().collect::<Vec<_>>().join(" "));
+    ExitCode::from(1)
+}
+
+async fn execute(command: Command) -> Result<(), CommandError> {
+    let config = Config::from_environment()?;
+    logging::init(config.log_format, &config.log_filter);
+    match command {
+        Command::Serve { role } => Ok(serve::serve(&config, role).await?),
+        Command::Migrate => {
+            Database::open(&config.database).await?.close().await;
+            Ok(())
+        }
+        Command::Keys(command) => keys::run(&config, command).await,
+        Command::Token(arguments) => token::run(&config, arguments),
+    }
+}

@@ -1,0 +1,176 @@
+//! The composition root: picks adapters from the configuration and gives them to the use cases.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio_util::task::TaskTracker;
+
+use super::auth::{CachedApiKeys, JwtVerifier, XChaChaCredentialsCipher};
+use super::channels::{
+    EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender,
+};
+use super::config::{Config, ConfigError, QueueConfig};
+use super::database::Database;
+use super::direct::DirectMessageQueue;
+use super::system::{SystemClock, SystemIds, SystemRandomness};
+use crate::application::authenticate::Authenticate;
+use crate::application::create_instance::CreateInstance;
+use crate::application::delete_instance::DeleteInstance;
+use crate::application::held_messages::HeldMessages;
+use crate::application::issue_api_key::IssueApiKey;
+use crate::application::keep_node_alive::KeepNodeAlive;
+use crate::application::lanes::Lanes;
+use crate::application::maintain_storage::MaintainStorage;
+use crate::application::node_identity::NodeIdentity;
+use crate::application::ports::{
+    ApiKeyRepository, ChannelSender, Channels, Clock, CredentialsCipher, Ids, MessageQueue, Tasks,
+};
+use crate::application::prepare_installation::PrepareInstallation;
+use crate::application::process_message_queue::ProcessMessageQueue;
+use crate::application::read_instances::ReadInstances;
+use crate::application::read_messages::ReadMessages;
+use crate::application::relay_due_messages::{RelayDueMessages, RelaySettings};
+use crate::application::report_health::ReportHealth;
+use crate::application::send_message::SendMessage;
+use crate::application::tally::Tally;
+use crate::application::unsettled_accepts::UnsettledAccepts;
+use crate::application::update_instance::UpdateInstance;
+use crate::domain::retry::RetryPolicy;
+
+/// The use cases of one process, on the adapters that its configuration asks for.
+pub struct Composition {
+    pub authenticate: Arc<Authenticate>,
+    pub send_message: Arc<SendMessage>,
+    pub read_messages: Arc<ReadMessages>,
+    pub create_instance: Arc<CreateInstance>,
+    pub read_instances: Arc<ReadInstances>,
+    pub update_instance: Arc<UpdateInstance>,
+    pub delete_instance: Arc<DeleteInstance>,
+    pub report_health: Arc<ReportHealth>,
+    pub prepare_installation: PrepareInstallation,
+    pub keep_node_alive: Arc<KeepNodeAlive>,
+    pub relay_due_messages: Arc<RelayDueMessages>,
+    pub maintain_storage: Arc<MaintainStorage>,
+}
+
+/// Every channel there is. A new one is one line here.
+fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ConfigError> {
+    let webhook = WebhookSettings { block_private: config.webhook_block_private, ..WebhookSettings::default() };
+    let unusable = |error: super::channels::ChannelSetupError| ConfigError::new("WEBHOOK_BLOCK_PRIVATE", error.to_string());
+    let senders: [Arc<dyn ChannelSender>; 3] = [
+        Arc::new(SandboxSender),
+        Arc::new(WebhookSender::new(webhook, clock.clone()).map_err(unusable)?),
+        Arc::new(WhatsappEvolutionSender::new(EvolutionSettings::default(), clock.clone()).map_err(unusable)?),
+    ];
+    Ok(Channels::new(senders))
+}
+
+/// Puts a process together. What it must not be cancelled in the middle of runs in `tasks`.
+///
+/// # Errors
+/// When the configuration cannot be used.
+pub fn compose(config: &Config, database: &Database, tasks: &TaskTracker) -> Result<Composition, ConfigError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
+    let cipher: Arc<dyn CredentialsCipher> = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
+    let api_keys: Arc<dyn ApiKeyRepository> = Arc::new(CachedApiKeys::new(database.api_keys.clone()));
+    let channels = channels(config, &clock)?;
+    let identity = NodeIdentity::new(clock.clone(), config.node_timeout);
+    let held = HeldMessages::default();
+    let unsettled = UnsettledAccepts::default();
+    let tally = Tally::default();
+
+    let process = Arc::new(ProcessMessageQueue {
+        messages: database.messages.clone(),
+        instances: database.instances.clone(),
+        channels: channels.clone(),
+        cipher: cipher.clone(),
+        identity: identity.clone(),
+        held: held.clone(),
+        clock: clock.clone(),
+        randomness: Arc::new(SystemRandomness),
+        policy: RetryPolicy { backoff: config.retry_backoff.clone() },
+        tally: tally.clone(),
+    });
+    let queue: Arc<dyn MessageQueue> = match &config.queue {
+        QueueConfig::Direct => Arc::new(DirectMessageQueue::new(process)),
+    };
+    let create_instance = Arc::new(CreateInstance {
+        instances: database.instances.clone(),
+        channels: channels.clone(),
+        cipher: cipher.clone(),
+        clock: clock.clone(),
+        ids: ids.clone(),
+    });
+
+    Ok(Composition {
+        authenticate: Arc::new(Authenticate {
+            api_keys: api_keys.clone(),
+            tokens: Arc::new(JwtVerifier::new(&config.jwt, clock.clone())?),
+            clock: clock.clone(),
+        }),
+        send_message: Arc::new(SendMessage {
+            messages: database.messages.clone(),
+            instances: database.instances.clone(),
+            channels: channels.clone(),
+            queue: queue.clone(),
+            identity: identity.clone(),
+            held: held.clone(),
+            lanes: Lanes::default(),
+            unsettled: unsettled.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            tally: tally.clone(),
+            max_retries: config.max_retries,
+        }),
+        read_messages: Arc::new(ReadMessages { search: database.search.clone(), channels: channels.clone() }),
+        read_instances: Arc::new(ReadInstances { instances: database.instances.clone(), channels: channels.clone() }),
+        update_instance: Arc::new(UpdateInstance {
+            instances: database.instances.clone(),
+            channels,
+            cipher,
+            clock: clock.clone(),
+        }),
+        delete_instance: Arc::new(DeleteInstance { instances: database.instances.clone(), clock: clock.clone() }),
+        report_health: Arc::new(ReportHealth {
+            storage: database.storage.clone(),
+            search: database.search.clone(),
+            clock: clock.clone(),
+            tally,
+            started_at: clock.monotonic(),
+        }),
+        prepare_installation: PrepareInstallation {
+            api_keys: api_keys.clone(),
+            issue_api_key: IssueApiKey { api_keys, clock: clock.clone(), ids: ids.clone() },
+            create_instance: create_instance.clone(),
+        },
+        create_instance,
+        keep_node_alive: Arc::new(KeepNodeAlive {
+            nodes: database.nodes.clone(),
+            identity: identity.clone(),
+            clock: clock.clone(),
+            ids,
+        }),
+        relay_due_messages: Arc::new(RelayDueMessages {
+            due: database.due.clone(),
+            nodes: database.nodes.clone(),
+            queue,
+            identity,
+            held,
+            unsettled,
+            clock: clock.clone(),
+            tasks: Arc::new(TrackedTasks(tasks.clone())),
+            settings: RelaySettings { concurrency: config.worker_concurrency, ..RelaySettings::default() },
+        }),
+        maintain_storage: Arc::new(MaintainStorage { storage: database.storage.clone(), clock }),
+    })
+}
+
+/// Tasks that a stopping process waits for.
+struct TrackedTasks(TaskTracker);
+
+impl Tasks for TrackedTasks {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.0.spawn(task);
+    }
+}

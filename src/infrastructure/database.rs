@@ -1,0 +1,121 @@
+//! The database that the configuration names, behind the ports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::config::{ConfigError, DatabaseConfig};
+use super::postgres::{
+    PgApiKeyRepository, PgDatabase, PgDueMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch,
+    PgNodeRepository, PgStorage,
+};
+use super::sqlite::{
+    InstallationLock, SqliteApiKeyRepository, SqliteDatabase, SqliteDueMessages, SqliteInstanceRepository,
+    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteStorage,
+};
+use crate::application::ports::{
+    ApiKeyRepository, DueMessages, InstanceRepository, MessageRepository, MessageSearch, NodeRepository,
+    RepositoryError, Storage,
+};
+
+/// How long a database that does not answer is tried at a start.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Everything that is stored, whatever it is stored in.
+pub struct Database {
+    pub messages: Arc<dyn MessageRepository>,
+    pub due: Arc<dyn DueMessages>,
+    pub search: Arc<dyn MessageSearch>,
+    pub nodes: Arc<dyn NodeRepository>,
+    pub instances: Arc<dyn InstanceRepository>,
+    pub api_keys: Arc<dyn ApiKeyRepository>,
+    pub storage: Arc<dyn Storage>,
+    embedded: Option<SqliteDatabase>,
+}
+
+impl Database {
+    /// Connects, and brings the tables up to date. A database that does not answer is tried for at most 10 s.
+    ///
+    /// # Errors
+    /// A sentence that names `DATABASE_URL`.
+    pub async fn open(config: &DatabaseConfig) -> Result<Self, ConfigError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let opened = tokio::time::timeout_at(deadline, Self::try_open(config)).await;
+            let error = match opened {
+                Ok(Ok(database)) => return Ok(database),
+                Ok(Err(error)) => error,
+                Err(_) => RepositoryError::Unavailable(format!("no answer within {PATIENCE:?}")),
+            };
+            let pause = Duration::from_millis(250);
+            if !error.is_unavailable() || Instant::now() + pause >= deadline {
+                return Err(ConfigError::new("DATABASE_URL", error.to_string()));
+            }
+            sleep(pause).await;
+        }
+    }
+
+    async fn try_open(config: &DatabaseConfig) -> Result<Self, RepositoryError> {
+        match config {
+            DatabaseConfig::Sqlite { path } => {
+                let database = SqliteDatabase::open(path).await?;
+                database.migrate().await?;
+                Ok(Self::sqlite(database))
+            }
+            DatabaseConfig::Postgres { url } => {
+                let database = PgDatabase::connect(url).await?;
+                database.migrate().await?;
+                Ok(Self::postgres(database))
+            }
+        }
+    }
+
+    fn sqlite(database: SqliteDatabase) -> Self {
+        Self {
+            messages: Arc::new(SqliteMessageRepository::new(database.clone())),
+            due: Arc::new(SqliteDueMessages::new(database.clone())),
+            search: Arc::new(SqliteMessageSearch::new(database.clone())),
+            nodes: Arc::new(SqliteNodeRepository::new(database.clone())),
+            instances: Arc::new(SqliteInstanceRepository::new(database.clone())),
+            api_keys: Arc::new(SqliteApiKeyRepository::new(database.clone())),
+            storage: Arc::new(SqliteStorage::new(database.clone())),
+            embedded: Some(database),
+        }
+    }
+
+    fn postgres(database: PgDatabase) -> Self {
+        Self {
+            messages: Arc::new(PgMessageRepository::new(database.clone())),
+            due: Arc::new(PgDueMessages::new(database.clone())),
+            search: Arc::new(PgMessageSearch::new(database.clone())),
+            nodes: Arc::new(PgNodeRepository::new(database.clone())),
+            instances: Arc::new(PgInstanceRepository::new(database.clone())),
+            api_keys: Arc::new(PgApiKeyRepository::new(database.clone())),
+            storage: Arc::new(PgStorage::new(database)),
+            embedded: None,
+        }
+    }
+
+    /// Claims an embedded database for this process, for as long as the guard lives; none for a shared one.
+    ///
+    /// # Errors
+    /// When another process has it.
+    pub fn lock_installation(&self) -> Result<Option<InstallationLock>, ConfigError> {
+        let Some(embedded) = &self.embedded else { return Ok(None) };
+        embedded.lock_installation().map(Some).map_err(|error| {
+            let sentence = match error {
+                RepositoryError::Conflict => "another process serves from this database file".to_owned(),
+                error => error.to_string(),
+            };
+            ConfigError::new("DATABASE_URL", sentence)
+        })
+    }
+
+    /// Closes what has to be closed before the process ends.
+    pub async fn close(&self) {
+        if let Some(embedded) = &self.embedded {
+            embedded.close().await;
+        }
+    }
+}
