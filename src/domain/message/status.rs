@@ -116,7 +116,8 @@ mod tests {
                 let mut next = 0;
                 while next < seen.len() {
                     let here = seen[next];
-                    seen.extend(MessageStatus::ALL.into_iter().filter(|to| here.may_become(*to) && !seen.contains(to)));
+                    let reached: Vec<_> = MessageStatus::ALL.into_iter().filter(|to| here.may_become(*to) && !seen.contains(to)).collect();
+                    seen.extend(reached);
                     next += 1;
                 }
                 prop_assert!(seen.contains(&end));
