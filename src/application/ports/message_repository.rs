@@ -53,7 +53,7 @@ pub trait MessageRepository: Send + Sync {
 pub enum Accepted {
     Stored,
     /// The key is taken.
-    KeyTaken(KeptRequest),
+    KeyTaken(Box<KeptRequest>),
 }
 
 /// What a key was first used for.

@@ -70,6 +70,8 @@ const TAKE: &str = concat!(
          limit $6
            for update skip locked
     ),
+    -- A range of one state, and the whole of the index as the order: with an equality and `order by id` the planner may
+    -- prefer to walk the primary key.
     owned (id, since) as (
         select found.id, found.created_at
           from due_owners
@@ -77,24 +79,28 @@ const TAKE: &str = concat!(
                    select messages.id, messages.created_at
                      from messaging_messages as messages
                     where messages.node_id = due_owners.node_id
-                      and messages.status = due_owners.status
+                      and messages.status between due_owners.status and due_owners.status
                       and messages.status in ('pending', 'queued', 'processing')
                       and messages.next_attempt_at is null
                       and messages.id <> all($2)
-                    order by messages.id
+                    order by messages.node_id, messages.status, messages.id
                     limit $6
                       for update skip locked) as found
     ),
     unowned (id, since) as (
-        select id, created_at
-          from messaging_messages
-         where node_id is null
-           and status in ('pending', 'queued', 'processing')
-           and next_attempt_at is null
-           and id <> all($2)
-         order by id
-         limit $6
-           for update skip locked
+        select found.id, found.created_at
+          from (values ('pending'), ('queued'), ('processing')) as states (status)
+         cross join lateral (
+                   select messages.id, messages.created_at
+                     from messaging_messages as messages
+                    where messages.node_id is null
+                      and messages.status between states.status and states.status
+                      and messages.status in ('pending', 'queued', 'processing')
+                      and messages.next_attempt_at is null
+                      and messages.id <> all($2)
+                    order by messages.node_id, messages.status, messages.id
+                    limit $6
+                      for update skip locked) as found
     ),
     due (id, since) as (
         select id, since from timed
@@ -125,7 +131,9 @@ const TAKE: &str = concat!(
 #[async_trait]
 impl DueMessages for PgDueMessages {
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError> {
+        // Planned each time: a plan for any limit and any time does not use the indexes.
         let query = sqlx::query(TAKE)
+            .persistent(false)
             .bind(take.now)
             .bind(take.held.iter().map(|held| held.0).collect::<Vec<Uuid>>())
             .bind(ids(&take.gone))

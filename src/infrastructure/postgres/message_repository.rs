@@ -77,7 +77,7 @@ impl MessageRepository for PgMessageRepository {
                 return Ok(Accepted::Stored);
             }
             if let Some(kept) = self.kept_request(&message.tenant, &request.key, message.created_at).await? {
-                return Ok(Accepted::KeyTaken(kept));
+                return Ok(Accepted::KeyTaken(Box::new(kept)));
             }
         }
         Err(RepositoryError::Corrupt("an idempotency key names no message".to_owned()))

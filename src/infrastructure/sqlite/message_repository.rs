@@ -42,7 +42,7 @@ impl MessageRepository for SqliteMessageRepository {
         }
         transaction.rollback().await.map_err(translate)?;
         let kept = self.kept_request(&message.tenant, &request.key, message.created_at).await?;
-        kept.map(Accepted::KeyTaken)
+        kept.map(|kept| Accepted::KeyTaken(Box::new(kept)))
             .ok_or_else(|| RepositoryError::Corrupt("an idempotency key names no message".to_owned()))
     }
 
