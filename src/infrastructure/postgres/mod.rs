@@ -1,1 +1,148 @@
+//! Production: many processes that share one database.
+//!
+//! Mirrors `sqlite/` file by file.
 
+mod api_key_repository;
+mod connection;
+mod due_messages;
+mod error;
+mod instance_repository;
+mod message_repository;
+mod message_search;
+mod node_repository;
+mod partitions;
+mod row;
+mod storage;
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
+use tokio::time::timeout;
+
+use crate::application::ports::RepositoryError;
+
+pub use api_key_repository::PgApiKeyRepository;
+pub use due_messages::PgDueMessages;
+pub use instance_repository::PgInstanceRepository;
+pub use message_repository::PgMessageRepository;
+pub use message_search::PgMessageSearch;
+pub use node_repository::PgNodeRepository;
+pub use storage::PgStorage;
+
+use connection::Lease;
+use error::translate;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+const CONNECTIONS: u32 = 20;
+
+/// How long a caller waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a caller waits for the database's answer. A frozen server or a lost network says nothing at all.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection that was idle for longer is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// A database that can be reached; clones share its connections.
+#[derive(Clone)]
+pub struct PgDatabase {
+    pool: PgPool,
+    options: Arc<PgConnectOptions>,
+}
+
+impl PgDatabase {
+    /// Connects to `postgres://user:password@host:port/database`.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Refused`] when this is no such URL, [`RepositoryError::Unavailable`] when the database does
+    /// not answer. No error holds the URL.
+    pub async fn connect(url: &str) -> Result<Self, RepositoryError> {
+        // The parser's own error may quote the URL, and with it the password.
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|_| RepositoryError::Refused("this is no URL of a PostgreSQL database".to_owned()))?;
+        Self::connect_with(options).await
+    }
+
+    /// # Errors
+    /// [`RepositoryError::Unavailable`] when the database does not answer.
+    pub async fn connect_with(options: PgConnectOptions) -> Result<Self, RepositoryError> {
+        let options = options.application_name("correio");
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, usage| {
+                Box::pin(async move {
+                    let trusted = usage.idle_for < TRUSTED_IDLE;
+                    Ok(trusted || matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))))
+                })
+            })
+            .after_connect(|connection, _| Box::pin(prepare(connection)))
+            .connect_lazy_with(options.clone());
+        let database = Self { pool, options: Arc::new(options) };
+        database.run(async |connection| connection.ping().await).await?;
+        Ok(database)
+    }
+
+    /// Brings the tables up to date. Safe to run in several processes at once.
+    ///
+    /// # Errors
+    /// When the database does not answer, or holds what a newer version made.
+    pub async fn migrate(&self) -> Result<(), RepositoryError> {
+        // On a connection without a limit: another process may be migrating, and some migrations take their time.
+        let mut connection = PgConnection::connect_with(&self.options).await.map_err(translate)?;
+        MIGRATIONS.run(&mut connection).await.map_err(error::translate_migration)?;
+        connection.close().await.map_err(translate)?;
+        partitions::create_ahead(self, chrono::Utc::now()).await;
+        Ok(())
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Does `work` on a connection of the pool, within the time that a caller can wait.
+    ///
+    /// A connection whose work was given up, by us or by a caller who hung up, is closed and not used again.
+    async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, RepositoryError> {
+        let mut lease = Lease::new(self.pool.acquire().await.map_err(translate)?);
+        let result = timeout(STATEMENT_TIMEOUT, work(lease.connection()?)).await.map_err(|_| no_answer())?;
+        lease.finish(&result);
+        result.map_err(translate)
+    }
+
+    /// A connection outside the pool.
+    async fn connect_apart(&self) -> Result<PgConnection, RepositoryError> {
+        let connect = async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            prepare(&mut connection).await?;
+            Ok(connection)
+        };
+        timeout(ACQUIRE_TIMEOUT, connect).await.map_err(|_| no_answer())?.map_err(translate)
+    }
+}
+
+/// What we promise needs `synchronous_commit`, whatever the server's default. The other two let the server end what we
+/// have given up.
+async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(
+        "set synchronous_commit = on;
+         set statement_timeout = '15s';
+         set idle_in_transaction_session_timeout = '30s'",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn no_answer() -> RepositoryError {
+    RepositoryError::Unavailable("the database did not answer in time".to_owned())
+}

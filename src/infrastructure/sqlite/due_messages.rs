@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
@@ -80,6 +82,7 @@ const DUE: &str = "
                     order by id
                     limit ?6)
     ),
+    -- `+id`: in order of the primary key, every message would be looked at; nobody owns but a few.
     unowned (id, since) as (
         select id, created_at
           from messaging_messages
@@ -87,7 +90,7 @@ const DUE: &str = "
            and status in ('pending', 'queued', 'processing')
            and next_attempt_at is null
            and id not in (select value from json_each(?2))
-         order by id
+         order by +id
          limit ?6
     )
     select id from (
@@ -207,11 +210,9 @@ impl DueMessages for SqliteDueMessages {
 
 /// `returning` gives rows in any order.
 fn in_order(due: &[String], rows: &[SqliteRow]) -> Result<Vec<Message>, RepositoryError> {
-    let mut taken = Vec::with_capacity(rows.len());
-    for row in rows {
-        let place = due.iter().position(|id| get::<&str>(row, "id").is_ok_and(|taken| taken == id));
-        taken.push((place, message(row)?));
-    }
+    let places: HashMap<&str, usize> = due.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+    let place = |row| Ok((get::<&str>(row, "id").map(|id| places.get(id).copied())?, message(row)?));
+    let mut taken = rows.iter().map(place).collect::<Result<Vec<_>, RepositoryError>>()?;
     taken.sort_by_key(|(place, _)| *place);
     Ok(taken.into_iter().map(|(_, message)| message).collect())
 }

@@ -1,0 +1,38 @@
+//! The driver's errors, in the application's words.
+
+use sqlx::migrate::MigrateError;
+
+use crate::application::ports::RepositoryError;
+
+const UNIQUE_VIOLATION: &str = "23505";
+
+pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
+    let text = error.to_string();
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            match code.get(..2) {
+                _ if code == UNIQUE_VIOLATION => RepositoryError::Conflict,
+                // Wrong data, a violated constraint, more than fits: https://www.postgresql.org/docs/current/errcodes-appendix.html
+                Some("22" | "23" | "54") => RepositoryError::Refused(text),
+                // Connections, resources, an operator, the system, a deadlock, ...: it may pass.
+                _ => RepositoryError::Unavailable(text),
+            }
+        }
+        sqlx::Error::Encode(_) => RepositoryError::Refused(text),
+        sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::ColumnIndexOutOfBounds { .. }
+        | sqlx::Error::TypeNotFound { .. }
+        | sqlx::Error::RowNotFound => RepositoryError::Corrupt(text),
+        _ => RepositoryError::Unavailable(text),
+    }
+}
+
+pub(super) fn translate_migration(error: MigrateError) -> RepositoryError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => translate(error),
+        other => RepositoryError::Corrupt(other.to_string()),
+    }
+}

@@ -1,0 +1,135 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::error::translate;
+use super::row::get;
+use super::{PgDatabase, STATEMENT_TIMEOUT, no_answer};
+use crate::application::ports::{NodeRepository, NodeRow, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::node::NodeId;
+
+#[derive(Clone)]
+pub struct PgNodeRepository {
+    database: PgDatabase,
+    /// Its own, made when it is needed, and made again after any error.
+    connection: Arc<Mutex<Option<PgConnection>>>,
+}
+
+impl PgNodeRepository {
+    pub fn new(database: PgDatabase) -> Self {
+        Self { database, connection: Arc::default() }
+    }
+
+    async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, RepositoryError> {
+        let mut place = self.connection.lock().await;
+        // Out of its place while it works: if we are given up, it is not there for the next.
+        let mut connection = match place.take() {
+            Some(connection) => connection,
+            None => self.database.connect_apart().await?,
+        };
+        let done = timeout(STATEMENT_TIMEOUT, work(&mut connection)).await.map_err(|_| no_answer())?;
+        let done = done.map_err(translate)?;
+        *place = Some(connection);
+        Ok(done)
+    }
+}
+
+#[async_trait]
+impl NodeRepository for PgNodeRepository {
+    async fn register(&self, node: NodeId, consumes: bool, now: Timestamp) -> Result<(), RepositoryError> {
+        let query = sqlx::query(
+            "insert into messaging_nodes (id, heartbeat, consumes, started_at)
+             values ($1, 0, $2, $3)
+             on conflict do nothing",
+        )
+        .bind(node.0)
+        .bind(consumes)
+        .bind(now);
+        self.run(async |connection| query.execute(connection).await).await?;
+        Ok(())
+    }
+
+    async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError> {
+        let query = sqlx::query(
+            "update messaging_nodes
+                set heartbeat = heartbeat + 1
+              where id = $1",
+        )
+        .bind(node.0);
+        let beaten = self.run(async |connection| query.execute(connection).await).await?;
+        Ok(beaten.rows_affected() == 1)
+    }
+
+    async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
+        let query = sqlx::query(
+            "select id, heartbeat, consumes, left_at is not null as has_left
+               from messaging_nodes
+              order by id",
+        );
+        let rows = self.run(async |connection| query.fetch_all(connection).await).await?;
+        let node = |row| {
+            Ok(NodeRow {
+                id: NodeId(get(row, "id")?),
+                heartbeat: get(row, "heartbeat")?,
+                consumes: get(row, "consumes")?,
+                left: get(row, "has_left")?,
+            })
+        };
+        rows.iter().map(node).collect()
+    }
+
+    async fn leave(&self, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+        let query = sqlx::query(
+            "update messaging_nodes
+                set left_at = coalesce(left_at, $2)
+              where id = $1
+                and not exists (
+                    select
+                      from messaging_messages
+                     where node_id = $1
+                       and next_attempt_at is null
+                       and status in ('pending', 'queued', 'processing'))",
+        )
+        .bind(node.0)
+        .bind(now);
+        let left = self.run(async |connection| query.execute(connection).await).await?;
+        Ok(left.rows_affected() == 1)
+    }
+
+    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
+        // Two questions, so that each has its index.
+        let query = sqlx::query(
+            "delete from messaging_nodes
+              where id = any($1)
+                and not exists (
+                    select
+                      from messaging_messages
+                     where node_id = messaging_nodes.id
+                       and next_attempt_at is null
+                       and status in ('pending', 'queued', 'processing'))
+                and not exists (
+                    select
+                      from messaging_messages
+                     where node_id = messaging_nodes.id
+                       and next_attempt_at is not null
+                       and status in ('pending', 'queued', 'processing'))",
+        )
+        .bind(nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>());
+        self.run(async |connection| query.execute(connection).await).await?;
+        Ok(())
+    }
+
+    async fn forget_all_but(&self, node: NodeId) -> Result<(), RepositoryError> {
+        let query = sqlx::query("delete from messaging_nodes where id <> $1").bind(node.0);
+        self.run(async |connection| query.execute(connection).await).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+use async_trait::async_trait;
+
+use super::{PgDatabase, partitions};
+use crate::application::ports::{RepositoryError, Storage};
+use crate::domain::Timestamp;
+
+/// Deleted at once, so that no statement takes long.
+const BATCH: u32 = 1_000;
+
+#[derive(Clone)]
+pub struct PgStorage {
+    database: PgDatabase,
+}
+
+impl PgStorage {
+    pub fn new(database: PgDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl Storage for PgStorage {
+    async fn ping(&self) -> Result<(), RepositoryError> {
+        let query = sqlx::query("select 1");
+        self.database.run(async |connection| query.execute(connection).await).await?;
+        Ok(())
+    }
+
+    async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {
+        partitions::create_ahead(&self.database, now).await;
+        loop {
+            // Locked first: an expired key that is being used again at this moment is passed over.
+            let query = sqlx::query(
+                "delete from messaging_idempotency_keys
+                  where (tenant, key) in (
+                        select tenant, key
+                          from messaging_idempotency_keys
+                         where expires_at <= $1
+                         order by expires_at
+                         limit $2
+                           for update skip locked)",
+            )
+            .bind(now)
+            .bind(i64::from(BATCH));
+            let deleted = self.database.run(async |connection| query.execute(connection).await).await?;
+            if deleted.rows_affected() < u64::from(BATCH) {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+use correio::application::ports::NodeRow;
+use correio::domain::message::MessageStatus;
+use correio::domain::node::NodeId;
+
+use super::given::{at, node, outcome, sent, take};
+use super::on_every_adapter;
+use crate::support::databases::Adapters;
+
+on_every_adapter![
+    a_registered_node_begins_at_heartbeat_nought,
+    a_second_registration_changes_nothing,
+    a_heartbeat_rises_by_one_and_says_when_there_is_none,
+    a_node_leaves_when_all_it_owns_waits_for_its_time,
+    a_node_that_still_owns_something_does_not_leave,
+    only_nodes_that_no_open_message_names_are_forgotten,
+    all_but_one_are_forgotten,
+];
+
+async fn row(adapters: &Adapters, id: NodeId) -> Option<NodeRow> {
+    adapters.nodes.all().await.unwrap().into_iter().find(|row| row.id == id)
+}
+
+async fn a_registered_node_begins_at_heartbeat_nought(adapters: &Adapters) {
+    let (consumer, other) = (node(), node());
+    adapters.nodes.register(consumer, true, at(0)).await.unwrap();
+    adapters.nodes.register(other, false, at(0)).await.unwrap();
+    let expected = |id, consumes| Some(NodeRow { id, heartbeat: 0, consumes, left: false });
+    assert_eq!(row(adapters, consumer).await, expected(consumer, true));
+    assert_eq!(row(adapters, other).await, expected(other, false));
+}
+
+async fn a_second_registration_changes_nothing(adapters: &Adapters) {
+    let node = adapters.live_node().await;
+    adapters.nodes.beat(node).await.unwrap();
+    adapters.nodes.register(node, false, at(9)).await.unwrap();
+    let row = row(adapters, node).await.unwrap();
+    assert_eq!((row.heartbeat, row.consumes), (1, true));
+}
+
+async fn a_heartbeat_rises_by_one_and_says_when_there_is_none(adapters: &Adapters) {
+    let known = adapters.live_node().await;
+    for beats in 1..=3 {
+        assert!(adapters.nodes.beat(known).await.unwrap());
+        assert_eq!(row(adapters, known).await.unwrap().heartbeat, beats);
+    }
+    assert!(!adapters.nodes.beat(node()).await.unwrap());
+}
+
+async fn a_node_leaves_when_all_it_owns_waits_for_its_time(adapters: &Adapters) {
+    let leaver = adapters.live_node().await;
+    adapters.timed(leaver, 60).await;
+    let done = adapters.open(MessageStatus::Processing, leaver).await;
+    adapters.messages.record(&outcome(&done, sent())).await.unwrap();
+    adapters.open(MessageStatus::Queued, adapters.live_node().await).await;
+    assert!(adapters.nodes.leave(leaver, at(20)).await.unwrap());
+    assert!(row(adapters, leaver).await.unwrap().left);
+    assert!(!adapters.nodes.leave(node(), at(20)).await.unwrap());
+}
+
+async fn a_node_that_still_owns_something_does_not_leave(adapters: &Adapters) {
+    for status in MessageStatus::OPEN {
+        let owner = adapters.live_node().await;
+        adapters.open(status, owner).await;
+        assert!(!adapters.nodes.leave(owner, at(20)).await.unwrap());
+        assert!(!row(adapters, owner).await.unwrap().left);
+    }
+}
+
+async fn only_nodes_that_no_open_message_names_are_forgotten(adapters: &Adapters) {
+    let (idle, done, busy, timed, other) = (
+        adapters.live_node().await,
+        adapters.live_node().await,
+        adapters.live_node().await,
+        adapters.live_node().await,
+        adapters.live_node().await,
+    );
+    let ended = adapters.open(MessageStatus::Processing, done).await;
+    adapters.messages.record(&outcome(&ended, sent())).await.unwrap();
+    adapters.open(MessageStatus::Queued, busy).await;
+    adapters.timed(timed, 60).await;
+
+    adapters.nodes.forget(&[idle, done, busy, timed]).await.unwrap();
+    for (node, stays) in [(idle, false), (done, false), (busy, true), (timed, true), (other, true)] {
+        assert_eq!(row(adapters, node).await.is_some(), stays);
+    }
+    adapters.taken(&take(other, 60)).await;
+    adapters.nodes.forget(&[timed]).await.unwrap();
+    assert!(row(adapters, timed).await.is_none());
+}
+
+async fn all_but_one_are_forgotten(adapters: &Adapters) {
+    let before = adapters.live_node().await;
+    let mine = adapters.live_node().await;
+    let orphan = adapters.open(MessageStatus::Queued, before).await.id;
+    adapters.nodes.forget_all_but(mine).await.unwrap();
+    let left: Vec<NodeId> = adapters.nodes.all().await.unwrap().iter().map(|row| row.id).collect();
+    assert_eq!(left, [mine]);
+    assert_eq!(adapters.taken(&take(mine, 5)).await, [orphan]);
+}
