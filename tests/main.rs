@@ -1,1 +1,3 @@
-fn main() {}
+mod channels;
+mod contracts;
+mod support;
