@@ -82,3 +82,36 @@ fn no_answer_whatsoever_makes_a_channel_panic_or_talk_nonsense() {
         })
         .unwrap();
 }
+
+#[test]
+fn no_address_and_no_name_whatsoever_makes_a_channel_panic() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let receiver = runtime.block_on(HttpReceiver::start());
+    let (webhook, evolution) = (webhook::sender(), evolution_requests::sender());
+    receiver.always(evolution_requests::accepted());
+
+    TestRunner::new(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })
+        .run(&("\\PC{0,20}", "[/%?#&=+.:;@ a-z0-9\u{0}-\u{1f}]{0,20}", "\\PC{0,20}"), |(odd, path, name)| {
+            for address in [odd.clone(), format!("http://{odd}"), receiver.url(&format!("/{path}{odd}"))] {
+                // Only what leads to the receiver is sent: the rest would ask the network for made-up names.
+                if webhook.check_address(&address).is_ok() && address.starts_with(&receiver.url("/")) {
+                    let sent = runtime.block_on(webhook.send(&webhook::to(&address, text("Olá"))));
+                    prop_assert_eq!(ending(&sent), "sent", "{}", address);
+                }
+            }
+            for (name, recipient) in [(&name, &odd), (&path, &name), (&odd, &path)] {
+                let mut delivery = evolution_requests::to(&receiver.url("/v2"), "5511999999999", text("Olá"));
+                delivery.channel_instance_id = name.clone();
+                receiver.forget();
+                if runtime.block_on(evolution.send(&delivery)).is_ok() {
+                    let path = receiver.only().path;
+                    prop_assert!(path.starts_with("/v2/message/sendText/"), "{}", path);
+                    prop_assert_eq!(path.matches('/').count(), 4, "the name is one segment: {}", path);
+                }
+                let _no_panic = evolution.check_message(recipient, &text("Olá"));
+                let _no_panic = evolution.check_message(recipient, &medium(MediaType::Document, name, None));
+            }
+            Ok(())
+        })
+        .unwrap();
+}

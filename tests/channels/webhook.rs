@@ -27,9 +27,14 @@ pub fn to(address: &str, content: Content) -> Delivery {
 async fn it_keeps_the_contract_of_a_channel() {
     prove(ChannelUnderTest {
         sender: &sender(),
-        delivery: &|base| to(&format!("{base}/hook?token=s3cr3t-t0ken&n=1"), text("Olá")),
+        delivery: &|base| to(&format!("{base}/hook?k=s3cr3t-t0ken&n=12"), text("Olá")),
         accepting: Answer::new(204, ""),
-        secrets: vec![SECRET.to_owned(), SECRET[6..].to_owned(), "s3cr3t-t0ken".to_owned()],
+        secrets: vec![
+            SECRET.to_owned(),
+            SECRET[6..].to_owned(),
+            "s3cr3t-t0ken".to_owned(),
+            "k=s3cr3t-t0ken&n=12".to_owned(),
+        ],
         patience: PATIENCE,
         steady_headers: &["webhook-id", "content-type", "user-agent"],
     })

@@ -31,6 +31,8 @@ fn an_address_is_an_absolute_url() {
         "http:x.example",
         "http://",
         "http:///",
+        "http:///x.example",
+        "http://\\x.example",
         "ftp://x.example",
         "file:///etc/passwd",
         "http://user@x.example",

@@ -71,6 +71,7 @@ async fn tells_no_secret_and_nothing_unstorable(channel: &ChannelUnderTest<'_>) 
             split,
             far,
             format!("<html>\n\n{secret}\u{0}{secret}</html>"),
+            format!("<pre>Cannot POST {}</pre>", secret.replace('&', "&amp;").replace('"', "&quot;")),
         ];
         for (status, answer) in
             [301, 400, 401, 404, 429, 500].into_iter().flat_map(|s| answers.iter().map(move |a| (s, a)))
