@@ -5,7 +5,7 @@ use correio::domain::delivery::DeliveryErrorKind;
 use correio::domain::message::{Content, MediaType};
 use serde_json::{Value, json};
 
-use super::evolution_requests::{accepted, sender, to};
+use super::evolution_requests::{accepted, sender, sender_that_waits, to};
 use super::{PATIENCE, medium, text};
 use crate::contracts::channel_sender::ending;
 use crate::support::http_receiver::{Answer, HttpReceiver};
@@ -176,7 +176,8 @@ async fn an_ambiguous_answer_depends_on_the_connection() {
         let receiver = HttpReceiver::start().await;
         receiver.next(ambiguous());
         receiver.next(state.clone());
-        let verdict = sender().send(&to(&receiver.url("/v2"), "120363041234567890@g.us", text("Olá"))).await;
+        let verdict =
+            sender_that_waits(PATIENCE).send(&to(&receiver.url("/v2"), "120363041234567890@g.us", text("Olá"))).await;
         assert_eq!(ending(&verdict), expected, "{state:?}");
         assert_eq!(verdict.unwrap_err().http_status, Some(400));
         let asked = &receiver.received()[1];

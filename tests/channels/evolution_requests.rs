@@ -1,21 +1,27 @@
+use std::time::Duration;
+
 use correio::application::ports::{ChannelSender, Delivery};
 use correio::domain::instance::ConnectionStatus;
 use correio::domain::message::{Content, MediaType};
 use correio::infrastructure::channels::{EvolutionSettings, WhatsappEvolutionSender};
 use serde_json::{Value, json};
 
-use super::{PATIENCE, clock, delivery, medium, paths, payload, text};
+use super::{PATIENCE, PLENTY, clock, delivery, medium, paths, payload, text};
 use crate::contracts::channel_sender::{ChannelUnderTest, prove};
 use crate::support::http_receiver::{Answer, HttpReceiver, ReceivedRequest};
 
 pub const API_KEY: &str = r#"B6D7"11F\CDE4+D4FD/5936"#;
 
 pub fn sender() -> WhatsappEvolutionSender {
+    sender_that_waits(PLENTY)
+}
+
+pub fn sender_that_waits(timeout: Duration) -> WhatsappEvolutionSender {
     let settings = EvolutionSettings {
-        connect_timeout: PATIENCE / 3,
-        text_timeout: PATIENCE,
-        media_timeout: PATIENCE,
-        state_timeout: PATIENCE / 3,
+        connect_timeout: timeout / 3,
+        text_timeout: timeout,
+        media_timeout: timeout,
+        state_timeout: timeout / 3,
     };
     WhatsappEvolutionSender::new(settings, clock()).unwrap()
 }
@@ -38,7 +44,7 @@ pub fn accepted() -> Answer {
 #[tokio::test]
 async fn it_keeps_the_contract_of_a_channel() {
     prove(ChannelUnderTest {
-        sender: &sender(),
+        sender: &sender_that_waits(PATIENCE),
         delivery: &|base| to(base, "5511999999999", text("Olá")),
         accepting: accepted(),
         secrets: vec![API_KEY.to_owned()],

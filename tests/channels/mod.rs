@@ -20,8 +20,11 @@ use serde_json::Value;
 
 use crate::contracts::channel_sender::some_message_id;
 
-/// Long enough for a busy machine to answer, short enough to wait for.
+/// How long a sender waits that is meant to give up: long enough for a busy machine, short enough to be waited for.
 const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// How long one waits that is meant to get an answer.
+const PLENTY: Duration = Duration::from_secs(30);
 
 struct StoppedClock;
 

@@ -9,14 +9,18 @@ use correio::infrastructure::channels::{SigningSecret, WebhookSender, WebhookSet
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{PATIENCE, clock, delivery, medium, paths, payload, text};
+use super::{PATIENCE, PLENTY, clock, delivery, medium, paths, payload, text};
 use crate::contracts::channel_sender::{ChannelUnderTest, ending, prove};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 pub fn sender() -> WebhookSender {
-    WebhookSender::new(WebhookSettings { timeout: PATIENCE, block_private: false }, clock()).unwrap()
+    sender_that_waits(PLENTY)
+}
+
+fn sender_that_waits(timeout: Duration) -> WebhookSender {
+    WebhookSender::new(WebhookSettings { timeout, block_private: false }, clock()).unwrap()
 }
 
 pub fn to(address: &str, content: Content) -> Delivery {
@@ -26,7 +30,7 @@ pub fn to(address: &str, content: Content) -> Delivery {
 #[tokio::test]
 async fn it_keeps_the_contract_of_a_channel() {
     prove(ChannelUnderTest {
-        sender: &sender(),
+        sender: &sender_that_waits(PATIENCE),
         delivery: &|base| to(&format!("{base}/hook?k=s3cr3t-t0ken&n=12"), text("Olá")),
         accepting: Answer::new(204, ""),
         secrets: vec![

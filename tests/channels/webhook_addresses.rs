@@ -2,12 +2,12 @@ use correio::application::ports::ChannelSender;
 use correio::infrastructure::channels::{WebhookSender, WebhookSettings};
 
 use super::webhook::{sender, to};
-use super::{PATIENCE, clock, paths, text};
+use super::{PLENTY, clock, paths, text};
 use crate::contracts::channel_sender::ending;
 use crate::support::http_receiver::HttpReceiver;
 
 fn guarded() -> WebhookSender {
-    WebhookSender::new(WebhookSettings { timeout: PATIENCE, block_private: true }, clock()).unwrap()
+    WebhookSender::new(WebhookSettings { timeout: PLENTY, block_private: true }, clock()).unwrap()
 }
 
 #[test]
