@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use correio::application::ports::ChannelSender;
 use correio::domain::delivery::DeliveryErrorKind;
@@ -6,7 +6,7 @@ use correio::domain::message::{Content, MediaType};
 use serde_json::{Value, json};
 
 use super::evolution_requests::{accepted, sender, sender_that_waits, to};
-use super::{PATIENCE, medium, text};
+use super::{PATIENCE, PLENTY, medium, text};
 use crate::contracts::channel_sender::ending;
 use crate::support::http_receiver::{Answer, HttpReceiver};
 
@@ -157,6 +157,11 @@ async fn an_acceptance_is_known_by_its_id_alone() {
 async fn an_acceptance_that_was_cut_off_is_unknown() {
     let cut = b"HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{\"key\": {".to_vec();
     assert_eq!(ending_of(Answer::Raw(cut), text("Olá")).await, "unknown");
+
+    let endless = [b"HTTP/1.1 201 Created\r\n\r\n{\"key\": \"".as_slice(), &[b'x'; 10_000]].concat();
+    let start = Instant::now();
+    assert_eq!(ending_of(Answer::Endless(endless), text("Olá")).await, "unknown");
+    assert!(start.elapsed() < PLENTY / 2, "it reads only so much");
 }
 
 #[tokio::test]
