@@ -19,7 +19,7 @@ pub struct Redaction {
 }
 
 impl Redaction {
-    /// Also in the forms in which a server may echo it: inside JSON, and in a URL.
+    /// Also in the forms in which a server may echo it: inside JSON, in a URL, and in a page.
     pub fn of(secret: &str) -> Self {
         let mut redaction = Self::default();
         redaction.add(secret);
@@ -70,11 +70,17 @@ impl Redaction {
         let quoted = serde_json::Value::from(secret).to_string();
         let in_json = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&quoted);
         let in_url: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        self.secrets.extend([secret, in_json, &in_url].map(str::to_owned));
+        let in_html = in_html(secret);
+        self.secrets.extend([secret, in_json, &in_url, &in_html].map(str::to_owned));
         // The longest first: masking a part of a secret would leave the rest of it.
         self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         self.secrets.dedup();
     }
+}
+
+fn in_html(text: &str) -> String {
+    let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#39;")];
+    escapes.into_iter().fold(text.to_owned(), |text, (character, escaped)| text.replace(character, escaped))
 }
 
 impl fmt::Debug for Redaction {

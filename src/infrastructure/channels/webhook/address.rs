@@ -14,10 +14,10 @@ pub fn parse_address(address: &str, block_private: bool) -> Result<Url, &'static
     if address.len() > LONGEST_ADDRESS {
         return Err("must not be longer than 2048 bytes");
     }
-    // The URL standard repairs what we would rather have refused: `http:host`, spaces around, line breaks inside.
-    let absolute = address
-        .split_once("://")
-        .is_some_and(|(scheme, _)| ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)));
+    // The URL standard repairs what we would rather have refused: `http:host`, `http:///host`, line breaks inside, ...
+    let absolute = address.split_once("://").is_some_and(|(scheme, rest)| {
+        ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) && !rest.starts_with(['/', '\\'])
+    });
     if !absolute || address.contains(|character: char| character.is_whitespace() || character.is_control()) {
         return Err("must be an absolute http or https URL");
     }
