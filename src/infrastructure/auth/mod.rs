@@ -1,1 +1,14 @@
+//! Who calls, and what is kept from whom: tokens, API keys, and the encryption of credentials.
 
+pub mod api_keys;
+mod claims;
+pub mod credentials_cipher;
+pub mod jwks;
+pub mod jwt_verifier;
+mod key_file;
+pub mod token_signer;
+mod verifying_key;
+
+pub use credentials_cipher::XChaChaCredentialsCipher;
+pub use jwt_verifier::JwtVerifier;
+pub use token_signer::TokenSigner;

@@ -59,6 +59,7 @@ fn malformed(text: &str, error: &dotenvy::Error) -> ConfigError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_file_is_read_with_comments_quotes_and_a_byte_order_mark() {
@@ -75,6 +76,13 @@ mod tests {
             assert_eq!(error.variable, ".env");
             assert!(error.sentence.starts_with("line 2 cannot be read"), "{error}");
             assert!(!error.to_string().contains("hush"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_panics(text in "([A-Z]{0,3}|[= #$'\"\\\\{}\n]|\\PC){0,40}") {
+            let _ = parse(&text);
         }
     }
 }

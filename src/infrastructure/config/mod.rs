@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use values::{credentials_key as parse_credentials_key, duration as parse_duration};
+
 /// A message is tried at most this often, whether the installation, an instance or a request says so.
 pub const MAX_RETRIES_LIMIT: u32 = 100;
 

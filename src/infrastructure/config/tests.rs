@@ -125,6 +125,12 @@ fn numbers_stay_in_their_ranges() {
 }
 
 #[test]
+fn log_directives_may_have_spaces_around_them() {
+    assert_eq!(read(&[("RUST_LOG", " info, correio=debug ")]).unwrap().log_filter, "info,correio=debug");
+    let _ = read(&[("RUST_LOG", "\u{b}a¡=")]);
+}
+
+#[test]
 fn durations_have_one_number_and_one_unit() {
     for (text, milliseconds) in [("300ms", 300), ("15s", 15_000), ("5m", 300_000), ("24h", 86_400_000), ("0s", 0)] {
         assert_eq!(values::duration(text), Ok(Duration::from_millis(milliseconds)));

@@ -95,8 +95,10 @@ pub fn log_format(text: &str) -> Parsed<LogFormat> {
 }
 
 pub fn log_filter(text: &str) -> Parsed<String> {
-    match EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
+    // Spaces in front of a directive make the library cut it in the wrong places, at worst within a character.
+    let directives = text.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+    match EnvFilter::try_new(&directives) {
+        Ok(_) => Ok(directives),
         Err(_) => Err("must be a level, like `info`, or directives, like `info,correio=debug`".to_owned()),
     }
 }

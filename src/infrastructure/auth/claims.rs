@@ -1,0 +1,105 @@
+use serde_json::{Map, Value};
+
+use crate::application::ports::TokenError;
+use crate::domain::Timestamp;
+use crate::domain::principal::{Principal, Scope, Tenant};
+use crate::infrastructure::config::JwtConfig;
+
+/// Clocks differ by so many seconds without anybody noticing.
+const LEEWAY: f64 = 60.0;
+
+/// `sub` is stored with every row that its bearer makes.
+const LONGEST_SUBJECT: usize = 255;
+
+/// What the claims of a token have to say, once its signature has been verified.
+pub(super) struct ClaimRules {
+    issuer: Option<String>,
+    audience: Option<String>,
+    tenant_claim: String,
+}
+
+impl ClaimRules {
+    pub(super) fn new(config: &JwtConfig) -> Self {
+        Self {
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            tenant_claim: config.tenant_claim.clone(),
+        }
+    }
+
+    pub(super) fn principal(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Principal, TokenError> {
+        check_times(claims, now)?;
+        if let Some(issuer) = &self.issuer
+            && claims.get("iss").and_then(Value::as_str) != Some(issuer)
+        {
+            return Err(invalid("the token is of another issuer"));
+        }
+        if let Some(audience) = &self.audience
+            && !is_for(claims.get("aud"), audience)
+        {
+            return Err(invalid("the token is for another audience"));
+        }
+        let subject = subject(claims)?;
+        Ok(Principal { tenant: self.tenant(claims, &subject)?, subject, scopes: scopes(claims.get("scope"))? })
+    }
+
+    fn tenant(&self, claims: &Map<String, Value>, subject: &str) -> Result<Tenant, TokenError> {
+        let name = match claims.get(&self.tenant_claim) {
+            None => Some(subject),
+            // A claim that is there and names nobody must not open the subject's own tenant instead.
+            Some(value) => value.as_str(),
+        };
+        name.and_then(|name| Tenant::new(name).ok())
+            .ok_or_else(|| invalid("the token's tenant must be 1 to 255 characters, none of them a control character"))
+    }
+}
+
+pub(super) fn invalid(reason: &str) -> TokenError {
+    TokenError::Invalid(reason.to_owned())
+}
+
+pub(super) fn is_subject(text: &str) -> bool {
+    (1..=LONGEST_SUBJECT).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), TokenError> {
+    let now = now.timestamp_millis() as f64 / 1000.0;
+    let Some(expiry) = claims.get("exp").and_then(Value::as_f64) else {
+        return Err(invalid("the token must say when it expires: `exp`, in seconds"));
+    };
+    if now >= expiry + LEEWAY {
+        return Err(invalid("the token has expired"));
+    }
+    match claims.get("nbf").map(Value::as_f64) {
+        Some(None) => Err(invalid("the token's `nbf` must be a number of seconds")),
+        Some(Some(start)) if now < start - LEEWAY => Err(invalid("the token is not valid yet")),
+        _ => Ok(()),
+    }
+}
+
+fn is_for(claim: Option<&Value>, audience: &str) -> bool {
+    match claim {
+        Some(Value::String(only)) => only == audience,
+        Some(Value::Array(several)) => several.iter().any(|one| one.as_str() == Some(audience)),
+        _ => false,
+    }
+}
+
+fn subject(claims: &Map<String, Value>) -> Result<String, TokenError> {
+    let subject = claims.get("sub").and_then(Value::as_str).filter(|subject| is_subject(subject));
+    subject
+        .map(str::to_owned)
+        .ok_or_else(|| invalid("the token must have a `sub` of 1 to 255 characters, none of them a control character"))
+}
+
+/// Without the claim, a token may do what its tenant may, except administer. Scopes of other systems are ignored.
+fn scopes(claim: Option<&Value>) -> Result<Vec<Scope>, TokenError> {
+    let malformed = || invalid("the token's `scope` must be a text with spaces in between, or a list of texts");
+    let names: Vec<&str> = match claim {
+        None => return Ok(Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect()),
+        Some(Value::String(text)) => text.split(' ').collect(),
+        Some(Value::Array(list)) => list.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(malformed)?,
+        Some(_) => return Err(malformed()),
+    };
+    Ok(Scope::ALL.into_iter().filter(|scope| names.contains(&scope.as_str())).collect())
+}

@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jsonwebtoken::Algorithm;
+use serde_json::{Map, Value};
+
+use super::claims::{ClaimRules, invalid};
+use super::jwks::PublishedKeys;
+use super::verifying_key::VerifyingKey;
+use crate::application::ports::{Clock, TokenError, TokenVerifier};
+use crate::domain::principal::Principal;
+use crate::infrastructure::config::{ConfigError, JwtConfig};
+
+/// Longer than any honest token, and short enough to cost nothing.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// Verifies tokens with what is configured: a secret, a public key, keys that an issuer publishes, or several of these.
+pub struct JwtVerifier {
+    secret: Option<VerifyingKey>,
+    public_key: Option<VerifyingKey>,
+    published_keys: Option<PublishedKeys>,
+    rules: ClaimRules,
+    clock: Arc<dyn Clock>,
+}
+
+impl JwtVerifier {
+    /// # Errors
+    /// When a key cannot be used.
+    pub fn new(config: &JwtConfig, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+        let public_key = config.public_key.as_deref().map(VerifyingKey::from_pem).transpose();
+        let published_keys = config.jwks_url.clone().map(|url| PublishedKeys::new(url, clock.clone())).transpose()?;
+        Ok(Self {
+            secret: config.secret.as_deref().map(VerifyingKey::secret),
+            public_key: public_key.map_err(|error| ConfigError::new("JWT_PUBLIC_KEY", error.to_string()))?,
+            published_keys,
+            rules: ClaimRules::new(config),
+            clock,
+        })
+    }
+
+    async fn open(&self, token: &str) -> Result<Map<String, Value>, TokenError> {
+        let forged = || invalid("the token's signature does not fit");
+        let header = jsonwebtoken::decode_header(token)
+            .map_err(|_| invalid("the token cannot be read as a JWT signed with HS256, RS256, ES256 or EdDSA"))?;
+        if header.crit.is_some() {
+            return Err(invalid("the token has critical extensions, and none is known here"));
+        }
+        match header.alg {
+            Algorithm::HS256 => {
+                let secret =
+                    self.secret.as_ref().ok_or_else(|| invalid("tokens signed with HS256 are not accepted"))?;
+                secret.open(token).ok_or_else(forged)
+            }
+            algorithm @ (Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA) => {
+                let fitting = self.public_key.as_ref().filter(|key| key.algorithm() == algorithm);
+                if let Some(claims) = fitting.and_then(|key| key.open(token)) {
+                    return Ok(claims);
+                }
+                match (&self.published_keys, fitting) {
+                    (Some(keys), _) => {
+                        keys.find(header.kid.as_deref(), algorithm).await?.open(token).ok_or_else(forged)
+                    }
+                    (None, Some(_)) => Err(forged()),
+                    (None, None) => Err(invalid("tokens signed with this algorithm are not accepted")),
+                }
+            }
+            _ => Err(invalid("tokens signed with this algorithm are not accepted")),
+        }
+    }
+}
+
+#[async_trait]
+impl TokenVerifier for JwtVerifier {
+    async fn verify(&self, token: &str) -> Result<Principal, TokenError> {
+        if self.secret.is_none() && self.public_key.is_none() && self.published_keys.is_none() {
+            return Err(invalid("only API keys are accepted: nothing is configured to verify tokens with"));
+        }
+        if token.len() > LONGEST_TOKEN {
+            return Err(invalid("the token is longer than 16 KiB"));
+        }
+        let claims = self.open(token).await?;
+        self.rules.principal(&claims, self.clock.now())
+    }
+}
+
+#[cfg(test)]
+#[path = "jwt_verifier_tests.rs"]
+mod tests;
