@@ -6,9 +6,7 @@ use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
 use super::auth::{CachedApiKeys, JwtVerifier, XChaChaCredentialsCipher};
-use super::channels::{
-    EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender,
-};
+use super::channels::{EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender};
 use super::config::{Config, ConfigError, QueueConfig};
 use super::database::Database;
 use super::direct::DirectMessageQueue;
@@ -56,7 +54,8 @@ pub struct Composition {
 /// Every channel there is. A new one is one line here.
 fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ConfigError> {
     let webhook = WebhookSettings { block_private: config.webhook_block_private, ..WebhookSettings::default() };
-    let unusable = |error: super::channels::ChannelSetupError| ConfigError::new("WEBHOOK_BLOCK_PRIVATE", error.to_string());
+    let unusable =
+        |error: super::channels::ChannelSetupError| ConfigError::new("WEBHOOK_BLOCK_PRIVATE", error.to_string());
     let senders: [Arc<dyn ChannelSender>; 3] = [
         Arc::new(SandboxSender),
         Arc::new(WebhookSender::new(webhook, clock.clone()).map_err(unusable)?),

@@ -23,6 +23,7 @@ pub fn init(format: Option<LogFormat>, filter: &str) {
     };
     // It fails when logging was started before, and that one stays.
     drop(started);
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
 }
 
 fn default_format(terminal: bool) -> LogFormat {

@@ -3,6 +3,7 @@
 //! A new set of adapters joins by a function that opens it (see `support::databases`) and one line in `on_every_adapter`.
 
 mod api_key_repository;
+pub mod channel_sender;
 mod due_messages;
 mod given;
 mod instance_repository;

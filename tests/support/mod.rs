@@ -1,1 +1,2 @@
 pub mod databases;
+pub mod http_receiver;

@@ -2,7 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
+
+use crate::domain::api_key::hash;
 
 /// By this people, and scanners for leaked secrets, know one of our keys when they see it.
 const MARK: &str = "correio_";
@@ -38,10 +39,6 @@ pub struct NoRandomness;
 /// What is stored of a key, whoever made it.
 pub fn describe(plaintext: String) -> NewApiKey {
     NewApiKey { hash: hash(&plaintext), prefix: prefix(&plaintext), plaintext }
-}
-
-pub fn hash(plaintext: &str) -> [u8; 32] {
-    Sha256::digest(plaintext.as_bytes()).into()
 }
 
 /// The first characters of a key, by which people tell keys apart.

@@ -92,7 +92,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
 
 /// TERM and INT are caught from now on, so that a signal during the start is not lost.
 fn stop_signal() -> Result<impl Future<Output = ()>, ConfigError> {
-    let refused = |error: std::io::Error| ConfigError::new("SHUTDOWN_TIMEOUT", format!("signals cannot be caught: {error}"));
+    let refused =
+        |error: std::io::Error| ConfigError::new("SHUTDOWN_TIMEOUT", format!("signals cannot be caught: {error}"));
     let mut term = signal(SignalKind::terminate()).map_err(refused)?;
     let mut int = signal(SignalKind::interrupt()).map_err(refused)?;
     Ok(async move {

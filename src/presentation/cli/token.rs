@@ -1,0 +1,48 @@
+//! `correio token`
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::CommandError;
+use crate::application::ports::Clock;
+use crate::domain::principal::{Scope, Tenant};
+use crate::infrastructure::auth::TokenSigner;
+use crate::infrastructure::auth::token_signer::TokenRequest;
+use crate::infrastructure::config::{Config, parse_duration};
+use crate::infrastructure::system::SystemClock;
+
+#[derive(Debug, Args)]
+pub struct TokenArguments {
+    /// Whose rows it gives access to.
+    #[arg(long, default_value = Tenant::DEFAULT, value_parser = tenant)]
+    tenant: Tenant,
+    /// Who the token is for.
+    #[arg(long)]
+    sub: String,
+    /// What it may do; several by repeating it. Without any: all but administer.
+    #[arg(long, value_delimiter = ',')]
+    scope: Vec<Scope>,
+    /// How long it lives, e.g. `15m` or `24h`.
+    #[arg(long, default_value = "1h", value_parser = parse_duration)]
+    ttl: Duration,
+}
+
+/// A tenant's name, for the command line.
+pub fn tenant(text: &str) -> Result<Tenant, String> {
+    Tenant::new(text).map_err(|error| error.to_string())
+}
+
+/// Prints the token alone.
+pub fn run(config: &Config, arguments: TokenArguments) -> Result<(), CommandError> {
+    let request = TokenRequest {
+        tenant: arguments.tenant,
+        subject: arguments.sub,
+        scopes: (!arguments.scope.is_empty()).then_some(arguments.scope),
+        ttl: arguments.ttl,
+    };
+    let signed = TokenSigner::new(&config.jwt)?.sign(&request, SystemClock::new().now());
+    let token = signed.map_err(|error| CommandError::Other(error.to_string()))?;
+    println!("{token}");
+    Ok(())
+}
