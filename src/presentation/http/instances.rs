@@ -39,13 +39,17 @@ pub struct CreateRequest {
     channel_instance_id: Name,
     /// Its address: the sender's number, the webhook's URL, ...
     channel_phone_or_id: Address,
+    #[deserr(default)]
     name: Option<Name>,
     /// What the channel needs to be allowed in; never shown again.
     #[schema(value_type = Option<Object>)]
+    #[deserr(default)]
     credentials: Option<Value>,
+    #[deserr(default)]
     max_retries: Option<MaxRetries>,
     /// For the client's own use.
     #[schema(value_type = Option<Object>)]
+    #[deserr(default)]
     metadata: Option<JsonObject>,
 }
 
@@ -54,13 +58,18 @@ pub struct CreateRequest {
 #[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
 #[schema(rename_all = "camelCase")]
 pub struct UpdateRequest {
+    #[deserr(default)]
     channel_phone_or_id: Option<Address>,
+    #[deserr(default)]
     name: Option<Name>,
     /// Replaces all credentials.
     #[schema(value_type = Option<Object>)]
+    #[deserr(default)]
     credentials: Option<Value>,
+    #[deserr(default)]
     max_retries: Option<MaxRetries>,
     #[schema(value_type = Option<Object>)]
+    #[deserr(default)]
     metadata: Option<JsonObject>,
 }
 
@@ -131,6 +140,7 @@ impl From<Instance> for InstanceData {
 #[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub struct ListQuery {
+    #[deserr(default)]
     channel: Option<Name>,
 }
 

@@ -143,13 +143,19 @@ pub struct StatsData {
 #[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub struct CountQuery {
+    #[deserr(default)]
     status: Option<StatusField>,
+    #[deserr(default)]
     channel: Option<Name>,
+    #[deserr(default)]
     channel_instance_id: Option<Name>,
+    #[deserr(default)]
     remote_jid: Option<Address>,
     /// Created at this moment or later.
+    #[deserr(default)]
     created_after: Option<Moment>,
     /// Created before this moment.
+    #[deserr(default)]
     created_before: Option<Moment>,
 }
 
@@ -158,17 +164,25 @@ pub struct CountQuery {
 #[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub struct ListQuery {
+    #[deserr(default)]
     status: Option<StatusField>,
+    #[deserr(default)]
     channel: Option<Name>,
+    #[deserr(default)]
     channel_instance_id: Option<Name>,
+    #[deserr(default)]
     remote_jid: Option<Address>,
     /// Created at this moment or later.
+    #[deserr(default)]
     created_after: Option<Moment>,
     /// Created before this moment.
+    #[deserr(default)]
     created_before: Option<Moment>,
     /// Messages a page; 50 when absent.
+    #[deserr(default)]
     limit: Option<Limit>,
     /// `nextCursor` of the page before.
+    #[deserr(default)]
     cursor: Option<Cursor>,
 }
 

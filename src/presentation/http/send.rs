@@ -45,14 +45,19 @@ pub struct SendRequest {
     channel_instance_id: Name,
     /// The recipient.
     remote_jid: Address,
+    #[deserr(default)]
     message: Option<String>,
     /// An absolute http or https URL.
+    #[deserr(default)]
     media_url: Option<MediaUrl>,
     /// How the medium is shown; guessed from the URL's extension when absent, else `document`.
+    #[deserr(default)]
     media_type: Option<MediaTypeField>,
     /// Any JSON; a webhook gets it as its body.
     #[schema(value_type = Option<Value>)]
+    #[deserr(default)]
     payload: Option<Value>,
+    #[deserr(default)]
     max_retries: Option<MaxRetries>,
 }
 
