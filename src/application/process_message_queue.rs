@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::held_messages::HeldMessages;
 use super::node_identity::NodeIdentity;
@@ -54,7 +54,7 @@ impl ProcessMessageQueue {
             warn!(message.id = %message.id, "taken over before it could be delivered");
             return self.as_it_is(message).await;
         }
-        info!(message.id = %message.id, try_number = message.retries, "delivering");
+        debug!(message.id = %message.id, try_number = message.retries, "delivering");
         let started_at = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
         let verdict = match self.prepare(&message).await {
             Ok(delivery) => self.call(&message, delivery).await,
@@ -145,7 +145,7 @@ impl ProcessMessageQueue {
         match &outcome.next {
             NextStep::Sent(_) => {
                 self.tally.sent();
-                info!(message.id = %message.id, "sent");
+                debug!(message.id = %message.id, "sent");
             }
             NextStep::Failed { error, .. } => {
                 self.tally.failed();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::config::{ConfigError, DatabaseConfig};
 use super::postgres::{
@@ -35,37 +35,22 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects, and brings the tables up to date. A database that does not answer is tried for at most 10 s.
+    /// Connects, and brings the tables up to date. A database that does not answer is tried for at most 10 s; one that
+    /// does may take its time over a migration.
     ///
     /// # Errors
     /// A sentence that names `DATABASE_URL`.
     pub async fn open(config: &DatabaseConfig) -> Result<Self, ConfigError> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let opened = tokio::time::timeout_at(deadline, Self::try_open(config)).await;
-            let error = match opened {
-                Ok(Ok(database)) => return Ok(database),
-                Ok(Err(error)) => error,
-                Err(_) => RepositoryError::Unavailable(format!("no answer within {PATIENCE:?}")),
-            };
-            let pause = Duration::from_millis(250);
-            if !error.is_unavailable() || Instant::now() + pause >= deadline {
-                return Err(ConfigError::new("DATABASE_URL", error.to_string()));
-            }
-            sleep(pause).await;
-        }
-    }
-
-    async fn try_open(config: &DatabaseConfig) -> Result<Self, RepositoryError> {
+        let unusable = |error: RepositoryError| ConfigError::new("DATABASE_URL", error.to_string());
         match config {
             DatabaseConfig::Sqlite { path } => {
-                let database = SqliteDatabase::open(path).await?;
-                database.migrate().await?;
+                let database = patiently(|| SqliteDatabase::open(path)).await.map_err(unusable)?;
+                database.migrate().await.map_err(unusable)?;
                 Ok(Self::sqlite(database))
             }
             DatabaseConfig::Postgres { url } => {
-                let database = PgDatabase::connect(url).await?;
-                database.migrate().await?;
+                let database = patiently(|| PgDatabase::connect(url)).await.map_err(unusable)?;
+                database.migrate().await.map_err(unusable)?;
                 Ok(Self::postgres(database))
             }
         }
@@ -116,6 +101,23 @@ impl Database {
     pub async fn close(&self) {
         if let Some(embedded) = &self.embedded {
             embedded.close().await;
+        }
+    }
+}
+
+/// Tries until the database answers, for as long as a start waits for it.
+async fn patiently<T, F>(mut connect: impl FnMut() -> F) -> Result<T, RepositoryError>
+where
+    F: Future<Output = Result<T, RepositoryError>>,
+{
+    const PAUSE: Duration = Duration::from_millis(250);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = timeout_at(deadline, connect()).await;
+        let no_answer = || RepositoryError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()));
+        match answer.unwrap_or_else(|_| Err(no_answer())) {
+            Err(error) if error.is_unavailable() && Instant::now() + PAUSE < deadline => sleep(PAUSE).await,
+            answer => return answer,
         }
     }
 }
