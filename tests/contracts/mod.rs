@@ -5,7 +5,7 @@
 mod api_key_repository;
 pub mod channel_sender;
 mod due_messages;
-mod given;
+pub mod given;
 mod instance_repository;
 mod message_repository;
 mod message_search;

@@ -10,7 +10,7 @@ use crate::domain::message::{Message, MessageStatus};
 /// - returns an error for what it did not take on; the relay will hand it over again, so taking the same message twice
 ///   must be harmless.
 ///
-/// `tests/contracts/message_queue.rs` proves this for every implementation.
+/// `tests/application/delivery.rs` proves this for direct delivery.
 #[async_trait]
 pub trait MessageQueue: Send + Sync {
     /// The state in which a message waits for this queue.

@@ -1,0 +1,114 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use correio::application::ports::Handover;
+use correio::domain::delivery::{DeliveryError, FailureKind};
+use correio::domain::message::MessageStatus;
+use futures::future::join_all;
+use tokio::sync::Semaphore;
+
+use super::gateway::{Act, Gateway};
+use crate::contracts::{given, on_every_adapter};
+use crate::support::databases::Adapters;
+
+on_every_adapter![
+    the_caller_learns_what_became_of_the_one_try,
+    a_queued_message_is_tried_with_backoff_until_its_tries_are_used_up,
+    a_permanent_failure_is_not_tried_again,
+    handing_over_twice_delivers_once,
+    messages_to_one_recipient_leave_in_the_order_of_their_ids,
+    another_recipient_does_not_wait_for_a_slow_one,
+    without_faults_the_relay_hands_nothing_over,
+];
+
+async fn the_caller_learns_what_became_of_the_one_try(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    let sent = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
+    assert_eq!((sent.status, sent.retries), (MessageStatus::Sent, 1));
+    gateway.channel.next(Act::Fail(DeliveryError::transient("away")));
+    let failed = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
+    assert_eq!((failed.status, failed.failure), (MessageStatus::Failed, Some(FailureKind::Channel)));
+    for told in [sent, failed] {
+        let row = adapters.now(&told).await;
+        assert_eq!((row.status, row.error, row.sent_at), (told.status, told.error, told.sent_at));
+    }
+    assert_eq!(gateway.channel.calls().len(), 2);
+}
+
+async fn a_queued_message_is_tried_with_backoff_until_its_tries_are_used_up(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    for _ in 0..5 {
+        gateway.channel.next(Act::Fail(DeliveryError::transient("away")));
+    }
+    let owner = gateway.identity.current().unwrap();
+    let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await;
+    let failed = gateway.relay_until(waiting.id, MessageStatus::Failed).await;
+    assert_eq!((failed.retries, failed.try_number, failed.error.as_deref()), (5, 5, Some("away")));
+    assert!(failed.dead_lettered_at.is_some());
+    let waited = failed.updated_at - waiting.created_at;
+    // 1, 4, 16 and 16 s, a fifth less at the least.
+    assert!(waited >= chrono::Duration::milliseconds(29_600), "{waited}");
+    assert_eq!(gateway.channel.calls().len(), 5);
+}
+
+async fn a_permanent_failure_is_not_tried_again(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    gateway.channel.next(Act::Fail(DeliveryError::refused("no such number")));
+    let owner = gateway.identity.current().unwrap();
+    let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await;
+    let failed = gateway.relay_until(waiting.id, MessageStatus::Failed).await;
+    assert_eq!((failed.retries, failed.failure), (1, Some(FailureKind::Recipient)));
+}
+
+async fn handing_over_twice_delivers_once(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    let owner = gateway.identity.current().unwrap();
+    let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await;
+    let both = join_all([gateway.queue.hand_over(&waiting), gateway.queue.hand_over(&waiting)]).await;
+    let done = both.iter().filter(|handover| matches!(handover, Ok(Handover::Done(_)))).count();
+    assert_eq!(done, 1);
+    assert!(matches!(gateway.queue.hand_over(&waiting).await, Ok(Handover::Queued)));
+    assert_eq!(gateway.channel.calls(), [waiting.id]);
+}
+
+async fn messages_to_one_recipient_leave_in_the_order_of_their_ids(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    let caller = gateway.caller();
+    let sends = (0..30).map(|_| gateway.send_message.execute(&caller, gateway.command("ana")));
+    let receipts = join_all(sends).await;
+    assert!(receipts.iter().all(|receipt| receipt.as_ref().unwrap().message.status == MessageStatus::Sent));
+    assert!(gateway.channel.calls().is_sorted());
+}
+
+async fn another_recipient_does_not_wait_for_a_slow_one(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    let gate = Arc::new(Semaphore::new(0));
+    gateway.channel.next(Act::Wait(gate.clone()));
+    let (send_message, caller, command) = (gateway.send_message.clone(), gateway.caller(), gateway.command("ana"));
+    let slow = tokio::spawn(async move { send_message.execute(&caller, command).await });
+    while gateway.channel.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let quick = gateway.send_message.execute(&gateway.caller(), gateway.command("bia")).await.unwrap();
+    assert_eq!(quick.message.status, MessageStatus::Sent);
+    assert!(!slow.is_finished());
+    gate.add_permits(1);
+    assert_eq!(slow.await.unwrap().unwrap().message.status, MessageStatus::Sent);
+}
+
+async fn without_faults_the_relay_hands_nothing_over(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    let gate = Arc::new(Semaphore::new(0));
+    gateway.channel.next(Act::Wait(gate.clone()));
+    let (send_message, caller, command) = (gateway.send_message.clone(), gateway.caller(), gateway.command("ana"));
+    let slow = tokio::spawn(async move { send_message.execute(&caller, command).await });
+    while gateway.channel.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // A slow channel is no fault, however slow.
+    gateway.relay_for(Duration::from_secs(60)).await;
+    gate.add_permits(1);
+    assert_eq!(slow.await.unwrap().unwrap().message.retries, 1);
+    assert_eq!(gateway.handed_over_by_relay.load(Ordering::Relaxed), 0);
+}

@@ -1,0 +1,294 @@
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use correio::application::Stop;
+use correio::application::held_messages::HeldMessages;
+use correio::application::keep_node_alive::KeepNodeAlive;
+use correio::application::lanes::Lanes;
+use correio::application::node_identity::NodeIdentity;
+use correio::application::ports::*;
+use correio::application::process_message_queue::ProcessMessageQueue;
+use correio::application::relay_due_messages::{RelayDueMessages, RelaySettings};
+use correio::application::send_message::{SendMessage, SendMessageCommand};
+use correio::application::tally::Tally;
+use correio::application::unsettled_accepts::UnsettledAccepts;
+use correio::domain::Timestamp;
+use correio::domain::channel::{ChannelName, FieldProblem};
+use correio::domain::delivery::{Acceptance, DeliveryError};
+use correio::domain::instance::{ConnectionStatus, Instance};
+use correio::domain::message::{Content, Draft, Message, MessageId, MessageStatus};
+use correio::domain::principal::{Principal, Scope};
+use correio::domain::retry::RetryPolicy;
+use correio::domain::secret::Credentials;
+use correio::infrastructure::auth::XChaChaCredentialsCipher;
+use correio::infrastructure::direct::DirectMessageQueue;
+use correio::infrastructure::system::{SystemIds, SystemRandomness};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{Semaphore, watch};
+
+use crate::contracts::given;
+use crate::support::databases::Adapters;
+
+pub const NODE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Time that passes when the test says so.
+pub struct ManualClock(watch::Sender<Duration>);
+
+impl ManualClock {
+    pub fn advance(&self, by: Duration) {
+        self.0.send_modify(|now| *now += by);
+    }
+}
+
+#[async_trait]
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        given::at(0) + *self.0.borrow()
+    }
+
+    fn monotonic(&self) -> Duration {
+        *self.0.borrow()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let end = self.monotonic() + duration;
+        let _ = self.0.subscribe().wait_for(|now| *now >= end).await;
+    }
+}
+
+/// What the channel does with the next message; without a word it accepts it.
+pub enum Act {
+    Fail(DeliveryError),
+    Panic,
+    /// Accepts it once the gate has been opened.
+    Wait(Arc<Semaphore>),
+}
+
+#[derive(Default)]
+pub struct ScriptedChannel {
+    script: Mutex<VecDeque<Act>>,
+    calls: Mutex<Vec<MessageId>>,
+}
+
+impl ScriptedChannel {
+    pub fn next(&self, act: Act) {
+        self.script.lock().unwrap().push_back(act);
+    }
+
+    /// The messages that it was asked to deliver, in order.
+    pub fn calls(&self) -> Vec<MessageId> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl ChannelSender for ScriptedChannel {
+    fn channel(&self) -> ChannelName {
+        ChannelName::new("webhook")
+    }
+
+    fn initial_status(&self) -> ConnectionStatus {
+        ConnectionStatus::Connected
+    }
+
+    fn check_address(&self, _: &str) -> Result<(), Vec<FieldProblem>> {
+        Ok(())
+    }
+
+    fn check_credentials(&self, _: Option<&serde_json::Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
+        Ok(NewCredentials { credentials: Credentials::new("{}"), reveal: None })
+    }
+
+    fn check_message(&self, _: &str, _: &Content) -> Result<(), Vec<FieldProblem>> {
+        Ok(())
+    }
+
+    async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
+        self.calls.lock().unwrap().push(delivery.message_id);
+        let act = self.script.lock().unwrap().pop_front();
+        match act {
+            None => {}
+            Some(Act::Fail(error)) => return Err(error),
+            Some(Act::Panic) => panic!("told to"),
+            Some(Act::Wait(gate)) => drop(gate.acquire().await),
+        }
+        Ok(Acceptance { channel_message_id: Some("accepted".to_owned()), http_status: Some(200) })
+    }
+}
+
+/// Counts what the relay hands over.
+struct CountingQueue {
+    queue: Arc<dyn MessageQueue>,
+    handed_over: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl MessageQueue for CountingQueue {
+    fn waiting_status(&self) -> MessageStatus {
+        self.queue.waiting_status()
+    }
+
+    async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError> {
+        self.handed_over.fetch_add(1, Ordering::Relaxed);
+        self.queue.hand_over(message).await
+    }
+}
+
+struct TokioTasks;
+
+impl Tasks for TokioTasks {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        tokio::spawn(task);
+    }
+}
+
+/// One process in direct mode, without its HTTP.
+pub struct Gateway {
+    pub clock: Arc<ManualClock>,
+    pub channel: Arc<ScriptedChannel>,
+    pub instance: Instance,
+    pub send_message: Arc<SendMessage>,
+    pub keep_node_alive: KeepNodeAlive,
+    pub queue: Arc<dyn MessageQueue>,
+    pub identity: NodeIdentity,
+    pub handed_over_by_relay: Arc<AtomicUsize>,
+    relay: Arc<RelayDueMessages>,
+    messages: Arc<dyn MessageRepository>,
+}
+
+impl Gateway {
+    pub async fn start(adapters: &Adapters) -> Self {
+        Self::with_messages(adapters, adapters.messages.clone()).await
+    }
+
+    /// With a repository of the test's for what is accepted.
+    pub async fn with_messages(adapters: &Adapters, accepting: Arc<dyn MessageRepository>) -> Self {
+        let manual = Arc::new(ManualClock(watch::Sender::new(Duration::ZERO)));
+        let clock: Arc<dyn Clock> = manual.clone();
+        let channel = Arc::new(ScriptedChannel::default());
+        let channels = Channels::new([channel.clone() as Arc<dyn ChannelSender>]);
+        let cipher: Arc<dyn CredentialsCipher> = Arc::new(XChaChaCredentialsCipher::new(&[7; 32], &[]));
+        let mut instance = given::instance("acme", "hook");
+        instance.credentials = cipher.seal(instance.id, &Credentials::new("{}")).unwrap();
+        adapters.instances.insert(&instance).await.unwrap();
+        let identity = NodeIdentity::new(clock.clone(), NODE_TIMEOUT);
+        let (held, unsettled, tally) = (HeldMessages::default(), UnsettledAccepts::default(), Tally::default());
+        let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
+        let process = Arc::new(ProcessMessageQueue {
+            messages: adapters.messages.clone(),
+            instances: adapters.instances.clone(),
+            channels: channels.clone(),
+            cipher,
+            identity: identity.clone(),
+            held: held.clone(),
+            clock: clock.clone(),
+            randomness: Arc::new(SystemRandomness),
+            policy: RetryPolicy { backoff: [1, 4, 16].map(Duration::from_secs).to_vec() },
+            tally: tally.clone(),
+        });
+        let queue: Arc<dyn MessageQueue> = Arc::new(DirectMessageQueue::new(process));
+        let handed_over_by_relay = Arc::new(AtomicUsize::new(0));
+        let gateway = Self {
+            send_message: Arc::new(SendMessage {
+                messages: accepting,
+                instances: adapters.instances.clone(),
+                channels,
+                queue: queue.clone(),
+                identity: identity.clone(),
+                held: held.clone(),
+                lanes: Lanes::default(),
+                unsettled: unsettled.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                tally,
+                max_retries: 3,
+            }),
+            keep_node_alive: KeepNodeAlive {
+                nodes: adapters.nodes.clone(),
+                identity: identity.clone(),
+                clock: clock.clone(),
+                ids,
+            },
+            relay: Arc::new(RelayDueMessages {
+                due: adapters.due.clone(),
+                nodes: adapters.nodes.clone(),
+                queue: Arc::new(CountingQueue { queue: queue.clone(), handed_over: handed_over_by_relay.clone() }),
+                identity: identity.clone(),
+                held,
+                unsettled,
+                clock,
+                tasks: Arc::new(TokioTasks),
+                settings: RelaySettings::default(),
+            }),
+            messages: adapters.messages.clone(),
+            clock: manual,
+            channel,
+            instance,
+            queue,
+            identity,
+            handed_over_by_relay,
+        };
+        gateway.keep_node_alive.register().await.unwrap();
+        gateway
+    }
+
+    pub fn command(&self, recipient: &str) -> SendMessageCommand {
+        let content = Content { text: Some("Olá".to_owned()), ..Content::default() };
+        SendMessageCommand {
+            channel: self.instance.channel.clone(),
+            channel_instance_id: self.instance.channel_instance_id.clone(),
+            draft: Draft { recipient: recipient.to_owned(), content, max_retries: None },
+            request: None,
+        }
+    }
+
+    pub fn caller(&self) -> Principal {
+        let tenant = self.instance.tenant.clone();
+        Principal { tenant, subject: "user".to_owned(), scopes: Scope::ALL.to_vec() }
+    }
+
+    /// Lets the relay run and time pass, with heartbeats, until the message is as wanted.
+    pub async fn relay_until(&self, id: MessageId, wanted: MessageStatus) -> Message {
+        let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+        let stopped: Stop = stopped.map(|_| ()).boxed().shared();
+        let relay = self.relay.clone();
+        let running = tokio::spawn(async move { relay.run(stopped).await });
+        let mut found = None;
+        // An hour of its time is the deadline.
+        for _ in 0..36_000 {
+            self.clock.advance(Duration::from_millis(100));
+            self.keep_node_alive.beat().await.unwrap();
+            let message = self.messages.find(id).await.unwrap();
+            if message.as_ref().is_some_and(|message| message.status == wanted) {
+                found = message;
+                break;
+            }
+            let ended = message.map(|message| message.status).filter(|status| !status.is_open());
+            assert_eq!(ended, None, "message {id} ended otherwise");
+            tokio::task::yield_now().await;
+        }
+        drop(stop);
+        running.await.unwrap();
+        found.unwrap_or_else(|| panic!("message {id} never became {wanted}"))
+    }
+
+    /// Lets the relay run for so long of its time.
+    pub async fn relay_for(&self, duration: Duration) {
+        let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+        let stopped: Stop = stopped.map(|_| ()).boxed().shared();
+        let relay = self.relay.clone();
+        let running = tokio::spawn(async move { relay.run(stopped).await });
+        let end = self.clock.monotonic() + duration;
+        while self.clock.monotonic() < end {
+            self.clock.advance(Duration::from_millis(500));
+            self.keep_node_alive.beat().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        drop(stop);
+        running.await.unwrap();
+    }
+}

@@ -1,0 +1,5 @@
+//! The use cases on real databases, with a clock that only the test moves and a channel that does what it is told.
+
+mod delivery;
+mod gateway;
+mod recovery;

@@ -1,0 +1,130 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use correio::application::ports::*;
+use correio::application::send_message::SendMessageError;
+use correio::domain::Timestamp;
+use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
+use correio::domain::node::NodeId;
+use correio::domain::principal::Tenant;
+
+use super::gateway::{Act, Gateway, NODE_TIMEOUT};
+use crate::contracts::{given, on_every_adapter};
+use crate::support::databases::Adapters;
+
+on_every_adapter![
+    a_delivery_that_panicked_is_given_back_and_ends,
+    what_a_gone_node_was_delivering_is_delivered_by_another,
+    a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over,
+    a_node_that_lost_touch_goes_on_under_a_new_name,
+    an_accept_whose_answer_was_lost_is_delivered_once,
+];
+
+async fn a_delivery_that_panicked_is_given_back_and_ends(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    gateway.channel.next(Act::Panic);
+    let (send_message, caller, command) = (gateway.send_message.clone(), gateway.caller(), gateway.command("ana"));
+    let panicked = tokio::spawn(async move { send_message.execute(&caller, command).await }).await;
+    assert!(panicked.unwrap_err().is_panic());
+    let id = gateway.channel.calls()[0];
+    let sent = gateway.relay_until(id, MessageStatus::Sent).await;
+    assert_eq!((sent.try_number, gateway.channel.calls().len()), (2, 2));
+}
+
+async fn what_a_gone_node_was_delivering_is_delivered_by_another(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    let dead = adapters.live_node().await;
+    let pending = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Pending, dead)).await;
+    let sent = gateway.relay_until(pending.id, MessageStatus::Sent).await;
+    assert!(sent.sent_at.unwrap() - pending.created_at >= chrono::Duration::from_std(NODE_TIMEOUT).unwrap());
+    assert_eq!(gateway.channel.calls(), [pending.id]);
+}
+
+async fn a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    let lost = gateway.identity.current().unwrap();
+    let pending = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Pending, lost)).await;
+    let other = adapters.live_node().await;
+    assert_eq!(adapters.taken(&Take { gone: vec![lost], ..given::take(other, 1) }).await, [pending.id]);
+    gateway.clock.advance(NODE_TIMEOUT);
+    let Ok(Handover::Done(message)) = gateway.queue.hand_over(&pending).await else { panic!("not done") };
+    assert_eq!((message.status, message.node), (MessageStatus::Queued, Some(other)));
+    assert!(gateway.channel.calls().is_empty());
+}
+
+async fn a_node_that_lost_touch_goes_on_under_a_new_name(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    let lost = gateway.identity.current().unwrap();
+    gateway.clock.advance(NODE_TIMEOUT);
+    assert_eq!(gateway.identity.current(), None);
+    gateway.keep_node_alive.beat().await.unwrap();
+    let renamed = gateway.identity.current().unwrap();
+    assert_ne!(renamed, lost);
+    let message = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
+    assert_eq!(message.node, Some(renamed));
+}
+
+/// Commits what it is given and says that it does not know, once.
+struct LostAnswer {
+    messages: Arc<dyn MessageRepository>,
+    lost: AtomicBool,
+}
+
+#[async_trait]
+impl MessageRepository for LostAnswer {
+    async fn accept(
+        &self,
+        message: &Message,
+        request: Option<&IdempotentRequest>,
+    ) -> Result<Accepted, RepositoryError> {
+        let accepted = self.messages.accept(message, request).await?;
+        if self.lost.swap(true, Ordering::Relaxed) {
+            return Ok(accepted);
+        }
+        Err(RepositoryError::Unavailable("the answer was lost".to_owned()))
+    }
+
+    async fn kept_request(
+        &self,
+        tenant: &Tenant,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<KeptRequest>, RepositoryError> {
+        self.messages.kept_request(tenant, key, now).await
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
+        self.messages.find(id).await
+    }
+
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Message>, RepositoryError> {
+        self.messages.claim(id, node, now).await
+    }
+
+    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
+        self.messages.still_holds(guard).await
+    }
+
+    async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {
+        self.messages.record(outcome).await
+    }
+}
+
+async fn an_accept_whose_answer_was_lost_is_delivered_once(adapters: &Adapters) {
+    let lossy = LostAnswer { messages: adapters.messages.clone(), lost: AtomicBool::new(false) };
+    let gateway = Gateway::with_messages(adapters, Arc::new(lossy)).await;
+    let mut command = gateway.command("ana");
+    command.request = Some(given::request("pedido-1", 1));
+    let told = gateway.send_message.execute(&gateway.caller(), command.clone()).await;
+    assert!(matches!(told, Err(SendMessageError::Repository(RepositoryError::Unavailable(_)))));
+    // Who comes again with the same key is not delivered twice.
+    let again = gateway.send_message.execute(&gateway.caller(), command.clone()).await;
+    assert!(matches!(again, Err(SendMessageError::InFlight)));
+    let stored = adapters.search.list(&gateway.instance.tenant, &MessageFilter::default(), None, 10).await.unwrap();
+    gateway.relay_until(stored[0].id, MessageStatus::Sent).await;
+    let replayed = gateway.send_message.execute(&gateway.caller(), command).await.unwrap();
+    assert!(replayed.replayed && replayed.message.status == MessageStatus::Sent);
+    assert_eq!(gateway.channel.calls(), [stored[0].id]);
+}
