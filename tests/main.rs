@@ -1,5 +1,6 @@
 //! One binary: linking it once is most of what a test run would spend.
 
+mod api;
 mod architecture;
 mod auth;
 mod channels;
