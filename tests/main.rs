@@ -1,6 +1,8 @@
 //! One binary: linking it once is most of what a test run would spend.
 
+mod api;
 mod application;
+mod architecture;
 mod auth;
 mod channels;
 mod contracts;

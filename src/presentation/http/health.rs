@@ -22,6 +22,7 @@ pub struct Liveness {
 pub struct HealthData {
     /// `healthy` or `unhealthy`.
     status: &'static str,
+    #[schema(format = "date-time")]
     timestamp: String,
     /// Seconds.
     uptime: u64,
@@ -57,7 +58,7 @@ pub struct MetricsData {
 }
 
 /// Is the process alive?
-#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Liveness)), security(()))]
+#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Liveness, description = "It is")), security(()))]
 pub async fn live() -> Json<Liveness> {
     Json(Liveness { status: "ok" })
 }
@@ -65,7 +66,7 @@ pub async fn live() -> Json<Liveness> {
 /// Can it serve?
 #[utoipa::path(get, path = "/health/ready", tag = "health",
     responses(
-        (status = 200, body = Liveness),
+        (status = 200, body = Liveness, description = "It can"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ), security(()))]
 pub async fn ready(State(state): State<AppState>) -> Result<Json<Liveness>, Problem> {
@@ -75,7 +76,7 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Liveness>, Prob
 
 /// How is it?
 #[utoipa::path(get, path = "/health", tag = "health",
-    responses((status = 200, body = HealthData), (status = 503, body = HealthData, description = "unhealthy")),
+    responses((status = 200, body = HealthData, description = "healthy"), (status = 503, body = HealthData, description = "unhealthy")),
     security(()))]
 pub async fn health(State(state): State<AppState>) -> Response {
     let health = state.report_health.health().await;

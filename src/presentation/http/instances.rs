@@ -30,6 +30,7 @@ use crate::domain::principal::Scope;
 /// A channel to configure.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[schema(rename_all = "camelCase", example = json!({
     "channel": "webhook", "channelInstanceId": "pedidos", "channelPhoneOrId": "https://example.com/hooks"
 }))]
@@ -56,7 +57,8 @@ pub struct CreateRequest {
 /// What to change of an instance: absent members stay, null clears.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
-#[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
+#[schema(rename_all = "camelCase", example = json!({"name": "Pedidos", "maxRetries": 5}))]
 pub struct UpdateRequest {
     #[deserr(default)]
     channel_phone_or_id: Option<Address>,
@@ -99,7 +101,9 @@ pub struct InstanceData {
     max_retries: Option<u32>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Box<RawValue>>,
+    #[schema(format = "date-time")]
     created_at: String,
+    #[schema(format = "date-time")]
     updated_at: String,
 }
 
@@ -145,10 +149,10 @@ pub struct ListQuery {
 }
 
 /// Configure a channel
-#[utoipa::path(post, path = "/instances", tag = "instances",
+#[utoipa::path(post, path = "/instances", operation_id = "createInstance", tag = "instances",
     request_body = CreateRequest,
     responses(
-        (status = 201, body = Envelope<ConfiguredData>),
+        (status = 201, body = Envelope<ConfiguredData>, description = "Configured"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict"),
         Authenticated,
         WithBody,
@@ -176,10 +180,10 @@ pub async fn create(State(state): State<AppState>, caller: Caller, body: JsonBod
 }
 
 /// Configure a channel (the path that existing clients know)
-#[utoipa::path(post, path = "/instance", tag = "instances",
+#[utoipa::path(post, path = "/instance", operation_id = "createInstanceAsKnown", tag = "instances",
     request_body = CreateRequest,
     responses(
-        (status = 201, body = Envelope<ConfiguredData>),
+        (status = 201, body = Envelope<ConfiguredData>, description = "Configured"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict"),
         Authenticated,
         WithBody,
@@ -191,9 +195,13 @@ pub async fn create_as_known(state: State<AppState>, caller: Caller, body: JsonB
 /// List instances
 ///
 /// Oldest first.
-#[utoipa::path(get, path = "/instances", tag = "instances",
+#[utoipa::path(get, path = "/instances", operation_id = "listInstances", tag = "instances",
     params(ListQuery),
-    responses((status = 200, body = Envelope<Vec<InstanceData>>), Authenticated, WithQuery))]
+    responses(
+        (status = 200, body = Envelope<Vec<InstanceData>>, description = "All of them"),
+        Authenticated,
+        WithQuery,
+    ))]
 pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
@@ -207,10 +215,10 @@ pub async fn list(
 }
 
 /// Read an instance
-#[utoipa::path(get, path = "/instances/{instanceId}", tag = "instances",
+#[utoipa::path(get, path = "/instances/{instanceId}", operation_id = "readInstance", tag = "instances",
     params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
     responses(
-        (status = 200, body = Envelope<InstanceData>),
+        (status = 200, body = Envelope<InstanceData>, description = "The instance"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
         Authenticated,
     ))]
@@ -227,11 +235,11 @@ pub async fn read(
 /// Change an instance
 ///
 /// Its channel and `channelInstanceId` stay: messages refer to them.
-#[utoipa::path(patch, path = "/instances/{instanceId}", tag = "instances",
+#[utoipa::path(patch, path = "/instances/{instanceId}", operation_id = "updateInstance", tag = "instances",
     params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
     request_body = UpdateRequest,
     responses(
-        (status = 200, body = Envelope<ConfiguredData>),
+        (status = 200, body = Envelope<ConfiguredData>, description = "Changed"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
         Authenticated,
         WithBody,
@@ -283,7 +291,7 @@ fn read_update(value: Value) -> Result<UpdateInstanceCommand, Problem> {
 /// Delete an instance
 ///
 /// Its open messages fail; all its messages stay to be looked at.
-#[utoipa::path(delete, path = "/instances/{instanceId}", tag = "instances",
+#[utoipa::path(delete, path = "/instances/{instanceId}", operation_id = "deleteInstance", tag = "instances",
     params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
     responses(
         (status = 204, description = "Deleted"),

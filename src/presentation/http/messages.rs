@@ -52,13 +52,20 @@ pub struct MessageData {
     /// Tries at most, the first included.
     max_retries: u32,
     priority: Option<i32>,
+    #[schema(format = "date-time")]
     send_at: Option<String>,
     /// Not tried again before.
+    #[schema(format = "date-time")]
     next_attempt_at: Option<String>,
+    #[schema(format = "date-time")]
     created_at: String,
+    #[schema(format = "date-time")]
     updated_at: String,
+    #[schema(format = "date-time")]
     sent_at: Option<String>,
+    #[schema(format = "date-time")]
     delivered_at: Option<String>,
+    #[schema(format = "date-time")]
     read_at: Option<String>,
     /// Every try; only where one message was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +78,9 @@ pub struct MessageData {
 #[serde(rename_all = "camelCase")]
 pub struct AttemptData {
     number: u32,
+    #[schema(format = "date-time")]
     started_at: Option<String>,
+    #[schema(format = "date-time")]
     finished_at: Option<String>,
     /// `sent`, `transient`, `permanent` or `unknown`; null while it runs.
     outcome: Option<&'static str>,
@@ -296,10 +305,10 @@ impl ListQuery {
 /// Read a message
 ///
 /// With every try at delivering it.
-#[utoipa::path(get, path = "/messages/{id}", tag = "messages",
+#[utoipa::path(get, path = "/messages/{id}", operation_id = "readMessage", tag = "messages",
     params(("id" = Uuid, Path, description = "The message's id")),
     responses(
-        (status = 200, body = Envelope<MessageData>),
+        (status = 200, body = Envelope<MessageData>, description = "The message"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-message"),
         Authenticated,
     ))]
@@ -318,9 +327,9 @@ pub async fn read(
 /// List messages
 ///
 /// Newest first.
-#[utoipa::path(get, path = "/messages", tag = "messages",
+#[utoipa::path(get, path = "/messages", operation_id = "listMessages", tag = "messages",
     params(ListQuery),
-    responses((status = 200, body = Page<MessageData>), Authenticated, WithQuery))]
+    responses((status = 200, body = Page<MessageData>, description = "A page of them"), Authenticated, WithQuery))]
 pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
@@ -338,9 +347,9 @@ pub async fn list(
 }
 
 /// Count messages by state
-#[utoipa::path(get, path = "/messages/stats", tag = "messages",
+#[utoipa::path(get, path = "/messages/stats", operation_id = "countMessages", tag = "messages",
     params(CountQuery),
-    responses((status = 200, body = Envelope<StatsData>), Authenticated, WithQuery))]
+    responses((status = 200, body = Envelope<StatsData>, description = "The counts"), Authenticated, WithQuery))]
 pub async fn stats(
     State(state): State<AppState>,
     caller: Caller,

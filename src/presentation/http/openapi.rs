@@ -13,6 +13,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Documente
 use utoipa::{IntoResponses, Modify, OpenApi as _, ToSchema};
 use utoipa_swagger_ui::Config;
 
+use super::messages::{Cursor, Limit, Moment, StatusField};
 use super::problem::{FieldError, Problem, ProblemBody};
 
 #[derive(utoipa::OpenApi)]
@@ -21,7 +22,8 @@ use super::problem::{FieldError, Problem, ProblemBody};
         title = "Correio",
         description = "One authenticated REST API in front of every channel a company sends through."
     ),
-    components(schemas(ProblemBody, FieldError)),
+    // Besides what the operations name themselves: what their parameters and shared answers are made of.
+    components(schemas(ProblemBody, FieldError, StatusField, Moment, Limit, Cursor)),
     modifiers(&Security),
     security(("apiKey" = []), ("bearer" = [])),
 )]

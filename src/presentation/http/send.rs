@@ -35,6 +35,7 @@ const NOT_YET: [&str; 3] = ["groupId", "priority", "sendAt"];
 /// A message to send. `message` may be absent when there is a `payload`.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[schema(rename_all = "camelCase", example = json!({
     "channel": "sandbox", "channelInstanceId": "sandbox", "remoteJid": "5585999999999", "message": "Olá!"
 }))]
@@ -143,6 +144,7 @@ pub struct SentData {
 #[utoipa::path(
     post,
     path = "/message/send",
+    operation_id = "sendMessage",
     tag = "messages",
     request_body = SendRequest,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",

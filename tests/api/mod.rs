@@ -1,0 +1,7 @@
+//! The REST API from outside: the running binary, over sockets.
+
+mod http;
+mod openapi_contract;
+mod openapi_document;
+mod schema_values;
+mod server;

@@ -1,0 +1,313 @@
+//! The served OpenAPI document is the contract: whatever is sent, every operation answers as it documents.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+use jsonschema::{Draft, Validator};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+
+use super::http::{Answer, Connection, Request};
+use super::openapi_document::{Operation, Parameter, Place, closed, operations};
+use super::schema_values;
+use super::server::{API_KEY, Server};
+
+/// Random requests an operation.
+const CASES: u32 = 48;
+
+#[test]
+fn every_operation_answers_as_documented() {
+    let mut server = Server::start();
+    let contract = Contract::of(&server);
+    contract.answers_valid_requests();
+    contract.refuses_strangers();
+    for operation in &contract.operations {
+        contract.answers_whatever_is_sent(operation);
+    }
+    server.assert_untroubled();
+}
+
+struct Contract {
+    operations: Vec<Operation>,
+    /// By operation, status and content type.
+    answers: HashMap<(String, u16, String), Validator>,
+    /// By operation.
+    bodies: HashMap<String, Validator>,
+    connection: RefCell<Connection>,
+    reader: String,
+    /// What exists, by the name of the path parameter that takes it.
+    ids: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// Who a request says that it is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Credentials {
+    Key,
+    KeyAsBearer,
+    /// A token that may only read messages.
+    Reader,
+    Wrong,
+    None,
+}
+
+/// The parts that a random request is made of.
+#[derive(Clone, Debug)]
+struct Parts {
+    parameters: Vec<Option<Value>>,
+    unknown_query: Option<String>,
+    existing: Index,
+    body: Option<Vec<u8>>,
+    content_type: &'static str,
+    credentials: Credentials,
+}
+
+impl Contract {
+    fn of(server: &Server) -> Self {
+        let mut connection = Connection::open(server.address).unwrap();
+        let document = connection.ask(&Request::new("GET", "/api/openapi.json")).unwrap().json();
+        let operations = operations(&document);
+        let mut answers = HashMap::new();
+        let mut bodies = HashMap::new();
+        for operation in &operations {
+            for (status, kinds) in &operation.responses {
+                for (kind, schema) in kinds {
+                    let validator = validator(&closed(schema), true);
+                    answers.insert((operation.id.clone(), *status, kind.clone()), validator);
+                }
+            }
+            if let Some(schema) = &operation.body {
+                bodies.insert(operation.id.clone(), validator(schema, false));
+            }
+        }
+        let ids = existing(&mut connection);
+        let reader = server.token("messages:read");
+        let connection = RefCell::new(connection);
+        Self { operations, answers, bodies, connection, reader, ids }
+    }
+
+    /// The document's own example is a request that works.
+    fn answers_valid_requests(&self) {
+        // What deletes comes last: others need what it deletes.
+        let (last, first): (Vec<_>, Vec<_>) =
+            self.operations.iter().partition(|operation| operation.method == "DELETE");
+        for operation in first.into_iter().chain(last) {
+            let mut target = operation.path.clone();
+            for (name, ids) in &self.ids {
+                target = target.replace(&format!("{{{name}}}"), ids.last().unwrap());
+            }
+            let mut request = Request::new(&operation.method, target).with_key();
+            if let Some(schema) = &operation.body {
+                let mut body = schema["example"].clone();
+                assert!(body.is_object(), "{} has no example of its body", operation.id);
+                if body["channelPhoneOrId"].is_string() {
+                    // A name is taken once.
+                    body["channelInstanceId"] = json!(operation.id);
+                }
+                request = request.with_json(&body);
+            }
+            let answer = self.ask(&request);
+            self.check(operation, &answer).unwrap();
+            assert!((200..300).contains(&answer.status), "{request:?}: {answer:?}");
+        }
+    }
+
+    fn refuses_strangers(&self) {
+        for operation in &self.operations {
+            let id = uuid::Uuid::now_v7().to_string();
+            let target = operation.path.replace("{id}", &id).replace("{instanceId}", &id);
+            let answer = self.ask(&Request::new(&operation.method, target));
+            self.check(operation, &answer).unwrap();
+            if is_closed(operation) {
+                assert_eq!(answer.status, 401, "{}", operation.id);
+                assert!(answer.header("www-authenticate").is_some(), "{answer:?}");
+            } else {
+                assert_eq!(answer.status, 200, "{}", operation.id);
+            }
+        }
+    }
+
+    fn answers_whatever_is_sent(&self, operation: &Operation) {
+        let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+        let outcome = TestRunner::new(config).run(&parts(operation), |parts| {
+            let request = self.request(operation, &parts);
+            let answer = self.ask(&request);
+            let told = |what: String| TestCaseError::fail(format!("{what}\n{}\n{answer:?}", operation.id));
+            self.check(operation, &answer).map_err(told)?;
+            prop_assert_ne!(answer.status, 500);
+            let refused = matches!(parts.credentials, Credentials::Wrong | Credentials::None);
+            prop_assert_eq!(answer.status == 401, refused && is_closed(operation), "{:?}", answer);
+            if (200..300).contains(&answer.status) {
+                self.check_accepted(operation, &request).map_err(told)?;
+            }
+            Ok(())
+        });
+        if let Err(failure) = outcome {
+            panic!("{} {}: {failure}", operation.method, operation.path);
+        }
+    }
+
+    fn request(&self, operation: &Operation, parts: &Parts) -> Request {
+        let mut target = operation.path.clone();
+        let mut query = Vec::new();
+        let mut headers = Vec::new();
+        for (parameter, value) in operation.parameters.iter().zip(&parts.parameters) {
+            let Parameter { name, place, .. } = parameter;
+            let text = value.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            match (place, text) {
+                (Place::Path, text) => {
+                    let ids = self.ids.get(name.as_str()).unwrap_or_else(|| panic!("no {name} is known"));
+                    let text = text.unwrap_or_else(|| parts.existing.get(ids).clone());
+                    target = target.replace(&format!("{{{name}}}"), &encoded(&text));
+                }
+                (Place::Query, Some(text)) => query.push(format!("{}={}", encoded(name), encoded(&text))),
+                (Place::Header, Some(text)) => {
+                    // What cannot be in a header at all is no matter of the API.
+                    headers.push((name.clone(), text.replace(char::is_control, " ").trim().to_owned()));
+                }
+                (Place::Query | Place::Header, None) => {}
+            }
+        }
+        query.extend(parts.unknown_query.iter().map(|name| format!("{}=1", encoded(name))));
+        if !query.is_empty() {
+            target = format!("{target}?{}", query.join("&"));
+        }
+        match parts.credentials {
+            Credentials::Key => headers.push(("X-API-Key".into(), API_KEY.into())),
+            Credentials::KeyAsBearer => headers.push(("Authorization".into(), format!("Bearer {API_KEY}"))),
+            Credentials::Reader => headers.push(("Authorization".into(), format!("Bearer {}", self.reader))),
+            Credentials::Wrong => headers.push(("Authorization".into(), "Bearer nobody.knows.this".into())),
+            Credentials::None => {}
+        }
+        if parts.body.is_some() {
+            headers.push(("Content-Type".into(), parts.content_type.into()));
+        }
+        Request { method: operation.method.clone(), target, headers, body: parts.body.clone() }
+    }
+
+    fn ask(&self, request: &Request) -> Answer {
+        self.connection.borrow_mut().ask(request).unwrap_or_else(|error| panic!("{error}: {request:?}"))
+    }
+
+    /// That `answer` is one that `operation` documents.
+    fn check(&self, operation: &Operation, answer: &Answer) -> Result<(), String> {
+        let kinds = operation.responses.get(&answer.status);
+        let kinds = kinds.ok_or_else(|| format!("{} is not documented", answer.status))?;
+        if answer.header("x-request-id").is_none() {
+            return Err("it has no x-request-id".to_owned());
+        }
+        if kinds.is_empty() {
+            return if answer.body.is_empty() { Ok(()) } else { Err("a body is not documented".to_owned()) };
+        }
+        let kind = answer.header("content-type").unwrap_or_default().to_owned();
+        let validator = self.answers.get(&(operation.id.clone(), answer.status, kind.clone()));
+        let validator = validator.ok_or_else(|| format!("{kind:?} is not documented for {}", answer.status))?;
+        let body = serde_json::from_slice(&answer.body).map_err(|error| error.to_string())?;
+        validator.validate(&body).map_err(|error| format!("{}: {error}", error.instance_path()))?;
+        if kind == "application/problem+json" && body["status"] != answer.status {
+            return Err("the problem tells another status".to_owned());
+        }
+        Ok(())
+    }
+
+    /// That a body which was accepted is one that `operation` documents.
+    fn check_accepted(&self, operation: &Operation, request: &Request) -> Result<(), String> {
+        let (Some(validator), Some(body)) = (self.bodies.get(&operation.id), &request.body) else { return Ok(()) };
+        let body = serde_json::from_slice(body).map_err(|error| format!("accepted a body that is no JSON: {error}"))?;
+        validator.validate(&body).map_err(|error| format!("accepted what it does not document: {error}"))
+    }
+}
+
+/// Makes messages and instances, and tells their ids.
+fn existing(connection: &mut Connection) -> BTreeMap<&'static str, Vec<String>> {
+    let mut messages = Vec::new();
+    let mut instances = Vec::new();
+    for (number, recipient) in ["5585999999999", "fail-transient", "fail-permanent"].into_iter().enumerate() {
+        let send = json!({"channel": "sandbox", "channelInstanceId": "sandbox", "remoteJid": recipient,
+            "message": "Olá!", "mediaUrl": "https://example.com/a.png", "payload": {"a": [1, null]}});
+        let send = Request::new("POST", "/api/messaging/message/send").with_key().with_json(&send);
+        messages.push(connection.ask(&send).unwrap().json()["data"]["messageId"].clone());
+        let create = json!({"channel": "sandbox", "channelInstanceId": format!("existing-{number}"),
+            "channelPhoneOrId": "x", "name": "a", "maxRetries": 3, "metadata": {"a": 1}});
+        let create = Request::new("POST", "/api/messaging/instances").with_key().with_json(&create);
+        instances.push(connection.ask(&create).unwrap().json()["data"]["instanceId"].clone());
+    }
+    let texts = |ids: Vec<Value>| ids.iter().map(|id| id.as_str().expect("an id").to_owned()).collect();
+    BTreeMap::from([("id", texts(messages)), ("instanceId", texts(instances))])
+}
+
+fn is_closed(operation: &Operation) -> bool {
+    operation.path.starts_with("/api/messaging")
+}
+
+fn validator(schema: &Value, formats: bool) -> Validator {
+    let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(formats);
+    options.build(schema).unwrap_or_else(|error| panic!("{error}: {schema}"))
+}
+
+/// Values that let a request get past the first check.
+fn hints(name: &str) -> Vec<Value> {
+    match name {
+        "channel" => vec![json!("sandbox"), json!("sandbox"), json!("webhook"), json!("whatsapp_evolution")],
+        "channelInstanceId" => vec![json!("sandbox"), json!("existing-0"), json!("another")],
+        "channelPhoneOrId" => vec![json!("http://127.0.0.1:9/hook"), json!("5585999999999")],
+        "remoteJid" => vec![json!("5585999999999"), json!("fail-transient-a"), json!("fail-permanent-a")],
+        "Idempotency-Key" => vec![json!("one"), json!("two"), json!("três"), json!("")],
+        _ => Vec::new(),
+    }
+}
+
+fn parts(operation: &Operation) -> impl Strategy<Value = Parts> + use<> {
+    let parameters: Vec<BoxedStrategy<Option<Value>>> = operation
+        .parameters
+        .iter()
+        .map(|parameter| {
+            let given = if parameter.place == Place::Path || parameter.required { 0.5 } else { 0.3 };
+            prop::option::weighted(given, schema_values::named(&parameter.name, &parameter.schema, hints)).boxed()
+        })
+        .collect();
+    let unknown_query = prop::option::weighted(0.05, schema_values::any_text());
+    let content_type = prop_oneof![
+        12 => Just("application/json"),
+        1 => Just("application/merge-patch+json; charset=utf-8"),
+        1 => Just("text/plain"),
+        1 => Just(""),
+    ];
+    let credentials = select(vec![
+        Credentials::Key,
+        Credentials::Key,
+        Credentials::Key,
+        Credentials::Key,
+        Credentials::KeyAsBearer,
+        Credentials::Reader,
+        Credentials::Wrong,
+        Credentials::None,
+    ]);
+    let rest = (any::<Index>(), body(operation), content_type, credentials);
+    (parameters, unknown_query, rest).prop_map(|(parameters, unknown_query, rest)| {
+        let (existing, body, content_type, credentials) = rest;
+        Parts { parameters, unknown_query, existing, body, content_type, credentials }
+    })
+}
+
+fn body(operation: &Operation) -> BoxedStrategy<Option<Vec<u8>>> {
+    let Some(schema) = &operation.body else { return Just(None).boxed() };
+    let json = schema_values::value(schema, hints).prop_map(|value| value.to_string().into_bytes());
+    let cut = (schema_values::value(schema, hints), any::<Index>()).prop_map(|(value, index)| {
+        let mut bytes = value.to_string().into_bytes();
+        bytes.truncate(index.index(bytes.len()));
+        bytes
+    });
+    let bytes = prop::collection::vec(any::<u8>(), 0..40);
+    prop_oneof![20 => json.prop_map(Some), 1 => cut.prop_map(Some), 1 => bytes.prop_map(Some), 1 => Just(None)].boxed()
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
