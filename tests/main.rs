@@ -3,4 +3,5 @@
 mod auth;
 mod channels;
 mod contracts;
+mod stories;
 mod support;

@@ -1,0 +1,3 @@
+//! What a user gets, told over real sockets against the program itself, on both databases.
+
+mod sending;
