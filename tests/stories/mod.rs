@@ -1,3 +1,4 @@
 //! What a user gets, told over real sockets against the program itself, on both databases.
 
+mod crash;
 mod sending;

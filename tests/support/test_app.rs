@@ -349,6 +349,11 @@ impl TestApp {
         Self { process, log, environment, caller, address, database }
     }
 
+    /// Somebody with the bootstrap key, to be moved into a task.
+    pub fn caller(&self) -> Caller {
+        self.caller.clone()
+    }
+
     /// Another process with the same configuration and files; the one before must have ended.
     pub async fn restart(&mut self) {
         assert!(self.process.try_wait().unwrap().is_some(), "it still runs");
