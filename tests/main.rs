@@ -6,4 +6,5 @@ mod architecture;
 mod auth;
 mod channels;
 mod contracts;
+mod stories;
 mod support;

@@ -32,7 +32,7 @@ pub struct RelayDueMessages {
 
 #[derive(Clone, Copy, Debug)]
 pub struct RelaySettings {
-    /// How often it looks.
+    /// How often it looks, at the least.
     pub interval: Duration,
     /// How often it compares its rows with what it holds.
     pub comparison_interval: Duration,
@@ -56,6 +56,8 @@ struct Round {
 impl RelayDueMessages {
     pub async fn run(&self, stop: Stop) {
         let (under_way, mut finished) = UnderWay::new();
+        // A watch that looks too seldom for its timeout finds nobody gone.
+        let interval = self.settings.interval.min(self.identity.timeout() / 5);
         let mut round = Round { watch: NodeWatch::new(self.identity.timeout()), compared_at: None, failing: false };
         loop {
             match self.look(&mut round, &under_way).await {
@@ -68,7 +70,7 @@ impl RelayDueMessages {
                     round.failing = true;
                 }
             }
-            let pause = self.clock.sleep(self.settings.interval).boxed();
+            let pause = self.clock.sleep(interval).boxed();
             // With many due, the next are taken as soon as half of the places are free again.
             let room = under_way.until_at_most(self.settings.concurrency / 2, &mut finished).boxed();
             let was_full = under_way.len() >= self.settings.concurrency;

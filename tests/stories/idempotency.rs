@@ -1,0 +1,151 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt;
+use serde_json::json;
+
+use crate::support::http_receiver::HttpReceiver;
+use crate::support::test_app::{SOON, TestApp, TestDatabase, eventually, on_both_databases, to_sandbox};
+
+on_both_databases!(
+    the_same_key_and_body_get_the_first_answer_again,
+    a_failure_is_replayed_as_it_was,
+    another_body_under_the_same_key_is_refused,
+    a_key_is_in_flight_until_its_message_ends,
+    a_key_must_be_given_once_and_be_visible_ascii,
+    a_request_refused_before_it_has_a_row_leaves_no_key,
+    a_thousand_concurrent_sends_with_two_hundred_duplicate_keys_are_eight_hundred_deliveries,
+);
+
+async fn the_same_key_and_body_get_the_first_answer_again(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let first = app.send_once("pedido-1", &to_sandbox("5585999999999")).await;
+    assert_eq!((first.status, first.header("idempotent-replay")), (200, None), "{}", first.json());
+
+    let second = app.send_once("pedido-1", &to_sandbox("5585999999999")).await;
+    assert_eq!((second.status, second.header("idempotent-replay")), (200, Some("true")));
+    assert_eq!(second.body, first.body);
+    assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 1);
+}
+
+async fn a_failure_is_replayed_as_it_was(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    for (recipient, status) in [("fail-transient", 502), ("fail-permanent", 422)] {
+        let first = app.send_once(recipient, &to_sandbox(recipient)).await;
+        assert_eq!((first.status, first.header("idempotent-replay")), (status, None), "{}", first.json());
+        let second = app.send_once(recipient, &to_sandbox(recipient)).await;
+        assert_eq!((second.status, second.header("idempotent-replay")), (status, Some("true")));
+        assert_eq!(second.json(), first.json());
+        assert_eq!(app.message(&first.message_id()).await["retries"], 1, "it was not tried again");
+    }
+    assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 2);
+}
+
+async fn another_body_under_the_same_key_is_refused(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    assert_eq!(app.send_once("pedido-1", &to_sandbox("5585999999999")).await.status, 200);
+    let other = app.send_once("pedido-1", &to_sandbox("5585988888888")).await;
+    assert_eq!((other.status, other.problem().as_str()), (422, "key-reused"));
+    assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 1);
+}
+
+async fn a_key_is_in_flight_until_its_message_ends(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let body = to_sandbox("slow-2000ms");
+    let first = async { app.send_once("pedido-1", &body).await };
+    let second = async {
+        eventually(SOON, "the message has its row", async || {
+            let rows = app.sql_number("select count(*) from messaging_messages").await;
+            (rows == 1).then_some(())
+        })
+        .await;
+        let early = app.send_once("pedido-1", &body).await;
+        assert_eq!((early.status, early.problem().as_str()), (409, "in-flight"), "{}", early.json());
+        assert!(early.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
+    };
+    let (first, ()) = tokio::join!(first, second);
+    assert_eq!(first.status, 200, "{}", first.json());
+
+    let late = app.send_once("pedido-1", &body).await;
+    assert_eq!((late.status, late.header("idempotent-replay")), (200, Some("true")));
+    assert_eq!(late.body, first.body);
+}
+
+async fn a_key_must_be_given_once_and_be_visible_ascii(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let longest = "k".repeat(255);
+    assert_eq!(app.send_once(&longest, &to_sandbox("5585999999999")).await.status, 200);
+    for key in ["", "pedido 1", "açaí", &"k".repeat(256)] {
+        let answer = app.send_once(key, &to_sandbox("5585999999999")).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "malformed-key"), "{key:?}");
+    }
+    let twice = app.request(reqwest::Method::POST, "/api/messaging/message/send").json(&to_sandbox("5585999999999"));
+    let answer = app.call(twice.header("idempotency-key", "a").header("idempotency-key", "b")).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (400, "malformed-key"));
+    assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 1);
+}
+
+async fn a_request_refused_before_it_has_a_row_leaves_no_key(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let mut body = to_sandbox("5585999999999");
+    body["channelInstanceId"] = "not-yet".into();
+    assert_eq!(app.send_once("pedido-1", &body).await.problem(), "unknown-instance");
+    let created = json!({ "channel": "sandbox", "channelInstanceId": "not-yet", "channelPhoneOrId": "x" });
+    app.create_instance(&created).await;
+
+    let answer = app.send_once("pedido-1", &body).await;
+    assert_eq!((answer.status, answer.header("idempotent-replay")), (200, None), "{}", answer.json());
+}
+
+async fn a_thousand_concurrent_sends_with_two_hundred_duplicate_keys_are_eight_hundred_deliveries(
+    database: TestDatabase,
+) {
+    const SENDS: usize = 1000;
+    const DISTINCT: usize = 800;
+
+    let app = TestApp::start(database).await;
+    let receiver = HttpReceiver::start().await;
+    app.create_instance(&json!({
+        "channel": "webhook", "channelInstanceId": "pedidos", "channelPhoneOrId": receiver.url("/hook"),
+    }))
+    .await;
+    // Each duplicate comes right after its first, so that they meet.
+    let mut keys: Vec<usize> = (0..DISTINCT).chain(0..SENDS - DISTINCT).collect();
+    keys.sort_unstable();
+    let sends = keys.into_iter().map(|key| {
+        let caller = app.caller();
+        async move {
+            let payload = json!({ "pedido": key });
+            let body = json!({
+                "channel": "webhook", "channelInstanceId": "pedidos", "remoteJid": "loja", "payload": payload,
+            });
+            (key, caller.send_once(&format!("pedido-{key}"), &body).await)
+        }
+    });
+    let answers: Vec<_> = futures::stream::iter(sends).buffer_unordered(250).collect().await;
+    assert_eq!(answers.len(), SENDS);
+
+    let mut ids: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+    let mut firsts = 0;
+    for (key, answer) in &answers {
+        match (answer.status, answer.header("idempotent-replay")) {
+            (200, replay) => {
+                firsts += usize::from(replay.is_none());
+                ids.entry(*key).or_default().insert(answer.message_id());
+            }
+            (409, _) => assert_eq!(answer.problem(), "in-flight"),
+            _ => panic!("{key}: {} {}", answer.status, answer.json()),
+        }
+    }
+    assert_eq!(firsts, DISTINCT, "each key was answered for the first time once");
+    assert_eq!(ids.len(), DISTINCT);
+    assert!(ids.values().all(|ids| ids.len() == 1), "a key names one message");
+
+    assert_eq!(app.sql_number("select count(*) from messaging_messages where status = 'sent'").await, 800);
+    assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 800);
+    assert_eq!(app.sql_number("select count(*) from messaging_idempotency_keys").await, 800);
+    let received = receiver.received();
+    let distinct: BTreeSet<Vec<u8>> = received.iter().map(|request| request.body.clone()).collect();
+    assert_eq!((received.len(), distinct.len()), (DISTINCT, DISTINCT));
+    let stats = app.get("/api/messaging/messages/stats").await.data();
+    assert_eq!((&stats["sent"], &stats["total"]), (&json!(800), &json!(800)));
+}

@@ -1,0 +1,7 @@
+//! What a user gets, told over real sockets against the program itself, on both databases.
+
+mod crash;
+mod idempotency;
+mod looking;
+mod sending;
+mod tenants;
