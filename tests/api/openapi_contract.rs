@@ -158,7 +158,9 @@ impl Contract {
             match (place, text) {
                 (Place::Path, text) => {
                     let ids = self.ids.get(name.as_str()).unwrap_or_else(|| panic!("no {name} is known"));
-                    let text = text.unwrap_or_else(|| parts.existing.get(ids).clone());
+                    // With nothing in its place it is another path.
+                    let given = text.filter(|text| !text.is_empty());
+                    let text = given.unwrap_or_else(|| parts.existing.get(ids).clone());
                     target = target.replace(&format!("{{{name}}}"), &encoded(&text));
                 }
                 (Place::Query, Some(text)) => query.push(format!("{}={}", encoded(name), encoded(&text))),
