@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
-use super::auth::{CachedApiKeys, JwtVerifier, XChaChaCredentialsCipher};
+use super::auth::{CachedApiKeys, JwtVerifier};
 use super::channels::{EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender};
 use super::config::{Config, ConfigError, QueueConfig};
 use super::database::Database;
@@ -56,7 +56,7 @@ fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ConfigE
     let webhook = WebhookSettings { block_private: config.webhook_block_private, ..WebhookSettings::default() };
     let unusable =
         |error: super::channels::ChannelSetupError| ConfigError::new("WEBHOOK_BLOCK_PRIVATE", error.to_string());
-    let senders: [Arc<dyn ChannelSender>; 3] = [
+    let senders: Vec<Arc<dyn ChannelSender>> = vec![
         Arc::new(SandboxSender),
         Arc::new(WebhookSender::new(webhook, clock.clone()).map_err(unusable)?),
         Arc::new(WhatsappEvolutionSender::new(EvolutionSettings::default(), clock.clone()).map_err(unusable)?),
@@ -68,10 +68,14 @@ fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ConfigE
 ///
 /// # Errors
 /// When the configuration cannot be used.
-pub fn compose(config: &Config, database: &Database, tasks: &TaskTracker) -> Result<Composition, ConfigError> {
+pub fn compose(
+    config: &Config,
+    database: &Database,
+    cipher: Arc<dyn CredentialsCipher>,
+    tasks: &TaskTracker,
+) -> Result<Composition, ConfigError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
-    let cipher: Arc<dyn CredentialsCipher> = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
     let api_keys: Arc<dyn ApiKeyRepository> = Arc::new(CachedApiKeys::new(database.api_keys.clone()));
     let channels = channels(config, &clock)?;
     let identity = NodeIdentity::new(clock.clone(), config.node_timeout);

@@ -112,12 +112,16 @@ where
 {
     const PAUSE: Duration = Duration::from_millis(250);
     let deadline = Instant::now() + PATIENCE;
-    loop {
-        let answer = timeout_at(deadline, connect()).await;
-        let no_answer = || RepositoryError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()));
-        match answer.unwrap_or_else(|_| Err(no_answer())) {
-            Err(error) if error.is_unavailable() && Instant::now() + PAUSE < deadline => sleep(PAUSE).await,
+    let mut last = RepositoryError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()));
+    while let Ok(answer) = timeout_at(deadline, connect()).await {
+        match answer {
+            Err(error) if error.is_unavailable() => last = error,
             answer => return answer,
         }
+        if Instant::now() + PAUSE >= deadline {
+            break;
+        }
+        sleep(PAUSE).await;
     }
+    Err(last)
 }

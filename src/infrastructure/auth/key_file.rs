@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
 
-use crate::infrastructure::config::{ConfigError, parse_credentials_key};
+use crate::infrastructure::config::{ConfigError, parse_credentials_key, private_directory};
 
 pub(super) const VARIABLE: &str = "CREDENTIALS_KEY";
 const FILE: &str = "credentials.key";
@@ -24,7 +24,7 @@ pub fn load_or_create(data_dir: &Path) -> Result<[u8; 32], ConfigError> {
     };
     let text = match fs::read_to_string(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(data_dir)
+            private_directory(data_dir)
                 .map_err(|error| ConfigError::new("DATA_DIR", format!("cannot be created: {error}")))?;
             create(data_dir, &path).map_err(failed)?;
             fs::read_to_string(&path).map_err(failed)?

@@ -197,3 +197,12 @@ impl fmt::Debug for Config {
             .finish_non_exhaustive()
     }
 }
+
+/// Makes a directory, and those above it, that only this user may look into. One that is there stays as it is.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

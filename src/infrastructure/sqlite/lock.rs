@@ -1,8 +1,10 @@
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::application::ports::RepositoryError;
+use crate::infrastructure::config::private_directory;
 
 /// This process has the installation to itself, until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
@@ -32,11 +34,12 @@ impl LockFile {
     }
 }
 
-fn open(path: &Path) -> Result<File, RepositoryError> {
+/// Opens a file that nobody else may read: messages are nobody else's business. SQLite gives its log the same mode.
+pub(super) fn open(path: &Path) -> Result<File, RepositoryError> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|error| unavailable(directory, &error))?;
+        private_directory(directory).map_err(|error| unavailable(directory, &error))?;
     }
-    File::options().create(true).append(true).open(path).map_err(|error| unavailable(path, &error))
+    File::options().create(true).append(true).mode(0o600).open(path).map_err(|error| unavailable(path, &error))
 }
 
 fn unavailable(path: &Path, error: &io::Error) -> RepositoryError {

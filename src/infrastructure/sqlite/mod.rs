@@ -67,6 +67,7 @@ impl SqliteDatabase {
         let path = path.to_owned();
         // Switching to WAL needs the file for itself and does not wait for it: several processes may start at once.
         let _lock = LockFile::wait(beside(&path, "migrate.lock")).await?;
+        drop(lock::open(&path)?);
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)

@@ -1,6 +1,7 @@
 //! `correio serve`
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -13,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::application::Stop;
 use crate::application::prepare_installation::BootstrapKey;
-use crate::infrastructure::auth;
+use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::{Composition, compose};
 use crate::infrastructure::config::{Config, ConfigError, Role};
 use crate::infrastructure::database::Database;
@@ -26,10 +27,12 @@ use crate::presentation::http::{AppState, router};
 pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     config.require_queue_role(role)?;
     let stop_signal = stop_signal()?;
+    // Before the database is touched: a start that is refused changes nothing.
+    let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
     let database = Database::open(&config.database).await?;
     let lock = database.lock_installation()?;
     let tasks = TaskTracker::new();
-    let composition = compose(config, &database, &tasks)?;
+    let composition = compose(config, &database, cipher, &tasks)?;
 
     let unanswered = |error: &dyn std::fmt::Display| ConfigError::new("DATABASE_URL", error.to_string());
     let node = composition.keep_node_alive.register().await.map_err(|error| unanswered(&error))?;

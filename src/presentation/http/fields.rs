@@ -6,7 +6,9 @@ use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, Val
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::domain::channel::FieldProblem;
+use crate::application::ports::Channels;
+use crate::application::send_message::unknown_channel_problem;
+use crate::domain::channel::{ChannelName, FieldProblem};
 
 /// All that is wrong with a request.
 #[derive(Debug, Default)]
@@ -58,6 +60,13 @@ fn refuse_nul(value: &Value, path: &str, problems: &mut Problems) {
         }
         _ => {}
     }
+}
+
+/// That a `channel` is none of ours; told together with whatever else is wrong.
+pub fn unknown_channel(given: Option<&Value>, channels: &Channels) -> Option<FieldProblem> {
+    let name = given.and_then(Value::as_str).filter(|name| !name.is_empty())?;
+    let known = channels.find(&ChannelName::new(name)).is_some();
+    (!known).then(|| unknown_channel_problem(channels))
 }
 
 /// A member's name as a token of a JSON Pointer (RFC 6901, section 3).

@@ -15,7 +15,7 @@ use super::AppState;
 use super::body::JsonBody;
 use super::caller::Caller;
 use super::envelope::{Envelope, raw_json, rfc3339};
-use super::fields::{self, Address, MaxRetries, Name, Problems};
+use super::fields::{self, Address, MaxRetries, Name, Problems, unknown_channel};
 use super::openapi::{Authenticated, WithBody, WithQuery};
 use super::problem::{Problem, ProblemBody};
 use super::query::Query;
@@ -159,7 +159,14 @@ pub struct ListQuery {
     ))]
 pub async fn create(State(state): State<AppState>, caller: Caller, body: JsonBody) -> Result<Response, Problem> {
     let caller = caller.must(Scope::InstancesWrite)?;
-    let request: CreateRequest = fields::read(body.value).map_err(|problems| Problem::invalid_field(problems.0))?;
+    let unknown = unknown_channel(body.value.get("channel"), &state.create_instance.channels);
+    let request = match (fields::read::<CreateRequest>(body.value), unknown) {
+        (Ok(request), None) => request,
+        (read, unknown) => {
+            let more = read.err().unwrap_or_default();
+            return Err(Problem::invalid_field(more.0.into_iter().chain(unknown)));
+        }
+    };
     let command = CreateInstanceCommand {
         channel: ChannelName::new(request.channel.0),
         channel_instance_id: request.channel_instance_id.0,

@@ -16,9 +16,10 @@ use super::body::{JsonBody, to_its_end};
 use super::caller::Caller;
 use super::compact_json::compact;
 use super::envelope::{Envelope, rfc3339};
-use super::fields::{self, Address, MaxRetries, Name, Problems};
+use super::fields::{self, Address, MaxRetries, Name, Problems, unknown_channel};
 use super::openapi::{Authenticated, WithBody};
 use super::problem::{Problem, ProblemBody};
+use crate::application::ports::Channels;
 use crate::application::send_message::{Receipt, SendMessageCommand, SendMessageError};
 use crate::domain::channel::{ChannelName, FieldProblem};
 use crate::domain::delivery::FailureKind;
@@ -169,7 +170,7 @@ pub async fn send(
     caller.must(Scope::MessagesWrite)?;
     let key = idempotency_key(&headers)?;
     let request = key.map(|key| IdempotentRequest { key, fingerprint: Sha256::digest(&body.bytes).into() });
-    let command = SendMessageCommand { request, ..read(body)? };
+    let command = SendMessageCommand { request, ..read(body, &state.send_message.channels)? };
     let use_case = state.send_message.clone();
     // A caller that hangs up does not cancel the delivery.
     let receipt = to_its_end(&state.tasks, async move { use_case.execute(&caller.0, command).await }).await?;
@@ -185,7 +186,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     }
 }
 
-fn read(body: JsonBody) -> Result<SendMessageCommand, Problem> {
+fn read(body: JsonBody, channels: &Channels) -> Result<SendMessageCommand, Problem> {
     let mut value = body.value;
     let mut problems = Vec::new();
     if let Value::Object(members) = &mut value {
@@ -194,6 +195,11 @@ fn read(body: JsonBody) -> Result<SendMessageCommand, Problem> {
                 problems.push(FieldProblem::new(format!("/{name}"), "is not supported yet"));
             }
         }
+        let given = |name: &str| members.get(name).is_some_and(|member| !member.is_null());
+        if !given("message") && !given("payload") {
+            problems.push(FieldProblem::new("/message", "is required"));
+        }
+        problems.extend(unknown_channel(members.get("channel"), channels));
     }
     let request = fields::read::<SendRequest>(value).map_err(|more| {
         let all = std::mem::take(&mut problems).into_iter().chain(more.0);
@@ -202,9 +208,6 @@ fn read(body: JsonBody) -> Result<SendMessageCommand, Problem> {
     let written: WrittenPayload<'_> = serde_json::from_slice(&body.bytes)
         .map_err(|error| Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")))?;
     let payload = request.payload.and(written.payload).map(|raw| compact(raw.get()));
-    if request.message.is_none() && payload.is_none() {
-        problems.push(FieldProblem::new("/message", "is required"));
-    }
     if request.message.as_deref() == Some("") && payload.is_none() && request.media_url.is_none() {
         problems.push(FieldProblem::new("/message", "must not be empty"));
     }
