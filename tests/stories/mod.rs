@@ -2,6 +2,7 @@
 
 mod crash;
 mod idempotency;
+mod instances;
 mod looking;
 mod sending;
 mod tenants;
