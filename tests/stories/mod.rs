@@ -1,6 +1,7 @@
 //! What a user gets, told over real sockets against the program itself, on both databases.
 
 mod crash;
+mod errors;
 mod idempotency;
 mod instances;
 mod looking;

@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use deserr::Deserr;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -192,6 +192,7 @@ fn read(body: JsonBody) -> Result<SendMessageCommand, Problem> {
                 problems.push(FieldProblem::new(format!("/{name}"), "is not supported yet"));
             }
         }
+        problems.extend(missing(members));
     }
     let request = fields::read::<SendRequest>(value).map_err(|more| {
         let all = std::mem::take(&mut problems).into_iter().chain(more.0);
@@ -200,15 +201,6 @@ fn read(body: JsonBody) -> Result<SendMessageCommand, Problem> {
     let written: WrittenPayload<'_> = serde_json::from_slice(&body.bytes)
         .map_err(|error| Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")))?;
     let payload = request.payload.and(written.payload).map(|raw| compact(raw.get()));
-    if request.message.is_none() && payload.is_none() {
-        problems.push(FieldProblem::new("/message", "is required"));
-    }
-    if request.message.as_deref() == Some("") && payload.is_none() && request.media_url.is_none() {
-        problems.push(FieldProblem::new("/message", "must not be empty"));
-    }
-    if request.media_type.is_some() && request.media_url.is_none() {
-        problems.push(FieldProblem::new("/mediaUrl", "is required with mediaType"));
-    }
     if !problems.is_empty() {
         return Err(Problem::invalid_field(problems));
     }
@@ -226,6 +218,23 @@ fn read(body: JsonBody) -> Result<SendMessageCommand, Problem> {
         },
         request: None,
     })
+}
+
+/// What members need of each other; told together with what is wrong with each of them.
+fn missing(members: &Map<String, Value>) -> Vec<FieldProblem> {
+    let given = |name: &str| members.get(name).filter(|member| !member.is_null());
+    let mut problems = Vec::new();
+    match given("message") {
+        None if given("payload").is_none() => problems.push(FieldProblem::new("/message", "is required")),
+        Some(Value::String(text)) if text.is_empty() && given("payload").or(given("mediaUrl")).is_none() => {
+            problems.push(FieldProblem::new("/message", "must not be empty"));
+        }
+        _ => {}
+    }
+    if given("mediaType").is_some() && given("mediaUrl").is_none() {
+        problems.push(FieldProblem::new("/mediaUrl", "is required with mediaType"));
+    }
+    problems
 }
 
 fn answer(receipt: Receipt) -> Response {
