@@ -6,4 +6,5 @@ mod idempotency;
 mod instances;
 mod looking;
 mod sending;
+mod starting;
 mod tenants;
