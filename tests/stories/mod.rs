@@ -1,5 +1,6 @@
 //! What a user gets, told over real sockets against the program itself, on both databases.
 
+mod around;
 mod crash;
 mod errors;
 mod idempotency;
