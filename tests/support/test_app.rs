@@ -23,11 +23,16 @@ pub const JWT_SECRET: &str = "a secret of the stories, 32 bytes or more";
 /// How long anything may take that is expected to happen soon.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// Makes a test of every story on both databases. A story is an `async fn` that takes a [`TestDatabase`].
+/// Makes a test of every story on both databases, and of those after `only sqlite:` and `only postgres:` on one. A story
+/// is an `async fn` that takes a [`TestDatabase`].
 macro_rules! on_both_databases {
-    ($($story:ident),* $(,)?) => {
-        crate::support::test_app::on_database!(sqlite: $($story)*);
-        crate::support::test_app::on_database!(postgres: $($story)*);
+    (
+        $($both:ident),* $(,)?
+        $(; only sqlite: $($sqlite:ident),* $(,)?)?
+        $(; only postgres: $($postgres:ident),* $(,)?)?
+    ) => {
+        crate::support::test_app::on_database!(sqlite: $($both)* $($($sqlite)*)?);
+        crate::support::test_app::on_database!(postgres: $($both)* $($($postgres)*)?);
     };
 }
 pub(crate) use on_both_databases;

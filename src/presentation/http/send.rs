@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use deserr::Deserr;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -195,10 +195,7 @@ fn read(body: JsonBody, channels: &Channels) -> Result<SendMessageCommand, Probl
                 problems.push(FieldProblem::new(format!("/{name}"), "is not supported yet"));
             }
         }
-        let given = |name: &str| members.get(name).is_some_and(|member| !member.is_null());
-        if !given("message") && !given("payload") {
-            problems.push(FieldProblem::new("/message", "is required"));
-        }
+        problems.extend(missing(members));
         problems.extend(unknown_channel(members.get("channel"), channels));
     }
     let request = fields::read::<SendRequest>(value).map_err(|more| {
@@ -208,12 +205,6 @@ fn read(body: JsonBody, channels: &Channels) -> Result<SendMessageCommand, Probl
     let written: WrittenPayload<'_> = serde_json::from_slice(&body.bytes)
         .map_err(|error| Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")))?;
     let payload = request.payload.and(written.payload).map(|raw| compact(raw.get()));
-    if request.message.as_deref() == Some("") && payload.is_none() && request.media_url.is_none() {
-        problems.push(FieldProblem::new("/message", "must not be empty"));
-    }
-    if request.media_type.is_some() && request.media_url.is_none() {
-        problems.push(FieldProblem::new("/mediaUrl", "is required with mediaType"));
-    }
     if !problems.is_empty() {
         return Err(Problem::invalid_field(problems));
     }
@@ -231,6 +222,23 @@ fn read(body: JsonBody, channels: &Channels) -> Result<SendMessageCommand, Probl
         },
         request: None,
     })
+}
+
+/// What members need of each other; told together with what is wrong with each of them.
+fn missing(members: &Map<String, Value>) -> Vec<FieldProblem> {
+    let given = |name: &str| members.get(name).filter(|member| !member.is_null());
+    let mut problems = Vec::new();
+    match given("message") {
+        None if given("payload").is_none() => problems.push(FieldProblem::new("/message", "is required")),
+        Some(Value::String(text)) if text.is_empty() && given("payload").or(given("mediaUrl")).is_none() => {
+            problems.push(FieldProblem::new("/message", "must not be empty"));
+        }
+        _ => {}
+    }
+    if given("mediaType").is_some() && given("mediaUrl").is_none() {
+        problems.push(FieldProblem::new("/mediaUrl", "is required with mediaType"));
+    }
+    problems
 }
 
 fn answer(receipt: Receipt) -> Response {

@@ -1,0 +1,172 @@
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+
+use crate::support::http_receiver::closed_port;
+use crate::support::test_app::{SOON, TestApp, TestDatabase, eventually, on_both_databases, run};
+
+on_both_databases!(
+    the_first_start_prints_a_line_that_sends_a_message_and_the_second_does_not,
+    the_migrations_can_run_before_the_server;
+    only sqlite:
+    a_value_that_cannot_be_used_stops_the_start_in_one_line,
+    a_file_of_settings_is_read_and_the_environment_wins,
+    a_database_that_cannot_be_reached_stops_the_start_without_telling_its_password,
+    one_process_alone_plays_every_role_on_sqlite,
+    a_second_server_on_the_same_file_is_refused,
+    wrong_usage_ends_with_two;
+    only postgres:
+    credentials_in_a_shared_database_need_a_key_of_the_operator,
+    without_kafka_one_process_plays_every_role,
+);
+
+/// Starts in vain; returns all that it wrote to standard error.
+async fn refused(database: &TestDatabase, settings: &[(&str, &str)], arguments: &[&str], status: i32) -> String {
+    let mut environment = database.environment();
+    environment.retain(|(name, _)| settings.iter().all(|(set, _)| set != name));
+    environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let output = run(database.directory.path(), &environment, arguments).await;
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{settings:?} {arguments:?}: {told}");
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    told
+}
+
+/// The one line of a failed start.
+async fn refused_start(database: &TestDatabase, settings: &[(&str, &str)], arguments: &[&str]) -> String {
+    let told = refused(database, settings, arguments, 1).await;
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 1, "one line, not {told}");
+    lines[0].to_owned()
+}
+
+async fn a_value_that_cannot_be_used_stops_the_start_in_one_line(database: TestDatabase) {
+    let cases = [
+        ("HOST", "somewhere"),
+        ("PORT", "65536"),
+        ("LOG_FORMAT", "xml"),
+        ("RUST_LOG", "correio=loud"),
+        ("DATABASE_URL", "mysql://localhost/correio"),
+        ("CREDENTIALS_KEY", "c2hvcnQ="),
+        ("BOOTSTRAP_API_KEY", "short"),
+        ("JWT_SECRET", "short"),
+        ("JWT_PUBLIC_KEY", "/no/such/file.pem"),
+        ("JWT_JWKS_URL", "not a url"),
+        ("KAFKA_ENABLED", "maybe"),
+        ("KAFKA_ENABLED", "true"),
+        ("NODE_TIMEOUT", "999ms"),
+        ("MAX_RETRIES", "0"),
+        ("RETRY_BACKOFF", "1s,soon"),
+        ("MAX_BODY_BYTES", "1 MiB"),
+        ("SHUTDOWN_TIMEOUT", "30"),
+        ("WEBHOOK_BLOCK_PRIVATE", "yes"),
+    ];
+    for (variable, value) in cases {
+        let line = refused_start(&database, &[(variable, value)], &[]).await;
+        let sentence = line.strip_prefix(&format!("correio: {variable}: "));
+        assert!(sentence.is_some_and(|sentence| !sentence.is_empty()), "{variable}={value}: {line}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let line = refused_start(&database, &[("PORT", &port)], &[]).await;
+    assert!(line.starts_with("correio: PORT: ") && line.contains(&port), "{line}");
+}
+
+async fn a_file_of_settings_is_read_and_the_environment_wins(database: TestDatabase) {
+    std::fs::write(database.directory.path().join(".env"), "# mine\nSHUTDOWN_TIMEOUT=never\n").unwrap();
+    let line = refused_start(&database, &[], &[]).await;
+    assert!(line.starts_with("correio: SHUTDOWN_TIMEOUT: "), "{line}");
+
+    let app = TestApp::start_with(database, &[("SHUTDOWN_TIMEOUT", "5s")]).await;
+    assert_eq!(app.get("/health/ready").await.status, 200);
+}
+
+async fn a_database_that_cannot_be_reached_stops_the_start_without_telling_its_password(database: TestDatabase) {
+    let url = format!("postgres://correio:s3cr3t-w0rd@{}/correio", closed_port().await);
+    let start = Instant::now();
+    let told = refused(&database, &[("DATABASE_URL", &url)], &[], 1).await;
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+    assert!(told.lines().last().unwrap().starts_with("correio: DATABASE_URL: "), "{told}");
+    assert!(!told.contains("s3cr3t-w0rd"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+async fn one_process_alone_plays_every_role_on_sqlite(database: TestDatabase) {
+    for role in ["api", "worker"] {
+        let line = refused_start(&database, &[], &["serve", "--role", role]).await;
+        assert!(line.starts_with("correio: DATABASE_URL: ") && line.contains(role), "{line}");
+    }
+}
+
+async fn a_second_server_on_the_same_file_is_refused(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let line = refused_start(&app.database, &[], &[]).await;
+    assert!(line.starts_with("correio: DATABASE_URL: "), "{line}");
+    assert_eq!(app.get("/health/ready").await.status, 200, "the first goes on");
+    assert_eq!(app.sql_number("select count(*) from messaging_nodes where left_at is null").await, 1);
+}
+
+async fn wrong_usage_ends_with_two(database: TestDatabase) {
+    for arguments in [&["sevre"][..], &["serve", "--role", "boss"], &["serve", "--rol"], &["keys"], &["token"]] {
+        let told = refused(&database, &[], arguments, 2).await;
+        assert!(!told.is_empty(), "{arguments:?}");
+    }
+}
+
+async fn credentials_in_a_shared_database_need_a_key_of_the_operator(database: TestDatabase) {
+    let told = refused(&database, &[("CREDENTIALS_KEY", "")], &[], 1).await;
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.starts_with("correio: CREDENTIALS_KEY: "), "{told}");
+    let url = database.postgres.as_ref().unwrap().options().to_url_lossy().to_string();
+    assert!(!told.contains(&url), "{told}");
+}
+
+async fn without_kafka_one_process_plays_every_role(database: TestDatabase) {
+    for role in ["api", "worker"] {
+        let line = refused_start(&database, &[], &["serve", "--role", role]).await;
+        assert!(line.starts_with("correio: KAFKA_ENABLED: ") && line.contains(role), "{line}");
+    }
+}
+
+async fn the_migrations_can_run_before_the_server(database: TestDatabase) {
+    let environment = database.environment();
+    for _ in 0..2 {
+        let output = run(database.directory.path(), &environment, &["migrate"]).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.is_empty());
+    }
+    assert_eq!(database.sql_number("select count(*) from messaging_messages").await, 0);
+    let app = TestApp::start(database).await;
+    assert_eq!(app.get("/health/ready").await.status, 200);
+}
+
+/// What it told its first user to paste into a shell.
+fn curl_line(log: &[String]) -> Option<String> {
+    let first = log.iter().position(|line| line.trim_start().starts_with("curl "))?;
+    let last = first + log[first..].iter().position(|line| !line.ends_with('\\'))?;
+    Some(log[first..=last].join("\n"))
+}
+
+async fn the_first_start_prints_a_line_that_sends_a_message_and_the_second_does_not(database: TestDatabase) {
+    // Empty is unset: the key is generated.
+    let mut app = TestApp::start_with(database, &[("BOOTSTRAP_API_KEY", "")]).await;
+    let line = eventually(SOON, "a newcomer is greeted", async || curl_line(&app.log())).await;
+    let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&answer["success"], &answer["data"]["status"]), (&json!(true), &json!("sent")), "{answer}");
+    assert_eq!(app.sql_status(answer["data"]["messageId"].as_str().unwrap()).await, "sent");
+
+    let address = app.address.clone();
+    app.terminate();
+    assert_eq!(app.ended().await.code(), Some(0));
+    app.restart().await;
+    let again = line.replace(&address, &app.address);
+    let output = Command::new("sh").args(["-c", &again]).output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["data"]["status"], "sent", "its key still works: {answer}");
+    assert_eq!(curl_line(&app.log()), None, "a key is shown once");
+    assert_eq!(app.sql_number("select count(*) from api_keys").await, 1);
+}
