@@ -1,7 +1,7 @@
 //! A client that says exactly what it is told to: no library lets one send nonsense.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -95,15 +95,19 @@ impl Connection {
         self.0.get_mut().write_all(bytes)
     }
 
+    /// Says that nothing follows.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.0.get_mut().shutdown(Shutdown::Write)
+    }
+
     /// The next answer, or none when the server closed the connection.
     pub fn read(&mut self, to_head: bool) -> io::Result<Option<Answer>> {
         loop {
-            let Some(head) = self.head()? else { return Ok(None) };
-            let (status, headers) = head;
+            let Some(mut answer) = self.head()? else { return Ok(None) };
+            let status = answer.status;
             if status < 200 {
                 continue;
             }
-            let mut answer = Answer { status, headers, body: Vec::new() };
             let length = answer.header("content-length").map_or(0, |text| text.parse().expect("a content-length"));
             assert!(answer.header("transfer-encoding").is_none(), "an answer of unknown length: {answer:?}");
             if !to_head && status != 204 && status != 304 {
@@ -114,7 +118,7 @@ impl Connection {
         }
     }
 
-    fn head(&mut self) -> io::Result<Option<(u16, Vec<(String, String)>)>> {
+    fn head(&mut self) -> io::Result<Option<Answer>> {
         let mut line = String::new();
         if self.0.read_line(&mut line)? == 0 {
             return Ok(None);
@@ -127,7 +131,7 @@ impl Connection {
             self.0.read_line(&mut line)?;
             match line.trim_end().split_once(':') {
                 Some((name, value)) => headers.push((name.to_lowercase(), value.trim().to_owned())),
-                None => return Ok(Some((status, headers))),
+                None => return Ok(Some(Answer { status, headers, body: Vec::new() })),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The REST API from outside: the running binary, over sockets.
 
+mod fuzz;
 mod http;
 mod openapi_contract;
 mod openapi_document;

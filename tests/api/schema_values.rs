@@ -150,7 +150,17 @@ fn object(schema: &Value, hints: Hints) -> BoxedStrategy<Value> {
             if is_required { member.prop_map(Some).boxed() } else { prop::option::weighted(0.3, member).boxed() }
         })
         .collect();
-    members.prop_map(|members| Value::Object(members.into_iter().flatten().collect::<Map<_, _>>())).boxed()
+    let example = schema["example"].as_object().cloned();
+    let overlaid = vec(prop::bool::weighted(0.2), members.len());
+    let whole = prop::bool::weighted(if example.is_some() { 0.3 } else { 1.0 });
+    (members, overlaid, whole)
+        .prop_map(move |(members, overlaid, whole)| {
+            // Most combinations of members are refused; the example with a few of them often is not.
+            let base = if whole { Map::new() } else { example.clone().unwrap_or_default() };
+            let chosen = members.into_iter().zip(overlaid).filter(|(_, overlaid)| whole || *overlaid);
+            Value::Object(base.into_iter().chain(chosen.filter_map(|(member, _)| member)).collect())
+        })
+        .boxed()
 }
 
 /// Texts that programs stumble over, and ordinary ones.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -102,7 +103,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(document: OpenApi) -> Router<S> 
         .route("/api/openapi.json", get(move || std::future::ready(Json(document.clone()))))
         .route("/api", get(index))
         .route("/api/", get(index))
-        .route("/api/{file}", get(|Path(file): Path<String>| async move { asset(&file) }))
+        .route("/api/{file}", get(file))
 }
 
 /// The page names its files relative to `/api/`; the base makes `/api` work as well.
@@ -115,6 +116,10 @@ async fn index() -> Response {
         Ok(None) => Problem::not_found().into_response(),
         Err(error) => Problem::internal(error).into_response(),
     }
+}
+
+async fn file(name: Result<Path<String>, PathRejection>) -> Response {
+    name.map_or_else(|_| Problem::not_found().into_response(), |Path(name)| asset(&name))
 }
 
 fn asset(file: &str) -> Response {
