@@ -2,7 +2,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sqlx::ConnectOptions;
 
 use crate::support::http_receiver::closed_port;
 use crate::support::test_app::{SOON, TestApp, TestDatabase, eventually, on_both_databases, run};
@@ -116,11 +115,11 @@ async fn wrong_usage_ends_with_two(database: TestDatabase) {
 }
 
 async fn credentials_in_a_shared_database_need_a_key_of_the_operator(database: TestDatabase) {
-    let told = refused(&database, &[("CREDENTIALS_KEY", "")], &[], 1).await;
-    assert_eq!(told.lines().count(), 1, "{told}");
-    assert!(told.starts_with("correio: CREDENTIALS_KEY: "), "{told}");
-    let url = database.postgres.as_ref().unwrap().options().to_url_lossy().to_string();
-    assert!(!told.contains(&url), "{told}");
+    // Whether the tables are there already makes no difference.
+    for _ in 0..2 {
+        let line = refused_start(&database, &[("CREDENTIALS_KEY", "")], &[]).await;
+        assert!(line.starts_with("correio: CREDENTIALS_KEY: "), "{line}");
+    }
 }
 
 async fn without_kafka_one_process_plays_every_role(database: TestDatabase) {

@@ -96,6 +96,8 @@ impl PgDatabase {
     pub async fn migrate(&self) -> Result<(), RepositoryError> {
         // On a connection without a limit: another process may be migrating, and some migrations take their time.
         let mut connection = PgConnection::connect_with(&self.options).await.map_err(translate)?;
+        // That the tables are there already is no news, and a failed start has one line to say why.
+        sqlx::query("set client_min_messages to warning").execute(&mut connection).await.map_err(translate)?;
         MIGRATIONS.run(&mut connection).await.map_err(error::translate_migration)?;
         connection.close().await.map_err(translate)?;
         partitions::create_ahead(self, chrono::Utc::now()).await;
