@@ -31,29 +31,47 @@ pub struct Database {
     pub instances: Arc<dyn InstanceRepository>,
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub storage: Arc<dyn Storage>,
-    embedded: Option<SqliteDatabase>,
+    kind: Kind,
+}
+
+enum Kind {
+    Sqlite(SqliteDatabase),
+    Postgres(PgDatabase),
 }
 
 impl Database {
-    /// Connects, and brings the tables up to date. A database that does not answer is tried for at most 10 s; one that
-    /// does may take its time over a migration.
+    /// Connects, and brings the tables up to date.
     ///
     /// # Errors
     /// A sentence that names `DATABASE_URL`.
     pub async fn open(config: &DatabaseConfig) -> Result<Self, ConfigError> {
-        let unusable = |error: RepositoryError| ConfigError::new("DATABASE_URL", error.to_string());
-        match config {
-            DatabaseConfig::Sqlite { path } => {
-                let database = patiently(|| SqliteDatabase::open(path)).await.map_err(unusable)?;
-                database.migrate().await.map_err(unusable)?;
-                Ok(Self::sqlite(database))
-            }
-            DatabaseConfig::Postgres { url } => {
-                let database = patiently(|| PgDatabase::connect(url)).await.map_err(unusable)?;
-                database.migrate().await.map_err(unusable)?;
-                Ok(Self::postgres(database))
-            }
-        }
+        let database = Self::connect(config).await?;
+        database.migrate().await?;
+        Ok(database)
+    }
+
+    /// Connects. A database that does not answer is tried for at most 10 s.
+    ///
+    /// # Errors
+    /// A sentence that names `DATABASE_URL`.
+    pub async fn connect(config: &DatabaseConfig) -> Result<Self, ConfigError> {
+        let connected = match config {
+            DatabaseConfig::Sqlite { path } => patiently(|| SqliteDatabase::open(path)).await.map(Self::sqlite),
+            DatabaseConfig::Postgres { url } => patiently(|| PgDatabase::connect(url)).await.map(Self::postgres),
+        };
+        connected.map_err(unusable)
+    }
+
+    /// Brings the tables up to date, which may take its time.
+    ///
+    /// # Errors
+    /// A sentence that names `DATABASE_URL`.
+    pub async fn migrate(&self) -> Result<(), ConfigError> {
+        let migrated = match &self.kind {
+            Kind::Sqlite(database) => database.migrate().await,
+            Kind::Postgres(database) => database.migrate().await,
+        };
+        migrated.map_err(unusable)
     }
 
     fn sqlite(database: SqliteDatabase) -> Self {
@@ -65,7 +83,7 @@ impl Database {
             instances: Arc::new(SqliteInstanceRepository::new(database.clone())),
             api_keys: Arc::new(SqliteApiKeyRepository::new(database.clone())),
             storage: Arc::new(SqliteStorage::new(database.clone())),
-            embedded: Some(database),
+            kind: Kind::Sqlite(database),
         }
     }
 
@@ -77,8 +95,8 @@ impl Database {
             nodes: Arc::new(PgNodeRepository::new(database.clone())),
             instances: Arc::new(PgInstanceRepository::new(database.clone())),
             api_keys: Arc::new(PgApiKeyRepository::new(database.clone())),
-            storage: Arc::new(PgStorage::new(database)),
-            embedded: None,
+            storage: Arc::new(PgStorage::new(database.clone())),
+            kind: Kind::Postgres(database),
         }
     }
 
@@ -87,7 +105,7 @@ impl Database {
     /// # Errors
     /// When another process has it.
     pub fn lock_installation(&self) -> Result<Option<InstallationLock>, ConfigError> {
-        let Some(embedded) = &self.embedded else { return Ok(None) };
+        let Kind::Sqlite(embedded) = &self.kind else { return Ok(None) };
         embedded.lock_installation().map(Some).map_err(|error| {
             let sentence = match error {
                 RepositoryError::Conflict => "another process serves from this database file".to_owned(),
@@ -99,10 +117,14 @@ impl Database {
 
     /// Closes what has to be closed before the process ends.
     pub async fn close(&self) {
-        if let Some(embedded) = &self.embedded {
+        if let Kind::Sqlite(embedded) = &self.kind {
             embedded.close().await;
         }
     }
+}
+
+fn unusable(error: RepositoryError) -> ConfigError {
+    ConfigError::new("DATABASE_URL", error.to_string())
 }
 
 /// Tries until the database answers, for as long as a start waits for it.

@@ -27,10 +27,11 @@ use crate::presentation::http::{AppState, router};
 pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     config.require_queue_role(role)?;
     let stop_signal = stop_signal()?;
-    // Before the database is touched: a start that is refused changes nothing.
-    let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
-    let database = Database::open(&config.database).await?;
+    let database = Database::connect(&config.database).await?;
     let lock = database.lock_installation()?;
+    // Before the tables are touched: a start that is refused changes nothing.
+    let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
+    database.migrate().await?;
     let tasks = TaskTracker::new();
     let composition = compose(config, &database, cipher, &tasks)?;
 
