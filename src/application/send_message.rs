@@ -108,7 +108,9 @@ impl SendMessage {
             }
         }
 
-        place.turn().await;
+        if sender.keeps_order() {
+            place.turn().await;
+        }
         // Only what is being delivered stays held: a queued message is free for whoever claims it.
         let _hold = hold.filter(|_| message.status == MessageStatus::Pending);
         let accepted_as = message.status;

@@ -51,7 +51,7 @@ async fn every_row_of_its_contract() {
         (bad(json!(null)), "refused"),
         (bad(json!({"deep": [{"exists": false}]})), "refused"),
         (failed(401, "Unauthorized", json!("Unauthorized")), "misconfigured"),
-        (failed(403, "Forbidden", json!(["no"])), "refused"),
+        (failed(403, "Forbidden", json!(["no"])), "misconfigured"),
         (failed(404, "Not Found", json!(["The \"loja\" instance does not exist"])), "misconfigured"),
         (failed(404, "Not Found", json!(["Cannot POST /message/sendText/loja"])), "misconfigured"),
         (Answer::new(404, "<html>nginx</html>"), "misconfigured"),

@@ -14,6 +14,7 @@ on_both_databases!(
     a_body_over_the_limit_gets_an_answer_that_can_be_read,
     every_problem_of_a_message_is_told_at_once,
     a_nul_is_refused_wherever_it_is,
+    parameters_that_a_route_does_not_have_are_refused,
     unknown_routes_ids_and_methods_are_told_apart,
     every_answer_has_a_request_id_and_a_sane_one_is_kept;
     only postgres:
@@ -245,4 +246,15 @@ async fn a_database_that_is_away_is_waited_for(database: TestDatabase) {
     let answer = app.send_once("pedido-1", &to_sandbox("5585999999999")).await;
     assert_eq!((answer.status, answer.header("idempotent-replay")), (200, None), "{}", answer.json());
     assert_eq!(app.get("/health").await.json()["status"], "healthy");
+}
+
+async fn parameters_that_a_route_does_not_have_are_refused(database: TestDatabase) {
+    let app = TestApp::start(database).await;
+    let id = uuid::Uuid::now_v7();
+    for path in [format!("messages/{id}"), format!("instances/{id}")] {
+        let answer = app.get(&format!("/api/messaging/{path}?zip=1")).await;
+        assert_eq!((answer.status, answer.json()["errors"][0]["path"].as_str()), (422, Some("/zip")), "{path}");
+    }
+    let answer = app.post("/api/messaging/message/send?zip=1", &to_sandbox("ana")).await;
+    assert_eq!((answer.status, answer.json()["errors"][0]["path"].as_str()), (422, Some("/zip")));
 }

@@ -80,13 +80,14 @@ async fn messages_are_found_by_what_they_are_filtered_by(database: TestDatabase)
 
 async fn what_cannot_be_looked_for_is_refused_with_its_path(database: TestDatabase) {
     let app = TestApp::start(database).await;
-    let cases: [(&str, &[&str]); 11] = [
+    let cases: [(&str, &[&str]); 12] = [
         ("limit=0", &["/limit"]),
         ("limit=251", &["/limit"]),
         ("limit=-1", &["/limit"]),
         ("limit=three", &["/limit"]),
         ("cursor=!", &["/cursor"]),
         ("status=lost", &["/status"]),
+        ("status=&limit=", &["/limit", "/status"]),
         ("createdAfter=yesterday", &["/createdAfter"]),
         ("channel=sandbox&channel=webhook", &["/channel"]),
         ("remoteJid=%00", &["/remoteJid"]),

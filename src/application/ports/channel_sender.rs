@@ -39,6 +39,11 @@ pub trait ChannelSender: Send + Sync {
     /// All that is wrong, with paths into the request: `/remoteJid`, `/message`, `/mediaUrl`, `/mediaType`, `/payload`.
     fn check_message(&self, recipient: &str, content: &Content) -> Result<(), Vec<FieldProblem>>;
 
+    /// Whether messages to one recipient have to leave one after the other.
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
     /// Delivers it: one try, bounded in time. The error says whether another one makes sense, and never holds a credential.
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError>;
 }

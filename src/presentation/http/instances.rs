@@ -18,7 +18,7 @@ use super::envelope::{Envelope, raw_json, rfc3339};
 use super::fields::{self, Address, MaxRetries, Name, Problems, unknown_channel};
 use super::openapi::{Authenticated, WithBody, WithQuery};
 use super::problem::{Problem, ProblemBody};
-use super::query::Query;
+use super::query::{NoParameters, Query};
 use crate::application::create_instance::{CreateInstanceCommand, CreateInstanceError};
 use crate::application::delete_instance::DeleteInstanceError;
 use crate::application::read_instances::ReadInstancesError;
@@ -157,7 +157,12 @@ pub struct ListQuery {
         Authenticated,
         WithBody,
     ))]
-pub async fn create(State(state): State<AppState>, caller: Caller, body: JsonBody) -> Result<Response, Problem> {
+pub async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    _: Query<NoParameters>,
+    body: JsonBody,
+) -> Result<Response, Problem> {
     let caller = caller.must(Scope::InstancesWrite)?;
     let unknown = unknown_channel(body.value.get("channel"), &state.create_instance.channels);
     let request = match (fields::read::<CreateRequest>(body.value), unknown) {
@@ -195,8 +200,13 @@ pub async fn create(State(state): State<AppState>, caller: Caller, body: JsonBod
         Authenticated,
         WithBody,
     ))]
-pub async fn create_as_known(state: State<AppState>, caller: Caller, body: JsonBody) -> Result<Response, Problem> {
-    create(state, caller, body).await
+pub async fn create_as_known(
+    state: State<AppState>,
+    caller: Caller,
+    query: Query<NoParameters>,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    create(state, caller, query, body).await
 }
 
 /// List instances
@@ -232,6 +242,7 @@ pub async fn list(
 pub async fn read(
     State(state): State<AppState>,
     caller: Caller,
+    _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Envelope<InstanceData>>, Problem> {
     let caller = caller.must(Scope::InstancesRead)?;
@@ -254,6 +265,7 @@ pub async fn read(
 pub async fn update(
     State(state): State<AppState>,
     caller: Caller,
+    _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -308,6 +320,7 @@ fn read_update(value: Value) -> Result<UpdateInstanceCommand, Problem> {
 pub async fn delete(
     State(state): State<AppState>,
     caller: Caller,
+    _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let caller = caller.must(Scope::InstancesWrite)?;

@@ -17,7 +17,7 @@ use super::envelope::{Envelope, Page, raw_json, rfc3339};
 use super::fields::{Address, Detail, Name, Problems};
 use super::openapi::{Authenticated, WithQuery};
 use super::problem::{Problem, ProblemBody};
-use super::query::Query;
+use super::query::{NoParameters, Query};
 use crate::application::ports::MessageFilter;
 use crate::application::read_messages::ReadMessagesError;
 use crate::domain::Timestamp;
@@ -311,10 +311,12 @@ impl ListQuery {
         (status = 200, body = Envelope<MessageData>, description = "The message"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-message"),
         Authenticated,
+        WithQuery,
     ))]
 pub async fn read(
     State(state): State<AppState>,
     caller: Caller,
+    _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Envelope<MessageData>>, Problem> {
     let caller = caller.must(Scope::MessagesRead)?;

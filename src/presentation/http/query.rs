@@ -19,12 +19,7 @@ impl<T: Deserr<Problems>, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let mut parameters = Map::new();
         for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             let path = format!("/{name}");
-            // Given empty is not given: what a form's empty input sends.
-            if value.is_empty() {
-                parameters.entry(name.into_owned()).or_insert(Value::Null);
-            } else if let Some(before) = parameters.insert(name.into_owned(), Value::String(value.into_owned()))
-                && !before.is_null()
-            {
+            if parameters.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
                 return Err(Problem::invalid_field([FieldProblem::new(path, "is given more than once")]));
             }
         }
@@ -32,3 +27,8 @@ impl<T: Deserr<Problems>, S: Send + Sync> FromRequestParts<S> for Query<T> {
         Ok(Query(read))
     }
 }
+
+/// Of a route that has no query parameters.
+#[derive(Debug, Deserr)]
+#[deserr(error = Problems, deny_unknown_fields)]
+pub struct NoParameters {}

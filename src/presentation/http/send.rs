@@ -19,6 +19,7 @@ use super::envelope::{Envelope, rfc3339};
 use super::fields::{self, Address, MaxRetries, Name, Problems, unknown_channel};
 use super::openapi::{Authenticated, WithBody};
 use super::problem::{Problem, ProblemBody};
+use super::query::{NoParameters, Query};
 use crate::application::ports::Channels;
 use crate::application::send_message::{Receipt, SendMessageCommand, SendMessageError};
 use crate::domain::channel::{ChannelName, FieldProblem};
@@ -164,6 +165,7 @@ pub struct SentData {
 pub async fn send(
     State(state): State<AppState>,
     caller: Caller,
+    _: Query<NoParameters>,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Problem> {

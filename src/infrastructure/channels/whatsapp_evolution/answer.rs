@@ -52,6 +52,8 @@ fn failure(answer: &HttpAnswer, kind: RequestKind, told: &Told, reason: String) 
         200..300 => told.meta_failure(reason),
         // Another address: the credentials name the wrong one, and an API key is not sent to just anybody.
         300..400 | 401 => DeliveryError::misconfigured(reason),
+        // Something before it keeps us out. Of a voice message it may be the medium that is kept from it.
+        403 if kind != RequestKind::Audio => DeliveryError::misconfigured(reason),
         // A voice message's dead URL passes its own status on.
         404 if kind == RequestKind::Audio && told.error() != Some("Not Found") => DeliveryError::refused(reason),
         404 => DeliveryError::misconfigured(reason),
