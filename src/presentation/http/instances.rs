@@ -238,6 +238,7 @@ pub async fn list(
         (status = 200, body = Envelope<InstanceData>, description = "The instance"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
         Authenticated,
+        WithQuery,
     ))]
 pub async fn read(
     State(state): State<AppState>,
@@ -316,6 +317,7 @@ fn read_update(value: Value) -> Result<UpdateInstanceCommand, Problem> {
         (status = 204, description = "Deleted"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
         Authenticated,
+        WithQuery,
     ))]
 pub async fn delete(
     State(state): State<AppState>,
