@@ -22,14 +22,6 @@ impl HeldMessages {
         self.ids().iter().copied().collect()
     }
 
-    pub fn len(&self) -> usize {
-        self.ids().len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.ids().is_empty()
-    }
-
     fn ids(&self) -> MutexGuard<'_, HashSet<MessageId>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::application::ports::Channels;
 use crate::application::send_message::unknown_channel_problem;
 use crate::domain::channel::{ChannelName, FieldProblem};
+use crate::infrastructure::config::MAX_RETRIES_LIMIT;
 
 /// All that is wrong with a request.
 #[derive(Debug, Default)]
@@ -176,8 +177,8 @@ pub struct MaxRetries(pub u32);
 impl MaxRetries {
     fn parse(number: u64) -> Result<Self, Detail> {
         match u32::try_from(number) {
-            Ok(number @ 1..=100) => Ok(Self(number)),
-            _ => Err("must be from 1 to 100".into()),
+            Ok(number @ 1..=MAX_RETRIES_LIMIT) => Ok(Self(number)),
+            _ => Err(Detail(format!("must be from 1 to {MAX_RETRIES_LIMIT}"))),
         }
     }
 }
