@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::ports::{Clock, InstanceRepository, RepositoryError};
+use crate::domain::dead_letter::DeadLetterPolicy;
 use crate::domain::instance::InstanceId;
 use crate::domain::principal::Principal;
 
@@ -8,6 +9,7 @@ use crate::domain::principal::Principal;
 pub struct DeleteInstance {
     pub instances: Arc<dyn InstanceRepository>,
     pub clock: Arc<dyn Clock>,
+    pub dead_letters: DeadLetterPolicy,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +26,9 @@ impl DeleteInstance {
     /// See [`DeleteInstanceError`].
     pub async fn execute(&self, caller: &Principal, id: InstanceId) -> Result<(), DeleteInstanceError> {
         const REASON: &str = "The instance was deleted before the message was delivered.";
-        let deleted = self.instances.delete(&caller.tenant, id, REASON, self.clock.now()).await?;
+        let now = self.clock.now();
+        let dead_lettered_at = self.dead_letters.dead_lettered_at(now);
+        let deleted = self.instances.delete(&caller.tenant, id, REASON, dead_lettered_at, now).await?;
         if deleted { Ok(()) } else { Err(DeleteInstanceError::UnknownInstance) }
     }
 }

@@ -19,7 +19,7 @@ pub mod relay_due_messages;
 pub mod report_health;
 pub mod send_message;
 pub mod tally;
-pub mod unsettled_accepts;
+pub mod unsettled;
 pub mod until_answered;
 pub mod update_instance;
 

@@ -11,6 +11,7 @@ use super::ports::{
 use super::tally::Tally;
 use super::until_answered::until_answered;
 use crate::domain::Timestamp;
+use crate::domain::dead_letter::DeadLetterPolicy;
 use crate::domain::delivery::{Acceptance, DeliveryError};
 use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
 use crate::domain::retry::{NextStep, RetryPolicy};
@@ -26,6 +27,7 @@ pub struct ProcessMessageQueue {
     pub clock: Arc<dyn Clock>,
     pub randomness: Arc<dyn Randomness>,
     pub policy: RetryPolicy,
+    pub dead_letters: DeadLetterPolicy,
     pub tally: Tally,
 }
 
@@ -64,8 +66,10 @@ impl ProcessMessageQueue {
         // The caller of a pending message decides itself what to do after its one try.
         let max_tries = if message.status == MessageStatus::Pending { message.retries } else { message.max_retries };
         let next = self.policy.after(verdict, message.retries, max_tries, finished_at, self.randomness.chance());
-        // Without a broker the row itself is the dead letter.
-        let dead_lettered_at = matches!(next, NextStep::Failed { .. }).then_some(finished_at);
+        let dead_lettered_at = match next {
+            NextStep::Failed { .. } => self.dead_letters.dead_lettered_at(finished_at),
+            _ => None,
+        };
         self.record(message, Outcome { guard, next, started_at, finished_at, dead_lettered_at }).await
     }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tracing::warn;
+use tracing::debug;
 
 use super::held_messages::HeldMessages;
 use super::lanes::Lanes;
@@ -10,7 +10,7 @@ use super::ports::{
     RepositoryError,
 };
 use super::tally::Tally;
-use super::unsettled_accepts::UnsettledAccepts;
+use super::unsettled::Unsettled;
 use crate::domain::channel::{ChannelName, FieldProblem};
 use crate::domain::idempotency::IdempotentRequest;
 use crate::domain::message::{Draft, Message, MessageId, MessageStatus, OrderingKey};
@@ -25,7 +25,7 @@ pub struct SendMessage {
     pub identity: NodeIdentity,
     pub held: HeldMessages,
     pub lanes: Lanes,
-    pub unsettled: UnsettledAccepts,
+    pub unsettled: Unsettled,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub tally: Tally,
@@ -102,7 +102,7 @@ impl SendMessage {
             Ok(Accepted::KeyTaken(kept)) => return replay(*kept, command.request.as_ref()),
             Err(error) => {
                 if let Some(hold) = hold.filter(|_| error.is_unavailable()) {
-                    self.unsettled.add(message.id, node, hold);
+                    self.unsettled.accept(message.id, node, hold);
                 }
                 return Err(error.into());
             }
@@ -117,9 +117,10 @@ impl SendMessage {
         let message = match self.queue.hand_over(&message).await {
             Ok(Handover::Done(message)) => *message,
             Ok(Handover::Queued) => message,
-            // Stored is accepted: the relay finds the row and hands it over again.
+            // Stored is accepted: the relay hands it over again.
             Err(error) => {
-                warn!(message.id = %message.id, %error, "left to the relay");
+                debug!(message.id = %message.id, %error, "left to the relay");
+                self.unsettled.not_handed_over(message.id, node);
                 message
             }
         };

@@ -3,6 +3,7 @@
 pub mod api_key;
 pub mod attempt;
 pub mod channel;
+pub mod dead_letter;
 pub mod delivery;
 pub mod idempotency;
 pub mod instance;

@@ -17,7 +17,8 @@ pub trait DueMessages: Send + Sync {
     /// is due
     /// - in any open state, when its node is among `take.gone`, has no row in `messaging_nodes`, or is not named;
     /// - `pending` or `processing`, when its node is among `take.left`;
-    /// - `queued`, when `take.unconsumed`.
+    /// - `queued`, when `take.unconsumed`, or when it was last handed over (`updated_at`) before `take.lost_before`. Of a
+    ///   long backlog only the oldest are asked whether they are lost; the others are when those have ended.
     ///
     /// Messages among `take.held` are passed over.
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError>;
@@ -29,9 +30,9 @@ pub trait DueMessages: Send + Sync {
     /// Returns how many were.
     async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError>;
 
-    /// Makes a message due now that is `pending` or `queued`, still `node`'s and without a `next_attempt_at`; any other
-    /// is left alone. Returns whether it was.
-    async fn make_due(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError>;
+    /// Makes those messages due now that are `pending` or `queued`, still their node's and without a `next_attempt_at`;
+    /// the others are left alone. Returns how many were.
+    async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError>;
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct Take {
     pub left: Vec<NodeId>,
     /// No live node consumes what is queued.
     pub unconsumed: bool,
+    /// What was last handed over before this moment and is still `queued` is lost.
+    pub lost_before: Option<Timestamp>,
     pub held: Vec<MessageId>,
     pub limit: u32,
     pub now: Timestamp,

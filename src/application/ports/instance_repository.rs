@@ -32,8 +32,8 @@ pub trait InstanceRepository: Send + Sync {
     /// `metadata`, `updated_at`. False when it is gone.
     async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError>;
 
-    /// Deletes it and, in the same transaction, fails its open messages with `reason`: `failed`, failure `channel`,
-    /// `dead_lettered_at` set, `try` raised for a `queued` one (a claim and its outcome in one write), and an attempt
+    /// Deletes it and, in the same transaction, fails its open messages with `reason`: `failed`, failure `channel`, with
+    /// this `dead_lettered_at`, `try` raised for a `queued` one (a claim and its outcome in one write), and an attempt
     /// row `permanent` with the reason for that try. A delivery that is under way thereby loses its guard.
     /// False when there is none.
     async fn delete(
@@ -41,6 +41,7 @@ pub trait InstanceRepository: Send + Sync {
         tenant: &Tenant,
         id: InstanceId,
         reason: &str,
+        dead_lettered_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, RepositoryError>;
 }

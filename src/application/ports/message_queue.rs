@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 
+use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageStatus};
 
 /// Carries accepted messages towards their delivery: at once, or through a broker.
@@ -7,16 +8,50 @@ use crate::domain::message::{Message, MessageStatus};
 /// An implementation
 /// - may assume that the message is stored, open, and owned by this node;
 /// - keeps the order of messages that share an ordering key and are handed over one after the other;
-/// - returns an error for what it did not take on; the relay will hand it over again, so taking the same message twice
-///   must be harmless.
+/// - returns an error for what it did not take on; its caller then makes the row due, so that the relay hands it over
+///   again: taking the same message twice must be harmless;
+/// - tells [`Unsettled`](crate::application::unsettled::Unsettled) of what it took on and could not keep.
 ///
-/// `tests/application/delivery.rs` proves this for direct delivery.
+/// `tests/contracts/message_queue.rs` proves this for every implementation.
 #[async_trait]
 pub trait MessageQueue: Send + Sync {
     /// The state in which a message waits for this queue.
     fn waiting_status(&self) -> MessageStatus;
 
+    /// What becomes of a message that was handed over and that nobody has claimed yet.
+    fn keeping(&self) -> Keeping;
+
+    /// How many messages the relay may have under way with it: few or none while it could not get rid of them.
+    fn room(&self) -> usize;
+
+    /// Never waits for a broker.
     async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError>;
+
+    /// What was last handed over (`updated_at`) before this moment and is still `queued`, it has lost or never got.
+    /// None: nothing is known to be lost. Answers at once, with what it last found out.
+    fn lost_before(&self) -> Option<Timestamp>;
+
+    /// Takes nothing more, and waits until it knows of everything it took on whether it is kept: what is not, is then
+    /// among the unsettled.
+    async fn close(&self);
+}
+
+/// Where messages wait that were handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// Nowhere: handing over is delivering.
+    Nowhere,
+    /// In a broker within this process, and gone with it.
+    InProcess,
+    /// In a broker that other processes consume from.
+    Shared,
+}
+
+impl Keeping {
+    /// Whether messages wait in a broker, for a consumer.
+    pub fn publishes(self) -> bool {
+        self != Keeping::Nowhere
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +62,6 @@ pub enum Handover {
     Done(Box<Message>),
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct QueueError(pub String);

@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::application::ports::{Handover, MessageQueue, QueueError};
+use crate::application::ports::{Handover, Keeping, MessageQueue, QueueError};
 use crate::application::process_message_queue::ProcessMessageQueue;
+use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageStatus};
 
 /// Delivers what it is handed while the caller waits.
 pub struct DirectMessageQueue {
     process: Arc<ProcessMessageQueue>,
+    concurrency: usize,
 }
 
 impl DirectMessageQueue {
-    pub fn new(process: Arc<ProcessMessageQueue>) -> Self {
-        Self { process }
+    /// The relay may have `concurrency` deliveries under way; those whose callers wait come on top.
+    pub fn new(process: Arc<ProcessMessageQueue>, concurrency: usize) -> Self {
+        Self { process, concurrency }
     }
 }
 
@@ -23,6 +26,14 @@ impl DirectMessageQueue {
 impl MessageQueue for DirectMessageQueue {
     fn waiting_status(&self) -> MessageStatus {
         MessageStatus::Pending
+    }
+
+    fn keeping(&self) -> Keeping {
+        Keeping::Nowhere
+    }
+
+    fn room(&self) -> usize {
+        self.concurrency
     }
 
     async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError> {
@@ -36,4 +47,11 @@ impl MessageQueue for DirectMessageQueue {
             Err(error) => Err(QueueError(error.to_string())),
         }
     }
+
+    fn lost_before(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// What is being delivered is waited for with the tasks that deliver it.
+    async fn close(&self) {}
 }
