@@ -7,15 +7,19 @@ use tracing::{info, warn};
 
 use super::Stop;
 use super::node_identity::NodeIdentity;
-use super::ports::{Clock, Ids, NodeRepository, RepositoryError};
+use super::ports::{Clock, DueMessages, Duties, Ids, NodeRepository, RepositoryError};
+use super::unsettled::Unsettled;
 use crate::domain::node::NodeId;
 
 /// Writes this node's heartbeat, and gives the process a new name when it could not for too long.
 pub struct KeepNodeAlive {
     pub nodes: Arc<dyn NodeRepository>,
+    pub due: Arc<dyn DueMessages>,
     pub identity: NodeIdentity,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
+    pub unsettled: Unsettled,
+    pub duties: Duties,
 }
 
 impl KeepNodeAlive {
@@ -26,7 +30,7 @@ impl KeepNodeAlive {
     pub async fn register(&self) -> Result<NodeId, RepositoryError> {
         let id = NodeId(self.ids.next());
         let sent = self.clock.monotonic();
-        self.nodes.register(id, false, self.clock.now()).await?;
+        self.nodes.register(id, self.duties, self.clock.now()).await?;
         self.identity.rename(id, sent);
         Ok(id)
     }
@@ -76,10 +80,12 @@ impl KeepNodeAlive {
         }
     }
 
-    /// Says that this node stops in good order, if it does.
-    pub async fn leave(&self) {
+    /// Says that this node stops in good order, if it does. `queued_are_kept`: all that it handed over waits in a broker
+    /// that outlives it.
+    pub async fn leave(&self, queued_are_kept: bool) {
         let Some(id) = self.identity.last() else { return };
-        match self.nodes.leave(id, self.clock.now()).await {
+        let is_settled = self.unsettled.settle(self.due.as_ref(), self.clock.as_ref()).await;
+        match self.nodes.leave(id, queued_are_kept && is_settled, self.clock.now()).await {
             Ok(true) => {}
             Ok(false) => warn!(node = %id, "stopped before everything was delivered; another node takes it over"),
             Err(error) => warn!(node = %id, %error, "stopped without saying so in the database"),

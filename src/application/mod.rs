@@ -1,6 +1,8 @@
 //! What Correio does: one use case a file, named by its verb, on ports.
 
 pub mod authenticate;
+pub mod consume_messages;
+pub mod consumption;
 pub mod create_instance;
 pub mod delete_instance;
 pub mod held_messages;
@@ -16,9 +18,12 @@ pub mod process_message_queue;
 pub mod read_instances;
 pub mod read_messages;
 pub mod relay_due_messages;
+pub mod replay_messages;
 pub mod report_health;
 pub mod send_message;
+pub mod settle_dead_letters;
 pub mod tally;
+pub mod under_way;
 pub mod unsettled;
 pub mod until_answered;
 pub mod update_instance;

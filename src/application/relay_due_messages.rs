@@ -1,19 +1,18 @@
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::channel::mpsc;
+use futures::FutureExt;
 use futures::future::{Either, select};
-use futures::{FutureExt, StreamExt};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::Stop;
 use super::held_messages::HeldMessages;
 use super::node_identity::NodeIdentity;
 use super::node_watch::NodeWatch;
 use super::ports::{Clock, DueMessages, MessageQueue, NodeRepository, RepositoryError, Take, Tasks};
-use super::unsettled_accepts::UnsettledAccepts;
-use crate::domain::message::{Guard, Message, MessageId};
+use super::under_way::UnderWay;
+use super::unsettled::Unsettled;
+use crate::domain::message::{Guard, Message};
 use crate::domain::node::NodeId;
 
 /// Takes up what is due: retries, what a dead process left, and what nobody else would deliver. While all is well it
@@ -24,7 +23,7 @@ pub struct RelayDueMessages {
     pub queue: Arc<dyn MessageQueue>,
     pub identity: NodeIdentity,
     pub held: HeldMessages,
-    pub unsettled: UnsettledAccepts,
+    pub unsettled: Unsettled,
     pub clock: Arc<dyn Clock>,
     pub tasks: Arc<dyn Tasks>,
     pub settings: RelaySettings,
@@ -36,13 +35,11 @@ pub struct RelaySettings {
     pub interval: Duration,
     /// How often it compares its rows with what it holds.
     pub comparison_interval: Duration,
-    /// How many messages it hands over at once, at most.
-    pub concurrency: usize,
 }
 
 impl Default for RelaySettings {
     fn default() -> Self {
-        Self { interval: Duration::from_millis(500), comparison_interval: Duration::from_secs(5), concurrency: 64 }
+        Self { interval: Duration::from_millis(500), comparison_interval: Duration::from_secs(5) }
     }
 }
 
@@ -51,6 +48,10 @@ struct Round {
     watch: NodeWatch,
     compared_at: Option<Duration>,
     failing: bool,
+    /// How many messages the queue had room for.
+    room: usize,
+    /// As many were taken as it had room for: there may be more.
+    was_full: bool,
 }
 
 impl RelayDueMessages {
@@ -58,8 +59,10 @@ impl RelayDueMessages {
         let (under_way, mut finished) = UnderWay::new();
         // A watch that looks too seldom for its timeout finds nobody gone.
         let interval = self.settings.interval.min(self.identity.timeout() / 5);
-        let mut round = Round { watch: NodeWatch::new(self.identity.timeout()), compared_at: None, failing: false };
+        let watch = NodeWatch::new(self.identity.timeout());
+        let mut round = Round { watch, compared_at: None, failing: false, room: 0, was_full: false };
         loop {
+            round.was_full = false;
             match self.look(&mut round, &under_way).await {
                 Ok(()) => round.failing = false,
                 Err(error) => {
@@ -72,9 +75,8 @@ impl RelayDueMessages {
             }
             let pause = self.clock.sleep(interval).boxed();
             // With many due, the next are taken as soon as half of the places are free again.
-            let room = under_way.until_at_most(self.settings.concurrency / 2, &mut finished).boxed();
-            let was_full = under_way.len() >= self.settings.concurrency;
-            let wake = if was_full { select(pause, room).map(|_| ()).boxed() } else { pause };
+            let free = under_way.until_at_most(round.room / 2, &mut finished).boxed();
+            let wake = if round.was_full { select(pause, free).map(|_| ()).boxed() } else { pause };
             if let Either::Left(_) = select(stop.clone(), wake).await {
                 return;
             }
@@ -88,42 +90,55 @@ impl RelayDueMessages {
         self.unsettled.settle(self.due.as_ref(), self.clock.as_ref()).await;
         // Without a good name nothing can be taken upon oneself.
         let Some(node) = self.identity.current() else { return Ok(()) };
+        let left: Vec<NodeId> = rows.iter().filter(|row| row.left).map(|row| row.id).collect();
         if round.compared_at.is_none_or(|last| now.saturating_sub(last) >= self.settings.comparison_interval) {
             self.give_back_what_nobody_delivers(node).await?;
-            self.nodes.forget(&gone).await?;
-            let left: Vec<NodeId> = rows.iter().filter(|row| row.left).map(|row| row.id).collect();
-            self.nodes.forget(&left).await?;
+            let ended: Vec<NodeId> = gone.iter().chain(&left).copied().collect();
+            if !ended.is_empty() {
+                self.nodes.forget(&ended).await?;
+            }
             round.compared_at = Some(now);
         }
-        let free = self.settings.concurrency.saturating_sub(under_way.len());
+        round.room = self.queue.room();
+        let free = round.room.saturating_sub(under_way.len());
         if free == 0 {
+            round.was_full = round.room > 0;
             return Ok(());
         }
+        let is_consumed = rows.iter().any(|row| row.duties.consumes && !row.left && !gone.contains(&row.id));
         let take = Take {
             node,
+            left,
             // A name of our own that we were watched to have lost counts as another's.
-            left: rows.iter().filter(|row| row.left).map(|row| row.id).collect(),
-            unconsumed: !rows.iter().any(|row| row.consumes && !row.left && !gone.contains(&row.id)),
             gone,
+            // What waits in a broker of ours is consumed sooner or later, if only by a worker that is yet to start.
+            unconsumed: !self.queue.keeping().publishes() && !is_consumed,
+            lost_before: self.queue.lost_before(),
             held: self.held.all().into_iter().chain(under_way.ids()).collect(),
             limit: u32::try_from(free).unwrap_or(u32::MAX),
             now: self.clock.now(),
         };
-        for message in self.due.take(&take).await? {
-            self.hand_over(message, under_way);
+        let taken = self.due.take(&take).await?;
+        if !taken.is_empty() {
+            info!(messages = taken.len(), "taken up by the relay");
+        }
+        round.was_full = taken.len() >= free;
+        for message in taken {
+            self.hand_over(message, node, under_way);
         }
         Ok(())
     }
 
-    fn hand_over(&self, message: Message, under_way: &UnderWay) {
+    fn hand_over(&self, message: Message, node: NodeId, under_way: &UnderWay) {
         let Some(place) = under_way.enter(message.id) else { return };
-        let queue = self.queue.clone();
+        let (queue, unsettled) = (self.queue.clone(), self.unsettled.clone());
         self.tasks.spawn(
             async move {
                 let _place = place;
-                info!(message.id = %message.id, "taken up by the relay");
+                debug!(message.id = %message.id, "handed over by the relay");
                 if let Err(error) = queue.hand_over(&message).await {
-                    warn!(message.id = %message.id, %error, "could not be handed over; tried again");
+                    debug!(message.id = %message.id, %error, "could not be handed over; tried again");
+                    unsettled.not_handed_over(message.id, node);
                 }
             }
             .boxed(),
@@ -141,53 +156,5 @@ impl RelayDueMessages {
         let given_back = self.due.give_back(&forgotten, self.clock.now()).await?;
         warn!(messages = given_back, "given back: nobody was delivering them any more");
         Ok(())
-    }
-}
-
-/// The messages that the relay has taken and not yet seen the end of.
-#[derive(Clone)]
-struct UnderWay {
-    ids: Arc<Mutex<HashSet<MessageId>>>,
-    finished: mpsc::UnboundedSender<()>,
-}
-
-struct Place {
-    id: MessageId,
-    under_way: UnderWay,
-}
-
-impl UnderWay {
-    fn new() -> (Self, mpsc::UnboundedReceiver<()>) {
-        let (finished, receiver) = mpsc::unbounded();
-        (Self { ids: Arc::default(), finished }, receiver)
-    }
-
-    fn enter(&self, id: MessageId) -> Option<Place> {
-        self.lock().insert(id).then(|| Place { id, under_way: self.clone() })
-    }
-
-    fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    fn ids(&self) -> Vec<MessageId> {
-        self.lock().iter().copied().collect()
-    }
-
-    async fn until_at_most(&self, most: usize, finished: &mut mpsc::UnboundedReceiver<()>) {
-        while finished.try_recv().is_ok() {}
-        while self.len() > most && finished.next().await.is_some() {}
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashSet<MessageId>> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.under_way.lock().remove(&self.id);
-        // The relay has stopped listening when it has stopped.
-        let _ = self.under_way.finished.unbounded_send(());
     }
 }

@@ -7,11 +7,14 @@ use tokio_util::task::TaskTracker;
 
 use super::auth::{CachedApiKeys, JwtVerifier};
 use super::channels::{EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender};
-use super::config::{Config, ConfigError, QueueConfig};
+use super::config::{Config, ConfigError, Role};
 use super::database::Database;
-use super::direct::DirectMessageQueue;
+use super::kafka::Kafka;
 use super::system::{SystemClock, SystemIds, SystemRandomness};
+use super::transport::Transport;
 use crate::application::authenticate::Authenticate;
+use crate::application::consume_messages::ConsumeMessages;
+use crate::application::consumption::Limits;
 use crate::application::create_instance::CreateInstance;
 use crate::application::delete_instance::DeleteInstance;
 use crate::application::held_messages::HeldMessages;
@@ -21,17 +24,19 @@ use crate::application::lanes::Lanes;
 use crate::application::maintain_storage::MaintainStorage;
 use crate::application::node_identity::NodeIdentity;
 use crate::application::ports::{
-    ApiKeyRepository, ChannelSender, Channels, Clock, CredentialsCipher, Ids, MessageQueue, Tasks,
+    ApiKeyRepository, ChannelSender, Channels, Clock, CredentialsCipher, Ids, MessageQueue, MessageSource, Tasks,
 };
 use crate::application::prepare_installation::PrepareInstallation;
 use crate::application::process_message_queue::ProcessMessageQueue;
 use crate::application::read_instances::ReadInstances;
 use crate::application::read_messages::ReadMessages;
 use crate::application::relay_due_messages::{RelayDueMessages, RelaySettings};
+use crate::application::replay_messages::ReplayMessages;
 use crate::application::report_health::ReportHealth;
 use crate::application::send_message::SendMessage;
+use crate::application::settle_dead_letters::SettleDeadLetters;
 use crate::application::tally::Tally;
-use crate::application::unsettled_accepts::UnsettledAccepts;
+use crate::application::unsettled::Unsettled;
 use crate::application::update_instance::UpdateInstance;
 use crate::domain::retry::RetryPolicy;
 
@@ -40,6 +45,7 @@ pub struct Composition {
     pub authenticate: Arc<Authenticate>,
     pub send_message: Arc<SendMessage>,
     pub read_messages: Arc<ReadMessages>,
+    pub replay_messages: Arc<ReplayMessages>,
     pub create_instance: Arc<CreateInstance>,
     pub read_instances: Arc<ReadInstances>,
     pub update_instance: Arc<UpdateInstance>,
@@ -48,7 +54,13 @@ pub struct Composition {
     pub prepare_installation: PrepareInstallation,
     pub keep_node_alive: Arc<KeepNodeAlive>,
     pub relay_due_messages: Arc<RelayDueMessages>,
+    pub settle_dead_letters: Arc<SettleDeadLetters>,
     pub maintain_storage: Arc<MaintainStorage>,
+    /// None in a process that calls no channels for others.
+    pub consume_messages: Option<Arc<ConsumeMessages>>,
+    pub queue: Arc<dyn MessageQueue>,
+    /// Its work in the background, where there is a broker.
+    pub kafka: Option<Arc<Kafka>>,
 }
 
 /// Every channel there is. A new one is one line here.
@@ -70,6 +82,7 @@ fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ConfigE
 /// When the configuration cannot be used.
 pub fn compose(
     config: &Config,
+    role: Role,
     database: &Database,
     cipher: Arc<dyn CredentialsCipher>,
     tasks: &TaskTracker,
@@ -80,10 +93,11 @@ pub fn compose(
     let channels = channels(config, &clock)?;
     let identity = NodeIdentity::new(clock.clone(), config.node_timeout);
     let held = HeldMessages::default();
-    let unsettled = UnsettledAccepts::default();
+    let unsettled = Unsettled::default();
     let tally = Tally::default();
+    let tasks: Arc<dyn Tasks> = Arc::new(TrackedTasks(tasks.clone()));
 
-    let process = Arc::new(ProcessMessageQueue {
+    let transport = Transport::start(config, role, &clock, &unsettled, |dead_letters| ProcessMessageQueue {
         messages: database.messages.clone(),
         instances: database.instances.clone(),
         channels: channels.clone(),
@@ -93,11 +107,24 @@ pub fn compose(
         clock: clock.clone(),
         randomness: Arc::new(SystemRandomness),
         policy: RetryPolicy { backoff: config.retry_backoff.clone() },
+        dead_letters,
         tally: tally.clone(),
+    })?;
+    let queue = transport.queue.clone();
+    let (broker, dead_letter_topic) = (transport.broker(), transport.dead_letter_topic());
+    let source = transport.consumer.as_ref().map(|consumer| consumer.source.clone() as Arc<dyn MessageSource>);
+    let consume_messages = transport.consumer.zip(dead_letter_topic.clone()).map(|(consumer, dead_letters)| {
+        Arc::new(ConsumeMessages {
+            source: consumer.source,
+            process: consumer.process,
+            messages: database.messages.clone(),
+            dead_letters,
+            channels: channels.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            limits: Limits::of(config.worker_concurrency),
+        })
     });
-    let queue: Arc<dyn MessageQueue> = match &config.queue {
-        QueueConfig::Direct => Arc::new(DirectMessageQueue::new(process)),
-    };
     let create_instance = Arc::new(CreateInstance {
         instances: database.instances.clone(),
         channels: channels.clone(),
@@ -127,6 +154,7 @@ pub fn compose(
             max_retries: config.max_retries,
         }),
         read_messages: Arc::new(ReadMessages { search: database.search.clone(), channels: channels.clone() }),
+        replay_messages: Arc::new(ReplayMessages { failed: database.failed.clone(), clock: clock.clone() }),
         read_instances: Arc::new(ReadInstances { instances: database.instances.clone(), channels: channels.clone() }),
         update_instance: Arc::new(UpdateInstance {
             instances: database.instances.clone(),
@@ -134,12 +162,19 @@ pub fn compose(
             cipher,
             clock: clock.clone(),
         }),
-        delete_instance: Arc::new(DeleteInstance { instances: database.instances.clone(), clock: clock.clone() }),
+        delete_instance: Arc::new(DeleteInstance {
+            instances: database.instances.clone(),
+            clock: clock.clone(),
+            dead_letters: transport.dead_letters,
+        }),
         report_health: Arc::new(ReportHealth {
             storage: database.storage.clone(),
             search: database.search.clone(),
             clock: clock.clone(),
-            tally,
+            tally: tally.clone(),
+            broker,
+            // A process for everything is ready as soon as it can accept.
+            required_source: source.filter(|_| role == Role::Worker),
             started_at: clock.monotonic(),
         }),
         prepare_installation: PrepareInstallation {
@@ -150,22 +185,37 @@ pub fn compose(
         create_instance,
         keep_node_alive: Arc::new(KeepNodeAlive {
             nodes: database.nodes.clone(),
+            due: database.due.clone(),
             identity: identity.clone(),
             clock: clock.clone(),
             ids,
+            unsettled: unsettled.clone(),
+            duties: transport.duties,
         }),
         relay_due_messages: Arc::new(RelayDueMessages {
             due: database.due.clone(),
             nodes: database.nodes.clone(),
-            queue,
-            identity,
+            queue: queue.clone(),
+            identity: identity.clone(),
             held,
             unsettled,
             clock: clock.clone(),
-            tasks: Arc::new(TrackedTasks(tasks.clone())),
-            settings: RelaySettings { concurrency: config.worker_concurrency, ..RelaySettings::default() },
+            tasks: tasks.clone(),
+            settings: RelaySettings::default(),
+        }),
+        settle_dead_letters: Arc::new(SettleDeadLetters {
+            owed: database.owed_dead_letters.clone(),
+            nodes: database.nodes.clone(),
+            topic: dead_letter_topic,
+            identity,
+            clock: clock.clone(),
+            tasks,
+            tally,
         }),
         maintain_storage: Arc::new(MaintainStorage { storage: database.storage.clone(), clock }),
+        consume_messages,
+        queue,
+        kafka: transport.kafka,
     })
 }
 

@@ -11,3 +11,4 @@ pub mod postgres;
 pub mod sql;
 pub mod sqlite;
 pub mod system;
+pub mod transport;

@@ -1,6 +1,7 @@
 //! Everything we need from outside, one small trait a file. A trait's doc is its contract.
 
 pub mod api_key_repository;
+pub mod broker;
 pub mod channel_sender;
 pub mod clock;
 pub mod credentials_cipher;
@@ -22,6 +23,7 @@ pub mod tasks;
 pub mod token_verifier;
 
 pub use api_key_repository::ApiKeyRepository;
+pub use broker::Broker;
 pub use channel_sender::{ChannelSender, Channels, Delivery, NewCredentials};
 pub use clock::Clock;
 pub use credentials_cipher::{CipherError, CredentialsCipher};

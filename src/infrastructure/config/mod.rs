@@ -135,6 +135,16 @@ impl Role {
             Role::Worker => "worker",
         }
     }
+
+    /// Whether it serves the API.
+    pub fn accepts(self) -> bool {
+        self != Role::Worker
+    }
+
+    /// Whether it calls channels for others.
+    pub fn delivers(self) -> bool {
+        self != Role::Api
+    }
 }
 
 impl fmt::Display for Role {

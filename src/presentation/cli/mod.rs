@@ -1,6 +1,7 @@
-//! The command line: `correio serve|migrate|keys|token`.
+//! The command line: `correio serve|migrate|keys|replay|token`.
 
 mod keys;
+mod replay;
 mod serve;
 mod token;
 
@@ -35,6 +36,8 @@ enum Command {
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Put failed messages back on their way, and print how many.
+    Replay(replay::ReplayArguments),
     /// Print a token signed with `JWT_SECRET`.
     Token(token::TokenArguments),
 }
@@ -79,6 +82,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
             Ok(())
         }
         Command::Keys(command) => keys::run(&config, command).await,
+        Command::Replay(arguments) => replay::run(&config, arguments).await,
         Command::Token(arguments) => token::run(&config, arguments),
     }
 }

@@ -13,12 +13,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::application::Stop;
+use crate::application::ports::{Keeping, MessageQueue};
 use crate::application::prepare_installation::BootstrapKey;
 use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::{Composition, compose};
 use crate::infrastructure::config::{Config, ConfigError, Role};
 use crate::infrastructure::database::Database;
-use crate::presentation::http::{AppState, router};
+use crate::presentation::http::{AppState, health_router, router};
 
 /// Serves until TERM or INT, then finishes what is in flight, for at most `SHUTDOWN_TIMEOUT`.
 ///
@@ -33,7 +34,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
     database.migrate().await?;
     let tasks = TaskTracker::new();
-    let composition = compose(config, &database, cipher, &tasks)?;
+    let composition = compose(config, role, &database, cipher, &tasks)?;
 
     let unanswered = |error: &dyn std::fmt::Display| ConfigError::new("DATABASE_URL", error.to_string());
     let node = composition.keep_node_alive.register().await.map_err(|error| unanswered(&error))?;
@@ -44,10 +45,14 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     let bootstrap = bootstrap_key(config)?;
     let key_added = composition.prepare_installation.execute(&bootstrap).await.map_err(|error| unanswered(&error))?;
 
+    if let Some(kafka) = &composition.kafka {
+        kafka.prepare_topics().await;
+    }
+
     let listener = listen(config).await?;
     let address = listener.local_addr().map_err(|error| ConfigError::new("PORT", error.to_string()))?;
-    info!(%address, node = %node, version = env!("CARGO_PKG_VERSION"), "listening");
-    if key_added {
+    info!(%address, node = %node, %role, version = env!("CARGO_PKG_VERSION"), "listening");
+    if key_added && role.accepts() {
         greet(address, &bootstrap);
     }
 
@@ -59,7 +64,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
         let stopped = as_stop(&stop_heart);
         tokio::spawn(async move { keep_node_alive.run(stopped).await })
     };
-    let app = router(state(&composition, config, &tasks));
+    let state = state(&composition, config, &tasks);
+    let app = if role.accepts() { router(state) } else { health_router(state) };
     let server = {
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(stopped).into_future())
@@ -75,6 +81,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
             let _ = task.await;
         }
         tasks.wait().await;
+        composition.queue.close().await;
     };
     let in_good_order = tokio::time::timeout(config.shutdown_timeout, finished).await.is_ok();
     if !in_good_order {
@@ -83,7 +90,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     stop_heart.cancel();
     let leave = async {
         let _ = heart.await;
-        composition.keep_node_alive.leave().await;
+        let is_kept = in_good_order && composition.queue.keeping() == Keeping::Shared;
+        composition.keep_node_alive.leave(is_kept).await;
         database.close().await;
     };
     // A database that is away keeps nobody from stopping.
@@ -148,11 +156,21 @@ fn greet(address: SocketAddr, bootstrap: &BootstrapKey) {
 fn start(composition: &Composition, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
     let relay = composition.relay_due_messages.clone();
     let maintain = composition.maintain_storage.clone();
-    let (stop_relay, stop_maintain) = (as_stop(stop), as_stop(stop));
-    vec![
+    let settle = composition.settle_dead_letters.clone();
+    let stopped = as_stop(stop);
+    let (stop_relay, stop_maintain) = (stopped.clone(), stopped.clone());
+    let mut background = vec![
         tokio::spawn(async move { relay.run(stop_relay).await }),
         tokio::spawn(async move { maintain.run(stop_maintain).await }),
-    ]
+        tokio::spawn(settle.run(stopped.clone())),
+    ];
+    if let Some(consume) = composition.consume_messages.clone() {
+        background.push(tokio::spawn(consume.run(stopped.clone())));
+    }
+    if let Some(kafka) = composition.kafka.clone() {
+        background.push(tokio::spawn(async move { kafka.run(stopped).await }));
+    }
+    background
 }
 
 fn as_stop(token: &CancellationToken) -> Stop {
@@ -164,6 +182,7 @@ fn state(composition: &Composition, config: &Config, tasks: &TaskTracker) -> App
         authenticate: composition.authenticate.clone(),
         send_message: composition.send_message.clone(),
         read_messages: composition.read_messages.clone(),
+        replay_messages: composition.replay_messages.clone(),
         create_instance: composition.create_instance.clone(),
         read_instances: composition.read_instances.clone(),
         update_instance: composition.update_instance.clone(),

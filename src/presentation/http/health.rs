@@ -33,6 +33,7 @@ pub struct HealthData {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KafkaHealth {
+    /// Always false when messages are delivered directly.
     connected: bool,
     brokers: Vec<String>,
     acks: &'static str,
@@ -85,7 +86,7 @@ pub async fn health(State(state): State<AppState>) -> Response {
         status: if health.healthy { "healthy" } else { "unhealthy" },
         timestamp: rfc3339(state.report_health.clock.now()),
         uptime: health.uptime.as_secs(),
-        kafka: KafkaHealth { connected: false, brokers: Vec::new(), acks: "all" },
+        kafka: KafkaHealth { connected: health.broker.connected, brokers: health.broker.addresses, acks: "all" },
         outbox: OutboxHealth { enabled: true, pending: health.open_messages },
         metrics: MetricsData {
             total_received: health.tally.received,

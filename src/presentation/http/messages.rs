@@ -226,7 +226,7 @@ impl From<StatusField> for MessageStatus {
 #[derive(Clone, Copy, Debug, Deserr, ToSchema)]
 #[deserr(error = Problems, try_from(String) = Moment::parse -> Detail)]
 #[schema(value_type = String, format = "date-time")]
-pub struct Moment(Timestamp);
+pub struct Moment(pub Timestamp);
 
 impl Moment {
     fn parse(text: String) -> Result<Self, Detail> {

@@ -12,6 +12,7 @@ mod openapi;
 mod problem;
 mod query;
 mod request_log;
+mod retry;
 mod send;
 
 use std::any::Any;
@@ -32,6 +33,7 @@ use crate::application::create_instance::CreateInstance;
 use crate::application::delete_instance::DeleteInstance;
 use crate::application::read_instances::ReadInstances;
 use crate::application::read_messages::ReadMessages;
+use crate::application::replay_messages::ReplayMessages;
 use crate::application::report_health::ReportHealth;
 use crate::application::send_message::SendMessage;
 use crate::application::update_instance::UpdateInstance;
@@ -43,6 +45,7 @@ pub struct AppState {
     pub authenticate: Arc<Authenticate>,
     pub send_message: Arc<SendMessage>,
     pub read_messages: Arc<ReadMessages>,
+    pub replay_messages: Arc<ReplayMessages>,
     pub create_instance: Arc<CreateInstance>,
     pub read_instances: Arc<ReadInstances>,
     pub update_instance: Arc<UpdateInstance>,
@@ -56,7 +59,17 @@ pub struct AppState {
 /// The whole API, with its documentation.
 pub fn router(state: AppState) -> Router {
     let (api, document) = documented().split_for_parts();
-    api.merge(openapi::routes(document))
+    finished(api.merge(openapi::routes(document)), state)
+}
+
+/// What a process answers that serves no API: how it is.
+pub fn health_router(state: AppState) -> Router {
+    let (health, _) = documented_health().split_for_parts();
+    finished(health, state)
+}
+
+fn finished(routes: Router<AppState>, state: AppState) -> Router {
+    routes
         .fallback(|| std::future::ready(Problem::not_found()))
         .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()))
         .layer(CatchPanicLayer::custom(panicked))
@@ -70,14 +83,19 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(messages::list))
         .routes(routes!(messages::stats))
         .routes(routes!(messages::read))
+        .routes(routes!(retry::one))
+        .routes(routes!(retry::many))
         .routes(routes!(instances::create_as_known))
         .routes(routes!(instances::create, instances::list))
         .routes(routes!(instances::read, instances::update, instances::delete));
+    documented_health().nest("/api/messaging", messaging)
+}
+
+fn documented_health() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::empty_document())
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::health))
-        .nest("/api/messaging", messaging)
 }
 
 /// An id in a path; anything that is no hyphenated UUID names nothing.
