@@ -7,7 +7,6 @@ use axum::response::Response;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::AppState;
 use super::body::{JsonBody, to_its_end};
