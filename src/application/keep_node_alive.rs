@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::Stop;
 use super::node_identity::NodeIdentity;
-use super::ports::{Clock, Ids, NodeRepository, RepositoryError};
+use super::ports::{Clock, Duties, Ids, NodeRepository, RepositoryError};
 use crate::domain::node::NodeId;
 
 /// Writes this node's heartbeat, and gives the process a new name when it could not for too long.
@@ -26,7 +26,7 @@ impl KeepNodeAlive {
     pub async fn register(&self) -> Result<NodeId, RepositoryError> {
         let id = NodeId(self.ids.next());
         let sent = self.clock.monotonic();
-        self.nodes.register(id, false, self.clock.now()).await?;
+        self.nodes.register(id, Duties::default(), self.clock.now()).await?;
         self.identity.rename(id, sent);
         Ok(id)
     }
@@ -79,7 +79,7 @@ impl KeepNodeAlive {
     /// Says that this node stops in good order, if it does.
     pub async fn leave(&self) {
         let Some(id) = self.identity.last() else { return };
-        match self.nodes.leave(id, self.clock.now()).await {
+        match self.nodes.leave(id, false, self.clock.now()).await {
             Ok(true) => {}
             Ok(false) => warn!(node = %id, "stopped before everything was delivered; another node takes it over"),
             Err(error) => warn!(node = %id, %error, "stopped without saying so in the database"),

@@ -12,7 +12,7 @@ use super::held_messages::HeldMessages;
 use super::node_identity::NodeIdentity;
 use super::node_watch::NodeWatch;
 use super::ports::{Clock, DueMessages, MessageQueue, NodeRepository, RepositoryError, Take, Tasks};
-use super::unsettled_accepts::UnsettledAccepts;
+use super::unsettled::Unsettled;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
 
@@ -24,7 +24,7 @@ pub struct RelayDueMessages {
     pub queue: Arc<dyn MessageQueue>,
     pub identity: NodeIdentity,
     pub held: HeldMessages,
-    pub unsettled: UnsettledAccepts,
+    pub unsettled: Unsettled,
     pub clock: Arc<dyn Clock>,
     pub tasks: Arc<dyn Tasks>,
     pub settings: RelaySettings,
@@ -103,7 +103,8 @@ impl RelayDueMessages {
             node,
             // A name of our own that we were watched to have lost counts as another's.
             left: rows.iter().filter(|row| row.left).map(|row| row.id).collect(),
-            unconsumed: !rows.iter().any(|row| row.consumes && !row.left && !gone.contains(&row.id)),
+            unconsumed: !rows.iter().any(|row| row.duties.consumes && !row.left && !gone.contains(&row.id)),
+            lost_before: None,
             gone,
             held: self.held.all().into_iter().chain(under_way.ids()).collect(),
             limit: u32::try_from(free).unwrap_or(u32::MAX),

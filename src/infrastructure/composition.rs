@@ -31,8 +31,9 @@ use crate::application::relay_due_messages::{RelayDueMessages, RelaySettings};
 use crate::application::report_health::ReportHealth;
 use crate::application::send_message::SendMessage;
 use crate::application::tally::Tally;
-use crate::application::unsettled_accepts::UnsettledAccepts;
+use crate::application::unsettled::Unsettled;
 use crate::application::update_instance::UpdateInstance;
+use crate::domain::dead_letter::DeadLetterPolicy;
 use crate::domain::retry::RetryPolicy;
 
 /// The use cases of one process, on the adapters that its configuration asks for.
@@ -80,7 +81,7 @@ pub fn compose(
     let channels = channels(config, &clock)?;
     let identity = NodeIdentity::new(clock.clone(), config.node_timeout);
     let held = HeldMessages::default();
-    let unsettled = UnsettledAccepts::default();
+    let unsettled = Unsettled::default();
     let tally = Tally::default();
 
     let process = Arc::new(ProcessMessageQueue {
@@ -93,10 +94,11 @@ pub fn compose(
         clock: clock.clone(),
         randomness: Arc::new(SystemRandomness),
         policy: RetryPolicy { backoff: config.retry_backoff.clone() },
+        dead_letters: DeadLetterPolicy::Row,
         tally: tally.clone(),
     });
     let queue: Arc<dyn MessageQueue> = match &config.queue {
-        QueueConfig::Direct => Arc::new(DirectMessageQueue::new(process)),
+        QueueConfig::Direct => Arc::new(DirectMessageQueue::new(process, config.worker_concurrency)),
     };
     let create_instance = Arc::new(CreateInstance {
         instances: database.instances.clone(),
@@ -134,7 +136,11 @@ pub fn compose(
             cipher,
             clock: clock.clone(),
         }),
-        delete_instance: Arc::new(DeleteInstance { instances: database.instances.clone(), clock: clock.clone() }),
+        delete_instance: Arc::new(DeleteInstance {
+            instances: database.instances.clone(),
+            clock: clock.clone(),
+            dead_letters: DeadLetterPolicy::Row,
+        }),
         report_health: Arc::new(ReportHealth {
             storage: database.storage.clone(),
             search: database.search.clone(),
