@@ -56,11 +56,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::application::ports::Duties;
 
     const TIMEOUT: Duration = Duration::from_secs(15);
 
     fn row(heartbeat: i64) -> NodeRow {
-        NodeRow { id: NodeId(Uuid::nil()), heartbeat, consumes: false, left: false }
+        NodeRow { id: NodeId(Uuid::nil()), heartbeat, duties: Duties::default(), left: false }
     }
 
     fn gone_at(watch: &mut NodeWatch, heartbeat: i64, seconds: u64) -> bool {

@@ -7,16 +7,17 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::config::{ConfigError, DatabaseConfig};
 use super::postgres::{
-    PgApiKeyRepository, PgDatabase, PgDueMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch,
-    PgNodeRepository, PgStorage,
+    PgApiKeyRepository, PgDatabase, PgDueMessages, PgFailedMessages, PgInstanceRepository, PgMessageRepository,
+    PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
 };
 use super::sqlite::{
-    InstallationLock, SqliteApiKeyRepository, SqliteDatabase, SqliteDueMessages, SqliteInstanceRepository,
-    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteStorage,
+    InstallationLock, SqliteApiKeyRepository, SqliteDatabase, SqliteDueMessages, SqliteFailedMessages,
+    SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
+    SqliteOwedDeadLetters, SqliteStorage,
 };
 use crate::application::ports::{
-    ApiKeyRepository, DueMessages, InstanceRepository, MessageRepository, MessageSearch, NodeRepository,
-    RepositoryError, Storage,
+    ApiKeyRepository, DueMessages, FailedMessages, InstanceRepository, MessageRepository, MessageSearch,
+    NodeRepository, OwedDeadLetters, RepositoryError, Storage,
 };
 
 /// How long a database that does not answer is tried at a start.
@@ -26,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Database {
     pub messages: Arc<dyn MessageRepository>,
     pub due: Arc<dyn DueMessages>,
+    pub owed_dead_letters: Arc<dyn OwedDeadLetters>,
+    pub failed: Arc<dyn FailedMessages>,
     pub search: Arc<dyn MessageSearch>,
     pub nodes: Arc<dyn NodeRepository>,
     pub instances: Arc<dyn InstanceRepository>,
@@ -78,6 +81,8 @@ impl Database {
         Self {
             messages: Arc::new(SqliteMessageRepository::new(database.clone())),
             due: Arc::new(SqliteDueMessages::new(database.clone())),
+            owed_dead_letters: Arc::new(SqliteOwedDeadLetters::new(database.clone())),
+            failed: Arc::new(SqliteFailedMessages::new(database.clone())),
             search: Arc::new(SqliteMessageSearch::new(database.clone())),
             nodes: Arc::new(SqliteNodeRepository::new(database.clone())),
             instances: Arc::new(SqliteInstanceRepository::new(database.clone())),
@@ -91,6 +96,8 @@ impl Database {
         Self {
             messages: Arc::new(PgMessageRepository::new(database.clone())),
             due: Arc::new(PgDueMessages::new(database.clone())),
+            owed_dead_letters: Arc::new(PgOwedDeadLetters::new(database.clone())),
+            failed: Arc::new(PgFailedMessages::new(database.clone())),
             search: Arc::new(PgMessageSearch::new(database.clone())),
             nodes: Arc::new(PgNodeRepository::new(database.clone())),
             instances: Arc::new(PgInstanceRepository::new(database.clone())),

@@ -14,9 +14,10 @@ use correio::application::process_message_queue::ProcessMessageQueue;
 use correio::application::relay_due_messages::{RelayDueMessages, RelaySettings};
 use correio::application::send_message::{SendMessage, SendMessageCommand};
 use correio::application::tally::Tally;
-use correio::application::unsettled_accepts::UnsettledAccepts;
+use correio::application::unsettled::Unsettled;
 use correio::domain::Timestamp;
 use correio::domain::channel::{ChannelName, FieldProblem};
+use correio::domain::dead_letter::DeadLetterPolicy;
 use correio::domain::delivery::{Acceptance, DeliveryError};
 use correio::domain::instance::{ConnectionStatus, Instance};
 use correio::domain::message::{Content, Draft, Message, MessageId, MessageStatus};
@@ -132,9 +133,25 @@ impl MessageQueue for CountingQueue {
         self.queue.waiting_status()
     }
 
+    fn keeping(&self) -> Keeping {
+        self.queue.keeping()
+    }
+
+    fn room(&self) -> usize {
+        self.queue.room()
+    }
+
     async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError> {
         self.handed_over.fetch_add(1, Ordering::Relaxed);
         self.queue.hand_over(message).await
+    }
+
+    fn lost_before(&self) -> Option<Timestamp> {
+        self.queue.lost_before()
+    }
+
+    async fn close(&self) {
+        self.queue.close().await;
     }
 }
 
@@ -176,7 +193,7 @@ impl Gateway {
         instance.credentials = cipher.seal(instance.id, &Credentials::new("{}")).unwrap();
         adapters.instances.insert(&instance).await.unwrap();
         let identity = NodeIdentity::new(clock.clone(), NODE_TIMEOUT);
-        let (held, unsettled, tally) = (HeldMessages::default(), UnsettledAccepts::default(), Tally::default());
+        let (held, unsettled, tally) = (HeldMessages::default(), Unsettled::default(), Tally::default());
         let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
         let process = Arc::new(ProcessMessageQueue {
             messages: adapters.messages.clone(),
@@ -188,9 +205,10 @@ impl Gateway {
             clock: clock.clone(),
             randomness: Arc::new(SystemRandomness),
             policy: RetryPolicy { backoff: [1, 4, 16].map(Duration::from_secs).to_vec() },
+            dead_letters: DeadLetterPolicy::Row,
             tally: tally.clone(),
         });
-        let queue: Arc<dyn MessageQueue> = Arc::new(DirectMessageQueue::new(process));
+        let queue: Arc<dyn MessageQueue> = Arc::new(DirectMessageQueue::new(process, 64));
         let handed_over_by_relay = Arc::new(AtomicUsize::new(0));
         let gateway = Self {
             send_message: Arc::new(SendMessage {

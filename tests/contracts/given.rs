@@ -1,6 +1,6 @@
 //! Things to begin a story with.
 
-use correio::application::ports::{Ids, Outcome, Take};
+use correio::application::ports::{Duties, Ids, Outcome, Take};
 use correio::domain::Timestamp;
 use correio::domain::channel::ChannelName;
 use correio::domain::delivery::{Acceptance, DeliveryError};
@@ -92,7 +92,16 @@ pub fn retry(seconds: i64) -> NextStep {
 
 /// What a relay asks for that finds every known node alive, a consumer among them.
 pub fn take(taker: NodeId, now: i64) -> Take {
-    Take { node: taker, gone: vec![], left: vec![], unconsumed: false, held: vec![], limit: 100, now: at(now) }
+    Take {
+        node: taker,
+        gone: vec![],
+        left: vec![],
+        unconsumed: false,
+        lost_before: None,
+        held: vec![],
+        limit: 100,
+        now: at(now),
+    }
 }
 
 impl Adapters {
@@ -104,7 +113,7 @@ impl Adapters {
     /// A node that is registered.
     pub async fn live_node(&self) -> NodeId {
         let node = node();
-        self.nodes.register(node, true, at(0)).await.unwrap();
+        self.nodes.register(node, Duties { publishes: true, consumes: true }, at(0)).await.unwrap();
         node
     }
 

@@ -6,15 +6,16 @@ use std::str::FromStr;
 use std::sync::{Arc, Once};
 
 use correio::application::ports::{
-    ApiKeyRepository, DueMessages, InstanceRepository, MessageRepository, MessageSearch, NodeRepository, Storage,
+    ApiKeyRepository, DueMessages, FailedMessages, InstanceRepository, MessageRepository, MessageSearch,
+    NodeRepository, OwedDeadLetters, Storage,
 };
 use correio::infrastructure::postgres::{
-    PgApiKeyRepository, PgDatabase, PgDueMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch,
-    PgNodeRepository, PgStorage,
+    PgApiKeyRepository, PgDatabase, PgDueMessages, PgFailedMessages, PgInstanceRepository, PgMessageRepository,
+    PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
 };
 use correio::infrastructure::sqlite::{
-    SqliteApiKeyRepository, SqliteDatabase, SqliteDueMessages, SqliteInstanceRepository, SqliteMessageRepository,
-    SqliteMessageSearch, SqliteNodeRepository, SqliteStorage,
+    SqliteApiKeyRepository, SqliteDatabase, SqliteDueMessages, SqliteFailedMessages, SqliteInstanceRepository,
+    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteStorage,
 };
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection};
@@ -24,6 +25,8 @@ use uuid::Uuid;
 pub struct Adapters {
     pub messages: Arc<dyn MessageRepository>,
     pub due: Arc<dyn DueMessages>,
+    pub owed_dead_letters: Arc<dyn OwedDeadLetters>,
+    pub failed: Arc<dyn FailedMessages>,
     pub search: Arc<dyn MessageSearch>,
     pub nodes: Arc<dyn NodeRepository>,
     pub instances: Arc<dyn InstanceRepository>,
@@ -40,6 +43,8 @@ pub async fn sqlite() -> Option<Adapters> {
     Some(Adapters {
         messages: Arc::new(SqliteMessageRepository::new(database.clone())),
         due: Arc::new(SqliteDueMessages::new(database.clone())),
+        owed_dead_letters: Arc::new(SqliteOwedDeadLetters::new(database.clone())),
+        failed: Arc::new(SqliteFailedMessages::new(database.clone())),
         search: Arc::new(SqliteMessageSearch::new(database.clone())),
         nodes: Arc::new(SqliteNodeRepository::new(database.clone())),
         instances: Arc::new(SqliteInstanceRepository::new(database.clone())),
@@ -57,6 +62,8 @@ pub async fn postgres() -> Option<Adapters> {
     Some(Adapters {
         messages: Arc::new(PgMessageRepository::new(database.clone())),
         due: Arc::new(PgDueMessages::new(database.clone())),
+        owed_dead_letters: Arc::new(PgOwedDeadLetters::new(database.clone())),
+        failed: Arc::new(PgFailedMessages::new(database.clone())),
         search: Arc::new(PgMessageSearch::new(database.clone())),
         nodes: Arc::new(PgNodeRepository::new(database.clone())),
         instances: Arc::new(PgInstanceRepository::new(database.clone())),

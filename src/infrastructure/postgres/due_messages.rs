@@ -191,22 +191,32 @@ impl DueMessages for PgDueMessages {
         Ok(written.rows_affected())
     }
 
-    async fn make_due(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+    async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
+        // Locked in order of id, as above.
         let query = sqlx::query(
-            "update messaging_messages
+            "with owned as (
+                 select messages.id
+                   from unnest($1::uuid[], $2::uuid[]) as pairs (id, node_id)
+                   join messaging_messages as messages
+                     on messages.id = pairs.id
+                    and messages.node_id = pairs.node_id
+                  where messages.status in ('pending', 'queued')
+                    and messages.next_attempt_at is null
+                    and messages.id = any($1)
+                  order by messages.id
+                    for update of messages
+             )
+             update messaging_messages
                 set status = 'queued',
                     next_attempt_at = $3,
                     updated_at = $3
-              where id = $1
-                and status in ('pending', 'queued')
-                and node_id = $2
-                and next_attempt_at is null",
+              where id = any(array(select id from owned))",
         )
-        .bind(id.0)
-        .bind(node.0)
+        .bind(messages.iter().map(|(id, _)| id.0).collect::<Vec<Uuid>>())
+        .bind(messages.iter().map(|(_, node)| node.0).collect::<Vec<Uuid>>())
         .bind(now);
         let written = self.database.run(async |connection| query.execute(connection).await).await?;
-        Ok(written.rows_affected() == 1)
+        Ok(written.rows_affected())
     }
 }
 

@@ -125,6 +125,7 @@ impl InstanceRepository for PgInstanceRepository {
         tenant: &Tenant,
         id: InstanceId,
         reason: &str,
+        dead_lettered_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, RepositoryError> {
         // One statement is one transaction. A queued message is claimed and failed in one write, so that a late claim's
@@ -146,7 +147,7 @@ impl InstanceRepository for PgInstanceRepository {
                         error = $3,
                         attempt_http_status = null,
                         next_attempt_at = null,
-                        dead_lettered_at = $4,
+                        dead_lettered_at = $5,
                         updated_at = $4
                   where status in ('pending', 'queued', 'processing')
                     and id = any(array(
@@ -175,7 +176,8 @@ impl InstanceRepository for PgInstanceRepository {
         .bind(tenant.as_str())
         .bind(id.0)
         .bind(reason)
-        .bind(now);
+        .bind(now)
+        .bind(dead_lettered_at);
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         only(rows).as_ref().map_or(Ok(false), |row| get(row, "deleted"))
     }

@@ -6,10 +6,12 @@ mod api_key_repository;
 mod connection;
 mod due_messages;
 mod error;
+mod failed_messages;
 mod instance_repository;
 mod message_repository;
 mod message_search;
 mod node_repository;
+mod owed_dead_letters;
 mod partitions;
 mod row;
 mod storage;
@@ -26,10 +28,12 @@ use crate::application::ports::RepositoryError;
 
 pub use api_key_repository::PgApiKeyRepository;
 pub use due_messages::PgDueMessages;
+pub use failed_messages::PgFailedMessages;
 pub use instance_repository::PgInstanceRepository;
 pub use message_repository::PgMessageRepository;
 pub use message_search::PgMessageSearch;
 pub use node_repository::PgNodeRepository;
+pub use owed_dead_letters::PgOwedDeadLetters;
 pub use storage::PgStorage;
 
 use connection::Lease;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::error::translate;
 use super::row::get;
 use super::{PgDatabase, STATEMENT_TIMEOUT, no_answer};
-use crate::application::ports::{NodeRepository, NodeRow, RepositoryError};
+use crate::application::ports::{Duties, NodeRepository, NodeRow, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::node::NodeId;
 
@@ -44,14 +44,15 @@ impl PgNodeRepository {
 
 #[async_trait]
 impl NodeRepository for PgNodeRepository {
-    async fn register(&self, node: NodeId, consumes: bool, now: Timestamp) -> Result<(), RepositoryError> {
+    async fn register(&self, node: NodeId, duties: Duties, now: Timestamp) -> Result<(), RepositoryError> {
         let query = sqlx::query(
-            "insert into messaging_nodes (id, heartbeat, consumes, started_at)
-             values ($1, 0, $2, $3)
+            "insert into messaging_nodes (id, heartbeat, publishes, consumes, started_at)
+             values ($1, 0, $2, $3, $4)
              on conflict do nothing",
         )
         .bind(node.0)
-        .bind(consumes)
+        .bind(duties.publishes)
+        .bind(duties.consumes)
         .bind(now);
         self.run(async |connection| query.execute(connection).await).await?;
         Ok(())
@@ -70,7 +71,7 @@ impl NodeRepository for PgNodeRepository {
 
     async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
         let query = sqlx::query(
-            "select id, heartbeat, consumes, left_at is not null as has_left
+            "select id, heartbeat, publishes, consumes, left_at is not null as has_left
                from messaging_nodes
               order by id",
         );
@@ -79,26 +80,34 @@ impl NodeRepository for PgNodeRepository {
             Ok(NodeRow {
                 id: NodeId(get(row, "id")?),
                 heartbeat: get(row, "heartbeat")?,
-                consumes: get(row, "consumes")?,
+                duties: Duties { publishes: get(row, "publishes")?, consumes: get(row, "consumes")? },
                 left: get(row, "has_left")?,
             })
         };
         rows.iter().map(node).collect()
     }
 
-    async fn leave(&self, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+    async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
+        // Two questions, so that a long backlog that is kept is not looked through.
         let query = sqlx::query(
             "update messaging_nodes
-                set left_at = coalesce(left_at, $2)
+                set left_at = coalesce(left_at, $3)
               where id = $1
                 and not exists (
                     select
                       from messaging_messages
                      where node_id = $1
                        and next_attempt_at is null
-                       and status in ('pending', 'queued', 'processing'))",
+                       and status in ('pending', 'processing'))
+                and ($2 or not exists (
+                    select
+                      from messaging_messages
+                     where node_id = $1
+                       and next_attempt_at is null
+                       and status = 'queued'))",
         )
         .bind(node.0)
+        .bind(queued_are_kept)
         .bind(now);
         let left = self.run(async |connection| query.execute(connection).await).await?;
         Ok(left.rows_affected() == 1)

@@ -187,24 +187,24 @@ impl DueMessages for SqliteDueMessages {
         Ok(given_back)
     }
 
-    async fn make_due(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+    async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
+        let pairs: Vec<[String; 2]> =
+            messages.iter().map(|(id, node)| [id.0, node.0].map(|id| id.hyphenated().to_string())).collect();
         let written = sqlx::query(
             "update messaging_messages
                 set status = 'queued',
-                    next_attempt_at = ?3,
-                    updated_at = ?3
-              where id = ?1
+                    next_attempt_at = ?2,
+                    updated_at = ?2
+              where (id, node_id) in (select value ->> 0, value ->> 1 from json_each(?1))
                 and status in ('pending', 'queued')
-                and node_id = ?2
                 and next_attempt_at is null",
         )
-        .bind(id.0.hyphenated())
-        .bind(node.0.hyphenated())
+        .bind(serde_json::json!(pairs).to_string())
         .bind(time_text(now))
         .execute(self.database.writer())
         .await
         .map_err(translate)?;
-        Ok(written.rows_affected() == 1)
+        Ok(written.rows_affected())
     }
 }
 

@@ -3,7 +3,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::SqliteDatabase;
 use super::error::translate;
-use super::row::{get, id, parsed, tenant, time, time_text};
+use super::row::{get, id, parsed, tenant, time, time_text, time_text_option};
 use crate::application::ports::{InstanceRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::channel::ChannelName;
@@ -141,6 +141,7 @@ impl InstanceRepository for SqliteInstanceRepository {
         tenant: &Tenant,
         id: InstanceId,
         reason: &str,
+        dead_lettered_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, RepositoryError> {
         let mut transaction = self.database.begin().await?;
@@ -164,7 +165,7 @@ impl InstanceRepository for SqliteInstanceRepository {
                     error = ?2,
                     attempt_http_status = null,
                     next_attempt_at = null,
-                    dead_lettered_at = ?3,
+                    dead_lettered_at = ?4,
                     updated_at = ?3
               where instance_id = ?1
                 and status in ('pending', 'queued', 'processing')
@@ -173,6 +174,7 @@ impl InstanceRepository for SqliteInstanceRepository {
         .bind(id.0.hyphenated())
         .bind(reason)
         .bind(time_text(now))
+        .bind(time_text_option(dead_lettered_at))
         .fetch_all(&mut *transaction)
         .await
         .map_err(translate)?;

@@ -5,11 +5,13 @@
 mod api_key_repository;
 mod due_messages;
 mod error;
+mod failed_messages;
 mod instance_repository;
 mod lock;
 mod message_repository;
 mod message_search;
 mod node_repository;
+mod owed_dead_letters;
 mod row;
 mod storage;
 
@@ -25,11 +27,13 @@ use crate::application::ports::RepositoryError;
 
 pub use api_key_repository::SqliteApiKeyRepository;
 pub use due_messages::SqliteDueMessages;
+pub use failed_messages::SqliteFailedMessages;
 pub use instance_repository::SqliteInstanceRepository;
 pub use lock::InstallationLock;
 pub use message_repository::SqliteMessageRepository;
 pub use message_search::SqliteMessageSearch;
 pub use node_repository::SqliteNodeRepository;
+pub use owed_dead_letters::SqliteOwedDeadLetters;
 pub use storage::SqliteStorage;
 
 use error::translate;

@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use super::SqliteDatabase;
 use super::error::translate;
 use super::row::{get, id, id_list, time_text};
-use crate::application::ports::{NodeRepository, NodeRow, RepositoryError};
+use crate::application::ports::{Duties, NodeRepository, NodeRow, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::node::NodeId;
 
@@ -20,14 +20,15 @@ impl SqliteNodeRepository {
 
 #[async_trait]
 impl NodeRepository for SqliteNodeRepository {
-    async fn register(&self, node: NodeId, consumes: bool, now: Timestamp) -> Result<(), RepositoryError> {
+    async fn register(&self, node: NodeId, duties: Duties, now: Timestamp) -> Result<(), RepositoryError> {
         sqlx::query(
-            "insert into messaging_nodes (id, heartbeat, consumes, started_at)
-             values (?1, 0, ?2, ?3)
+            "insert into messaging_nodes (id, heartbeat, publishes, consumes, started_at)
+             values (?1, 0, ?2, ?3, ?4)
              on conflict do nothing",
         )
         .bind(node.0.hyphenated())
-        .bind(consumes)
+        .bind(duties.publishes)
+        .bind(duties.consumes)
         .bind(time_text(now))
         .execute(self.database.nodes())
         .await
@@ -50,7 +51,7 @@ impl NodeRepository for SqliteNodeRepository {
 
     async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
         let rows = sqlx::query(
-            "select id, heartbeat, consumes, left_at is not null as has_left
+            "select id, heartbeat, publishes, consumes, left_at is not null as has_left
                from messaging_nodes
               order by id",
         )
@@ -61,26 +62,36 @@ impl NodeRepository for SqliteNodeRepository {
             Ok(NodeRow {
                 id: NodeId(id(row, "id")?),
                 heartbeat: get(row, "heartbeat")?,
-                consumes: get(row, "consumes")?,
+                duties: Duties { publishes: get(row, "publishes")?, consumes: get(row, "consumes")? },
                 left: get(row, "has_left")?,
             })
         };
         rows.iter().map(node).collect()
     }
 
-    async fn leave(&self, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+    async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
+        // Two questions, so that a long backlog that is kept is not looked through.
         let left = sqlx::query(
             "update messaging_nodes
-                set left_at = coalesce(left_at, ?2)
+                set left_at = coalesce(left_at, ?3)
               where id = ?1
                 and not exists (
                     select 1
                       from messaging_messages
                      where node_id = ?1
                        and next_attempt_at is null
-                       and status in ('pending', 'queued', 'processing'))",
+                       and status in ('pending', 'processing')
+                       and status in ('pending', 'queued', 'processing'))
+                and (?2 or not exists (
+                    select 1
+                      from messaging_messages
+                     where node_id = ?1
+                       and next_attempt_at is null
+                       and status = 'queued'
+                       and status in ('pending', 'queued', 'processing')))",
         )
         .bind(node.0.hyphenated())
+        .bind(queued_are_kept)
         .bind(time_text(now))
         .execute(self.database.nodes())
         .await
