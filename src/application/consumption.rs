@@ -123,11 +123,8 @@ impl Consumption {
                 self.tenures.remove(&tenure);
             }
         }
-        let dropped: Vec<Job> = self.ready.iter().position(Job::is_given_up).map_or_else(Vec::new, |_| {
-            let (gone, kept) = self.ready.drain(..).partition(Job::is_given_up);
-            self.ready = kept;
-            gone
-        });
+        let (dropped, kept): (VecDeque<Job>, VecDeque<Job>) = self.ready.drain(..).partition(Job::is_given_up);
+        self.ready = kept;
         for job in dropped {
             self.let_next_through(job.place.lane);
         }

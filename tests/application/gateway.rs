@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use correio::application::Stop;
+use correio::application::consume_messages::ConsumeMessages;
+use correio::application::consumption::Limits;
 use correio::application::held_messages::HeldMessages;
 use correio::application::keep_node_alive::KeepNodeAlive;
 use correio::application::lanes::Lanes;
@@ -13,6 +15,7 @@ use correio::application::ports::*;
 use correio::application::process_message_queue::ProcessMessageQueue;
 use correio::application::relay_due_messages::{RelayDueMessages, RelaySettings};
 use correio::application::send_message::{SendMessage, SendMessageCommand};
+use correio::application::settle_dead_letters::SettleDeadLetters;
 use correio::application::tally::Tally;
 use correio::application::unsettled::Unsettled;
 use correio::domain::Timestamp;
@@ -33,6 +36,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::contracts::given;
 use crate::support::databases::Adapters;
+use crate::support::memory_broker::MemoryBroker;
 
 pub const NODE_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -163,7 +167,30 @@ impl Tasks for TokioTasks {
     }
 }
 
-/// One process in direct mode, without its HTTP.
+/// How messages travel in a gateway.
+pub struct Transport {
+    pub queue: Arc<dyn MessageQueue>,
+    /// Where they come back, and where they end when they cannot be delivered; none when handing over is delivering.
+    pub broker: Option<(Arc<dyn MessageSource>, Arc<dyn DeadLetterTopic>)>,
+}
+
+/// What a transport is made of.
+pub struct Parts {
+    pub process: Arc<ProcessMessageQueue>,
+    pub unsettled: Unsettled,
+    pub clock: Arc<dyn Clock>,
+}
+
+pub fn directly(parts: &Parts) -> Transport {
+    Transport { queue: Arc::new(DirectMessageQueue::new(parts.process.clone(), 64)), broker: None }
+}
+
+pub fn through_memory(broker: &Arc<MemoryBroker>) -> impl FnOnce(&Parts) -> Transport {
+    let broker = broker.clone();
+    move |_| Transport { queue: broker.clone(), broker: Some((broker.clone(), broker)) }
+}
+
+/// One process, without its HTTP.
 pub struct Gateway {
     pub clock: Arc<ManualClock>,
     pub channel: Arc<ScriptedChannel>,
@@ -173,17 +200,35 @@ pub struct Gateway {
     pub queue: Arc<dyn MessageQueue>,
     pub identity: NodeIdentity,
     pub handed_over_by_relay: Arc<AtomicUsize>,
+    pub unsettled: Unsettled,
     relay: Arc<RelayDueMessages>,
+    settle_dead_letters: Arc<SettleDeadLetters>,
+    consume: Option<Arc<ConsumeMessages>>,
     messages: Arc<dyn MessageRepository>,
 }
 
 impl Gateway {
+    /// In direct mode.
     pub async fn start(adapters: &Adapters) -> Self {
-        Self::with_messages(adapters, adapters.messages.clone()).await
+        Self::assemble(adapters, adapters.messages.clone(), DeadLetterPolicy::Row, directly).await
     }
 
-    /// With a repository of the test's for what is accepted.
+    /// In direct mode, with a repository of the test's for what is accepted.
     pub async fn with_messages(adapters: &Adapters, accepting: Arc<dyn MessageRepository>) -> Self {
+        Self::assemble(adapters, accepting, DeadLetterPolicy::Row, directly).await
+    }
+
+    /// With a broker.
+    pub async fn through(adapters: &Adapters, transport: impl FnOnce(&Parts) -> Transport) -> Self {
+        Self::assemble(adapters, adapters.messages.clone(), DeadLetterPolicy::Topic, transport).await
+    }
+
+    async fn assemble(
+        adapters: &Adapters,
+        accepting: Arc<dyn MessageRepository>,
+        dead_letters: DeadLetterPolicy,
+        transport: impl FnOnce(&Parts) -> Transport,
+    ) -> Self {
         let manual = Arc::new(ManualClock(watch::Sender::new(Duration::ZERO)));
         let clock: Arc<dyn Clock> = manual.clone();
         let channel = Arc::new(ScriptedChannel::default());
@@ -195,6 +240,7 @@ impl Gateway {
         let identity = NodeIdentity::new(clock.clone(), NODE_TIMEOUT);
         let (held, unsettled, tally) = (HeldMessages::default(), Unsettled::default(), Tally::default());
         let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
+        let tasks: Arc<dyn Tasks> = Arc::new(TokioTasks);
         let process = Arc::new(ProcessMessageQueue {
             messages: adapters.messages.clone(),
             instances: adapters.instances.clone(),
@@ -205,10 +251,25 @@ impl Gateway {
             clock: clock.clone(),
             randomness: Arc::new(SystemRandomness),
             policy: RetryPolicy { backoff: [1, 4, 16].map(Duration::from_secs).to_vec() },
-            dead_letters: DeadLetterPolicy::Row,
+            dead_letters,
             tally: tally.clone(),
         });
-        let queue: Arc<dyn MessageQueue> = Arc::new(DirectMessageQueue::new(process, 64));
+        let parts = Parts { process: process.clone(), unsettled: unsettled.clone(), clock: clock.clone() };
+        let Transport { queue, broker } = transport(&parts);
+        let is_brokered = broker.is_some();
+        let (source, topic) = broker.unzip();
+        let consume = source.zip(topic.clone()).map(|(source, dead_letters)| {
+            Arc::new(ConsumeMessages {
+                source,
+                process,
+                messages: adapters.messages.clone(),
+                dead_letters,
+                channels: channels.clone(),
+                clock: clock.clone(),
+                tasks: tasks.clone(),
+                limits: Limits::of(8),
+            })
+        });
         let handed_over_by_relay = Arc::new(AtomicUsize::new(0));
         let gateway = Self {
             send_message: Arc::new(SendMessage {
@@ -222,14 +283,17 @@ impl Gateway {
                 unsettled: unsettled.clone(),
                 clock: clock.clone(),
                 ids: ids.clone(),
-                tally,
+                tally: tally.clone(),
                 max_retries: 3,
             }),
             keep_node_alive: KeepNodeAlive {
                 nodes: adapters.nodes.clone(),
+                due: adapters.due.clone(),
                 identity: identity.clone(),
                 clock: clock.clone(),
                 ids,
+                unsettled: unsettled.clone(),
+                duties: Duties { publishes: is_brokered, consumes: is_brokered },
             },
             relay: Arc::new(RelayDueMessages {
                 due: adapters.due.clone(),
@@ -237,11 +301,21 @@ impl Gateway {
                 queue: Arc::new(CountingQueue { queue: queue.clone(), handed_over: handed_over_by_relay.clone() }),
                 identity: identity.clone(),
                 held,
-                unsettled,
-                clock,
-                tasks: Arc::new(TokioTasks),
+                unsettled: unsettled.clone(),
+                clock: clock.clone(),
+                tasks: tasks.clone(),
                 settings: RelaySettings::default(),
             }),
+            settle_dead_letters: Arc::new(SettleDeadLetters {
+                owed: adapters.owed_dead_letters.clone(),
+                nodes: adapters.nodes.clone(),
+                topic,
+                identity: identity.clone(),
+                clock,
+                tasks,
+                tally,
+            }),
+            consume,
             messages: adapters.messages.clone(),
             clock: manual,
             channel,
@@ -249,9 +323,35 @@ impl Gateway {
             queue,
             identity,
             handed_over_by_relay,
+            unsettled,
         };
         gateway.keep_node_alive.register().await.unwrap();
         gateway
+    }
+
+    /// Consumes in the background until this is dropped.
+    pub fn consume(&self) -> Running {
+        let consume = self.consume.clone().expect("a gateway with a broker");
+        Running::start(|stop| consume.run(stop))
+    }
+
+    /// Publishes dead letters in the background until this is dropped.
+    pub fn settle_dead_letters(&self) -> Running {
+        let settle = self.settle_dead_letters.clone();
+        Running::start(|stop| settle.run(stop))
+    }
+
+    /// Lets time pass, with heartbeats, until `wanted` finds what it looks for.
+    pub async fn until<T>(&self, what: &str, wanted: impl AsyncFn() -> Option<T>) -> T {
+        for _ in 0..20_000 {
+            if let Some(found) = wanted().await {
+                return found;
+            }
+            self.clock.advance(Duration::from_millis(100));
+            self.keep_node_alive.beat().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        panic!("never: {what}");
     }
 
     pub fn command(&self, recipient: &str) -> SendMessageCommand {
@@ -308,5 +408,31 @@ impl Gateway {
         }
         drop(stop);
         running.await.unwrap();
+    }
+}
+
+/// A loop in the background.
+pub struct Running {
+    stop: Option<futures::channel::oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    fn start<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(Stop) -> F) -> Self {
+        let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+        let stopped: Stop = stopped.map(|_| ()).boxed().shared();
+        Self { stop: Some(stop), task: tokio::spawn(run(stopped)) }
+    }
+
+    /// Stops it in good order.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        (&mut self.task).await.unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::application::Stop;
-use crate::application::ports::{Keeping, MessageQueue};
+use crate::application::ports::Keeping;
 use crate::application::prepare_installation::BootstrapKey;
 use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::{Composition, compose};

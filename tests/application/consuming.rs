@@ -1,0 +1,261 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use correio::application::ports::*;
+use correio::domain::channel::ChannelName;
+use correio::domain::delivery::DeliveryError;
+use correio::domain::message::{Message, MessageId, MessageStatus};
+use futures::FutureExt;
+use tokio::sync::Semaphore;
+
+use super::gateway::{Act, Gateway, through_memory};
+use crate::contracts::{given, on_every_adapter};
+use crate::support::databases::Adapters;
+use crate::support::memory_broker::{Letter, MemoryBroker};
+
+on_every_adapter![
+    what_is_accepted_is_answered_at_once_and_delivered_by_the_consumer,
+    a_second_copy_is_passed_over,
+    an_offset_is_finished_after_the_outcome_and_not_before,
+    messages_to_one_recipient_leave_one_after_the_other_and_others_beside_them,
+    a_delivery_that_panics_does_not_hold_up_its_partition,
+    a_record_that_is_none_of_ours_is_set_aside_and_holds_up_nobody,
+    a_partition_is_given_up_when_what_was_claimed_is_finished_and_the_rest_is_left,
+    a_long_backlog_pauses_its_partition_and_resumes_it,
+    a_refused_publication_is_made_due_and_published_again,
+    a_failed_message_owes_its_dead_letter_and_pays_it,
+    dead_letters_that_cannot_be_published_delay_nothing_else,
+    a_backlog_that_waits_is_not_published_again,
+];
+
+const ONE: Partition = Partition(0);
+
+async fn queued(adapters: &Adapters, gateway: &Gateway) -> Message {
+    let owner = gateway.identity.current().unwrap();
+    adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await
+}
+
+async fn queued_to(adapters: &Adapters, gateway: &Gateway, recipient: &str) -> Message {
+    let owner = gateway.identity.current().unwrap();
+    let message = given::message_of(&gateway.instance, MessageStatus::Queued, owner);
+    adapters.stored(Message { recipient: recipient.to_owned(), ..message }).await
+}
+
+/// Waits until the message has ended in `status`.
+async fn ended(adapters: &Adapters, gateway: &Gateway, message: &Message, status: MessageStatus) -> Message {
+    gateway.until("the message ends", async || Some(adapters.now(message).await).filter(|it| it.status == status)).await
+}
+
+async fn finished(broker: &MemoryBroker, gateway: &Gateway, offset: i64) {
+    let is_there = async || (broker.finished(ONE) == Some(offset)).then_some(());
+    gateway.until("the offset is finished", is_there).await;
+}
+
+async fn what_is_accepted_is_answered_at_once_and_delivered_by_the_consumer(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let receipt = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
+    assert_eq!((receipt.message.status, receipt.accepted_as), (MessageStatus::Queued, MessageStatus::Queued));
+    assert!(gateway.channel.calls().is_empty());
+    let consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    let sent = ended(adapters, &gateway, &receipt.message, MessageStatus::Sent).await;
+    assert_eq!((sent.retries, sent.try_number), (1, 1));
+    consumer.stop().await;
+    assert_eq!(broker.finished(ONE), Some(0));
+}
+
+async fn a_second_copy_is_passed_over(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let message = queued(adapters, &gateway).await;
+    for _ in 0..3 {
+        broker.append_message(ONE, &message);
+    }
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    finished(&broker, &gateway, 2).await;
+    assert_eq!(gateway.channel.calls(), [message.id]);
+    assert_eq!(broker.letters(), []);
+}
+
+async fn an_offset_is_finished_after_the_outcome_and_not_before(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gate = Arc::new(Semaphore::new(0));
+    gateway.channel.next(Act::Wait(gate.clone()));
+    let (slow, quick) = (queued_to(adapters, &gateway, "ana").await, queued_to(adapters, &gateway, "bia").await);
+    broker.append_message(ONE, &slow);
+    broker.append_message(ONE, &quick);
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    ended(adapters, &gateway, &quick, MessageStatus::Sent).await;
+    assert_eq!(broker.finished(ONE), None);
+    gate.add_permits(1);
+    finished(&broker, &gateway, 1).await;
+    assert_eq!(adapters.now(&slow).await.status, MessageStatus::Sent);
+}
+
+async fn messages_to_one_recipient_leave_one_after_the_other_and_others_beside_them(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gate = Arc::new(Semaphore::new(0));
+    gateway.channel.next(Act::Wait(gate.clone()));
+    let mut to_ana = Vec::new();
+    for _ in 0..5 {
+        to_ana.push(queued_to(adapters, &gateway, "ana").await);
+    }
+    let to_bia = queued_to(adapters, &gateway, "bia").await;
+    for message in to_ana.iter().chain([&to_bia]) {
+        broker.append_message(ONE, message);
+    }
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    ended(adapters, &gateway, &to_bia, MessageStatus::Sent).await;
+    assert_eq!(gateway.channel.calls(), [to_ana[0].id, to_bia.id]);
+    gate.add_permits(1);
+    finished(&broker, &gateway, 5).await;
+    let calls: Vec<MessageId> = gateway.channel.calls().into_iter().filter(|id| *id != to_bia.id).collect();
+    assert_eq!(calls, to_ana.iter().map(|message| message.id).collect::<Vec<_>>());
+}
+
+async fn a_delivery_that_panics_does_not_hold_up_its_partition(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    gateway.channel.next(Act::Panic);
+    let message = queued(adapters, &gateway).await;
+    broker.append_message(ONE, &message);
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    finished(&broker, &gateway, 0).await;
+    let sent = gateway.relay_until(message.id, MessageStatus::Sent).await;
+    assert_eq!((sent.try_number, gateway.channel.calls().len()), (2, 2));
+}
+
+async fn a_record_that_is_none_of_ours_is_set_aside_and_holds_up_nobody(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let unknown = MessageId(given::id());
+    broker.append(ONE, b"k", Err("is no JSON".to_owned()));
+    broker.append(ONE, b"k", Ok(Call { message_id: unknown, channel: ChannelName::new("webhook") }));
+    let message = queued(adapters, &gateway).await;
+    broker.append_message(ONE, &message);
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    finished(&broker, &gateway, 2).await;
+    assert_eq!(adapters.now(&message).await.status, MessageStatus::Sent);
+    let mut letters = broker.letters();
+    letters.sort_by_key(|letter| letter.message_id.is_some());
+    let unreadable = Letter { message_id: None, error: "is no JSON".to_owned() };
+    let unknown = Letter { message_id: Some(unknown), error: "names a message that there is not".to_owned() };
+    assert_eq!(letters, [unreadable, unknown]);
+}
+
+async fn a_partition_is_given_up_when_what_was_claimed_is_finished_and_the_rest_is_left(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gate = Arc::new(Semaphore::new(0));
+    gateway.channel.next(Act::Wait(gate.clone()));
+    let first = queued_to(adapters, &gateway, "ana").await;
+    let second = queued_to(adapters, &gateway, "ana").await;
+    broker.append_message(ONE, &first);
+    broker.append_message(ONE, &second);
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    gateway.until("the first is being delivered", async || gateway.channel.calls().first().copied()).await;
+
+    let mut settled = broker.take_back(&[ONE]);
+    gateway.relay_for(std::time::Duration::from_secs(2)).await;
+    assert!((&mut settled).now_or_never().is_none(), "settled while a claimed message was being delivered");
+    gate.add_permits(1);
+    settled.await.unwrap();
+    assert_eq!(broker.finished(ONE), Some(0));
+    assert_eq!(adapters.now(&first).await.status, MessageStatus::Sent);
+    assert_eq!(adapters.now(&second).await.status, MessageStatus::Queued);
+
+    broker.assign(&[ONE]);
+    finished(&broker, &gateway, 1).await;
+    assert_eq!(gateway.channel.calls(), [first.id, second.id]);
+}
+
+async fn a_long_backlog_pauses_its_partition_and_resumes_it(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gate = Arc::new(Semaphore::new(0));
+    gateway.channel.next(Act::Wait(gate.clone()));
+    let blocking = queued(adapters, &gateway).await;
+    const BACKLOG: i64 = 10_000;
+    for _ in 0..BACKLOG {
+        broker.append_message(ONE, &blocking);
+    }
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    gateway.until("the partition is paused", async || broker.is_paused(ONE).then_some(())).await;
+    gate.add_permits(1);
+    finished(&broker, &gateway, BACKLOG - 1).await;
+    assert!(!broker.is_paused(ONE));
+}
+
+async fn a_refused_publication_is_made_due_and_published_again(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    broker.refuse(true);
+    let receipt = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
+    assert_eq!(receipt.accepted_as, MessageStatus::Queued);
+    gateway.relay_for(std::time::Duration::from_secs(5)).await;
+    assert!(adapters.now(&receipt.message).await.next_attempt_at.is_some());
+    broker.refuse(false);
+    gateway.relay_until(receipt.message.id, MessageStatus::Sent).await;
+    assert_eq!(gateway.channel.calls(), [receipt.message.id]);
+    assert_eq!(gateway.handed_over_by_relay.load(Ordering::Relaxed), 1);
+}
+
+async fn a_failed_message_owes_its_dead_letter_and_pays_it(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    gateway.channel.next(Act::Fail(DeliveryError::refused("no such number")));
+    let message = queued(adapters, &gateway).await;
+    broker.append_message(ONE, &message);
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    let failed = ended(adapters, &gateway, &message, MessageStatus::Failed).await;
+    assert_eq!(failed.dead_lettered_at, None);
+    let _settling = gateway.settle_dead_letters();
+    gateway.until("the dead letter is paid", async || adapters.now(&message).await.dead_lettered_at).await;
+    assert_eq!(broker.letters(), [Letter { message_id: Some(message.id), error: "no such number".to_owned() }]);
+}
+
+async fn dead_letters_that_cannot_be_published_delay_nothing_else(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    broker.refuse_dead_letters(true);
+    gateway.channel.next(Act::Fail(DeliveryError::refused("no such number")));
+    let (failing, other) = (queued(adapters, &gateway).await, queued(adapters, &gateway).await);
+    broker.append_message(ONE, &failing);
+    broker.append_message(ONE, &other);
+    let (_consumer, _settling) = (gateway.consume(), gateway.settle_dead_letters());
+    broker.assign(&[ONE]);
+    finished(&broker, &gateway, 1).await;
+    assert_eq!(adapters.now(&other).await.status, MessageStatus::Sent);
+    assert_eq!(adapters.now(&failing).await.dead_lettered_at, None);
+    broker.refuse_dead_letters(false);
+    gateway.until("the dead letter is paid", async || adapters.now(&failing).await.dead_lettered_at).await;
+    assert_eq!(broker.letters().len(), 1);
+}
+
+async fn a_backlog_that_waits_is_not_published_again(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    for recipient in ["ana", "bia", "caio"] {
+        gateway.send_message.execute(&gateway.caller(), gateway.command(recipient)).await.unwrap();
+    }
+    // No consumer for an hour: that is a backlog, not a fault.
+    gateway.relay_for(std::time::Duration::from_secs(3_600)).await;
+    assert_eq!(gateway.handed_over_by_relay.load(Ordering::Relaxed), 0);
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    finished(&broker, &gateway, 2).await;
+    assert_eq!(gateway.channel.calls().len(), 3);
+}
