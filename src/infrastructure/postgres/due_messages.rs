@@ -8,6 +8,7 @@ use crate::application::ports::{DueMessages, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
+use crate::infrastructure::sql::{ASKED_IF_LOST, id_above};
 
 #[derive(Clone)]
 pub struct PgDueMessages {
@@ -102,12 +103,61 @@ const TAKE: &str = concat!(
                     limit $6
                       for update skip locked) as found
     ),
+    -- What is due anyway is not asked for twice. What was handed over before that moment has an id below its: a node whose
+    -- oldest has not is passed over with one probe. With the bound inside the limit, the scan would run on to the end of
+    -- the backlog for more of them. `is not distinct from`: locked by their ids, never found by their owner again.
+    lost (id, since) as (
+        select found.id, found.created_at
+          from owners
+         cross join lateral (
+                   select messages.id
+                     from messaging_messages as messages
+                    where messages.node_id = owners.node_id
+                      and messages.status between 'queued' and 'queued'
+                      and messages.status in ('pending', 'queued', 'processing')
+                      and messages.next_attempt_at is null
+                    order by messages.node_id, messages.status, messages.id
+                    limit 1) as oldest
+         cross join lateral (
+                   select messages.id, messages.created_at
+                     from messaging_messages as messages
+                    where messages.id = any(array(
+                              select asked.id
+                                from (select messages.id, messages.updated_at
+                                        from messaging_messages as messages
+                                       where messages.node_id = owners.node_id
+                                         and messages.status between 'queued' and 'queued'
+                                         and messages.status in ('pending', 'queued', 'processing')
+                                         and messages.next_attempt_at is null
+                                       order by messages.node_id, messages.status, messages.id
+                                       limit $10) as asked
+                               where asked.id < $9
+                                 and asked.updated_at < $8
+                                 and asked.id <> all($2)
+                               order by asked.id
+                               limit $6))
+                      and messages.node_id is not distinct from owners.node_id
+                      and messages.status = 'queued'
+                      and messages.next_attempt_at is null
+                      and messages.updated_at < $8
+                    order by messages.id
+                      for update skip locked) as found
+         where $8::timestamptz is not null
+           and oldest.id < $9
+           and not exists (
+               select
+                 from due_owners
+                where due_owners.node_id = owners.node_id
+                  and due_owners.status = 'queued')
+    ),
     due (id, since) as (
         select id, since from timed
         union all
         select id, since from owned
         union all
         select id, since from unowned
+        union all
+        select id, since from lost
         order by since, id
         limit $6
     ),
@@ -140,7 +190,10 @@ impl DueMessages for PgDueMessages {
             .bind(ids(&take.left))
             .bind(take.unconsumed)
             .bind(i64::from(take.limit))
-            .bind(take.node.0);
+            .bind(take.node.0)
+            .bind(take.lost_before)
+            .bind(take.lost_before.map(id_above))
+            .bind(i64::from(ASKED_IF_LOST));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         messages(&rows)
     }

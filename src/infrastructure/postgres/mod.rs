@@ -136,11 +136,13 @@ impl PgDatabase {
     }
 }
 
-/// What we promise needs `synchronous_commit`, whatever the server's default. The other two let the server end what we
-/// have given up.
+/// What we promise needs `synchronous_commit`, whatever the server's default. The timeouts let the server end what we have
+/// given up. Statements that probe an index some times look expensive to the planner, and would take a hundred times
+/// longer to compile than to run.
 async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(
         "set synchronous_commit = on;
+         set jit = off;
          set statement_timeout = '15s';
          set idle_in_transaction_session_timeout = '30s'",
     )

@@ -1,12 +1,13 @@
 //! The weekly partitions of messages and attempts, made ahead of time.
 
-use chrono::{DateTime, Datelike, Days, NaiveTime};
+use chrono::{Datelike, Days, NaiveTime};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::PgDatabase;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
+use crate::infrastructure::sql::first_id;
 
 /// The current week and those that follow it.
 const WEEKS: u64 = 5;
@@ -44,8 +45,8 @@ impl Partition {
         Some(Self {
             table,
             name: format!("{table}_{}_w{:02}", week.year(), week.week()),
-            from: first_id(from.and_time(NaiveTime::MIN).and_utc())?,
-            to: first_id(to.and_time(NaiveTime::MIN).and_utc())?,
+            from: first_id(from.and_time(NaiveTime::MIN).and_utc()),
+            to: first_id(to.and_time(NaiveTime::MIN).and_utc()),
         })
     }
 
@@ -79,12 +80,6 @@ impl Partition {
     async fn exists(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         sqlx::query_scalar("select to_regclass($1) is not null").bind(&self.name).fetch_one(connection).await
     }
-}
-
-/// The least id of a message accepted at `time`, whose milliseconds are its upper 48 bits.
-fn first_id(time: DateTime<chrono::Utc>) -> Option<Uuid> {
-    let milliseconds = u128::try_from(time.timestamp_millis()).ok()?;
-    Some(Uuid::from_u128(milliseconds << 80))
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! What the SQL adapters share: how a decision of the application becomes columns.
 
+use std::time::Duration;
+
+use uuid::Uuid;
+
 use crate::application::ports::Outcome;
 use crate::domain::Timestamp;
 use crate::domain::attempt::AttemptOutcome;
@@ -9,6 +13,22 @@ use crate::domain::retry::NextStep;
 
 /// What stands in the row instead of a text that the database refused.
 pub const UNSTORABLE: &str = "(the database could not store what the channel said)";
+
+/// How many of the messages that one node owns are asked at once whether they are lost. No index tells: one on
+/// `updated_at` would be written with every message, for what hardly ever happens. So it is asked from the oldest on, and
+/// where these are all in order, it is not asked further: the younger are found when the older have ended.
+pub const ASKED_IF_LOST: u32 = 10_000;
+
+/// The least id of a message accepted at `time`, whose milliseconds are its upper 48 bits.
+pub fn first_id(time: Timestamp) -> Uuid {
+    let milliseconds = u128::try_from(time.timestamp_millis()).unwrap_or_default();
+    Uuid::from_u128(milliseconds << 80)
+}
+
+/// An id above those of all messages that were accepted, and so of all that were last handed over, before `time`.
+pub fn id_above(time: Timestamp) -> Uuid {
+    first_id(time + Duration::from_millis(1))
+}
 
 /// The columns that the end of a try writes, in the message and in its attempt.
 #[derive(Clone, Debug)]

@@ -5,11 +5,12 @@ use sqlx::sqlite::SqliteRow;
 
 use super::SqliteDatabase;
 use super::error::translate;
-use super::row::{get, id, id_list, message, message_columns, parsed_option, status, time_text};
+use super::row::{get, id, id_list, message, message_columns, parsed_option, status, time_text, time_text_option};
 use crate::application::ports::{DueMessages, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
+use crate::infrastructure::sql::{ASKED_IF_LOST, id_above};
 
 #[derive(Clone)]
 pub struct SqliteDueMessages {
@@ -92,6 +93,34 @@ const DUE: &str = "
            and id not in (select value from json_each(?2))
          order by +id
          limit ?6
+    ),
+    -- What is due anyway is not asked for twice. Who was handed over before that moment has an id below its.
+    lost (id, since) as (
+        select messages.id, messages.created_at
+          from owners
+         cross join messaging_messages as messages
+         where ?7 is not null
+           and owners.node_id is not null
+           and not exists (
+               select 1
+                 from due_owners
+                where due_owners.node_id = owners.node_id
+                  and due_owners.status = 'queued')
+           and messages.id in (
+                   select id
+                     from (select id, updated_at
+                             from messaging_messages
+                            where node_id = owners.node_id
+                              and status = 'queued'
+                              and status in ('pending', 'queued', 'processing')
+                              and next_attempt_at is null
+                              and id < ?8
+                            order by id
+                            limit ?9)
+                    where updated_at < ?7
+                      and id not in (select value from json_each(?2))
+                    order by id
+                    limit ?6)
     )
     select id from (
         select id, since from timed
@@ -99,6 +128,8 @@ const DUE: &str = "
         select id, since from owned
         union all
         select id, since from unowned
+        union all
+        select id, since from lost
     )
     order by since, id
     limit ?6";
@@ -114,6 +145,9 @@ impl DueMessages for SqliteDueMessages {
             .bind(id_list(take.left.iter().map(|node| node.0)))
             .bind(take.unconsumed)
             .bind(take.limit)
+            .bind(time_text_option(take.lost_before))
+            .bind(take.lost_before.map(|time| id_above(time).hyphenated()))
+            .bind(ASKED_IF_LOST)
             .fetch_all(&mut *transaction)
             .await
             .map_err(translate)?;
@@ -142,13 +176,15 @@ impl DueMessages for SqliteDueMessages {
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
+        // The index is used for conditions that are written as it says them; `+id`: not in order of the primary key.
         let rows = sqlx::query(
             "select id, status, node_id, try
                from messaging_messages
               where node_id in (select value from json_each(?1))
                 and status in ('pending', 'processing')
+                and status in ('pending', 'queued', 'processing')
                 and next_attempt_at is null
-              order by id",
+              order by +id",
         )
         .bind(id_list(nodes.iter().map(|node| node.0)))
         .fetch_all(self.database.readers())
