@@ -83,7 +83,7 @@ async fn an_offset_is_finished_after_the_outcome_and_not_before(adapters: &Adapt
     let broker = MemoryBroker::new();
     let gateway = Gateway::through(adapters, through_memory(&broker)).await;
     let gate = Arc::new(Semaphore::new(0));
-    gateway.channel.next(Act::Wait(gate.clone()));
+    gateway.channel.next_to("ana", Act::Wait(gate.clone()));
     let (slow, quick) = (queued_to(adapters, &gateway, "ana").await, queued_to(adapters, &gateway, "bia").await);
     broker.append_message(ONE, &slow);
     broker.append_message(ONE, &quick);
@@ -100,7 +100,7 @@ async fn messages_to_one_recipient_leave_one_after_the_other_and_others_beside_t
     let broker = MemoryBroker::new();
     let gateway = Gateway::through(adapters, through_memory(&broker)).await;
     let gate = Arc::new(Semaphore::new(0));
-    gateway.channel.next(Act::Wait(gate.clone()));
+    gateway.channel.next_to("ana", Act::Wait(gate.clone()));
     let mut to_ana = Vec::new();
     for _ in 0..5 {
         to_ana.push(queued_to(adapters, &gateway, "ana").await);
@@ -112,7 +112,8 @@ async fn messages_to_one_recipient_leave_one_after_the_other_and_others_beside_t
     let _consumer = gateway.consume();
     broker.assign(&[ONE]);
     ended(adapters, &gateway, &to_bia, MessageStatus::Sent).await;
-    assert_eq!(gateway.channel.calls(), [to_ana[0].id, to_bia.id]);
+    let calls = gateway.channel.calls();
+    assert_eq!(calls.iter().filter(|id| **id != to_bia.id).collect::<Vec<_>>(), [&to_ana[0].id]);
     gate.add_permits(1);
     finished(&broker, &gateway, 5).await;
     let calls: Vec<MessageId> = gateway.channel.calls().into_iter().filter(|id| *id != to_bia.id).collect();
@@ -184,7 +185,7 @@ async fn a_long_backlog_pauses_its_partition_and_resumes_it(adapters: &Adapters)
     let gate = Arc::new(Semaphore::new(0));
     gateway.channel.next(Act::Wait(gate.clone()));
     let blocking = queued(adapters, &gateway).await;
-    const BACKLOG: i64 = 10_000;
+    const BACKLOG: i64 = 300;
     for _ in 0..BACKLOG {
         broker.append_message(ONE, &blocking);
     }
@@ -231,8 +232,8 @@ async fn dead_letters_that_cannot_be_published_delay_nothing_else(adapters: &Ada
     let broker = MemoryBroker::new();
     let gateway = Gateway::through(adapters, through_memory(&broker)).await;
     broker.refuse_dead_letters(true);
-    gateway.channel.next(Act::Fail(DeliveryError::refused("no such number")));
-    let (failing, other) = (queued(adapters, &gateway).await, queued(adapters, &gateway).await);
+    gateway.channel.next_to("ana", Act::Fail(DeliveryError::refused("no such number")));
+    let (failing, other) = (queued_to(adapters, &gateway, "ana").await, queued_to(adapters, &gateway, "bia").await);
     broker.append_message(ONE, &failing);
     broker.append_message(ONE, &other);
     let (_consumer, _settling) = (gateway.consume(), gateway.settle_dead_letters());

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -76,12 +76,18 @@ pub enum Act {
 #[derive(Default)]
 pub struct ScriptedChannel {
     script: Mutex<VecDeque<Act>>,
+    script_for: Mutex<HashMap<String, VecDeque<Act>>>,
     calls: Mutex<Vec<MessageId>>,
 }
 
 impl ScriptedChannel {
     pub fn next(&self, act: Act) {
         self.script.lock().unwrap().push_back(act);
+    }
+
+    /// What it does with the next message to this recipient.
+    pub fn next_to(&self, recipient: &str, act: Act) {
+        self.script_for.lock().unwrap().entry(recipient.to_owned()).or_default().push_back(act);
     }
 
     /// The messages that it was asked to deliver, in order.
@@ -114,7 +120,8 @@ impl ChannelSender for ScriptedChannel {
 
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
         self.calls.lock().unwrap().push(delivery.message_id);
-        let act = self.script.lock().unwrap().pop_front();
+        let own = self.script_for.lock().unwrap().get_mut(&delivery.recipient).and_then(VecDeque::pop_front);
+        let act = own.or_else(|| self.script.lock().unwrap().pop_front());
         match act {
             None => {}
             Some(Act::Fail(error)) => return Err(error),
@@ -267,7 +274,7 @@ impl Gateway {
                 channels: channels.clone(),
                 clock: clock.clone(),
                 tasks: tasks.clone(),
-                limits: Limits::of(8),
+                limits: Limits { concurrency: 8, records: 100, bytes: 1 << 20 },
             })
         });
         let handed_over_by_relay = Arc::new(AtomicUsize::new(0));
