@@ -27,6 +27,8 @@ on_every_adapter![
     in_delivery_lists_what_these_nodes_are_delivering,
     giving_back_makes_due_and_asks_the_guard,
     making_due_asks_for_the_owner_and_the_state,
+    of_many_those_are_made_due_that_wait_and_are_their_nodes,
+    those_who_make_due_at_once_in_any_order_do_not_block_each_other,
 ];
 
 const OPEN: [MessageStatus; 3] = MessageStatus::OPEN;
@@ -234,16 +236,60 @@ async fn making_due_asks_for_the_owner_and_the_state(adapters: &Adapters) {
     let owner = adapters.live_node().await;
     for status in [MessageStatus::Pending, MessageStatus::Queued] {
         let message = adapters.open(status, owner).await;
-        assert!(!adapters.due.make_due(message.id, node(), at(20)).await.unwrap());
-        assert!(adapters.due.make_due(message.id, owner, at(20)).await.unwrap());
-        assert!(!adapters.due.make_due(message.id, owner, at(30)).await.unwrap());
+        assert_eq!(adapters.due.make_due(&[(message.id, node())], at(20)).await.unwrap(), 0);
+        assert_eq!(adapters.due.make_due(&[(message.id, owner)], at(20)).await.unwrap(), 1);
+        assert_eq!(adapters.due.make_due(&[(message.id, owner)], at(30)).await.unwrap(), 0);
         let now = adapters.now(&message).await;
         assert_eq!((now.status, now.next_attempt_at), (MessageStatus::Queued, Some(at(20))));
     }
     let processing = adapters.open(MessageStatus::Processing, owner).await;
     let timed = adapters.timed(owner, 60).await;
     for message in [&processing, &timed] {
-        assert!(!adapters.due.make_due(message.id, owner, at(20)).await.unwrap());
+        assert_eq!(adapters.due.make_due(&[(message.id, owner)], at(20)).await.unwrap(), 0);
     }
     assert_eq!(adapters.now(&timed).await.next_attempt_at, Some(at(60)));
+}
+
+async fn of_many_those_are_made_due_that_wait_and_are_their_nodes(adapters: &Adapters) {
+    let (mine, before, other) = (adapters.live_node().await, adapters.live_node().await, adapters.live_node().await);
+    let queued = adapters.open(MessageStatus::Queued, mine).await;
+    let pending = adapters.open(MessageStatus::Pending, before).await;
+    let processing = adapters.open(MessageStatus::Processing, mine).await;
+    let timed = adapters.timed(mine, 60).await;
+    let theirs = adapters.open(MessageStatus::Queued, other).await;
+    // Both of the nodes are asked for, but not this one's.
+    let swapped = adapters.open(MessageStatus::Queued, mine).await;
+    let unknown = message(MessageStatus::Queued, mine);
+    let not_asked = adapters.open(MessageStatus::Queued, mine).await;
+    let left_alone = [processing, timed, theirs, swapped, not_asked];
+    let pairs = [
+        (left_alone[3].id, before),
+        (pending.id, before),
+        (left_alone[0].id, mine),
+        (unknown.id, mine),
+        (left_alone[1].id, mine),
+        (left_alone[2].id, mine),
+        (queued.id, mine),
+    ];
+    assert_eq!(adapters.due.make_due(&pairs, at(20)).await.unwrap(), 2);
+    for (message, owner) in [(&queued, mine), (&pending, before)] {
+        let now = adapters.now(message).await;
+        assert_eq!((now.status, now.node), (MessageStatus::Queued, Some(owner)));
+        assert_eq!((now.next_attempt_at, now.updated_at), (Some(at(20)), at(20)));
+    }
+    for message in &left_alone {
+        assert_eq!(format!("{:?}", adapters.now(message).await), format!("{message:?}"));
+    }
+    assert_eq!(adapters.due.make_due(&[], at(20)).await.unwrap(), 0);
+}
+
+async fn those_who_make_due_at_once_in_any_order_do_not_block_each_other(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let mut pairs = Vec::new();
+    for _ in 0..200 {
+        pairs.push((adapters.open(MessageStatus::Queued, owner).await.id, owner));
+    }
+    let backwards: Vec<_> = pairs.iter().rev().copied().collect();
+    let making = (0..6).map(|number| adapters.due.make_due([&pairs, &backwards][number % 2], at(20)));
+    assert_eq!(join_all(making).await.into_iter().map(Result::unwrap).sum::<u64>(), 200);
 }

@@ -3,7 +3,7 @@
 use correio::application::ports::{Duties, Ids, Outcome, Take};
 use correio::domain::Timestamp;
 use correio::domain::channel::ChannelName;
-use correio::domain::delivery::{Acceptance, DeliveryError};
+use correio::domain::delivery::{Acceptance, DeliveryError, FailureKind};
 use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest};
 use correio::domain::instance::{ConnectionStatus, Instance, InstanceId};
 use correio::domain::message::{Content, Draft, Message, MessageId, MessageStatus};
@@ -90,6 +90,11 @@ pub fn retry(seconds: i64) -> NextStep {
     NextStep::Retry { at: at(seconds), error: DeliveryError::transient("away").with_http_status(503) }
 }
 
+pub fn failed() -> NextStep {
+    let error = DeliveryError::refused("no such number").with_http_status(422);
+    NextStep::Failed { failure: FailureKind::Recipient, error }
+}
+
 /// What a relay asks for that finds every known node alive, a consumer among them.
 pub fn take(taker: NodeId, now: i64) -> Take {
     Take {
@@ -132,6 +137,15 @@ impl Adapters {
     pub async fn timed(&self, owner: NodeId, due: i64) -> Message {
         let claimed = self.open(MessageStatus::Processing, owner).await;
         assert!(self.messages.record(&outcome(&claimed, retry(due))).await.unwrap());
+        self.now(&claimed).await
+    }
+
+    /// A queued message, failed by its first try ten seconds after noon.
+    pub async fn failed(&self, message: Message, dead_lettered_at: Option<Timestamp>) -> Message {
+        let message = self.stored(message).await;
+        let claimed = self.messages.claim(message.id, message.node.unwrap(), at(1)).await.unwrap().unwrap();
+        let outcome = Outcome { dead_lettered_at, ..outcome(&claimed, failed()) };
+        assert!(self.messages.record(&outcome).await.unwrap());
         self.now(&claimed).await
     }
 

@@ -18,6 +18,7 @@ on_every_adapter![
     an_update_writes_what_can_change_and_nothing_else,
     a_deleted_instance_fails_its_open_messages,
     a_late_outcome_of_a_deleted_instances_message_loses,
+    what_a_deleted_instance_fails_owes_its_record_unless_told_otherwise,
     deleting_a_foreign_instance_touches_nothing,
 ];
 
@@ -107,14 +108,20 @@ async fn a_deleted_instance_fails_its_open_messages(adapters: &Adapters) {
     adapters.messages.record(&outcome(&done, sent())).await.unwrap();
     let others = adapters.stored(message_of(&other, MessageStatus::Queued, owner)).await;
 
-    assert!(adapters.instances.delete(&doomed.tenant, doomed.id, "its instance was deleted", at(20)).await.unwrap());
+    assert!(
+        adapters
+            .instances
+            .delete(&doomed.tenant, doomed.id, "its instance was deleted", Some(at(15)), at(20))
+            .await
+            .unwrap()
+    );
 
     assert!(adapters.instances.find_any(doomed.id).await.unwrap().is_none());
     for (message, tries) in [(queued, 1), (pending, 1), (processing, 1), (timed, 2)] {
         let (now, attempts) = adapters.search.find(&message.tenant, message.id).await.unwrap().unwrap();
         assert_eq!((now.status, now.failure), (MessageStatus::Failed, Some(FailureKind::Channel)));
         assert_eq!((now.try_number, now.retries), (tries, tries));
-        assert_eq!((now.dead_lettered_at, now.next_attempt_at, now.updated_at), (Some(at(20)), None, at(20)));
+        assert_eq!((now.dead_lettered_at, now.next_attempt_at, now.updated_at), (Some(at(15)), None, at(20)));
         assert_eq!(now.error.as_deref(), Some("its instance was deleted"));
         let last = attempts.last().unwrap();
         assert_eq!((last.number, last.outcome), (tries, Some(AttemptOutcome::Permanent)));
@@ -122,7 +129,7 @@ async fn a_deleted_instance_fails_its_open_messages(adapters: &Adapters) {
     }
     assert_eq!(adapters.now(&done).await.status, MessageStatus::Sent);
     assert_eq!(adapters.now(&others).await.status, MessageStatus::Queued);
-    assert!(!adapters.instances.delete(&doomed.tenant, doomed.id, "again", at(30)).await.unwrap());
+    assert!(!adapters.instances.delete(&doomed.tenant, doomed.id, "again", None, at(30)).await.unwrap());
 }
 
 async fn a_late_outcome_of_a_deleted_instances_message_loses(adapters: &Adapters) {
@@ -130,7 +137,7 @@ async fn a_late_outcome_of_a_deleted_instances_message_loses(adapters: &Adapters
     let pending = adapters.stored(message_of(&doomed, MessageStatus::Pending, owner)).await;
     let queued = adapters.stored(message_of(&doomed, MessageStatus::Queued, owner)).await;
     let claimed = adapters.messages.claim(queued.id, owner, at(1)).await.unwrap().unwrap();
-    adapters.instances.delete(&doomed.tenant, doomed.id, "deleted", at(20)).await.unwrap();
+    adapters.instances.delete(&doomed.tenant, doomed.id, "deleted", None, at(20)).await.unwrap();
     for late in [pending, claimed] {
         assert!(!adapters.messages.still_holds(&late.guard()).await.unwrap());
         assert!(!adapters.messages.record(&outcome(&late, sent())).await.unwrap());
@@ -138,10 +145,25 @@ async fn a_late_outcome_of_a_deleted_instances_message_loses(adapters: &Adapters
     }
 }
 
+async fn what_a_deleted_instance_fails_owes_its_record_unless_told_otherwise(adapters: &Adapters) {
+    let owner = node();
+    let mut owing = Vec::new();
+    for (name, dead_lettered_at) in [("a", None), ("b", Some(at(20)))] {
+        let doomed = stored(adapters, "acme", name).await;
+        for status in [MessageStatus::Pending, MessageStatus::Queued] {
+            let message = adapters.stored(message_of(&doomed, status, owner)).await;
+            owing.extend(dead_lettered_at.is_none().then_some(message.id));
+        }
+        adapters.instances.delete(&doomed.tenant, doomed.id, "deleted", dead_lettered_at, at(20)).await.unwrap();
+    }
+    let owed = adapters.owed_dead_letters.owed(owner, None, &[], 10).await.unwrap();
+    assert_eq!(owed.iter().map(|message| message.id).collect::<Vec<_>>(), owing);
+}
+
 async fn deleting_a_foreign_instance_touches_nothing(adapters: &Adapters) {
     let theirs = stored(adapters, "acme", "hook").await;
     let message = adapters.stored(message_of(&theirs, MessageStatus::Queued, node())).await;
-    assert!(!adapters.instances.delete(&tenant("globex"), theirs.id, "deleted", at(20)).await.unwrap());
+    assert!(!adapters.instances.delete(&tenant("globex"), theirs.id, "deleted", None, at(20)).await.unwrap());
     assert!(adapters.instances.find_any(theirs.id).await.unwrap().is_some());
     assert_eq!(adapters.now(&message).await.status, MessageStatus::Queued);
 }

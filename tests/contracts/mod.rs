@@ -5,11 +5,14 @@
 mod api_key_repository;
 pub mod channel_sender;
 mod due_messages;
+mod failed_messages;
 pub mod given;
 mod instance_repository;
+mod lost_messages;
 mod message_repository;
 mod message_search;
 mod node_repository;
+mod owed_dead_letters;
 mod sqlite_files;
 mod storage;
 

@@ -1,4 +1,4 @@
-use correio::application::ports::NodeRow;
+use correio::application::ports::{Duties, NodeRow};
 use correio::domain::message::MessageStatus;
 use correio::domain::node::NodeId;
 
@@ -7,11 +7,12 @@ use super::on_every_adapter;
 use crate::support::databases::Adapters;
 
 on_every_adapter![
-    a_registered_node_begins_at_heartbeat_nought,
+    a_registered_node_begins_at_heartbeat_nought_with_its_duties,
     a_second_registration_changes_nothing,
     a_heartbeat_rises_by_one_and_says_when_there_is_none,
     a_node_leaves_when_all_it_owns_waits_for_its_time,
     a_node_that_still_owns_something_does_not_leave,
+    queued_messages_that_are_kept_let_their_node_leave_and_others_do_not,
     only_nodes_that_no_open_message_names_are_forgotten,
     all_but_one_are_forgotten,
 ];
@@ -20,21 +21,20 @@ async fn row(adapters: &Adapters, id: NodeId) -> Option<NodeRow> {
     adapters.nodes.all().await.unwrap().into_iter().find(|row| row.id == id)
 }
 
-async fn a_registered_node_begins_at_heartbeat_nought(adapters: &Adapters) {
-    let (consumer, other) = (node(), node());
-    adapters.nodes.register(consumer, true, at(0)).await.unwrap();
-    adapters.nodes.register(other, false, at(0)).await.unwrap();
-    let expected = |id, consumes| Some(NodeRow { id, heartbeat: 0, consumes, left: false });
-    assert_eq!(row(adapters, consumer).await, expected(consumer, true));
-    assert_eq!(row(adapters, other).await, expected(other, false));
+async fn a_registered_node_begins_at_heartbeat_nought_with_its_duties(adapters: &Adapters) {
+    for (publishes, consumes) in [(false, false), (true, false), (false, true), (true, true)] {
+        let (id, duties) = (node(), Duties { publishes, consumes });
+        adapters.nodes.register(id, duties, at(0)).await.unwrap();
+        assert_eq!(row(adapters, id).await, Some(NodeRow { id, heartbeat: 0, duties, left: false }));
+    }
 }
 
 async fn a_second_registration_changes_nothing(adapters: &Adapters) {
     let node = adapters.live_node().await;
     adapters.nodes.beat(node).await.unwrap();
-    adapters.nodes.register(node, false, at(9)).await.unwrap();
+    adapters.nodes.register(node, Duties::default(), at(9)).await.unwrap();
     let row = row(adapters, node).await.unwrap();
-    assert_eq!((row.heartbeat, row.consumes), (1, true));
+    assert_eq!((row.heartbeat, row.duties), (1, Duties { publishes: true, consumes: true }));
 }
 
 async fn a_heartbeat_rises_by_one_and_says_when_there_is_none(adapters: &Adapters) {
@@ -52,18 +52,32 @@ async fn a_node_leaves_when_all_it_owns_waits_for_its_time(adapters: &Adapters) 
     let done = adapters.open(MessageStatus::Processing, leaver).await;
     adapters.messages.record(&outcome(&done, sent())).await.unwrap();
     adapters.open(MessageStatus::Queued, adapters.live_node().await).await;
-    assert!(adapters.nodes.leave(leaver, at(20)).await.unwrap());
+    assert!(adapters.nodes.leave(leaver, false, at(20)).await.unwrap());
     assert!(row(adapters, leaver).await.unwrap().left);
-    assert!(!adapters.nodes.leave(node(), at(20)).await.unwrap());
+    assert!(!adapters.nodes.leave(node(), false, at(20)).await.unwrap());
 }
 
 async fn a_node_that_still_owns_something_does_not_leave(adapters: &Adapters) {
     for status in MessageStatus::OPEN {
         let owner = adapters.live_node().await;
         adapters.open(status, owner).await;
-        assert!(!adapters.nodes.leave(owner, at(20)).await.unwrap());
+        assert!(!adapters.nodes.leave(owner, false, at(20)).await.unwrap());
         assert!(!row(adapters, owner).await.unwrap().left);
     }
+}
+
+async fn queued_messages_that_are_kept_let_their_node_leave_and_others_do_not(adapters: &Adapters) {
+    for (status, leaves) in
+        [(MessageStatus::Queued, true), (MessageStatus::Pending, false), (MessageStatus::Processing, false)]
+    {
+        let owner = adapters.live_node().await;
+        adapters.open(MessageStatus::Queued, owner).await;
+        adapters.open(status, owner).await;
+        adapters.timed(owner, 60).await;
+        assert_eq!(adapters.nodes.leave(owner, true, at(20)).await.unwrap(), leaves, "{status}");
+        assert_eq!(row(adapters, owner).await.unwrap().left, leaves, "{status}");
+    }
+    assert!(!adapters.nodes.leave(node(), true, at(20)).await.unwrap());
 }
 
 async fn only_nodes_that_no_open_message_names_are_forgotten(adapters: &Adapters) {

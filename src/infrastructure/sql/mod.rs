@@ -1,7 +1,5 @@
 //! What the SQL adapters share: how a decision of the application becomes columns.
 
-use std::time::Duration;
-
 use uuid::Uuid;
 
 use crate::application::ports::Outcome;
@@ -19,15 +17,21 @@ pub const UNSTORABLE: &str = "(the database could not store what the channel sai
 /// where these are all in order, it is not asked further: the younger are found when the older have ended.
 pub const ASKED_IF_LOST: u32 = 10_000;
 
-/// The least id of a message accepted at `time`, whose milliseconds are its upper 48 bits.
+/// The least id of a message accepted at `time`.
 pub fn first_id(time: Timestamp) -> Uuid {
-    let milliseconds = u128::try_from(time.timestamp_millis()).unwrap_or_default();
-    Uuid::from_u128(milliseconds << 80)
+    least_id(time.timestamp_millis())
 }
 
 /// An id above those of all messages that were accepted, and so of all that were last handed over, before `time`.
 pub fn id_above(time: Timestamp) -> Uuid {
-    first_id(time + Duration::from_millis(1))
+    least_id(time.timestamp_millis() + 1)
+}
+
+/// Ids are UUIDv7s: their upper 48 bits are the Unix time in milliseconds.
+fn least_id(milliseconds: i64) -> Uuid {
+    const LAST: i64 = (1 << 48) - 1;
+    let milliseconds = milliseconds.clamp(0, LAST).cast_unsigned();
+    Uuid::from_u128(u128::from(milliseconds) << 80)
 }
 
 /// The columns that the end of a try writes, in the message and in its attempt.
@@ -91,5 +95,20 @@ impl OutcomeRow {
     pub fn without_texts(self) -> Self {
         let replaced = |text: Option<String>| text.map(|_| UNSTORABLE.to_owned());
         Self { channel_message_id: replaced(self.channel_message_id), error: replaced(self.error), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ids_of_a_millisecond_lie_between_its_bounds() {
+        let time: Timestamp = "2026-11-23T12:00:00.123Z".parse().unwrap();
+        let id =
+            Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, time.timestamp().cast_unsigned(), 123_999_999));
+        assert!(first_id(time) < id && id < id_above(time));
+        assert_eq!(id_above(Timestamp::UNIX_EPOCH - chrono::Duration::days(1)), Uuid::nil());
+        assert!(id < id_above(Timestamp::MAX_UTC));
     }
 }
