@@ -8,7 +8,7 @@ fn read(values: &[(&str, &str)]) -> Result<KafkaConfig, ConfigError> {
         set.or_else(|| (name == "KAFKA_ENABLED").then(|| "true".to_owned()))
     })?;
     match config.queue {
-        QueueConfig::Kafka(kafka) => Ok(kafka),
+        QueueConfig::Kafka(kafka) => Ok(*kafka),
         QueueConfig::Direct => panic!("it is enabled"),
     }
 }

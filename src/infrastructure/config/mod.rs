@@ -17,9 +17,7 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use kafka::{
-    Brokers, KafkaClientCertificate, KafkaConfig, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism,
-};
+pub use kafka::{Brokers, KafkaClientCertificate, KafkaConfig, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism};
 pub use values::{credentials_key as parse_credentials_key, duration as parse_duration};
 
 /// A message is tried at most this often, whether the installation, an instance or a request says so.
@@ -117,7 +115,7 @@ pub enum QueueConfig {
     /// Whatever is accepted is delivered at once.
     Direct,
     /// Through a topic, to whichever process consumes it.
-    Kafka(KafkaConfig),
+    Kafka(Box<KafkaConfig>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +189,7 @@ impl Config {
                 let sentence = format!("role `{role}` needs `true`: without Kafka, one process does everything");
                 Err(ConfigError::new("KAFKA_ENABLED", sentence))
             }
-            QueueConfig::Kafka(KafkaConfig { brokers: Brokers::Embedded, .. }) => {
+            QueueConfig::Kafka(kafka) if kafka.brokers == Brokers::Embedded => {
                 let sentence = format!("role `{role}` needs a Kafka that other processes reach, not `embedded`");
                 Err(ConfigError::new("KAFKA_BROKERS", sentence))
             }

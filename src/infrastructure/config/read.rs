@@ -2,7 +2,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Config, ConfigError, DatabaseConfig, HttpConfig, JwtConfig, MAX_RETRIES_LIMIT, QueueConfig, kafka, values};
+use super::{
+    Config, ConfigError, DatabaseConfig, HttpConfig, JwtConfig, MAX_RETRIES_LIMIT, QueueConfig, kafka, values,
+};
 
 /// Every variable that is read. `.env.example` documents exactly these.
 pub(super) const VARIABLES: &[&str] = &[
@@ -125,7 +127,7 @@ fn jwt<G: Fn(&str) -> Option<String>>(variables: &Variables<G>) -> Result<JwtCon
 fn queue<G: Fn(&str) -> Option<String>>(variables: &Variables<G>) -> Result<QueueConfig, ConfigError> {
     // Without Kafka, what else is said about it may stay in the environment, unread.
     if variables.parsed_or("KAFKA_ENABLED", false, values::boolean)? {
-        return Ok(QueueConfig::Kafka(kafka::read(variables)?));
+        return Ok(QueueConfig::Kafka(Box::new(kafka::read(variables)?)));
     }
     Ok(QueueConfig::Direct)
 }
