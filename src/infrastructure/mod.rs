@@ -6,6 +6,7 @@ pub mod composition;
 pub mod config;
 pub mod database;
 pub mod direct;
+pub mod kafka;
 pub mod logging;
 pub mod postgres;
 pub mod sql;

@@ -1,6 +1,9 @@
 //! What an installation configures: read once, at start, from the environment and from `.env`.
 
 mod environment;
+mod kafka;
+#[cfg(test)]
+mod kafka_tests;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -14,6 +17,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use kafka::{Brokers, KafkaClientCertificate, KafkaConfig, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism};
 pub use values::{credentials_key as parse_credentials_key, duration as parse_duration};
 
 /// A message is tried at most this often, whether the installation, an instance or a request says so.
@@ -105,10 +109,13 @@ pub struct JwtConfig {
     pub tenant_claim: String,
 }
 
-/// How messages travel. One value so far: whatever is accepted is delivered at once.
+/// How messages travel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueueConfig {
+    /// Whatever is accepted is delivered at once.
     Direct,
+    /// Through a topic, to whichever process consumes it.
+    Kafka(Box<KafkaConfig>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,11 +194,16 @@ impl Config {
             let sentence = format!("role `{role}` needs PostgreSQL, because only one process can use a SQLite file");
             return Err(ConfigError::new("DATABASE_URL", sentence));
         }
-        match self.queue {
+        match &self.queue {
             QueueConfig::Direct => {
                 let sentence = format!("role `{role}` needs `true`: without Kafka, one process does everything");
                 Err(ConfigError::new("KAFKA_ENABLED", sentence))
             }
+            QueueConfig::Kafka(kafka) if kafka.brokers == Brokers::Embedded => {
+                let sentence = format!("role `{role}` needs a Kafka that other processes reach, not `embedded`");
+                Err(ConfigError::new("KAFKA_BROKERS", sentence))
+            }
+            QueueConfig::Kafka(_) => Ok(()),
         }
     }
 }

@@ -2,7 +2,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Config, ConfigError, DatabaseConfig, HttpConfig, JwtConfig, MAX_RETRIES_LIMIT, QueueConfig, values};
+use super::{
+    Config, ConfigError, DatabaseConfig, HttpConfig, JwtConfig, MAX_RETRIES_LIMIT, QueueConfig, kafka, values,
+};
 
 /// Every variable that is read. `.env.example` documents exactly these.
 pub(super) const VARIABLES: &[&str] = &[
@@ -20,6 +22,20 @@ pub(super) const VARIABLES: &[&str] = &[
     "JWT_AUDIENCE",
     "JWT_TENANT_CLAIM",
     "KAFKA_ENABLED",
+    "KAFKA_BROKERS",
+    "KAFKA_GROUP_ID",
+    "KAFKA_TOPIC_PREFIX",
+    "KAFKA_PARTITIONS",
+    "KAFKA_REPLICATION_FACTOR",
+    "KAFKA_PUBLISH_TIMEOUT",
+    "KAFKA_SECURITY_PROTOCOL",
+    "KAFKA_SASL_MECHANISM",
+    "KAFKA_SASL_USERNAME",
+    "KAFKA_SASL_PASSWORD",
+    "KAFKA_SSL_CA_LOCATION",
+    "KAFKA_SSL_CERTIFICATE_LOCATION",
+    "KAFKA_SSL_KEY_LOCATION",
+    "KAFKA_SSL_KEY_PASSWORD",
     "WORKER_CONCURRENCY",
     "NODE_TIMEOUT",
     "MAX_RETRIES",
@@ -30,11 +46,11 @@ pub(super) const VARIABLES: &[&str] = &[
     "RUST_LOG",
 ];
 
-struct Variables<G>(G);
+pub(super) struct Variables<G>(G);
 
 impl<G: Fn(&str) -> Option<String>> Variables<G> {
     /// None when it is unset; an empty value counts as unset.
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &self,
         variable: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
@@ -49,7 +65,7 @@ impl<G: Fn(&str) -> Option<String>> Variables<G> {
         parse(&text).map(Some).map_err(|sentence| ConfigError::new(variable, sentence))
     }
 
-    fn parsed_or<T>(
+    pub(super) fn parsed_or<T>(
         &self,
         variable: &'static str,
         default: T,
@@ -109,8 +125,9 @@ fn jwt<G: Fn(&str) -> Option<String>>(variables: &Variables<G>) -> Result<JwtCon
 }
 
 fn queue<G: Fn(&str) -> Option<String>>(variables: &Variables<G>) -> Result<QueueConfig, ConfigError> {
+    // Without Kafka, what else is said about it may stay in the environment, unread.
     if variables.parsed_or("KAFKA_ENABLED", false, values::boolean)? {
-        return Err(ConfigError::new("KAFKA_ENABLED", "must be `false`: this version delivers directly only"));
+        return Ok(QueueConfig::Kafka(Box::new(kafka::read(variables)?)));
     }
     Ok(QueueConfig::Direct)
 }

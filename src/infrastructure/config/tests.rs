@@ -54,7 +54,7 @@ fn what_is_read_is_what_the_example_documents() {
     let asked = RefCell::new(BTreeSet::new());
     Config::read(|name| {
         asked.borrow_mut().insert(name.to_owned());
-        None
+        (name == "KAFKA_ENABLED").then(|| "true".to_owned())
     })
     .unwrap();
     let names = EXAMPLE.lines().filter_map(|line| line.trim_start_matches("# ").split_once('=')).map(|(name, _)| name);
@@ -199,25 +199,24 @@ fn a_key_set_is_found_over_http() {
 }
 
 #[test]
-fn this_version_refuses_kafka() {
-    assert!(read(&[("KAFKA_ENABLED", "0")]).is_ok());
-    assert_eq!(
-        refused("KAFKA_ENABLED", "true").to_string(),
-        "KAFKA_ENABLED: must be `false`: this version delivers directly only"
-    );
-}
-
-#[test]
 fn a_split_role_needs_what_can_be_shared() {
-    let embedded = read(&[]).unwrap();
-    let postgres = read(&[("DATABASE_URL", "postgres://db/correio")]).unwrap();
-    for config in [&embedded, &postgres] {
+    let (postgres, enabled) = (("DATABASE_URL", "postgres://db/correio"), ("KAFKA_ENABLED", "true"));
+    let embedded_broker = ("KAFKA_BROKERS", "embedded");
+    for (values, refused_for) in [
+        (vec![], Some("DATABASE_URL")),
+        (vec![enabled], Some("DATABASE_URL")),
+        (vec![postgres], Some("KAFKA_ENABLED")),
+        (vec![postgres, embedded_broker], Some("KAFKA_ENABLED")),
+        (vec![postgres, enabled, embedded_broker], Some("KAFKA_BROKERS")),
+        (vec![postgres, enabled], None),
+    ] {
+        let config = read(&values).unwrap();
         config.require_queue_role(Role::All).unwrap();
-    }
-    for role in [Role::Api, Role::Worker] {
-        assert_eq!(embedded.require_queue_role(role).unwrap_err().variable, "DATABASE_URL");
-        assert_eq!(postgres.require_queue_role(role).unwrap_err().variable, "KAFKA_ENABLED");
-        assert_eq!(role.as_str().parse::<Role>().unwrap(), role);
+        for role in [Role::Api, Role::Worker] {
+            let refused = config.require_queue_role(role).err().map(|error| error.variable);
+            assert_eq!(refused, refused_for, "{values:?}");
+            assert_eq!(role.as_str().parse::<Role>().unwrap(), role);
+        }
     }
     assert!("both".parse::<Role>().is_err());
 }
@@ -226,6 +225,7 @@ proptest! {
     #[test]
     fn no_value_of_any_variable_panics(variable in proptest::sample::select(VARIABLES), value in ".*") {
         let _ = read(&[(variable, &value)]);
+        let _ = read(&[("KAFKA_ENABLED", "true"), (variable, &value)]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-type Parsed<T> = Result<T, String>;
+pub type Parsed<T> = Result<T, String>;
 
 pub fn boolean(text: &str) -> Parsed<bool> {
     match text {
@@ -76,6 +76,16 @@ pub fn duration_of_at_least(shortest: Duration) -> impl Fn(&str) -> Parsed<Durat
         let duration = duration(text)?;
         if duration < shortest {
             return Err(format!("must be at least {}s", shortest.as_secs()));
+        }
+        Ok(duration)
+    }
+}
+
+pub fn duration_between(shortest: Duration, longest: Duration) -> impl Fn(&str) -> Parsed<Duration> {
+    move |text| {
+        let duration = duration(text)?;
+        if duration < shortest || duration > longest {
+            return Err(format!("must be from {}s to {}s", shortest.as_secs(), longest.as_secs()));
         }
         Ok(duration)
     }

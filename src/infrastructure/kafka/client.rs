@@ -1,0 +1,94 @@
+//! What every client of librdkafka is told.
+
+use std::sync::Arc;
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+
+use super::connection::Connection;
+use crate::infrastructure::config::{ConfigError, KafkaConfig, KafkaSecurity};
+
+/// The settings that all clients share.
+pub(super) fn client_config(addresses: &[String], kafka: &KafkaConfig) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", addresses.join(","))
+        .set("client.id", "correio")
+        .set("statistics.interval.ms", "1000")
+        // Kafka that comes back is used at once; librdkafka's own 10 s would add to every outage.
+        .set("reconnect.backoff.ms", "100")
+        .set("reconnect.backoff.max.ms", "2000")
+        // A topic that was deleted and made again is found again; and no connection idles until the broker closes it.
+        .set("topic.metadata.refresh.interval.ms", "10000")
+        .set("allow.auto.create.topics", "false")
+        .set("log.connection.close", "false")
+        .set_log_level(RDKafkaLogLevel::Info);
+    secure(&mut config, &kafka.security);
+    config
+}
+
+fn secure(config: &mut ClientConfig, security: &KafkaSecurity) {
+    let protocol = match (&security.tls, &security.sasl) {
+        (None, None) => "plaintext",
+        (Some(_), None) => "ssl",
+        (None, Some(_)) => "sasl_plaintext",
+        (Some(_), Some(_)) => "sasl_ssl",
+    };
+    config.set("security.protocol", protocol);
+    if let Some(tls) = &security.tls {
+        if let Some(location) = &tls.ca_location {
+            config.set("ssl.ca.location", location);
+        }
+        if let Some(certificate) = &tls.client_certificate {
+            config.set("ssl.certificate.location", &certificate.location);
+            config.set("ssl.key.location", &certificate.key_location);
+            if let Some(password) = &certificate.key_password {
+                config.set("ssl.key.password", password);
+            }
+        }
+    }
+    if let Some(sasl) = &security.sasl {
+        config.set("sasl.mechanism", sasl.mechanism.as_str());
+        config.set("sasl.username", &sasl.username);
+        config.set("sasl.password", &sasl.password);
+    }
+}
+
+/// Why librdkafka takes no client with these settings. A broker that is away is no reason.
+pub(super) fn refused(error: &KafkaError) -> ConfigError {
+    // The error of a single setting has the value in it, which may be a secret.
+    let sentence = match error {
+        KafkaError::ClientConfig(_, description, key, _) => format!("cannot be used: `{key}`: {description}"),
+        other => format!("cannot be used: {other}"),
+    };
+    let variable = [
+        ("ssl.ca.", "KAFKA_SSL_CA_LOCATION"),
+        ("ssl.certificate.", "KAFKA_SSL_CERTIFICATE_LOCATION"),
+        ("ssl.key.", "KAFKA_SSL_KEY_LOCATION"),
+        ("sasl.", "KAFKA_SASL_MECHANISM"),
+        ("security.", "KAFKA_SECURITY_PROTOCOL"),
+    ];
+    let variable = variable.into_iter().find(|(setting, _)| sentence.contains(setting));
+    ConfigError::new(variable.map_or("KAFKA_BROKERS", |(_, variable)| variable), sentence)
+}
+
+/// What librdkafka tells of a client that nobody else listens to.
+pub(super) struct QuietEvents {
+    pub client: &'static str,
+    pub connection: Arc<Connection>,
+}
+
+impl ClientContext for QuietEvents {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.connection.log(self.client, level, facility, line);
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.connection.error(self.client, &error, reason);
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for QuietEvents {}

@@ -1,0 +1,159 @@
+//! The record of a message: its value is a versioned JSON object, its key the message's place in the order.
+//!
+//! It has only what never changes in a row, so that the row gives the same bytes again whenever it is encoded, and
+//! neither credentials nor anything that would let one guess them.
+
+use chrono::SecondsFormat;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::application::ports::Call;
+use crate::domain::channel::ChannelName;
+use crate::domain::message::{Message, MessageId};
+use crate::domain::text::storable;
+
+const VERSION: u64 = 1;
+const KIND: &str = "message.send";
+
+/// Bytes. A broker refuses records of more than 1 MiB unless it is told otherwise; what is larger than this travels as a
+/// reference, because whoever delivers it reads the row anyway.
+pub(super) const LARGEST_VALUE: usize = 512 * 1024;
+
+/// Bytes. A recipient that is longer stands in the key as its hash, and not at all in a reference.
+const LONGEST_TEXT: usize = 1_024;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Event<'m> {
+    version: u64,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message_id: Uuid,
+    tenant: &'m str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'m str>,
+    instance_id: Uuid,
+    channel: &'m str,
+    channel_instance_id: &'m str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_jid: Option<&'m str>,
+    #[serde(flatten)]
+    content: Option<EventContent<'m>>,
+    max_retries: u32,
+    created_at: String,
+    /// The row has the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_omitted: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventContent<'m> {
+    message: Option<&'m str>,
+    media_url: Option<&'m str>,
+    media_type: Option<&'static str>,
+    payload: Option<&'m RawValue>,
+}
+
+/// The value for a message, of at most `limit` bytes if a reference is that short.
+pub(super) fn value(message: &Message, limit: usize) -> Vec<u8> {
+    let whole = content(message).and_then(|content| encoded(message, Some(content)));
+    let whole = whole.filter(|value| value.len() <= limit);
+    // A structure of texts and numbers always has JSON.
+    whole.or_else(|| encoded(message, None)).unwrap_or_default()
+}
+
+fn encoded(message: &Message, content: Option<EventContent<'_>>) -> Option<Vec<u8>> {
+    let whole = content.is_some();
+    let fits = |text: &&str| whole || text.len() <= LONGEST_TEXT;
+    let event = Event {
+        version: VERSION,
+        kind: KIND,
+        message_id: message.id.0,
+        tenant: message.tenant.as_str(),
+        user_id: Some(message.user_id.as_str()).filter(fits),
+        instance_id: message.instance_id.0,
+        channel: message.channel.as_str(),
+        channel_instance_id: &message.channel_instance_id,
+        remote_jid: Some(message.recipient.as_str()).filter(fits),
+        content,
+        max_retries: message.max_retries,
+        created_at: message.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        content_omitted: (!whole).then_some(true),
+    };
+    serde_json::to_vec(&event).ok()
+}
+
+/// None when the payload is no JSON, which the row itself has to answer for.
+fn content(message: &Message) -> Option<EventContent<'_>> {
+    let payload = message.content.payload.as_deref().map(serde_json::from_str).transpose().ok()?;
+    let media = message.content.media.as_ref();
+    Some(EventContent {
+        message: message.content.text.as_deref(),
+        media_url: media.map(|media| media.url.as_str()),
+        media_type: media.map(|media| media.media_type.as_str()),
+        payload,
+    })
+}
+
+/// Messages that share it are in one partition, and so in order.
+pub(super) fn key(message: &Message) -> Vec<u8> {
+    let recipient = &message.recipient;
+    if recipient.len() <= LONGEST_TEXT {
+        return format!("{}:{recipient}", message.instance_id).into_bytes();
+    }
+    let digest: String = Sha256::digest(recipient).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}:sha256:{digest}", message.instance_id).into_bytes()
+}
+
+/// What decides whether a record is one of ours. Members that it does not know are left alone.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct Head {
+    version: Value,
+    #[serde(rename = "type")]
+    kind: Value,
+    message_id: Value,
+    channel: Value,
+}
+
+/// What a record asks for.
+///
+/// # Errors
+/// The end of a sentence about a record that is none of ours.
+pub(super) fn decode(value: Option<&[u8]>) -> Result<Call, String> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Err("is empty (a tombstone)".to_owned());
+    };
+    let head: Value = serde_json::from_slice(value).map_err(|error| format!("is no JSON: {error}"))?;
+    if !head.is_object() {
+        return Err("is JSON, but no object".to_owned());
+    }
+    let head: Head = serde_json::from_value(head).map_err(|error| format!("cannot be read: {error}"))?;
+    if head.version.as_u64() != Some(VERSION) {
+        return Err(format!("has version {}; this release reads version {VERSION}", shown(&head.version)));
+    }
+    if head.kind != KIND {
+        return Err(format!("has type {}, not `{KIND}`", shown(&head.kind)));
+    }
+    let id = head.message_id.as_str().and_then(|id| id.parse().ok());
+    let id = id.ok_or_else(|| format!("has messageId {}, which is no UUID", shown(&head.message_id)))?;
+    let channel = head.channel.as_str().filter(|channel| !channel.is_empty());
+    let channel = channel.ok_or_else(|| format!("has channel {}, which names none", shown(&head.channel)))?;
+    Ok(Call { message_id: MessageId(id), channel: ChannelName::new(channel) })
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        other => storable(&other.to_string(), 100),
+    }
+}
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

@@ -1,0 +1,131 @@
+use chrono::{TimeZone, Utc};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::domain::instance::InstanceId;
+use crate::domain::message::{Content, Direction, Media, MediaType, MessageStatus};
+use crate::domain::principal::Tenant;
+
+fn message(recipient: &str, content: Content) -> Message {
+    let at = Utc.timestamp_millis_opt(1_700_000_000_123).unwrap();
+    Message {
+        id: MessageId(Uuid::from_u128(1)),
+        tenant: Tenant::new("acme").unwrap(),
+        user_id: "ana".to_owned(),
+        instance_id: InstanceId(Uuid::from_u128(2)),
+        channel: ChannelName::new("webhook"),
+        channel_instance_id: "pedidos".to_owned(),
+        recipient: recipient.to_owned(),
+        content,
+        direction: Direction::Sent,
+        status: MessageStatus::Queued,
+        channel_message_id: None,
+        error: None,
+        failure: None,
+        retries: 0,
+        max_retries: 3,
+        try_number: 0,
+        attempt_started_at: None,
+        attempt_http_status: None,
+        node: None,
+        next_attempt_at: None,
+        dead_lettered_at: None,
+        created_at: at,
+        updated_at: at,
+        sent_at: None,
+        delivered_at: None,
+        read_at: None,
+    }
+}
+
+fn text(text: &str) -> Content {
+    Content { text: Some(text.to_owned()), ..Content::default() }
+}
+
+#[test]
+fn a_record_says_everything_about_its_message() {
+    let media = Media { url: "https://a/b.png".to_owned(), media_type: MediaType::Image };
+    let content =
+        Content { text: Some("Olá".to_owned()), media: Some(media), payload: Some("{\"b\":1.0,\"a\":2}".to_owned()) };
+    let message = message("5511999", content);
+    let expected = "{\"version\":1,\"type\":\"message.send\",\"messageId\":\"00000000-0000-0000-0000-000000000001\",\
+        \"tenant\":\"acme\",\"userId\":\"ana\",\"instanceId\":\"00000000-0000-0000-0000-000000000002\",\
+        \"channel\":\"webhook\",\"channelInstanceId\":\"pedidos\",\"remoteJid\":\"5511999\",\"message\":\"Olá\",\
+        \"mediaUrl\":\"https://a/b.png\",\"mediaType\":\"image\",\"payload\":{\"b\":1.0,\"a\":2},\"maxRetries\":3,\
+        \"createdAt\":\"2023-11-14T22:13:20.123Z\"}";
+    assert_eq!(String::from_utf8(value(&message, LARGEST_VALUE)).unwrap(), expected);
+    assert_eq!(key(&message), b"00000000-0000-0000-0000-000000000002:5511999");
+}
+
+#[test]
+fn what_changes_in_a_row_changes_nothing_in_its_record() {
+    let before = message("a", text("b"));
+    let mut after = before.clone();
+    after.status = MessageStatus::Failed;
+    after.retries = 3;
+    after.try_number = 3;
+    after.error = Some("no".to_owned());
+    after.updated_at = Utc::now();
+    assert_eq!(value(&before, LARGEST_VALUE), value(&after, LARGEST_VALUE));
+}
+
+#[test]
+fn what_is_too_large_travels_as_a_reference() {
+    for message in [message("a", text(&"x".repeat(LARGEST_VALUE))), message(&"y".repeat(LARGEST_VALUE), text("b"))] {
+        let value = value(&message, LARGEST_VALUE);
+        assert!(value.len() < 1_024 + LONGEST_TEXT);
+        assert!(key(&message).len() < 2 * LONGEST_TEXT);
+        let json: Value = serde_json::from_slice(&value).unwrap();
+        assert_eq!(json["contentOmitted"], true);
+        assert!(json.get("message").is_none() && json.get("payload").is_none());
+        assert_eq!(decode(Some(&value)).unwrap().message_id, message.id);
+    }
+}
+
+#[test]
+fn long_recipients_have_keys_of_their_own() {
+    let [one, other] = ["a", "b"].map(|letter| key(&message(&letter.repeat(5_000), text("x"))));
+    assert_ne!(one, other);
+}
+
+#[test]
+fn a_record_that_is_none_of_ours_is_told_why() {
+    let ours = json!({ "version": 1, "type": KIND, "messageId": Uuid::nil(), "channel": "webhook", "new": [1] });
+    assert!(decode(Some(ours.to_string().as_bytes())).is_ok());
+    let with = |member: &str, value: Value| {
+        let mut record = ours.clone();
+        record[member] = value;
+        decode(Some(record.to_string().as_bytes())).unwrap_err()
+    };
+    assert_eq!(decode(None).unwrap_err(), "is empty (a tombstone)");
+    assert_eq!(decode(Some(b"")).unwrap_err(), "is empty (a tombstone)");
+    assert!(decode(Some(b"hello")).unwrap_err().starts_with("is no JSON: "));
+    assert!(decode(Some(b"\xff\xfe")).unwrap_err().starts_with("is no JSON: "));
+    assert_eq!(decode(Some(b"[1]")).unwrap_err(), "is JSON, but no object");
+    assert_eq!(with("version", 7.into()), "has version 7; this release reads version 1");
+    assert_eq!(with("version", "1".into()), "has version \"1\"; this release reads version 1");
+    assert_eq!(with("type", Value::Null), "has type null, not `message.send`");
+    assert_eq!(with("messageId", "x".into()), "has messageId \"x\", which is no UUID");
+    assert_eq!(with("channel", "".into()), "has channel \"\", which names none");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(Some(&bytes));
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,80}|[\\[{]{0,300}|\\{\"(version|type|messageId|channel)\":\\PC{0,10}\\}") {
+        let _ = decode(Some(text.as_bytes()));
+    }
+
+    #[test]
+    fn what_is_encoded_is_understood(id in any::<u128>(), recipient in "\\PC{0,40}", said in "\\PC{0,200}", limit in 0..600_usize) {
+        let mut message = message(&recipient, text(&said));
+        message.id = MessageId(Uuid::from_u128(id));
+        let call = decode(Some(&value(&message, limit))).unwrap();
+        prop_assert_eq!(call, Call { message_id: message.id, channel: message.channel });
+    }
+}

@@ -1,0 +1,67 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tracing::error;
+
+use super::event;
+use super::lost_records::LostRecords;
+use super::producer::{Outgoing, Producer, Purpose};
+use crate::application::ports::{Handover, Keeping, MessageQueue, QueueError};
+use crate::domain::Timestamp;
+use crate::domain::message::{Message, MessageStatus};
+
+/// Publishes messages to the topic that workers consume.
+pub struct KafkaMessageQueue {
+    pub(super) producer: Arc<Producer>,
+    pub(super) topic: String,
+    pub(super) keeping: Keeping,
+    pub(super) lost: Arc<LostRecords>,
+    pub(super) publish_timeout: Duration,
+}
+
+#[async_trait]
+impl MessageQueue for KafkaMessageQueue {
+    fn waiting_status(&self) -> MessageStatus {
+        MessageStatus::Queued
+    }
+
+    fn keeping(&self) -> Keeping {
+        self.keeping
+    }
+
+    fn room(&self) -> usize {
+        self.producer.room()
+    }
+
+    async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError> {
+        let key = event::key(message);
+        let value = event::value(message, self.producer.largest_value());
+        let record = Outgoing {
+            topic: &self.topic,
+            key: Some(&key),
+            value: Some(&value),
+            // What tells later which messages Kafka has lost.
+            timestamp: Some(message.updated_at.timestamp_millis()),
+            headers: None,
+        };
+        match self.producer.publish(record, Purpose::Message { id: message.id, node: message.node }) {
+            Ok(()) => Ok(Handover::Queued),
+            Err(error) => {
+                self.producer.refused(&error);
+                Err(QueueError(error.to_string()))
+            }
+        }
+    }
+
+    fn lost_before(&self) -> Option<Timestamp> {
+        self.lost.before()
+    }
+
+    async fn close(&self) {
+        let (producer, patience) = (self.producer.clone(), self.publish_timeout);
+        if let Err(error) = tokio::task::spawn_blocking(move || producer.close(patience)).await {
+            error!(target: "kafka", %error, "closing the producer");
+        }
+    }
+}

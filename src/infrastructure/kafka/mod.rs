@@ -1,0 +1,161 @@
+//! Messages travel through Kafka: published where they are accepted, consumed where they are delivered.
+
+mod client;
+mod connection;
+mod consumer_thread;
+mod dead_letter_topic;
+mod embedded;
+mod event;
+mod group_progress;
+mod lost_records;
+mod membership;
+mod message_queue;
+mod message_source;
+mod producer;
+mod publishing;
+mod topics;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use tokio::sync::mpsc;
+
+use crate::application::Stop;
+use crate::application::ports::{Clock, Keeping};
+use crate::application::unsettled::Unsettled;
+use crate::infrastructure::config::{Brokers, ConfigError, KafkaConfig};
+
+use client::{client_config, refused};
+use consumer_thread::ConsumerThread;
+use embedded::EmbeddedBroker;
+use group_progress::GroupProgress;
+use lost_records::LostRecords;
+use membership::Membership;
+use message_source::Link;
+use producer::Producer;
+use topics::TopicKeeper;
+
+pub use connection::Connection;
+pub use dead_letter_topic::KafkaDeadLetterTopic;
+pub use message_queue::KafkaMessageQueue;
+pub use message_source::KafkaMessageSource;
+pub use topics::Topics;
+
+/// Arrivals that wait for the application. Few, because a record may be as large as a broker lets it.
+const ARRIVALS: usize = 64;
+
+/// How long a start waits for its topics.
+const PREPARATION: Duration = Duration::from_secs(5);
+
+/// A process's ways to Kafka.
+pub struct Kafka {
+    pub queue: Arc<KafkaMessageQueue>,
+    pub dead_letter_topic: Arc<KafkaDeadLetterTopic>,
+    pub topics: Topics,
+    /// As configured; the embedded one's own.
+    pub brokers: Vec<String>,
+    pub connection: Arc<Connection>,
+    config: ClientConfig,
+    group_id: String,
+    clock: Arc<dyn Clock>,
+    /// None with an embedded broker, whose topics nobody deletes.
+    keeper: Option<Arc<TopicKeeper>>,
+    lost: Arc<LostRecords>,
+    group: Arc<GroupProgress>,
+    _embedded: Option<EmbeddedBroker>,
+}
+
+impl Kafka {
+    /// Begins to connect. What could not be published will be among the `unsettled`.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings; never because a broker is away.
+    pub fn start(kafka: &KafkaConfig, unsettled: Unsettled, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+        let topics = Topics::new(&kafka.topic_prefix);
+        let connection = Arc::new(Connection::default());
+        let (brokers, embedded) = match &kafka.brokers {
+            Brokers::Addresses(addresses) => (addresses.clone(), None),
+            Brokers::Embedded => {
+                let broker = EmbeddedBroker::start(&topics, kafka.partitions).map_err(|error| refused(&error))?;
+                (vec![broker.address.clone()], Some(broker))
+            }
+        };
+        let config = client_config(&brokers, kafka);
+        let producer =
+            Producer::new(config.clone(), kafka.publish_timeout, unsettled, clock.clone(), connection.clone());
+        let producer = Arc::new(producer.map_err(|error| refused(&error))?);
+        let group = GroupProgress::new(config.clone(), &kafka.group_id, topics.send.clone(), connection.clone());
+        let lost = Arc::new(LostRecords::new(kafka.publish_timeout));
+        let keeper = embedded.is_none().then(|| {
+            Arc::new(TopicKeeper {
+                config: config.clone(),
+                topics: topics.clone(),
+                partitions: kafka.partitions,
+                replication_factor: kafka.replication_factor,
+                producer: producer.clone(),
+                connection: connection.clone(),
+                clock: clock.clone(),
+                complaint: Mutex::default(),
+            })
+        });
+        Ok(Self {
+            queue: Arc::new(KafkaMessageQueue {
+                producer: producer.clone(),
+                topic: topics.send.clone(),
+                keeping: if embedded.is_some() { Keeping::InProcess } else { Keeping::Shared },
+                lost: lost.clone(),
+                publish_timeout: kafka.publish_timeout,
+            }),
+            dead_letter_topic: Arc::new(KafkaDeadLetterTopic { producer, topics: topics.clone() }),
+            topics,
+            brokers,
+            connection,
+            config,
+            group_id: kafka.group_id.clone(),
+            clock,
+            keeper,
+            lost,
+            group: Arc::new(group.map_err(|error| refused(&error))?),
+            _embedded: embedded,
+        })
+    }
+
+    /// Begins to consume, as a member of the group.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub fn source(&self) -> Result<Arc<KafkaMessageSource>, ConfigError> {
+        let (sender, arrivals) = mpsc::channel(ARRIVALS);
+        let link = Arc::new(Link::new(self.topics.send.clone()));
+        let membership = Membership {
+            arrivals: sender,
+            link: link.clone(),
+            connection: self.connection.clone(),
+            partitions: Arc::default(),
+        };
+        let thread = ConsumerThread::new(self.config.clone(), &self.group_id, membership, link.clone());
+        let source = KafkaMessageSource::start(link, arrivals, thread);
+        let source = source.map_err(|error| ConfigError::new("KAFKA_ENABLED", format!("cannot consume: {error}")))?;
+        Ok(Arc::new(source))
+    }
+
+    /// Makes the topics if they are missing, so that nobody else makes them in another way. Waits for some seconds at most;
+    /// what did not work is tried again by [`run`](Self::run).
+    pub async fn prepare_topics(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.prepare(PREPARATION).await;
+        }
+    }
+
+    /// Keeps the topics there, and finds out what Kafka has lost, until it shall stop.
+    pub async fn run(&self, stop: Stop) {
+        let keep = async {
+            if let Some(keeper) = &self.keeper {
+                keeper.run(stop.clone()).await;
+            }
+        };
+        let find = self.lost.run(&self.group, &self.connection, &*self.clock, stop.clone());
+        futures::join!(keep, find);
+    }
+}

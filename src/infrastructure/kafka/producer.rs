@@ -1,0 +1,285 @@
+//! The one producer of a process, for messages and dead letters alike.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use tracing::{debug, error, info, warn};
+
+use super::connection::Connection;
+use super::event::LARGEST_VALUE;
+use super::publishing::{BUFFERED_KIBIBYTES, BUFFERED_MESSAGES, Buffered, Publishing};
+use crate::application::ports::Clock;
+use crate::application::unsettled::Unsettled;
+use crate::domain::message::MessageId;
+use crate::domain::node::NodeId;
+
+/// Whose report it is.
+pub(super) enum Purpose {
+    Message { id: MessageId, node: Option<NodeId> },
+    DeadLetter(oneshot::Sender<Result<(), KafkaError>>),
+}
+
+/// What librdkafka keeps beside a record and gives back with its report.
+pub(super) struct Report {
+    purpose: Purpose,
+    bytes: usize,
+}
+
+/// A record to publish.
+pub(super) struct Outgoing<'r> {
+    pub topic: &'r str,
+    pub key: Option<&'r [u8]>,
+    pub value: Option<&'r [u8]>,
+    /// Milliseconds since 1970. None: now.
+    pub timestamp: Option<i64>,
+    pub headers: Option<OwnedHeaders>,
+}
+
+type Client = ThreadedProducer<ProducerEvents>;
+
+/// Publishes without waiting, and makes librdkafka's producer anew when it has given up for good.
+pub(super) struct Producer {
+    config: ClientConfig,
+    client: RwLock<Arc<Client>>,
+    closed: AtomicBool,
+    outcomes: Arc<Outcomes>,
+}
+
+/// What became of what was published.
+pub(super) struct Outcomes {
+    unsettled: Unsettled,
+    clock: Arc<dyn Clock>,
+    connection: Arc<Connection>,
+    publishing: Mutex<Publishing>,
+    buffered_messages: AtomicUsize,
+    buffered_bytes: AtomicUsize,
+    largest_value: AtomicUsize,
+}
+
+impl Producer {
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub fn new(
+        mut config: ClientConfig,
+        publish_timeout: Duration,
+        unsettled: Unsettled,
+        clock: Arc<dyn Clock>,
+        connection: Arc<Connection>,
+    ) -> Result<Self, KafkaError> {
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("message.timeout.ms", publish_timeout.as_millis().to_string())
+            .set("linger.ms", "2")
+            .set("queue.buffering.max.messages", BUFFERED_MESSAGES.to_string())
+            .set("queue.buffering.max.kbytes", BUFFERED_KIBIBYTES.to_string())
+            // Only the broker knows what it takes.
+            .set("message.max.bytes", "100000000")
+            // A broker refuses a batch as a whole: small ones keep below any limit that single messages keep below.
+            .set("batch.size", "131072");
+        let outcomes = Arc::new(Outcomes {
+            unsettled,
+            clock,
+            connection,
+            publishing: Mutex::default(),
+            buffered_messages: AtomicUsize::new(0),
+            buffered_bytes: AtomicUsize::new(0),
+            largest_value: AtomicUsize::new(LARGEST_VALUE),
+        });
+        let client = RwLock::new(Arc::new(connect(&config, &outcomes)?));
+        Ok(Self { config, client, closed: AtomicBool::new(false), outcomes })
+    }
+
+    /// Gives a record to librdkafka, which reports later what became of it. Never waits.
+    ///
+    /// # Errors
+    /// When it was not taken on; there will be no report then.
+    pub fn publish(&self, record: Outgoing<'_>, purpose: Purpose) -> Result<(), KafkaError> {
+        let current = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, so that nothing slips in behind a flush.
+        if self.closed.load(Ordering::Acquire) {
+            return Err(KafkaError::Canceled);
+        }
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        let mut outgoing = BaseRecord::with_opaque_to(record.topic, Box::new(Report { purpose, bytes }));
+        outgoing.key = record.key;
+        outgoing.payload = record.value;
+        outgoing.timestamp = record.timestamp;
+        outgoing.headers = record.headers;
+        self.outcomes.buffer(bytes);
+        let sent = current.send(outgoing).map_err(|(error, _)| error);
+        if sent.is_err() {
+            self.outcomes.unbuffer(bytes);
+        }
+        let fatal = current.client().context().fatal.load(Ordering::Acquire);
+        drop(current);
+        if fatal {
+            self.replace();
+        }
+        sent
+    }
+
+    /// A producer that reports a fatal error never publishes again.
+    fn replace(&self) {
+        let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
+        if !current.client().context().fatal.load(Ordering::Acquire) {
+            return;
+        }
+        match connect(&self.config, &self.outcomes) {
+            Ok(client) => {
+                warn!(target: "kafka", "a new producer takes the place of one that had given up");
+                let old = std::mem::replace(&mut *current, Arc::new(client));
+                // Dropping it reports what it still has as failed, which takes a moment.
+                std::thread::spawn(move || drop(old));
+            }
+            Err(error) => error!(target: "kafka", %error, "no new producer"),
+        }
+    }
+
+    pub fn room(&self) -> usize {
+        if self.closed.load(Ordering::Acquire) || !self.outcomes.connection.is_connected() {
+            return 0;
+        }
+        let buffered = Buffered {
+            messages: self.outcomes.buffered_messages.load(Ordering::Relaxed),
+            bytes: self.outcomes.buffered_bytes.load(Ordering::Relaxed),
+        };
+        self.outcomes.publishing().room(self.outcomes.clock.monotonic(), buffered)
+    }
+
+    /// Bytes of a value that brokers are known or believed to take.
+    pub fn largest_value(&self) -> usize {
+        self.outcomes.largest_value.load(Ordering::Relaxed)
+    }
+
+    /// A record was refused before it was under way.
+    pub fn refused(&self, error: &KafkaError) {
+        // A full buffer says nothing about the broker: `room` sees it.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) && *error != KafkaError::Canceled {
+            self.outcomes.failed(error);
+        }
+    }
+
+    /// The client under it, for what one may ask a broker. To be dropped where waiting is allowed.
+    pub fn client(&self) -> Arc<Client> {
+        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes nothing more, and waits until everything was reported: what no broker has confirmed within `patience` is
+    /// reported as failed. Waits, so not for a thread of the runtime.
+    pub fn close(&self, patience: Duration) {
+        let client = {
+            let client = self.client.write().unwrap_or_else(PoisonError::into_inner);
+            self.closed.store(true, Ordering::Release);
+            client.clone()
+        };
+        if client.flush(patience).is_ok() {
+            return;
+        }
+        client.purge(PurgeConfig::default().queue().inflight());
+        if let Err(error) = client.flush(Duration::from_secs(10)) {
+            error!(target: "kafka", %error, "closing the producer: not everything was reported");
+        }
+    }
+}
+
+fn connect(config: &ClientConfig, outcomes: &Arc<Outcomes>) -> Result<Client, KafkaError> {
+    config.create_with_context(ProducerEvents { outcomes: outcomes.clone(), fatal: AtomicBool::new(false) })
+}
+
+impl Outcomes {
+    fn buffer(&self, bytes: usize) {
+        self.buffered_messages.fetch_add(1, Ordering::Relaxed);
+        self.buffered_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn unbuffer(&self, bytes: usize) {
+        self.buffered_messages.fetch_sub(1, Ordering::Relaxed);
+        self.buffered_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn failed(&self, error: &KafkaError) {
+        if self.publishing().failed(self.clock.monotonic()) {
+            warn!(target: "kafka", %error, "publishing to Kafka fails; the relay will publish again");
+        }
+    }
+
+    fn message_reported(&self, id: MessageId, node: Option<NodeId>, bytes: usize, error: Option<&KafkaError>) {
+        let Some(error) = error else {
+            if self.publishing().succeeded() {
+                info!(target: "kafka", "publishing to Kafka works again");
+            }
+            return;
+        };
+        debug!(target: "kafka", { message.id = %id, %error }, "not published");
+        match node {
+            Some(node) => self.unsettled.not_handed_over(id, node),
+            // A row that names no node is due anyway.
+            None => warn!(target: "kafka", { message.id = %id, %error }, "a message of no node was not published"),
+        }
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => self.too_large(bytes, error),
+            // Our own doing: a producer that is closed or replaced.
+            Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {}
+            _ => self.failed(error),
+        }
+    }
+
+    /// The broker takes less than we believed: what is larger travels as a reference from now on.
+    fn too_large(&self, bytes: usize, error: &KafkaError) {
+        let limit = bytes / 2;
+        if self.largest_value.fetch_min(limit, Ordering::Relaxed) > limit {
+            warn!(target: "kafka", bytes, limit, "Kafka refuses records of this size: above the limit, they only name their rows");
+        } else {
+            self.failed(error);
+        }
+    }
+
+    fn publishing(&self) -> MutexGuard<'_, Publishing> {
+        self.publishing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one producer of librdkafka's tells.
+pub(super) struct ProducerEvents {
+    outcomes: Arc<Outcomes>,
+    fatal: AtomicBool,
+}
+
+impl ClientContext for ProducerEvents {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.outcomes.connection.log("producer", level, facility, line);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.outcomes.connection.look(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
+            self.fatal.store(true, Ordering::Release);
+        }
+        self.outcomes.connection.error("producer", &error, reason);
+    }
+}
+
+impl ProducerContext for ProducerEvents {
+    type DeliveryOpaque = Box<Report>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, report: Box<Report>) {
+        let error = result.as_ref().err().map(|(error, _)| error);
+        match report.purpose {
+            Purpose::Message { id, node } => self.outcomes.message_reported(id, node, report.bytes, error),
+            // Whoever waited may have gone.
+            Purpose::DeadLetter(done) => drop(done.send(error.cloned().map_or(Ok(()), Err))),
+        }
+        self.outcomes.unbuffer(report.bytes);
+    }
+}

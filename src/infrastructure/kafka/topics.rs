@@ -1,0 +1,148 @@
+//! The topics, and that they are there.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::Producer as _;
+use rdkafka::types::RDKafkaRespErr;
+use tokio::runtime::Handle;
+use tracing::{info, warn};
+
+use super::client::QuietEvents;
+use super::connection::Connection;
+use super::producer::Producer;
+use crate::application::Stop;
+use crate::application::ports::Clock;
+
+const EVERY: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    /// Where messages travel.
+    pub send: String,
+    pub dead_letters: String,
+}
+
+impl Topics {
+    pub fn new(prefix: &str) -> Self {
+        Self { send: format!("{prefix}messaging.send"), dead_letters: format!("{prefix}messaging.send.dlq") }
+    }
+}
+
+/// Makes topics that are missing: at the start, and when somebody has deleted one.
+pub(super) struct TopicKeeper {
+    pub config: ClientConfig,
+    pub topics: Topics,
+    pub partitions: i32,
+    /// None: the broker's default.
+    pub replication_factor: Option<i32>,
+    pub producer: Arc<Producer>,
+    pub connection: Arc<Connection>,
+    pub clock: Arc<dyn Clock>,
+    /// Why it did not work the last time.
+    pub complaint: Mutex<Option<String>>,
+}
+
+impl TopicKeeper {
+    /// Tries for at most `patience`. Nothing depends on it: [`run`](Self::run) goes on trying.
+    pub async fn prepare(self: &Arc<Self>, patience: Duration) {
+        let start = self.clock.monotonic();
+        while self.clock.monotonic() - start < patience {
+            if self.ensure().await {
+                return;
+            }
+            self.clock.sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    pub async fn run(self: &Arc<Self>, stop: Stop) {
+        loop {
+            tokio::select! {
+                () = stop.clone() => return,
+                () = self.clock.sleep(EVERY) => {}
+            }
+            // A Kafka that is away is somebody else's complaint.
+            if self.connection.is_connected() {
+                self.ensure().await;
+            }
+        }
+    }
+
+    /// Returns whether the topics are there.
+    async fn ensure(self: &Arc<Self>) -> bool {
+        let keeper = self.clone();
+        let runtime = Handle::current();
+        let ensured = tokio::task::spawn_blocking(move || {
+            let missing = keeper.missing()?;
+            if missing.is_empty() { Ok(()) } else { keeper.create(&missing, &runtime) }
+        });
+        let complaint = match ensured.await {
+            Ok(outcome) => outcome.err(),
+            Err(panicked) => Some(panicked.to_string()),
+        };
+        let mut last = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(complaint) = &complaint
+            && last.as_ref() != Some(complaint)
+            && self.connection.is_connected()
+        {
+            warn!(target: "kafka", "the topics are not all there: {complaint}");
+        }
+        *last = complaint;
+        last.is_none()
+    }
+
+    /// Looking first spares the broker a refusal every few seconds, and us the right to create.
+    fn missing(&self) -> Result<Vec<&str>, String> {
+        let client = self.producer.client();
+        let mut missing = Vec::new();
+        for topic in [&self.topics.send, &self.topics.dead_letters] {
+            let metadata = client.client().fetch_metadata(Some(topic), TIMEOUT).map_err(|error| error.to_string())?;
+            match metadata.topics().first().and_then(|found| found.error()) {
+                None | Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) => {}
+                Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => missing.push(topic.as_str()),
+                Some(error) => return Err(format!("{topic}: {}", RDKafkaErrorCode::from(error))),
+            }
+        }
+        Ok(missing)
+    }
+
+    fn create(&self, missing: &[&str], runtime: &Handle) -> Result<(), String> {
+        let replicas = self.replication_factor.unwrap_or(-1);
+        let topic = |name| NewTopic::new(name, self.partitions, TopicReplication::Fixed(replicas));
+        let topics: Vec<NewTopic<'_>> = missing.iter().copied().map(topic).collect();
+        // A client of its own: it is needed once in a long while, and nobody would listen to it meanwhile.
+        let mut config = self.config.clone();
+        config.set("allow.auto.create.topics", "true").remove("statistics.interval.ms");
+        let events = QuietEvents { client: "admin", connection: self.connection.clone() };
+        let admin: AdminClient<QuietEvents> = config.create_with_context(events).map_err(|error| error.to_string())?;
+        let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+        let results = match runtime.block_on(admin.create_topics(&topics, &options)) {
+            Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature)) => {
+                return let_the_broker_create(&admin, missing);
+            }
+            other => other.map_err(|error| error.to_string())?,
+        };
+        for result in results {
+            match result {
+                Ok(topic) => info!(target: "kafka", topic, "created a topic"),
+                // Another process was faster.
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, error)) => return Err(format!("{topic}: {error}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A broker that cannot be told to create a topic creates those that it is asked about, in its own way.
+fn let_the_broker_create(admin: &AdminClient<QuietEvents>, missing: &[&str]) -> Result<(), String> {
+    warn!(target: "kafka", topics = missing.join(","), "this Kafka creates topics in its own way");
+    for topic in missing {
+        admin.inner().fetch_metadata(Some(topic), TIMEOUT).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}

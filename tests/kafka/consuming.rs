@@ -1,0 +1,181 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use correio::application::ports::{Arrival, MessageQueue, MessageSource, Partition};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use super::brokers::{
+    TestBroker, arrival, assigned, close, hand_over_some, is_silent, message, on_both_brokers, record, records,
+};
+use crate::support::test_app::{SOON, eventually};
+
+on_both_brokers!(
+    what_is_finished_is_not_read_again,
+    a_partition_is_given_up_when_its_messages_are_finished,
+    a_paused_partition_is_silent_until_it_is_resumed,
+    a_pause_ends_with_the_assignment,
+    what_is_none_of_ours_arrives_with_the_reason,
+    a_member_without_partitions_has_joined,
+    a_source_that_is_closed_stays_closed;
+    only mock: a_broker_that_comes_back_is_consumed_again
+);
+
+async fn what_is_finished_is_not_read_again(broker: TestBroker) {
+    let kafka = broker.start().await;
+    for number in 0..10 {
+        kafka.queue.hand_over(&message("always the same", &number.to_string())).await.unwrap();
+    }
+    let first = kafka.source().unwrap();
+    let read = records(&first, 10).await;
+    first.finished(read[3].partition, read[3].offset);
+    close(&first).await;
+    assert!(!first.has_joined());
+
+    let second = kafka.source().unwrap();
+    let again = records(&second, 6).await;
+    assert!(again.iter().map(|record| record.offset).eq(read[4..].iter().map(|record| record.offset)));
+    second.finished(again[5].partition, again[5].offset);
+    // By itself, every second, too: nobody closes a process that is killed.
+    std::mem::drop(second);
+
+    let third = kafka.source().unwrap();
+    let next = message("always the same", "next");
+    kafka.queue.hand_over(&next).await.unwrap();
+    assert_eq!(record(&third).await.content.unwrap().message_id, next.id);
+    close(&third).await;
+}
+
+async fn a_partition_is_given_up_when_its_messages_are_finished(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let first = kafka.source().unwrap();
+    let all = assigned(&first, 1).await;
+    assert!(all.len() >= 3);
+    hand_over_some(&kafka, 30).await;
+    let read = records(&first, 30).await;
+
+    let second = kafka.source().unwrap();
+    let (partitions, settled) = match arrival(&first).await {
+        Arrival::GivenUp { partitions, settled } => (partitions, settled),
+        other => panic!("a partition is asked for, not {other:?}"),
+    };
+    assert!(!partitions.is_empty() && partitions.len() < all.len());
+    assert!(is_silent(&second).await, "nobody has it before it is settled");
+    // What is finished until then is noted.
+    for partition in &partitions {
+        let last = read.iter().filter(|record| record.partition == *partition).map(|record| record.offset).max();
+        first.finished(*partition, last.unwrap_or(-1));
+    }
+    settled.send(()).unwrap();
+    assert_eq!(assigned(&second, partitions.len()).await, partitions);
+    assert!(is_silent(&second).await, "nothing finished comes again");
+    // Too late, and harmless.
+    first.finished(partitions[0], 0);
+    assert!(first.has_joined() && second.has_joined());
+
+    // Its partitions come back when the other one leaves.
+    close(&second).await;
+    assert_eq!(assigned(&first, partitions.len()).await, partitions);
+    close(&first).await;
+}
+
+async fn a_paused_partition_is_silent_until_it_is_resumed(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let source = kafka.source().unwrap();
+    kafka.queue.hand_over(&message("a", "before")).await.unwrap();
+    let before = record(&source).await;
+    source.pause(before.partition);
+    let after = message("a", "after");
+    kafka.queue.hand_over(&after).await.unwrap();
+    assert!(is_silent(&source).await);
+    source.resume(before.partition);
+    assert_eq!(record(&source).await.content.unwrap().message_id, after.id);
+    // What was never ours is passed over.
+    source.pause(Partition(9_999));
+    source.resume(Partition(9_999));
+    source.finished(Partition(9_999), 1);
+    close(&source).await;
+}
+
+async fn a_pause_ends_with_the_assignment(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let first = kafka.source().unwrap();
+    for partition in assigned(&first, 1).await {
+        first.pause(partition);
+    }
+    let second = kafka.source().unwrap();
+    match arrival(&first).await {
+        Arrival::GivenUp { settled, .. } => settled.send(()).unwrap(),
+        other => panic!("a partition is asked for, not {other:?}"),
+    }
+    let partitions: BTreeSet<Partition> = assigned(&second, 1).await.into_iter().collect();
+    close(&second).await;
+    assert_eq!(assigned(&first, partitions.len()).await.into_iter().collect::<BTreeSet<_>>(), partitions);
+    hand_over_some(&kafka, 100).await;
+    assert!(partitions.contains(&record(&first).await.partition));
+    close(&first).await;
+}
+
+async fn what_is_none_of_ours_arrives_with_the_reason(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let producer: BaseProducer = broker.client_config().create().unwrap();
+    let topic = &kafka.topics.send;
+    producer.send(BaseRecord::<[u8], [u8]>::to(topic).partition(0).payload(b"hello")).unwrap();
+    producer.send(BaseRecord::<[u8], [u8]>::to(topic).partition(0).key(b"k")).unwrap();
+    producer.send(BaseRecord::<[u8], [u8]>::to(topic).partition(0).payload(b"{\"version\":7}")).unwrap();
+    producer.flush(SOON).unwrap();
+    let source = kafka.source().unwrap();
+    let records = records(&source, 3).await;
+    let reasons: Vec<_> = records.iter().map(|record| record.content.clone().unwrap_err()).collect();
+    assert!(reasons[0].starts_with("is no JSON"), "{}", reasons[0]);
+    assert_eq!(reasons[1..], ["is empty (a tombstone)", "has version 7; this release reads version 1"]);
+    assert_eq!((records[0].key.as_deref(), records[0].value.as_deref()), (None, Some(b"hello".as_slice())));
+    assert_eq!((records[1].key.as_deref(), records[1].value.as_deref()), (Some(b"k".as_slice()), None));
+    close(&source).await;
+}
+
+async fn a_member_without_partitions_has_joined(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let first = kafka.source().unwrap();
+    let all = assigned(&first, 1).await;
+    // One member more than there are partitions.
+    let mut members = vec![first];
+    for _ in 0..all.len() {
+        members.push(kafka.source().unwrap());
+    }
+    let joined = eventually(Duration::from_secs(60), "all have joined", async || {
+        for member in &members {
+            while let Ok(arrival) = tokio::time::timeout(Duration::from_millis(50), member.next()).await {
+                if let Arrival::GivenUp { settled, .. } = arrival {
+                    settled.send(()).unwrap();
+                }
+            }
+        }
+        members.iter().all(|member| member.has_joined()).then_some(())
+    });
+    joined.await;
+}
+
+async fn a_source_that_is_closed_stays_closed(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let source = kafka.source().unwrap();
+    source.close();
+    close(&source).await;
+    source.finished(Partition(0), 1);
+    source.pause(Partition(0));
+    assert!(matches!(arrival(&source).await, Arrival::Closed));
+}
+
+async fn a_broker_that_comes_back_is_consumed_again(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let source = kafka.source().unwrap();
+    hand_over_some(&kafka, 5).await;
+    records(&source, 5).await;
+    let mock = broker.mock.as_ref().unwrap();
+    mock.broker_down(-1).unwrap();
+    eventually(SOON, "it is away", async || (!kafka.connection.is_connected()).then_some(())).await;
+    let during = message("a", "during");
+    kafka.queue.hand_over(&during).await.unwrap();
+    mock.broker_up(-1).unwrap();
+    assert_eq!(record(&source).await.content.unwrap().message_id, during.id);
+    close(&source).await;
+}

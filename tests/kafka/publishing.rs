@@ -1,0 +1,159 @@
+use std::time::{Duration, Instant};
+
+use correio::application::ports::{Handover, Keeping, MessageQueue};
+use correio::domain::message::MessageStatus;
+use correio::infrastructure::config::{Brokers, KafkaConfig};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+
+use super::brokers::{TestBroker, close, hand_over_some, message, node, on_both_brokers, record, records};
+use crate::support::test_app::{SOON, eventually};
+
+on_both_brokers!(
+    what_is_handed_over_comes_to_a_consumer,
+    messages_to_one_recipient_keep_their_order,
+    closing_sends_off_what_was_taken_on;
+    only mock: the_relay_has_room_while_kafka_is_there,
+    what_fails_makes_the_relay_patient;
+    only real_kafka: what_the_broker_finds_too_large_travels_as_a_reference
+);
+
+async fn what_is_handed_over_comes_to_a_consumer(broker: TestBroker) {
+    let kafka = broker.start().await;
+    assert_eq!((kafka.queue.waiting_status(), kafka.queue.keeping()), (MessageStatus::Queued, Keeping::Shared));
+    let source = kafka.source().unwrap();
+    let message = message("5511999", "Olá");
+    assert!(matches!(kafka.queue.hand_over(&message).await, Ok(Handover::Queued)));
+
+    let record = record(&source).await;
+    let call = record.content.clone().unwrap();
+    assert_eq!((call.message_id, call.channel), (message.id, message.channel.clone()));
+    assert_eq!(record.key.unwrap(), format!("{}:5511999", message.instance_id).into_bytes());
+    let value: serde_json::Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
+    assert_eq!((&value["message"], &value["remoteJid"]), (&"Olá".into(), &"5511999".into()));
+    assert!(broker.unsettled.is_empty());
+}
+
+async fn messages_to_one_recipient_keep_their_order(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let source = kafka.source().unwrap();
+    let messages: Vec<_> = (0..200).map(|number| message(&format!("recipient-{}", number % 7), "x")).collect();
+    for message in &messages {
+        kafka.queue.hand_over(message).await.unwrap();
+    }
+    let arrived = records(&source, messages.len()).await;
+    for recipient in 0..7 {
+        let recipient = format!("recipient-{recipient}");
+        let sent = messages.iter().filter(|message| message.recipient == recipient).map(|message| message.id);
+        let came = arrived.iter().filter(|record| record.key.as_ref().unwrap().ends_with(recipient.as_bytes()));
+        let came = came.map(|record| record.content.as_ref().unwrap().message_id);
+        assert!(sent.eq(came), "{recipient}");
+    }
+}
+
+async fn closing_sends_off_what_was_taken_on(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let messages = hand_over_some(&kafka, 500).await;
+    kafka.queue.close().await;
+    assert!(kafka.queue.hand_over(&messages[0]).await.is_err());
+    assert_eq!(kafka.queue.room(), 0);
+    assert!(broker.unsettled.is_empty());
+    let source = kafka.source().unwrap();
+    records(&source, messages.len()).await;
+    close(&source).await;
+}
+
+async fn the_relay_has_room_while_kafka_is_there(broker: TestBroker) {
+    let kafka = broker.start_with(&broker.config());
+    let room = async |expected| {
+        let what = format!("room for {expected}");
+        eventually(SOON, &what, async || (kafka.queue.room() == expected).then_some(())).await;
+    };
+    assert_eq!(kafka.queue.room(), 0);
+    room(1_000).await;
+    let mock = broker.mock.as_ref().unwrap();
+    mock.broker_down(-1).unwrap();
+    room(0).await;
+    mock.broker_up(-1).unwrap();
+    room(1_000).await;
+}
+
+async fn what_fails_makes_the_relay_patient(broker: TestBroker) {
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    let kafka = broker.start().await;
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    let mock = broker.mock.as_ref().unwrap();
+    mock.request_errors(RDKafkaApiKey::Produce, &[refused]);
+    let messages = hand_over_some(&kafka, 1).await;
+    eventually(SOON, "it is reported", async || (!broker.unsettled.is_empty()).then_some(())).await;
+    assert_eq!(broker.unsettled().await, [(messages[0].id, node())]);
+    assert!(kafka.queue.room() <= 1);
+    eventually(SOON, "one may try again", async || (kafka.queue.room() == 1).then_some(())).await;
+    hand_over_some(&kafka, 1).await;
+    eventually(SOON, "all is well", async || (kafka.queue.room() == 1_000).then_some(())).await;
+    assert!(broker.unsettled.is_empty());
+}
+
+async fn what_the_broker_finds_too_large_travels_as_a_reference(broker: TestBroker) {
+    let topic = format!("{}messaging.send", broker.prefix);
+    let admin: AdminClient<DefaultClientContext> = broker.client_config().create().unwrap();
+    let small = NewTopic::new(&topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "100000");
+    admin.create_topics(&[small], &AdminOptions::new()).await.unwrap();
+    let kafka = broker.start().await;
+
+    let large = message("a", &"x".repeat(200_000));
+    kafka.queue.hand_over(&large).await.unwrap();
+    eventually(SOON, "it is refused", async || (!broker.unsettled.is_empty()).then_some(())).await;
+    assert_eq!(broker.unsettled().await, [(large.id, node())]);
+    assert_eq!(kafka.queue.room(), 1_000);
+    kafka.queue.hand_over(&large).await.unwrap();
+    let source = kafka.source().unwrap();
+    let record = record(&source).await;
+    assert_eq!(record.content.unwrap().message_id, large.id);
+    assert!(record.value.unwrap().len() < 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_a_broker_that_is_away() {
+    let broker = TestBroker::nowhere();
+    let config = KafkaConfig { publish_timeout: Duration::from_secs(1), ..broker.config() };
+    let kafka = broker.start_with(&config);
+    let start = Instant::now();
+    let messages = hand_over_some(&kafka, 100).await;
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    assert_eq!(kafka.queue.room(), 0);
+    let mut unsettled = Vec::new();
+    eventually(SOON, "all are reported", async || {
+        unsettled.extend(broker.unsettled().await);
+        (unsettled.len() == messages.len()).then_some(())
+    })
+    .await;
+    assert!(!kafka.connection.is_connected());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_gives_back_what_no_broker_took() {
+    let broker = TestBroker::nowhere();
+    let config = KafkaConfig { publish_timeout: Duration::from_secs(2), ..broker.config() };
+    let kafka = broker.start_with(&config);
+    let messages = hand_over_some(&kafka, 100).await;
+    kafka.queue.close().await;
+    let expected: Vec<_> = messages.iter().map(|message| (message.id, node())).collect();
+    assert_eq!(broker.unsettled().await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_broker_is_within_the_process() {
+    let broker = TestBroker::nowhere();
+    let kafka = broker.start_with(&KafkaConfig { brokers: Brokers::Embedded, ..broker.config() });
+    assert_eq!(kafka.queue.keeping(), Keeping::InProcess);
+    assert_eq!(kafka.brokers.len(), 1);
+    let source = kafka.source().unwrap();
+    let messages = hand_over_some(&kafka, 10).await;
+    let mut came: Vec<_> =
+        records(&source, 10).await.into_iter().map(|record| record.content.unwrap().message_id).collect();
+    came.sort();
+    assert_eq!(came, messages.iter().map(|message| message.id).collect::<Vec<_>>());
+    close(&source).await;
+}
