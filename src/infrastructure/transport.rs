@@ -52,7 +52,7 @@ impl Transport {
                 let dead_letters = DeadLetterPolicy::Topic;
                 let kafka = Arc::new(Kafka::start(settings, unsettled.clone(), clock.clone())?);
                 let consumer = if role.delivers() {
-                    Some(Consumer { source: kafka.source()?, process: Arc::new(deliverer(dead_letters)) })
+                    Some(Consumer { source: kafka.source(), process: Arc::new(deliverer(dead_letters)) })
                 } else {
                     None
                 };
@@ -72,6 +72,6 @@ impl Transport {
     }
 
     pub fn dead_letter_topic(&self) -> Option<Arc<dyn DeadLetterTopic>> {
-        self.kafka.as_ref().map(|kafka| kafka.dead_letter_topic.clone())
+        self.kafka.as_ref().map(|kafka| kafka.dead_letter_topic.clone() as Arc<dyn DeadLetterTopic>)
     }
 }

@@ -7,13 +7,15 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::consumer_thread::{Consumer, ConsumerThread};
 use crate::application::ports::{Arrival, MessageSource, Partition};
 
 /// Consumes the topic that messages travel through, on a thread of its own.
 pub struct KafkaMessageSource {
+    /// Until it is needed.
+    thread: Mutex<Option<ConsumerThread>>,
     arrivals: tokio::sync::Mutex<mpsc::Receiver<Arrival>>,
     link: Arc<Link>,
 }
@@ -28,14 +30,18 @@ pub(super) struct Link {
 }
 
 impl KafkaMessageSource {
-    /// Consumes until it is closed or dropped.
-    pub(super) fn start(
-        link: Arc<Link>,
-        arrivals: mpsc::Receiver<Arrival>,
-        consume: ConsumerThread,
-    ) -> std::io::Result<Self> {
-        thread::Builder::new().name("kafka consumer".to_owned()).spawn(move || consume.run())?;
-        Ok(Self { arrivals: tokio::sync::Mutex::new(arrivals), link })
+    /// Consumes from the first call of `next` on, until it is closed or dropped.
+    pub(super) fn new(link: Arc<Link>, arrivals: mpsc::Receiver<Arrival>, thread: ConsumerThread) -> Self {
+        Self { thread: Mutex::new(Some(thread)), arrivals: tokio::sync::Mutex::new(arrivals), link }
+    }
+
+    fn start(&self) {
+        let Some(consume) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let started = thread::Builder::new().name("kafka consumer".to_owned()).spawn(move || consume.run());
+        if let Err(error) = started {
+            // Its end of the arrivals is gone with it, so that the source counts as closed.
+            error!(target: "kafka", %error, "there is no thread to consume on");
+        }
     }
 }
 
@@ -64,6 +70,7 @@ impl Link {
 #[async_trait]
 impl MessageSource for KafkaMessageSource {
     async fn next(&self) -> Arrival {
+        self.start();
         self.arrivals.lock().await.recv().await.unwrap_or(Arrival::Closed)
     }
 

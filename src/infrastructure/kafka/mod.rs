@@ -22,7 +22,7 @@ use rdkafka::config::ClientConfig;
 use tokio::sync::mpsc;
 
 use crate::application::Stop;
-use crate::application::ports::{Clock, Keeping};
+use crate::application::ports::{Broker, Clock, Keeping};
 use crate::application::unsettled::Unsettled;
 use crate::infrastructure::config::{Brokers, ConfigError, KafkaConfig};
 
@@ -121,11 +121,8 @@ impl Kafka {
         })
     }
 
-    /// Begins to consume, as a member of the group.
-    ///
-    /// # Errors
-    /// When there is no thread for it.
-    pub fn source(&self) -> Result<Arc<KafkaMessageSource>, ConfigError> {
+    /// Consumes as a member of the group, from the moment on when somebody first asks for what is next.
+    pub fn source(&self) -> Arc<KafkaMessageSource> {
         let (sender, arrivals) = mpsc::channel(ARRIVALS);
         let link = Arc::new(Link::new(self.topics.send.clone()));
         let membership = Membership {
@@ -135,9 +132,7 @@ impl Kafka {
             partitions: Arc::default(),
         };
         let thread = ConsumerThread::new(self.config.clone(), &self.group_id, membership, link.clone());
-        let source = KafkaMessageSource::start(link, arrivals, thread);
-        let source = source.map_err(|error| ConfigError::new("KAFKA_ENABLED", format!("cannot consume: {error}")))?;
-        Ok(Arc::new(source))
+        Arc::new(KafkaMessageSource::new(link, arrivals, thread))
     }
 
     /// Makes the topics if they are missing, so that nobody else makes them in another way. Waits for some seconds at most;
@@ -157,5 +152,15 @@ impl Kafka {
         };
         let find = self.lost.run(&self.group, &self.connection, &*self.clock, stop.clone());
         futures::join!(keep, find);
+    }
+}
+
+impl Broker for Kafka {
+    fn is_connected(&self) -> bool {
+        self.connection.is_connected()
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.brokers.clone()
     }
 }

@@ -10,7 +10,7 @@ pub(super) const BUFFERED_MESSAGES: usize = 100_000;
 pub(super) const BUFFERED_KIBIBYTES: usize = 32_768;
 
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 pub(super) struct Publishing {
@@ -93,11 +93,11 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_makes_the_relay_wait_longer_each_time_up_to_half_a_minute() {
+    fn a_failure_makes_the_relay_wait_longer_each_time_up_to_five_seconds() {
         let mut publishing = Publishing::default();
         let mut now = seconds(100);
         assert!(publishing.failed(now));
-        for pause in [1, 2, 4, 8, 16, 30, 30] {
+        for pause in [1, 2, 4, 5, 5] {
             assert_eq!(publishing.room(now + seconds(pause) - Duration::from_millis(1), EMPTY), 0);
             now += seconds(pause);
             assert_eq!(publishing.room(now, EMPTY), 1);

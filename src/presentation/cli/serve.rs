@@ -36,6 +36,10 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     let tasks = TaskTracker::new();
     let composition = compose(config, role, &database, cipher, &tasks)?;
 
+    if let Some(kafka) = &composition.kafka {
+        kafka.prepare_topics().await;
+    }
+
     let unanswered = |error: &dyn std::fmt::Display| ConfigError::new("DATABASE_URL", error.to_string());
     let node = composition.keep_node_alive.register().await.map_err(|error| unanswered(&error))?;
     if lock.is_some() {
@@ -44,10 +48,6 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     }
     let bootstrap = bootstrap_key(config)?;
     let key_added = composition.prepare_installation.execute(&bootstrap).await.map_err(|error| unanswered(&error))?;
-
-    if let Some(kafka) = &composition.kafka {
-        kafka.prepare_topics().await;
-    }
 
     let listener = listen(config).await?;
     let address = listener.local_addr().map_err(|error| ConfigError::new("PORT", error.to_string()))?;
