@@ -94,7 +94,7 @@ const DUE: &str = "
          order by +id
          limit ?6
     ),
-    -- What is due anyway is not asked for twice. Who was handed over before that moment has an id below its.
+    -- What is due anyway is not asked for twice. What was handed over before that moment has an id below its.
     lost (id, since) as (
         select messages.id, messages.created_at
           from owners
