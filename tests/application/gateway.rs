@@ -28,7 +28,9 @@ use correio::domain::principal::{Principal, Scope};
 use correio::domain::retry::RetryPolicy;
 use correio::domain::secret::Credentials;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
+use correio::infrastructure::config::KafkaConfig;
 use correio::infrastructure::direct::DirectMessageQueue;
+use correio::infrastructure::kafka::Kafka;
 use correio::infrastructure::system::{SystemIds, SystemRandomness};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -179,6 +181,8 @@ pub struct Transport {
     pub queue: Arc<dyn MessageQueue>,
     /// Where they come back, and where they end when they cannot be delivered; none when handing over is delivering.
     pub broker: Option<(Arc<dyn MessageSource>, Arc<dyn DeadLetterTopic>)>,
+    /// Its work in the background.
+    pub kafka: Option<Arc<Kafka>>,
 }
 
 /// What a transport is made of.
@@ -189,12 +193,21 @@ pub struct Parts {
 }
 
 pub fn directly(parts: &Parts) -> Transport {
-    Transport { queue: Arc::new(DirectMessageQueue::new(parts.process.clone(), 64)), broker: None }
+    let queue = Arc::new(DirectMessageQueue::new(parts.process.clone(), 64));
+    Transport { queue, broker: None, kafka: None }
 }
 
 pub fn through_memory(broker: &Arc<MemoryBroker>) -> impl FnOnce(&Parts) -> Transport {
     let broker = broker.clone();
-    move |_| Transport { queue: broker.clone(), broker: Some((broker.clone(), broker)) }
+    move |_| Transport { queue: broker.clone(), broker: Some((broker.clone(), broker)), kafka: None }
+}
+
+pub fn through_kafka(config: KafkaConfig) -> impl FnOnce(&Parts) -> Transport {
+    move |parts| {
+        let kafka = Arc::new(Kafka::start(&config, parts.unsettled.clone(), parts.clock.clone()).unwrap());
+        let broker = Some((kafka.source() as Arc<dyn MessageSource>, kafka.dead_letter_topic.clone() as _));
+        Transport { queue: kafka.queue.clone(), broker, kafka: Some(kafka) }
+    }
 }
 
 /// One process, without its HTTP.
@@ -208,9 +221,11 @@ pub struct Gateway {
     pub identity: NodeIdentity,
     pub handed_over_by_relay: Arc<AtomicUsize>,
     pub unsettled: Unsettled,
+    pub held: HeldMessages,
     relay: Arc<RelayDueMessages>,
     settle_dead_letters: Arc<SettleDeadLetters>,
     consume: Option<Arc<ConsumeMessages>>,
+    kafka: Option<Arc<Kafka>>,
     messages: Arc<dyn MessageRepository>,
 }
 
@@ -262,7 +277,7 @@ impl Gateway {
             tally: tally.clone(),
         });
         let parts = Parts { process: process.clone(), unsettled: unsettled.clone(), clock: clock.clone() };
-        let Transport { queue, broker } = transport(&parts);
+        let Transport { queue, broker, kafka } = transport(&parts);
         let is_brokered = broker.is_some();
         let (source, topic) = broker.unzip();
         let consume = source.zip(topic.clone()).map(|(source, dead_letters)| {
@@ -307,7 +322,7 @@ impl Gateway {
                 nodes: adapters.nodes.clone(),
                 queue: Arc::new(CountingQueue { queue: queue.clone(), handed_over: handed_over_by_relay.clone() }),
                 identity: identity.clone(),
-                held,
+                held: held.clone(),
                 unsettled: unsettled.clone(),
                 clock: clock.clone(),
                 tasks: tasks.clone(),
@@ -323,6 +338,7 @@ impl Gateway {
                 tally,
             }),
             consume,
+            kafka,
             messages: adapters.messages.clone(),
             clock: manual,
             channel,
@@ -331,9 +347,23 @@ impl Gateway {
             identity,
             handed_over_by_relay,
             unsettled,
+            held,
         };
+        if let Some(kafka) = &gateway.kafka {
+            // Of a clock that nobody moves it would ask for ever.
+            let _ = tokio::time::timeout(Duration::from_secs(5), kafka.prepare_topics()).await;
+        }
         gateway.keep_node_alive.register().await.unwrap();
         gateway
+    }
+
+    /// Does in the background what a process does: relay, dead letters, and what its transport needs. Until this is dropped.
+    pub fn work(&self) -> Vec<Running> {
+        let (relay, kafka) = (self.relay.clone(), self.kafka.clone());
+        let mut work = vec![Running::start(async move |stop| relay.run(stop).await), self.settle_dead_letters()];
+        work.extend(self.consume.is_some().then(|| self.consume()));
+        work.extend(kafka.map(|kafka| Running::start(async move |stop| kafka.run(stop).await)));
+        work
     }
 
     /// Consumes in the background until this is dropped.

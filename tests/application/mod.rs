@@ -2,5 +2,5 @@
 
 mod consuming;
 mod delivery;
-mod gateway;
+pub mod gateway;
 mod recovery;

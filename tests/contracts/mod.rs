@@ -9,6 +9,7 @@ mod failed_messages;
 pub mod given;
 mod instance_repository;
 mod lost_messages;
+mod message_queue;
 mod message_repository;
 mod message_search;
 mod node_repository;

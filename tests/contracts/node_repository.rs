@@ -1,4 +1,4 @@
-use correio::application::ports::{Duties, NodeRow};
+use correio::application::ports::{Take, Duties, NodeRow};
 use correio::domain::message::MessageStatus;
 use correio::domain::node::NodeId;
 
@@ -14,7 +14,7 @@ on_every_adapter![
     a_node_that_still_owns_something_does_not_leave,
     queued_messages_that_are_kept_let_their_node_leave_and_others_do_not,
     only_nodes_that_no_open_message_names_are_forgotten,
-    all_but_one_are_forgotten,
+    the_dead_are_forgotten_and_those_that_left_are_not,
 ];
 
 async fn row(adapters: &Adapters, id: NodeId) -> Option<NodeRow> {
@@ -102,12 +102,17 @@ async fn only_nodes_that_no_open_message_names_are_forgotten(adapters: &Adapters
     assert!(row(adapters, timed).await.is_none());
 }
 
-async fn all_but_one_are_forgotten(adapters: &Adapters) {
-    let before = adapters.live_node().await;
-    let mine = adapters.live_node().await;
-    let orphan = adapters.open(MessageStatus::Queued, before).await.id;
-    adapters.nodes.forget_all_but(mine).await.unwrap();
-    let left: Vec<NodeId> = adapters.nodes.all().await.unwrap().iter().map(|row| row.id).collect();
-    assert_eq!(left, [mine]);
-    assert_eq!(adapters.taken(&take(mine, 5)).await, [orphan]);
+async fn the_dead_are_forgotten_and_those_that_left_are_not(adapters: &Adapters) {
+    let (dead, leaver, mine) = (adapters.live_node().await, adapters.live_node().await, adapters.live_node().await);
+    let orphan = adapters.open(MessageStatus::Queued, dead).await.id;
+    adapters.open(MessageStatus::Queued, leaver).await;
+    assert!(adapters.nodes.leave(leaver, true, at(3)).await.unwrap());
+    adapters.nodes.forget_dead(mine).await.unwrap();
+    let mut left: Vec<NodeId> = adapters.nodes.all().await.unwrap().iter().map(|row| row.id).collect();
+    left.sort();
+    let mut expected = [leaver, mine];
+    expected.sort();
+    assert_eq!(left, expected);
+    // What waits in a broker since then is left where it is.
+    assert_eq!(adapters.taken(&Take { left: vec![leaver], ..take(mine, 5) }).await, [orphan]);
 }

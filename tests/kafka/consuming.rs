@@ -25,20 +25,20 @@ async fn what_is_finished_is_not_read_again(broker: TestBroker) {
     for number in 0..10 {
         kafka.queue.hand_over(&message("always the same", &number.to_string())).await.unwrap();
     }
-    let first = kafka.source().unwrap();
+    let first = kafka.source();
     let read = records(&first, 10).await;
     first.finished(read[3].partition, read[3].offset);
     close(&first).await;
     assert!(!first.has_joined());
 
-    let second = kafka.source().unwrap();
+    let second = kafka.source();
     let again = records(&second, 6).await;
     assert!(again.iter().map(|record| record.offset).eq(read[4..].iter().map(|record| record.offset)));
     second.finished(again[5].partition, again[5].offset);
     // By itself, every second, too: nobody closes a process that is killed.
     std::mem::drop(second);
 
-    let third = kafka.source().unwrap();
+    let third = kafka.source();
     let next = message("always the same", "next");
     kafka.queue.hand_over(&next).await.unwrap();
     assert_eq!(record(&third).await.content.unwrap().message_id, next.id);
@@ -47,13 +47,13 @@ async fn what_is_finished_is_not_read_again(broker: TestBroker) {
 
 async fn a_partition_is_given_up_when_its_messages_are_finished(broker: TestBroker) {
     let kafka = broker.start().await;
-    let first = kafka.source().unwrap();
+    let first = kafka.source();
     let all = assigned(&first, 1).await;
     assert!(all.len() >= 3);
     hand_over_some(&kafka, 30).await;
     let read = records(&first, 30).await;
 
-    let second = kafka.source().unwrap();
+    let second = kafka.source();
     let (partitions, settled) = match arrival(&first).await {
         Arrival::GivenUp { partitions, settled } => (partitions, settled),
         other => panic!("a partition is asked for, not {other:?}"),
@@ -80,7 +80,7 @@ async fn a_partition_is_given_up_when_its_messages_are_finished(broker: TestBrok
 
 async fn a_paused_partition_is_silent_until_it_is_resumed(broker: TestBroker) {
     let kafka = broker.start().await;
-    let source = kafka.source().unwrap();
+    let source = kafka.source();
     kafka.queue.hand_over(&message("a", "before")).await.unwrap();
     let before = record(&source).await;
     source.pause(before.partition);
@@ -98,11 +98,11 @@ async fn a_paused_partition_is_silent_until_it_is_resumed(broker: TestBroker) {
 
 async fn a_pause_ends_with_the_assignment(broker: TestBroker) {
     let kafka = broker.start().await;
-    let first = kafka.source().unwrap();
+    let first = kafka.source();
     for partition in assigned(&first, 1).await {
         first.pause(partition);
     }
-    let second = kafka.source().unwrap();
+    let second = kafka.source();
     match arrival(&first).await {
         Arrival::GivenUp { settled, .. } => settled.send(()).unwrap(),
         other => panic!("a partition is asked for, not {other:?}"),
@@ -123,7 +123,7 @@ async fn what_is_none_of_ours_arrives_with_the_reason(broker: TestBroker) {
     producer.send(BaseRecord::<[u8], [u8]>::to(topic).partition(0).key(b"k")).unwrap();
     producer.send(BaseRecord::<[u8], [u8]>::to(topic).partition(0).payload(b"{\"version\":7}")).unwrap();
     producer.flush(SOON).unwrap();
-    let source = kafka.source().unwrap();
+    let source = kafka.source();
     let records = records(&source, 3).await;
     let reasons: Vec<_> = records.iter().map(|record| record.content.clone().unwrap_err()).collect();
     assert!(reasons[0].starts_with("is no JSON"), "{}", reasons[0]);
@@ -135,12 +135,12 @@ async fn what_is_none_of_ours_arrives_with_the_reason(broker: TestBroker) {
 
 async fn a_member_without_partitions_has_joined(broker: TestBroker) {
     let kafka = broker.start().await;
-    let first = kafka.source().unwrap();
+    let first = kafka.source();
     let all = assigned(&first, 1).await;
     // One member more than there are partitions.
     let mut members = vec![first];
     for _ in 0..all.len() {
-        members.push(kafka.source().unwrap());
+        members.push(kafka.source());
     }
     let joined = eventually(Duration::from_secs(60), "all have joined", async || {
         for member in &members {
@@ -157,7 +157,7 @@ async fn a_member_without_partitions_has_joined(broker: TestBroker) {
 
 async fn a_source_that_is_closed_stays_closed(broker: TestBroker) {
     let kafka = broker.start().await;
-    let source = kafka.source().unwrap();
+    let source = kafka.source();
     source.close();
     close(&source).await;
     source.finished(Partition(0), 1);
@@ -167,7 +167,7 @@ async fn a_source_that_is_closed_stays_closed(broker: TestBroker) {
 
 async fn a_broker_that_comes_back_is_consumed_again(broker: TestBroker) {
     let kafka = broker.start().await;
-    let source = kafka.source().unwrap();
+    let source = kafka.source();
     hand_over_some(&kafka, 5).await;
     records(&source, 5).await;
     let mock = broker.mock.as_ref().unwrap();

@@ -59,7 +59,7 @@ async fn a_failed_message_is_its_record_and_what_became_of_it(broker: TestBroker
     let kafka = broker.start().await;
     let mut failed = message("5511999", "Olá");
     kafka.queue.hand_over(&failed).await.unwrap();
-    let original = record(&kafka.source().unwrap()).await;
+    let original = record(&kafka.source()).await;
 
     failed.retries = 3;
     failed.error = Some("não existe".to_owned());

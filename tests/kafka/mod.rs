@@ -1,6 +1,6 @@
 //! The adapters for Kafka, on librdkafka's mock cluster and on a real broker.
 
-mod brokers;
+pub mod brokers;
 mod consuming;
 mod dead_letters;
 mod publishing;

@@ -21,7 +21,7 @@ on_both_brokers!(
 async fn what_is_handed_over_comes_to_a_consumer(broker: TestBroker) {
     let kafka = broker.start().await;
     assert_eq!((kafka.queue.waiting_status(), kafka.queue.keeping()), (MessageStatus::Queued, Keeping::Shared));
-    let source = kafka.source().unwrap();
+    let source = kafka.source();
     let message = message("5511999", "Olá");
     assert!(matches!(kafka.queue.hand_over(&message).await, Ok(Handover::Queued)));
 
@@ -36,7 +36,7 @@ async fn what_is_handed_over_comes_to_a_consumer(broker: TestBroker) {
 
 async fn messages_to_one_recipient_keep_their_order(broker: TestBroker) {
     let kafka = broker.start().await;
-    let source = kafka.source().unwrap();
+    let source = kafka.source();
     let messages: Vec<_> = (0..200).map(|number| message(&format!("recipient-{}", number % 7), "x")).collect();
     for message in &messages {
         kafka.queue.hand_over(message).await.unwrap();
@@ -58,7 +58,7 @@ async fn closing_sends_off_what_was_taken_on(broker: TestBroker) {
     assert!(kafka.queue.hand_over(&messages[0]).await.is_err());
     assert_eq!(kafka.queue.room(), 0);
     assert!(broker.unsettled.is_empty());
-    let source = kafka.source().unwrap();
+    let source = kafka.source();
     records(&source, messages.len()).await;
     close(&source).await;
 }
@@ -108,7 +108,7 @@ async fn what_the_broker_finds_too_large_travels_as_a_reference(broker: TestBrok
     assert_eq!(broker.unsettled().await, [(large.id, node())]);
     assert_eq!(kafka.queue.room(), 1_000);
     kafka.queue.hand_over(&large).await.unwrap();
-    let source = kafka.source().unwrap();
+    let source = kafka.source();
     let record = record(&source).await;
     assert_eq!(record.content.unwrap().message_id, large.id);
     assert!(record.value.unwrap().len() < 1_000);
@@ -149,7 +149,7 @@ async fn the_embedded_broker_is_within_the_process() {
     let kafka = broker.start_with(&KafkaConfig { brokers: Brokers::Embedded, ..broker.config() });
     assert_eq!(kafka.queue.keeping(), Keeping::InProcess);
     assert_eq!(kafka.brokers.len(), 1);
-    let source = kafka.source().unwrap();
+    let source = kafka.source();
     let messages = hand_over_some(&kafka, 10).await;
     let mut came: Vec<_> =
         records(&source, 10).await.into_iter().map(|record| record.content.unwrap().message_id).collect();

@@ -49,7 +49,7 @@ async fn a_backlog_that_waits_is_not_lost(broker: TestBroker) {
         .await;
 
         // Read but not finished is still waiting.
-        let source = kafka.source().unwrap();
+        let source = kafka.source();
         let read = records(&source, 21).await;
         assert_eq!(kafka.queue.lost_before(), expected);
         for record in &read {
@@ -83,7 +83,7 @@ async fn a_topic_that_was_deleted_comes_back(broker: TestBroker) {
     let kafka = start(&broker).await;
     let (end, stop) = stop();
     let look = async {
-        let source = kafka.source().unwrap();
+        let source = kafka.source();
         hand_over_some(&kafka, 10).await;
         for record in records(&source, 10).await {
             source.finished(record.partition, record.offset);

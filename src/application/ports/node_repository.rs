@@ -22,8 +22,9 @@ pub trait NodeRepository: Send + Sync {
     /// Deletes those of `nodes` that no open message names any more.
     async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError>;
 
-    /// Deletes all nodes but this one: for an installation that only one process can use at a time.
-    async fn forget_all_but(&self, node: NodeId) -> Result<(), RepositoryError>;
+    /// Deletes all nodes but this one and those that stopped in good order: for an installation that only one process can
+    /// use at a time, where every other must have died.
+    async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError>;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -136,8 +136,8 @@ impl NodeRepository for PgNodeRepository {
         Ok(())
     }
 
-    async fn forget_all_but(&self, node: NodeId) -> Result<(), RepositoryError> {
-        let query = sqlx::query("delete from messaging_nodes where id <> $1").bind(node.0);
+    async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
+        let query = sqlx::query("delete from messaging_nodes where id <> $1 and left_at is null").bind(alive.0);
         self.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }

@@ -124,9 +124,9 @@ impl NodeRepository for SqliteNodeRepository {
         Ok(())
     }
 
-    async fn forget_all_but(&self, node: NodeId) -> Result<(), RepositoryError> {
-        sqlx::query("delete from messaging_nodes where id <> ?1")
-            .bind(node.0.hyphenated())
+    async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
+        sqlx::query("delete from messaging_nodes where id <> ?1 and left_at is null")
+            .bind(alive.0.hyphenated())
             .execute(self.database.nodes())
             .await
             .map_err(translate)?;

@@ -43,8 +43,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     let unanswered = |error: &dyn std::fmt::Display| ConfigError::new("DATABASE_URL", error.to_string());
     let node = composition.keep_node_alive.register().await.map_err(|error| unanswered(&error))?;
     if lock.is_some() {
-        // Nobody else can be serving from this file: every earlier node is gone.
-        database.nodes.forget_all_but(node).await.map_err(|error| unanswered(&error))?;
+        // Nobody else can be serving from this file: every earlier node has left, or is gone.
+        database.nodes.forget_dead(node).await.map_err(|error| unanswered(&error))?;
     }
     let bootstrap = bootstrap_key(config)?;
     let key_added = composition.prepare_installation.execute(&bootstrap).await.map_err(|error| unanswered(&error))?;
