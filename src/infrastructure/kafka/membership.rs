@@ -23,8 +23,8 @@ use crate::application::ports::{Arrival, Partition};
 /// How long a partition that is given up waits for what was claimed from it.
 pub(super) const SETTLE: Duration = Duration::from_secs(60);
 
-/// Between two looks whether something that nobody announces has happened.
-const LOOK: Duration = Duration::from_millis(5);
+/// Between two looks whether the application listens, or has settled.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Runs on the thread that polls the consumer. librdkafka waits for it with everything that concerns the group, while
 /// heartbeats go on.
