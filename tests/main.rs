@@ -6,5 +6,6 @@ mod architecture;
 mod auth;
 mod channels;
 mod contracts;
+mod kafka;
 mod stories;
 mod support;

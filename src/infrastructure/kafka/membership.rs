@@ -99,6 +99,10 @@ impl Membership {
         if consumer.assignment_lost() {
             return info!(target: "kafka", "the group went on without this process");
         }
+        // It would wait for a coordinator for as long as a session lasts; a process that ends has no time for that.
+        if !self.connection.is_connected() {
+            return info!(target: "kafka", "Kafka is away: what was finished of late will be read again");
+        }
         match consumer.commit_consumer_state(CommitMode::Sync) {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => {
