@@ -1,5 +1,6 @@
 //! A broker, with topics and a group of the test's own.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -200,8 +201,8 @@ pub async fn records(source: &KafkaMessageSource, count: usize) -> Vec<Record> {
 }
 
 /// Until this many partitions have come.
-pub async fn assigned(source: &KafkaMessageSource, count: usize) -> Vec<Partition> {
-    let mut partitions = Vec::new();
+pub async fn assigned(source: &KafkaMessageSource, count: usize) -> BTreeSet<Partition> {
+    let mut partitions = BTreeSet::new();
     while partitions.len() < count {
         match arrival(source).await {
             Arrival::Assigned(more) => partitions.extend(more),

@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use correio::application::ports::{Arrival, MessageQueue, MessageSource, Partition};
+use correio::infrastructure::kafka::Kafka;
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::brokers::{
@@ -17,8 +20,23 @@ on_both_brokers!(
     what_is_none_of_ours_arrives_with_the_reason,
     a_member_without_partitions_has_joined,
     a_source_that_is_closed_stays_closed;
-    only mock: a_broker_that_comes_back_is_consumed_again
+    only mock: a_broker_that_comes_back_is_consumed_again,
+    a_broker_that_is_away_for_long_takes_the_partitions,
+    a_source_is_closed_while_kafka_is_away
 );
+
+/// Where the group goes on; below 0 if nothing is committed.
+async fn committed(broker: &TestBroker, kafka: &Kafka, partition: Partition) -> i64 {
+    let (mut config, topic) = (broker.client_config(), kafka.topics.send.clone());
+    config.set("group.id", &broker.group);
+    let ask = tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = config.create().unwrap();
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(&topic, partition.0);
+        consumer.committed_offsets(asked, SOON).unwrap().elements()[0].offset().to_raw()
+    });
+    ask.await.unwrap().unwrap()
+}
 
 async fn what_is_finished_is_not_read_again(broker: TestBroker) {
     let kafka = broker.start().await;
@@ -35,8 +53,13 @@ async fn what_is_finished_is_not_read_again(broker: TestBroker) {
     let again = records(&second, 6).await;
     assert!(again.iter().map(|record| record.offset).eq(read[4..].iter().map(|record| record.offset)));
     second.finished(again[5].partition, again[5].offset);
-    // By itself, every second, too: nobody closes a process that is killed.
-    std::mem::drop(second);
+    // By itself, too: nobody closes a process that is killed.
+    let end = again[5].offset + 1;
+    eventually(SOON, "it is committed", async || {
+        (committed(&broker, &kafka, again[5].partition).await == end).then_some(())
+    })
+    .await;
+    drop(second);
 
     let third = kafka.source();
     let next = message("always the same", "next");
@@ -66,10 +89,11 @@ async fn a_partition_is_given_up_when_its_messages_are_finished(broker: TestBrok
         first.finished(*partition, last.unwrap_or(-1));
     }
     settled.send(()).unwrap();
+    let partitions: BTreeSet<Partition> = partitions.into_iter().collect();
     assert_eq!(assigned(&second, partitions.len()).await, partitions);
     assert!(is_silent(&second).await, "nothing finished comes again");
     // Too late, and harmless.
-    first.finished(partitions[0], 0);
+    first.finished(*partitions.first().unwrap(), 0);
     assert!(first.has_joined() && second.has_joined());
 
     // Its partitions come back when the other one leaves.
@@ -107,9 +131,9 @@ async fn a_pause_ends_with_the_assignment(broker: TestBroker) {
         Arrival::GivenUp { settled, .. } => settled.send(()).unwrap(),
         other => panic!("a partition is asked for, not {other:?}"),
     }
-    let partitions: BTreeSet<Partition> = assigned(&second, 1).await.into_iter().collect();
+    let partitions = assigned(&second, 1).await;
     close(&second).await;
-    assert_eq!(assigned(&first, partitions.len()).await.into_iter().collect::<BTreeSet<_>>(), partitions);
+    assert_eq!(assigned(&first, partitions.len()).await, partitions);
     hand_over_some(&kafka, 100).await;
     assert!(partitions.contains(&record(&first).await.partition));
     close(&first).await;
@@ -178,4 +202,39 @@ async fn a_broker_that_comes_back_is_consumed_again(broker: TestBroker) {
     mock.broker_up(-1).unwrap();
     assert_eq!(record(&source).await.content.unwrap().message_id, during.id);
     close(&source).await;
+}
+
+async fn a_broker_that_is_away_for_long_takes_the_partitions(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let source = kafka.source().unwrap();
+    let all = assigned(&source, 1).await;
+    eventually(SOON, "it has joined", async || source.has_joined().then_some(())).await;
+    let mock = broker.mock.as_ref().unwrap();
+    mock.broker_down(-1).unwrap();
+    match arrival(&source).await {
+        Arrival::GivenUp { partitions, settled } => {
+            assert_eq!(partitions.into_iter().collect::<BTreeSet<_>>(), all);
+            settled.send(()).unwrap();
+        }
+        other => panic!("all partitions go, not {other:?}"),
+    }
+    assert!(!source.has_joined());
+    mock.broker_up(-1).unwrap();
+    assert_eq!(assigned(&source, all.len()).await, all);
+    assert!(source.has_joined());
+    close(&source).await;
+}
+
+async fn a_source_is_closed_while_kafka_is_away(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let source = kafka.source().unwrap();
+    hand_over_some(&kafka, 5).await;
+    for record in records(&source, 5).await {
+        source.finished(record.partition, record.offset);
+    }
+    broker.mock.as_ref().unwrap().broker_down(-1).unwrap();
+    eventually(SOON, "it is away", async || (!kafka.connection.is_connected()).then_some(())).await;
+    let start = Instant::now();
+    close(&source).await;
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }

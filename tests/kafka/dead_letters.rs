@@ -8,6 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message as _};
+use uuid::Uuid;
 
 use super::brokers::{TestBroker, message, on_both_brokers, record};
 use crate::support::test_app::SOON;
@@ -27,7 +28,7 @@ struct DeadLetter {
 /// All there are, read from the beginning.
 async fn dead_letters(broker: &TestBroker, kafka: &Kafka, count: usize) -> Vec<DeadLetter> {
     let mut config = broker.client_config();
-    config.set("group.id", format!("{}-reader", broker.group)).set("auto.offset.reset", "earliest");
+    config.set("group.id", Uuid::new_v4().to_string()).set("auto.offset.reset", "earliest");
     let topic = kafka.topics.dead_letters.clone();
     let read = tokio::task::spawn_blocking(move || {
         let consumer: BaseConsumer = config.create().unwrap();

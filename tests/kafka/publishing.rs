@@ -5,6 +5,7 @@ use correio::domain::message::MessageStatus;
 use correio::infrastructure::config::{Brokers, KafkaConfig};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::brokers::{TestBroker, close, hand_over_some, message, node, on_both_brokers, record, records};
 use crate::support::test_app::{SOON, eventually};
@@ -14,7 +15,8 @@ on_both_brokers!(
     messages_to_one_recipient_keep_their_order,
     closing_sends_off_what_was_taken_on;
     only mock: the_relay_has_room_while_kafka_is_there,
-    what_fails_makes_the_relay_patient;
+    what_fails_makes_the_relay_patient,
+    a_producer_that_gives_up_is_replaced;
     only real_kafka: what_the_broker_finds_too_large_travels_as_a_reference
 );
 
@@ -79,10 +81,8 @@ async fn the_relay_has_room_while_kafka_is_there(broker: TestBroker) {
 }
 
 async fn what_fails_makes_the_relay_patient(broker: TestBroker) {
-    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-
     let kafka = broker.start().await;
-    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD;
     let mock = broker.mock.as_ref().unwrap();
     mock.request_errors(RDKafkaApiKey::Produce, &[refused]);
     let messages = hand_over_some(&kafka, 1).await;
@@ -93,6 +93,16 @@ async fn what_fails_makes_the_relay_patient(broker: TestBroker) {
     hand_over_some(&kafka, 1).await;
     eventually(SOON, "all is well", async || (kafka.queue.room() == 1_000).then_some(())).await;
     assert!(broker.unsettled.is_empty());
+}
+
+async fn a_producer_that_gives_up_is_replaced(broker: TestBroker) {
+    let fatal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    broker.mock.as_ref().unwrap().request_errors(RDKafkaApiKey::InitProducerId, &[fatal]);
+    let kafka = broker.start().await;
+    let message = message("a", "b");
+    kafka.queue.hand_over(&message).await.unwrap();
+    let source = kafka.source().unwrap();
+    assert_eq!(record(&source).await.content.unwrap().message_id, message.id);
 }
 
 async fn what_the_broker_finds_too_large_travels_as_a_reference(broker: TestBroker) {

@@ -19,8 +19,8 @@ struct State {
     /// Looks in a row that found no broker.
     missed: u32,
     cause: Option<String>,
-    /// What was last logged of what librdkafka reports again and again.
-    said: Option<String>,
+    /// What was logged since the connection came: librdkafka reports the same again and again.
+    said: Vec<(&'static str, Option<RDKafkaErrorCode>)>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -63,9 +63,9 @@ impl Connection {
         if connected {
             state.missed = 0;
             state.cause = None;
-            state.said = None;
             if state.standing != Standing::Connected {
                 info!(target: "kafka", "connected to Kafka");
+                state.said.clear();
             }
             state.standing = Standing::Connected;
             return;
@@ -91,10 +91,11 @@ impl Connection {
             state.cause = Some(reason.to_owned());
             return;
         }
-        if state.said.as_deref() != Some(reason) {
+        state.cause = Some(reason.to_owned());
+        let what = (client, error.rdkafka_error_code());
+        if !state.said.contains(&what) {
             warn!(target: "kafka", client, %error, reason, "an error from Kafka");
-            state.said = Some(reason.to_owned());
-            state.cause = Some(reason.to_owned());
+            state.said.push(what);
         }
     }
 

@@ -83,8 +83,12 @@ impl ConsumerThread {
         }
         self.leave(&consumer);
         self.share(None);
-        // Closes it, which commits what is left to commit.
-        drop(consumer);
+        // This closes it, which waits for the group for as long as a session lasts.
+        if self.membership.connection.is_connected() {
+            drop(consumer);
+        } else {
+            thread::spawn(move || drop(consumer));
+        }
         self.membership.give_up_everything();
     }
 

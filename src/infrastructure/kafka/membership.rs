@@ -23,8 +23,8 @@ use crate::application::ports::{Arrival, Partition};
 /// How long a partition that is given up waits for what was claimed from it.
 pub(super) const SETTLE: Duration = Duration::from_secs(60);
 
-/// Between two looks whether something that nobody announces has happened.
-const LOOK: Duration = Duration::from_millis(5);
+/// Between two looks whether the application listens, or has settled.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Runs on the thread that polls the consumer. librdkafka waits for it with everything that concerns the group, while
 /// heartbeats go on.
@@ -98,6 +98,10 @@ impl Membership {
         // What was lost may be somebody else's by now, who commits for it.
         if consumer.assignment_lost() {
             return info!(target: "kafka", "the group went on without this process");
+        }
+        // It would wait for a coordinator for as long as a session lasts; a process that ends has no time for that.
+        if !self.connection.is_connected() {
+            return info!(target: "kafka", "Kafka is away: what was finished of late will be read again");
         }
         match consumer.commit_consumer_state(CommitMode::Sync) {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}

@@ -114,27 +114,29 @@ impl Producer {
         outgoing.timestamp = record.timestamp;
         outgoing.headers = record.headers;
         self.outcomes.buffer(bytes);
-        let sent = current.send(outgoing).map_err(|(error, _)| error);
-        if sent.is_err() {
-            self.outcomes.unbuffer(bytes);
-        }
-        let fatal = current.client().context().fatal.load(Ordering::Acquire);
+        let mut sent = current.send(outgoing);
         drop(current);
-        if fatal {
+        if let Err((KafkaError::MessageProduction(RDKafkaErrorCode::Fatal), outgoing)) = sent {
             self.replace();
+            sent = self.client.read().unwrap_or_else(PoisonError::into_inner).send(outgoing);
         }
-        sent
+        sent.map_err(|(error, _)| {
+            self.outcomes.unbuffer(bytes);
+            error
+        })
     }
 
-    /// A producer that reports a fatal error never publishes again.
+    /// A producer that has met a fatal error never publishes again.
     fn replace(&self) {
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
-        if !current.client().context().fatal.load(Ordering::Acquire) {
+        // Somebody else may have been faster; and what is closed stays so.
+        let Some((_, cause)) = current.client().fatal_error() else { return };
+        if self.closed.load(Ordering::Acquire) {
             return;
         }
         match connect(&self.config, &self.outcomes) {
             Ok(client) => {
-                warn!(target: "kafka", "a new producer takes the place of one that had given up");
+                warn!(target: "kafka", cause, "a new producer takes the place of one that had given up");
                 let old = std::mem::replace(&mut *current, Arc::new(client));
                 // Dropping it reports what it still has as failed, which takes a moment.
                 std::thread::spawn(move || drop(old));
@@ -191,7 +193,7 @@ impl Producer {
 }
 
 fn connect(config: &ClientConfig, outcomes: &Arc<Outcomes>) -> Result<Client, KafkaError> {
-    config.create_with_context(ProducerEvents { outcomes: outcomes.clone(), fatal: AtomicBool::new(false) })
+    config.create_with_context(ProducerEvents { outcomes: outcomes.clone() })
 }
 
 impl Outcomes {
@@ -250,7 +252,6 @@ impl Outcomes {
 /// What one producer of librdkafka's tells.
 pub(super) struct ProducerEvents {
     outcomes: Arc<Outcomes>,
-    fatal: AtomicBool,
 }
 
 impl ClientContext for ProducerEvents {
@@ -263,9 +264,6 @@ impl ClientContext for ProducerEvents {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.fatal.store(true, Ordering::Release);
-        }
         self.outcomes.connection.error("producer", &error, reason);
     }
 }
