@@ -177,6 +177,14 @@ pub async fn hand_over_some(kafka: &Kafka, count: usize) -> Vec<Message> {
     messages
 }
 
+/// A member of the group, on its way into it.
+pub async fn consume(kafka: &Kafka) -> Arc<KafkaMessageSource> {
+    let source = kafka.source();
+    // It joins when it is first asked.
+    assert!(futures::poll!(std::pin::pin!(source.next())).is_pending());
+    source
+}
+
 pub async fn arrival(source: &KafkaMessageSource) -> Arrival {
     tokio::time::timeout(SOON, source.next()).await.expect("something arrives")
 }

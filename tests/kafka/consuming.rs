@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::brokers::{
-    TestBroker, arrival, assigned, close, hand_over_some, is_silent, message, on_both_brokers, record, records,
+    TestBroker, arrival, assigned, close, consume, hand_over_some, is_silent, message, on_both_brokers, record, records,
 };
 use crate::support::test_app::{SOON, eventually};
 
@@ -43,13 +43,13 @@ async fn what_is_finished_is_not_read_again(broker: TestBroker) {
     for number in 0..10 {
         kafka.queue.hand_over(&message("always the same", &number.to_string())).await.unwrap();
     }
-    let first = kafka.source();
+    let first = consume(&kafka).await;
     let read = records(&first, 10).await;
     first.finished(read[3].partition, read[3].offset);
     close(&first).await;
     assert!(!first.has_joined());
 
-    let second = kafka.source();
+    let second = consume(&kafka).await;
     let again = records(&second, 6).await;
     assert!(again.iter().map(|record| record.offset).eq(read[4..].iter().map(|record| record.offset)));
     second.finished(again[5].partition, again[5].offset);
@@ -61,7 +61,7 @@ async fn what_is_finished_is_not_read_again(broker: TestBroker) {
     .await;
     drop(second);
 
-    let third = kafka.source();
+    let third = consume(&kafka).await;
     let next = message("always the same", "next");
     kafka.queue.hand_over(&next).await.unwrap();
     assert_eq!(record(&third).await.content.unwrap().message_id, next.id);
@@ -70,13 +70,13 @@ async fn what_is_finished_is_not_read_again(broker: TestBroker) {
 
 async fn a_partition_is_given_up_when_its_messages_are_finished(broker: TestBroker) {
     let kafka = broker.start().await;
-    let first = kafka.source();
+    let first = consume(&kafka).await;
     let all = assigned(&first, 1).await;
     assert!(all.len() >= 3);
     hand_over_some(&kafka, 30).await;
     let read = records(&first, 30).await;
 
-    let second = kafka.source();
+    let second = consume(&kafka).await;
     let (partitions, settled) = match arrival(&first).await {
         Arrival::GivenUp { partitions, settled } => (partitions, settled),
         other => panic!("a partition is asked for, not {other:?}"),
@@ -104,7 +104,7 @@ async fn a_partition_is_given_up_when_its_messages_are_finished(broker: TestBrok
 
 async fn a_paused_partition_is_silent_until_it_is_resumed(broker: TestBroker) {
     let kafka = broker.start().await;
-    let source = kafka.source();
+    let source = consume(&kafka).await;
     kafka.queue.hand_over(&message("a", "before")).await.unwrap();
     let before = record(&source).await;
     source.pause(before.partition);
@@ -122,11 +122,11 @@ async fn a_paused_partition_is_silent_until_it_is_resumed(broker: TestBroker) {
 
 async fn a_pause_ends_with_the_assignment(broker: TestBroker) {
     let kafka = broker.start().await;
-    let first = kafka.source();
+    let first = consume(&kafka).await;
     for partition in assigned(&first, 1).await {
         first.pause(partition);
     }
-    let second = kafka.source();
+    let second = consume(&kafka).await;
     match arrival(&first).await {
         Arrival::GivenUp { settled, .. } => settled.send(()).unwrap(),
         other => panic!("a partition is asked for, not {other:?}"),
@@ -147,7 +147,7 @@ async fn what_is_none_of_ours_arrives_with_the_reason(broker: TestBroker) {
     producer.send(BaseRecord::<[u8], [u8]>::to(topic).partition(0).key(b"k")).unwrap();
     producer.send(BaseRecord::<[u8], [u8]>::to(topic).partition(0).payload(b"{\"version\":7}")).unwrap();
     producer.flush(SOON).unwrap();
-    let source = kafka.source();
+    let source = consume(&kafka).await;
     let records = records(&source, 3).await;
     let reasons: Vec<_> = records.iter().map(|record| record.content.clone().unwrap_err()).collect();
     assert!(reasons[0].starts_with("is no JSON"), "{}", reasons[0]);
@@ -159,12 +159,12 @@ async fn what_is_none_of_ours_arrives_with_the_reason(broker: TestBroker) {
 
 async fn a_member_without_partitions_has_joined(broker: TestBroker) {
     let kafka = broker.start().await;
-    let first = kafka.source();
+    let first = consume(&kafka).await;
     let all = assigned(&first, 1).await;
     // One member more than there are partitions.
     let mut members = vec![first];
     for _ in 0..all.len() {
-        members.push(kafka.source());
+        members.push(consume(&kafka).await);
     }
     let joined = eventually(Duration::from_secs(60), "all have joined", async || {
         for member in &members {
@@ -181,9 +181,12 @@ async fn a_member_without_partitions_has_joined(broker: TestBroker) {
 
 async fn a_source_that_is_closed_stays_closed(broker: TestBroker) {
     let kafka = broker.start().await;
-    let source = kafka.source();
+    let source = consume(&kafka).await;
     source.close();
     close(&source).await;
+    let never_asked = kafka.source();
+    never_asked.close();
+    assert!(matches!(arrival(&never_asked).await, Arrival::Closed));
     source.finished(Partition(0), 1);
     source.pause(Partition(0));
     assert!(matches!(arrival(&source).await, Arrival::Closed));
@@ -191,7 +194,7 @@ async fn a_source_that_is_closed_stays_closed(broker: TestBroker) {
 
 async fn a_broker_that_comes_back_is_consumed_again(broker: TestBroker) {
     let kafka = broker.start().await;
-    let source = kafka.source();
+    let source = consume(&kafka).await;
     hand_over_some(&kafka, 5).await;
     records(&source, 5).await;
     let mock = broker.mock.as_ref().unwrap();
@@ -206,7 +209,7 @@ async fn a_broker_that_comes_back_is_consumed_again(broker: TestBroker) {
 
 async fn a_broker_that_is_away_for_long_takes_the_partitions(broker: TestBroker) {
     let kafka = broker.start().await;
-    let source = kafka.source().unwrap();
+    let source = consume(&kafka).await;
     let all = assigned(&source, 1).await;
     eventually(SOON, "it has joined", async || source.has_joined().then_some(())).await;
     let mock = broker.mock.as_ref().unwrap();
@@ -227,7 +230,7 @@ async fn a_broker_that_is_away_for_long_takes_the_partitions(broker: TestBroker)
 
 async fn a_source_is_closed_while_kafka_is_away(broker: TestBroker) {
     let kafka = broker.start().await;
-    let source = kafka.source().unwrap();
+    let source = consume(&kafka).await;
     hand_over_some(&kafka, 5).await;
     for record in records(&source, 5).await {
         source.finished(record.partition, record.offset);

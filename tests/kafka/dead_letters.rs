@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message as _};
 use uuid::Uuid;
 
-use super::brokers::{TestBroker, message, on_both_brokers, record};
+use super::brokers::{TestBroker, consume, message, on_both_brokers, record};
 use crate::support::test_app::SOON;
 
 on_both_brokers!(
@@ -60,7 +60,8 @@ async fn a_failed_message_is_its_record_and_what_became_of_it(broker: TestBroker
     let kafka = broker.start().await;
     let mut failed = message("5511999", "Olá");
     kafka.queue.hand_over(&failed).await.unwrap();
-    let original = record(&kafka.source()).await;
+    let source = consume(&kafka).await;
+    let original = record(&source).await;
 
     failed.retries = 3;
     failed.error = Some("não existe".to_owned());

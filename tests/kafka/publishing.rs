@@ -7,7 +7,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::brokers::{TestBroker, close, hand_over_some, message, node, on_both_brokers, record, records};
+use super::brokers::{TestBroker, close, consume, hand_over_some, message, node, on_both_brokers, record, records};
 use crate::support::test_app::{SOON, eventually};
 
 on_both_brokers!(
@@ -23,7 +23,7 @@ on_both_brokers!(
 async fn what_is_handed_over_comes_to_a_consumer(broker: TestBroker) {
     let kafka = broker.start().await;
     assert_eq!((kafka.queue.waiting_status(), kafka.queue.keeping()), (MessageStatus::Queued, Keeping::Shared));
-    let source = kafka.source();
+    let source = consume(&kafka).await;
     let message = message("5511999", "Olá");
     assert!(matches!(kafka.queue.hand_over(&message).await, Ok(Handover::Queued)));
 
@@ -38,7 +38,7 @@ async fn what_is_handed_over_comes_to_a_consumer(broker: TestBroker) {
 
 async fn messages_to_one_recipient_keep_their_order(broker: TestBroker) {
     let kafka = broker.start().await;
-    let source = kafka.source();
+    let source = consume(&kafka).await;
     let messages: Vec<_> = (0..200).map(|number| message(&format!("recipient-{}", number % 7), "x")).collect();
     for message in &messages {
         kafka.queue.hand_over(message).await.unwrap();
@@ -60,7 +60,7 @@ async fn closing_sends_off_what_was_taken_on(broker: TestBroker) {
     assert!(kafka.queue.hand_over(&messages[0]).await.is_err());
     assert_eq!(kafka.queue.room(), 0);
     assert!(broker.unsettled.is_empty());
-    let source = kafka.source();
+    let source = consume(&kafka).await;
     records(&source, messages.len()).await;
     close(&source).await;
 }
@@ -101,7 +101,7 @@ async fn a_producer_that_gives_up_is_replaced(broker: TestBroker) {
     let kafka = broker.start().await;
     let message = message("a", "b");
     kafka.queue.hand_over(&message).await.unwrap();
-    let source = kafka.source().unwrap();
+    let source = consume(&kafka).await;
     assert_eq!(record(&source).await.content.unwrap().message_id, message.id);
 }
 
@@ -118,7 +118,7 @@ async fn what_the_broker_finds_too_large_travels_as_a_reference(broker: TestBrok
     assert_eq!(broker.unsettled().await, [(large.id, node())]);
     assert_eq!(kafka.queue.room(), 1_000);
     kafka.queue.hand_over(&large).await.unwrap();
-    let source = kafka.source();
+    let source = consume(&kafka).await;
     let record = record(&source).await;
     assert_eq!(record.content.unwrap().message_id, large.id);
     assert!(record.value.unwrap().len() < 1_000);
@@ -159,7 +159,7 @@ async fn the_embedded_broker_is_within_the_process() {
     let kafka = broker.start_with(&KafkaConfig { brokers: Brokers::Embedded, ..broker.config() });
     assert_eq!(kafka.queue.keeping(), Keeping::InProcess);
     assert_eq!(kafka.brokers.len(), 1);
-    let source = kafka.source();
+    let source = consume(&kafka).await;
     let messages = hand_over_some(&kafka, 10).await;
     let mut came: Vec<_> =
         records(&source, 10).await.into_iter().map(|record| record.content.unwrap().message_id).collect();

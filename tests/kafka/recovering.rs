@@ -10,7 +10,7 @@ use futures::channel::oneshot;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 
-use super::brokers::{TestBroker, hand_over_some, message, on_both_brokers, records};
+use super::brokers::{TestBroker, consume, hand_over_some, message, on_both_brokers, records};
 use crate::support::test_app::{SOON, eventually};
 
 on_both_brokers!(
@@ -49,7 +49,7 @@ async fn a_backlog_that_waits_is_not_lost(broker: TestBroker) {
         .await;
 
         // Read but not finished is still waiting.
-        let source = kafka.source();
+        let source = consume(&kafka).await;
         let read = records(&source, 21).await;
         assert_eq!(kafka.queue.lost_before(), expected);
         for record in &read {
@@ -83,7 +83,7 @@ async fn a_topic_that_was_deleted_comes_back(broker: TestBroker) {
     let kafka = start(&broker).await;
     let (end, stop) = stop();
     let look = async {
-        let source = kafka.source();
+        let source = consume(&kafka).await;
         hand_over_some(&kafka, 10).await;
         for record in records(&source, 10).await {
             source.finished(record.partition, record.offset);
