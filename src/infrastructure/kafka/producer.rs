@@ -175,8 +175,11 @@ impl Producer {
     }
 
     /// Takes nothing more, and waits until everything was reported: what no broker has confirmed within `patience` is
-    /// reported as failed. Waits, so not for a thread of the runtime.
+    /// reported as failed, and soon if there is no broker to wait for. Waits, so not for a thread of the runtime.
     pub fn close(&self, patience: Duration) {
+        const WITHOUT_A_BROKER: Duration = Duration::from_secs(1);
+        let connected = self.outcomes.connection.is_connected();
+        let patience = if connected { patience } else { patience.min(WITHOUT_A_BROKER) };
         let client = {
             let client = self.client.write().unwrap_or_else(PoisonError::into_inner);
             self.closed.store(true, Ordering::Release);
