@@ -112,12 +112,12 @@ async fn messages_to_one_recipient_leave_one_after_the_other_and_others_beside_t
     let _consumer = gateway.consume();
     broker.assign(&[ONE]);
     ended(adapters, &gateway, &to_bia, MessageStatus::Sent).await;
-    let calls = gateway.channel.calls();
-    assert_eq!(calls.iter().filter(|id| **id != to_bia.id).collect::<Vec<_>>(), [&to_ana[0].id]);
+    let to_ana_so_far = || gateway.channel.calls().into_iter().filter(|id| *id != to_bia.id).collect::<Vec<_>>();
+    gateway.until("the first has begun", async || to_ana_so_far().first().copied()).await;
+    assert_eq!(to_ana_so_far(), [to_ana[0].id]);
     gate.add_permits(1);
     finished(&broker, &gateway, 5).await;
-    let calls: Vec<MessageId> = gateway.channel.calls().into_iter().filter(|id| *id != to_bia.id).collect();
-    assert_eq!(calls, to_ana.iter().map(|message| message.id).collect::<Vec<_>>());
+    assert_eq!(to_ana_so_far(), to_ana.iter().map(|message| message.id).collect::<Vec<_>>());
 }
 
 async fn a_delivery_that_panics_does_not_hold_up_its_partition(adapters: &Adapters) {
