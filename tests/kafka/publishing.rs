@@ -145,10 +145,10 @@ async fn nobody_waits_for_a_broker_that_is_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_gives_back_what_no_broker_took() {
     let broker = TestBroker::nowhere();
-    let config = KafkaConfig { publish_timeout: Duration::from_secs(2), ..broker.config() };
+    let config = KafkaConfig { publish_timeout: Duration::from_secs(600), ..broker.config() };
     let kafka = broker.start_with(&config);
     let messages = hand_over_some(&kafka, 100).await;
-    kafka.queue.close().await;
+    tokio::time::timeout(SOON, kafka.queue.close()).await.unwrap();
     let expected: Vec<_> = messages.iter().map(|message| (message.id, node())).collect();
     assert_eq!(broker.unsettled().await, expected);
 }

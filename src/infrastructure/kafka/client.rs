@@ -92,3 +92,45 @@ impl ClientContext for QuietEvents {
 }
 
 impl rdkafka::consumer::ConsumerContext for QuietEvents {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rdkafka::consumer::BaseConsumer;
+
+    use super::*;
+    use crate::infrastructure::config::{Brokers, KafkaSasl, KafkaTls, SaslMechanism};
+
+    fn create(security: KafkaSecurity) -> Result<(), ConfigError> {
+        let kafka = KafkaConfig {
+            brokers: Brokers::Addresses(Vec::new()),
+            group_id: "correio".to_owned(),
+            topic_prefix: String::new(),
+            partitions: 3,
+            replication_factor: None,
+            publish_timeout: Duration::from_secs(30),
+            security,
+        };
+        let config = client_config(&["127.0.0.1:1".to_owned()], &kafka);
+        config.create::<BaseConsumer>().map(drop).map_err(|error| refused(&error))
+    }
+
+    fn sasl(mechanism: SaslMechanism) -> Option<KafkaSasl> {
+        Some(KafkaSasl { mechanism, username: "ana".to_owned(), password: "hush".to_owned() })
+    }
+
+    #[test]
+    fn every_build_knows_plain_passwords() {
+        create(KafkaSecurity { tls: None, sasl: sasl(SaslMechanism::Plain) }).unwrap();
+    }
+
+    #[test]
+    fn what_librdkafka_refuses_is_told_with_its_variable_and_no_secret() {
+        let known = cfg!(feature = "kafka-tls");
+        let tls = KafkaTls { ca_location: known.then(|| "/nowhere/ca.pem".to_owned()), client_certificate: None };
+        let error = create(KafkaSecurity { tls: Some(tls), sasl: sasl(SaslMechanism::Plain) }).unwrap_err();
+        assert_eq!(error.variable, if known { "KAFKA_SSL_CA_LOCATION" } else { "KAFKA_SECURITY_PROTOCOL" }, "{error}");
+        assert!(!error.to_string().contains("hush"));
+    }
+}

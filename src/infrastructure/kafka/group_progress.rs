@@ -41,12 +41,20 @@ impl GroupProgress {
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")
             .set("enable.partition.eof", "true")
+            .set("statistics.interval.ms", "0")
             // One record of each partition is enough.
             .set("fetch.message.max.bytes", "1024")
             .set("queued.min.messages", "1")
             .set("queued.max.messages.kbytes", "1024");
         let consumer = config.create_with_context(QuietEvents { client: "group progress", connection })?;
         Ok(Self { consumer: Mutex::new(consumer), topic })
+    }
+
+    /// Hears what librdkafka has to tell, which would pile up while nothing is asked.
+    pub fn serve(&self) {
+        if let Ok(consumer) = self.consumer.try_lock() {
+            while consumer.poll(Duration::ZERO).is_some() {}
+        }
     }
 
     /// When the record was handed over that the group reads next; of all partitions, the oldest. None: it has read
@@ -56,8 +64,6 @@ impl GroupProgress {
     /// A sentence, when a partition did not tell in time.
     pub fn oldest_waiting(&self) -> Result<Option<Timestamp>, String> {
         let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
-        // Serves what librdkafka has to tell since the last time.
-        while consumer.poll(Duration::ZERO).is_some() {}
         let unread = self.unread(&consumer).map_err(|error| error.to_string())?;
         if unread.count() == 0 {
             return Ok(None);

@@ -44,6 +44,7 @@ impl LostRecords {
 
     pub async fn run(&self, group: &Arc<GroupProgress>, connection: &Connection, clock: &dyn Clock, stop: Stop) {
         loop {
+            group.serve();
             if connection.is_connected() {
                 self.refresh(group, clock).await;
             }

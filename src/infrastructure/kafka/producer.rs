@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures::channel::oneshot;
@@ -26,10 +27,33 @@ pub(super) enum Purpose {
     DeadLetter(oneshot::Sender<Result<(), KafkaError>>),
 }
 
-/// What librdkafka keeps beside a record and gives back with its report.
+/// What librdkafka keeps beside a record and gives back with its report, or with its refusal.
 pub(super) struct Report {
     purpose: Purpose,
     bytes: usize,
+    /// Dead letters have none: they shall not take room from messages.
+    _place: Option<Place>,
+}
+
+/// A message's share of what is buffered, until this is dropped.
+struct Place {
+    outcomes: Arc<Outcomes>,
+    bytes: usize,
+}
+
+impl Place {
+    fn take(outcomes: &Arc<Outcomes>, bytes: usize) -> Self {
+        outcomes.buffered_messages.fetch_add(1, Ordering::Relaxed);
+        outcomes.buffered_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self { outcomes: outcomes.clone(), bytes }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.outcomes.buffered_messages.fetch_sub(1, Ordering::Relaxed);
+        self.outcomes.buffered_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// A record to publish.
@@ -43,12 +67,15 @@ pub(super) struct Outgoing<'r> {
 }
 
 type Client = ThreadedProducer<ProducerEvents>;
+type Record<'r> = BaseRecord<'r, [u8], [u8], Box<Report>>;
 
 /// Publishes without waiting, and makes librdkafka's producer anew when it has given up for good.
 pub(super) struct Producer {
     config: ClientConfig,
     client: RwLock<Arc<Client>>,
     closed: AtomicBool,
+    /// Those that are being replaced.
+    retiring: Mutex<Vec<JoinHandle<()>>>,
     outcomes: Arc<Outcomes>,
 }
 
@@ -94,7 +121,7 @@ impl Producer {
             largest_value: AtomicUsize::new(LARGEST_VALUE),
         });
         let client = RwLock::new(Arc::new(connect(&config, &outcomes)?));
-        Ok(Self { config, client, closed: AtomicBool::new(false), outcomes })
+        Ok(Self { config, client, closed: AtomicBool::new(false), retiring: Mutex::default(), outcomes })
     }
 
     /// Gives a record to librdkafka, which reports later what became of it. Never waits.
@@ -102,34 +129,37 @@ impl Producer {
     /// # Errors
     /// When it was not taken on; there will be no report then.
     pub fn publish(&self, record: Outgoing<'_>, purpose: Purpose) -> Result<(), KafkaError> {
-        let current = self.client.read().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock, so that nothing slips in behind a flush.
-        if self.closed.load(Ordering::Acquire) {
-            return Err(KafkaError::Canceled);
-        }
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-        let mut outgoing = BaseRecord::with_opaque_to(record.topic, Box::new(Report { purpose, bytes }));
+        let is_message = matches!(purpose, Purpose::Message { .. });
+        let place = is_message.then(|| Place::take(&self.outcomes, bytes));
+        let report = Report { purpose, bytes, _place: place };
+        let mut outgoing = BaseRecord::with_opaque_to(record.topic, Box::new(report));
         outgoing.key = record.key;
         outgoing.payload = record.value;
         outgoing.timestamp = record.timestamp;
         outgoing.headers = record.headers;
-        self.outcomes.buffer(bytes);
-        let mut sent = current.send(outgoing);
-        drop(current);
+        let mut sent = self.send(outgoing);
         if let Err((KafkaError::MessageProduction(RDKafkaErrorCode::Fatal), outgoing)) = sent {
             self.replace();
-            sent = self.client.read().unwrap_or_else(PoisonError::into_inner).send(outgoing);
+            sent = self.send(outgoing);
         }
-        sent.map_err(|(error, _)| {
-            self.outcomes.unbuffer(bytes);
-            error
-        })
+        sent.map_err(|(error, _)| error)
+    }
+
+    #[allow(clippy::result_large_err, reason = "the record is sent again")]
+    fn send<'r>(&self, record: Record<'r>) -> Result<(), (KafkaError, Record<'r>)> {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, so that nothing slips in behind a flush.
+        if self.closed.load(Ordering::Acquire) {
+            return Err((KafkaError::Canceled, record));
+        }
+        client.send(record)
     }
 
     /// A producer that has met a fatal error never publishes again.
     fn replace(&self) {
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
-        // Somebody else may have been faster; and what is closed stays so.
+        // Somebody else may have been faster.
         let Some((_, cause)) = current.client().fatal_error() else { return };
         if self.closed.load(Ordering::Acquire) {
             return;
@@ -138,8 +168,9 @@ impl Producer {
             Ok(client) => {
                 warn!(target: "kafka", cause, "a new producer takes the place of one that had given up");
                 let old = std::mem::replace(&mut *current, Arc::new(client));
-                // Dropping it reports what it still has as failed, which takes a moment.
-                std::thread::spawn(move || drop(old));
+                // What it still has takes a moment to be reported as failed.
+                let retiring = std::thread::spawn(move || abandon(&old));
+                self.retiring.lock().unwrap_or_else(PoisonError::into_inner).push(retiring);
             }
             Err(error) => error!(target: "kafka", %error, "no new producer"),
         }
@@ -175,20 +206,31 @@ impl Producer {
     }
 
     /// Takes nothing more, and waits until everything was reported: what no broker has confirmed within `patience` is
-    /// reported as failed. Waits, so not for a thread of the runtime.
+    /// reported as failed, and soon if there is no broker to wait for. Waits, so not for a thread of the runtime.
     pub fn close(&self, patience: Duration) {
+        const WITHOUT_A_BROKER: Duration = Duration::from_secs(1);
+        let connected = self.outcomes.connection.is_connected();
+        let patience = if connected { patience } else { patience.min(WITHOUT_A_BROKER) };
         let client = {
             let client = self.client.write().unwrap_or_else(PoisonError::into_inner);
             self.closed.store(true, Ordering::Release);
             client.clone()
         };
-        if client.flush(patience).is_ok() {
-            return;
+        if client.flush(patience).is_err() {
+            abandon(&client);
         }
-        client.purge(PurgeConfig::default().queue().inflight());
-        if let Err(error) = client.flush(Duration::from_secs(10)) {
-            error!(target: "kafka", %error, "closing the producer: not everything was reported");
+        for retiring in self.retiring.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // A thread that panicked has said so.
+            let _ended = retiring.join();
         }
+    }
+}
+
+/// Has everything reported as failed that is not published yet.
+fn abandon(client: &Client) {
+    client.purge(PurgeConfig::default().queue().inflight());
+    if let Err(error) = client.flush(Duration::from_secs(10)) {
+        error!(target: "kafka", %error, "not everything was reported of what a producer had");
     }
 }
 
@@ -197,16 +239,6 @@ fn connect(config: &ClientConfig, outcomes: &Arc<Outcomes>) -> Result<Client, Ka
 }
 
 impl Outcomes {
-    fn buffer(&self, bytes: usize) {
-        self.buffered_messages.fetch_add(1, Ordering::Relaxed);
-        self.buffered_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn unbuffer(&self, bytes: usize) {
-        self.buffered_messages.fetch_sub(1, Ordering::Relaxed);
-        self.buffered_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
     fn failed(&self, error: &KafkaError) {
         if self.publishing().failed(self.clock.monotonic()) {
             warn!(target: "kafka", %error, "publishing to Kafka fails; the relay will publish again");
@@ -278,6 +310,5 @@ impl ProducerContext for ProducerEvents {
             // Whoever waited may have gone.
             Purpose::DeadLetter(done) => drop(done.send(error.cloned().map_or(Ok(()), Err))),
         }
-        self.outcomes.unbuffer(report.bytes);
     }
 }
