@@ -9,7 +9,8 @@ use tracing::{debug, error, info, warn};
 use super::Stop;
 use super::consumption::{Consequence, Consumption, Job, JobPlace, Limits};
 use super::ports::{
-    Arrival, Channels, Clock, DeadLetterTopic, MessageRepository, MessageSource, Partition, Record, RepositoryError, Tasks,
+    Arrival, Channels, Clock, DeadLetterTopic, MessageRepository, MessageSource, Partition, Record, RepositoryError,
+    Tasks,
 };
 use super::process_message_queue::ProcessMessageQueue;
 use crate::domain::message::MessageId;

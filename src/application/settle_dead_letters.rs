@@ -58,12 +58,8 @@ impl SettleDeadLetters {
         let rows = self.nodes.all().await?;
         let gone = watch.look(&rows, self.clock.monotonic());
         let is_live = |id: &NodeId| !gone.contains(id);
-        let publishers: Vec<NodeId> = rows
-            .iter()
-            .filter(|row| row.duties.publishes && !row.left)
-            .map(|row| row.id)
-            .filter(is_live)
-            .collect();
+        let publishers: Vec<NodeId> =
+            rows.iter().filter(|row| row.duties.publishes && !row.left).map(|row| row.id).filter(is_live).collect();
         let Some(topic) = &self.topic else { return self.write_off(&publishers).await };
         let Some(node) = self.identity.current() else { return Ok(()) };
         // One of the publishers takes care of what none of them owns.

@@ -123,7 +123,8 @@ async fn messages_to_one_recipient_leave_in_the_order_in_which_they_were_accepte
         gateway.send_message.execute(&caller, gateway.command(recipient))
     });
     let receipts = join_all(sends).await;
-    let to_ana: Vec<MessageId> = receipts.iter().step_by(3).map(|receipt| receipt.as_ref().unwrap().message.id).collect();
+    let to_ana: Vec<MessageId> =
+        receipts.iter().step_by(3).map(|receipt| receipt.as_ref().unwrap().message.id).collect();
     gateway.until("all have left", async || (gateway.channel.calls().len() == 60).then_some(())).await;
     let calls: Vec<MessageId> = gateway.channel.calls().into_iter().filter(|id| to_ana.contains(id)).collect();
     assert_eq!(calls.len(), 20);

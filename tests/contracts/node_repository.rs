@@ -1,4 +1,4 @@
-use correio::application::ports::{Take, Duties, NodeRow};
+use correio::application::ports::{Duties, NodeRow, Take};
 use correio::domain::message::MessageStatus;
 use correio::domain::node::NodeId;
 

@@ -111,8 +111,7 @@ pub async fn many(
     body: JsonBody,
 ) -> Result<Response, Problem> {
     caller.must(Scope::MessagesWrite)?;
-    let request: RetryRequest =
-        fields::read(body.value).map_err(|problems| Problem::invalid_field(problems.0))?;
+    let request: RetryRequest = fields::read(body.value).map_err(|problems| Problem::invalid_field(problems.0))?;
     let selection = FailedSelection {
         tenant: Some(caller.0.tenant),
         channel_instance_id: request.channel_instance_id.map(|name| name.0),
