@@ -36,10 +36,6 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     let tasks = TaskTracker::new();
     let composition = compose(config, role, &database, cipher, &tasks)?;
 
-    if let Some(kafka) = &composition.kafka {
-        kafka.prepare_topics().await;
-    }
-
     let unanswered = |error: &dyn std::fmt::Display| ConfigError::new("DATABASE_URL", error.to_string());
     let node = composition.keep_node_alive.register().await.map_err(|error| unanswered(&error))?;
     if lock.is_some() {
@@ -164,11 +160,17 @@ fn start(composition: &Composition, stop: &CancellationToken) -> Vec<JoinHandle<
         tokio::spawn(async move { maintain.run(stop_maintain).await }),
         tokio::spawn(settle.run(stopped.clone())),
     ];
-    if let Some(consume) = composition.consume_messages.clone() {
-        background.push(tokio::spawn(consume.run(stopped.clone())));
-    }
     if let Some(kafka) = composition.kafka.clone() {
-        background.push(tokio::spawn(async move { kafka.run(stopped).await }));
+        let consume = composition.consume_messages.clone();
+        background.push(tokio::spawn(async move {
+            // A consumer finds a topic at once that is there when it begins.
+            tokio::select! {
+                () = kafka.prepare_topics() => {}
+                () = stopped.clone() => {}
+            }
+            let consume = consume.map(|consume| consume.run(stopped.clone()));
+            futures::join!(kafka.run(stopped), futures::future::OptionFuture::from(consume));
+        }));
     }
     background
 }
