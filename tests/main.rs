@@ -6,6 +6,7 @@ mod architecture;
 mod auth;
 mod channels;
 mod contracts;
+mod faults;
 mod kafka;
 mod stories;
 mod support;

@@ -25,7 +25,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use uuid::Uuid;
 
-use crate::support::test_app::{SOON, eventually};
+use crate::support::eventually::{SOON, eventually};
 
 /// Makes a test of every story on both brokers, and of those after `only mock:` and `only real_kafka:` on one. A story is
 /// an `async fn` that takes a [`TestBroker`].

@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use super::brokers::{
     TestBroker, arrival, assigned, close, consume, hand_over_some, is_silent, message, on_both_brokers, record, records,
 };
-use crate::support::test_app::{SOON, eventually};
+use crate::support::eventually::{SOON, eventually};
 
 on_both_brokers!(
     what_is_finished_is_not_read_again,

@@ -11,7 +11,7 @@ use rdkafka::message::{Headers, Message as _};
 use uuid::Uuid;
 
 use super::brokers::{TestBroker, consume, message, on_both_brokers, record};
-use crate::support::test_app::SOON;
+use crate::support::eventually::SOON;
 
 on_both_brokers!(
     a_failed_message_is_its_record_and_what_became_of_it,

@@ -8,7 +8,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::brokers::{TestBroker, close, consume, hand_over_some, message, node, on_both_brokers, record, records};
-use crate::support::test_app::{SOON, eventually};
+use crate::support::eventually::{SOON, eventually};
 
 on_both_brokers!(
     what_is_handed_over_comes_to_a_consumer,

@@ -11,7 +11,7 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 
 use super::brokers::{TestBroker, consume, hand_over_some, message, on_both_brokers, records};
-use crate::support::test_app::{SOON, eventually};
+use crate::support::eventually::{SOON, eventually};
 
 on_both_brokers!(
     a_backlog_that_waits_is_not_lost,

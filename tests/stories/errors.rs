@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
-use crate::support::test_app::{SOON, TestApp, TestDatabase, eventually, on_both_databases, to_sandbox};
+use crate::support::caller::to_sandbox;
+use crate::support::eventually::{SOON, eventually};
+use crate::support::installation::Installation;
+use crate::support::modes::on_both_databases;
+use crate::support::test_app::TestApp;
 
 on_both_databases!(
     what_is_not_json_is_malformed,
@@ -23,8 +27,8 @@ on_both_databases!(
 
 const SEND: &str = "/api/messaging/message/send";
 
-async fn what_is_not_json_is_malformed(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn what_is_not_json_is_malformed(installation: Installation) {
+    let app = TestApp::start(installation).await;
     for body in ["", "{", "nonsense", "{\"channel\": \"sandbox\",}", "{} {}", "\u{feff}{}", "{\"a\": 01}", "\"\u{1}\""]
     {
         let answer = app.post_text(SEND, body).await;
@@ -38,8 +42,8 @@ async fn what_is_not_json_is_malformed(database: TestDatabase) {
     }
 }
 
-async fn json_may_be_nested_one_hundred_and_twenty_seven_levels_deep(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn json_may_be_nested_one_hundred_and_twenty_seven_levels_deep(installation: Installation) {
+    let app = TestApp::start(installation).await;
     // The body itself is one level.
     let nested = |levels: usize| {
         let mut text = to_sandbox("5585999999999").to_string();
@@ -58,8 +62,8 @@ async fn json_may_be_nested_one_hundred_and_twenty_seven_levels_deep(database: T
     }
 }
 
-async fn a_body_must_be_said_to_be_json(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_body_must_be_said_to_be_json(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let body = to_sandbox("5585999999999").to_string();
     for told in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("json")] {
         let request = app.request(Method::POST, SEND).body(body.clone());
@@ -72,10 +76,10 @@ async fn a_body_must_be_said_to_be_json(database: TestDatabase) {
     }
 }
 
-async fn a_body_over_the_limit_gets_an_answer_that_can_be_read(database: TestDatabase) {
+async fn a_body_over_the_limit_gets_an_answer_that_can_be_read(installation: Installation) {
     const LIMIT: usize = 1_048_576;
 
-    let app = TestApp::start(database).await;
+    let app = TestApp::start(installation).await;
     let of_size = |size: usize| {
         let empty = json!({ "channel": "sandbox", "channelInstanceId": "sandbox", "remoteJid": "5", "message": "" });
         let mut body = empty;
@@ -92,8 +96,8 @@ async fn a_body_over_the_limit_gets_an_answer_that_can_be_read(database: TestDat
     assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 1);
 }
 
-async fn every_problem_of_a_message_is_told_at_once(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn every_problem_of_a_message_is_told_at_once(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let with = |name: &str, value: Value| {
         let mut body = to_sandbox("5585999999999");
         body[name] = value;
@@ -140,8 +144,8 @@ async fn every_problem_of_a_message_is_told_at_once(database: TestDatabase) {
     assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 0);
 }
 
-async fn a_nul_is_refused_wherever_it_is(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_nul_is_refused_wherever_it_is(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let with = |name: &str, value: Value| {
         let mut body = to_sandbox("5585999999999");
         body[name] = value;
@@ -166,8 +170,8 @@ async fn a_nul_is_refused_wherever_it_is(database: TestDatabase) {
     }
 }
 
-async fn unknown_routes_ids_and_methods_are_told_apart(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn unknown_routes_ids_and_methods_are_told_apart(installation: Installation) {
+    let app = TestApp::start(installation).await;
     for path in ["/", "/api/messaging", "/api/messaging/nothing", "/api/messaging/messages/x/y", "/nothing"] {
         let answer = app.get(path).await;
         assert_eq!((answer.status, answer.problem().as_str()), (404, "not-found"), "{path}");
@@ -192,8 +196,8 @@ async fn unknown_routes_ids_and_methods_are_told_apart(database: TestDatabase) {
     }
 }
 
-async fn every_answer_has_a_request_id_and_a_sane_one_is_kept(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn every_answer_has_a_request_id_and_a_sane_one_is_kept(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let with_id = async |path: &str, id: &str| {
         let answer = app.call(app.request(Method::GET, path).header("x-request-id", id)).await;
         answer.header("x-request-id").unwrap().to_owned()
@@ -213,10 +217,10 @@ async fn every_answer_has_a_request_id_and_a_sane_one_is_kept(database: TestData
     .await;
 }
 
-async fn a_database_that_is_away_is_waited_for(database: TestDatabase) {
-    let name = database.postgres.as_ref().unwrap().options().get_database().unwrap().to_owned();
+async fn a_database_that_is_away_is_waited_for(installation: Installation) {
+    let name = installation.postgres.as_ref().unwrap().options().get_database().unwrap().to_owned();
     let mut server = PgConnection::connect(&std::env::var("TEST_DATABASE_URL").unwrap()).await.unwrap();
-    let mut app = TestApp::start(database).await;
+    let mut app = TestApp::start(installation).await;
     assert_eq!(app.send(&to_sandbox("5585999999999")).await.status, 200);
 
     let go_away = format!("alter database {name} allow_connections false");
@@ -248,8 +252,8 @@ async fn a_database_that_is_away_is_waited_for(database: TestDatabase) {
     assert_eq!(app.get("/health").await.json()["status"], "healthy");
 }
 
-async fn parameters_that_a_route_does_not_have_are_refused(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn parameters_that_a_route_does_not_have_are_refused(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let id = uuid::Uuid::now_v7();
     for path in [format!("messages/{id}"), format!("instances/{id}")] {
         let answer = app.get(&format!("/api/messaging/{path}?zip=1")).await;

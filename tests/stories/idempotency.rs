@@ -3,53 +3,64 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt;
 use serde_json::json;
 
+use crate::support::caller::{REFUSED, TRANSIENT, to_sandbox};
+use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::HttpReceiver;
-use crate::support::test_app::{SOON, TestApp, TestDatabase, eventually, on_both_databases, to_sandbox};
+use crate::support::installation::Installation;
+use crate::support::modes::on_every_mode;
+use crate::support::test_app::TestApp;
 
-on_both_databases!(
+on_every_mode!(
     the_same_key_and_body_get_the_first_answer_again,
     a_failure_is_replayed_as_it_was,
     another_body_under_the_same_key_is_refused,
-    a_key_is_in_flight_until_its_message_ends,
     a_key_must_be_given_once_and_be_visible_ascii,
     a_request_refused_before_it_has_a_row_leaves_no_key,
-    a_thousand_concurrent_sends_with_two_hundred_duplicate_keys_are_eight_hundred_deliveries,
+    a_thousand_concurrent_sends_with_two_hundred_duplicate_keys_are_eight_hundred_deliveries;
+    only direct:
+    a_key_is_in_flight_until_its_message_ends;
+    only kafka:
+    a_key_is_never_in_flight,
 );
 
-async fn the_same_key_and_body_get_the_first_answer_again(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn the_same_key_and_body_get_the_first_answer_again(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let first = app.send_once("pedido-1", &to_sandbox("5585999999999")).await;
-    assert_eq!((first.status, first.header("idempotent-replay")), (200, None), "{}", first.json());
+    let id = app.accepted(&first);
+    assert_eq!(first.header("idempotent-replay"), None);
 
+    app.ended(&id).await;
     let second = app.send_once("pedido-1", &to_sandbox("5585999999999")).await;
-    assert_eq!((second.status, second.header("idempotent-replay")), (200, Some("true")));
+    assert_eq!((second.status, second.header("idempotent-replay")), (first.status, Some("true")));
     assert_eq!(second.body, first.body);
     assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 1);
 }
 
-async fn a_failure_is_replayed_as_it_was(database: TestDatabase) {
-    let app = TestApp::start(database).await;
-    for (recipient, status) in [("fail-transient", 502), ("fail-permanent", 422)] {
+async fn a_failure_is_replayed_as_it_was(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    for (recipient, failure) in [("fail-transient", TRANSIENT), ("fail-permanent", REFUSED)] {
         let first = app.send_once(recipient, &to_sandbox(recipient)).await;
+        let status = if app.waits() { failure.status } else { 202 };
         assert_eq!((first.status, first.header("idempotent-replay")), (status, None), "{}", first.json());
+        app.ended(&first.message_id()).await;
         let second = app.send_once(recipient, &to_sandbox(recipient)).await;
         assert_eq!((second.status, second.header("idempotent-replay")), (status, Some("true")));
         assert_eq!(second.json(), first.json());
-        assert_eq!(app.message(&first.message_id()).await["retries"], 1, "it was not tried again");
+        assert_eq!(app.message(&first.message_id()).await["retries"], app.tries(failure), "it was not tried again");
     }
     assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 2);
 }
 
-async fn another_body_under_the_same_key_is_refused(database: TestDatabase) {
-    let app = TestApp::start(database).await;
-    assert_eq!(app.send_once("pedido-1", &to_sandbox("5585999999999")).await.status, 200);
+async fn another_body_under_the_same_key_is_refused(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    app.accepted(&app.send_once("pedido-1", &to_sandbox("5585999999999")).await);
     let other = app.send_once("pedido-1", &to_sandbox("5585988888888")).await;
     assert_eq!((other.status, other.problem().as_str()), (422, "key-reused"));
     assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 1);
 }
 
-async fn a_key_is_in_flight_until_its_message_ends(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_key_is_in_flight_until_its_message_ends(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let body = to_sandbox("slow-2000ms");
     let first = async { app.send_once("pedido-1", &body).await };
     let second = async {
@@ -70,10 +81,21 @@ async fn a_key_is_in_flight_until_its_message_ends(database: TestDatabase) {
     assert_eq!(late.body, first.body);
 }
 
-async fn a_key_must_be_given_once_and_be_visible_ascii(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_key_is_never_in_flight(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let body = to_sandbox("slow-1500ms");
+    let first = app.send_once("pedido-1", &body).await;
+    let id = app.accepted(&first);
+    eventually(SOON, "it is processing", async || (app.sql_status(&id).await == "processing").then_some(())).await;
+    let early = app.send_once("pedido-1", &body).await;
+    assert_eq!((early.status, early.header("idempotent-replay")), (202, Some("true")), "{}", early.json());
+    assert_eq!(early.body, first.body);
+}
+
+async fn a_key_must_be_given_once_and_be_visible_ascii(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let longest = "k".repeat(255);
-    assert_eq!(app.send_once(&longest, &to_sandbox("5585999999999")).await.status, 200);
+    app.accepted(&app.send_once(&longest, &to_sandbox("5585999999999")).await);
     for key in ["", "pedido 1", "açaí", &"k".repeat(256)] {
         let answer = app.send_once(key, &to_sandbox("5585999999999")).await;
         assert_eq!((answer.status, answer.problem().as_str()), (400, "malformed-key"), "{key:?}");
@@ -84,8 +106,8 @@ async fn a_key_must_be_given_once_and_be_visible_ascii(database: TestDatabase) {
     assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 1);
 }
 
-async fn a_request_refused_before_it_has_a_row_leaves_no_key(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_request_refused_before_it_has_a_row_leaves_no_key(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let mut body = to_sandbox("5585999999999");
     body["channelInstanceId"] = "not-yet".into();
     assert_eq!(app.send_once("pedido-1", &body).await.problem(), "unknown-instance");
@@ -93,16 +115,17 @@ async fn a_request_refused_before_it_has_a_row_leaves_no_key(database: TestDatab
     app.create_instance(&created).await;
 
     let answer = app.send_once("pedido-1", &body).await;
-    assert_eq!((answer.status, answer.header("idempotent-replay")), (200, None), "{}", answer.json());
+    app.accepted(&answer);
+    assert_eq!(answer.header("idempotent-replay"), None);
 }
 
 async fn a_thousand_concurrent_sends_with_two_hundred_duplicate_keys_are_eight_hundred_deliveries(
-    database: TestDatabase,
+    installation: Installation,
 ) {
     const SENDS: usize = 1000;
     const DISTINCT: usize = 800;
 
-    let app = TestApp::start(database).await;
+    let app = TestApp::start(installation).await;
     let receiver = HttpReceiver::start().await;
     app.create_instance(&json!({
         "channel": "webhook", "channelInstanceId": "pedidos", "channelPhoneOrId": receiver.url("/hook"),
@@ -115,8 +138,9 @@ async fn a_thousand_concurrent_sends_with_two_hundred_duplicate_keys_are_eight_h
         let caller = app.caller();
         async move {
             let payload = json!({ "pedido": key });
+            let loja = format!("loja-{}", key % 50);
             let body = json!({
-                "channel": "webhook", "channelInstanceId": "pedidos", "remoteJid": "loja", "payload": payload,
+                "channel": "webhook", "channelInstanceId": "pedidos", "remoteJid": loja, "payload": payload,
             });
             (key, caller.send_once(&format!("pedido-{key}"), &body).await)
         }
@@ -128,11 +152,12 @@ async fn a_thousand_concurrent_sends_with_two_hundred_duplicate_keys_are_eight_h
     let mut firsts = 0;
     for (key, answer) in &answers {
         match (answer.status, answer.header("idempotent-replay")) {
-            (200, replay) => {
+            (200 | 202, replay) => {
+                app.accepted(answer);
                 firsts += usize::from(replay.is_none());
                 ids.entry(*key).or_default().insert(answer.message_id());
             }
-            (409, _) => assert_eq!(answer.problem(), "in-flight"),
+            (409, _) if app.waits() => assert_eq!(answer.problem(), "in-flight"),
             _ => panic!("{key}: {} {}", answer.status, answer.json()),
         }
     }
@@ -140,7 +165,11 @@ async fn a_thousand_concurrent_sends_with_two_hundred_duplicate_keys_are_eight_h
     assert_eq!(ids.len(), DISTINCT);
     assert!(ids.values().all(|ids| ids.len() == 1), "a key names one message");
 
-    assert_eq!(app.sql_number("select count(*) from messaging_messages where status = 'sent'").await, 800);
+    eventually(SOON, "all are sent", async || {
+        let sent = app.sql_number("select count(*) from messaging_messages where status = 'sent'").await;
+        (sent == 800).then_some(())
+    })
+    .await;
     assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 800);
     assert_eq!(app.sql_number("select count(*) from messaging_idempotency_keys").await, 800);
     let received = receiver.received();

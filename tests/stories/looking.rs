@@ -1,8 +1,11 @@
 use serde_json::{Value, json};
 
-use crate::support::test_app::{TestApp, TestDatabase, on_both_databases, to_sandbox};
+use crate::support::caller::to_sandbox;
+use crate::support::installation::Installation;
+use crate::support::modes::on_every_mode;
+use crate::support::test_app::TestApp;
 
-on_both_databases!(
+on_every_mode!(
     messages_are_listed_newest_first_a_page_at_a_time,
     messages_are_found_by_what_they_are_filtered_by,
     what_cannot_be_looked_for_is_refused_with_its_path,
@@ -14,8 +17,8 @@ fn ids(list: &Value) -> Vec<String> {
     list.as_array().unwrap().iter().map(|message| message["id"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn messages_are_listed_newest_first_a_page_at_a_time(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn messages_are_listed_newest_first_a_page_at_a_time(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let mut sent = Vec::new();
     for number in 0..7 {
         sent.push(app.send(&to_sandbox(&format!("{number}"))).await.message_id());
@@ -42,14 +45,14 @@ async fn messages_are_listed_newest_first_a_page_at_a_time(database: TestDatabas
     assert_eq!((ids(&page["data"]), &page["nextCursor"]), (sent, &json!(null)));
 }
 
-async fn messages_are_found_by_what_they_are_filtered_by(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn messages_are_found_by_what_they_are_filtered_by(installation: Installation) {
+    let app = TestApp::start(installation).await;
     app.create_instance(&json!({ "channel": "sandbox", "channelInstanceId": "other", "channelPhoneOrId": "x" })).await;
-    let first = app.send(&to_sandbox("5585999999999")).await.message_id();
-    let failed = app.send(&to_sandbox("fail-permanent")).await.message_id();
+    let first = app.bring_to_its_end(&to_sandbox("5585999999999")).await;
+    let failed = app.bring_to_its_end(&to_sandbox("fail-permanent")).await;
     let mut to_other = to_sandbox("5585999999999");
     to_other["channelInstanceId"] = "other".into();
-    let other = app.send(&to_other).await.message_id();
+    let other = app.bring_to_its_end(&to_other).await;
     let created = app.message(&failed).await["createdAt"].as_str().unwrap().to_owned();
 
     let all = [other.as_str(), failed.as_str(), first.as_str()];
@@ -78,8 +81,8 @@ async fn messages_are_found_by_what_they_are_filtered_by(database: TestDatabase)
     assert!(!ids(&until).contains(&failed), "the moment itself is not before");
 }
 
-async fn what_cannot_be_looked_for_is_refused_with_its_path(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn what_cannot_be_looked_for_is_refused_with_its_path(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let cases: [(&str, &[&str]); 12] = [
         ("limit=0", &["/limit"]),
         ("limit=251", &["/limit"]),
@@ -104,25 +107,25 @@ async fn what_cannot_be_looked_for_is_refused_with_its_path(database: TestDataba
     assert_eq!(app.get("/api/messaging/instances?limit=3").await.paths(), ["/limit"]);
 }
 
-async fn every_state_is_counted_also_those_without_messages(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn every_state_is_counted_also_those_without_messages(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let empty = json!({
         "pending": 0, "queued": 0, "processing": 0, "sent": 0, "delivered": 0, "read": 0, "failed": 0, "total": 0,
     });
     assert_eq!(app.get("/api/messaging/messages/stats").await.data(), empty);
 
-    app.send(&to_sandbox("5585999999999")).await;
-    app.send(&to_sandbox("5585999999999")).await;
-    app.send(&to_sandbox("fail-transient")).await;
+    for recipient in ["5585999999999", "5585999999999", "fail-transient"] {
+        app.bring_to_its_end(&to_sandbox(recipient)).await;
+    }
     let mut expected = empty;
     (expected["sent"], expected["failed"], expected["total"]) = (json!(2), json!(1), json!(3));
     assert_eq!(app.get("/api/messaging/messages/stats").await.data(), expected);
 }
 
-async fn operators_queries_work_as_they_stand(database: TestDatabase) {
-    let app = TestApp::start(database).await;
-    app.send(&to_sandbox("5585999999999")).await;
-    let failed = app.send(&to_sandbox("fail-permanent")).await.message_id();
+async fn operators_queries_work_as_they_stand(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    app.bring_to_its_end(&to_sandbox("5585999999999")).await;
+    let failed = app.bring_to_its_end(&to_sandbox("fail-permanent")).await;
     for (status, expected) in [("queued", 0), ("processing", 0), ("failed", 1)] {
         let rows = app.sql(&format!("SELECT * FROM messaging_messages WHERE status = '{status}';")).await;
         assert_eq!(rows.len(), expected, "{status}");

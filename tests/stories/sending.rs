@@ -4,20 +4,32 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::support::caller::{Failure, MISCONFIGURED, REFUSED, TRANSIENT, UNKNOWN, to_sandbox};
+use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::{Answer, HttpReceiver};
-use crate::support::test_app::{Answered, TestApp, TestDatabase, on_both_databases, to_sandbox};
+use crate::support::installation::Installation;
+use crate::support::modes::on_every_mode;
+use crate::support::test_app::TestApp;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-on_both_databases!(
+on_every_mode!(
     a_message_that_the_channel_takes_is_sent_and_its_try_is_listed,
-    a_channel_that_fails_answers_502_and_the_row_says_why,
-    a_refused_recipient_answers_422_and_the_row_says_why,
+    a_channel_that_fails_is_said_in_the_row,
+    a_refused_recipient_is_said_in_the_row,
+    a_failed_message_is_marked_when_its_dead_letter_is_out,
     a_payload_arrives_at_a_webhook_byte_for_byte_and_signed,
     a_message_arrives_at_a_webhook_in_its_envelope,
     a_webhook_that_fails_is_the_channels_fault_and_one_that_refuses_the_recipients,
     whatsapp_gets_texts_and_media_of_each_type,
-    whatsapp_failures_are_told_apart,
+    whatsapp_failures_are_told_apart;
+    only direct:
+    who_waits_is_told_what_the_channel_said;
+    only kafka:
+    who_does_not_wait_is_told_that_it_is_queued_and_finds_the_states_in_sql,
+    a_message_that_fails_and_then_does_not_is_sent,
+    a_message_may_have_tries_of_its_own,
+    a_webhook_gets_the_same_message_on_every_try,
 );
 
 fn to_webhook(payload: &Value) -> Value {
@@ -34,31 +46,28 @@ async fn a_webhook(app: &TestApp) -> HttpReceiver {
     receiver
 }
 
-/// A failed send told its caller the message's id, and the row has the failure.
-async fn assert_failed(app: &TestApp, answer: &Answered, status: u16, problem: &str) -> Value {
-    assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{}", answer.json());
-    assert_eq!(answer.data()["status"], "failed");
-    let row = app.sql_message(&answer.message_id()).await;
-    assert_eq!(row["status"], "failed");
-    assert_eq!(row["error"], answer.json()["error"]);
-    assert_eq!(row["retries"], 1);
-    row
+/// Sends what fails so, and finds it in the row.
+async fn fails(app: &TestApp, body: &Value, failure: Failure) -> Value {
+    let message = app.fails(body, failure).await;
+    let row = app.sql_message(message["id"].as_str().unwrap()).await;
+    assert_eq!((&row["status"], &row["error"]), (&json!("failed"), &message["error"]));
+    assert_eq!(row["retries"], app.tries(failure));
+    message
 }
 
-async fn a_message_that_the_channel_takes_is_sent_and_its_try_is_listed(database: TestDatabase) {
-    let app = TestApp::start(database).await;
-    let answer = app.send(&to_sandbox("5585999999999")).await;
-    assert_eq!(answer.status, 200, "{}", answer.json());
-    let id = answer.message_id();
-    let body = answer.json();
-    assert_eq!(body["success"], true);
-    assert_eq!(body["message"], "Mensagem enviada com sucesso");
-    assert_eq!(body["data"]["status"], "sent");
-    assert_eq!(body["data"]["channelMessageId"], format!("sandbox-{id}"));
-    let timestamp = body["data"]["timestamp"].as_str().unwrap();
-    assert!(chrono::DateTime::parse_from_rfc3339(timestamp).is_ok() && timestamp.ends_with('Z'), "{timestamp}");
+async fn a_message_that_the_channel_takes_is_sent_and_its_try_is_listed(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let message = app.sent(&to_sandbox("5585999999999")).await;
+    let id = message["id"].as_str().unwrap();
+    assert_eq!(message["channelMessageId"], format!("sandbox-{id}"));
+    let sent_at = message["sentAt"].as_str().unwrap();
+    assert!(chrono::DateTime::parse_from_rfc3339(sent_at).is_ok() && sent_at.ends_with('Z'), "{sent_at}");
+    let attempts = message["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 1, "{message}");
+    assert_eq!((&attempts[0]["number"], &attempts[0]["outcome"]), (&json!(1), &json!("sent")));
+    assert!(attempts[0]["startedAt"].is_string() && attempts[0]["finishedAt"].is_string(), "{message}");
 
-    let row = app.sql_message(&id).await;
+    let row = app.sql_message(id).await;
     assert_eq!(row["status"], "sent");
     assert_eq!(row["retries"], 1);
     assert_eq!(row["tenant"], "default");
@@ -66,40 +75,109 @@ async fn a_message_that_the_channel_takes_is_sent_and_its_try_is_listed(database
     assert!(row["user_id"].as_str().unwrap().starts_with("key:"));
     assert_eq!(row["remote_jid"], "5585999999999");
     assert_eq!(row["error"], json!(null));
+}
 
-    let message = app.message(&id).await;
-    assert_eq!(message["status"], "sent");
-    assert_eq!(message["sentAt"], timestamp);
+async fn who_waits_is_told_what_the_channel_said(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let answer = app.send(&to_sandbox("5585999999999")).await;
+    let message = app.message(&app.accepted(&answer)).await;
+    assert_eq!(
+        answer.data(),
+        json!({
+            "messageId": message["id"], "channelMessageId": message["channelMessageId"], "status": "sent",
+            "timestamp": message["sentAt"],
+        })
+    );
+}
+
+async fn who_does_not_wait_is_told_that_it_is_queued_and_finds_the_states_in_sql(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let id = app.accepted(&app.send(&to_sandbox("slow-1500ms")).await);
+    assert_ne!(app.sql_status(&id).await, "sent", "the answer comes before the delivery");
+    eventually(SOON, "it is processing", async || (app.sql_status(&id).await == "processing").then_some(())).await;
+    let during = app.message(&id).await;
+    assert_eq!(
+        (&during["status"], &during["retries"], &during["sentAt"]),
+        (&json!("processing"), &json!(1), &json!(null))
+    );
+    assert_eq!(app.ended(&id).await["status"], "sent");
+}
+
+async fn a_message_that_fails_and_then_does_not_is_sent(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let receiver = a_webhook(&app).await;
+    receiver.next(Answer::new(503, ""));
+    receiver.next(Answer::new(500, ""));
+    let id = app.accepted(&app.send(&to_webhook(&json!({ "n": 1 }))).await);
+    let message = app.ended(&id).await;
+    assert_eq!((&message["status"], &message["retries"]), (&json!("sent"), &json!(3)), "{message}");
+    assert_eq!(message["error"], json!(null), "what failed on the way is told by the attempts");
     let attempts = message["attempts"].as_array().unwrap();
-    assert_eq!(attempts.len(), 1, "{message}");
-    assert_eq!((&attempts[0]["number"], &attempts[0]["outcome"]), (&json!(1), &json!("sent")));
-    assert!(attempts[0]["startedAt"].is_string() && attempts[0]["finishedAt"].is_string(), "{message}");
+    let told: Vec<_> = attempts.iter().map(|attempt| (&attempt["number"], &attempt["outcome"])).collect();
+    let (transient, sent) = (json!("transient"), json!("sent"));
+    assert_eq!(told, [(&json!(1), &transient), (&json!(2), &transient), (&json!(3), &sent)]);
 }
 
-async fn a_channel_that_fails_answers_502_and_the_row_says_why(database: TestDatabase) {
-    let app = TestApp::start(database).await;
-    let answer = app.send(&to_sandbox("fail-transient")).await;
-    assert_failed(&app, &answer, 502, "channel-failed").await;
-    let message = app.message(&answer.message_id()).await;
-    assert_eq!(message["attempts"][0]["outcome"], "transient", "{message}");
-    assert_eq!(message["attempts"][0]["error"], answer.json()["error"]);
+async fn a_message_may_have_tries_of_its_own(installation: Installation) {
+    let app = TestApp::start_with(installation, &[("MAX_RETRIES", "2")]).await;
+    let own = json!({ "channel": "sandbox", "channelInstanceId": "own", "channelPhoneOrId": "x", "maxRetries": 4 });
+    app.create_instance(&own).await;
+    let mut body = to_sandbox("fail-transient");
+    let mut expected = vec![];
+    for (name, tries) in [("sandbox", 2), ("own", 4)] {
+        body["channelInstanceId"] = name.into();
+        expected.push((body.clone(), tries));
+    }
+    body["maxRetries"] = 1.into();
+    expected.push((body, 1));
+    for (body, tries) in expected {
+        let message = app.fails(&body, Failure { tries, ..TRANSIENT }).await;
+        assert_eq!(message["maxRetries"], tries);
+    }
 }
 
-async fn a_refused_recipient_answers_422_and_the_row_says_why(database: TestDatabase) {
-    let app = TestApp::start(database).await;
-    let answer = app.send(&to_sandbox("fail-permanent")).await;
-    assert_failed(&app, &answer, 422, "recipient-refused").await;
-    let message = app.message(&answer.message_id()).await;
-    assert_eq!(message["attempts"][0]["outcome"], "permanent", "{message}");
+async fn a_webhook_gets_the_same_message_on_every_try(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let receiver = a_webhook(&app).await;
+    receiver.always(Answer::new(500, ""));
+    let message = app.fails(&to_webhook(&json!({ "total": 4500 })), TRANSIENT).await;
+    let received = receiver.received();
+    assert_eq!(received.len(), 3);
+    for request in received {
+        assert_eq!(request.header("webhook-id"), message["id"].as_str());
+        assert_eq!(request.body, br#"{"total":4500}"#);
+    }
 }
 
-async fn a_payload_arrives_at_a_webhook_byte_for_byte_and_signed(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_channel_that_fails_is_said_in_the_row(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    fails(&app, &to_sandbox("fail-transient"), TRANSIENT).await;
+}
+
+async fn a_refused_recipient_is_said_in_the_row(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    fails(&app, &to_sandbox("fail-permanent"), REFUSED).await;
+}
+
+async fn a_failed_message_is_marked_when_its_dead_letter_is_out(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    for (recipient, failure) in [("fail-transient", TRANSIENT), ("fail-permanent", REFUSED)] {
+        let failed = fails(&app, &to_sandbox(recipient), failure).await;
+        eventually(SOON, "its dead letter is out", async || {
+            let row = app.sql_message(failed["id"].as_str().unwrap()).await;
+            (row["dead_lettered_at"] != json!(null)).then_some(())
+        })
+        .await;
+    }
+}
+
+async fn a_payload_arrives_at_a_webhook_byte_for_byte_and_signed(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let receiver = a_webhook(&app).await;
     let body = r#"{"channel": "webhook", "channelInstanceId": "pedidos", "remoteJid": "loja-1",
                    "payload": {"total": 4500.00, "cliente": "José"}}"#;
-    let answer = app.post_text("/api/messaging/message/send", body).await;
-    assert_eq!(answer.status, 200, "{}", answer.json());
+    let sent = app.accepted(&app.post_text("/api/messaging/message/send", body).await);
+    app.ended(&sent).await;
 
     let request = receiver.only();
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/hook"));
@@ -107,7 +185,7 @@ async fn a_payload_arrives_at_a_webhook_byte_for_byte_and_signed(database: TestD
     assert_eq!(request.header("content-type"), Some("application/json"));
     assert_eq!(request.header("user-agent"), Some(concat!("Correio/", env!("CARGO_PKG_VERSION"))));
     let id = request.header("webhook-id").unwrap();
-    assert_eq!(id, answer.message_id());
+    assert_eq!(id, sent);
     let timestamp = request.header("webhook-timestamp").unwrap();
     let sent_at: i64 = timestamp.parse().unwrap();
     assert!((chrono::Utc::now().timestamp() - sent_at).abs() < 60, "{timestamp}");
@@ -119,53 +197,43 @@ async fn a_payload_arrives_at_a_webhook_byte_for_byte_and_signed(database: TestD
     assert_eq!(request.header("webhook-signature"), Some(expected.as_str()));
 }
 
-async fn a_message_arrives_at_a_webhook_in_its_envelope(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_message_arrives_at_a_webhook_in_its_envelope(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let receiver = a_webhook(&app).await;
-    let answer = app
-        .send(&json!({
+    let message = app
+        .sent(&json!({
             "channel": "webhook", "channelInstanceId": "pedidos", "remoteJid": "loja-1", "message": "Olá!",
             "mediaUrl": "https://x.example/a.png",
         }))
         .await;
-    assert_eq!(answer.status, 200, "{}", answer.json());
-    let message = app.message(&answer.message_id()).await;
     assert_eq!(
         receiver.only().json(),
         json!({
             "type": "message", "timestamp": message["createdAt"],
             "data": {
-                "messageId": answer.message_id(), "remoteJid": "loja-1", "message": "Olá!",
+                "messageId": message["id"], "remoteJid": "loja-1", "message": "Olá!",
                 "mediaUrl": "https://x.example/a.png", "mediaType": "image",
             },
         })
     );
 }
 
-async fn a_webhook_that_fails_is_the_channels_fault_and_one_that_refuses_the_recipients(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_webhook_that_fails_is_the_channels_fault_and_one_that_refuses_the_recipients(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let receiver = a_webhook(&app).await;
-    let cases = [
-        (500, 502, "channel-failed", "transient"),
-        (408, 502, "channel-failed", "transient"),
-        (429, 502, "channel-failed", "transient"),
-        (400, 422, "recipient-refused", "permanent"),
-        (410, 422, "recipient-refused", "permanent"),
-        (302, 422, "recipient-refused", "permanent"),
-    ];
-    for (number, (told, status, problem, outcome)) in cases.into_iter().enumerate() {
-        receiver.next(Answer::new(told, "no").with("location", "/elsewhere"));
-        let answer = app.send(&to_webhook(&json!({ "n": told }))).await;
-        assert_failed(&app, &answer, status, problem).await;
-        let attempt = app.message(&answer.message_id()).await["attempts"][0].clone();
-        assert_eq!((&attempt["httpStatus"], &attempt["outcome"]), (&json!(told), &json!(outcome)), "{attempt}");
-        assert_eq!(receiver.received().len(), number + 1, "tried once, and no redirect followed");
+    let cases = [(500, TRANSIENT), (408, TRANSIENT), (429, TRANSIENT), (400, REFUSED), (410, REFUSED), (302, REFUSED)];
+    for (told, failure) in cases {
+        receiver.forget();
+        receiver.always(Answer::new(told, "no").with("location", "/elsewhere"));
+        let message = fails(&app, &to_webhook(&json!({ "n": told })), failure).await;
+        assert_eq!(message["attempts"][0]["httpStatus"], told, "{message}");
+        let requests = receiver.received().len() as i64;
+        assert_eq!(requests, app.tries(failure), "one a try, and no redirect followed");
     }
     drop(receiver);
     let answer = app.send(&to_webhook(&json!(null))).await;
     assert_eq!(answer.paths(), ["/message"], "a payload of null is none");
-    let answer = app.send(&to_webhook(&json!([1]))).await;
-    assert_failed(&app, &answer, 502, "channel-failed").await;
+    fails(&app, &to_webhook(&json!([1])), TRANSIENT).await;
 }
 
 async fn a_whatsapp(app: &TestApp) -> HttpReceiver {
@@ -188,8 +256,8 @@ fn to_whatsapp(more: Value) -> Value {
     body
 }
 
-async fn whatsapp_gets_texts_and_media_of_each_type(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn whatsapp_gets_texts_and_media_of_each_type(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let evolution = a_whatsapp(&app).await;
     let media = |media_type: &str, file: &str| {
         let url = format!("https://x.example/{file}");
@@ -208,9 +276,8 @@ async fn whatsapp_gets_texts_and_media_of_each_type(database: TestDatabase) {
     ];
     for (more, path, expected) in cases {
         evolution.forget();
-        let answer = app.send(&to_whatsapp(more)).await;
-        assert_eq!(answer.status, 200, "{}", answer.json());
-        assert_eq!(answer.data()["channelMessageId"], "3EB0A1");
+        let message = app.sent(&to_whatsapp(more)).await;
+        assert_eq!(message["channelMessageId"], "3EB0A1");
         let request = evolution.only();
         assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", path));
         assert_eq!(request.header("apikey"), Some("the-key-of-evolution"));
@@ -219,29 +286,30 @@ async fn whatsapp_gets_texts_and_media_of_each_type(database: TestDatabase) {
         for (name, value) in expected.as_object().unwrap() {
             assert_eq!(&body[name], value, "{body}");
         }
-        assert_eq!(app.sql_message(&answer.message_id()).await["channel_message_id"], "3EB0A1");
+        assert_eq!(app.sql_message(message["id"].as_str().unwrap()).await["channel_message_id"], "3EB0A1");
     }
 }
 
-async fn whatsapp_failures_are_told_apart(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn whatsapp_failures_are_told_apart(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let evolution = a_whatsapp(&app).await;
     let said = |status: u16, message: Value| {
         Answer::json(status, &json!({ "status": status, "error": "x", "response": { "message": message } }))
     };
     let not_there = json!([{ "jid": "5585999999999@s.whatsapp.net", "exists": false, "number": "5585999999999" }]);
     let cases = [
-        (said(401, json!("Unauthorized")), 502, "channel-failed"),
-        (said(404, json!(["The \"loja\" instance does not exist"])), 502, "channel-failed"),
-        (said(400, json!(["Error: Connection Closed"])), 502, "channel-failed"),
-        (said(500, json!("Connection Closed")), 502, "channel-failed"),
-        (Answer::Close, 502, "channel-failed"),
-        (said(400, not_there), 422, "recipient-refused"),
+        (said(401, json!("Unauthorized")), MISCONFIGURED),
+        (said(404, json!(["The \"loja\" instance does not exist"])), MISCONFIGURED),
+        (said(400, json!(["Error: Connection Closed"])), TRANSIENT),
+        (said(500, json!("Connection Closed")), TRANSIENT),
+        (Answer::Close, UNKNOWN),
+        (said(400, not_there), REFUSED),
     ];
-    for (told, status, problem) in cases {
-        evolution.next(told);
-        let answer = app.send(&to_whatsapp(json!({ "message": "Olá!" }))).await;
-        let row = assert_failed(&app, &answer, status, problem).await;
+    for (told, failure) in cases {
+        evolution.always(told);
+        let message = fails(&app, &to_whatsapp(json!({ "message": "Olá!" })), failure).await;
+        assert!(!message.to_string().contains("the-key-of-evolution"));
+        let row = app.sql_message(message["id"].as_str().unwrap()).await;
         assert!(!row.to_string().contains("the-key-of-evolution"));
     }
 }

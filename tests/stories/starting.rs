@@ -3,14 +3,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::closed_port;
-use crate::support::test_app::{SOON, TestApp, TestDatabase, eventually, on_both_databases, run};
+use crate::support::installation::Installation;
+use crate::support::modes::on_both_databases;
+use crate::support::process::run;
+use crate::support::test_app::TestApp;
 
 on_both_databases!(
     the_first_start_prints_a_line_that_sends_a_message_and_the_second_does_not,
     the_migrations_can_run_before_the_server;
     only sqlite:
     a_value_that_cannot_be_used_stops_the_start_in_one_line,
+    what_is_said_of_kafka_must_be_usable,
     a_file_of_settings_is_read_and_the_environment_wins,
     a_database_that_cannot_be_reached_stops_the_start_without_telling_its_password,
     one_process_alone_plays_every_role_on_sqlite,
@@ -19,14 +24,15 @@ on_both_databases!(
     only postgres:
     credentials_in_a_shared_database_need_a_key_of_the_operator,
     without_kafka_one_process_plays_every_role,
+    with_an_embedded_broker_one_process_plays_every_role,
 );
 
 /// Starts in vain; returns all that it wrote to standard error.
-async fn refused(database: &TestDatabase, settings: &[(&str, &str)], arguments: &[&str], status: i32) -> String {
-    let mut environment = database.environment();
+async fn refused(installation: &Installation, settings: &[(&str, &str)], arguments: &[&str], status: i32) -> String {
+    let mut environment = installation.environment();
     environment.retain(|(name, _)| settings.iter().all(|(set, _)| set != name));
     environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    let output = run(database.directory.path(), &environment, arguments).await;
+    let output = run(installation.directory.path(), &environment, arguments).await;
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(status), "{settings:?} {arguments:?}: {told}");
     assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -34,14 +40,14 @@ async fn refused(database: &TestDatabase, settings: &[(&str, &str)], arguments: 
 }
 
 /// The one line of a failed start.
-async fn refused_start(database: &TestDatabase, settings: &[(&str, &str)], arguments: &[&str]) -> String {
-    let told = refused(database, settings, arguments, 1).await;
+async fn refused_start(installation: &Installation, settings: &[(&str, &str)], arguments: &[&str]) -> String {
+    let told = refused(installation, settings, arguments, 1).await;
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 1, "one line, not {told}");
     lines[0].to_owned()
 }
 
-async fn a_value_that_cannot_be_used_stops_the_start_in_one_line(database: TestDatabase) {
+async fn a_value_that_cannot_be_used_stops_the_start_in_one_line(installation: Installation) {
     let cases = [
         ("HOST", "somewhere"),
         ("PORT", "65536"),
@@ -54,7 +60,6 @@ async fn a_value_that_cannot_be_used_stops_the_start_in_one_line(database: TestD
         ("JWT_PUBLIC_KEY", "/no/such/file.pem"),
         ("JWT_JWKS_URL", "not a url"),
         ("KAFKA_ENABLED", "maybe"),
-        ("KAFKA_ENABLED", "true"),
         ("NODE_TIMEOUT", "999ms"),
         ("MAX_RETRIES", "0"),
         ("RETRY_BACKOFF", "1s,soon"),
@@ -63,81 +68,115 @@ async fn a_value_that_cannot_be_used_stops_the_start_in_one_line(database: TestD
         ("WEBHOOK_BLOCK_PRIVATE", "yes"),
     ];
     for (variable, value) in cases {
-        let line = refused_start(&database, &[(variable, value)], &[]).await;
+        let line = refused_start(&installation, &[(variable, value)], &[]).await;
         let sentence = line.strip_prefix(&format!("correio: {variable}: "));
         assert!(sentence.is_some_and(|sentence| !sentence.is_empty()), "{variable}={value}: {line}");
     }
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let line = refused_start(&database, &[("PORT", &port)], &[]).await;
+    let line = refused_start(&installation, &[("PORT", &port)], &[]).await;
     assert!(line.starts_with("correio: PORT: ") && line.contains(&port), "{line}");
 }
 
-async fn a_file_of_settings_is_read_and_the_environment_wins(database: TestDatabase) {
-    std::fs::write(database.directory.path().join(".env"), "# mine\nSHUTDOWN_TIMEOUT=never\n").unwrap();
-    let line = refused_start(&database, &[], &[]).await;
+async fn what_is_said_of_kafka_must_be_usable(installation: Installation) {
+    let cases: [(&str, &[(&str, &str)]); 7] = [
+        ("KAFKA_BROKERS", &[("KAFKA_BROKERS", "localhost:http")]),
+        ("KAFKA_PARTITIONS", &[("KAFKA_PARTITIONS", "0")]),
+        ("KAFKA_REPLICATION_FACTOR", &[("KAFKA_REPLICATION_FACTOR", "all")]),
+        ("KAFKA_TOPIC_PREFIX", &[("KAFKA_TOPIC_PREFIX", "a topic")]),
+        ("KAFKA_SECURITY_PROTOCOL", &[("KAFKA_SECURITY_PROTOCOL", "TLS")]),
+        ("KAFKA_SASL_MECHANISM", &[("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"), ("KAFKA_SASL_MECHANISM", "GSSAPI")]),
+        ("KAFKA_SASL_USERNAME", &[("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"), ("KAFKA_SASL_PASSWORD", "s3cr3t")]),
+    ];
+    for (variable, settings) in cases {
+        let settings = [&[("KAFKA_ENABLED", "true")], settings].concat();
+        let line = refused_start(&installation, &settings, &[]).await;
+        let sentence = line.strip_prefix(&format!("correio: {variable}: "));
+        assert!(sentence.is_some_and(|sentence| !sentence.is_empty()), "{settings:?}: {line}");
+        assert!(!line.contains("s3cr3t"), "{line}");
+    }
+    if !cfg!(feature = "kafka-tls") {
+        let settings = [("KAFKA_ENABLED", "true"), ("KAFKA_SECURITY_PROTOCOL", "SSL")];
+        let line = refused_start(&installation, &settings, &[]).await;
+        assert!(line.starts_with("correio: KAFKA_SECURITY_PROTOCOL: ") && line.contains("kafka-tls"), "{line}");
+    }
+}
+
+async fn a_file_of_settings_is_read_and_the_environment_wins(installation: Installation) {
+    std::fs::write(installation.directory.path().join(".env"), "# mine\nSHUTDOWN_TIMEOUT=never\n").unwrap();
+    let line = refused_start(&installation, &[], &[]).await;
     assert!(line.starts_with("correio: SHUTDOWN_TIMEOUT: "), "{line}");
 
-    let app = TestApp::start_with(database, &[("SHUTDOWN_TIMEOUT", "5s")]).await;
+    let app = TestApp::start_with(installation, &[("SHUTDOWN_TIMEOUT", "5s")]).await;
     assert_eq!(app.get("/health/ready").await.status, 200);
 }
 
-async fn a_database_that_cannot_be_reached_stops_the_start_without_telling_its_password(database: TestDatabase) {
+async fn a_database_that_cannot_be_reached_stops_the_start_without_telling_its_password(installation: Installation) {
     let url = format!("postgres://correio:s3cr3t-w0rd@{}/correio", closed_port().await);
     let start = Instant::now();
-    let told = refused(&database, &[("DATABASE_URL", &url)], &[], 1).await;
+    let told = refused(&installation, &[("DATABASE_URL", &url)], &[], 1).await;
     assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
     assert!(told.lines().last().unwrap().starts_with("correio: DATABASE_URL: "), "{told}");
     assert!(!told.contains("s3cr3t-w0rd"), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
 }
 
-async fn one_process_alone_plays_every_role_on_sqlite(database: TestDatabase) {
+async fn one_process_alone_plays_every_role_on_sqlite(installation: Installation) {
     for role in ["api", "worker"] {
-        let line = refused_start(&database, &[], &["serve", "--role", role]).await;
-        assert!(line.starts_with("correio: DATABASE_URL: ") && line.contains(role), "{line}");
+        for enabled in ["false", "true"] {
+            let line = refused_start(&installation, &[("KAFKA_ENABLED", enabled)], &["serve", "--role", role]).await;
+            assert!(line.starts_with("correio: DATABASE_URL: ") && line.contains(role), "{line}");
+        }
     }
 }
 
-async fn a_second_server_on_the_same_file_is_refused(database: TestDatabase) {
-    let app = TestApp::start(database).await;
-    let line = refused_start(&app.database, &[], &[]).await;
+async fn a_second_server_on_the_same_file_is_refused(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let line = refused_start(&app.installation, &[], &[]).await;
     assert!(line.starts_with("correio: DATABASE_URL: "), "{line}");
     assert_eq!(app.get("/health/ready").await.status, 200, "the first goes on");
     assert_eq!(app.sql_number("select count(*) from messaging_nodes where left_at is null").await, 1);
 }
 
-async fn wrong_usage_ends_with_two(database: TestDatabase) {
+async fn wrong_usage_ends_with_two(installation: Installation) {
     for arguments in [&["sevre"][..], &["serve", "--role", "boss"], &["serve", "--rol"], &["keys"], &["token"]] {
-        let told = refused(&database, &[], arguments, 2).await;
+        let told = refused(&installation, &[], arguments, 2).await;
         assert!(!told.is_empty(), "{arguments:?}");
     }
 }
 
-async fn credentials_in_a_shared_database_need_a_key_of_the_operator(database: TestDatabase) {
+async fn credentials_in_a_shared_database_need_a_key_of_the_operator(installation: Installation) {
     // Whether the tables are there already makes no difference.
     for _ in 0..2 {
-        let line = refused_start(&database, &[("CREDENTIALS_KEY", "")], &[]).await;
+        let line = refused_start(&installation, &[("CREDENTIALS_KEY", "")], &[]).await;
         assert!(line.starts_with("correio: CREDENTIALS_KEY: "), "{line}");
     }
 }
 
-async fn without_kafka_one_process_plays_every_role(database: TestDatabase) {
+async fn without_kafka_one_process_plays_every_role(installation: Installation) {
     for role in ["api", "worker"] {
-        let line = refused_start(&database, &[], &["serve", "--role", role]).await;
+        let line = refused_start(&installation, &[], &["serve", "--role", role]).await;
         assert!(line.starts_with("correio: KAFKA_ENABLED: ") && line.contains(role), "{line}");
     }
 }
 
-async fn the_migrations_can_run_before_the_server(database: TestDatabase) {
-    let environment = database.environment();
+async fn with_an_embedded_broker_one_process_plays_every_role(installation: Installation) {
+    let embedded = [("KAFKA_ENABLED", "true"), ("KAFKA_BROKERS", "embedded")];
+    for role in ["api", "worker"] {
+        let line = refused_start(&installation, &embedded, &["serve", "--role", role]).await;
+        assert!(line.starts_with("correio: KAFKA_BROKERS: ") && line.contains(role), "{line}");
+    }
+}
+
+async fn the_migrations_can_run_before_the_server(installation: Installation) {
+    let environment = installation.environment();
     for _ in 0..2 {
-        let output = run(database.directory.path(), &environment, &["migrate"]).await;
+        let output = run(installation.directory.path(), &environment, &["migrate"]).await;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(output.stdout.is_empty());
     }
-    assert_eq!(database.sql_number("select count(*) from messaging_messages").await, 0);
-    let app = TestApp::start(database).await;
+    assert_eq!(installation.sql_number("select count(*) from messaging_messages").await, 0);
+    let app = TestApp::start(installation).await;
     assert_eq!(app.get("/health/ready").await.status, 200);
 }
 
@@ -148,9 +187,9 @@ fn curl_line(log: &[String]) -> Option<String> {
     Some(log[first..=last].join("\n"))
 }
 
-async fn the_first_start_prints_a_line_that_sends_a_message_and_the_second_does_not(database: TestDatabase) {
+async fn the_first_start_prints_a_line_that_sends_a_message_and_the_second_does_not(installation: Installation) {
     // Empty is unset: the key is generated.
-    let mut app = TestApp::start_with(database, &[("BOOTSTRAP_API_KEY", "")]).await;
+    let mut app = TestApp::start_with(installation, &[("BOOTSTRAP_API_KEY", "")]).await;
     let line = eventually(SOON, "a newcomer is greeted", async || curl_line(&app.log())).await;
     let output = Command::new("sh").args(["-c", &line]).output().unwrap();
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
@@ -158,11 +197,11 @@ async fn the_first_start_prints_a_line_that_sends_a_message_and_the_second_does_
     assert_eq!((&answer["success"], &answer["data"]["status"]), (&json!(true), &json!("sent")), "{answer}");
     assert_eq!(app.sql_status(answer["data"]["messageId"].as_str().unwrap()).await, "sent");
 
-    let address = app.address.clone();
+    let address = app.address().to_owned();
     app.terminate();
-    assert_eq!(app.ended().await.code(), Some(0));
+    assert_eq!(app.exited().await.code(), Some(0));
     app.restart().await;
-    let again = line.replace(&address, &app.address);
+    let again = line.replace(&address, app.address());
     let output = Command::new("sh").args(["-c", &again]).output().unwrap();
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["data"]["status"], "sent", "its key still works: {answer}");

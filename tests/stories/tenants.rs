@@ -3,11 +3,14 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::test_app::{
-    Answered, Caller, JWT_SECRET, TestApp, TestDatabase, eventually, on_both_databases, to_sandbox,
-};
+use crate::support::answered::Answered;
+use crate::support::caller::{Caller, to_sandbox};
+use crate::support::eventually::{SOON, eventually};
+use crate::support::installation::Installation;
+use crate::support::modes::on_every_mode;
+use crate::support::test_app::{JWT_SECRET, TestApp};
 
-on_both_databases!(
+on_every_mode!(
     what_one_tenant_has_is_unknown_to_another,
     a_missing_scope_is_named,
     every_operation_asks_who_calls,
@@ -26,8 +29,8 @@ fn told(answer: &Answered) -> (u16, String, Vec<String>) {
     (answer.status, String::from_utf8(answer.body.clone()).unwrap(), names)
 }
 
-async fn what_one_tenant_has_is_unknown_to_another(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn what_one_tenant_has_is_unknown_to_another(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let a = app.holder_of_a_key("a", &[]).await;
     let b = app.holder_of_a_key("b", &[]).await;
     let own = json!({ "channel": "sandbox", "channelInstanceId": "own", "channelPhoneOrId": "x" });
@@ -35,8 +38,7 @@ async fn what_one_tenant_has_is_unknown_to_another(database: TestDatabase) {
     let mut to_own = to_sandbox("5585999999999");
     to_own["channelInstanceId"] = "own".into();
     let sent = a.send_once("pedido-1", &to_own).await;
-    assert_eq!(sent.status, 200, "{}", sent.json());
-    let before = a.message(&sent.message_id()).await;
+    let before = a.ended(&a.accepted(&sent)).await;
 
     // An id of A's answers as one that nobody has.
     let theirs = format!("/api/messaging/instances/{instance}");
@@ -65,15 +67,15 @@ async fn what_one_tenant_has_is_unknown_to_another(database: TestDatabase) {
     // B may use the same names and keys for its own.
     b.create_instance(&own).await;
     let of_b = b.send_once("pedido-1", &to_own).await;
-    assert_eq!((of_b.status, of_b.header("idempotent-replay")), (200, None));
-    assert_ne!(of_b.message_id(), sent.message_id());
+    assert_ne!(b.accepted(&of_b), sent.message_id());
+    assert_eq!(of_b.header("idempotent-replay"), None);
     assert_eq!(a.get("/api/messaging/messages/stats").await.data()["total"], 1);
     assert_eq!(a.message(&sent.message_id()).await, before);
     assert_eq!(a.get(&theirs).await.data()["name"], json!(null));
 }
 
-async fn a_missing_scope_is_named(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_missing_scope_is_named(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let send = to_sandbox("5585999999999");
     let create = json!({ "channel": "sandbox", "channelInstanceId": "x", "channelPhoneOrId": "x" });
     let nothing = json!({});
@@ -110,8 +112,8 @@ async fn a_missing_scope_is_named(database: TestDatabase) {
     }
 }
 
-async fn every_operation_asks_who_calls(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn every_operation_asks_who_calls(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let nobody = app.nobody();
     let document = nobody.get("/api/openapi.json").await.json();
     let strangers = [nobody.clone(), app.with_key("not-a-key-of-anybody-0123456789-abc"), app.with_token("a.b.c")];
@@ -134,7 +136,8 @@ async fn every_operation_asks_who_calls(database: TestDatabase) {
     }
     assert!(asked >= 10, "{asked} operations are documented");
     for path in ["/health", "/health/live", "/health/ready", "/api", "/api/openapi.json"] {
-        assert_eq!(nobody.get(path).await.status, 200, "{path}");
+        // It is ready when its consumer has joined the group, a moment after it listens.
+        eventually(SOON, path, async || (nobody.get(path).await.status == 200).then_some(())).await;
     }
 }
 
@@ -143,11 +146,11 @@ fn signed(claims: &Value) -> String {
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
 }
 
-async fn a_token_gives_access_to_its_tenant_until_it_expires(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_token_gives_access_to_its_tenant_until_it_expires(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let maria = app.with_token(&app.correio(&["token", "--sub", "maria", "--tenant", "default"]).await);
     let sent = maria.send(&to_sandbox("5585999999999")).await;
-    assert_eq!(sent.status, 200, "{}", sent.json());
+    maria.accepted(&sent);
     assert_eq!(app.sql_message(&sent.message_id()).await["user_id"], "maria");
 
     // A tenant without rows is an empty tenant, and without the claim the subject is the tenant.
@@ -168,8 +171,8 @@ async fn a_token_gives_access_to_its_tenant_until_it_expires(database: TestDatab
     refused(app.with_token(&format!("{}x", signed(&json!({ "sub": "maria", "exp": now + 60 }))))).await;
 }
 
-async fn a_revoked_key_stops_within_five_seconds(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_revoked_key_stops_within_five_seconds(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let key = app.correio(&["keys", "create", "--tenant", "default", "--name", "short-lived"]).await;
     let holder = app.with_key(&key);
     assert_eq!(holder.get("/api/messaging/messages").await.status, 200);
@@ -190,8 +193,8 @@ async fn a_revoked_key_stops_within_five_seconds(database: TestDatabase) {
     assert!(!json!(stored).to_string().contains(&key), "only a hash is stored");
 }
 
-async fn a_key_stops_when_it_expires(database: TestDatabase) {
-    let app = TestApp::start(database).await;
+async fn a_key_stops_when_it_expires(installation: Installation) {
+    let app = TestApp::start(installation).await;
     let key = app.correio(&["keys", "create", "--name", "until-soon", "--expires", "2s"]).await;
     let holder = app.with_key(&key);
     assert_eq!(holder.get("/api/messaging/messages").await.status, 200);

@@ -113,6 +113,10 @@ impl HttpReceiver {
         self.script.lock().unwrap().received.clone()
     }
 
+    pub fn how_many(&self) -> usize {
+        self.script.lock().unwrap().received.len()
+    }
+
     /// The one request that came.
     pub fn only(&self) -> ReceivedRequest {
         let mut received = self.received();

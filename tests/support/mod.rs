@@ -1,4 +1,13 @@
+pub mod answered;
+pub mod caller;
 pub mod databases;
+pub mod eventually;
+pub mod free_port;
 pub mod http_receiver;
+pub mod installation;
+pub mod kafka_server;
+pub mod kafka_topic;
 pub mod memory_broker;
+pub mod modes;
+pub mod process;
 pub mod test_app;

@@ -1,0 +1,66 @@
+use std::time::{Duration, Instant};
+
+use super::clients::send_at_once;
+use super::{ALONE, Deliveries, a_webhook, ids_in_sql, servers};
+use crate::support::eventually::{SOON, eventually};
+use crate::support::http_receiver::{Answer, HttpReceiver};
+use crate::support::process::Process;
+use crate::support::test_app::TestApp;
+
+const WAITING: usize = 20_000;
+/// What one worker delivers before others come.
+const ALONE_DELIVERED: usize = 4_000;
+const DRAINED: Duration = Duration::from_secs(240);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_workers_drain_a_backlog_faster_and_lose_and_repeat_nothing() {
+    let _alone = ALONE.lock().await;
+    let Some((_kafka, installation)) = servers().await else { return };
+    let settings = [
+        ("KAFKA_PARTITIONS", "6"),
+        ("WORKER_CONCURRENCY", "8"),
+        ("RUST_LOG", "info,correio::presentation::http::request_log=warn"),
+    ];
+    let app = TestApp::start_api(installation, &settings).await;
+    let receiver = a_webhook(&app).await;
+    // It is the webhook that takes its time, so that a worker can do no more than its concurrency lets it.
+    receiver.always(Answer::new(200, "").after(Duration::from_millis(20)));
+    let accepted = send_at_once(app.caller(), WAITING).await;
+    assert_eq!(ids_in_sql(&app, "queued").await, accepted.ids, "without a worker they wait");
+
+    let first = joined(&app).await;
+    let one_worker = seconds_a_message(&receiver, ALONE_DELIVERED).await;
+    let others = [joined(&app).await, joined(&app).await];
+    let three_workers = seconds_a_message(&receiver, WAITING).await;
+    eventually(SOON, "all is recorded", async || {
+        let open = "select count(*) from messaging_messages where status <> 'sent'";
+        (app.sql_number(open).await == 0).then_some(())
+    })
+    .await;
+
+    let drain = |pace: f64| pace * WAITING as f64;
+    println!("{WAITING} messages that wait, at the pace of");
+    println!("  1 worker:  {:.1} s ({:.0} a second)", drain(one_worker), 1.0 / one_worker);
+    println!("  3 workers: {:.1} s ({:.0} a second)", drain(three_workers), 1.0 / three_workers);
+
+    let deliveries = Deliveries::to(&receiver);
+    assert_eq!(deliveries.duplicates, 0, "delivered more than once");
+    assert_eq!(deliveries.ids, accepted.ids);
+    assert_eq!(ids_in_sql(&app, "sent").await, accepted.ids);
+    drop((first, others));
+}
+
+/// Another worker, which has joined its group.
+async fn joined(app: &TestApp) -> Process {
+    let worker = app.another("worker").await;
+    let caller = app.caller_of(&worker);
+    eventually(SOON, "it has joined", async || (caller.get("/health/ready").await.status == 200).then_some(())).await;
+    worker
+}
+
+/// How long a message takes on average, from now until `total` have been delivered.
+async fn seconds_a_message(receiver: &HttpReceiver, total: usize) -> f64 {
+    let (begin, before) = (Instant::now(), receiver.how_many());
+    eventually(DRAINED, "they are delivered", async || (receiver.how_many() >= total).then_some(())).await;
+    begin.elapsed().as_secs_f64() / (receiver.how_many() - before) as f64
+}

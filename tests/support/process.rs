@@ -1,0 +1,158 @@
+//! One process of the program.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::eventually::{SOON, eventually};
+
+/// It has to be dropped before the installation that it runs in: it dies then.
+pub struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    directory: PathBuf,
+    /// For the next start.
+    pub environment: Vec<(String, String)>,
+    pub arguments: Vec<String>,
+    /// Where it listens.
+    pub address: String,
+}
+
+impl Process {
+    /// Returns when it listens.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    pub async fn start(directory: &Path, environment: Vec<(String, String)>, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let (child, log) = spawn(directory, &environment, &arguments);
+        let directory = directory.to_owned();
+        let mut process = Self { child, log, directory, environment, arguments, address: String::new() };
+        process.listening().await;
+        process
+    }
+
+    /// Another process with the same configuration and files; the one before must have ended.
+    pub async fn restart(&mut self) {
+        assert!(!self.is_alive(), "it still runs");
+        (self.child, self.log) = spawn(&self.directory, &self.environment, &self.arguments);
+        self.listening().await;
+    }
+
+    async fn listening(&mut self) {
+        let started = eventually(SOON, "the server listens", async || {
+            let lines = self.log();
+            let line = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let address = line
+                .filter(|line| line["message"] == "listening")
+                .find_map(|line| line["address"].as_str().map(str::to_owned));
+            let ended = self.child.try_wait().unwrap();
+            match (address, ended) {
+                (Some(address), _) => Some(Ok(address)),
+                (None, Some(status)) => Some(Err(format!("{status}: {}", lines.join("\n")))),
+                (None, None) => None,
+            }
+        });
+        self.address = started.await.unwrap_or_else(|ended| panic!("it ended instead of listening: {ended}"));
+    }
+
+    /// Ends it without a warning.
+    pub fn kill9(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// It stands still, and knows nothing of it.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    pub async fn exited(&mut self) -> ExitStatus {
+        eventually(Duration::from_secs(60), "the process ends", async || self.child.try_wait().unwrap()).await
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _it_may_have_ended = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let end = &log[log.len().saturating_sub(200)..];
+            eprintln!("the log of {:?}:\n{}", self.arguments, end.join("\n"));
+        }
+    }
+}
+
+/// The program, to be run in `directory` with exactly this environment.
+fn correio(directory: &Path, environment: &[(String, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_correio"));
+    command
+        .current_dir(directory)
+        .env_clear()
+        .env("PORT", "0")
+        .env("DATA_DIR", directory.join("data"))
+        .env("LOG_FORMAT", "json")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+/// When it does not end, as a server that was to be refused does not.
+pub async fn run(directory: &Path, environment: &[(String, String)], arguments: &[&str]) -> Output {
+    let mut command = correio(directory, environment);
+    let child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = child.id().to_string();
+    let ending = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    match tokio::time::timeout(Duration::from_secs(60), ending).await {
+        Ok(output) => output.unwrap(),
+        Err(_) => {
+            let _it_may_have_ended = Command::new("kill").args(["-KILL", &id]).status();
+            panic!("{arguments:?} does not end");
+        }
+    }
+}
+
+fn spawn(directory: &Path, environment: &[(String, String)], arguments: &[String]) -> (Child, Arc<Mutex<Vec<String>>>) {
+    let mut command = correio(directory, environment);
+    let mut child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let written = log.clone();
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            written.lock().unwrap().push(line);
+        }
+    });
+    (child, log)
+}
