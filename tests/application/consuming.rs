@@ -8,7 +8,8 @@ use correio::domain::message::{Message, MessageId, MessageStatus};
 use futures::FutureExt;
 use tokio::sync::Semaphore;
 
-use super::gateway::{Act, Gateway, through_memory};
+use super::gateway::{Gateway, through_memory};
+use super::scripted::Act;
 use crate::contracts::{given, on_every_adapter};
 use crate::support::databases::Adapters;
 use crate::support::memory_broker::{Letter, MemoryBroker};

@@ -8,7 +8,8 @@ use correio::domain::message::MessageStatus;
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 
-use super::gateway::{Act, Gateway};
+use super::gateway::Gateway;
+use super::scripted::Act;
 use crate::contracts::{given, on_every_adapter};
 use crate::support::databases::Adapters;
 

@@ -4,3 +4,4 @@ mod consuming;
 mod delivery;
 pub mod gateway;
 mod recovery;
+pub mod scripted;

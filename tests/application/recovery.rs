@@ -10,7 +10,8 @@ use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::domain::principal::Tenant;
 
-use super::gateway::{Act, Gateway, NODE_TIMEOUT};
+use super::gateway::{Gateway, NODE_TIMEOUT};
+use super::scripted::Act;
 use crate::contracts::{given, on_every_adapter};
 use crate::support::databases::Adapters;
 

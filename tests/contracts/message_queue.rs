@@ -11,7 +11,8 @@ use futures::future::join_all;
 use tokio::sync::Semaphore;
 
 use super::given;
-use crate::application::gateway::{Act, Gateway, directly, through_kafka};
+use crate::application::gateway::{Gateway, directly, through_kafka};
+use crate::application::scripted::Act;
 use crate::kafka::brokers::TestBroker;
 use crate::support::databases::{self, Adapters};
 

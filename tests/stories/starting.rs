@@ -79,8 +79,9 @@ async fn a_value_that_cannot_be_used_stops_the_start_in_one_line(installation: I
 }
 
 async fn what_is_said_of_kafka_must_be_usable(installation: Installation) {
-    let cases: [(&str, &[(&str, &str)]); 7] = [
+    let cases: [(&str, &[(&str, &str)]); 8] = [
         ("KAFKA_BROKERS", &[("KAFKA_BROKERS", "localhost:http")]),
+        ("KAFKA_BROKERS", &[("KAFKA_BROKERS", "embedded,localhost:9092")]),
         ("KAFKA_PARTITIONS", &[("KAFKA_PARTITIONS", "0")]),
         ("KAFKA_REPLICATION_FACTOR", &[("KAFKA_REPLICATION_FACTOR", "all")]),
         ("KAFKA_TOPIC_PREFIX", &[("KAFKA_TOPIC_PREFIX", "a topic")]),

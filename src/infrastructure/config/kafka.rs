@@ -176,6 +176,9 @@ fn brokers(text: &str) -> Parsed<Brokers> {
     if text == "embedded" {
         return Ok(Brokers::Embedded);
     }
+    if text.split(',').any(|address| address.trim() == "embedded") {
+        return Err("must be `embedded` alone, or brokers, because the embedded one knows of no others".to_owned());
+    }
     let addresses: Option<Vec<String>> = text.split(',').map(|address| broker(address.trim())).collect();
     addresses.map(Brokers::Addresses).ok_or_else(|| {
         "must be `embedded`, or brokers like `kafka-1:9092`, `10.0.0.1` or `[::1]:9092` with commas in between"
