@@ -36,6 +36,11 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     let tasks = TaskTracker::new();
     let composition = compose(config, role, &database, cipher, &tasks)?;
 
+    if let Some(kafka) = &composition.kafka {
+        // Whoever sees us listen finds the topics; a Kafka that is away delays the start by no more than this.
+        let _ = tokio::time::timeout(Duration::from_secs(2), kafka.prepare_topics()).await;
+    }
+
     let unanswered = |error: &dyn std::fmt::Display| ConfigError::new("DATABASE_URL", error.to_string());
     let node = composition.keep_node_alive.register().await.map_err(|error| unanswered(&error))?;
     if lock.is_some() {
