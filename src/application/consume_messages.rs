@@ -9,10 +9,10 @@ use tracing::{debug, error, info, warn};
 use super::Stop;
 use super::consumption::{Consequence, Consumption, Job, JobPlace, Limits};
 use super::ports::{
-    Arrival, Channels, Clock, DeadLetterTopic, MessageRepository, MessageSource, Partition, Record, RepositoryError,
-    Tasks,
+    Arrival, Channels, Clock, DeadLetterTopic, MessageRepository, MessageSource, Partition, Record, Tasks,
 };
-use super::process_message_queue::ProcessMessageQueue;
+use super::process_message_queue::{Claim, ProcessMessageQueue};
+use super::until_answered::until_answered;
 use crate::domain::message::MessageId;
 
 /// Delivers what arrives from the broker: one key in order, different keys at the same time, never more than can be worked
@@ -129,9 +129,13 @@ impl ConsumeMessages {
             if job.is_given_up() {
                 return Ending::Left;
             }
-            match self.claim_and_deliver(call.message_id).await {
-                Ok(true) => return Ending::Done,
-                Ok(false) => return self.set_aside(job, "names a message that there is not").await,
+            match self.process.claim_and_deliver(call.message_id).await {
+                Ok(Claim::Delivered(_)) => return Ending::Done,
+                // Most often a second copy, or one that somebody else has.
+                Ok(Claim::Nothing) if self.exists(call.message_id).await => return Ending::Done,
+                Ok(Claim::Nothing) => return self.set_aside(job, "names a message that there is not").await,
+                // Who holds it may be asking in vain: then it is for this copy to claim it.
+                Ok(Claim::Held) => self.clock.sleep(wait).await,
                 Err(cause) if cause.is_unavailable() => {
                     debug!(message.id = %call.message_id, %cause, "could not be claimed; tried again");
                     self.clock.sleep(wait).await;
@@ -145,35 +149,35 @@ impl ConsumeMessages {
         }
     }
 
-    /// False when there is no such message.
-    async fn claim_and_deliver(&self, id: MessageId) -> Result<bool, RepositoryError> {
-        if self.process.claim_and_deliver(id).await?.is_some() {
-            return Ok(true);
-        }
-        // Most often a second copy, or one that somebody else has.
-        Ok(self.messages.find(id).await?.is_some())
+    /// Also true of a row that cannot be read.
+    async fn exists(&self, id: MessageId) -> bool {
+        let found = until_answered(self.clock.as_ref(), || self.messages.find(id)).await;
+        !matches!(found, Ok(None))
     }
 
     /// Puts a record that cannot be delivered where people find it. One that cannot be put there either is logged, and
     /// stays in its topic: it must not block its partition.
     async fn set_aside(&self, job: &Job, reason: &str) -> Ending {
-        const TRIES: u32 = 10;
+        const PATIENCE: Duration = Duration::from_secs(60);
         let record = &job.record;
         warn!(partition = record.partition.0, offset = record.offset, reason, "a record that cannot be delivered");
-        for tried in 1..=TRIES {
-            match self.dead_letters.put_record(record, reason).await {
-                Ok(()) => return Ending::Done,
-                Err(cause) if tried == TRIES => {
-                    error!(
-                        partition = record.partition.0, offset = record.offset, reason, %cause,
-                        "it could not be put among the dead letters; passed over"
-                    );
-                }
-                Err(_) if job.is_given_up() => return Ending::Left,
-                Err(_) => self.clock.sleep(Duration::from_secs(u64::from(tried))).await,
+        let begun = self.clock.monotonic();
+        let mut wait = Duration::from_secs(1);
+        loop {
+            let Err(cause) = self.dead_letters.put_record(record, reason).await else { return Ending::Done };
+            if job.is_given_up() {
+                return Ending::Left;
             }
+            if self.clock.monotonic().saturating_sub(begun) >= PATIENCE {
+                error!(
+                    partition = record.partition.0, offset = record.offset, reason, %cause,
+                    "it could not be put among the dead letters; passed over"
+                );
+                return Ending::Done;
+            }
+            self.clock.sleep(wait).await;
+            wait *= 2;
         }
-        Ending::Done
     }
 }
 

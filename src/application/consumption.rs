@@ -36,7 +36,13 @@ pub struct Consumption {
     lanes: HashMap<Vec<u8>, VecDeque<Job>>,
     ready: VecDeque<Job>,
     running: usize,
+    /// What is to be set aside, apart: it must not take the places of what can be delivered.
+    unreadable: VecDeque<Job>,
+    setting_aside: usize,
 }
+
+/// How many records are set aside at the same time.
+const SET_ASIDE_AT_ONCE: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Tenure(u64);
@@ -72,6 +78,7 @@ pub struct JobPlace {
     tenure: Tenure,
     slot: u64,
     lane: Option<Vec<u8>>,
+    is_readable: bool,
 }
 
 impl Job {
@@ -100,6 +107,8 @@ impl Consumption {
             lanes: HashMap::new(),
             ready: VecDeque::new(),
             running: 0,
+            unreadable: VecDeque::new(),
+            setting_aside: 0,
         }
     }
 
@@ -125,6 +134,7 @@ impl Consumption {
         }
         let (dropped, kept): (VecDeque<Job>, VecDeque<Job>) = self.ready.drain(..).partition(Job::is_given_up);
         self.ready = kept;
+        self.unreadable.retain(|job| !job.is_given_up());
         for job in dropped {
             self.let_next_through(job.place.lane);
         }
@@ -144,11 +154,16 @@ impl Consumption {
         let tenure = *self.current.get(&record.partition)?;
         let window = self.tenures.get_mut(&tenure)?;
         let slot = window.push(record.offset, record.size());
-        let place = JobPlace { tenure, slot, lane: lane.clone() };
+        let is_readable = record.content.is_ok();
+        let place = JobPlace { tenure, slot, lane: lane.clone(), is_readable };
         let partition = record.partition;
         let job = Job { record, place, is_given_up: window.is_given_up.clone() };
         let is_full = !window.is_paused && window.fills(&self.limits, share, 1);
         window.is_paused |= is_full;
+        if !is_readable {
+            self.unreadable.push_back(job);
+            return is_full.then_some(Consequence::Pause(partition));
+        }
         match lane.map(|lane| self.lanes.entry(lane)) {
             Some(std::collections::hash_map::Entry::Occupied(mut waiting)) => waiting.get_mut().push_back(job),
             Some(std::collections::hash_map::Entry::Vacant(free)) => {
@@ -162,11 +177,15 @@ impl Consumption {
 
     /// The next record to deliver, while there is room.
     pub fn begin(&mut self) -> Option<Job> {
-        if self.running >= self.limits.concurrency {
+        let job = if self.setting_aside < SET_ASIDE_AT_ONCE && !self.unreadable.is_empty() {
+            self.setting_aside += 1;
+            self.unreadable.pop_front()?
+        } else if self.running < self.limits.concurrency && !self.ready.is_empty() {
+            self.running += 1;
+            self.ready.pop_front()?
+        } else {
             return None;
-        }
-        let job = self.ready.pop_front()?;
-        self.running += 1;
+        };
         if let Some(window) = self.tenures.get_mut(&job.place.tenure) {
             window.running += 1;
         }
@@ -175,7 +194,8 @@ impl Consumption {
 
     /// A delivery has ended; `is_done`: the record need not come again.
     pub fn ended(&mut self, place: JobPlace, is_done: bool) -> Vec<Consequence> {
-        self.running = self.running.saturating_sub(1);
+        let count = if place.is_readable { &mut self.running } else { &mut self.setting_aside };
+        *count = count.saturating_sub(1);
         self.let_next_through(place.lane);
         let share = self.current.len().max(1);
         let mut consequences = Vec::new();
@@ -202,7 +222,7 @@ impl Consumption {
     }
 
     pub fn is_idle(&self) -> bool {
-        self.running == 0
+        self.running == 0 && self.setting_aside == 0
     }
 
     fn let_next_through(&mut self, lane: Option<Vec<u8>>) {

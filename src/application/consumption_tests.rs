@@ -78,6 +78,24 @@ fn no_more_begin_than_may_run_at_once() {
 }
 
 #[test]
+fn what_is_set_aside_takes_no_place_of_what_can_be_delivered() {
+    let mut consumption = with_one_partition(limits(2, 100));
+    for offset in 0..20 {
+        consumption.arrived(Record { content: Err("is no JSON".to_owned()), ..record(ONE, offset) }, None);
+    }
+    for offset in 20..25 {
+        consumption.arrived(record(ONE, offset), None);
+    }
+    let begun = begin_all(&mut consumption);
+    assert_eq!(begun.iter().filter(|job| job.record.content.is_ok()).count(), 2);
+    assert_eq!(begun.iter().filter(|job| job.record.content.is_err()).count(), SET_ASIDE_AT_ONCE);
+    for job in begun {
+        consumption.ended(job.place, true);
+    }
+    assert_eq!(begin_all(&mut consumption).len(), 4 + 2);
+}
+
+#[test]
 fn a_full_window_pauses_its_partition_and_half_an_empty_one_resumes_it() {
     let mut consumption = with_one_partition(limits(10, 4));
     let asked: Vec<_> = (0..5).map(|offset| consumption.arrived(record(ONE, offset), None)).collect();

@@ -31,6 +31,21 @@ pub struct ProcessMessageQueue {
     pub tally: Tally,
 }
 
+/// What became of a claim.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// A try has ended: the message as it is now.
+    Delivered(Box<Message>),
+    /// Someone else has it, it ended, its time has not come, or there is none.
+    Nothing,
+    /// This process is busy with it: whether there is something to claim is known only afterwards.
+    Held,
+}
+
+/// Tries that nobody saw the end of are repeated, because a process may die of anything. So many more than a message may
+/// have, and it is the message that they die of.
+const UNENDED_TRIES: u32 = 10;
+
 impl ProcessMessageQueue {
     /// The one try of a `pending` message, whose caller waits and holds it: any failure is `failed`.
     /// Returns the message as it is afterwards, whoever brought it there.
@@ -38,27 +53,31 @@ impl ProcessMessageQueue {
         self.deliver(message).await
     }
 
-    /// Claims a `queued` message and delivers it. `None`: someone else has it, or it ended.
+    /// Claims a `queued` message and delivers it.
     ///
     /// # Errors
     /// When the claim was not answered. The message is not held then: if it was claimed all the same, the comparison
     /// gives it back.
-    pub async fn claim_and_deliver(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
-        let Some(_hold) = self.held.hold(id) else { return Ok(None) };
+    pub async fn claim_and_deliver(&self, id: MessageId) -> Result<Claim, RepositoryError> {
+        let Some(_hold) = self.held.hold(id) else { return Ok(Claim::Held) };
         let node = self.identity.current_or_wait().await?;
-        let Some(message) = self.messages.claim(id, node, self.clock.now()).await? else { return Ok(None) };
-        Ok(Some(self.deliver(message).await))
+        match self.messages.claim(id, node, self.clock.now()).await? {
+            Some(message) => Ok(Claim::Delivered(Box::new(self.deliver(message).await))),
+            None => Ok(Claim::Nothing),
+        }
     }
 
     async fn deliver(&self, message: Message) -> Message {
         let guard = message.guard();
+        let prepared = self.prepare(&message).await;
+        // The last thing before the call: what came before may have taken longer than others wait.
         if !self.identity.is_certain(guard.node) && !self.still_holds(&guard).await {
             warn!(message.id = %message.id, "taken over before it could be delivered");
             return self.as_it_is(message).await;
         }
         debug!(message.id = %message.id, try_number = message.retries, "delivering");
         let started_at = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
-        let verdict = match self.prepare(&message).await {
+        let verdict = match prepared {
             Ok(delivery) => self.call(&message, delivery).await,
             Err(error) => Err(error),
         };
@@ -82,6 +101,11 @@ impl ProcessMessageQueue {
 
     /// Gathers what the channel needs.
     async fn prepare(&self, message: &Message) -> Result<Delivery, DeliveryError> {
+        if message.retries > message.max_retries.saturating_add(UNENDED_TRIES) {
+            let reason =
+                format!("Its delivery was begun {} times, and its process died each time.", message.retries - 1);
+            return Err(DeliveryError::misconfigured(reason));
+        }
         let found = until_answered(self.clock.as_ref(), || self.instances.find_any(message.instance_id)).await;
         let instance = match found {
             Ok(Some(instance)) => instance,

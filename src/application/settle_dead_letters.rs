@@ -38,7 +38,7 @@ impl SettleDeadLetters {
         let mut watch = NodeWatch::new(self.identity.timeout());
         let mut is_failing = false;
         loop {
-            match self.clone().look(&mut watch, &under_way).await {
+            match self.clone().look(&mut watch, &under_way, &stop).await {
                 Ok(()) => is_failing = false,
                 Err(error) => {
                     watch.start_again();
@@ -54,7 +54,12 @@ impl SettleDeadLetters {
         }
     }
 
-    async fn look(self: Arc<Self>, watch: &mut NodeWatch, under_way: &UnderWay) -> Result<(), RepositoryError> {
+    async fn look(
+        self: Arc<Self>,
+        watch: &mut NodeWatch,
+        under_way: &UnderWay,
+        stop: &Stop,
+    ) -> Result<(), RepositoryError> {
         let rows = self.nodes.all().await?;
         let gone = watch.look(&rows, self.clock.monotonic());
         let is_live = |id: &NodeId| !gone.contains(id);
@@ -70,11 +75,11 @@ impl SettleDeadLetters {
         }
         for message in self.owed.owed(node, adopting, &under_way.ids(), free).await? {
             let Some(place) = under_way.enter(message.id) else { continue };
-            let (this, topic) = (self.clone(), topic.clone());
+            let (this, topic, stop) = (self.clone(), topic.clone(), stop.clone());
             self.tasks.spawn(
                 async move {
                     let _place = place;
-                    this.publish(topic.as_ref(), &message).await;
+                    this.publish(topic.as_ref(), &message, stop).await;
                 }
                 .boxed(),
             );
@@ -82,8 +87,10 @@ impl SettleDeadLetters {
         Ok(())
     }
 
-    async fn publish(&self, topic: &dyn DeadLetterTopic, message: &Message) {
-        if let Err(error) = topic.put_message(message).await {
+    async fn publish(&self, topic: &dyn DeadLetterTopic, message: &Message, stop: Stop) {
+        // A process that stops does not wait for a topic that is away: the debt is in the row.
+        let Either::Right((published, _)) = select(stop, topic.put_message(message)).await else { return };
+        if let Err(error) = published {
             // It stays owed, and is found again.
             warn!(message.id = %message.id, %error, "its dead letter could not be published; tried again");
             return;

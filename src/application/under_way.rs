@@ -10,11 +10,11 @@ use crate::domain::message::MessageId;
 #[derive(Clone)]
 pub struct UnderWay {
     ids: Arc<Mutex<HashSet<MessageId>>>,
-    finished: mpsc::UnboundedSender<()>,
+    finished: Arc<Mutex<mpsc::Sender<()>>>,
 }
 
-/// Told each time one of them has ended.
-pub struct Finished(mpsc::UnboundedReceiver<()>);
+/// Told when one of them has ended since it was last asked.
+pub struct Finished(mpsc::Receiver<()>);
 
 /// One of them; it has ended when this is dropped, also by a panic.
 pub struct Place {
@@ -24,8 +24,9 @@ pub struct Place {
 
 impl UnderWay {
     pub fn new() -> (Self, Finished) {
-        let (finished, receiver) = mpsc::unbounded();
-        (Self { ids: Arc::default(), finished }, Finished(receiver))
+        // A word or two wait at most: they say that there is something to look at, not how much.
+        let (finished, receiver) = mpsc::channel(1);
+        (Self { ids: Arc::default(), finished: Arc::new(Mutex::new(finished)) }, Finished(receiver))
     }
 
     /// None if it is under way already.
@@ -59,7 +60,7 @@ impl UnderWay {
 impl Drop for Place {
     fn drop(&mut self) {
         self.under_way.lock().remove(&self.id);
-        // The loop has stopped listening when it has stopped.
-        let _ = self.under_way.finished.unbounded_send(());
+        // Full: it has been told already. Closed: the loop has stopped.
+        let _ = self.under_way.finished.lock().unwrap_or_else(PoisonError::into_inner).try_send(());
     }
 }

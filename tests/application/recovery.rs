@@ -5,10 +5,13 @@ use async_trait::async_trait;
 use correio::application::ports::*;
 use correio::application::send_message::SendMessageError;
 use correio::domain::Timestamp;
+use correio::domain::channel::ChannelName;
 use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::domain::principal::Tenant;
+use tokio::sync::Semaphore;
 
 use super::gateway::{Gateway, NODE_TIMEOUT};
 use super::scripted::Act;
@@ -19,6 +22,8 @@ on_every_adapter![
     a_delivery_that_panicked_is_given_back_and_ends,
     what_a_gone_node_was_delivering_is_delivered_by_another,
     a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over,
+    a_node_that_lost_touch_while_it_prepared_calls_no_channel,
+    a_message_that_its_processes_die_of_fails_at_last,
     a_node_that_lost_touch_goes_on_under_a_new_name,
     an_accept_whose_answer_was_lost_is_delivered_once,
 ];
@@ -53,6 +58,93 @@ async fn a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over(adapter
     let Ok(Handover::Done(message)) = gateway.queue.hand_over(&pending).await else { panic!("not done") };
     assert_eq!((message.status, message.node), (MessageStatus::Queued, Some(other)));
     assert!(gateway.channel.calls().is_empty());
+}
+
+async fn a_node_that_lost_touch_while_it_prepared_calls_no_channel(adapters: &Adapters) {
+    let instances = Arc::new(Gated { instances: adapters.instances.clone(), gate: Semaphore::new(0) });
+    let gated = Adapters { instances: instances.clone(), ..adapters.shared() };
+    let gateway = Gateway::start(&gated).await;
+    let lost = gateway.identity.current().unwrap();
+    let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, lost)).await;
+    let (queue, handed) = (gateway.queue.clone(), waiting.clone());
+    let delivering = tokio::spawn(async move { queue.hand_over(&handed).await });
+    while adapters.now(&waiting).await.status != MessageStatus::Processing {
+        tokio::task::yield_now().await;
+    }
+    // It stands still while it reads the instance; others take over.
+    gateway.clock.advance(NODE_TIMEOUT);
+    let other = adapters.live_node().await;
+    assert_eq!(adapters.taken(&Take { gone: vec![lost], ..given::take(other, 60) }).await, [waiting.id]);
+    instances.gate.add_permits(1);
+    let Ok(Ok(Handover::Done(message))) = delivering.await else { panic!("not done") };
+    assert_eq!((message.status, message.node), (MessageStatus::Queued, Some(other)));
+    assert!(gateway.channel.calls().is_empty());
+}
+
+async fn a_message_that_its_processes_die_of_fails_at_last(adapters: &Adapters) {
+    let gateway = Gateway::start(adapters).await;
+    let dead = adapters.live_node().await;
+    let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, dead)).await;
+    let max_tries = waiting.max_retries;
+    for _ in 0..max_tries + 10 {
+        let claimed = adapters.messages.claim(waiting.id, dead, given::at(1)).await.unwrap().unwrap();
+        assert_eq!(adapters.due.give_back(&[claimed.guard()], given::at(2)).await.unwrap(), 1);
+        assert_eq!(adapters.taken(&given::take(dead, 2)).await, [waiting.id]);
+    }
+    let failed = gateway.relay_until(waiting.id, MessageStatus::Failed).await;
+    assert_eq!(failed.retries, max_tries + 11);
+    assert!(failed.error.unwrap().contains("its process died each time"));
+    assert!(gateway.channel.calls().is_empty());
+}
+
+/// Instances that are read only once the gate is open.
+struct Gated {
+    instances: Arc<dyn InstanceRepository>,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl InstanceRepository for Gated {
+    async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
+        self.instances.insert(instance).await
+    }
+
+    async fn find_any(&self, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
+        self.gate.acquire().await.unwrap().forget();
+        self.instances.find_any(id).await
+    }
+
+    async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
+        self.instances.find(tenant, id).await
+    }
+
+    async fn find_by_name(
+        &self,
+        tenant: &Tenant,
+        channel: &ChannelName,
+        name: &str,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        self.instances.find_by_name(tenant, channel, name).await
+    }
+
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
+        self.instances.list(tenant, channel).await
+    }
+
+    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
+        self.instances.update(instance).await
+    }
+
+    async fn delete(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        reason: &str,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, RepositoryError> {
+        self.instances.delete(tenant, id, reason, dead_lettered_at, now).await
+    }
 }
 
 async fn a_node_that_lost_touch_goes_on_under_a_new_name(adapters: &Adapters) {

@@ -36,6 +36,24 @@ pub struct Adapters {
     pub _database: Box<dyn Any + Send + Sync>,
 }
 
+impl Adapters {
+    /// The same, for as long as these live.
+    pub fn shared(&self) -> Self {
+        Self {
+            messages: self.messages.clone(),
+            due: self.due.clone(),
+            search: self.search.clone(),
+            nodes: self.nodes.clone(),
+            instances: self.instances.clone(),
+            api_keys: self.api_keys.clone(),
+            storage: self.storage.clone(),
+            owed_dead_letters: self.owed_dead_letters.clone(),
+            failed: self.failed.clone(),
+            _database: Box::new(()),
+        }
+    }
+}
+
 pub async fn sqlite() -> Option<Adapters> {
     let directory = tempfile::tempdir().unwrap();
     let database = SqliteDatabase::open(&directory.path().join("correio.db")).await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::application::ports::{Handover, Keeping, MessageQueue, QueueError};
-use crate::application::process_message_queue::ProcessMessageQueue;
+use crate::application::process_message_queue::{Claim, ProcessMessageQueue};
 use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageStatus};
 
@@ -42,8 +42,8 @@ impl MessageQueue for DirectMessageQueue {
             return Ok(Handover::Done(Box::new(message)));
         }
         match self.process.claim_and_deliver(message.id).await {
-            Ok(Some(message)) => Ok(Handover::Done(Box::new(message))),
-            Ok(None) => Ok(Handover::Queued),
+            Ok(Claim::Delivered(message)) => Ok(Handover::Done(message)),
+            Ok(Claim::Nothing | Claim::Held) => Ok(Handover::Queued),
             Err(error) => Err(QueueError(error.to_string())),
         }
     }

@@ -33,7 +33,8 @@ impl DeadLetterTopic for KafkaDeadLetterTopic {
     async fn put_message(&self, message: &Message) -> Result<(), QueueError> {
         let dead_letter = DeadLetter {
             key: Some(&event::key(message)),
-            value: Some(&event::value(message, self.producer.largest_value())),
+            // As it was published, unless the broker refuses records of that size.
+            value: Some(&event::value(message, event::LARGEST_VALUE)),
             error: message.error.as_deref().unwrap_or_default(),
             retries: message.retries,
             message: Some(message.id),

@@ -17,7 +17,6 @@ pub struct KafkaMessageQueue {
     pub(super) topic: String,
     pub(super) keeping: Keeping,
     pub(super) lost: Arc<LostRecords>,
-    pub(super) publish_timeout: Duration,
 }
 
 #[async_trait]
@@ -59,8 +58,10 @@ impl MessageQueue for KafkaMessageQueue {
     }
 
     async fn close(&self) {
-        let (producer, patience) = (self.producer.clone(), self.publish_timeout);
-        if let Err(error) = tokio::task::spawn_blocking(move || producer.close(patience)).await {
+        // What is not confirmed by then is published again by whoever takes it over.
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let producer = self.producer.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || producer.close(PATIENCE)).await {
             error!(target: "kafka", %error, "closing the producer");
         }
     }

@@ -105,7 +105,6 @@ impl Kafka {
                 topic: topics.send.clone(),
                 keeping: if embedded.is_some() { Keeping::InProcess } else { Keeping::Shared },
                 lost: lost.clone(),
-                publish_timeout: kafka.publish_timeout,
             }),
             dead_letter_topic: Arc::new(KafkaDeadLetterTopic { producer, topics: topics.clone() }),
             topics,

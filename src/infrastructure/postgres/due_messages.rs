@@ -3,7 +3,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::row::{get, message_columns, messages, number, status};
+use super::row::{get, message_columns, number, readable_messages, status};
 use crate::application::ports::{DueMessages, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
@@ -195,7 +195,7 @@ impl DueMessages for PgDueMessages {
             .bind(take.lost_before.map(id_above))
             .bind(i64::from(ASKED_IF_LOST));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        messages(&rows)
+        Ok(readable_messages(&rows))
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {

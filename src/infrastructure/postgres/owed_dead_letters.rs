@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::row::{message_columns, messages};
+use super::row::{message_columns, readable_messages};
 use crate::application::ports::{OwedDeadLetters, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageId};
@@ -47,7 +47,7 @@ impl OwedDeadLetters for PgOwedDeadLetters {
         .bind(held.iter().map(|held| held.0).collect::<Vec<Uuid>>())
         .bind(i64::from(limit));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        messages(&rows)
+        Ok(readable_messages(&rows))
     }
 
     async fn settle(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError> {

@@ -5,7 +5,9 @@ use sqlx::sqlite::SqliteRow;
 
 use super::SqliteDatabase;
 use super::error::translate;
-use super::row::{get, id, id_list, message, message_columns, parsed_option, status, time_text, time_text_option};
+use super::row::{
+    get, id, id_list, message_columns, parsed_option, readable_messages, status, time_text, time_text_option,
+};
 use crate::application::ports::{DueMessages, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
@@ -172,7 +174,7 @@ impl DueMessages for SqliteDueMessages {
         .await
         .map_err(translate)?;
         transaction.commit().await.map_err(translate)?;
-        in_order(&due, &rows)
+        Ok(in_order(&due, &rows))
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
@@ -245,12 +247,11 @@ impl DueMessages for SqliteDueMessages {
 }
 
 /// `returning` gives rows in any order.
-fn in_order(due: &[String], rows: &[SqliteRow]) -> Result<Vec<Message>, RepositoryError> {
+fn in_order(due: &[String], rows: &[SqliteRow]) -> Vec<Message> {
     let places: HashMap<&str, usize> = due.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
-    let place = |row| Ok((get::<&str>(row, "id").map(|id| places.get(id).copied())?, message(row)?));
-    let mut taken = rows.iter().map(place).collect::<Result<Vec<_>, RepositoryError>>()?;
-    taken.sort_by_key(|(place, _)| *place);
-    Ok(taken.into_iter().map(|(_, message)| message).collect())
+    let mut taken = readable_messages(rows);
+    taken.sort_by_cached_key(|message| places.get(message.id.to_string().as_str()).copied());
+    taken
 }
 
 fn guard(row: &SqliteRow) -> Result<Guard, RepositoryError> {

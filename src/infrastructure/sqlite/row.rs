@@ -71,6 +71,13 @@ pub(super) fn messages(rows: &[SqliteRow]) -> Result<Vec<Message>, RepositoryErr
     rows.iter().map(message).collect()
 }
 
+/// Those of the rows that can be read. One that cannot (somebody edited it by hand) must not keep the others from their end.
+pub(super) fn readable_messages(rows: &[SqliteRow]) -> Vec<Message> {
+    let readable =
+        |row| message(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
+    rows.iter().filter_map(readable).collect()
+}
+
 /// The row of a statement that gives one or none.
 ///
 /// Statements that write are read to their end (`fetch_all`): the first row comes before the commit, which may fail.

@@ -77,7 +77,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     stop.cancel();
     tasks.close();
     let finished = async {
-        let _ = server.await;
+        // A client that has stopped in the middle of its request keeps nobody from stopping in good order.
+        let _ = tokio::time::timeout(config.shutdown_timeout / 2, server).await;
         for task in background {
             let _ = task.await;
         }
