@@ -1,22 +1,34 @@
 //! Time, ids and chance, as the operating system gives them.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
+use rustix::time::{ClockId, clock_gettime};
 use uuid::{ContextV7, Timestamp as UuidTimestamp, Uuid};
 
 use crate::application::ports::{Clock, Ids, Randomness};
 use crate::domain::Timestamp;
 
 pub struct SystemClock {
-    start: Instant,
+    start: Duration,
+}
+
+/// Goes on while the process is frozen, and, where the system has a clock for it, while the whole machine is suspended.
+fn since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    const CLOCK: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    let now = clock_gettime(CLOCK);
+    // Neither is ever negative.
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 impl SystemClock {
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self { start: since_boot() }
     }
 }
 
@@ -33,7 +45,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.start.elapsed()
+        since_boot().saturating_sub(self.start)
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -11,6 +11,7 @@ on_every_mode!(
     only_a_failed_message_is_replayed,
     failed_messages_are_replayed_by_instance_and_time,
     an_operator_replays_from_the_command_line,
+    a_row_that_cannot_be_read_keeps_no_other_from_its_end,
 );
 
 const MANY: &str = "/api/messaging/messages/retry";
@@ -33,6 +34,23 @@ async fn webhooks_that_refuse(app: &TestApp, names: &[&str]) -> HttpReceiver {
 
 async fn failed(app: &TestApp, instance: &str) -> String {
     app.fails(&to_webhook(instance), REFUSED).await["id"].as_str().unwrap().to_owned()
+}
+
+/// Rows that somebody edited by hand.
+async fn a_row_that_cannot_be_read_keeps_no_other_from_its_end(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let receiver = webhooks_that_refuse(&app, &["pedidos"]).await;
+    let (broken, other) = (failed(&app, "pedidos").await, failed(&app, "pedidos").await);
+    receiver.always(Answer::new(200, ""));
+    app.sql(&format!(
+        "update messaging_messages
+            set max_retries = -1, status = 'queued', next_attempt_at = '2026-01-18T12:00:00.000Z'
+          where id = '{broken}'"
+    ))
+    .await;
+    let answer = app.post(&format!("/api/messaging/messages/{other}/retry"), &json!({})).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(app.ended(&other).await["status"], "sent");
 }
 
 async fn a_failed_message_that_is_replayed_starts_its_tries_again(installation: Installation) {
