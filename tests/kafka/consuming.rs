@@ -22,7 +22,8 @@ on_both_brokers!(
     a_source_that_is_closed_stays_closed;
     only mock: a_broker_that_comes_back_is_consumed_again,
     a_broker_that_is_away_for_long_takes_the_partitions,
-    a_source_is_closed_while_kafka_is_away
+    a_source_is_closed_while_kafka_is_away;
+    only real_kafka: a_source_that_is_closed_leaves_its_partitions_at_once
 );
 
 /// Where the group goes on; below 0 if nothing is committed.
@@ -177,6 +178,19 @@ async fn a_member_without_partitions_has_joined(broker: TestBroker) {
         members.iter().all(|member| member.has_joined()).then_some(())
     });
     joined.await;
+}
+
+/// Not only when its session is over, which takes 10 s.
+async fn a_source_that_is_closed_leaves_its_partitions_at_once(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let first = consume(&kafka).await;
+    let all = assigned(&first, 1).await;
+    close(&first).await;
+    let second = consume(&kafka).await;
+    let at_once = std::time::Duration::from_secs(7);
+    let taken = tokio::time::timeout(at_once, assigned(&second, all.len())).await.expect("the partitions are free");
+    assert_eq!(taken, all);
+    close(&second).await;
 }
 
 async fn a_source_that_is_closed_stays_closed(broker: TestBroker) {

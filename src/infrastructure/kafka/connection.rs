@@ -86,6 +86,12 @@ impl Connection {
     /// An error that librdkafka reports, which it deals with itself.
     pub(super) fn error(&self, client: &'static str, error: &KafkaError, reason: &str) {
         let mut state = self.state();
+        // Somebody asked to be told where a partition ends.
+        if matches!(error, KafkaError::PartitionEOF(_))
+            || error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF)
+        {
+            return;
+        }
         if is_absence(error) {
             debug!(target: "kafka", client, reason, "no connection");
             state.cause = Some(reason.to_owned());

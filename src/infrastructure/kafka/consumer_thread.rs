@@ -21,6 +21,9 @@ pub(super) type Consumer = BaseConsumer<Membership>;
 /// How long one look for records takes, and so how long it takes to notice that it shall end.
 const POLL: Duration = Duration::from_millis(100);
 
+/// How long the group may take to let us go.
+const LEAVE: Duration = Duration::from_secs(5);
+
 /// Between two consumers, when the first could not go on.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -83,21 +86,29 @@ impl ConsumerThread {
         }
         self.leave(&consumer);
         self.share(None);
-        // This closes it, which waits for the group for as long as a session lasts.
-        if self.membership.connection.is_connected() {
-            drop(consumer);
-        } else {
-            thread::spawn(move || drop(consumer));
-        }
         self.membership.give_up_everything();
+        // What is left of it goes with its threads, which may still wait for a broker that is away.
+        thread::spawn(move || drop(consumer));
     }
 
-    /// Gives up the partitions while the consumer can still note what is finished. What it reads meanwhile is dropped.
+    /// Gives up the partitions while the consumer can still note what is finished, and leaves the group, so that others
+    /// have them at once. What it reads meanwhile is dropped.
     fn leave(&self, consumer: &Consumer) {
-        consumer.unsubscribe();
-        let end = Instant::now() + SETTLE + Duration::from_secs(15);
-        while self.membership.has_partitions() && Instant::now() < end {
+        if let Err(error) = consumer.close_queue() {
+            return warn!(target: "kafka", %error, "the consumer does not close");
+        }
+        let begun = Instant::now();
+        while !consumer.closed() {
             drop(consumer.poll(POLL));
+            // A group that cannot be reached is left by being silent.
+            let patience = match (self.membership.has_partitions(), self.membership.connection.is_connected()) {
+                (true, _) => SETTLE + LEAVE,
+                (false, true) => LEAVE,
+                (false, false) => Duration::ZERO,
+            };
+            if begun.elapsed() >= patience {
+                return;
+            }
         }
     }
 

@@ -27,6 +27,9 @@ pub(super) async fn create_ahead(database: &PgDatabase, now: Timestamp) {
     }
 }
 
+/// PostgreSQL's SQLSTATE.
+const DUPLICATE_TABLE: &str = "42P07";
+
 struct Partition {
     table: &'static str,
     /// E.g. `messaging_messages_2026_w48`, by the ISO week.
@@ -66,13 +69,18 @@ impl Partition {
                     return Ok(());
                 }
                 // Identifiers and bounds cannot be parameters; these are made above, of nothing but letters and digits.
-                sqlx::query(AssertSqlSafe(format!(
+                let created = sqlx::query(AssertSqlSafe(format!(
                     "create table {} partition of {} for values from ('{}') to ('{}')",
                     self.name, self.table, self.from, self.to
                 )))
                 .execute(&mut *transaction)
-                .await?;
-                transaction.commit().await
+                .await;
+                match created {
+                    Ok(_) => transaction.commit().await,
+                    // What another process has made while we waited is not always seen by the question above.
+                    Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(DUPLICATE_TABLE) => Ok(()),
+                    Err(error) => Err(error),
+                }
             })
             .await
     }
