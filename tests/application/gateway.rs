@@ -283,15 +283,22 @@ impl Gateway {
         Running::start(|stop| settle.run(stop))
     }
 
+    /// Lets a little time pass, with a heartbeat, and a moment of real time: where a heartbeat costs none, hours would be
+    /// over before the other threads have done anything.
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+        self.keep_node_alive.beat().await.unwrap();
+        std::thread::sleep(Duration::from_micros(200));
+        tokio::task::yield_now().await;
+    }
+
     /// Lets time pass, with heartbeats, until `wanted` finds what it looks for.
     pub async fn until<T>(&self, what: &str, wanted: impl AsyncFn() -> Option<T>) -> T {
         for _ in 0..20_000 {
             if let Some(found) = wanted().await {
                 return found;
             }
-            self.clock.advance(Duration::from_millis(100));
-            self.keep_node_alive.beat().await.unwrap();
-            tokio::task::yield_now().await;
+            self.pass(Duration::from_millis(100)).await;
         }
         panic!("never: {what}");
     }
@@ -320,8 +327,7 @@ impl Gateway {
         let mut found = None;
         // An hour of its time is the deadline.
         for _ in 0..36_000 {
-            self.clock.advance(Duration::from_millis(100));
-            self.keep_node_alive.beat().await.unwrap();
+            self.pass(Duration::from_millis(100)).await;
             let message = self.messages.find(id).await.unwrap();
             if message.as_ref().is_some_and(|message| message.status == wanted) {
                 found = message;
@@ -329,7 +335,6 @@ impl Gateway {
             }
             let ended = message.map(|message| message.status).filter(|status| !status.is_open());
             assert_eq!(ended, None, "message {id} ended otherwise");
-            tokio::task::yield_now().await;
         }
         drop(stop);
         running.await.unwrap();
@@ -344,9 +349,7 @@ impl Gateway {
         let running = tokio::spawn(async move { relay.run(stopped).await });
         let end = self.clock.monotonic() + duration;
         while self.clock.monotonic() < end {
-            self.clock.advance(Duration::from_millis(500));
-            self.keep_node_alive.beat().await.unwrap();
-            tokio::task::yield_now().await;
+            self.pass(Duration::from_millis(500)).await;
         }
         drop(stop);
         running.await.unwrap();

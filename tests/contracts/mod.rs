@@ -9,17 +9,20 @@ mod failed_messages;
 pub mod given;
 mod instance_repository;
 mod lost_messages;
+mod memory_tables;
 mod message_queue;
 mod message_repository;
 mod message_search;
 mod node_repository;
 mod owed_dead_letters;
+mod same_answers;
 mod sqlite_files;
 mod storage;
 
 /// Makes a test of every story on every set of adapters.
 macro_rules! on_every_adapter {
     ($($story:ident),* $(,)?) => {
+        crate::contracts::on_adapter!(memory: $($story)*);
         crate::contracts::on_adapter!(sqlite: $($story)*);
         crate::contracts::on_adapter!(postgres: $($story)*);
     };

@@ -21,6 +21,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection};
 use uuid::Uuid;
 
+use super::memory::MemoryDatabase;
+
 /// One implementation of every storage port, over one fresh database.
 pub struct Adapters {
     pub messages: Arc<dyn MessageRepository>,
@@ -52,6 +54,10 @@ impl Adapters {
             _database: Box::new(()),
         }
     }
+}
+
+pub async fn memory() -> Option<Adapters> {
+    Some(MemoryDatabase::default().adapters())
 }
 
 pub async fn sqlite() -> Option<Adapters> {

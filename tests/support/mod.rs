@@ -7,6 +7,7 @@ pub mod http_receiver;
 pub mod installation;
 pub mod kafka_server;
 pub mod kafka_topic;
+pub mod memory;
 pub mod memory_broker;
 pub mod modes;
 pub mod process;

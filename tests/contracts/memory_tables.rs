@@ -1,0 +1,160 @@
+//! What the adapters in memory promise beyond the ports: weather, a history, and bugs for those who ask for them.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use correio::application::ports::{RepositoryError, Take};
+use correio::domain::message::{Guard, MessageStatus};
+
+use super::given::{at, instance, message_of, node, outcome, request, retry, sent, take};
+use crate::support::databases::Adapters;
+use crate::support::memory::{Bug, Change, MemoryDatabase, Weather};
+
+/// Notes what comes by, and loses what it is told to.
+#[derive(Default)]
+struct Storm {
+    requests: bool,
+    answers: bool,
+    seen: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Weather for Storm {
+    async fn before(&self, operation: &'static str) -> Result<(), RepositoryError> {
+        self.pass(format!("> {operation}"), self.requests)
+    }
+
+    async fn after(&self, operation: &'static str) -> Result<(), RepositoryError> {
+        self.pass(format!("< {operation}"), self.answers)
+    }
+}
+
+impl Storm {
+    fn pass(&self, what: String, lost: bool) -> Result<(), RepositoryError> {
+        self.seen.lock().unwrap().push(what.clone());
+        if lost { Err(RepositoryError::Unavailable(what)) } else { Ok(()) }
+    }
+
+    fn seen(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+fn is_unavailable<T>(result: Result<T, RepositoryError>) -> bool {
+    result.is_err_and(|error| error.is_unavailable())
+}
+
+#[tokio::test]
+async fn a_lost_request_changes_nothing_and_a_lost_answer_nothing_back() {
+    let database = MemoryDatabase::default();
+    let calm = database.adapters();
+    let queued = calm.open(MessageStatus::Queued, node()).await;
+
+    let unheard = database.under(Arc::new(Storm { requests: true, ..Storm::default() })).adapters();
+    assert!(is_unavailable(unheard.messages.claim(queued.id, node(), at(1)).await));
+    assert_eq!(calm.now(&queued).await.status, MessageStatus::Queued);
+
+    let unanswered = database.under(Arc::new(Storm { answers: true, ..Storm::default() })).adapters();
+    assert!(is_unavailable(unanswered.messages.claim(queued.id, node(), at(1)).await));
+    assert_eq!(calm.now(&queued).await.status, MessageStatus::Processing);
+}
+
+#[tokio::test]
+async fn every_statement_meets_the_weather_on_its_way_there_and_back() {
+    let (database, storm) = (MemoryDatabase::default(), Arc::new(Storm::default()));
+    let adapters = database.under(storm.clone()).adapters();
+    let accept = ["> messages.accept", "< messages.accept"];
+    let key = request("k", 1);
+    for statements in [
+        &accept[..],
+        &[
+            accept[0],
+            accept[1],
+            "> messages.kept_request",
+            "< messages.kept_request",
+            "> messages.find",
+            "< messages.find",
+        ],
+    ] {
+        let message = message_of(&instance("acme", "hook"), MessageStatus::Queued, node());
+        adapters.messages.accept(&message, Some(&key)).await.unwrap();
+        assert_eq!(storm.seen(), statements);
+    }
+}
+
+#[tokio::test]
+async fn the_history_tells_every_state_that_was_written() {
+    let database = MemoryDatabase::default();
+    let adapters = database.adapters();
+    let (owner, taker) = (node(), node());
+    let timed = adapters.timed(owner, 60).await;
+    assert_eq!(adapters.taken(&take(taker, 60)).await, [timed.id]);
+    let claimed = adapters.messages.claim(timed.id, taker, at(61)).await.unwrap().unwrap();
+    assert!(adapters.messages.record(&outcome(&claimed, sent())).await.unwrap());
+    assert!(!adapters.messages.record(&outcome(&claimed, sent())).await.unwrap());
+
+    use MessageStatus::{Processing, Queued, Sent};
+    let change = |from, to, try_number, node, writer| {
+        let believed_try = (writer == "messages.record").then_some(try_number);
+        let was_timed = writer == "due.take";
+        Change { id: timed.id, from, to, try_number, node: Some(node), was_timed, believed_try, writer }
+    };
+    let expected = [
+        change(None, Queued, 0, owner, "messages.accept"),
+        change(Some(Queued), Processing, 1, owner, "messages.claim"),
+        change(Some(Processing), Queued, 1, owner, "messages.record"),
+        change(Some(Queued), Queued, 1, taker, "due.take"),
+        change(Some(Queued), Processing, 2, taker, "messages.claim"),
+        change(Some(Processing), Sent, 2, taker, "messages.record"),
+    ];
+    assert_eq!(database.history(), expected);
+    assert_eq!(format!("{:?}", database.rows()), format!("{:?}", [adapters.now(&timed).await]));
+    let numbers: Vec<u32> = database.attempts(timed.id).iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, [1, 2]);
+}
+
+/// Adapters without a bug, and with this one.
+fn without_and_with(bug: Bug) -> [(Adapters, bool); 2] {
+    let database = MemoryDatabase::default();
+    database.plant(bug);
+    [(MemoryDatabase::default().adapters(), false), (database.adapters(), true)]
+}
+
+#[tokio::test]
+async fn planted_a_claim_comes_before_its_time() {
+    for (adapters, planted) in without_and_with(Bug::ClaimIgnoresNextAttempt) {
+        let timed = adapters.timed(node(), 60).await;
+        assert_eq!(adapters.messages.claim(timed.id, node(), at(5)).await.unwrap().is_some(), planted);
+        let processing = adapters.open(MessageStatus::Processing, node()).await;
+        assert!(adapters.messages.claim(processing.id, node(), at(5)).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn planted_an_earlier_trys_outcome_is_written() {
+    for (adapters, planted) in without_and_with(Bug::OutcomeIgnoresTry) {
+        let owner = node();
+        let first = adapters.open(MessageStatus::Processing, owner).await;
+        assert!(adapters.messages.record(&outcome(&first, retry(20))).await.unwrap());
+        adapters.taken(&take(owner, 20)).await;
+        adapters.messages.claim(first.id, owner, at(21)).await.unwrap().unwrap();
+        let mut late = outcome(&first, sent());
+        let others = Guard { node: Some(node()), ..late.guard };
+        assert_eq!(adapters.messages.record(&late).await.unwrap(), planted);
+        late.guard = others;
+        assert!(!adapters.messages.record(&late).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn planted_the_relay_takes_what_a_live_node_is_delivering() {
+    for (adapters, planted) in without_and_with(Bug::RelayTakesProcessingOfLiveNodes) {
+        let (alive, taker) = (adapters.live_node().await, adapters.live_node().await);
+        adapters.open(MessageStatus::Pending, alive).await;
+        adapters.open(MessageStatus::Queued, alive).await;
+        let processing = adapters.open(MessageStatus::Processing, alive).await;
+        let held = Take { held: vec![processing.id], ..take(taker, 5) };
+        assert_eq!(adapters.taken(&held).await, []);
+        assert_eq!(adapters.taken(&take(taker, 5)).await == [processing.id], planted);
+    }
+}

@@ -1,0 +1,65 @@
+use async_trait::async_trait;
+use correio::application::ports::{ApiKeyRepository, RepositoryError};
+use correio::domain::Timestamp;
+use correio::domain::api_key::ApiKey;
+use correio::domain::principal::Tenant;
+use uuid::Uuid;
+
+use super::MemoryDatabase;
+use super::tables::{Tables, storable};
+
+#[derive(Clone)]
+pub struct MemoryApiKeyRepository {
+    database: MemoryDatabase,
+}
+
+impl MemoryApiKeyRepository {
+    pub fn new(database: MemoryDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl ApiKeyRepository for MemoryApiKeyRepository {
+    async fn ensure_tenant(&self, tenant: &Tenant, _now: Timestamp) -> Result<bool, RepositoryError> {
+        self.database.run("api_keys.ensure_tenant", |tables| Ok(tables.tenants.insert(tenant.clone()))).await
+    }
+
+    async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError> {
+        let insert = |tables: &mut Tables| {
+            storable([Some(key.name.as_str()), Some(key.prefix.as_str())])?;
+            if tables.api_keys.values().any(|other| other.id == key.id || other.hash == key.hash) {
+                return Err(RepositoryError::Conflict);
+            }
+            tables.api_keys.insert(key.id, key.clone());
+            Ok(())
+        };
+        self.database.run("api_keys.insert", insert).await
+    }
+
+    async fn find_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, RepositoryError> {
+        let find = |tables: &mut Tables| tables.api_keys.values().find(|key| key.hash == *hash).cloned();
+        self.database.run("api_keys.find_by_hash", |tables| Ok(find(tables))).await
+    }
+
+    async fn list(&self, tenant: Option<&Tenant>) -> Result<Vec<ApiKey>, RepositoryError> {
+        let is_listed = |key: &&ApiKey| tenant.is_none_or(|tenant| key.tenant == *tenant);
+        let list = |tables: &mut Tables| {
+            let mut listed: Vec<ApiKey> = tables.api_keys.values().filter(is_listed).cloned().collect();
+            listed.sort_by_key(|key| (key.created_at, key.id));
+            listed
+        };
+        self.database.run("api_keys.list", |tables| Ok(list(tables))).await
+    }
+
+    async fn revoke(&self, id: Uuid, now: Timestamp) -> Result<bool, RepositoryError> {
+        let revoke = |tables: &mut Tables| match tables.api_keys.get_mut(&id) {
+            Some(key) => {
+                key.revoked_at.get_or_insert(now);
+                true
+            }
+            None => false,
+        };
+        self.database.run("api_keys.revoke", |tables| Ok(revoke(tables))).await
+    }
+}

@@ -1,0 +1,154 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use correio::application::ports::{DueMessages, RepositoryError, Take};
+use correio::domain::Timestamp;
+use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
+use correio::domain::node::NodeId;
+use correio::infrastructure::sql::{ASKED_IF_LOST, id_above};
+
+use super::MemoryDatabase;
+use super::tables::{Bug, Tables};
+
+const TAKE: &str = "due.take";
+const GIVE_BACK: &str = "due.give_back";
+const MAKE_DUE: &str = "due.make_due";
+
+#[derive(Clone)]
+pub struct MemoryDueMessages {
+    database: MemoryDatabase,
+}
+
+impl MemoryDueMessages {
+    pub fn new(database: MemoryDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl DueMessages for MemoryDueMessages {
+    async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError> {
+        self.database.run(TAKE, |tables| Ok(taken(tables, take))).await
+    }
+
+    async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
+        let asked = |message: &&Message| {
+            is_in_delivery(message.status)
+                && message.next_attempt_at.is_none()
+                && message.node.is_some_and(|node| nodes.contains(&node))
+        };
+        let guards = |tables: &mut Tables| tables.open().filter(asked).map(Message::guard).collect();
+        self.database.run("due.in_delivery", |tables| Ok(guards(tables))).await
+    }
+
+    async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
+        let give_back = |tables: &mut Tables| {
+            let mut given_back = 0;
+            for guard in guards.iter().filter(|guard| is_in_delivery(guard.status)) {
+                let as_guarded = |message: &Message| message.guard() == *guard;
+                given_back += u64::from(make_due(tables, guard.id, as_guarded, now, GIVE_BACK));
+            }
+            given_back
+        };
+        self.database.run(GIVE_BACK, |tables| Ok(give_back(tables))).await
+    }
+
+    async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
+        let make_all_due = |tables: &mut Tables| {
+            let mut made_due = 0;
+            for (id, node) in messages {
+                let waits = |message: &Message| {
+                    matches!(message.status, MessageStatus::Pending | MessageStatus::Queued)
+                        && message.node == Some(*node)
+                };
+                made_due += u64::from(make_due(tables, *id, waits, now, MAKE_DUE));
+            }
+            made_due
+        };
+        self.database.run(MAKE_DUE, |tables| Ok(make_all_due(tables))).await
+    }
+}
+
+fn is_in_delivery(status: MessageStatus) -> bool {
+    matches!(status, MessageStatus::Pending | MessageStatus::Processing)
+}
+
+/// Whether the message was one that `asked` wants and that waits for no time; then it is due now.
+fn make_due(
+    tables: &mut Tables,
+    id: MessageId,
+    asked: impl Fn(&Message) -> bool,
+    now: Timestamp,
+    writer: &'static str,
+) -> bool {
+    let found = tables.messages.get(&id).is_some_and(|message| message.next_attempt_at.is_none() && asked(message));
+    if found {
+        tables.write(id, writer, |message| {
+            message.status = MessageStatus::Queued;
+            message.next_attempt_at = Some(now);
+            message.updated_at = now;
+        });
+    }
+    found
+}
+
+fn taken(tables: &mut Tables, take: &Take) -> Vec<Message> {
+    let mut due = due(tables, take);
+    due.sort();
+    due.truncate(take.limit as usize);
+    let taken = due.into_iter().filter_map(|(_, id)| {
+        tables.write(id, TAKE, |message| {
+            message.status = MessageStatus::Queued;
+            message.node = Some(take.node);
+            message.next_attempt_at = None;
+            message.updated_at = take.now;
+        })
+    });
+    taken.collect()
+}
+
+/// What is due, and since when.
+fn due(tables: &Tables, take: &Take) -> Vec<(Timestamp, MessageId)> {
+    let held: BTreeSet<MessageId> = take.held.iter().copied().collect();
+    let lost = lost(tables, take);
+    let mut due = Vec::new();
+    for message in tables.open().filter(|message| !held.contains(&message.id)) {
+        match message.next_attempt_at {
+            Some(time) if time <= take.now => due.push((time, message.id)),
+            Some(_) => {}
+            None if is_due_untimed(tables, take, message) || lost.contains(&message.id) => {
+                due.push((message.created_at, message.id));
+            }
+            None => {}
+        }
+    }
+    due
+}
+
+fn is_due_untimed(tables: &Tables, take: &Take, message: &Message) -> bool {
+    let Some(node) = message.node else { return true };
+    let gone = !tables.nodes.contains_key(&node) || take.gone.contains(&node);
+    gone || match message.status {
+        MessageStatus::Queued => take.unconsumed,
+        MessageStatus::Processing if tables.has(Bug::RelayTakesProcessingOfLiveNodes) => true,
+        _ => take.left.contains(&node),
+    }
+}
+
+/// What was handed over before that moment has an id below its; of each node's, only the oldest are asked.
+fn lost(tables: &Tables, take: &Take) -> BTreeSet<MessageId> {
+    let Some(lost_before) = take.lost_before else { return BTreeSet::new() };
+    let bound = MessageId(id_above(lost_before));
+    let mut asked: BTreeMap<NodeId, u32> = BTreeMap::new();
+    let mut lost = BTreeSet::new();
+    for message in tables.messages.range(..bound).map(|(_, message)| message) {
+        let waits = message.status == MessageStatus::Queued && message.next_attempt_at.is_none();
+        let Some(node) = message.node.filter(|_| waits) else { continue };
+        let asked = asked.entry(node).or_default();
+        *asked += 1;
+        if *asked <= ASKED_IF_LOST && message.updated_at < lost_before {
+            lost.insert(message.id);
+        }
+    }
+    lost
+}

@@ -1,0 +1,78 @@
+use async_trait::async_trait;
+use correio::application::ports::{FailedMessages, FailedSelection, Replay, RepositoryError};
+use correio::domain::Timestamp;
+use correio::domain::message::{Message, MessageId, MessageStatus};
+use correio::domain::principal::Tenant;
+
+use super::MemoryDatabase;
+use super::tables::Tables;
+
+const REPLAY: &str = "failed.replay";
+const REPLAY_MATCHING: &str = "failed.replay_matching";
+
+#[derive(Clone)]
+pub struct MemoryFailedMessages {
+    database: MemoryDatabase,
+}
+
+impl MemoryFailedMessages {
+    pub fn new(database: MemoryDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl FailedMessages for MemoryFailedMessages {
+    async fn replay(&self, tenant: &Tenant, id: MessageId, now: Timestamp) -> Result<Replay, RepositoryError> {
+        let replay = |tables: &mut Tables| match tables.messages.get(&id) {
+            Some(message) if message.tenant != *tenant => Replay::Unknown,
+            Some(message) if message.status == MessageStatus::Failed => {
+                requeue(tables, id, now, REPLAY);
+                Replay::Queued
+            }
+            Some(_) => Replay::NotFailed,
+            None => Replay::Unknown,
+        };
+        self.database.run(REPLAY, |tables| Ok(replay(tables))).await
+    }
+
+    async fn replay_matching(
+        &self,
+        selection: &FailedSelection,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<u64, RepositoryError> {
+        let replay = |tables: &mut Tables| {
+            let failed = tables.messages.values().filter(|message| {
+                message.status == MessageStatus::Failed && message.updated_at <= now && selected(selection, message)
+            });
+            let ids: Vec<MessageId> = failed.map(|message| message.id).take(limit as usize).collect();
+            for id in &ids {
+                requeue(tables, *id, now, REPLAY_MATCHING);
+            }
+            ids.len() as u64
+        };
+        self.database.run(REPLAY_MATCHING, |tables| Ok(replay(tables))).await
+    }
+}
+
+fn selected(selection: &FailedSelection, message: &Message) -> bool {
+    selection.tenant.as_ref().is_none_or(|tenant| message.tenant == *tenant)
+        && selection.channel_instance_id.as_ref().is_none_or(|name| message.channel_instance_id == *name)
+        && selection.created_after.is_none_or(|after| message.created_at >= after)
+        && selection.created_before.is_none_or(|before| message.created_at < before)
+}
+
+/// Due by its time, so that the relay takes it whoever owned it. `try_number` goes on counting: what is still said of
+/// earlier tries has lost its guard.
+fn requeue(tables: &mut Tables, id: MessageId, now: Timestamp, writer: &'static str) {
+    tables.write(id, writer, |message| {
+        message.status = MessageStatus::Queued;
+        message.retries = 0;
+        message.error = None;
+        message.failure = None;
+        message.dead_lettered_at = None;
+        message.next_attempt_at = Some(now);
+        message.updated_at = now;
+    });
+}

@@ -1,0 +1,191 @@
+use async_trait::async_trait;
+use correio::application::ports::{Accepted, KeptRequest, MessageRepository, Outcome, RepositoryError};
+use correio::domain::Timestamp;
+use correio::domain::attempt::Attempt;
+use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest, KEPT};
+use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
+use correio::domain::node::NodeId;
+use correio::domain::principal::Tenant;
+use correio::infrastructure::sql::OutcomeRow;
+
+use super::MemoryDatabase;
+use super::tables::{Bug, KeptKey, Tables, storable};
+
+const ACCEPT: &str = "messages.accept";
+const CLAIM: &str = "messages.claim";
+const RECORD: &str = "messages.record";
+
+#[derive(Clone)]
+pub struct MemoryMessageRepository {
+    database: MemoryDatabase,
+}
+
+impl MemoryMessageRepository {
+    pub fn new(database: MemoryDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl MessageRepository for MemoryMessageRepository {
+    async fn accept(
+        &self,
+        message: &Message,
+        request: Option<&IdempotentRequest>,
+    ) -> Result<Accepted, RepositoryError> {
+        let Some(request) = request else {
+            self.database.run(ACCEPT, |tables| insert(tables, message)).await?;
+            return Ok(Accepted::Stored);
+        };
+        // The key may expire and be deleted between the two questions: then it is free after all.
+        for _ in 0..3 {
+            if self.database.run(ACCEPT, |tables| insert_with_key(tables, message, request)).await? {
+                return Ok(Accepted::Stored);
+            }
+            if let Some(kept) = self.kept_request(&message.tenant, &request.key, message.created_at).await? {
+                return Ok(Accepted::KeyTaken(Box::new(kept)));
+            }
+        }
+        Err(RepositoryError::Corrupt("an idempotency key names no message".to_owned()))
+    }
+
+    async fn kept_request(
+        &self,
+        tenant: &Tenant,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<KeptRequest>, RepositoryError> {
+        let place = (tenant.clone(), key.as_str().to_owned());
+        let kept = self
+            .database
+            .run("messages.kept_request", |tables| {
+                Ok(tables.idempotency_keys.get(&place).filter(|kept| kept.expires_at > now).cloned())
+            })
+            .await?;
+        let Some(KeptKey { fingerprint, accepted_as, message, .. }) = kept else { return Ok(None) };
+        let message = self.find(message).await?;
+        Ok(message.map(|message| KeptRequest { fingerprint, accepted_as, message }))
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
+        self.database.run("messages.find", |tables| Ok(tables.messages.get(&id).cloned())).await
+    }
+
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Message>, RepositoryError> {
+        self.database.run(CLAIM, |tables| Ok(claim(tables, id, node, now))).await
+    }
+
+    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
+        self.database.run("messages.still_holds", |tables| Ok(tables.is_as(guard))).await
+    }
+
+    async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {
+        let row = OutcomeRow::of(outcome);
+        match self.database.run(RECORD, |tables| write(tables, outcome, &row)).await {
+            Err(RepositoryError::Refused(_)) => {
+                let row = row.without_texts();
+                self.database.run(RECORD, |tables| write(tables, outcome, &row)).await
+            }
+            written => written,
+        }
+    }
+}
+
+fn insert(tables: &mut Tables, message: &Message) -> Result<(), RepositoryError> {
+    let Message { content, .. } = message;
+    storable([
+        Some(message.user_id.as_str()),
+        Some(message.channel.as_str()),
+        Some(message.channel_instance_id.as_str()),
+        Some(message.recipient.as_str()),
+        content.text.as_deref(),
+        content.payload.as_deref(),
+        content.media.as_ref().map(|media| media.url.as_str()),
+        message.channel_message_id.as_deref(),
+        message.error.as_deref(),
+    ])?;
+    if tables.messages.contains_key(&message.id) {
+        return Err(RepositoryError::Conflict);
+    }
+    tables.insert(message.clone(), ACCEPT);
+    Ok(())
+}
+
+/// False when another message has the key. An expired key is nobody's.
+fn insert_with_key(
+    tables: &mut Tables,
+    message: &Message,
+    request: &IdempotentRequest,
+) -> Result<bool, RepositoryError> {
+    let place = (message.tenant.clone(), request.key.as_str().to_owned());
+    if tables.idempotency_keys.get(&place).is_some_and(|kept| kept.expires_at > message.created_at) {
+        return Ok(false);
+    }
+    insert(tables, message)?;
+    let kept = KeptKey {
+        fingerprint: request.fingerprint,
+        message: message.id,
+        accepted_as: message.status,
+        expires_at: message.created_at + KEPT,
+    };
+    tables.idempotency_keys.insert(place, kept);
+    Ok(true)
+}
+
+/// Not guarded on the owner: with such a guard two relays can take turns for ever.
+fn claim(tables: &mut Tables, id: MessageId, node: NodeId, now: Timestamp) -> Option<Message> {
+    let message = tables.messages.get(&id)?;
+    let waits = message.next_attempt_at.is_some() && !tables.has(Bug::ClaimIgnoresNextAttempt);
+    if message.status != MessageStatus::Queued || waits {
+        return None;
+    }
+    tables.write(id, CLAIM, |message| {
+        message.status = MessageStatus::Processing;
+        message.node = Some(node);
+        message.try_number += 1;
+        message.retries += 1;
+        message.attempt_started_at = Some(now);
+        message.attempt_http_status = None;
+        message.updated_at = now;
+    })
+}
+
+fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<bool, RepositoryError> {
+    let guard = outcome.guard;
+    storable([row.channel_message_id.as_deref(), row.error.as_deref()])?;
+    // The guard on the state names those from which a try can end, whatever the caller believes.
+    let under_way = matches!(guard.status, MessageStatus::Pending | MessageStatus::Processing);
+    let still_its = match tables.messages.get(&guard.id) {
+        Some(message) if tables.has(Bug::OutcomeIgnoresTry) => {
+            message.guard() == Guard { try_number: message.try_number, ..guard }
+        }
+        _ => tables.is_as(&guard),
+    };
+    if !under_way || !still_its {
+        return Ok(false);
+    }
+    tables.write(guard.id, RECORD, |message| {
+        message.status = row.status;
+        message.channel_message_id = row.channel_message_id.clone().or(message.channel_message_id.take());
+        message.error.clone_from(&row.error);
+        message.failure = row.failure;
+        message.attempt_http_status = row.http_status;
+        message.next_attempt_at = row.next_attempt_at;
+        message.dead_lettered_at = row.dead_lettered_at;
+        message.sent_at = row.sent_at.or(message.sent_at);
+        message.updated_at = outcome.finished_at;
+    });
+    tables.believed(guard.try_number);
+    if row.told {
+        let attempt = Attempt {
+            number: guard.try_number,
+            started_at: Some(outcome.started_at),
+            finished_at: Some(outcome.finished_at),
+            outcome: Some(row.attempt),
+            error: row.error.clone(),
+            http_status: row.http_status,
+        };
+        tables.tell_attempt(guard.id, attempt);
+    }
+    Ok(true)
+}

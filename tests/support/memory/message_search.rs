@@ -1,0 +1,76 @@
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use correio::application::ports::{MessageFilter, MessageSearch, RepositoryError};
+use correio::domain::attempt::Attempt;
+use correio::domain::message::{Message, MessageId, MessageStatus};
+use correio::domain::principal::Tenant;
+
+use super::MemoryDatabase;
+use super::tables::Tables;
+
+#[derive(Clone)]
+pub struct MemoryMessageSearch {
+    database: MemoryDatabase,
+}
+
+impl MemoryMessageSearch {
+    pub fn new(database: MemoryDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl MessageSearch for MemoryMessageSearch {
+    async fn find(&self, tenant: &Tenant, id: MessageId) -> Result<Option<(Message, Vec<Attempt>)>, RepositoryError> {
+        let find = |tables: &mut Tables| {
+            let message = tables.messages.get(&id).filter(|message| message.tenant == *tenant)?;
+            Some((message.clone(), tables.attempts_of(id)))
+        };
+        self.database.run("search.find", |tables| Ok(find(tables))).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        filter: &MessageFilter,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<Message>, RepositoryError> {
+        let is_listed =
+            |message: &&Message| matches(message, tenant, filter) && before.is_none_or(|before| message.id < before);
+        let list = |tables: &mut Tables| {
+            tables.messages.values().rev().filter(is_listed).take(limit as usize).cloned().collect()
+        };
+        self.database.run("search.list", |tables| Ok(list(tables))).await
+    }
+
+    async fn count(
+        &self,
+        tenant: &Tenant,
+        filter: &MessageFilter,
+    ) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+        let count = |tables: &mut Tables| {
+            let mut counts = HashMap::new();
+            for message in tables.messages.values().filter(|message| matches(message, tenant, filter)) {
+                *counts.entry(message.status).or_default() += 1;
+            }
+            counts
+        };
+        self.database.run("search.count", |tables| Ok(count(tables))).await
+    }
+
+    async fn count_open(&self) -> Result<u64, RepositoryError> {
+        self.database.run("search.count_open", |tables| Ok(tables.open().count() as u64)).await
+    }
+}
+
+fn matches(message: &Message, tenant: &Tenant, filter: &MessageFilter) -> bool {
+    message.tenant == *tenant
+        && filter.status.is_none_or(|status| message.status == status)
+        && filter.channel.as_ref().is_none_or(|channel| message.channel == *channel)
+        && filter.channel_instance_id.as_ref().is_none_or(|name| message.channel_instance_id == *name)
+        && filter.recipient.as_ref().is_none_or(|recipient| message.recipient == *recipient)
+        && filter.created_after.is_none_or(|after| message.created_at >= after)
+        && filter.created_before.is_none_or(|before| message.created_at < before)
+}

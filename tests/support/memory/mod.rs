@@ -1,0 +1,109 @@
+//! Tables in memory, for one process and as long as it runs. They know no time, no chance and no runtime: what happens
+//! follows from what is asked of them and from their [`Weather`].
+//!
+//! Mirrors `sqlite/` and `postgres/` file by file. What is one statement or transaction there is one change here.
+
+mod api_key_repository;
+mod due_messages;
+mod failed_messages;
+mod instance_repository;
+mod message_repository;
+mod message_search;
+mod node_repository;
+mod owed_dead_letters;
+mod storage;
+mod tables;
+mod weather;
+
+use std::sync::{Arc, Mutex};
+
+use correio::application::ports::RepositoryError;
+use correio::domain::attempt::Attempt;
+use correio::domain::message::{Message, MessageId};
+
+use super::databases::Adapters;
+use tables::Tables;
+
+pub use api_key_repository::MemoryApiKeyRepository;
+pub use due_messages::MemoryDueMessages;
+pub use failed_messages::MemoryFailedMessages;
+pub use instance_repository::MemoryInstanceRepository;
+pub use message_repository::MemoryMessageRepository;
+pub use message_search::MemoryMessageSearch;
+pub use node_repository::MemoryNodeRepository;
+pub use owed_dead_letters::MemoryOwedDeadLetters;
+pub use storage::MemoryStorage;
+pub use tables::{Bug, Change};
+pub use weather::{Calm, Weather};
+
+/// A database; clones share its tables.
+#[derive(Clone)]
+pub struct MemoryDatabase {
+    tables: Arc<Mutex<Tables>>,
+    weather: Arc<dyn Weather>,
+}
+
+impl Default for MemoryDatabase {
+    fn default() -> Self {
+        Self { tables: Arc::default(), weather: Arc::new(Calm) }
+    }
+}
+
+impl MemoryDatabase {
+    /// The same tables, on another way to them: every process may have its own.
+    pub fn under(&self, weather: Arc<dyn Weather>) -> Self {
+        Self { tables: Arc::clone(&self.tables), weather }
+    }
+
+    pub fn adapters(&self) -> Adapters {
+        Adapters {
+            messages: Arc::new(MemoryMessageRepository::new(self.clone())),
+            due: Arc::new(MemoryDueMessages::new(self.clone())),
+            owed_dead_letters: Arc::new(MemoryOwedDeadLetters::new(self.clone())),
+            failed: Arc::new(MemoryFailedMessages::new(self.clone())),
+            search: Arc::new(MemoryMessageSearch::new(self.clone())),
+            nodes: Arc::new(MemoryNodeRepository::new(self.clone())),
+            instances: Arc::new(MemoryInstanceRepository::new(self.clone())),
+            api_keys: Arc::new(MemoryApiKeyRepository::new(self.clone())),
+            storage: Arc::new(MemoryStorage::new(self.clone())),
+            _database: Box::new(()),
+        }
+    }
+
+    /// From now on the tables do this wrong, for everybody.
+    pub fn plant(&self, bug: Bug) {
+        self.look(|tables| tables.plant(bug));
+    }
+
+    /// All messages, in order of their ids.
+    pub fn rows(&self) -> Vec<Message> {
+        self.look(|tables| tables.messages.values().cloned().collect())
+    }
+
+    /// The attempts of a message that have rows, in order of their number.
+    pub fn attempts(&self, id: MessageId) -> Vec<Attempt> {
+        self.look(|tables| tables.attempts_of(id))
+    }
+
+    /// Every state that was written, in order.
+    pub fn history(&self) -> Vec<Change> {
+        self.look(|tables| tables.history.clone())
+    }
+
+    /// One statement or transaction: the request on its way, the change all at once, the answer on its way. A `change`
+    /// that gives an error must have changed nothing.
+    async fn run<T>(
+        &self,
+        operation: &'static str,
+        change: impl FnOnce(&mut Tables) -> Result<T, RepositoryError>,
+    ) -> Result<T, RepositoryError> {
+        self.weather.before(operation).await?;
+        let changed = self.look(change);
+        self.weather.after(operation).await?;
+        changed
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&mut Tables) -> T) -> T {
+        look(&mut self.tables.lock().unwrap())
+    }
+}

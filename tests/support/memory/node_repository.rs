@@ -1,0 +1,87 @@
+use async_trait::async_trait;
+use correio::application::ports::{Duties, NodeRepository, NodeRow, RepositoryError};
+use correio::domain::Timestamp;
+use correio::domain::message::{Message, MessageStatus};
+use correio::domain::node::NodeId;
+
+use super::MemoryDatabase;
+use super::tables::{Node, Tables};
+
+#[derive(Clone)]
+pub struct MemoryNodeRepository {
+    database: MemoryDatabase,
+}
+
+impl MemoryNodeRepository {
+    pub fn new(database: MemoryDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl NodeRepository for MemoryNodeRepository {
+    async fn register(&self, node: NodeId, duties: Duties, _now: Timestamp) -> Result<(), RepositoryError> {
+        let register = |tables: &mut Tables| {
+            tables.nodes.entry(node).or_insert(Node { heartbeat: 0, duties, left_at: None });
+            Ok(())
+        };
+        self.database.run("nodes.register", register).await
+    }
+
+    async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError> {
+        let beat = |tables: &mut Tables| match tables.nodes.get_mut(&node) {
+            Some(node) => {
+                node.heartbeat += 1;
+                true
+            }
+            None => false,
+        };
+        self.database.run("nodes.beat", |tables| Ok(beat(tables))).await
+    }
+
+    async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
+        let row = |(id, node): (&NodeId, &Node)| NodeRow {
+            id: *id,
+            heartbeat: node.heartbeat,
+            duties: node.duties,
+            left: node.left_at.is_some(),
+        };
+        self.database.run("nodes.all", |tables| Ok(tables.nodes.iter().map(row).collect())).await
+    }
+
+    async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
+        let holds_it = |message: &Message| {
+            let is_kept = queued_are_kept && message.status == MessageStatus::Queued;
+            message.node == Some(node) && message.next_attempt_at.is_none() && !is_kept
+        };
+        let leave = |tables: &mut Tables| {
+            if tables.open().any(holds_it) {
+                return false;
+            }
+            let Some(node) = tables.nodes.get_mut(&node) else { return false };
+            node.left_at.get_or_insert(now);
+            true
+        };
+        self.database.run("nodes.leave", |tables| Ok(leave(tables))).await
+    }
+
+    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
+        let forget = |tables: &mut Tables| {
+            for node in nodes {
+                if !tables.open().any(|message| message.node == Some(*node)) {
+                    tables.nodes.remove(node);
+                }
+            }
+            Ok(())
+        };
+        self.database.run("nodes.forget", forget).await
+    }
+
+    async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
+        let forget = |tables: &mut Tables| {
+            tables.nodes.retain(|id, node| *id == alive || node.left_at.is_some());
+            Ok(())
+        };
+        self.database.run("nodes.forget_dead", forget).await
+    }
+}

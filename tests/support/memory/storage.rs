@@ -1,0 +1,42 @@
+use async_trait::async_trait;
+use correio::application::ports::{RepositoryError, Storage};
+use correio::domain::Timestamp;
+
+use super::MemoryDatabase;
+use super::tables::Tables;
+
+/// Deleted at once, as by the others: what comes between is seen here too.
+const BATCH: usize = 1_000;
+
+#[derive(Clone)]
+pub struct MemoryStorage {
+    database: MemoryDatabase,
+}
+
+impl MemoryStorage {
+    pub fn new(database: MemoryDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl Storage for MemoryStorage {
+    async fn ping(&self) -> Result<(), RepositoryError> {
+        self.database.run("storage.ping", |_| Ok(())).await
+    }
+
+    async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {
+        let delete_some = |tables: &mut Tables| {
+            let keys = tables.idempotency_keys.iter().filter(|(_, kept)| kept.expires_at <= now);
+            let mut expired: Vec<_> = keys.map(|(place, kept)| (kept.expires_at, place.clone())).collect();
+            expired.sort();
+            expired.truncate(BATCH);
+            for (_, place) in &expired {
+                tables.idempotency_keys.remove(place);
+            }
+            expired.len()
+        };
+        while self.database.run("storage.maintain", |tables| Ok(delete_some(tables))).await? == BATCH {}
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use correio::application::ports::{Duties, RepositoryError};
+use correio::domain::Timestamp;
+use correio::domain::api_key::ApiKey;
+use correio::domain::attempt::Attempt;
+use correio::domain::instance::{Instance, InstanceId};
+use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
+use correio::domain::node::NodeId;
+use correio::domain::principal::Tenant;
+use uuid::Uuid;
+
+/// What is stored. In order of the primary keys, so that nothing depends on how a hash falls.
+#[derive(Default)]
+pub(super) struct Tables {
+    /// Read by everybody; their states are written by [`insert`](Tables::insert) and [`write`](Tables::write) alone.
+    pub messages: BTreeMap<MessageId, Message>,
+    pub attempts: BTreeMap<(MessageId, u32), Attempt>,
+    /// By tenant and key.
+    pub idempotency_keys: BTreeMap<(Tenant, String), KeptKey>,
+    pub nodes: BTreeMap<NodeId, Node>,
+    pub instances: BTreeMap<InstanceId, Instance>,
+    pub api_keys: BTreeMap<Uuid, ApiKey>,
+    pub tenants: BTreeSet<Tenant>,
+    pub history: Vec<Change>,
+    planted: BTreeSet<Bug>,
+}
+
+#[derive(Clone)]
+pub(super) struct KeptKey {
+    pub fingerprint: [u8; 32],
+    pub message: MessageId,
+    pub accepted_as: MessageStatus,
+    pub expires_at: Timestamp,
+}
+
+pub(super) struct Node {
+    pub heartbeat: i64,
+    pub duties: Duties,
+    pub left_at: Option<Timestamp>,
+}
+
+/// One write of a message's state, be it the same one again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub id: MessageId,
+    /// None: it was accepted.
+    pub from: Option<MessageStatus>,
+    pub to: MessageStatus,
+    /// As it is after the change, like `node`.
+    pub try_number: u32,
+    pub node: Option<NodeId>,
+    /// It was not due before some time.
+    pub was_timed: bool,
+    /// The try that the writer of an outcome believed to be its own.
+    pub believed_try: Option<u32>,
+    pub writer: &'static str,
+}
+
+/// One condition that the tables leave out, to show that a test of the whole notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bug {
+    /// A claim gets a queued message before its time too.
+    ClaimIgnoresNextAttempt,
+    /// The outcome of an earlier try is written over a later one's.
+    OutcomeIgnoresTry,
+    /// The relay takes what a live node is delivering.
+    RelayTakesProcessingOfLiveNodes,
+}
+
+impl Tables {
+    pub fn plant(&mut self, bug: Bug) {
+        self.planted.insert(bug);
+    }
+
+    pub fn has(&self, bug: Bug) -> bool {
+        self.planted.contains(&bug)
+    }
+
+    /// Stores a message that is not there yet.
+    pub fn insert(&mut self, message: Message, writer: &'static str) {
+        self.tell(None, &message, false, writer);
+        self.messages.insert(message.id, message);
+    }
+
+    /// The one way to write a state: what `change` did is in the history. None when there is no such message.
+    pub fn write(&mut self, id: MessageId, writer: &'static str, change: impl FnOnce(&mut Message)) -> Option<Message> {
+        let message = self.messages.get_mut(&id)?;
+        let (from, was_timed) = (message.status, message.next_attempt_at.is_some());
+        change(message);
+        let written = message.clone();
+        self.tell(Some(from), &written, was_timed, writer);
+        Some(written)
+    }
+
+    fn tell(&mut self, from: Option<MessageStatus>, now: &Message, was_timed: bool, writer: &'static str) {
+        let (id, to, try_number, node) = (now.id, now.status, now.try_number, now.node);
+        self.history.push(Change { id, from, to, try_number, node, was_timed, believed_try: None, writer });
+    }
+
+    /// What the writer of the last change took for its try.
+    pub fn believed(&mut self, try_number: u32) {
+        if let Some(change) = self.history.last_mut() {
+            change.believed_try = Some(try_number);
+        }
+    }
+
+    /// A try has one row: the first one stays.
+    pub fn tell_attempt(&mut self, id: MessageId, attempt: Attempt) {
+        self.attempts.entry((id, attempt.number)).or_insert(attempt);
+    }
+
+    pub fn attempts_of(&self, id: MessageId) -> Vec<Attempt> {
+        self.attempts.range((id, 0)..=(id, u32::MAX)).map(|(_, attempt)| attempt.clone()).collect()
+    }
+
+    pub fn is_as(&self, guard: &Guard) -> bool {
+        self.messages.get(&guard.id).is_some_and(|message| message.guard() == *guard)
+    }
+
+    pub fn open(&self) -> impl Iterator<Item = &Message> {
+        self.messages.values().filter(|message| message.status.is_open())
+    }
+}
+
+/// Makes the texts of a row be refused if PostgreSQL refuses one of them.
+pub(super) fn storable<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Result<(), RepositoryError> {
+    match texts.into_iter().flatten().find(|text| text.contains('\0')) {
+        Some(text) => Err(RepositoryError::Refused(format!("{text:?} has a NUL"))),
+        None => Ok(()),
+    }
+}
