@@ -8,5 +8,6 @@ mod channels;
 mod contracts;
 mod faults;
 mod kafka;
+mod simulation;
 mod stories;
 mod support;

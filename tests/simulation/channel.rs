@@ -1,0 +1,121 @@
+//! The channel of the simulation: takes messages, refuses them, is slow, and loses its answers.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use correio::application::ports::*;
+use correio::domain::channel::{ChannelName, FieldProblem};
+use correio::domain::delivery::{Acceptance, DeliveryError};
+use correio::domain::instance::ConnectionStatus;
+use correio::domain::message::{Content, MessageId};
+use correio::domain::secret::Credentials;
+
+use super::scheduler::Scheduler;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mood {
+    pub transient: f64,
+    pub permanent: f64,
+    /// It took the message, and nobody learns of it.
+    pub answer_lost: f64,
+    pub slow: f64,
+    pub panics: f64,
+}
+
+/// What it did with a message that it was called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    Taken,
+    TakenUnanswered,
+    RefusedForNow,
+    RefusedForGood,
+    Panicked,
+}
+
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub message: MessageId,
+    /// For whoever reads a report.
+    #[allow(dead_code, reason = "it is printed")]
+    pub at: Duration,
+    pub deed: Deed,
+}
+
+#[derive(Clone)]
+pub struct SimChannel {
+    scheduler: Scheduler,
+    mood: Arc<Mutex<Mood>>,
+    calls: Arc<Mutex<Vec<Call>>>,
+}
+
+impl SimChannel {
+    pub fn new(scheduler: Scheduler) -> Self {
+        Self { scheduler, mood: Arc::default(), calls: Arc::default() }
+    }
+
+    pub fn mood(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl ChannelSender for SimChannel {
+    fn channel(&self) -> ChannelName {
+        ChannelName::new("webhook")
+    }
+
+    fn initial_status(&self) -> ConnectionStatus {
+        ConnectionStatus::Connected
+    }
+
+    fn check_address(&self, _: &str) -> Result<(), Vec<FieldProblem>> {
+        Ok(())
+    }
+
+    fn check_credentials(&self, _: Option<&serde_json::Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
+        Ok(NewCredentials { credentials: Credentials::new("{}"), reveal: None })
+    }
+
+    fn check_message(&self, _: &str, _: &Content) -> Result<(), Vec<FieldProblem>> {
+        Ok(())
+    }
+
+    async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
+        let mood = *self.mood.lock().unwrap();
+        let scheduler = &self.scheduler;
+        scheduler.pass().await;
+        let drawn = scheduler.draw(fastrand::Rng::f64);
+        let steps = [
+            (mood.transient, Deed::RefusedForNow),
+            (mood.permanent, Deed::RefusedForGood),
+            (mood.answer_lost, Deed::TakenUnanswered),
+            (mood.panics, Deed::Panicked),
+        ];
+        let mut upto = 0.0;
+        let deed = steps.into_iter().find(|(likely, _)| {
+            upto += likely;
+            drawn < upto
+        });
+        let deed = deed.map_or(Deed::Taken, |(_, deed)| deed);
+        let at = scheduler.now();
+        let call = Call { message: delivery.message_id, at, deed };
+        self.calls.lock().unwrap().push(call);
+        if scheduler.chance(mood.slow) {
+            scheduler.sleep(scheduler.between(Duration::from_millis(10), Duration::from_secs(3))).await;
+        } else {
+            scheduler.pass().await;
+        }
+        match deed {
+            Deed::Taken => Ok(Acceptance { channel_message_id: Some("taken".to_owned()), http_status: Some(200) }),
+            Deed::TakenUnanswered => Err(DeliveryError::unknown("no answer")),
+            Deed::RefusedForNow => Err(DeliveryError::transient("away")),
+            Deed::RefusedForGood => Err(DeliveryError::refused("no such number")),
+            Deed::Panicked => panic!("told to"),
+        }
+    }
+}

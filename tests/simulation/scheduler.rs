@@ -1,0 +1,279 @@
+//! Runs futures on one thread, in an order that a seed decides, in a time of its own.
+//!
+//! The application never calls tokio and has its time injected, so this is all that a simulation of it needs: which task is
+//! polled next is drawn, every await is a point where another one may go on, and when nobody can, time jumps to the next
+//! moment that somebody sleeps for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures::future::BoxFuture;
+
+/// Which process a task belongs to; its tasks die and freeze together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(pub u32);
+
+/// The world around the processes: clients, channels, the network, the operator.
+pub const OUTSIDE: ProcessId = ProcessId(0);
+
+/// Hands out the same scheduler to everybody.
+#[derive(Clone)]
+pub struct Scheduler(Arc<Mutex<State>>);
+
+struct State {
+    rng: Rng,
+    now: Duration,
+    next_task: u64,
+    tasks: BTreeMap<u64, Task>,
+    ready: Arc<Mutex<BTreeSet<u64>>>,
+    frozen: BTreeSet<ProcessId>,
+    /// By time, and then by order of asking.
+    timers: BTreeMap<(Duration, u64), Waker>,
+    next_timer: u64,
+}
+
+struct Task {
+    process: ProcessId,
+    /// None while it is being polled.
+    future: Option<BoxFuture<'static, ()>>,
+}
+
+struct Ready {
+    task: u64,
+    ready: Arc<Mutex<BTreeSet<u64>>>,
+}
+
+impl Wake for Ready {
+    fn wake(self: Arc<Self>) {
+        lock(&self.ready).insert(self.task);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Scheduler {
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            rng: Rng::with_seed(seed),
+            now: Duration::ZERO,
+            next_task: 0,
+            tasks: BTreeMap::new(),
+            ready: Arc::default(),
+            frozen: BTreeSet::new(),
+            timers: BTreeMap::new(),
+            next_timer: 0,
+        })))
+    }
+
+    /// Draws something. Nothing else in a simulation is random.
+    pub fn draw<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        draw(&mut lock(&self.0).rng)
+    }
+
+    pub fn chance(&self, of: f64) -> bool {
+        self.draw(|rng| rng.f64() < of)
+    }
+
+    pub fn between(&self, least: Duration, most: Duration) -> Duration {
+        least + most.saturating_sub(least).mul_f64(self.draw(Rng::f64))
+    }
+
+    /// Time since the simulation began.
+    pub fn now(&self) -> Duration {
+        lock(&self.0).now
+    }
+
+    pub fn spawn(&self, process: ProcessId, future: BoxFuture<'static, ()>) {
+        let mut state = lock(&self.0);
+        let task = state.next_task;
+        state.next_task += 1;
+        state.tasks.insert(task, Task { process, future: Some(future) });
+        lock(&state.ready).insert(task);
+    }
+
+    /// Everything in the memory of this process is gone, at whatever await it was.
+    pub fn kill(&self, process: ProcessId) {
+        let dead: Vec<Task> = {
+            let mut state = lock(&self.0);
+            let ids: Vec<u64> =
+                state.tasks.iter().filter(|(_, task)| task.process == process).map(|(id, _)| *id).collect();
+            ids.iter().filter_map(|id| state.tasks.remove(id)).collect()
+        };
+        // Dropped outside the lock: what they hold may ask the scheduler.
+        drop(dead);
+    }
+
+    /// Nothing of it goes on until it thaws; time does.
+    pub fn freeze(&self, process: ProcessId) {
+        lock(&self.0).frozen.insert(process);
+    }
+
+    pub fn thaw(&self, process: ProcessId) {
+        lock(&self.0).frozen.remove(&process);
+    }
+
+    pub fn is_frozen(&self, process: ProcessId) -> bool {
+        lock(&self.0).frozen.contains(&process)
+    }
+
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        let end = self.now() + duration;
+        Sleep { scheduler: self.clone(), end, is_asleep: false }
+    }
+
+    /// A point where another task may go on.
+    pub async fn pass(&self) {
+        let mut passed = false;
+        std::future::poll_fn(|context| {
+            if std::mem::replace(&mut passed, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Runs until the time has come, or nobody has anything left to do.
+    pub fn run_until(&self, end: Duration) {
+        while self.now() < end && self.step(end) {}
+    }
+
+    /// Runs until `is_done`, for at most so long of its time. Returns whether it was done.
+    pub fn run_while(&self, end: Duration, mut is_done: impl FnMut() -> bool) -> bool {
+        loop {
+            if is_done() {
+                return true;
+            }
+            if self.now() >= end || !self.step(end) {
+                return false;
+            }
+        }
+    }
+
+    /// Polls one task, or lets time pass to the next moment. False when nothing is left to do.
+    fn step(&self, end: Duration) -> bool {
+        let Some((id, mut future)) = self.pick() else { return self.advance(end) };
+        let waker = Waker::from(Arc::new(Ready { task: id, ready: lock(&self.0).ready.clone() }));
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(&waker))));
+        match polled {
+            Ok(Poll::Pending) => {
+                // It may have been killed by itself meanwhile.
+                if let Some(task) = lock(&self.0).tasks.get_mut(&id) {
+                    task.future = Some(future);
+                    return true;
+                }
+                drop(future);
+            }
+            // A task that panics ends alone, as it does in the real program.
+            Ok(Poll::Ready(())) | Err(_) => {
+                drop(future);
+                lock(&self.0).tasks.remove(&id);
+            }
+        }
+        true
+    }
+
+    fn pick(&self) -> Option<(u64, BoxFuture<'static, ()>)> {
+        let mut guard = lock(&self.0);
+        let state = &mut *guard;
+        let mut ready = lock(&state.ready);
+        ready.retain(|id| state.tasks.contains_key(id));
+        let may_run = |id: &&u64| state.tasks.get(id).is_some_and(|task| !state.frozen.contains(&task.process));
+        let count = ready.iter().filter(may_run).count();
+        if count == 0 {
+            return None;
+        }
+        let nth = state.rng.usize(0..count);
+        let id = *ready.iter().filter(may_run).nth(nth)?;
+        ready.remove(&id);
+        drop(ready);
+        let future = state.tasks.get_mut(&id)?.future.take()?;
+        Some((id, future))
+    }
+
+    fn advance(&self, end: Duration) -> bool {
+        let due: Vec<Waker> = {
+            let mut state = lock(&self.0);
+            let Some((&(next, _), _)) = state.timers.first_key_value() else {
+                state.now = end;
+                return false;
+            };
+            if next > end {
+                state.now = end;
+                return false;
+            }
+            state.now = state.now.max(next);
+            let later = state.timers.split_off(&(next, u64::MAX));
+            std::mem::replace(&mut state.timers, later).into_values().collect()
+        };
+        due.into_iter().for_each(Waker::wake);
+        true
+    }
+}
+
+/// Ready when its time has come.
+pub struct Sleep {
+    scheduler: Scheduler,
+    end: Duration,
+    is_asleep: bool,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let scheduler = self.scheduler.clone();
+        let mut state = lock(&scheduler.0);
+        if state.now >= self.end {
+            return Poll::Ready(());
+        }
+        // A waker is asked for anew at each poll; one that is woken for nothing does no harm.
+        self.is_asleep = true;
+        let number = state.next_timer;
+        state.next_timer += 1;
+        state.timers.insert((self.end, number), context.waker().clone());
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(seed: u64) -> Vec<(u64, u32)> {
+        let scheduler = Scheduler::new(seed);
+        let said = Arc::new(Mutex::new(Vec::new()));
+        for number in 0..5u32 {
+            let (scheduler, said) = (scheduler.clone(), said.clone());
+            let inner = scheduler.clone();
+            scheduler.spawn(
+                ProcessId(number),
+                Box::pin(async move {
+                    for round in 1..=3 {
+                        inner.pass().await;
+                        lock(&said).push((inner.now().as_secs(), number));
+                        inner.sleep(Duration::from_secs(round * u64::from(number % 2 + 1))).await;
+                    }
+                }),
+            );
+        }
+        scheduler.run_until(Duration::from_secs(100));
+        Arc::into_inner(said).map_or_else(Vec::new, |said| said.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[test]
+    fn a_seed_alone_decides_the_order() {
+        assert_eq!(trace(7), trace(7));
+        assert_ne!(trace(7), trace(8));
+        assert_eq!(trace(7).len(), 15);
+    }
+}
