@@ -5,6 +5,7 @@ pub mod consume_messages;
 pub mod consumption;
 pub mod create_instance;
 pub mod delete_instance;
+pub mod give_back_forgotten;
 pub mod held_messages;
 pub mod issue_api_key;
 pub mod keep_node_alive;

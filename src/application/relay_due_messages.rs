@@ -12,7 +12,7 @@ use super::node_watch::NodeWatch;
 use super::ports::{Clock, DueMessages, MessageQueue, NodeRepository, RepositoryError, Take, Tasks};
 use super::under_way::UnderWay;
 use super::unsettled::Unsettled;
-use crate::domain::message::{Guard, Message};
+use crate::domain::message::Message;
 use crate::domain::node::NodeId;
 
 /// Takes up what is due: retries, what a dead process left, and what nobody else would deliver. While all is well it
@@ -33,20 +33,20 @@ pub struct RelayDueMessages {
 pub struct RelaySettings {
     /// How often it looks, at the least.
     pub interval: Duration,
-    /// How often it compares its rows with what it holds.
-    pub comparison_interval: Duration,
+    /// How often it forgets the nodes that have ended.
+    pub tidying_interval: Duration,
 }
 
 impl Default for RelaySettings {
     fn default() -> Self {
-        Self { interval: Duration::from_millis(500), comparison_interval: Duration::from_secs(5) }
+        Self { interval: Duration::from_millis(500), tidying_interval: Duration::from_secs(5) }
     }
 }
 
 /// What the relay remembers from one look to the next.
 struct Round {
     watch: NodeWatch,
-    compared_at: Option<Duration>,
+    tidied_at: Option<Duration>,
     failing: bool,
     /// How many messages the queue had room for.
     room: usize,
@@ -60,7 +60,7 @@ impl RelayDueMessages {
         // A watch that looks too seldom for its timeout finds nobody gone.
         let interval = self.settings.interval.min(self.identity.timeout() / 5);
         let watch = NodeWatch::new(self.identity.timeout());
-        let mut round = Round { watch, compared_at: None, failing: false, room: 0, was_full: false };
+        let mut round = Round { watch, tidied_at: None, failing: false, room: 0, was_full: false };
         loop {
             round.was_full = false;
             match self.look(&mut round, &under_way).await {
@@ -91,13 +91,12 @@ impl RelayDueMessages {
         // Without a good name nothing can be taken upon oneself.
         let Some(node) = self.identity.current() else { return Ok(()) };
         let left: Vec<NodeId> = rows.iter().filter(|row| row.left).map(|row| row.id).collect();
-        if round.compared_at.is_none_or(|last| now.saturating_sub(last) >= self.settings.comparison_interval) {
-            self.give_back_what_nobody_delivers(node).await?;
+        if round.tidied_at.is_none_or(|last| now.saturating_sub(last) >= self.settings.tidying_interval) {
             let ended: Vec<NodeId> = gone.iter().chain(&left).copied().collect();
             if !ended.is_empty() {
                 self.nodes.forget(&ended).await?;
             }
-            round.compared_at = Some(now);
+            round.tidied_at = Some(now);
         }
         round.room = self.queue.room();
         let free = round.room.saturating_sub(under_way.len());
@@ -143,21 +142,5 @@ impl RelayDueMessages {
             }
             .boxed(),
         );
-    }
-
-    /// Finds tasks that panicked and claims whose answer was lost: rows that say they are being delivered by us, and are not.
-    async fn give_back_what_nobody_delivers(&self, node: NodeId) -> Result<(), RepositoryError> {
-        // The rows first, the memory after them: the other order gives back what was accepted in between.
-        let rows = self.due.in_delivery(&[node]).await?;
-        let forgotten: Vec<Guard> = rows.into_iter().filter(|row| !self.held.holds(row.id)).collect();
-        if forgotten.is_empty() {
-            return Ok(());
-        }
-        let given_back = self.due.give_back(&forgotten, self.clock.now()).await?;
-        // Most often their outcome landed between the two looks.
-        if given_back > 0 {
-            warn!(messages = given_back, "given back: nobody was delivering them any more");
-        }
-        Ok(())
     }
 }

@@ -17,6 +17,7 @@ use crate::application::consume_messages::ConsumeMessages;
 use crate::application::consumption::Limits;
 use crate::application::create_instance::CreateInstance;
 use crate::application::delete_instance::DeleteInstance;
+use crate::application::give_back_forgotten::GiveBackForgotten;
 use crate::application::held_messages::HeldMessages;
 use crate::application::issue_api_key::IssueApiKey;
 use crate::application::keep_node_alive::KeepNodeAlive;
@@ -53,6 +54,7 @@ pub struct Composition {
     pub report_health: Arc<ReportHealth>,
     pub prepare_installation: PrepareInstallation,
     pub keep_node_alive: Arc<KeepNodeAlive>,
+    pub give_back_forgotten: Arc<GiveBackForgotten>,
     pub relay_due_messages: Arc<RelayDueMessages>,
     pub settle_dead_letters: Arc<SettleDeadLetters>,
     pub maintain_storage: Arc<MaintainStorage>,
@@ -191,6 +193,12 @@ pub fn compose(
             ids,
             unsettled: unsettled.clone(),
             duties: transport.duties,
+        }),
+        give_back_forgotten: Arc::new(GiveBackForgotten {
+            due: database.due.clone(),
+            identity: identity.clone(),
+            held: held.clone(),
+            clock: clock.clone(),
         }),
         relay_due_messages: Arc::new(RelayDueMessages {
             due: database.due.clone(),

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use correio::application::Stop;
 use correio::application::consume_messages::ConsumeMessages;
 use correio::application::consumption::Limits;
+use correio::application::give_back_forgotten::GiveBackForgotten;
 use correio::application::held_messages::HeldMessages;
 use correio::application::keep_node_alive::KeepNodeAlive;
 use correio::application::lanes::Lanes;
@@ -128,6 +129,7 @@ pub struct Gateway {
     pub unsettled: Unsettled,
     pub held: HeldMessages,
     relay: Arc<RelayDueMessages>,
+    give_back: Arc<GiveBackForgotten>,
     settle_dead_letters: Arc<SettleDeadLetters>,
     consume: Option<Arc<ConsumeMessages>>,
     kafka: Option<Arc<Kafka>>,
@@ -222,6 +224,12 @@ impl Gateway {
                 unsettled: unsettled.clone(),
                 duties: Duties { publishes: is_brokered, consumes: is_brokered },
             },
+            give_back: Arc::new(GiveBackForgotten {
+                due: adapters.due.clone(),
+                identity: identity.clone(),
+                held: held.clone(),
+                clock: clock.clone(),
+            }),
             relay: Arc::new(RelayDueMessages {
                 due: adapters.due.clone(),
                 nodes: adapters.nodes.clone(),
@@ -264,11 +272,17 @@ impl Gateway {
 
     /// Does in the background what a process does: relay, dead letters, and what its transport needs. Until this is dropped.
     pub fn work(&self) -> Vec<Running> {
-        let (relay, kafka) = (self.relay.clone(), self.kafka.clone());
-        let mut work = vec![Running::start(async move |stop| relay.run(stop).await), self.settle_dead_letters()];
+        let kafka = self.kafka.clone();
+        let mut work = vec![self.mind_rows(), self.settle_dead_letters()];
         work.extend(self.consume.is_some().then(|| self.consume()));
         work.extend(kafka.map(|kafka| Running::start(async move |stop| kafka.run(stop).await)));
         work
+    }
+
+    /// Relay and comparison.
+    fn mind_rows(&self) -> Running {
+        let (relay, give_back) = (self.relay.clone(), self.give_back.clone());
+        Running::start(async move |stop: Stop| _ = futures::join!(relay.run(stop.clone()), give_back.run(stop)))
     }
 
     /// Consumes in the background until this is dropped.
@@ -320,10 +334,7 @@ impl Gateway {
 
     /// Lets the relay run and time pass, with heartbeats, until the message is as wanted.
     pub async fn relay_until(&self, id: MessageId, wanted: MessageStatus) -> Message {
-        let (stop, stopped) = futures::channel::oneshot::channel::<()>();
-        let stopped: Stop = stopped.map(|_| ()).boxed().shared();
-        let relay = self.relay.clone();
-        let running = tokio::spawn(async move { relay.run(stopped).await });
+        let running = self.mind_rows();
         let mut found = None;
         // An hour of its time is the deadline.
         for _ in 0..36_000 {
@@ -336,23 +347,18 @@ impl Gateway {
             let ended = message.map(|message| message.status).filter(|status| !status.is_open());
             assert_eq!(ended, None, "message {id} ended otherwise");
         }
-        drop(stop);
-        running.await.unwrap();
+        running.stop().await;
         found.unwrap_or_else(|| panic!("message {id} never became {wanted}"))
     }
 
     /// Lets the relay run for so long of its time.
     pub async fn relay_for(&self, duration: Duration) {
-        let (stop, stopped) = futures::channel::oneshot::channel::<()>();
-        let stopped: Stop = stopped.map(|_| ()).boxed().shared();
-        let relay = self.relay.clone();
-        let running = tokio::spawn(async move { relay.run(stopped).await });
+        let running = self.mind_rows();
         let end = self.clock.monotonic() + duration;
         while self.clock.monotonic() < end {
             self.pass(Duration::from_millis(500)).await;
         }
-        drop(stop);
-        running.await.unwrap();
+        running.stop().await;
     }
 }
 

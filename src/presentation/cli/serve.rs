@@ -157,12 +157,14 @@ fn greet(address: SocketAddr, bootstrap: &BootstrapKey) {
 
 fn start(composition: &Composition, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
     let relay = composition.relay_due_messages.clone();
+    let give_back = composition.give_back_forgotten.clone();
     let maintain = composition.maintain_storage.clone();
     let settle = composition.settle_dead_letters.clone();
     let stopped = as_stop(stop);
-    let (stop_relay, stop_maintain) = (stopped.clone(), stopped.clone());
+    let (stop_relay, stop_give_back, stop_maintain) = (stopped.clone(), stopped.clone(), stopped.clone());
     let mut background = vec![
         tokio::spawn(async move { relay.run(stop_relay).await }),
+        tokio::spawn(async move { give_back.run(stop_give_back).await }),
         tokio::spawn(async move { maintain.run(stop_maintain).await }),
         tokio::spawn(settle.run(stopped.clone())),
     ];
