@@ -8,34 +8,30 @@ use correio::domain::message::{Guard, MessageStatus};
 
 use super::given::{at, instance, message_of, node, outcome, request, retry, sent, take};
 use crate::support::databases::Adapters;
-use crate::support::memory::{Bug, Change, MemoryDatabase, Weather};
+use crate::support::memory::{Bug, Change, MemoryDatabase, Statement, Weather};
 
 /// Notes what comes by, and loses what it is told to.
 #[derive(Default)]
 struct Storm {
     requests: bool,
     answers: bool,
-    seen: Mutex<Vec<String>>,
+    seen: Mutex<Vec<&'static str>>,
 }
 
 #[async_trait]
 impl Weather for Storm {
-    async fn before(&self, operation: &'static str) -> Result<(), RepositoryError> {
-        self.pass(format!("> {operation}"), self.requests)
-    }
-
-    async fn after(&self, operation: &'static str) -> Result<(), RepositoryError> {
-        self.pass(format!("< {operation}"), self.answers)
+    async fn carry(&self, operation: &'static str, statement: Statement) -> Result<(), RepositoryError> {
+        self.seen.lock().unwrap().push(operation);
+        if self.requests {
+            return Err(RepositoryError::Unavailable("never arrived".to_owned()));
+        }
+        statement();
+        if self.answers { Err(RepositoryError::Unavailable("never answered".to_owned())) } else { Ok(()) }
     }
 }
 
 impl Storm {
-    fn pass(&self, what: String, lost: bool) -> Result<(), RepositoryError> {
-        self.seen.lock().unwrap().push(what.clone());
-        if lost { Err(RepositoryError::Unavailable(what)) } else { Ok(()) }
-    }
-
-    fn seen(&self) -> Vec<String> {
+    fn seen(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 }
@@ -60,26 +56,40 @@ async fn a_lost_request_changes_nothing_and_a_lost_answer_nothing_back() {
 }
 
 #[tokio::test]
-async fn every_statement_meets_the_weather_on_its_way_there_and_back() {
+async fn every_statement_meets_the_weather() {
     let (database, storm) = (MemoryDatabase::default(), Arc::new(Storm::default()));
     let adapters = database.under(storm.clone()).adapters();
-    let accept = ["> messages.accept", "< messages.accept"];
     let key = request("k", 1);
-    for statements in [
-        &accept[..],
-        &[
-            accept[0],
-            accept[1],
-            "> messages.kept_request",
-            "< messages.kept_request",
-            "> messages.find",
-            "< messages.find",
-        ],
-    ] {
+    for statements in [&["messages.accept"][..], &["messages.accept", "messages.kept_request", "messages.find"]] {
         let message = message_of(&instance("acme", "hook"), MessageStatus::Queued, node());
         adapters.messages.accept(&message, Some(&key)).await.unwrap();
         assert_eq!(storm.seen(), statements);
     }
+}
+
+/// Keeps what it is given, and says that nobody answers.
+#[derive(Default)]
+struct Late(Mutex<Vec<Statement>>);
+
+#[async_trait]
+impl Weather for Late {
+    async fn carry(&self, _: &'static str, statement: Statement) -> Result<(), RepositoryError> {
+        self.0.lock().unwrap().push(statement);
+        Err(RepositoryError::Unavailable("not yet".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn a_late_statement_is_carried_out_when_nobody_waits_for_it_any_more() {
+    let (database, late) = (MemoryDatabase::default(), Arc::new(Late::default()));
+    let calm = database.adapters();
+    let queued = calm.open(MessageStatus::Queued, node()).await;
+    assert!(is_unavailable(database.under(late.clone()).adapters().messages.claim(queued.id, node(), at(1)).await));
+    assert_eq!(calm.now(&queued).await.status, MessageStatus::Queued);
+    for statement in late.0.lock().unwrap().drain(..) {
+        statement();
+    }
+    assert_eq!(calm.now(&queued).await.status, MessageStatus::Processing);
 }
 
 #[tokio::test]

@@ -13,10 +13,15 @@ use correio::domain::secret::Credentials;
 
 use super::scheduler::Scheduler;
 
+/// What a delivery panics with that was told to.
+pub const TOLD_TO_PANIC: &str = "told to panic";
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mood {
     pub transient: f64,
     pub permanent: f64,
+    /// The request never arrives, and nobody learns of that either.
+    pub request_lost: f64,
     /// It took the message, and nobody learns of it.
     pub answer_lost: f64,
     pub slow: f64,
@@ -28,16 +33,15 @@ pub struct Mood {
 pub enum Deed {
     Taken,
     TakenUnanswered,
+    NeverArrived,
     RefusedForNow,
     RefusedForGood,
     Panicked,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub message: MessageId,
-    /// For whoever reads a report.
-    #[allow(dead_code, reason = "it is printed")]
     pub at: Duration,
     pub deed: Deed,
 }
@@ -93,6 +97,7 @@ impl ChannelSender for SimChannel {
         let steps = [
             (mood.transient, Deed::RefusedForNow),
             (mood.permanent, Deed::RefusedForGood),
+            (mood.request_lost, Deed::NeverArrived),
             (mood.answer_lost, Deed::TakenUnanswered),
             (mood.panics, Deed::Panicked),
         ];
@@ -112,10 +117,10 @@ impl ChannelSender for SimChannel {
         }
         match deed {
             Deed::Taken => Ok(Acceptance { channel_message_id: Some("taken".to_owned()), http_status: Some(200) }),
-            Deed::TakenUnanswered => Err(DeliveryError::unknown("no answer")),
+            Deed::TakenUnanswered | Deed::NeverArrived => Err(DeliveryError::unknown("no answer")),
             Deed::RefusedForNow => Err(DeliveryError::transient("away")),
             Deed::RefusedForGood => Err(DeliveryError::refused("no such number")),
-            Deed::Panicked => panic!("told to"),
+            Deed::Panicked => std::panic::panic_any(TOLD_TO_PANIC),
         }
     }
 }

@@ -1,94 +1,159 @@
 //! The real use cases under a scheduler of our own, on adapters in memory, with everything going wrong that can: a seed
 //! decides what, when, and who goes on next. The seed alone replays a run.
 //!
-//! `cargo test` runs a few hundred; `SIMULATION_SEEDS=100000 cargo test --release simulation` runs many.
+//! `cargo test` runs a few hundred; `SIMULATION_SEEDS=100000 cargo test --release simulation` runs many, and
+//! `SIMULATION_SEED=7 cargo test simulation` the one with that seed. Why it is built so: `docs/adr/0003-*`.
 
 mod broker;
 mod channel;
+mod chronicle;
+mod clients;
+mod faults;
+mod order;
+mod planted;
 mod process;
 mod promises;
+mod report;
 mod scenario;
 mod scheduler;
 mod weather;
 
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::support::memory::Bug;
-use scenario::{Ended, Options};
+use planted::Planted;
+use process::Mode;
+use promises::Broken;
+use report::{report, trace};
+use scenario::{Ended, Options, run};
 
-fn seeds(default: u64) -> u64 {
-    std::env::var("SIMULATION_SEEDS").map_or(default, |text| text.parse().expect("SIMULATION_SEEDS is a number"))
-}
+const STORMY: Options = Options { faults: true, mode: None, planted: None, messages: 30 };
+const CALM: Options = Options { faults: false, ..STORMY };
+const MODES: [Mode; 2] = [Mode::Kafka, Mode::Direct];
 
-const STORMY: Options = Options { faults: true, bug: None, messages: 30 };
-
-/// What one run did and what it broke, to be read.
-fn report(seed: u64, ended: &Ended, broken: &[String]) -> String {
-    let mut lines = vec![format!("seed {seed} broke promises:")];
-    lines.extend(broken.iter().map(|sentence| format!("  {sentence}")));
-    lines.push("what happened:".to_owned());
-    lines.extend(ended.faults.iter().map(|fault| format!("  {fault}")));
-    let guilty = ended.database.rows().into_iter().find(|row| broken[0].contains(&row.id.to_string()));
-    if let Some(row) = guilty {
-        lines.push(format!("the row: {row:?}"));
-        let history = ended.database.history();
-        lines.extend(history.iter().filter(|change| change.id == row.id).map(|change| format!("  {change:?}")));
-        let calls = ended.channel.calls();
-        lines.extend(calls.iter().filter(|call| call.message == row.id).map(|call| format!("  {call:?}")));
+/// What the environment asks for, or so many.
+fn seeds(default: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")));
+    match number("SIMULATION_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SIMULATION_SEEDS").unwrap_or(default),
     }
-    lines.join("\n")
 }
 
-#[test]
-fn whatever_goes_wrong_the_promises_are_kept() {
-    quietly(|| {
-        let only = std::env::var("SIMULATION_SEED").ok().map(|text| text.parse().expect("SIMULATION_SEED is a number"));
-        let range = only.map_or(0..seeds(200), |seed: u64| seed..seed + 1);
-        for seed in range {
-            let ended = scenario::run(seed, STORMY);
-            let broken = promises::broken(&ended);
-            assert!(broken.is_empty(), "{}", report(seed, &ended, &broken));
-        }
-    });
-}
-
-#[test]
-fn without_faults_the_relay_hands_nothing_over_and_each_is_called_once() {
-    quietly(|| {
-        for seed in 0..seeds(50) {
-            let ended = scenario::run(seed, Options { faults: false, bug: None, messages: 30 });
-            let broken = promises::broken_without_faults(&ended);
-            assert!(broken.is_empty(), "{}", report(seed, &ended, &broken));
-        }
-    });
-}
-
-#[test]
-fn planted_bugs_are_found() {
-    quietly(|| {
-        for bug in [Bug::ClaimIgnoresNextAttempt, Bug::RelayTakesProcessingOfLiveNodes] {
-            let found = (0..2_000).find(|seed| {
-                let ended = scenario::run(*seed, Options { bug: Some(bug), ..STORMY });
-                !promises::broken(&ended).is_empty()
+/// Plays every seed, on all processors; returns the lowest that broke a promise, and how.
+fn first_broken(
+    seeds: std::ops::Range<u64>,
+    options: impl Fn(u64) -> Options + Sync,
+    judge: fn(&Ended) -> Vec<Broken>,
+) -> Option<(u64, String)> {
+    expect_panics();
+    let (next, found) = (AtomicU64::new(seeds.start), std::sync::Mutex::new(None::<(u64, String)>));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let ended = run(seed, options(seed));
+                    let broken = judge(&ended);
+                    if !broken.is_empty() {
+                        // Lower seeds are under way and may break something too; higher ones need not begin.
+                        next.store(seeds.end, Ordering::Relaxed);
+                        let mut found = found.lock().unwrap();
+                        if found.as_ref().is_none_or(|(other, _)| seed < *other) {
+                            *found = Some((seed, report(seed, &ended, &broken)));
+                        }
+                    }
+                }
             });
-            println!("{bug:?} is found by seed {found:?}");
-            assert!(found.is_some(), "{bug:?} was not found");
         }
     });
+    found.into_inner().unwrap()
 }
 
 /// Panics that are part of the play are not printed; those of the test are.
-fn quietly(play: impl FnOnce()) {
+fn expect_panics() {
     static HOOK: std::sync::Once = std::sync::Once::new();
     HOOK.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<&str>() != Some(&"told to") {
+            if info.payload().downcast_ref::<&str>() != Some(&channel::TOLD_TO_PANIC) {
                 usual(info);
             }
         }));
     });
-    if let Err(panicked) = panic::catch_unwind(AssertUnwindSafe(play)) {
-        panic::resume_unwind(panicked);
+}
+
+#[test]
+fn whatever_goes_wrong_the_promises_are_kept() {
+    let (seeds, begin) = (seeds(200), Instant::now());
+    let count = seeds.end - seeds.start;
+    // Every third has one mode only, where more is promised.
+    let options = |seed| Options { mode: (seed % 3 == 0).then_some(MODES[(seed / 3 % 2) as usize]), ..STORMY };
+    let found = first_broken(seeds, options, promises::broken);
+    println!("{count} schedules in {:.1?}", begin.elapsed());
+    if let Some((_, report)) = found {
+        panic!("{report}");
+    }
+}
+
+#[test]
+fn without_faults_the_relay_hands_over_only_what_is_timed() {
+    let options = |seed| Options { mode: Some(MODES[(seed % 2) as usize]), ..CALM };
+    if let Some((_, report)) = first_broken(seeds(100), options, promises::broken_without_faults) {
+        panic!("{report}");
+    }
+}
+
+/// The lowest seed that finds it, among 2,000.
+fn finds(planted: Planted, options: Options, judge: fn(&Ended) -> Vec<Broken>) {
+    let found = first_broken(0..2_000, |_| Options { planted: Some(planted), ..options }, judge);
+    let (seed, report) = found.unwrap_or_else(|| panic!("{planted:?} was not found"));
+    println!("{planted:?} is found by seed {seed}:\n{report}\n");
+}
+
+#[test]
+fn a_claim_before_its_time_is_found() {
+    finds(Planted::InTables(Bug::ClaimIgnoresNextAttempt), STORMY, promises::broken);
+}
+
+#[test]
+fn an_outcome_that_comes_too_late_is_found() {
+    finds(Planted::InTables(Bug::OutcomeIgnoresTry), STORMY, promises::broken);
+}
+
+#[test]
+fn a_relay_that_takes_from_live_nodes_is_found() {
+    finds(Planted::InTables(Bug::RelayTakesProcessingOfLiveNodes), STORMY, promises::broken);
+}
+
+#[test]
+fn a_comparison_in_the_wrong_order_is_found() {
+    finds(Planted::MemoryBeforeRows, STORMY, promises::broken);
+}
+
+#[test]
+fn a_missing_comparison_is_found() {
+    finds(Planted::NoComparison, STORMY, promises::broken);
+}
+
+#[test]
+fn an_offset_before_its_outcome_is_found_where_nothing_is_wrong() {
+    let options = Options { mode: Some(Mode::Kafka), ..CALM };
+    finds(Planted::OffsetBeforeOutcome, options, promises::broken_without_faults);
+}
+
+#[test]
+fn a_seed_alone_replays_a_run() {
+    expect_panics();
+    for seed in seeds(10) {
+        let [first, second] = [(); 2].map(|()| run(seed, STORMY));
+        assert_eq!(trace(&first, None), trace(&second, None), "seed {seed}");
+        assert_eq!(first.history, second.history, "seed {seed}");
+        assert_eq!(first.calls, second.calls, "seed {seed}");
     }
 }

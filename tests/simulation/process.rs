@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use correio::application::Stop;
 use correio::application::consume_messages::ConsumeMessages;
 use correio::application::consumption::Limits;
+use correio::application::give_back_forgotten::GiveBackForgotten;
 use correio::application::held_messages::HeldMessages;
 use correio::application::keep_node_alive::KeepNodeAlive;
 use correio::application::lanes::Lanes;
@@ -15,13 +16,14 @@ use correio::application::node_identity::NodeIdentity;
 use correio::application::ports::*;
 use correio::application::process_message_queue::ProcessMessageQueue;
 use correio::application::relay_due_messages::{RelayDueMessages, RelaySettings};
+use correio::application::replay_messages::ReplayMessages;
 use correio::application::send_message::SendMessage;
 use correio::application::settle_dead_letters::SettleDeadLetters;
 use correio::application::tally::Tally;
 use correio::application::unsettled::Unsettled;
 use correio::domain::Timestamp;
 use correio::domain::dead_letter::DeadLetterPolicy;
-use correio::domain::message::{Message, MessageStatus};
+use correio::domain::node::NodeId;
 use correio::domain::retry::RetryPolicy;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use correio::infrastructure::direct::DirectMessageQueue;
@@ -31,8 +33,10 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::broker::{SimBroker, SimQueue, SimSource};
+use super::chronicle::Chronicle;
+use super::planted::{CompareMemoryFirst, HastySource, Planted};
 use super::scheduler::{ProcessId, Scheduler};
-use super::weather::SimWeather;
+use super::weather::{Outage, SimWeather};
 use crate::contracts::given;
 use crate::support::memory::MemoryDatabase;
 
@@ -81,6 +85,20 @@ impl Ids for SimIds {
     }
 }
 
+/// The names of a process, told to the chronicle.
+struct NodeNames {
+    ids: Arc<SimIds>,
+    chronicle: Chronicle,
+}
+
+impl Ids for NodeNames {
+    fn next(&self) -> Uuid {
+        let id = self.ids.next();
+        self.chronicle.named(NodeId(id), self.ids.process);
+        id
+    }
+}
+
 struct SimRandomness(Scheduler);
 
 impl Randomness for SimRandomness {
@@ -89,45 +107,40 @@ impl Randomness for SimRandomness {
     }
 }
 
-struct SimTasks(Scheduler, ProcessId);
+/// Tasks that a stopping process waits for.
+#[derive(Clone)]
+pub struct SimTasks {
+    scheduler: Scheduler,
+    process: ProcessId,
+    under_way: Arc<AtomicUsize>,
+}
 
 impl Tasks for SimTasks {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.0.spawn(self.1, task);
+        let place = TaskPlace::enter(&self.under_way);
+        self.scheduler.spawn(
+            self.process,
+            Box::pin(async move {
+                let _place = place;
+                task.await;
+            }),
+        );
     }
 }
 
-/// Counts what the relay hands over.
-struct Counted {
-    queue: Arc<dyn MessageQueue>,
-    handed_over: Arc<AtomicUsize>,
+/// Counts until it is dropped, also by a panic.
+struct TaskPlace(Arc<AtomicUsize>);
+
+impl TaskPlace {
+    fn enter(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
 }
 
-#[async_trait]
-impl MessageQueue for Counted {
-    fn waiting_status(&self) -> MessageStatus {
-        self.queue.waiting_status()
-    }
-
-    fn keeping(&self) -> Keeping {
-        self.queue.keeping()
-    }
-
-    fn room(&self) -> usize {
-        self.queue.room()
-    }
-
-    async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError> {
-        self.handed_over.fetch_add(1, Ordering::Relaxed);
-        self.queue.hand_over(message).await
-    }
-
-    fn lost_before(&self) -> Option<Timestamp> {
-        self.queue.lost_before()
-    }
-
-    async fn close(&self) {
-        self.queue.close().await;
+impl Drop for TaskPlace {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -142,20 +155,23 @@ pub enum Mode {
 #[derive(Clone)]
 pub struct Surroundings {
     pub scheduler: Scheduler,
+    pub chronicle: Chronicle,
     pub database: MemoryDatabase,
+    pub outage: Outage,
     pub broker: SimBroker,
     pub channels: Channels,
     pub max_retries: u32,
-    /// Of all processes.
-    pub handed_over_by_relay: Arc<AtomicUsize>,
     pub next_process: Arc<AtomicU64>,
+    pub planted: Option<Planted>,
 }
 
 pub struct SimProcess {
     pub id: ProcessId,
     pub send_message: Arc<SendMessage>,
+    pub replay_messages: Arc<ReplayMessages>,
     pub weather: Arc<SimWeather>,
     pub wall_clock: Arc<AtomicI64>,
+    pub tasks: Arc<SimTasks>,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -167,12 +183,21 @@ impl SimProcess {
         let wall_clock = Arc::new(AtomicI64::new(0));
         let sim_clock = Arc::new(SimClock { scheduler: scheduler.clone(), jumped: wall_clock.clone() });
         let clock: Arc<dyn Clock> = sim_clock.clone();
-        let ids: Arc<dyn Ids> = Arc::new(SimIds { clock: sim_clock, process: id, last: Mutex::default() });
-        let weather = Arc::new(SimWeather::new(scheduler.clone()));
+        let sim_ids = Arc::new(SimIds { clock: sim_clock, process: id, last: Mutex::default() });
+        let ids: Arc<dyn Ids> = sim_ids.clone();
+        let weather = Arc::new(SimWeather {
+            scheduler: scheduler.clone(),
+            process: id,
+            database: around.database.clone(),
+            outage: around.outage.clone(),
+            chronicle: around.chronicle.clone(),
+            state: Mutex::default(),
+        });
         let database = around.database.under(weather.clone()).adapters();
         let identity = NodeIdentity::new(clock.clone(), NODE_TIMEOUT);
         let (held, unsettled, tally) = (HeldMessages::default(), Unsettled::default(), Tally::default());
-        let tasks: Arc<dyn Tasks> = Arc::new(SimTasks(scheduler.clone(), id));
+        let sim_tasks = Arc::new(SimTasks { scheduler: scheduler.clone(), process: id, under_way: Arc::default() });
+        let tasks: Arc<dyn Tasks> = sim_tasks.clone();
         let dead_letters = match mode {
             Mode::Direct => DeadLetterPolicy::Row,
             Mode::Kafka => DeadLetterPolicy::Topic,
@@ -206,7 +231,7 @@ impl SimProcess {
             lanes: Lanes::default(),
             unsettled: unsettled.clone(),
             clock: clock.clone(),
-            ids: ids.clone(),
+            ids,
             tally: tally.clone(),
             max_retries: around.max_retries,
         });
@@ -215,14 +240,25 @@ impl SimProcess {
             due: database.due.clone(),
             identity: identity.clone(),
             clock: clock.clone(),
-            ids,
+            ids: Arc::new(NodeNames { ids: sim_ids, chronicle: around.chronicle.clone() }),
             unsettled: unsettled.clone(),
             duties: Duties { publishes: is_brokered, consumes: is_brokered },
+        };
+        let give_back = GiveBackForgotten {
+            due: database.due.clone(),
+            identity: identity.clone(),
+            held: held.clone(),
+            clock: clock.clone(),
+        };
+        let compare: Box<dyn FnOnce(Stop) -> BoxFuture<'static, ()> + Send> = match around.planted {
+            Some(Planted::NoComparison) => Box::new(|_| Box::pin(async {})),
+            Some(Planted::MemoryBeforeRows) => Box::new(|stop| Box::pin(CompareMemoryFirst(give_back).run(stop))),
+            _ => Box::new(|stop| Box::pin(async move { give_back.run(stop).await })),
         };
         let relay = RelayDueMessages {
             due: database.due.clone(),
             nodes: database.nodes.clone(),
-            queue: Arc::new(Counted { queue: queue.clone(), handed_over: around.handed_over_by_relay.clone() }),
+            queue: queue.clone(),
             identity: identity.clone(),
             held,
             unsettled,
@@ -240,8 +276,12 @@ impl SimProcess {
             tally,
         });
         let consume = is_brokered.then(|| {
+            let source = SimSource::new(&around.broker, id);
             Arc::new(ConsumeMessages {
-                source: SimSource::new(&around.broker, id),
+                source: match around.planted {
+                    Some(Planted::OffsetBeforeOutcome) => Arc::new(HastySource(source)),
+                    _ => source,
+                },
                 process,
                 messages: database.messages.clone(),
                 dead_letters: Arc::new(around.broker.clone()),
@@ -251,11 +291,23 @@ impl SimProcess {
                 limits: Limits { concurrency: 4, records: 40, bytes: 1 << 20 },
             })
         });
+        let replay_messages = Arc::new(ReplayMessages { failed: database.failed.clone(), clock: clock.clone() });
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped: Stop = stopped.map(|_| ()).boxed().shared();
-        let life = Life { keep_node_alive, relay, settle, consume, queue, clock, scheduler: scheduler.clone(), id };
+        let life = Life {
+            keep_node_alive,
+            relay,
+            compare,
+            settle,
+            consume,
+            queue,
+            clock,
+            scheduler: scheduler.clone(),
+            tasks: sim_tasks.clone(),
+            id,
+        };
         scheduler.spawn(id, Box::pin(life.live(stopped)));
-        Self { id, send_message, weather, wall_clock, stop: Some(stop) }
+        Self { id, send_message, replay_messages, weather, wall_clock, tasks: sim_tasks, stop: Some(stop) }
     }
 
     /// Asks it to stop in good order.
@@ -267,11 +319,13 @@ impl SimProcess {
 struct Life {
     keep_node_alive: KeepNodeAlive,
     relay: RelayDueMessages,
+    compare: Box<dyn FnOnce(Stop) -> BoxFuture<'static, ()> + Send>,
     settle: Arc<SettleDeadLetters>,
     consume: Option<Arc<ConsumeMessages>>,
     queue: Arc<dyn MessageQueue>,
     clock: Arc<dyn Clock>,
     scheduler: Scheduler,
+    tasks: Arc<SimTasks>,
     id: ProcessId,
 }
 
@@ -284,22 +338,44 @@ impl Life {
         let heart_stopped: Stop = heart_stopped.map(|_| ()).boxed().shared();
         let keep_node_alive = Arc::new(self.keep_node_alive);
         let heart = keep_node_alive.clone();
-        let (beaten, stopped_beating) = oneshot::channel::<()>();
-        self.scheduler.spawn(
-            self.id,
-            Box::pin(async move {
-                heart.run(heart_stopped).await;
-                let _ = beaten.send(());
-            }),
-        );
-        let relay = self.relay.run(stopped.clone());
-        let settle = self.settle.run(stopped.clone());
-        let consume = self.consume.map(|consume| consume.run(stopped.clone()));
-        futures::join!(relay, settle, futures::future::OptionFuture::from(consume));
+        let stopped_beating = beside(&self.scheduler, self.id, async move { heart.run(heart_stopped).await });
+        let (relay, stop) = (self.relay, stopped.clone());
+        let loops = [
+            beside(&self.scheduler, self.id, async move { relay.run(stop).await }),
+            beside(&self.scheduler, self.id, (self.compare)(stopped.clone())),
+            beside(&self.scheduler, self.id, self.settle.run(stopped.clone())),
+        ];
+        if let Some(consume) = self.consume {
+            consume.run(stopped.clone()).await;
+        }
         stopped.await;
+        for one in loops {
+            one.await;
+        }
+        while self.tasks.under_way.load(Ordering::Relaxed) > 0 {
+            self.clock.sleep(Duration::from_millis(50)).await;
+        }
         self.queue.close().await;
         drop(stop_heart);
-        let _ = stopped_beating.await;
+        stopped_beating.await;
         keep_node_alive.leave(self.queue.keeping() == Keeping::Shared).await;
+        self.scheduler.kill(self.id);
     }
+}
+
+/// Runs in a task of its own, so that a statement of one loop holds up no other; what it returns waits for the end.
+fn beside(
+    scheduler: &Scheduler,
+    process: ProcessId,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> BoxFuture<'static, ()> {
+    let (ended, end) = oneshot::channel::<()>();
+    scheduler.spawn(
+        process,
+        Box::pin(async move {
+            task.await;
+            let _ = ended.send(());
+        }),
+    );
+    end.map(|_| ()).boxed()
 }

@@ -33,6 +33,7 @@ struct State {
     tasks: BTreeMap<u64, Task>,
     ready: Arc<Mutex<BTreeSet<u64>>>,
     frozen: BTreeSet<ProcessId>,
+    dead: BTreeSet<ProcessId>,
     /// By time, and then by order of asking.
     timers: BTreeMap<(Duration, u64), Waker>,
     next_timer: u64,
@@ -68,6 +69,7 @@ impl Scheduler {
             tasks: BTreeMap::new(),
             ready: Arc::default(),
             frozen: BTreeSet::new(),
+            dead: BTreeSet::new(),
             timers: BTreeMap::new(),
             next_timer: 0,
         })))
@@ -93,6 +95,11 @@ impl Scheduler {
 
     pub fn spawn(&self, process: ProcessId, future: BoxFuture<'static, ()>) {
         let mut state = lock(&self.0);
+        if state.dead.contains(&process) {
+            drop(state);
+            drop(future);
+            return;
+        }
         let task = state.next_task;
         state.next_task += 1;
         state.tasks.insert(task, Task { process, future: Some(future) });
@@ -103,6 +110,7 @@ impl Scheduler {
     pub fn kill(&self, process: ProcessId) {
         let dead: Vec<Task> = {
             let mut state = lock(&self.0);
+            state.dead.insert(process);
             let ids: Vec<u64> =
                 state.tasks.iter().filter(|(_, task)| task.process == process).map(|(id, _)| *id).collect();
             ids.iter().filter_map(|id| state.tasks.remove(id)).collect()
@@ -142,6 +150,14 @@ impl Scheduler {
         .await;
     }
 
+    /// Lets so many tasks go on, each to its next await, while no time passes.
+    pub fn run_steps(&self, steps: usize) {
+        for _ in 0..steps {
+            let Some(picked) = self.pick() else { return };
+            self.poll(picked);
+        }
+    }
+
     /// Runs until the time has come, or nobody has anything left to do.
     pub fn run_until(&self, end: Duration) {
         while self.now() < end && self.step(end) {}
@@ -161,7 +177,12 @@ impl Scheduler {
 
     /// Polls one task, or lets time pass to the next moment. False when nothing is left to do.
     fn step(&self, end: Duration) -> bool {
-        let Some((id, mut future)) = self.pick() else { return self.advance(end) };
+        let Some(picked) = self.pick() else { return self.advance(end) };
+        self.poll(picked);
+        true
+    }
+
+    fn poll(&self, (id, mut future): (u64, BoxFuture<'static, ()>)) {
         let waker = Waker::from(Arc::new(Ready { task: id, ready: lock(&self.0).ready.clone() }));
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(&waker))));
         match polled {
@@ -169,7 +190,7 @@ impl Scheduler {
                 // It may have been killed by itself meanwhile.
                 if let Some(task) = lock(&self.0).tasks.get_mut(&id) {
                     task.future = Some(future);
-                    return true;
+                    return;
                 }
                 drop(future);
             }
@@ -179,7 +200,6 @@ impl Scheduler {
                 lock(&self.0).tasks.remove(&id);
             }
         }
-        true
     }
 
     fn pick(&self) -> Option<(u64, BoxFuture<'static, ()>)> {

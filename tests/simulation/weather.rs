@@ -1,65 +1,125 @@
-use std::sync::Mutex;
+//! The way of one process's statements to the database and back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use correio::application::ports::RepositoryError;
+use futures::channel::oneshot;
+use futures::future::{Either, select};
 
-use super::scheduler::Scheduler;
-use crate::support::memory::Weather;
+use super::chronicle::Chronicle;
+use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
+use crate::support::memory::{MemoryDatabase, Statement, Weather};
 
-/// One process's way to the database.
-pub struct SimWeather {
-    scheduler: Scheduler,
-    state: Mutex<State>,
-}
+/// How long a process waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long after it was sent a statement may still be carried out.
+pub const LATEST: Duration = Duration::from_secs(8);
 
 #[derive(Clone, Copy, Default)]
 pub struct State {
-    /// Nothing arrives until it is over.
-    pub is_away: bool,
     /// How likely a request is lost.
     pub lost: f64,
     /// How likely an answer is lost, although it was done.
     pub unanswered: f64,
+    /// How likely it is slow, so that some are given up before they are carried out.
     pub slow: f64,
 }
 
+/// Whether the database answers anybody.
+#[derive(Clone, Default)]
+pub struct Outage(Arc<AtomicBool>);
+
+impl Outage {
+    pub fn set(&self, is_away: bool) {
+        self.0.store(is_away, Ordering::Relaxed);
+    }
+
+    fn is_there(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A statement travels on its own: it arrives also when its process has died or is frozen.
+pub struct SimWeather {
+    pub scheduler: Scheduler,
+    pub process: ProcessId,
+    pub database: MemoryDatabase,
+    pub outage: Outage,
+    pub chronicle: Chronicle,
+    pub state: Mutex<State>,
+}
+
 impl SimWeather {
-    pub fn new(scheduler: Scheduler) -> Self {
-        Self { scheduler, state: Mutex::default() }
+    pub fn change(&self, state: State) {
+        *self.state.lock().unwrap() = state;
     }
 
-    pub fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap());
+    fn pause(&self, state: State) -> Duration {
+        self.scheduler.draw(|rng| {
+            let longest = if rng.f64() < state.slow { if rng.bool() { 2_000 } else { 8_000 } } else { rng.u64(0..12) };
+            Duration::from_micros(rng.u64(0..=longest * 1_000))
+        })
     }
 
-    async fn travel(&self, lost: impl Fn(State) -> f64) -> Result<(), RepositoryError> {
-        let state = *self.state.lock().unwrap();
-        if state.slow > 0.0 && self.scheduler.chance(state.slow) {
-            let pause = self.scheduler.between(Duration::from_millis(1), Duration::from_secs(2));
-            self.scheduler.sleep(pause).await;
-        } else {
-            self.scheduler.pass().await;
+    async fn failed(&self, operation: &'static str, sent: Duration) -> Result<(), RepositoryError> {
+        let now = self.scheduler.now();
+        if !self.outage.is_there() {
+            self.chronicle.say(now, format!("{:?} gets no answer to {operation}", self.process));
+            self.chronicle.interrupted(Some(self.process), sent, now + LATEST);
         }
-        if state.is_away {
-            // As long as a caller waits for an answer.
-            self.scheduler.sleep(Duration::from_millis(500)).await;
-            return Err(RepositoryError::Unavailable("away".to_owned()));
-        }
-        if self.scheduler.chance(lost(state)) {
-            return Err(RepositoryError::Unavailable("lost".to_owned()));
-        }
-        Ok(())
+        Err(RepositoryError::Unavailable("no answer".to_owned()))
     }
 }
 
 #[async_trait]
 impl Weather for SimWeather {
-    async fn before(&self, _: &'static str) -> Result<(), RepositoryError> {
-        self.travel(|state| state.lost).await
+    async fn carry(&self, operation: &'static str, statement: Statement) -> Result<(), RepositoryError> {
+        let (scheduler, sent) = (&self.scheduler, self.scheduler.now());
+        let state = *self.state.lock().unwrap();
+        if self.outage.is_there() {
+            scheduler.sleep(scheduler.between(Duration::from_millis(10), PATIENCE)).await;
+            return self.failed(operation, sent).await;
+        }
+        if scheduler.chance(state.lost) {
+            scheduler.sleep(PATIENCE).await;
+            return self.failed(operation, sent).await;
+        }
+        let (there, back) = (self.pause(state), scheduler.draw(|rng| Duration::from_micros(rng.u64(0..2_000))));
+        let is_unanswered = scheduler.chance(state.unanswered);
+        let (answer, answered) = oneshot::channel();
+        let way = Way { scheduler: scheduler.clone(), outage: self.outage.clone(), database: self.database.clone() };
+        let chronicle = self.chronicle.clone();
+        scheduler.spawn(
+            OUTSIDE,
+            Box::pin(async move {
+                way.scheduler.sleep(there).await;
+                if way.outage.is_there() {
+                    return;
+                }
+                statement();
+                chronicle.changed(way.database.history_length(), way.scheduler.now());
+                way.scheduler.sleep(back).await;
+                if !is_unanswered {
+                    let _ = answer.send(());
+                }
+            }),
+        );
+        match select(answered, scheduler.sleep(PATIENCE)).await {
+            Either::Left((Ok(()), _)) => Ok(()),
+            Either::Left((Err(_), patience)) => {
+                patience.await;
+                self.failed(operation, sent).await
+            }
+            Either::Right(_) => self.failed(operation, sent).await,
+        }
     }
+}
 
-    async fn after(&self, _: &'static str) -> Result<(), RepositoryError> {
-        self.travel(|state| state.unanswered).await
-    }
+struct Way {
+    scheduler: Scheduler,
+    outage: Outage,
+    database: MemoryDatabase,
 }

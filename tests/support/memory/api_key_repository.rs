@@ -22,7 +22,7 @@ impl MemoryApiKeyRepository {
 #[async_trait]
 impl ApiKeyRepository for MemoryApiKeyRepository {
     async fn ensure_tenant(&self, tenant: &Tenant, _now: Timestamp) -> Result<bool, RepositoryError> {
-        self.database.run("api_keys.ensure_tenant", |tables| Ok(tables.tenants.insert(tenant.clone()))).await
+        self.database.run_now("api_keys.ensure_tenant", |tables| Ok(tables.tenants.insert(tenant.clone()))).await
     }
 
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError> {
@@ -34,12 +34,12 @@ impl ApiKeyRepository for MemoryApiKeyRepository {
             tables.api_keys.insert(key.id, key.clone());
             Ok(())
         };
-        self.database.run("api_keys.insert", insert).await
+        self.database.run_now("api_keys.insert", insert).await
     }
 
     async fn find_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, RepositoryError> {
         let find = |tables: &mut Tables| tables.api_keys.values().find(|key| key.hash == *hash).cloned();
-        self.database.run("api_keys.find_by_hash", |tables| Ok(find(tables))).await
+        self.database.run_now("api_keys.find_by_hash", |tables| Ok(find(tables))).await
     }
 
     async fn list(&self, tenant: Option<&Tenant>) -> Result<Vec<ApiKey>, RepositoryError> {
@@ -49,7 +49,7 @@ impl ApiKeyRepository for MemoryApiKeyRepository {
             listed.sort_by_key(|key| (key.created_at, key.id));
             listed
         };
-        self.database.run("api_keys.list", |tables| Ok(list(tables))).await
+        self.database.run_now("api_keys.list", |tables| Ok(list(tables))).await
     }
 
     async fn revoke(&self, id: Uuid, now: Timestamp) -> Result<bool, RepositoryError> {
@@ -60,6 +60,6 @@ impl ApiKeyRepository for MemoryApiKeyRepository {
             }
             None => false,
         };
-        self.database.run("api_keys.revoke", |tables| Ok(revoke(tables))).await
+        self.database.run_now("api_keys.revoke", |tables| Ok(revoke(tables))).await
     }
 }

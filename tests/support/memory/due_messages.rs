@@ -28,21 +28,24 @@ impl MemoryDueMessages {
 #[async_trait]
 impl DueMessages for MemoryDueMessages {
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError> {
-        self.database.run(TAKE, |tables| Ok(taken(tables, take))).await
+        let take = take.clone();
+        self.database.run(TAKE, move |tables| Ok(taken(tables, &take))).await
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
-        let asked = |message: &&Message| {
+        let nodes = nodes.to_vec();
+        let asked = move |message: &&Message| {
             is_in_delivery(message.status)
                 && message.next_attempt_at.is_none()
                 && message.node.is_some_and(|node| nodes.contains(&node))
         };
-        let guards = |tables: &mut Tables| tables.open().filter(asked).map(Message::guard).collect();
-        self.database.run("due.in_delivery", |tables| Ok(guards(tables))).await
+        let guards = move |tables: &mut Tables| tables.open().filter(asked).map(Message::guard).collect();
+        self.database.run("due.in_delivery", move |tables| Ok(guards(tables))).await
     }
 
     async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
-        let give_back = |tables: &mut Tables| {
+        let guards = guards.to_vec();
+        let give_back = move |tables: &mut Tables| {
             let mut given_back = 0;
             for guard in guards.iter().filter(|guard| is_in_delivery(guard.status)) {
                 let as_guarded = |message: &Message| message.guard() == *guard;
@@ -50,13 +53,14 @@ impl DueMessages for MemoryDueMessages {
             }
             given_back
         };
-        self.database.run(GIVE_BACK, |tables| Ok(give_back(tables))).await
+        self.database.run(GIVE_BACK, move |tables| Ok(give_back(tables))).await
     }
 
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
-        let make_all_due = |tables: &mut Tables| {
+        let messages = messages.to_vec();
+        let make_all_due = move |tables: &mut Tables| {
             let mut made_due = 0;
-            for (id, node) in messages {
+            for (id, node) in &messages {
                 let waits = |message: &Message| {
                     matches!(message.status, MessageStatus::Pending | MessageStatus::Queued)
                         && message.node == Some(*node)
@@ -65,7 +69,7 @@ impl DueMessages for MemoryDueMessages {
             }
             made_due
         };
-        self.database.run(MAKE_DUE, |tables| Ok(make_all_due(tables))).await
+        self.database.run(MAKE_DUE, move |tables| Ok(make_all_due(tables))).await
     }
 }
 

@@ -24,8 +24,9 @@ impl MemoryFailedMessages {
 #[async_trait]
 impl FailedMessages for MemoryFailedMessages {
     async fn replay(&self, tenant: &Tenant, id: MessageId, now: Timestamp) -> Result<Replay, RepositoryError> {
-        let replay = |tables: &mut Tables| match tables.messages.get(&id) {
-            Some(message) if message.tenant != *tenant => Replay::Unknown,
+        let tenant = tenant.clone();
+        let replay = move |tables: &mut Tables| match tables.messages.get(&id) {
+            Some(message) if message.tenant != tenant => Replay::Unknown,
             Some(message) if message.status == MessageStatus::Failed => {
                 requeue(tables, id, now, REPLAY);
                 Replay::Queued
@@ -33,7 +34,7 @@ impl FailedMessages for MemoryFailedMessages {
             Some(_) => Replay::NotFailed,
             None => Replay::Unknown,
         };
-        self.database.run(REPLAY, |tables| Ok(replay(tables))).await
+        self.database.run(REPLAY, move |tables| Ok(replay(tables))).await
     }
 
     async fn replay_matching(
@@ -42,9 +43,10 @@ impl FailedMessages for MemoryFailedMessages {
         limit: u32,
         now: Timestamp,
     ) -> Result<u64, RepositoryError> {
-        let replay = |tables: &mut Tables| {
+        let selection = selection.clone();
+        let replay = move |tables: &mut Tables| {
             let failed = tables.messages.values().filter(|message| {
-                message.status == MessageStatus::Failed && message.updated_at <= now && selected(selection, message)
+                message.status == MessageStatus::Failed && message.updated_at <= now && selected(&selection, message)
             });
             let ids: Vec<MessageId> = failed.map(|message| message.id).take(limit as usize).collect();
             for id in &ids {
@@ -52,7 +54,7 @@ impl FailedMessages for MemoryFailedMessages {
             }
             ids.len() as u64
         };
-        self.database.run(REPLAY_MATCHING, |tables| Ok(replay(tables))).await
+        self.database.run(REPLAY_MATCHING, move |tables| Ok(replay(tables))).await
     }
 }
 

@@ -37,16 +37,16 @@ impl InstanceRepository for MemoryInstanceRepository {
             tables.instances.insert(instance.id, instance.clone());
             Ok(())
         };
-        self.database.run("instances.insert", insert).await
+        self.database.run_now("instances.insert", insert).await
     }
 
     async fn find_any(&self, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
-        self.database.run("instances.find_any", |tables| Ok(tables.instances.get(&id).cloned())).await
+        self.database.run_now("instances.find_any", |tables| Ok(tables.instances.get(&id).cloned())).await
     }
 
     async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
         let find = |tables: &mut Tables| tables.instances.get(&id).filter(|it| it.tenant == *tenant).cloned();
-        self.database.run("instances.find", |tables| Ok(find(tables))).await
+        self.database.run_now("instances.find", |tables| Ok(find(tables))).await
     }
 
     async fn find_by_name(
@@ -58,7 +58,9 @@ impl InstanceRepository for MemoryInstanceRepository {
         let is_it = |it: &&Instance| {
             it.tenant == *tenant && it.channel == *channel && it.channel_instance_id == channel_instance_id
         };
-        self.database.run("instances.find_by_name", |tables| Ok(tables.instances.values().find(is_it).cloned())).await
+        self.database
+            .run_now("instances.find_by_name", |tables| Ok(tables.instances.values().find(is_it).cloned()))
+            .await
     }
 
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
@@ -68,7 +70,7 @@ impl InstanceRepository for MemoryInstanceRepository {
             listed.sort_by_key(|instance| (instance.created_at, instance.id));
             listed
         };
-        self.database.run("instances.list", |tables| Ok(list(tables))).await
+        self.database.run_now("instances.list", |tables| Ok(list(tables))).await
     }
 
     async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
@@ -85,7 +87,7 @@ impl InstanceRepository for MemoryInstanceRepository {
             stored.updated_at = instance.updated_at;
             Ok(true)
         };
-        self.database.run("instances.update", update).await
+        self.database.run_now("instances.update", update).await
     }
 
     async fn delete(
@@ -108,7 +110,7 @@ impl InstanceRepository for MemoryInstanceRepository {
             }
             Ok(true)
         };
-        self.database.run(DELETE, delete).await
+        self.database.run_now(DELETE, delete).await
     }
 }
 

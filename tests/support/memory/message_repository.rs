@@ -24,6 +24,11 @@ impl MemoryMessageRepository {
     pub fn new(database: MemoryDatabase) -> Self {
         Self { database }
     }
+
+    async fn write_outcome(&self, outcome: &Outcome, row: OutcomeRow) -> Result<bool, RepositoryError> {
+        let outcome = outcome.clone();
+        self.database.run(RECORD, move |tables| write(tables, &outcome, &row)).await
+    }
 }
 
 #[async_trait]
@@ -34,12 +39,14 @@ impl MessageRepository for MemoryMessageRepository {
         request: Option<&IdempotentRequest>,
     ) -> Result<Accepted, RepositoryError> {
         let Some(request) = request else {
-            self.database.run(ACCEPT, |tables| insert(tables, message)).await?;
+            let message = message.clone();
+            self.database.run(ACCEPT, move |tables| insert(tables, &message)).await?;
             return Ok(Accepted::Stored);
         };
         // The key may expire and be deleted between the two questions: then it is free after all.
         for _ in 0..3 {
-            if self.database.run(ACCEPT, |tables| insert_with_key(tables, message, request)).await? {
+            let (stored, with) = (message.clone(), request.clone());
+            if self.database.run(ACCEPT, move |tables| insert_with_key(tables, &stored, &with)).await? {
                 return Ok(Accepted::Stored);
             }
             if let Some(kept) = self.kept_request(&message.tenant, &request.key, message.created_at).await? {
@@ -58,7 +65,7 @@ impl MessageRepository for MemoryMessageRepository {
         let place = (tenant.clone(), key.as_str().to_owned());
         let kept = self
             .database
-            .run("messages.kept_request", |tables| {
+            .run("messages.kept_request", move |tables| {
                 Ok(tables.idempotency_keys.get(&place).filter(|kept| kept.expires_at > now).cloned())
             })
             .await?;
@@ -68,24 +75,22 @@ impl MessageRepository for MemoryMessageRepository {
     }
 
     async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
-        self.database.run("messages.find", |tables| Ok(tables.messages.get(&id).cloned())).await
+        self.database.run("messages.find", move |tables| Ok(tables.messages.get(&id).cloned())).await
     }
 
     async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Message>, RepositoryError> {
-        self.database.run(CLAIM, |tables| Ok(claim(tables, id, node, now))).await
+        self.database.run(CLAIM, move |tables| Ok(claim(tables, id, node, now))).await
     }
 
     async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
-        self.database.run("messages.still_holds", |tables| Ok(tables.is_as(guard))).await
+        let guard = *guard;
+        self.database.run("messages.still_holds", move |tables| Ok(tables.is_as(&guard))).await
     }
 
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {
         let row = OutcomeRow::of(outcome);
-        match self.database.run(RECORD, |tables| write(tables, outcome, &row)).await {
-            Err(RepositoryError::Refused(_)) => {
-                let row = row.without_texts();
-                self.database.run(RECORD, |tables| write(tables, outcome, &row)).await
-            }
+        match self.write_outcome(outcome, row.clone()).await {
+            Err(RepositoryError::Refused(_)) => self.write_outcome(outcome, row.without_texts()).await,
             written => written,
         }
     }

@@ -27,7 +27,7 @@ impl MessageSearch for MemoryMessageSearch {
             let message = tables.messages.get(&id).filter(|message| message.tenant == *tenant)?;
             Some((message.clone(), tables.attempts_of(id)))
         };
-        self.database.run("search.find", |tables| Ok(find(tables))).await
+        self.database.run_now("search.find", |tables| Ok(find(tables))).await
     }
 
     async fn list(
@@ -42,7 +42,7 @@ impl MessageSearch for MemoryMessageSearch {
         let list = |tables: &mut Tables| {
             tables.messages.values().rev().filter(is_listed).take(limit as usize).cloned().collect()
         };
-        self.database.run("search.list", |tables| Ok(list(tables))).await
+        self.database.run_now("search.list", |tables| Ok(list(tables))).await
     }
 
     async fn count(
@@ -57,11 +57,11 @@ impl MessageSearch for MemoryMessageSearch {
             }
             counts
         };
-        self.database.run("search.count", |tables| Ok(count(tables))).await
+        self.database.run_now("search.count", |tables| Ok(count(tables))).await
     }
 
     async fn count_open(&self) -> Result<u64, RepositoryError> {
-        self.database.run("search.count_open", |tables| Ok(tables.open().count() as u64)).await
+        self.database.run_now("search.count_open", |tables| Ok(tables.open().count() as u64)).await
     }
 }
 

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use correio::application::ports::RepositoryError;
 use correio::domain::attempt::Attempt;
 use correio::domain::message::{Message, MessageId};
+use futures::channel::oneshot;
 
 use super::databases::Adapters;
 use tables::Tables;
@@ -34,7 +35,7 @@ pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use storage::MemoryStorage;
 pub use tables::{Bug, Change};
-pub use weather::{Calm, Weather};
+pub use weather::{Calm, Statement, Weather};
 
 /// A database; clones share its tables.
 #[derive(Clone)]
@@ -90,17 +91,33 @@ impl MemoryDatabase {
         self.look(|tables| tables.history.clone())
     }
 
+    pub fn history_length(&self) -> usize {
+        self.look(|tables| tables.history.len())
+    }
+
     /// One statement or transaction: the request on its way, the change all at once, the answer on its way. A `change`
     /// that gives an error must have changed nothing.
-    async fn run<T>(
+    async fn run<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        change: impl FnOnce(&mut Tables) -> Result<T, RepositoryError> + Send + 'static,
+    ) -> Result<T, RepositoryError> {
+        let (answer, answered) = oneshot::channel();
+        let tables = Arc::clone(&self.tables);
+        // Who asked may have stopped listening.
+        let statement = Box::new(move || _ = answer.send(change(&mut tables.lock().unwrap())));
+        self.weather.carry(operation, statement).await?;
+        answered.await.unwrap_or_else(|_| Err(RepositoryError::Unavailable("never carried out".to_owned())))
+    }
+
+    /// The same for what is never late: it is done when its answer arrives, and so may borrow.
+    async fn run_now<T>(
         &self,
         operation: &'static str,
         change: impl FnOnce(&mut Tables) -> Result<T, RepositoryError>,
     ) -> Result<T, RepositoryError> {
-        self.weather.before(operation).await?;
-        let changed = self.look(change);
-        self.weather.after(operation).await?;
-        changed
+        self.weather.carry(operation, Box::new(|| ())).await?;
+        self.look(change)
     }
 
     fn look<T>(&self, look: impl FnOnce(&mut Tables) -> T) -> T {

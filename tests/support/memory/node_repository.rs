@@ -21,7 +21,7 @@ impl MemoryNodeRepository {
 #[async_trait]
 impl NodeRepository for MemoryNodeRepository {
     async fn register(&self, node: NodeId, duties: Duties, _now: Timestamp) -> Result<(), RepositoryError> {
-        let register = |tables: &mut Tables| {
+        let register = move |tables: &mut Tables| {
             tables.nodes.entry(node).or_insert(Node { heartbeat: 0, duties, left_at: None });
             Ok(())
         };
@@ -29,14 +29,14 @@ impl NodeRepository for MemoryNodeRepository {
     }
 
     async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError> {
-        let beat = |tables: &mut Tables| match tables.nodes.get_mut(&node) {
+        let beat = move |tables: &mut Tables| match tables.nodes.get_mut(&node) {
             Some(node) => {
                 node.heartbeat += 1;
                 true
             }
             None => false,
         };
-        self.database.run("nodes.beat", |tables| Ok(beat(tables))).await
+        self.database.run("nodes.beat", move |tables| Ok(beat(tables))).await
     }
 
     async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
@@ -46,15 +46,15 @@ impl NodeRepository for MemoryNodeRepository {
             duties: node.duties,
             left: node.left_at.is_some(),
         };
-        self.database.run("nodes.all", |tables| Ok(tables.nodes.iter().map(row).collect())).await
+        self.database.run("nodes.all", move |tables| Ok(tables.nodes.iter().map(row).collect())).await
     }
 
     async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
-        let holds_it = |message: &Message| {
+        let holds_it = move |message: &Message| {
             let is_kept = queued_are_kept && message.status == MessageStatus::Queued;
             message.node == Some(node) && message.next_attempt_at.is_none() && !is_kept
         };
-        let leave = |tables: &mut Tables| {
+        let leave = move |tables: &mut Tables| {
             if tables.open().any(holds_it) {
                 return false;
             }
@@ -62,12 +62,13 @@ impl NodeRepository for MemoryNodeRepository {
             node.left_at.get_or_insert(now);
             true
         };
-        self.database.run("nodes.leave", |tables| Ok(leave(tables))).await
+        self.database.run("nodes.leave", move |tables| Ok(leave(tables))).await
     }
 
     async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
-        let forget = |tables: &mut Tables| {
-            for node in nodes {
+        let nodes = nodes.to_vec();
+        let forget = move |tables: &mut Tables| {
+            for node in &nodes {
                 if !tables.open().any(|message| message.node == Some(*node)) {
                     tables.nodes.remove(node);
                 }
@@ -78,7 +79,7 @@ impl NodeRepository for MemoryNodeRepository {
     }
 
     async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
-        let forget = |tables: &mut Tables| {
+        let forget = move |tables: &mut Tables| {
             tables.nodes.retain(|id, node| *id == alive || node.left_at.is_some());
             Ok(())
         };

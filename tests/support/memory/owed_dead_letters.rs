@@ -28,29 +28,32 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
         limit: u32,
     ) -> Result<Vec<Message>, RepositoryError> {
         // What no node is named for is nobody's too.
-        let is_nobodys =
-            |owner: Option<NodeId>| adopting.is_some_and(|nodes| owner.is_none_or(|owner| !nodes.contains(&owner)));
-        let is_asked_for = |message: &&Message| {
+        let (adopting, held) = (adopting.map(<[NodeId]>::to_vec), held.to_vec());
+        let is_nobodys = move |owner: Option<NodeId>| {
+            adopting.as_ref().is_some_and(|nodes| owner.is_none_or(|owner| !nodes.contains(&owner)))
+        };
+        let is_asked_for = move |message: &&Message| {
             owes(message) && (message.node == Some(node) || is_nobodys(message.node)) && !held.contains(&message.id)
         };
-        let owed =
-            |tables: &mut Tables| tables.messages.values().filter(is_asked_for).take(limit as usize).cloned().collect();
-        self.database.run("owed_dead_letters.owed", |tables| Ok(owed(tables))).await
+        let owed = move |tables: &mut Tables| {
+            tables.messages.values().filter(is_asked_for).take(limit as usize).cloned().collect()
+        };
+        self.database.run("owed_dead_letters.owed", move |tables| Ok(owed(tables))).await
     }
 
     async fn settle(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError> {
         // Guarded on the try: replayed and failed again, it owes another record. `updated_at` stays when it failed.
-        let settle = |tables: &mut Tables| {
+        let settle = move |tables: &mut Tables| {
             let message = tables.messages.get_mut(&id).filter(|it| owes(it) && it.try_number == try_number);
             let Some(message) = message else { return false };
             message.dead_lettered_at = Some(now);
             true
         };
-        self.database.run("owed_dead_letters.settle", |tables| Ok(settle(tables))).await
+        self.database.run("owed_dead_letters.settle", move |tables| Ok(settle(tables))).await
     }
 
     async fn settle_without_record(&self, limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
-        let settle = |tables: &mut Tables| {
+        let settle = move |tables: &mut Tables| {
             let mut settled = 0;
             for message in tables.messages.values_mut().filter(|it| owes(it)).take(limit as usize) {
                 message.dead_lettered_at = Some(now);
@@ -58,7 +61,7 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
             }
             settled
         };
-        self.database.run("owed_dead_letters.settle_without_record", |tables| Ok(settle(tables))).await
+        self.database.run("owed_dead_letters.settle_without_record", move |tables| Ok(settle(tables))).await
     }
 }
 

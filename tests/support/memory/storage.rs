@@ -22,7 +22,7 @@ impl MemoryStorage {
 #[async_trait]
 impl Storage for MemoryStorage {
     async fn ping(&self) -> Result<(), RepositoryError> {
-        self.database.run("storage.ping", |_| Ok(())).await
+        self.database.run_now("storage.ping", |_| Ok(())).await
     }
 
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {
@@ -36,7 +36,7 @@ impl Storage for MemoryStorage {
             }
             expired.len()
         };
-        while self.database.run("storage.maintain", |tables| Ok(delete_some(tables))).await? == BATCH {}
+        while self.database.run_now("storage.maintain", |tables| Ok(delete_some(tables))).await? == BATCH {}
         Ok(())
     }
 }

@@ -1,0 +1,98 @@
+//! What happened in a run, and when: for the question whether the promises were kept, and for whoever reads why not.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use correio::domain::message::{MessageId, MessageStatus};
+use correio::domain::node::NodeId;
+
+use super::scheduler::ProcessId;
+
+/// Told by everybody who does something; clones share it.
+#[derive(Clone, Default)]
+pub struct Chronicle(Arc<Mutex<Told>>);
+
+#[derive(Clone, Default)]
+pub struct Told {
+    /// In order of time.
+    pub happenings: Vec<Happening>,
+    pub interruptions: Vec<Interruption>,
+    /// Whose name a node was.
+    pub names: BTreeMap<NodeId, ProcessId>,
+    /// When each change of the database's history was made.
+    pub changed_at: Vec<Duration>,
+    pub answers: Vec<Answer>,
+}
+
+/// For people.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    pub at: Duration,
+    /// None: it concerns all of them.
+    pub message: Option<MessageId>,
+    pub what: String,
+}
+
+/// Something kept a process from going on, or from learning what became of what it asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Interruption {
+    /// None: every process.
+    pub process: Option<ProcessId>,
+    pub from: Duration,
+    pub to: Duration,
+}
+
+/// What a client was told of a message it sent.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub id: MessageId,
+    pub status: MessageStatus,
+}
+
+impl Chronicle {
+    pub fn say(&self, at: Duration, what: impl Into<String>) {
+        self.lock().happenings.push(Happening { at, message: None, what: what.into() });
+    }
+
+    pub fn say_of(&self, message: MessageId, at: Duration, what: impl Into<String>) {
+        self.lock().happenings.push(Happening { at, message: Some(message), what: what.into() });
+    }
+
+    pub fn interrupted(&self, process: Option<ProcessId>, from: Duration, to: Duration) {
+        self.lock().interruptions.push(Interruption { process, from, to });
+    }
+
+    pub fn named(&self, node: NodeId, process: ProcessId) {
+        self.lock().names.insert(node, process);
+    }
+
+    /// The history has become so long.
+    pub fn changed(&self, length: usize, at: Duration) {
+        self.lock().changed_at.resize(length, at);
+    }
+
+    pub fn answered(&self, answer: Answer) {
+        self.lock().answers.push(answer);
+    }
+
+    pub fn told(&self) -> Told {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Told {
+    /// Whether something hit the process of `node` from `begin` to `end`, or so shortly before that it still mattered.
+    pub fn was_interrupted(&self, node: Option<NodeId>, begin: Duration, end: Duration, aftermath: Duration) -> bool {
+        let process = node.and_then(|node| self.names.get(&node));
+        let hit = |one: &Interruption| match (one.process, process) {
+            (Some(hit), Some(process)) => hit == *process,
+            _ => one.process.is_none(),
+        };
+        self.interruptions.iter().any(|one| hit(one) && one.from <= end && one.to.saturating_add(aftermath) >= begin)
+    }
+}

@@ -1,0 +1,130 @@
+//! Those who send, and the operator who replays what failed.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use correio::application::ports::{FailedSelection, Tasks};
+use correio::application::send_message::{SendMessageCommand, SendMessageError};
+use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::instance::Instance;
+use correio::domain::message::{Content, Draft};
+use correio::domain::principal::{Principal, Scope};
+use futures::channel::oneshot;
+
+use super::chronicle::{Answer, Chronicle};
+use super::process::SimProcess;
+use super::scheduler::{OUTSIDE, Scheduler};
+
+#[derive(Clone)]
+pub struct Clients {
+    pub scheduler: Scheduler,
+    pub chronicle: Chronicle,
+    pub processes: Arc<Mutex<Vec<SimProcess>>>,
+    pub instance: Instance,
+    /// How many wait for an answer, or have not asked yet.
+    pub open: Arc<AtomicUsize>,
+}
+
+impl Clients {
+    /// Sends so many messages before `end`: some alone, most in a few crowds. With `shared_keys`, two clients send each key,
+    /// most often at once.
+    pub fn start(&self, messages: u32, end: Duration, shared_keys: bool) {
+        let some_time = || self.scheduler.between(Duration::from_millis(10), end);
+        let crowds = [some_time(), some_time(), some_time()];
+        let mut at = Duration::ZERO;
+        for number in 0..messages {
+            let group = if shared_keys { number / 2 } else { number };
+            let is_second = shared_keys && !number.is_multiple_of(2);
+            if !is_second || self.scheduler.chance(0.3) {
+                let crowd = self.scheduler.draw(|rng| rng.usize(0..crowds.len() + 1));
+                at = crowds.get(crowd).copied().unwrap_or_else(some_time);
+            }
+            let jitter = self.scheduler.between(Duration::ZERO, Duration::from_millis(20));
+            let key = (!group.is_multiple_of(3)).then(|| format!("key-{group}"));
+            self.begin(key, at + jitter);
+        }
+    }
+
+    fn begin(&self, key: Option<String>, at: Duration) {
+        let client = self.clone();
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.scheduler.spawn(
+            OUTSIDE,
+            Box::pin(async move {
+                client.scheduler.sleep(at).await;
+                client.send(key.as_deref()).await;
+                client.open.fetch_sub(1, Ordering::Relaxed);
+            }),
+        );
+    }
+
+    /// Again and again until it is told what became of it.
+    async fn send(&self, key: Option<&str>) {
+        let recipient = format!("r{}", self.scheduler.draw(|rng| rng.u32(0..4)));
+        for _ in 0..200 {
+            // Without a key, asking again would be another message.
+            if self.once(key, &recipient).await || key.is_none() {
+                return;
+            }
+            self.scheduler.sleep(self.scheduler.between(Duration::from_millis(100), Duration::from_secs(2))).await;
+        }
+    }
+
+    /// One request; false when its answer did not come, or said to come again.
+    async fn once(&self, key: Option<&str>, recipient: &str) -> bool {
+        let Some((tasks, send_message)) =
+            self.somebody(|process| (process.tasks.clone(), process.send_message.clone()))
+        else {
+            return false;
+        };
+        // The text of a message with a key is its key, so that two of one are seen.
+        let text = key.unwrap_or("Olá").to_owned();
+        let command = SendMessageCommand {
+            channel: self.instance.channel.clone(),
+            channel_instance_id: self.instance.channel_instance_id.clone(),
+            draft: Draft {
+                recipient: recipient.to_owned(),
+                content: Content { text: Some(text), ..Content::default() },
+                max_retries: None,
+            },
+            request: key.map(|key| IdempotentRequest {
+                key: IdempotencyKey::parse(key.as_bytes()).unwrap(),
+                fingerprint: [1; 32],
+            }),
+        };
+        let tenant = self.instance.tenant.clone();
+        let caller = Principal { tenant, subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
+        let (answer, answered) = oneshot::channel();
+        tasks.spawn(Box::pin(async move {
+            let _ = answer.send(send_message.execute(&caller, command).await);
+        }));
+        match answered.await {
+            Ok(Ok(receipt)) => {
+                let (id, status) = (receipt.message.id, receipt.message.status);
+                self.chronicle.say_of(id, self.scheduler.now(), format!("its client is told: {status}"));
+                self.chronicle.answered(Answer { id, status });
+                true
+            }
+            Ok(Err(SendMessageError::Repository(_) | SendMessageError::InFlight)) | Err(_) => false,
+            Ok(Err(other)) => panic!("a client was told {other}"),
+        }
+    }
+
+    /// Replays everything that has failed.
+    pub fn replay(&self) {
+        let Some((tasks, replay)) = self.somebody(|process| (process.tasks.clone(), process.replay_messages.clone()))
+        else {
+            return;
+        };
+        let selection = FailedSelection { tenant: Some(self.instance.tenant.clone()), ..FailedSelection::default() };
+        // An operator who is told an error looks at the rows, and may ask again.
+        tasks.spawn(Box::pin(async move { _ = replay.all(&selection).await }));
+    }
+
+    fn somebody<T>(&self, of: impl FnOnce(&SimProcess) -> T) -> Option<T> {
+        let processes = self.processes.lock().unwrap();
+        let index = (!processes.is_empty()).then(|| self.scheduler.draw(|rng| rng.usize(0..processes.len())))?;
+        Some(of(&processes[index]))
+    }
+}

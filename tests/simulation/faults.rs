@@ -1,0 +1,227 @@
+//! What goes wrong, and how it is over.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::broker::Trouble;
+use super::channel::Mood;
+use super::process::{Mode, NODE_TIMEOUT, SimProcess};
+use super::scenario::World;
+use super::scheduler::ProcessId;
+use super::weather::State;
+
+/// How something that went wrong is over.
+pub enum Heal {
+    Start,
+    Thaw(ProcessId),
+    Weather,
+    Database,
+    Broker,
+    Channel,
+}
+
+/// What is to be healed, and when.
+#[derive(Default)]
+pub struct Healing(BTreeMap<Duration, Vec<Heal>>);
+
+impl Healing {
+    pub fn after(&mut self, at: Duration, heal: Heal) {
+        self.0.entry(at).or_default().push(heal);
+    }
+
+    pub fn due(&mut self, now: Duration) -> impl Iterator<Item = Heal> + use<> {
+        let later = self.0.split_off(&(now + Duration::from_nanos(1)));
+        std::mem::replace(&mut self.0, later).into_values().flatten()
+    }
+}
+
+impl World {
+    /// Something goes wrong.
+    pub fn fault(&mut self, healing: &mut Healing) {
+        let over = self.scheduler.between(Duration::from_secs(1), Duration::from_secs(12));
+        let now = self.scheduler.now();
+        let heal = match self.scheduler.draw(|rng| rng.u32(0..20)) {
+            0..=3 => self.kill(),
+            4 => self.stop_in_good_order(),
+            5..=6 => self.freeze(),
+            7 => self.jump(),
+            8 | 18..=19 => self.bad_weather(),
+            9 => self.database_goes_away(over),
+            10 => {
+                self.say(format!("Kafka goes away for {over:?}"));
+                self.around.broker.go_away(true);
+                Some((over, Heal::Broker))
+            }
+            11 => self.kafka_has_trouble(over),
+            12 => {
+                self.say("the topic is lost");
+                self.around.broker.lose_topic();
+                None
+            }
+            13 => {
+                self.say("a partition moves");
+                self.around.broker.rebalance();
+                None
+            }
+            14..=15 => {
+                self.say("the channel has a bad day");
+                self.channel.mood(Mood {
+                    transient: 0.2,
+                    permanent: 0.2,
+                    request_lost: 0.1,
+                    answer_lost: 0.1,
+                    slow: 0.3,
+                    panics: 0.05,
+                });
+                Some((over, Heal::Channel))
+            }
+            _ => {
+                self.say("an operator replays what failed");
+                self.clients.replay();
+                None
+            }
+        };
+        if let Some((after, heal)) = heal {
+            healing.after(now + after, heal);
+        }
+    }
+
+    /// What an operator does on an ordinary day.
+    pub fn calm_event(&mut self, healing: &mut Healing) {
+        let now = self.scheduler.now();
+        match self.scheduler.draw(|rng| rng.u32(0..4)) {
+            0 => {
+                // Another one first, so that somebody is there.
+                self.start_process();
+                self.stop_in_good_order();
+            }
+            1 => {
+                self.say("a partition moves");
+                self.around.broker.rebalance();
+            }
+            2 => {
+                self.say("the channel is slow, and refuses some for now");
+                self.channel.mood(Mood { transient: 0.2, permanent: 0.05, slow: 0.5, ..Mood::default() });
+                healing.after(now + Duration::from_secs(5), Heal::Channel);
+            }
+            _ => {}
+        }
+    }
+
+    pub fn heal(&mut self, heal: Heal) {
+        match heal {
+            Heal::Start => self.start_process(),
+            Heal::Thaw(id) => {
+                self.say(format!("{id:?} thaws"));
+                self.scheduler.thaw(id);
+            }
+            Heal::Weather => {
+                for process in self.clients.processes.lock().unwrap().iter().chain(&self.stopping) {
+                    process.weather.change(State::default());
+                }
+            }
+            Heal::Database => {
+                self.say("the database answers again");
+                self.around.outage.set(false);
+            }
+            Heal::Broker => {
+                self.around.broker.go_away(false);
+                self.around.broker.trouble(Trouble::default());
+            }
+            Heal::Channel => self.channel.mood(Mood::default()),
+        }
+    }
+
+    pub fn start_process(&mut self) {
+        let mode = match self.options.mode {
+            Some(mode) => mode,
+            None if self.scheduler.chance(0.75) => Mode::Kafka,
+            None => Mode::Direct,
+        };
+        let process = SimProcess::start(&self.around, mode);
+        self.say(format!("{:?} starts, {mode:?}", process.id));
+        self.clients.processes.lock().unwrap().push(process);
+    }
+
+    fn kill(&mut self) -> Option<(Duration, Heal)> {
+        let process = self.take_any()?;
+        self.say(format!("{:?} is killed", process.id));
+        self.scheduler.kill(process.id);
+        self.around.broker.forget(process.id);
+        self.around.chronicle.interrupted(Some(process.id), self.scheduler.now(), Duration::MAX);
+        Some((self.scheduler.between(Duration::ZERO, Duration::from_secs(6)), Heal::Start))
+    }
+
+    fn stop_in_good_order(&mut self) -> Option<(Duration, Heal)> {
+        let mut process = self.take_any()?;
+        self.say(format!("{:?} is stopped in good order", process.id));
+        process.stop();
+        self.stopping.push(process);
+        Some((Duration::from_secs(1), Heal::Start))
+    }
+
+    fn freeze(&mut self) -> Option<(Duration, Heal)> {
+        let index = self.any()?;
+        let id = self.clients.processes.lock().unwrap()[index].id;
+        let over = self.scheduler.between(NODE_TIMEOUT / 2, NODE_TIMEOUT * 4);
+        self.say(format!("{id:?} freezes for {over:?}"));
+        self.scheduler.freeze(id);
+        let now = self.scheduler.now();
+        self.around.chronicle.interrupted(Some(id), now, now + over);
+        Some((over, Heal::Thaw(id)))
+    }
+
+    fn jump(&mut self) -> Option<(Duration, Heal)> {
+        let index = self.any()?;
+        let jump = self.scheduler.draw(|rng| rng.i64(-60_000..60_000));
+        let process = &self.clients.processes.lock().unwrap()[index];
+        self.say(format!("the wall clock of {:?} jumps by {jump} ms", process.id));
+        process.wall_clock.store(jump, Ordering::Relaxed);
+        None
+    }
+
+    fn bad_weather(&mut self) -> Option<(Duration, Heal)> {
+        let index = self.any()?;
+        let process = &self.clients.processes.lock().unwrap()[index];
+        self.say(format!("{:?} loses requests and answers of the database", process.id));
+        process.weather.change(State { lost: 0.1, unanswered: 0.1, slow: 0.3 });
+        Some((self.scheduler.between(Duration::from_secs(1), Duration::from_secs(12)), Heal::Weather))
+    }
+
+    fn database_goes_away(&mut self, over: Duration) -> Option<(Duration, Heal)> {
+        let now = self.scheduler.now();
+        self.say(format!("the database goes away for {over:?}"));
+        self.around.outage.set(true);
+        self.around.chronicle.interrupted(None, now, now + over);
+        Some((over, Heal::Database))
+    }
+
+    fn kafka_has_trouble(&mut self, over: Duration) -> Option<(Duration, Heal)> {
+        self.say("Kafka refuses, drops, delays, repeats and reorders");
+        self.around.broker.trouble(Trouble {
+            refused: 0.1,
+            report_is_error: 0.1,
+            error_although_appended: 0.1,
+            dropped: 0.1,
+            delayed: 0.2,
+            repeated: 0.1,
+            reordered: 0.2,
+        });
+        Some((over, Heal::Broker))
+    }
+
+    fn any(&self) -> Option<usize> {
+        let count = self.clients.processes.lock().unwrap().len();
+        (count > 0).then(|| self.scheduler.draw(|rng| rng.usize(0..count)))
+    }
+
+    fn take_any(&mut self) -> Option<SimProcess> {
+        let index = self.any()?;
+        Some(self.clients.processes.lock().unwrap().remove(index))
+    }
+
+    pub fn say(&self, what: impl Into<String>) {
+        self.around.chronicle.say(self.scheduler.now(), what);
+    }
+}

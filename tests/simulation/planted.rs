@@ -1,0 +1,78 @@
+//! Mistakes that could be made, made on purpose: a simulation that does not find them finds nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use correio::application::Stop;
+use correio::application::give_back_forgotten::{COMPARISON_INTERVAL, GiveBackForgotten};
+use correio::application::ports::*;
+use futures::future::{Either, select};
+
+use crate::support::memory::Bug;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// A condition that the tables leave out.
+    InTables(Bug),
+    /// The comparison looks at the memory first, and at the rows after it.
+    MemoryBeforeRows,
+    /// Nobody compares.
+    NoComparison,
+    /// A record counts as finished as soon as it has been read.
+    OffsetBeforeOutcome,
+}
+
+/// What [`GiveBackForgotten`] does, in the wrong order.
+pub struct CompareMemoryFirst(pub GiveBackForgotten);
+
+impl CompareMemoryFirst {
+    pub async fn run(self, stop: Stop) {
+        let GiveBackForgotten { due, identity, held, clock } = self.0;
+        loop {
+            if let Some(node) = identity.current() {
+                let held = held.all();
+                if let Ok(rows) = due.in_delivery(&[node]).await {
+                    let forgotten: Vec<_> = rows.into_iter().filter(|row| !held.contains(&row.id)).collect();
+                    let _ = due.give_back(&forgotten, clock.now()).await;
+                }
+            }
+            if let Either::Left(_) = select(stop.clone(), clock.sleep(COMPARISON_INTERVAL)).await {
+                return;
+            }
+        }
+    }
+}
+
+/// A source that says of each record that it is finished, as soon as it hands it out.
+pub struct HastySource<S>(pub Arc<S>);
+
+#[async_trait]
+impl<S: MessageSource> MessageSource for HastySource<S> {
+    async fn next(&self) -> Arrival {
+        let arrival = self.0.next().await;
+        if let Arrival::Record(record) = &arrival {
+            self.0.finished(record.partition, record.offset);
+        }
+        arrival
+    }
+
+    fn pause(&self, partition: Partition) {
+        self.0.pause(partition);
+    }
+
+    fn resume(&self, partition: Partition) {
+        self.0.resume(partition);
+    }
+
+    fn finished(&self, partition: Partition, offset: i64) {
+        self.0.finished(partition, offset);
+    }
+
+    fn has_joined(&self) -> bool {
+        self.0.has_joined()
+    }
+
+    fn close(&self) {
+        self.0.close();
+    }
+}
