@@ -172,8 +172,7 @@ fn sqlite_row(row: &SqliteRow) -> Value {
         let value = match raw.type_info().name() {
             _ if raw.is_null() => Value::Null,
             "INTEGER" => row.try_get_unchecked::<i64, _>(index).unwrap().into(),
-            "BLOB" => lossy(&row.try_get_unchecked::<Vec<u8>, _>(index).unwrap()),
-            _ => row.try_get_unchecked::<String, _>(index).unwrap().into(),
+            _ => lossy(&row.try_get_unchecked::<Vec<u8>, _>(index).unwrap()),
         };
         object.insert(column.name().to_owned(), value);
     }

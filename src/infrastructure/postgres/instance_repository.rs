@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 
 use super::PgDatabase;
-use super::row::{get, number_option, only, parsed, tenant};
+use super::row::{get, number_option, only, parsed, tenant, time};
 use crate::application::ports::{InstanceRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::channel::ChannelName;
@@ -196,7 +196,7 @@ fn instance(row: &PgRow) -> Result<Instance, RepositoryError> {
         credentials: SealedCredentials(get(row, "credentials")?),
         max_retries: number_option(row, "max_retries")?,
         metadata: get(row, "metadata")?,
-        created_at: get(row, "created_at")?,
-        updated_at: get(row, "updated_at")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
     })
 }
