@@ -2,6 +2,10 @@
 //! that says why, and nothing beside it is held up.
 
 mod hand;
+mod large_records;
+mod record_mutations;
+mod records;
 mod row_edits;
 mod rows;
 mod seed;
+mod topic;

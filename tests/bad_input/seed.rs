@@ -15,3 +15,8 @@ pub fn dice(variable: &str) -> Rng {
     println!("{variable}={}", given.unwrap_or(SEED));
     Rng::with_seed(given.unwrap_or(SEED))
 }
+
+/// How often: the variable's number, else the usual one.
+pub fn times(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).map_or(usual, |text| text.parse().expect("a count is a number"))
+}
