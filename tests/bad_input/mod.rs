@@ -3,6 +3,7 @@
 
 mod hand;
 mod large_records;
+mod parsers;
 mod record_mutations;
 mod records;
 mod row_edits;

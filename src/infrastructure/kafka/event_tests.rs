@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::corpus::prove;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::{Content, Direction, Media, MediaType, MessageStatus};
 use crate::domain::principal::Tenant;
@@ -153,4 +154,19 @@ proptest! {
         let call = decode(Some(&value(&message, limit))).unwrap();
         prop_assert_eq!(call, Call { message_id: message.id, channel: message.channel });
     }
+}
+
+#[test]
+fn a_record_is_one_of_ours_or_refused_with_the_end_of_a_sentence() {
+    prove("kafka-event", |bytes| match decode(Some(bytes)) {
+        Ok(call) => {
+            let text = std::str::from_utf8(bytes).expect("what is JSON is text");
+            assert!(text.trim_start().starts_with('{') && text.contains("version"), "{text}");
+            assert!(!call.message_id.to_string().is_empty());
+        }
+        Err(reason) => {
+            assert!(["is ", "has ", "cannot "].iter().any(|start| reason.starts_with(start)), "{reason}");
+            assert!(!reason.contains('\0') && !reason.contains('\n') && reason.chars().count() < 1_000, "{reason}");
+        }
+    });
 }
