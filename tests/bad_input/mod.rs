@@ -2,6 +2,7 @@
 //! that says why, and nothing beside it is held up.
 
 mod hand;
+mod instances;
 mod large_records;
 mod parsers;
 mod record_mutations;
