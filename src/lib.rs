@@ -4,3 +4,7 @@ pub mod application;
 pub mod domain;
 pub mod infrastructure;
 pub mod presentation;
+
+#[cfg(test)]
+#[path = "../tests/support/corpus.rs"]
+mod corpus;

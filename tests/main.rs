@@ -4,6 +4,7 @@ mod api;
 mod application;
 mod architecture;
 mod auth;
+mod bad_input;
 mod channels;
 mod contracts;
 mod faults;

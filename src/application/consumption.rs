@@ -39,10 +39,15 @@ pub struct Consumption {
     /// What is to be set aside, apart: it must not take the places of what can be delivered.
     unreadable: VecDeque<Job>,
     setting_aside: usize,
+    setting_aside_bytes: usize,
 }
 
 /// How many records are set aside at the same time.
 const SET_ASIDE_AT_ONCE: usize = 16;
+
+/// And how many bytes, unless it is a single one. Records as large as a topic takes would fill the producer's buffer, which
+/// messages need too, and then refuse each other.
+const SET_ASIDE_BYTES: usize = 8 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Tenure(u64);
@@ -78,6 +83,7 @@ pub struct JobPlace {
     tenure: Tenure,
     slot: u64,
     lane: Option<Vec<u8>>,
+    size: usize,
     is_readable: bool,
 }
 
@@ -109,6 +115,7 @@ impl Consumption {
             running: 0,
             unreadable: VecDeque::new(),
             setting_aside: 0,
+            setting_aside_bytes: 0,
         }
     }
 
@@ -153,9 +160,10 @@ impl Consumption {
         let share = self.current.len().max(1);
         let tenure = *self.current.get(&record.partition)?;
         let window = self.tenures.get_mut(&tenure)?;
-        let slot = window.push(record.offset, record.size());
+        let size = record.size();
+        let slot = window.push(record.offset, size);
         let is_readable = record.content.is_ok();
-        let place = JobPlace { tenure, slot, lane: lane.clone(), is_readable };
+        let place = JobPlace { tenure, slot, lane: lane.clone(), size, is_readable };
         let partition = record.partition;
         let job = Job { record, place, is_given_up: window.is_given_up.clone() };
         let is_full = !window.is_paused && window.fills(&self.limits, share, 1);
@@ -177,9 +185,8 @@ impl Consumption {
 
     /// The next record to deliver, while there is room.
     pub fn begin(&mut self) -> Option<Job> {
-        let job = if self.setting_aside < SET_ASIDE_AT_ONCE && !self.unreadable.is_empty() {
-            self.setting_aside += 1;
-            self.unreadable.pop_front()?
+        let job = if let Some(job) = self.next_to_set_aside() {
+            job
         } else if self.running < self.limits.concurrency && !self.ready.is_empty() {
             self.running += 1;
             self.ready.pop_front()?
@@ -192,10 +199,25 @@ impl Consumption {
         Some(job)
     }
 
+    fn next_to_set_aside(&mut self) -> Option<Job> {
+        let size = self.unreadable.front()?.place.size;
+        let has_room = self.setting_aside < SET_ASIDE_AT_ONCE && self.setting_aside_bytes + size <= SET_ASIDE_BYTES;
+        if self.setting_aside > 0 && !has_room {
+            return None;
+        }
+        self.setting_aside += 1;
+        self.setting_aside_bytes += size;
+        self.unreadable.pop_front()
+    }
+
     /// A delivery has ended; `is_done`: the record need not come again.
     pub fn ended(&mut self, place: JobPlace, is_done: bool) -> Vec<Consequence> {
-        let count = if place.is_readable { &mut self.running } else { &mut self.setting_aside };
-        *count = count.saturating_sub(1);
+        if place.is_readable {
+            self.running = self.running.saturating_sub(1);
+        } else {
+            self.setting_aside = self.setting_aside.saturating_sub(1);
+            self.setting_aside_bytes = self.setting_aside_bytes.saturating_sub(place.size);
+        }
         self.let_next_through(place.lane);
         let share = self.current.len().max(1);
         let mut consequences = Vec::new();

@@ -78,6 +78,27 @@ fn no_more_begin_than_may_run_at_once() {
 }
 
 #[test]
+fn large_records_are_set_aside_one_after_the_other() {
+    let mut consumption = with_one_partition(limits(10, 100));
+    for (offset, size) in [(0, 10 << 20), (1, 10 << 20), (2, 3 << 20), (3, 3 << 20), (4, 3 << 20)] {
+        let poison =
+            Record { value: Some(vec![0; size]), content: Err("is no JSON".to_owned()), ..record(ONE, offset) };
+        consumption.arrived(poison, None);
+    }
+    consumption.arrived(record(ONE, 5), None);
+    let offsets = |jobs: &[Job]| jobs.iter().map(|job| job.record.offset).collect::<Vec<_>>();
+    let mut begun = begin_all(&mut consumption);
+    assert_eq!(offsets(&begun), [0, 5], "what can be delivered does not wait for it");
+    for expected in [vec![1], vec![2, 3]] {
+        consumption.ended(begun.remove(0).place, true);
+        begun = begin_all(&mut consumption);
+        assert_eq!(offsets(&begun), expected);
+    }
+    consumption.ended(begun.remove(0).place, true);
+    assert_eq!(offsets(&begin_all(&mut consumption)), [4]);
+}
+
+#[test]
 fn what_is_set_aside_takes_no_place_of_what_can_be_delivered() {
     let mut consumption = with_one_partition(limits(2, 100));
     for offset in 0..20 {

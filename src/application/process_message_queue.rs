@@ -15,6 +15,7 @@ use crate::domain::dead_letter::DeadLetterPolicy;
 use crate::domain::delivery::{Acceptance, DeliveryError};
 use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
 use crate::domain::retry::{NextStep, RetryPolicy};
+use crate::domain::text::storable;
 
 /// Delivers messages: claim, call the channel, record.
 pub struct ProcessMessageQueue {
@@ -101,6 +102,9 @@ impl ProcessMessageQueue {
 
     /// Gathers what the channel needs.
     async fn prepare(&self, message: &Message) -> Result<Delivery, DeliveryError> {
+        if let Some(flaw) = &message.flaw {
+            return Err(DeliveryError::misconfigured(format!("Its row cannot be read: {flaw}.")));
+        }
         if message.retries > message.max_retries.saturating_add(UNENDED_TRIES) {
             let reason =
                 format!("Its delivery was begun {} times, and its process died each time.", message.retries - 1);
@@ -191,7 +195,8 @@ impl ProcessMessageQueue {
 }
 
 fn no_such_channel(message: &Message) -> DeliveryError {
-    DeliveryError::misconfigured(format!("This installation has no channel {}.", message.channel))
+    let name = storable(message.channel.as_str(), 255);
+    DeliveryError::misconfigured(format!("This installation has no channel {name}."))
 }
 
 /// The message after an outcome that was recorded.

@@ -53,14 +53,20 @@ pub struct Attempt {
     pub http_status: Option<u16>,
 }
 
-/// Every try of `message`, whether or not it has a row of its own: `recorded` are those that have one.
+/// So many tries are told although they have no row, the last ones: a count that somebody wrote by hand may be any.
+const MOST_UNTOLD: u32 = 1_000;
+
+/// Every try of `message`, whether or not it has a row of its own: `recorded` are those that have one, in their order.
 ///
 /// A try without a row is the running one, a first one that succeeded, or one whose process died.
 pub fn every_attempt(message: &Message, recorded: Vec<Attempt>) -> Vec<Attempt> {
-    let mut recorded = recorded.into_iter().peekable();
+    let first = message.try_number.saturating_sub(MOST_UNTOLD) + 1;
+    let mut recorded = recorded.into_iter().filter(|attempt| attempt.number > 0).peekable();
     let mut attempts = Vec::new();
-    for number in 1..=message.try_number {
-        while recorded.next_if(|attempt| attempt.number < number).is_some() {}
+    while let Some(earlier) = recorded.next_if(|attempt| attempt.number < first) {
+        attempts.push(earlier);
+    }
+    for number in first..=message.try_number {
         let attempt = recorded.next_if(|attempt| attempt.number == number);
         attempts.push(attempt.unwrap_or_else(|| untold(message, number)));
     }
@@ -83,5 +89,64 @@ fn untold(message: &Message, number: u32) -> Attempt {
         outcome,
         error: None,
         http_status: message.attempt_http_status.filter(|_| succeeded),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::domain::channel::ChannelName;
+    use crate::domain::instance::{ConnectionStatus, Instance, InstanceId};
+    use crate::domain::message::{Content, Draft, MessageId};
+    use crate::domain::node::NodeId;
+    use crate::domain::principal::{Principal, Tenant};
+    use crate::domain::secret::SealedCredentials;
+
+    fn message(tries: u32) -> Message {
+        let (tenant, now) = (Tenant::new("acme").unwrap(), Timestamp::UNIX_EPOCH);
+        let sender = Principal { tenant: tenant.clone(), subject: "ana".to_owned(), scopes: Vec::new() };
+        let instance = Instance {
+            id: InstanceId(uuid::Uuid::nil()),
+            tenant,
+            user_id: "ana".to_owned(),
+            name: None,
+            channel: ChannelName::new("sandbox"),
+            channel_instance_id: "sandbox".to_owned(),
+            channel_phone_or_id: "sandbox".to_owned(),
+            status: ConnectionStatus::Connected,
+            credentials: SealedCredentials(Vec::new()),
+            max_retries: None,
+            metadata: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let draft = Draft { recipient: "a".to_owned(), content: Content::default(), max_retries: None };
+        let (node, id) = (NodeId(uuid::Uuid::nil()), MessageId(uuid::Uuid::nil()));
+        let message = Message::accept(&sender, &instance, draft, 3, MessageStatus::Queued, node, id, now);
+        Message { try_number: tries, ..message }
+    }
+
+    fn recorded(number: u32) -> Attempt {
+        let message = message(number);
+        Attempt { error: Some("recorded".to_owned()), ..untold(&message, number) }
+    }
+
+    #[test]
+    fn every_try_is_told_whether_or_not_it_has_a_row() {
+        let told = every_attempt(&message(3), vec![recorded(2)]);
+        assert_eq!(told.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(told[1].error.as_deref(), Some("recorded"));
+        assert!(every_attempt(&message(0), Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn a_count_that_somebody_wrote_does_not_become_as_many_tries() {
+        let told = every_attempt(&message(u32::MAX), vec![recorded(0), recorded(7), recorded(u32::MAX - 1)]);
+        assert_eq!(told.len(), 1 + MOST_UNTOLD as usize);
+        let has_row: Vec<u32> =
+            told.iter().filter(|attempt| attempt.error.is_some()).map(|attempt| attempt.number).collect();
+        assert_eq!(has_row, [7, u32::MAX - 1]);
+        assert_eq!(told.last().map(|attempt| attempt.number), Some(u32::MAX));
     }
 }

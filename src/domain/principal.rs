@@ -22,6 +22,11 @@ impl Tenant {
         Ok(Self(name))
     }
 
+    /// Stands in for the name of one in a row that cannot be read. No tenant has it.
+    pub fn unreadable() -> Self {
+        Self(String::new())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -163,6 +163,7 @@ pub fn message(recipient: &str, text: &str) -> Message {
         sent_at: None,
         delivered_at: None,
         read_at: None,
+        flaw: None,
     }
 }
 

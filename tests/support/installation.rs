@@ -102,10 +102,20 @@ impl Installation {
         format!("{}.", self.name)
     }
 
+    /// A topic's name, by what it is called without the prefix.
+    pub fn topic_name(&self, name: &str) -> String {
+        format!("{}{name}", self.topic_prefix())
+    }
+
+    /// The consumer group's.
+    pub fn group(&self) -> &str {
+        &self.name
+    }
+
     /// A topic of the real Kafka, by its name without the prefix.
     pub fn topic(&self, name: &str) -> KafkaTopic {
         let Mode::Kafka(brokers) = &self.mode else { panic!("there is no Kafka to look into") };
-        KafkaTopic::new(brokers, format!("{}{name}", self.topic_prefix()))
+        KafkaTopic::new(brokers, self.topic_name(name))
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -172,8 +182,7 @@ fn sqlite_row(row: &SqliteRow) -> Value {
         let value = match raw.type_info().name() {
             _ if raw.is_null() => Value::Null,
             "INTEGER" => row.try_get_unchecked::<i64, _>(index).unwrap().into(),
-            "BLOB" => lossy(&row.try_get_unchecked::<Vec<u8>, _>(index).unwrap()),
-            _ => row.try_get_unchecked::<String, _>(index).unwrap().into(),
+            _ => lossy(&row.try_get_unchecked::<Vec<u8>, _>(index).unwrap()),
         };
         object.insert(column.name().to_owned(), value);
     }

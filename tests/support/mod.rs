@@ -1,5 +1,6 @@
 pub mod answered;
 pub mod caller;
+pub mod corpus;
 pub mod databases;
 pub mod eventually;
 pub mod free_port;

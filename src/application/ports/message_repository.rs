@@ -13,6 +13,9 @@ use crate::domain::retry::NextStep;
 /// Every write that returns `Ok` is committed and on disk. Every write to a message that is being delivered is guarded
 /// (see [`Guard`]): one that comes too late changes nothing and says so.
 ///
+/// A row that somebody wrote into by hand is read as far as it can be; the message says what cannot (`flaw`). A count that is
+/// out of bounds is read, compared and counted on from as the bound. So whatever is in a row, it is brought to its end.
+///
 /// `tests/contracts/message_repository.rs` proves this for every implementation.
 #[async_trait]
 pub trait MessageRepository: Send + Sync {

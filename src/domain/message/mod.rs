@@ -48,6 +48,10 @@ impl Direction {
             Direction::Received => "received",
         }
     }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Direction::Sent, Direction::Received].into_iter().find(|direction| direction.as_str() == text)
+    }
 }
 
 /// What a caller asks to be sent, checked, before it is a message.
@@ -94,6 +98,9 @@ pub struct Message {
     pub sent_at: Option<Timestamp>,
     pub delivered_at: Option<Timestamp>,
     pub read_at: Option<Timestamp>,
+    /// What of the row cannot be read, because somebody wrote into it by hand: the end of a sentence. Such a message is shown,
+    /// and brought to its end, with something in the place of what cannot be read; it is not delivered.
+    pub flaw: Option<String>,
 }
 
 impl Message {
@@ -139,6 +146,7 @@ impl Message {
             sent_at: None,
             delivered_at: None,
             read_at: None,
+            flaw: None,
         }
     }
 

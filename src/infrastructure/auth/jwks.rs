@@ -128,7 +128,7 @@ impl PublishedKeys {
 }
 
 /// The keys of a set that can be used. Others are skipped: an issuer may publish keys for other purposes beside ours.
-fn usable(published: &[Value]) -> Vec<(Option<String>, VerifyingKey)> {
+pub(super) fn usable(published: &[Value]) -> Vec<(Option<String>, VerifyingKey)> {
     let keys: Vec<_> = published.iter().filter_map(|jwk| VerifyingKey::from_jwk(jwk).ok()).collect();
     if keys.is_empty() {
         warn!(published = published.len(), "the issuer publishes no key that can be used");

@@ -7,6 +7,8 @@ pub mod credentials_cipher;
 pub mod jwks;
 pub mod jwt_verifier;
 mod key_file;
+#[cfg(test)]
+mod parsing_tests;
 pub mod token_signer;
 mod verifying_key;
 

@@ -76,7 +76,7 @@ pub fn may_work_later(status: StatusCode) -> bool {
 }
 
 /// Seconds, or a date (RFC 9110); anything else is as if it were absent.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -2,6 +2,8 @@
 
 mod credentials_object;
 mod http_answer;
+#[cfg(test)]
+mod parsing_tests;
 mod public_address;
 mod redaction;
 mod sandbox;

@@ -8,6 +8,8 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod values;
+#[cfg(test)]
+mod values_tests;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -28,6 +28,15 @@ pub(super) fn client_config(addresses: &[String], kafka: &KafkaConfig) -> Client
     config
 }
 
+/// Of a consumer: nothing that somebody else writes into the topic makes it stand still.
+pub(super) fn take_whatever_is_there(config: &mut ClientConfig) {
+    config
+        // A transaction that is never ended would hide for minutes what comes after it. We have none.
+        .set("isolation.level", "read_uncommitted")
+        // A record that is larger than this is asked for again for ever. Below what an HTTP server's `HTTP` says as a size.
+        .set("receive.message.max.bytes", "1000000000");
+}
+
 fn secure(config: &mut ClientConfig, security: &KafkaSecurity) {
     let protocol = match (&security.tls, &security.sasl) {
         (None, None) => "plaintext",

@@ -143,6 +143,15 @@ mod tests {
     }
 
     #[test]
+    fn whatever_the_statistics_are_they_say_whether_a_broker_is_up() {
+        crate::corpus::prove("kafka-statistics", |bytes| {
+            let connection = Connection::default();
+            connection.look(bytes);
+            assert!(!connection.is_connected() || bytes.windows(4).any(|part| part == b"\"UP\""));
+        });
+    }
+
+    #[test]
     fn it_is_there_while_some_broker_is_up() {
         let connection = Connection::default();
         assert!(!connection.is_connected());

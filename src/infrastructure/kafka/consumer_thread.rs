@@ -11,6 +11,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use tracing::{error, warn};
 
+use super::client::take_whatever_is_there;
 use super::event;
 use super::membership::{Membership, SETTLE};
 use super::message_source::Link;
@@ -49,6 +50,7 @@ impl ConsumerThread {
             .set("queued.min.messages", "1000")
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.queue.backoff.ms", "100");
+        take_whatever_is_there(&mut config);
         Self { config, membership, link }
     }
 

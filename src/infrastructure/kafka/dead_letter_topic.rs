@@ -7,8 +7,9 @@ use rdkafka::message::{Header, OwnedHeaders};
 
 use super::event;
 use super::producer::{Outgoing, Producer, Purpose};
+use super::publishing::BUFFERED_KIBIBYTES;
 use super::topics::Topics;
-use crate::application::ports::{DeadLetterTopic, QueueError, Record};
+use crate::application::ports::{DeadLetterTopic, Partition, QueueError, Record};
 use crate::domain::message::{Message, MessageId};
 
 /// Characters of an error that a header takes.
@@ -20,9 +21,14 @@ pub struct KafkaDeadLetterTopic {
     pub(super) topics: Topics,
 }
 
+/// Bytes. Half of what the producer buffers: more would never find room there.
+const LARGEST: usize = BUFFERED_KIBIBYTES * 1024 / 2;
+
 struct DeadLetter<'r> {
     key: Option<&'r [u8]>,
     value: Option<&'r [u8]>,
+    /// Where the original is.
+    place: Option<(Partition, i64)>,
     error: &'r str,
     retries: u32,
     message: Option<MessageId>,
@@ -35,6 +41,7 @@ impl DeadLetterTopic for KafkaDeadLetterTopic {
             key: Some(&event::key(message)),
             // As it was published, unless the broker refuses records of that size.
             value: Some(&event::value(message, event::LARGEST_VALUE)),
+            place: None,
             error: message.error.as_deref().unwrap_or_default(),
             retries: message.retries,
             message: Some(message.id),
@@ -46,6 +53,7 @@ impl DeadLetterTopic for KafkaDeadLetterTopic {
         let dead_letter = DeadLetter {
             key: record.key.as_deref(),
             value: record.value.as_deref(),
+            place: Some((record.partition, record.offset)),
             error: reason,
             retries: 0,
             message: record.content.as_ref().ok().map(|call| call.message_id),
@@ -55,16 +63,19 @@ impl DeadLetterTopic for KafkaDeadLetterTopic {
 }
 
 impl KafkaDeadLetterTopic {
-    /// The headers may make a record too large that was not: then it goes without its value, and at last without its key,
-    /// rather than never.
+    /// The topic may take less than the one it comes from, and the headers may make a record too large that was not: then
+    /// it goes without its value, and at last without its key, rather than never.
     async fn put(&self, dead_letter: &DeadLetter<'_>) -> Result<(), QueueError> {
         let too_large = |error: &KafkaError| error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
-        let mut outcome = self.publish(dead_letter.key, dead_letter.value, dead_letter).await;
-        if outcome.as_ref().is_err_and(too_large) {
-            outcome = self.publish(dead_letter.key, None, dead_letter).await;
-        }
-        if outcome.as_ref().is_err_and(too_large) {
-            outcome = self.publish(None, None, dead_letter).await;
+        let shorter = [(dead_letter.key, dead_letter.value), (dead_letter.key, None), (None, None)];
+        let mut outcome = Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge));
+        for (key, value) in shorter {
+            if !outcome.as_ref().is_err_and(too_large) {
+                break;
+            }
+            if key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) <= LARGEST {
+                outcome = self.publish(key, value, dead_letter).await;
+            }
         }
         outcome.map_err(|error| QueueError(error.to_string()))
     }
@@ -84,6 +95,13 @@ impl KafkaDeadLetterTopic {
             if omitted {
                 headers = headers.insert(Header { key: header, value: Some("true") });
             }
+        }
+        if let Some((partition, offset)) =
+            dead_letter.place.filter(|_| key != dead_letter.key || value != dead_letter.value)
+        {
+            headers = headers
+                .insert(Header { key: "original-partition", value: Some(partition.0.to_string().as_str()) })
+                .insert(Header { key: "original-offset", value: Some(offset.to_string().as_str()) });
         }
         let record = Outgoing { topic: &self.topics.dead_letters, key, value, timestamp: None, headers: Some(headers) };
         self.producer.publish(record, Purpose::DeadLetter(done))?;

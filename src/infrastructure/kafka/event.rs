@@ -22,7 +22,7 @@ const KIND: &str = "message.send";
 /// reference, because whoever delivers it reads the row anyway.
 pub(super) const LARGEST_VALUE: usize = 512 * 1024;
 
-/// Bytes. A recipient that is longer stands in the key as its hash, and not at all in a reference.
+/// Bytes. A recipient that is longer stands in the key as its hash, and not at all in a reference. Nor does any other text.
 const LONGEST_TEXT: usize = 1_024;
 
 #[derive(Serialize)]
@@ -32,12 +32,14 @@ struct Event<'m> {
     #[serde(rename = "type")]
     kind: &'static str,
     message_id: Uuid,
-    tenant: &'m str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'m str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<&'m str>,
     instance_id: Uuid,
     channel: &'m str,
-    channel_instance_id: &'m str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_instance_id: Option<&'m str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remote_jid: Option<&'m str>,
     #[serde(flatten)]
@@ -73,11 +75,11 @@ fn encoded(message: &Message, content: Option<EventContent<'_>>) -> Option<Vec<u
         version: VERSION,
         kind: KIND,
         message_id: message.id.0,
-        tenant: message.tenant.as_str(),
+        tenant: Some(message.tenant.as_str()).filter(fits),
         user_id: Some(message.user_id.as_str()).filter(fits),
         instance_id: message.instance_id.0,
-        channel: message.channel.as_str(),
-        channel_instance_id: &message.channel_instance_id,
+        channel: Some(message.channel.as_str()).filter(fits).unwrap_or_default(),
+        channel_instance_id: Some(message.channel_instance_id.as_str()).filter(fits),
         remote_jid: Some(message.recipient.as_str()).filter(fits),
         content,
         max_retries: message.max_retries,
@@ -129,11 +131,12 @@ pub(super) fn decode(value: Option<&[u8]>) -> Result<Call, String> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Err("is empty (a tombstone)".to_owned());
     };
-    let head: Value = serde_json::from_slice(value).map_err(|error| format!("is no JSON: {error}"))?;
-    if !head.is_object() {
+    // The payload may have what JSON allows and `Value` does not hold: 1e400.
+    let whole: &RawValue = serde_json::from_slice(value).map_err(|error| format!("is no JSON: {error}"))?;
+    if !whole.get().starts_with('{') {
         return Err("is JSON, but no object".to_owned());
     }
-    let head: Head = serde_json::from_value(head).map_err(|error| format!("cannot be read: {error}"))?;
+    let head: Head = serde_json::from_str(whole.get()).map_err(|error| format!("cannot be read: {error}"))?;
     if head.version.as_u64() != Some(VERSION) {
         return Err(format!("has version {}; this release reads version {VERSION}", shown(&head.version)));
     }
@@ -142,7 +145,8 @@ pub(super) fn decode(value: Option<&[u8]>) -> Result<Call, String> {
     }
     let id = head.message_id.as_str().and_then(|id| id.parse().ok());
     let id = id.ok_or_else(|| format!("has messageId {}, which is no UUID", shown(&head.message_id)))?;
-    let channel = head.channel.as_str().filter(|channel| !channel.is_empty());
+    // It decides on the order alone: the row says what the channel is, and answers for one that there is not.
+    let channel = head.channel.as_str();
     let channel = channel.ok_or_else(|| format!("has channel {}, which names none", shown(&head.channel)))?;
     Ok(Call { message_id: MessageId(id), channel: ChannelName::new(channel) })
 }

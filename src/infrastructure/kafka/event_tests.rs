@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::corpus::prove;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::{Content, Direction, Media, MediaType, MessageStatus};
 use crate::domain::principal::Tenant;
@@ -36,6 +37,7 @@ fn message(recipient: &str, content: Content) -> Message {
         sent_at: None,
         delivered_at: None,
         read_at: None,
+        flaw: None,
     }
 }
 
@@ -107,7 +109,31 @@ fn a_record_that_is_none_of_ours_is_told_why() {
     assert_eq!(with("version", "1".into()), "has version \"1\"; this release reads version 1");
     assert_eq!(with("type", Value::Null), "has type null, not `message.send`");
     assert_eq!(with("messageId", "x".into()), "has messageId \"x\", which is no UUID");
-    assert_eq!(with("channel", "".into()), "has channel \"\", which names none");
+    assert_eq!(with("channel", 7.into()), "has channel 7, which names none");
+}
+
+#[test]
+fn a_record_may_hold_whatever_a_row_may() {
+    for payload in ["1e400", "\"\\ud800\"", &"[".repeat(200), "no JSON"] {
+        let payload = if payload.starts_with('[') { payload.to_owned() + &"]".repeat(200) } else { payload.to_owned() };
+        let message = message("a", Content { payload: Some(payload), ..Content::default() });
+        assert_eq!(decode(Some(&value(&message, LARGEST_VALUE))).map(|call| call.message_id), Ok(message.id));
+    }
+    let mut nameless = message("a", text("b"));
+    nameless.channel = ChannelName::new("");
+    assert!(decode(Some(&value(&nameless, LARGEST_VALUE))).is_ok());
+}
+
+#[test]
+fn no_text_of_a_row_makes_a_reference_too_large() {
+    let long = || "é".repeat(LARGEST_VALUE);
+    let mut message = message(&long(), text(&long()));
+    message.channel = ChannelName::new(long());
+    message.channel_instance_id = long();
+    message.user_id = long();
+    let value = value(&message, LARGEST_VALUE);
+    assert!(value.len() < 1_024, "{}", value.len());
+    assert_eq!(decode(Some(&value)).map(|call| call.message_id), Ok(message.id));
 }
 
 proptest! {
@@ -128,4 +154,19 @@ proptest! {
         let call = decode(Some(&value(&message, limit))).unwrap();
         prop_assert_eq!(call, Call { message_id: message.id, channel: message.channel });
     }
+}
+
+#[test]
+fn a_record_is_one_of_ours_or_refused_with_the_end_of_a_sentence() {
+    prove("kafka-event", |bytes| match decode(Some(bytes)) {
+        Ok(call) => {
+            let text = std::str::from_utf8(bytes).expect("what is JSON is text");
+            assert!(text.trim_start().starts_with('{') && text.contains("version"), "{text}");
+            assert!(!call.message_id.to_string().is_empty());
+        }
+        Err(reason) => {
+            assert!(["is ", "has ", "cannot "].iter().any(|start| reason.starts_with(start)), "{reason}");
+            assert!(!reason.contains('\0') && !reason.contains('\n') && reason.chars().count() < 1_000, "{reason}");
+        }
+    });
 }

@@ -12,7 +12,7 @@ use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::QuietEvents;
+use super::client::{QuietEvents, take_whatever_is_there};
 use super::connection::Connection;
 use crate::domain::Timestamp;
 
@@ -46,6 +46,7 @@ impl GroupProgress {
             .set("fetch.message.max.bytes", "1024")
             .set("queued.min.messages", "1")
             .set("queued.max.messages.kbytes", "1024");
+        take_whatever_is_there(&mut config);
         let consumer = config.create_with_context(QuietEvents { client: "group progress", connection })?;
         Ok(Self { consumer: Mutex::new(consumer), topic })
     }

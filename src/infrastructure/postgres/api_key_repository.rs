@@ -3,7 +3,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::row::{get, parsed, sha256, tenant};
+use super::row::{get, parsed, sha256, tenant, time, time_option};
 use crate::application::ports::{ApiKeyRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::api_key::ApiKey;
@@ -98,8 +98,8 @@ fn api_key(row: &PgRow) -> Result<ApiKey, RepositoryError> {
         prefix: get(row, "prefix")?,
         hash: sha256(row, "hash")?,
         scopes: parsed(row, "scopes", |text| text.split_whitespace().map(|name| name.parse::<Scope>().ok()).collect())?,
-        created_at: get(row, "created_at")?,
-        expires_at: get(row, "expires_at")?,
-        revoked_at: get(row, "revoked_at")?,
+        created_at: time(row, "created_at")?,
+        expires_at: time_option(row, "expires_at")?,
+        revoked_at: time_option(row, "revoked_at")?,
     })
 }

@@ -3,12 +3,12 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::row::{get, message_columns, number, readable_messages, status};
+use super::row::{count, get, message_columns, messages, status};
 use crate::application::ports::{DueMessages, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
-use crate::infrastructure::sql::{ASKED_IF_LOST, id_above};
+use crate::infrastructure::sql::{ASKED_IF_LOST, Flaws, id_above, tomorrow};
 
 #[derive(Clone)]
 pub struct PgDueMessages {
@@ -105,7 +105,7 @@ const TAKE: &str = concat!(
     ),
     -- What is due anyway is not asked for twice. What was handed over before that moment has an id below its: a node whose
     -- oldest has not is passed over with one probe. With the bound inside the limit, the scan would run on to the end of
-    -- the backlog for more of them. `is not distinct from`: locked by their ids, never found by their owner again.
+    -- the backlog for more of them. A row that says it was handed over tomorrow does not say when it was. `is not distinct from`: locked by their ids, never found by their owner again.
     lost (id, since) as (
         select found.id, found.created_at
           from owners
@@ -132,14 +132,14 @@ const TAKE: &str = concat!(
                                        order by messages.node_id, messages.status, messages.id
                                        limit $10) as asked
                                where asked.id < $9
-                                 and asked.updated_at < $8
+                                 and (asked.updated_at < $8 or asked.updated_at > $11)
                                  and asked.id <> all($2)
                                order by asked.id
                                limit $6))
                       and messages.node_id is not distinct from owners.node_id
                       and messages.status = 'queued'
                       and messages.next_attempt_at is null
-                      and messages.updated_at < $8
+                      and (messages.updated_at < $8 or messages.updated_at > $11)
                     order by messages.id
                       for update skip locked) as found
          where $8::timestamptz is not null
@@ -193,9 +193,10 @@ impl DueMessages for PgDueMessages {
             .bind(take.node.0)
             .bind(take.lost_before)
             .bind(take.lost_before.map(id_above))
-            .bind(i64::from(ASKED_IF_LOST));
+            .bind(i64::from(ASKED_IF_LOST))
+            .bind(tomorrow(take.now));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        Ok(readable_messages(&rows))
+        Ok(messages(&rows))
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
@@ -222,7 +223,7 @@ impl DueMessages for PgDueMessages {
                      on messages.id = guards.id
                     and messages.status = guards.status
                     and messages.node_id is not distinct from guards.node_id
-                    and messages.try = guards.try
+                    and greatest(messages.try, 0) = guards.try -- as it is read
                   where messages.status in ('pending', 'processing')
                     and messages.next_attempt_at is null
                     and messages.id = any($1)
@@ -282,6 +283,6 @@ fn guard(row: &PgRow) -> Result<Guard, RepositoryError> {
         id: MessageId(get(row, "id")?),
         status: status(row, "status")?,
         node: get::<Option<Uuid>>(row, "node_id")?.map(NodeId),
-        try_number: number(row, "try")?,
+        try_number: count(row, "try", &mut Flaws::default()),
     })
 }

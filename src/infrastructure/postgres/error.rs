@@ -20,8 +20,10 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
             }
         }
         sqlx::Error::Encode(_) => RepositoryError::Refused(text),
+        sqlx::Error::ColumnDecode { index, source } => {
+            RepositoryError::Corrupt(format!("{}: {source}", index.trim_matches('"')))
+        }
         sqlx::Error::Decode(_)
-        | sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::ColumnNotFound(_)
         | sqlx::Error::ColumnIndexOutOfBounds { .. }
         | sqlx::Error::TypeNotFound { .. }

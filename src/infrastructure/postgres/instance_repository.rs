@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 
 use super::PgDatabase;
-use super::row::{get, number_option, only, parsed, tenant};
+use super::row::{get, number_option, only, parsed, tenant, time};
 use crate::application::ports::{InstanceRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::channel::ChannelName;
@@ -91,7 +91,9 @@ impl InstanceRepository for PgInstanceRepository {
         .bind(tenant.as_str())
         .bind(channel.map(ChannelName::as_str));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        rows.iter().map(instance).collect()
+        // One that somebody broke must not hide the others.
+        let readable = |row| instance(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
@@ -140,8 +142,9 @@ impl InstanceRepository for PgInstanceRepository {
              ), failed as (
                  update messaging_messages
                     set attempt_started_at = case when status = 'queued' then $4 else attempt_started_at end,
-                        retries = retries + (status = 'queued')::integer,
-                        try = try + (status = 'queued')::integer,
+                        -- A count that somebody wrote may be out of bounds.
+                        retries = least(greatest(retries, 0), 2147483647 - (status = 'queued')::integer) + (status = 'queued')::integer,
+                        try = least(greatest(try, 0), 2147483647 - (status = 'queued')::integer) + (status = 'queued')::integer,
                         status = 'failed',
                         failure = 'channel',
                         error = $3,
@@ -196,7 +199,7 @@ fn instance(row: &PgRow) -> Result<Instance, RepositoryError> {
         credentials: SealedCredentials(get(row, "credentials")?),
         max_retries: number_option(row, "max_retries")?,
         metadata: get(row, "metadata")?,
-        created_at: get(row, "created_at")?,
-        updated_at: get(row, "updated_at")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
     })
 }

@@ -120,8 +120,9 @@ impl MessageRepository for PgMessageRepository {
             "update messaging_messages
                 set status = 'processing',
                     node_id = $2,
-                    try = try + 1,
-                    retries = retries + 1,
+                    -- A count that somebody wrote may be out of bounds.
+                    try = least(greatest(try, 0), 2147483646) + 1,
+                    retries = least(greatest(retries, 0), 2147483646) + 1,
                     attempt_started_at = $3,
                     attempt_http_status = null,
                     updated_at = $3

@@ -5,11 +5,12 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection, Postgres, QueryBuilder};
 
 use super::PgDatabase;
-use super::row::{get, message, message_columns, messages, number, number_option, parsed_option, status};
+use super::row::{get, message, message_columns, messages, number_option, parsed_option, status, time_option};
 use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError};
 use crate::domain::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
 use crate::domain::principal::Tenant;
+use crate::infrastructure::sql::Flaws;
 
 #[derive(Clone)]
 pub struct PgMessageSearch {
@@ -53,7 +54,7 @@ impl MessageSearch for PgMessageSearch {
             })
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let attempts = attempts.iter().map(attempt).collect::<Result<_, _>>()?;
+        let attempts = attempts.iter().map(attempt).collect();
         Ok(Some((message(&row)?, attempts)))
     }
 
@@ -72,7 +73,7 @@ impl MessageSearch for PgMessageSearch {
         query.push(" order by id desc limit ").push_bind(i64::from(limit));
         let query = query.build();
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        messages(&rows)
+        Ok(messages(&rows))
     }
 
     async fn count(
@@ -132,13 +133,14 @@ fn count(row: &PgRow) -> Result<u64, RepositoryError> {
     u64::try_from(count).map_err(|_| RepositoryError::Corrupt(format!("a count is {count}")))
 }
 
-fn attempt(row: &PgRow) -> Result<Attempt, RepositoryError> {
-    Ok(Attempt {
-        number: number(row, "number")?,
-        started_at: get(row, "started_at")?,
-        finished_at: get(row, "finished_at")?,
-        outcome: parsed_option(row, "outcome", AttemptOutcome::parse)?,
-        error: get(row, "error")?,
-        http_status: number_option(row, "http_status")?,
-    })
+/// Without what of it cannot be read.
+fn attempt(row: &PgRow) -> Attempt {
+    Attempt {
+        number: super::row::count(row, "number", &mut Flaws::default()),
+        started_at: time_option(row, "started_at").unwrap_or_default(),
+        finished_at: time_option(row, "finished_at").unwrap_or_default(),
+        outcome: parsed_option(row, "outcome", AttemptOutcome::parse).unwrap_or_default(),
+        error: get(row, "error").unwrap_or_default(),
+        http_status: number_option(row, "http_status").unwrap_or_default(),
+    }
 }

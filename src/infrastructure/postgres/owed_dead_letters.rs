@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::row::{message_columns, readable_messages};
+use super::row::{message_columns, messages};
 use crate::application::ports::{OwedDeadLetters, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageId};
@@ -47,7 +47,7 @@ impl OwedDeadLetters for PgOwedDeadLetters {
         .bind(held.iter().map(|held| held.0).collect::<Vec<Uuid>>())
         .bind(i64::from(limit));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        Ok(readable_messages(&rows))
+        Ok(messages(&rows))
     }
 
     async fn settle(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError> {
@@ -57,7 +57,7 @@ impl OwedDeadLetters for PgOwedDeadLetters {
                 set dead_lettered_at = $3
               where id = $1
                 and status = 'failed'
-                and try = $2
+                and greatest(try, 0) = $2 -- as it is read
                 and dead_lettered_at is null",
         )
         .bind(id.0)

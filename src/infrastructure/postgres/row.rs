@@ -1,6 +1,7 @@
 //! Rows, in the domain's types.
 
-use sqlx::postgres::PgRow;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgRow, PgTypeInfo, PgValueFormat, PgValueRef};
 use sqlx::{Decode, Postgres, Row, Type};
 use uuid::Uuid;
 
@@ -13,6 +14,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::message::{Content, Direction, Media, MediaType, Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
 use crate::domain::principal::Tenant;
+use crate::infrastructure::sql::{Flaws, LARGEST_NUMBER};
 
 /// What [`message`] reads.
 macro_rules! message_columns {
@@ -25,54 +27,63 @@ macro_rules! message_columns {
 }
 pub(super) use message_columns;
 
+/// A message, whatever somebody has written into its row.
+///
+/// # Errors
+/// When its id cannot be read.
 pub(super) fn message(row: &PgRow) -> Result<Message, RepositoryError> {
-    let media_type: Option<MediaType> = parsed_option(row, "media_type", |text| text.parse().ok())?;
-    let media_url: Option<String> = get(row, "media_url")?;
+    let id = MessageId(get(row, "id")?);
+    let mut flaws = Flaws::default();
+    let content = content(row, &mut flaws);
+    let try_number = count(row, "try", &mut flaws);
+    if try_number == LARGEST_NUMBER {
+        flaws.add(format!("try is {try_number} and cannot go up"));
+    }
     Ok(Message {
-        id: MessageId(get(row, "id")?),
-        tenant: tenant(row)?,
-        user_id: get(row, "user_id")?,
-        instance_id: InstanceId(get(row, "instance_id")?),
-        channel: ChannelName::new(get::<String>(row, "channel")?),
-        channel_instance_id: get(row, "channel_instance_id")?,
-        recipient: get(row, "remote_jid")?,
-        content: Content {
-            text: get(row, "message")?,
-            media: media_url.zip(media_type).map(|(url, media_type)| Media { url, media_type }),
-            payload: get(row, "payload")?,
-        },
-        direction: parsed(row, "direction", |text| {
-            [Direction::Sent, Direction::Received].into_iter().find(|it| it.as_str() == text)
-        })?,
-        status: status(row, "status")?,
-        channel_message_id: get(row, "channel_message_id")?,
-        error: get(row, "error")?,
-        failure: parsed_option(row, "failure", FailureKind::parse)?,
-        retries: number(row, "retries")?,
-        max_retries: number(row, "max_retries")?,
-        try_number: number(row, "try")?,
-        attempt_started_at: get(row, "attempt_started_at")?,
-        attempt_http_status: number_option(row, "attempt_http_status")?,
-        node: get::<Option<Uuid>>(row, "node_id")?.map(NodeId),
-        next_attempt_at: get(row, "next_attempt_at")?,
-        dead_lettered_at: get(row, "dead_lettered_at")?,
-        created_at: get::<Timestamp>(row, "created_at")?,
-        updated_at: get::<Timestamp>(row, "updated_at")?,
-        sent_at: get(row, "sent_at")?,
-        delivered_at: get(row, "delivered_at")?,
-        read_at: get(row, "read_at")?,
+        id,
+        tenant: flaws.or(Tenant::unreadable(), tenant(row)),
+        user_id: flaws.or_default(get(row, "user_id")),
+        instance_id: InstanceId(flaws.or_default(get(row, "instance_id"))),
+        channel: ChannelName::new(flaws.or_default::<String>(get(row, "channel"))),
+        channel_instance_id: flaws.or_default(get(row, "channel_instance_id")),
+        recipient: flaws.or_default(get(row, "remote_jid")),
+        content,
+        direction: flaws.or(Direction::Sent, parsed(row, "direction", Direction::parse)),
+        status: flaws.or(MessageStatus::Queued, status(row, "status")),
+        channel_message_id: flaws.or_default(get(row, "channel_message_id")),
+        error: flaws.or_default(get(row, "error")),
+        failure: flaws.or_default(parsed_option(row, "failure", FailureKind::parse)),
+        retries: count(row, "retries", &mut flaws),
+        max_retries: count(row, "max_retries", &mut flaws),
+        try_number,
+        attempt_started_at: flaws.or_default(time_option(row, "attempt_started_at")),
+        attempt_http_status: flaws.or_default(number_option(row, "attempt_http_status")),
+        node: flaws.or_default(get::<Option<Uuid>>(row, "node_id")).map(NodeId),
+        next_attempt_at: flaws.or_default(time_option(row, "next_attempt_at")),
+        dead_lettered_at: flaws.or_default(time_option(row, "dead_lettered_at")),
+        created_at: flaws.or_default(time(row, "created_at")),
+        updated_at: flaws.or_default(time(row, "updated_at")),
+        sent_at: flaws.or_default(time_option(row, "sent_at")),
+        delivered_at: flaws.or_default(time_option(row, "delivered_at")),
+        read_at: flaws.or_default(time_option(row, "read_at")),
+        flaw: flaws.told(),
     })
 }
 
-pub(super) fn messages(rows: &[PgRow]) -> Result<Vec<Message>, RepositoryError> {
-    rows.iter().map(message).collect()
+fn content(row: &PgRow, flaws: &mut Flaws) -> Content {
+    let url: Option<String> = flaws.or_default(get(row, "media_url"));
+    let media_type: Option<MediaType> = flaws.or_default(parsed_option(row, "media_type", |text| text.parse().ok()));
+    if url.is_some() != media_type.is_some() {
+        flaws.add("of media_url and media_type there is only one".to_owned());
+    }
+    let media = url.zip(media_type).map(|(url, media_type)| Media { url, media_type });
+    Content { text: flaws.or_default(get(row, "message")), media, payload: flaws.or_default(get(row, "payload")) }
 }
 
-/// Those of the rows that can be read. One that cannot (somebody edited it by hand) must not keep the others from their end.
-pub(super) fn readable_messages(rows: &[PgRow]) -> Vec<Message> {
-    let readable =
-        |row| message(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
-    rows.iter().filter_map(readable).collect()
+/// Those of the rows that have an id: here, all.
+pub(super) fn messages(rows: &[PgRow]) -> Vec<Message> {
+    let named = |row| message(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
+    rows.iter().filter_map(named).collect()
 }
 
 /// The row of a statement that gives one or none.
@@ -103,9 +114,13 @@ pub(super) fn parsed_option<T>(
     text.map(|text| parse(text).ok_or_else(|| unreadable(text))).transpose()
 }
 
-/// PostgreSQL has no unsigned numbers.
-pub(super) fn number<T: TryFrom<i32>>(row: &PgRow, column: &str) -> Result<T, RepositoryError> {
-    number_option(row, column)?.ok_or_else(|| RepositoryError::Corrupt(format!("{column} is null")))
+/// A count. PostgreSQL has no unsigned numbers: one below 0 is a flaw, and 0 stands in for it.
+pub(super) fn count(row: &PgRow, column: &str, flaws: &mut Flaws) -> u32 {
+    let number: i32 = flaws.or_default(get(row, column));
+    if number < 0 {
+        flaws.add(format!("{column} is {number}"));
+    }
+    number.max(0).cast_unsigned()
 }
 
 pub(super) fn number_option<T: TryFrom<i32>>(row: &PgRow, column: &str) -> Result<Option<T>, RepositoryError> {
@@ -125,4 +140,34 @@ pub(super) fn status(row: &PgRow, column: &str) -> Result<MessageStatus, Reposit
 pub(super) fn sha256(row: &PgRow, column: &str) -> Result<[u8; 32], RepositoryError> {
     let bytes: &[u8] = get(row, column)?;
     bytes.try_into().map_err(|_| RepositoryError::Corrupt(format!("{column} has {} bytes", bytes.len())))
+}
+
+pub(super) fn time(row: &PgRow, column: &str) -> Result<Timestamp, RepositoryError> {
+    get::<Time>(row, column).map(|time| time.0)
+}
+
+pub(super) fn time_option(row: &PgRow, column: &str) -> Result<Option<Timestamp>, RepositoryError> {
+    get::<Option<Time>>(row, column).map(|time| time.map(|time| time.0))
+}
+
+/// PostgreSQL knows `infinity`, and more years than we do; sqlx panics at them.
+struct Time(Timestamp);
+
+impl Type<Postgres> for Time {
+    fn type_info() -> PgTypeInfo {
+        <Timestamp as Type<Postgres>>::type_info()
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Time {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        const MICROSECONDS_TO_2000: i64 = 946_684_800_000_000;
+        if value.format() == PgValueFormat::Text {
+            return <Timestamp as Decode<Postgres>>::decode(value).map(Time);
+        }
+        let since_2000 = <i64 as Decode<Postgres>>::decode(value)?;
+        let since_1970 = since_2000.checked_add(MICROSECONDS_TO_2000);
+        let time = since_1970.and_then(Timestamp::from_timestamp_micros);
+        time.map(Time).ok_or_else(|| "is no time of a calendar".into())
+    }
 }

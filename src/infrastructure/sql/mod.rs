@@ -1,6 +1,11 @@
 //! What the SQL adapters share: how a decision of the application becomes columns.
 
+mod flaws;
+
+use chrono::Days;
 use uuid::Uuid;
+
+pub use flaws::Flaws;
 
 use crate::application::ports::Outcome;
 use crate::domain::Timestamp;
@@ -8,6 +13,9 @@ use crate::domain::attempt::AttemptOutcome;
 use crate::domain::delivery::{DeliveryError, FailureKind};
 use crate::domain::message::MessageStatus;
 use crate::domain::retry::NextStep;
+
+/// The largest number of a column, in either database. A `try` that has come as far cannot go up any more.
+pub const LARGEST_NUMBER: u32 = i32::MAX.cast_unsigned();
 
 /// What stands in the row instead of a text that the database refused.
 pub const UNSTORABLE: &str = "(the database could not store what the channel said)";
@@ -25,6 +33,11 @@ pub fn first_id(time: Timestamp) -> Uuid {
 /// An id above those of all messages that were accepted, and so of all that were last handed over, before `time`.
 pub fn id_above(time: Timestamp) -> Uuid {
     least_id(time.timestamp_millis() + 1)
+}
+
+/// A moment that no clock of ours has come to, however wrong it is.
+pub fn tomorrow(now: Timestamp) -> Timestamp {
+    now.checked_add_days(Days::new(1)).unwrap_or(now)
 }
 
 /// Ids are UUIDv7s: their upper 48 bits are the Unix time in milliseconds.

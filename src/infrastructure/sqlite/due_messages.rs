@@ -6,13 +6,13 @@ use sqlx::sqlite::SqliteRow;
 use super::SqliteDatabase;
 use super::error::translate;
 use super::row::{
-    get, id, id_list, message_columns, parsed_option, readable_messages, status, time_text, time_text_option,
+    get, id, id_list, message_columns, messages, number, parsed_option, status, time_text, time_text_option,
 };
 use crate::application::ports::{DueMessages, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
-use crate::infrastructure::sql::{ASKED_IF_LOST, id_above};
+use crate::infrastructure::sql::{ASKED_IF_LOST, Flaws, id_above, tomorrow};
 
 #[derive(Clone)]
 pub struct SqliteDueMessages {
@@ -96,7 +96,8 @@ const DUE: &str = "
          order by +id
          limit ?6
     ),
-    -- What is due anyway is not asked for twice. What was handed over before that moment has an id below its.
+    -- What is due anyway is not asked for twice. What was handed over before that moment has an id below its. A row that
+    -- says it was handed over tomorrow does not say when it was.
     lost (id, since) as (
         select messages.id, messages.created_at
           from owners
@@ -119,7 +120,7 @@ const DUE: &str = "
                               and id < ?8
                             order by id
                             limit ?9)
-                    where updated_at < ?7
+                    where (updated_at < ?7 or updated_at > ?10)
                       and id not in (select value from json_each(?2))
                     order by id
                     limit ?6)
@@ -150,6 +151,7 @@ impl DueMessages for SqliteDueMessages {
             .bind(time_text_option(take.lost_before))
             .bind(take.lost_before.map(|time| id_above(time).hyphenated()))
             .bind(ASKED_IF_LOST)
+            .bind(time_text(tomorrow(take.now)))
             .fetch_all(&mut *transaction)
             .await
             .map_err(translate)?;
@@ -192,7 +194,9 @@ impl DueMessages for SqliteDueMessages {
         .fetch_all(self.database.readers())
         .await
         .map_err(translate)?;
-        rows.iter().map(guard).collect()
+        let named =
+            |row| guard(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
+        Ok(rows.iter().filter_map(named).collect())
     }
 
     async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
@@ -208,7 +212,7 @@ impl DueMessages for SqliteDueMessages {
                     and status = ?2
                     and status in ('pending', 'processing')
                     and node_id is ?3
-                    and try = ?4
+                    and min(max(try, 0), 2147483647) = ?4 -- as it is read
                     and next_attempt_at is null",
             )
             .bind(guard.id.0.hyphenated())
@@ -249,7 +253,7 @@ impl DueMessages for SqliteDueMessages {
 /// `returning` gives rows in any order.
 fn in_order(due: &[String], rows: &[SqliteRow]) -> Vec<Message> {
     let places: HashMap<&str, usize> = due.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
-    let mut taken = readable_messages(rows);
+    let mut taken = messages(rows);
     taken.sort_by_cached_key(|message| places.get(message.id.to_string().as_str()).copied());
     taken
 }
@@ -259,6 +263,6 @@ fn guard(row: &SqliteRow) -> Result<Guard, RepositoryError> {
         id: MessageId(id(row, "id")?),
         status: status(row, "status")?,
         node: parsed_option(row, "node_id", |text| text.parse().ok())?.map(NodeId),
-        try_number: get(row, "try")?,
+        try_number: number(row, "try", &mut Flaws::default()),
     })
 }

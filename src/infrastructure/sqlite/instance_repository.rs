@@ -1,9 +1,10 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
 
 use super::SqliteDatabase;
 use super::error::translate;
-use super::row::{get, id, parsed, tenant, time, time_text, time_text_option};
+use super::row::{get, id, id_list, parsed, tenant, time, time_text, time_text_option};
 use crate::application::ports::{InstanceRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::channel::ChannelName;
@@ -105,7 +106,9 @@ impl InstanceRepository for SqliteInstanceRepository {
         .fetch_all(self.database.readers())
         .await
         .map_err(translate)?;
-        rows.iter().map(instance).collect()
+        // One that somebody broke must not hide the others.
+        let readable = |row| instance(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
@@ -158,8 +161,9 @@ impl InstanceRepository for SqliteInstanceRepository {
         let failed = sqlx::query(
             "update messaging_messages
                 set attempt_started_at = case when status = 'queued' then ?3 else attempt_started_at end,
-                    retries = retries + (status = 'queued'),
-                    try = try + (status = 'queued'),
+                    -- A count that somebody wrote may be out of bounds.
+                    retries = min(max(retries, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
+                    try = min(max(try, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
                     status = 'failed',
                     failure = 'channel',
                     error = ?2,
@@ -169,7 +173,7 @@ impl InstanceRepository for SqliteInstanceRepository {
                     updated_at = ?3
               where instance_id = ?1
                 and status in ('pending', 'queued', 'processing')
-             returning id, try, attempt_started_at",
+             returning id",
         )
         .bind(id.0.hyphenated())
         .bind(reason)
@@ -178,22 +182,21 @@ impl InstanceRepository for SqliteInstanceRepository {
         .fetch_all(&mut *transaction)
         .await
         .map_err(translate)?;
-        for row in &failed {
-            sqlx::query(
-                "insert into messaging_message_attempts
-                        (message_id, number, started_at, finished_at, outcome, error)
-                 values (?1, ?2, ?3, ?4, 'permanent', ?5)
-                 on conflict do nothing",
-            )
-            .bind(get::<&str>(row, "id")?)
-            .bind(get::<u32>(row, "try")?)
-            .bind(get::<Option<&str>>(row, "attempt_started_at")?)
-            .bind(time_text(now))
-            .bind(reason)
-            .execute(&mut *transaction)
-            .await
-            .map_err(translate)?;
-        }
+        let failed = failed.iter().map(|row| self::id(row, "id")).collect::<Result<Vec<Uuid>, _>>()?;
+        sqlx::query(
+            "insert into messaging_message_attempts
+                    (message_id, number, started_at, finished_at, outcome, error)
+             select id, try, attempt_started_at, ?2, 'permanent', ?3
+               from messaging_messages
+              where id in (select value from json_each(?1))
+             on conflict do nothing",
+        )
+        .bind(id_list(failed))
+        .bind(time_text(now))
+        .bind(reason)
+        .execute(&mut *transaction)
+        .await
+        .map_err(translate)?;
         transaction.commit().await.map_err(translate)?;
         Ok(true)
     }

@@ -86,8 +86,9 @@ impl MessageRepository for SqliteMessageRepository {
             "update messaging_messages
                 set status = 'processing',
                     node_id = ?2,
-                    try = try + 1,
-                    retries = retries + 1,
+                    -- A count that somebody wrote may be out of bounds.
+                    try = min(max(try, 0), 2147483646) + 1,
+                    retries = min(max(retries, 0), 2147483646) + 1,
                     attempt_started_at = ?3,
                     attempt_http_status = null,
                     updated_at = ?3

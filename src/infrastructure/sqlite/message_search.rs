@@ -6,11 +6,12 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::SqliteDatabase;
 use super::error::translate;
-use super::row::{get, message, message_columns, messages, parsed_option, status, time_option, time_text};
+use super::row::{get, message, message_columns, messages, number, parsed_option, status, time_option, time_text};
 use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError};
 use crate::domain::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
 use crate::domain::principal::Tenant;
+use crate::infrastructure::sql::Flaws;
 
 #[derive(Clone)]
 pub struct SqliteMessageSearch {
@@ -51,7 +52,7 @@ impl MessageSearch for SqliteMessageSearch {
         .fetch_all(&mut *snapshot)
         .await
         .map_err(translate)?;
-        let attempts = attempts.iter().map(attempt).collect::<Result<_, _>>()?;
+        let attempts = attempts.iter().map(attempt).collect();
         Ok(Some((message(&row)?, attempts)))
     }
 
@@ -69,7 +70,7 @@ impl MessageSearch for SqliteMessageSearch {
         }
         query.push(" order by id desc limit ").push_bind(limit);
         let rows = query.build().fetch_all(self.database.readers()).await.map_err(translate)?;
-        messages(&rows)
+        Ok(messages(&rows))
     }
 
     async fn count(
@@ -125,13 +126,14 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, tenant: &Tenant, filter: &MessageFil
     }
 }
 
-fn attempt(row: &SqliteRow) -> Result<Attempt, RepositoryError> {
-    Ok(Attempt {
-        number: get(row, "number")?,
-        started_at: time_option(row, "started_at")?,
-        finished_at: time_option(row, "finished_at")?,
-        outcome: parsed_option(row, "outcome", AttemptOutcome::parse)?,
-        error: get(row, "error")?,
-        http_status: get(row, "http_status")?,
-    })
+/// Without what of it cannot be read.
+fn attempt(row: &SqliteRow) -> Attempt {
+    Attempt {
+        number: number(row, "number", &mut Flaws::default()),
+        started_at: time_option(row, "started_at").unwrap_or_default(),
+        finished_at: time_option(row, "finished_at").unwrap_or_default(),
+        outcome: parsed_option(row, "outcome", AttemptOutcome::parse).unwrap_or_default(),
+        error: get(row, "error").unwrap_or_default(),
+        http_status: get(row, "http_status").unwrap_or_default(),
+    }
 }

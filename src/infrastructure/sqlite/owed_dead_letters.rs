@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use super::SqliteDatabase;
 use super::error::translate;
-use super::row::{id_list, message_columns, readable_messages, time_text};
+use super::row::{id_list, message_columns, messages, time_text};
 use crate::application::ports::{OwedDeadLetters, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageId};
@@ -49,7 +49,7 @@ impl OwedDeadLetters for SqliteOwedDeadLetters {
         .fetch_all(self.database.readers())
         .await
         .map_err(translate)?;
-        Ok(readable_messages(&rows))
+        Ok(messages(&rows))
     }
 
     async fn settle(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError> {
@@ -59,7 +59,7 @@ impl OwedDeadLetters for SqliteOwedDeadLetters {
                 set dead_lettered_at = ?3
               where id = ?1
                 and status = 'failed'
-                and try = ?2
+                and min(max(try, 0), 2147483647) = ?2 -- as it is read
                 and dead_lettered_at is null",
         )
         .bind(id.0.hyphenated())

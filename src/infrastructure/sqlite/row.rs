@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::value::RawValue;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::message::{Content, Direction, Media, MediaType, Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
 use crate::domain::principal::Tenant;
+use crate::infrastructure::sql::{Flaws, LARGEST_NUMBER};
 
 /// What [`message`] reads.
 macro_rules! message_columns {
@@ -28,54 +30,68 @@ macro_rules! message_columns {
 }
 pub(super) use message_columns;
 
+/// A message, whatever somebody has written into its row.
+///
+/// # Errors
+/// When its id cannot be read.
 pub(super) fn message(row: &SqliteRow) -> Result<Message, RepositoryError> {
-    let media_type: Option<MediaType> = parsed_option(row, "media_type", |text| text.parse().ok())?;
-    let media_url: Option<String> = get(row, "media_url")?;
+    let id = MessageId(id(row, "id")?);
+    let mut flaws = Flaws::default();
+    let content = content(row, &mut flaws);
+    let try_number = number(row, "try", &mut flaws);
+    if try_number == LARGEST_NUMBER {
+        flaws.add(format!("try is {try_number} and cannot go up"));
+    }
+    let node = parsed_option(row, "node_id", |text| Uuid::from_str(text).ok());
     Ok(Message {
-        id: MessageId(id(row, "id")?),
-        tenant: tenant(row)?,
-        user_id: get(row, "user_id")?,
-        instance_id: InstanceId(id(row, "instance_id")?),
-        channel: ChannelName::new(get::<String>(row, "channel")?),
-        channel_instance_id: get(row, "channel_instance_id")?,
-        recipient: get(row, "remote_jid")?,
-        content: Content {
-            text: get(row, "message")?,
-            media: media_url.zip(media_type).map(|(url, media_type)| Media { url, media_type }),
-            payload: get(row, "payload")?,
-        },
-        direction: parsed(row, "direction", |text| {
-            [Direction::Sent, Direction::Received].into_iter().find(|it| it.as_str() == text)
-        })?,
-        status: status(row, "status")?,
-        channel_message_id: get(row, "channel_message_id")?,
-        error: get(row, "error")?,
-        failure: parsed_option(row, "failure", FailureKind::parse)?,
-        retries: get(row, "retries")?,
-        max_retries: get(row, "max_retries")?,
-        try_number: get(row, "try")?,
-        attempt_started_at: time_option(row, "attempt_started_at")?,
-        attempt_http_status: get(row, "attempt_http_status")?,
-        node: parsed_option(row, "node_id", |text| Uuid::from_str(text).ok())?.map(NodeId),
-        next_attempt_at: time_option(row, "next_attempt_at")?,
-        dead_lettered_at: time_option(row, "dead_lettered_at")?,
-        created_at: time(row, "created_at")?,
-        updated_at: time(row, "updated_at")?,
-        sent_at: time_option(row, "sent_at")?,
-        delivered_at: time_option(row, "delivered_at")?,
-        read_at: time_option(row, "read_at")?,
+        id,
+        tenant: flaws.or(Tenant::unreadable(), tenant(row)),
+        user_id: flaws.or_default(get(row, "user_id")),
+        instance_id: InstanceId(flaws.or_default(self::id(row, "instance_id"))),
+        channel: ChannelName::new(flaws.or_default::<String>(get(row, "channel"))),
+        channel_instance_id: flaws.or_default(get(row, "channel_instance_id")),
+        recipient: flaws.or_default(get(row, "remote_jid")),
+        content,
+        direction: flaws.or(Direction::Sent, parsed(row, "direction", Direction::parse)),
+        status: flaws.or(MessageStatus::Queued, status(row, "status")),
+        channel_message_id: flaws.or_default(get(row, "channel_message_id")),
+        error: flaws.or_default(get(row, "error")),
+        failure: flaws.or_default(parsed_option(row, "failure", FailureKind::parse)),
+        retries: number(row, "retries", &mut flaws),
+        max_retries: number(row, "max_retries", &mut flaws),
+        try_number,
+        attempt_started_at: flaws.or_default(time_option(row, "attempt_started_at")),
+        attempt_http_status: flaws.or_default(get(row, "attempt_http_status")),
+        node: flaws.or_default(node).map(NodeId),
+        next_attempt_at: flaws.or_default(time_option(row, "next_attempt_at")),
+        dead_lettered_at: flaws.or_default(time_option(row, "dead_lettered_at")),
+        created_at: flaws.or_default(time(row, "created_at")),
+        updated_at: flaws.or_default(time(row, "updated_at")),
+        sent_at: flaws.or_default(time_option(row, "sent_at")),
+        delivered_at: flaws.or_default(time_option(row, "delivered_at")),
+        read_at: flaws.or_default(time_option(row, "read_at")),
+        flaw: flaws.told(),
     })
 }
 
-pub(super) fn messages(rows: &[SqliteRow]) -> Result<Vec<Message>, RepositoryError> {
-    rows.iter().map(message).collect()
+fn content(row: &SqliteRow, flaws: &mut Flaws) -> Content {
+    let url: Option<String> = flaws.or_default(get(row, "media_url"));
+    let media_type: Option<MediaType> = flaws.or_default(parsed_option(row, "media_type", |text| text.parse().ok()));
+    if url.is_some() != media_type.is_some() {
+        flaws.add("of media_url and media_type there is only one".to_owned());
+    }
+    let payload: Option<String> = flaws.or_default(get(row, "payload"));
+    if payload.as_deref().is_some_and(|payload| serde_json::from_str::<&RawValue>(payload).is_err()) {
+        flaws.add("payload is no JSON".to_owned());
+    }
+    let media = url.zip(media_type).map(|(url, media_type)| Media { url, media_type });
+    Content { text: flaws.or_default(get(row, "message")), media, payload }
 }
 
-/// Those of the rows that can be read. One that cannot (somebody edited it by hand) must not keep the others from their end.
-pub(super) fn readable_messages(rows: &[SqliteRow]) -> Vec<Message> {
-    let readable =
-        |row| message(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
-    rows.iter().filter_map(readable).collect()
+/// Those of the rows that have an id. One that has none (somebody took it) must not keep the others from their end.
+pub(super) fn messages(rows: &[SqliteRow]) -> Vec<Message> {
+    let named = |row| message(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
+    rows.iter().filter_map(named).collect()
 }
 
 /// The row of a statement that gives one or none.
@@ -108,6 +124,16 @@ pub(super) fn parsed_option<T>(
     let text: Option<&str> = get(row, column)?;
     let unreadable = |text| RepositoryError::Corrupt(format!("{column} is `{text}`"));
     text.map(|text| parse(text).ok_or_else(|| unreadable(text))).transpose()
+}
+
+/// A count. What is beyond its bounds is a flaw, and the bound stands in for it.
+pub(super) fn number(row: &SqliteRow, column: &str, flaws: &mut Flaws) -> u32 {
+    let number: i64 = flaws.or_default(get(row, column));
+    let within = number.clamp(0, LARGEST_NUMBER.into());
+    if within != number {
+        flaws.add(format!("{column} is {number}"));
+    }
+    u32::try_from(within).unwrap_or_default()
 }
 
 pub(super) fn id(row: &SqliteRow, column: &str) -> Result<Uuid, RepositoryError> {

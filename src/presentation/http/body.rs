@@ -40,7 +40,7 @@ impl FromRequest<AppState> for JsonBody {
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.and_then(|text| text.parse::<mime::Mime>().ok()).is_some_and(|mime| {
         mime.type_() == mime::APPLICATION && (mime.subtype() == mime::JSON || mime.suffix() == Some(mime::JSON))

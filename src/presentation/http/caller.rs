@@ -37,7 +37,7 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
-fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
+pub(super) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
     let unreadable = |_| Problem::invalid_credentials("they are not visible ASCII");
     if let Some(key) = headers.get("x-api-key") {
         return Ok(Presented::ApiKey(key.to_str().map_err(unreadable)?.trim()));

@@ -283,7 +283,7 @@ pub async fn update(
     Ok(Envelope::saying("Instância atualizada com sucesso", data).with_status(StatusCode::OK))
 }
 
-fn read_update(value: Value) -> Result<UpdateInstanceCommand, Problem> {
+pub(super) fn read_update(value: Value) -> Result<UpdateInstanceCommand, Problem> {
     let given: Map<String, Value> = value.as_object().cloned().unwrap_or_default();
     let null = |name: &str| given.get(name).is_some_and(Value::is_null);
     let mut problems = Vec::new();

@@ -9,6 +9,8 @@ mod health;
 mod instances;
 mod messages;
 mod openapi;
+#[cfg(test)]
+mod parsing_tests;
 mod problem;
 mod query;
 mod request_log;

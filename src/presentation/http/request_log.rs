@@ -31,7 +31,7 @@ pub async fn log(request: Request, next: Next) -> Response {
 }
 
 /// A client's own id, if it is one that can be logged as it stands: 1 to 128 visible ASCII characters.
-fn kept_id(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(super) fn kept_id(headers: &HeaderMap) -> Option<HeaderValue> {
     let id = headers.get(&X_REQUEST_ID)?;
     let sane = (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic);
     sane.then(|| id.clone())

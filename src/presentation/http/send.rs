@@ -179,7 +179,7 @@ pub async fn send(
     Ok(answer(receipt?))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     let mut given = headers.get_all(&IDEMPOTENCY_KEY).iter();
     match (given.next(), given.next()) {
         (None, _) => Ok(None),
@@ -188,7 +188,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     }
 }
 
-fn read(body: JsonBody, channels: &Channels) -> Result<SendMessageCommand, Problem> {
+pub(super) fn read(body: JsonBody, channels: &Channels) -> Result<SendMessageCommand, Problem> {
     let mut value = body.value;
     let mut problems = Vec::new();
     if let Value::Object(members) = &mut value {

@@ -2,6 +2,8 @@
 
 mod address;
 mod body;
+#[cfg(test)]
+mod parsing_tests;
 mod signing_secret;
 
 use std::sync::Arc;

@@ -2,6 +2,8 @@
 
 mod answer;
 mod credentials;
+#[cfg(test)]
+mod parsing_tests;
 mod recipient;
 mod request;
 

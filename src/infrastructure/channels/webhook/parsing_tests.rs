@@ -1,0 +1,53 @@
+use url::Host;
+
+use super::address::parse_address;
+use super::{SigningSecret, WebhookSender, WebhookSettings};
+use crate::application::ports::ChannelSender;
+use crate::corpus::{prove, prove_of_texts};
+use crate::infrastructure::channels::public_address::is_public;
+use crate::infrastructure::system::SystemClock;
+
+#[test]
+fn an_address_is_one_of_the_web_or_refused() {
+    prove_of_texts("webhook-address", |text| {
+        let open = parse_address(text, false);
+        match &open {
+            Err(problem) => assert!(problem.starts_with("must "), "{problem}"),
+            Ok(url) => {
+                assert!(matches!(url.scheme(), "http" | "https") && url.has_host());
+                assert!(url.username().is_empty() && url.password().is_none());
+                assert_eq!(parse_address(url.as_str(), false).as_ref().ok().or(Some(url)), Some(url));
+            }
+        }
+        if let Ok(url) = parse_address(text, true) {
+            assert_eq!(open.as_ref(), Ok(&url));
+            match url.host() {
+                Some(Host::Ipv4(address)) => assert!(is_public(address.into()), "{url}"),
+                Some(Host::Ipv6(address)) => assert!(is_public(address.into()), "{url}"),
+                _ => {}
+            }
+        }
+    });
+}
+
+#[test]
+fn a_secret_signs_or_is_refused() {
+    prove_of_texts("signing-secret", |text| {
+        let Ok(secret) = SigningSecret::parse(text) else { return };
+        assert_eq!(secret.expose(), text);
+        assert!(!secret.sign("id", i64::MIN, text.as_bytes()).is_empty());
+    });
+}
+
+#[test]
+fn credentials_are_taken_as_they_are_or_refused() {
+    let sender = WebhookSender::new(WebhookSettings::default(), std::sync::Arc::new(SystemClock::new())).unwrap();
+    prove("credentials", |bytes| {
+        let Ok(given) = serde_json::from_slice(bytes) else { return };
+        match sender.check_credentials(Some(&given)) {
+            // They are what is read again when something is sent.
+            Ok(new) => assert!(super::stored_secret(&new.credentials).is_ok()),
+            Err(problems) => assert!(problems.iter().all(|problem| problem.path.starts_with("/credentials"))),
+        }
+    });
+}

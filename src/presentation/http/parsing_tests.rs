@@ -1,0 +1,150 @@
+//! Whatever a client writes: it is read, or refused with what is wrong and where.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use axum::response::IntoResponse;
+use deserr::Deserr;
+use futures::FutureExt;
+use serde_json::Value;
+
+use super::body::{JsonBody, is_json};
+use super::caller::presented;
+use super::compact_json::compact;
+use super::fields::{self, Problems};
+use super::instances::{CreateRequest, read_update};
+use super::problem::Problem;
+use super::query::{NoParameters, Query};
+use super::request_log::kept_id;
+use super::retry::RetryRequest;
+use super::{instances, messages, send};
+use crate::application::authenticate::Presented;
+use crate::application::ports::{Channels, MessageFilter};
+use crate::corpus::{prove, prove_of_texts};
+use crate::infrastructure::channels::SandboxSender;
+
+fn value(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_slice(bytes).ok()
+}
+
+/// A sentence for each, with a JSON Pointer (RFC 6901).
+fn assert_told(problems: &Problems) {
+    assert!(!problems.0.is_empty());
+    for problem in &problems.0 {
+        assert!(problem.path.is_empty() || problem.path.starts_with('/'), "{problem:?}");
+        assert!(!problem.detail.is_empty() && !problem.detail.contains('\n'), "{problem:?}");
+    }
+}
+
+fn assert_refused(problem: Problem) {
+    let status = problem.into_response().status();
+    assert!(matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY), "{status}");
+}
+
+#[test]
+fn a_request_to_send_is_read_or_refused() {
+    let channels = Channels::new([std::sync::Arc::new(SandboxSender) as _]);
+    prove("send-request", |bytes| {
+        let Some(value) = value(bytes) else { return };
+        let body = JsonBody { value, bytes: bytes.to_vec().into() };
+        match send::read(body, &channels) {
+            Err(problem) => assert_refused(problem),
+            Ok(command) => {
+                let draft = &command.draft;
+                let content = &draft.content;
+                assert!((1..=2_048).contains(&draft.recipient.chars().count()));
+                assert!(content.text.is_some() || content.payload.is_some());
+                // What PostgreSQL cannot store.
+                for text in [Some(&draft.recipient), content.text.as_ref(), Some(&command.channel_instance_id)] {
+                    assert!(text.is_none_or(|text| !text.contains('\0')));
+                }
+                // As it was written, and JSON that every reader takes.
+                if let Some(payload) = &content.payload {
+                    assert_eq!(compact(payload), *payload);
+                    assert!(serde_json::from_str::<Value>(payload).is_ok(), "{payload}");
+                }
+                assert!(draft.max_retries.is_none_or(|tries| (1..=100).contains(&tries)));
+            }
+        }
+    });
+}
+
+fn read_or_told<T: Deserr<Problems>>(bytes: &[u8]) {
+    if let Some(Err(problems)) = value(bytes).map(fields::read::<T>) {
+        assert_told(&problems);
+    }
+}
+
+#[test]
+fn a_request_to_configure_is_read_or_refused() {
+    prove("instance-request", |bytes| {
+        read_or_told::<CreateRequest>(bytes);
+        if let Some(Err(problem)) = value(bytes).map(read_update) {
+            assert_refused(problem);
+        }
+    });
+}
+
+#[test]
+fn a_request_to_replay_is_read_or_refused() {
+    prove("retry-request", read_or_told::<RetryRequest>);
+}
+
+fn query<T: Deserr<Problems>>(text: &str) -> Option<T> {
+    // What is no URI does not come as far.
+    let request = Request::builder().uri(format!("/?{text}")).body(()).ok()?;
+    let (mut parts, ()) = request.into_parts();
+    let read = Query::<T>::from_request_parts(&mut parts, &()).now_or_never()?;
+    read.map(|Query(read)| read).map_err(assert_refused).ok()
+}
+
+#[test]
+fn a_query_is_read_or_refused() {
+    prove_of_texts("query", |text| {
+        query::<messages::ListQuery>(text);
+        query::<instances::ListQuery>(text);
+        query::<NoParameters>(text);
+        let Some(count) = query::<messages::CountQuery>(text) else { return };
+        let filter = MessageFilter::from(count);
+        for moment in [filter.created_after, filter.created_before].into_iter().flatten() {
+            assert!((1970..=9999).contains(&chrono::Datelike::year(&moment)), "{moment}");
+        }
+        assert!(filter.recipient.is_none_or(|recipient| !recipient.contains('\0') && !recipient.is_empty()));
+    });
+}
+
+#[test]
+fn a_header_is_read_or_refused() {
+    prove("header", |bytes| {
+        // What is no header's value does not come as far.
+        let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+        let with = |name: &'static str| HeaderMap::from_iter([(name.try_into().unwrap(), value.clone())]);
+        for headers in [with("x-api-key"), HeaderMap::from_iter([(AUTHORIZATION, value.clone())])] {
+            match presented(&headers) {
+                Ok(Presented::ApiKey(text) | Presented::Bearer(text)) => assert_eq!(text, text.trim()),
+                Err(problem) => assert_eq!(problem.into_response().status(), StatusCode::UNAUTHORIZED),
+            }
+        }
+        match send::idempotency_key(&with("idempotency-key")) {
+            Ok(key) => assert_eq!(key.unwrap().as_str().as_bytes(), bytes),
+            Err(problem) => assert_refused(problem),
+        }
+        if let Some(id) = kept_id(&with("x-request-id")) {
+            assert!((1..=128).contains(&id.len()) && id.to_str().is_ok());
+        }
+        if is_json(&HeaderMap::from_iter([(CONTENT_TYPE, value.clone())])) {
+            assert!(String::from_utf8_lossy(bytes).to_ascii_lowercase().contains("json"));
+        }
+    });
+}
+
+#[test]
+fn compacting_changes_nothing_that_json_means() {
+    prove_of_texts("json", |text| {
+        let compacted = compact(text);
+        assert_eq!(compact(&compacted), compacted);
+        if let Some(meant) = value(text.as_bytes()) {
+            assert_eq!(value(compacted.as_bytes()), Some(meant));
+        }
+    });
+}
