@@ -52,7 +52,7 @@ async fn a_record_too_large_for_the_dead_letters_goes_without_its_value_and_says
     let (mut app, topic, dead_letters) = start(installation, "1048588").await;
     app.sent(&to_sandbox("before")).await;
     // For the topic, and for the buffer of our own producer.
-    for size in [2 * MEBIBYTE, 40 * MEBIBYTE] {
+    for size in [2 * MEBIBYTE, 33 * MEBIBYTE] {
         topic.write(vec![Written::value(vec![b'x'; size])], "none").await;
         let begun = Instant::now();
         app.sent(&to_sandbox("behind")).await;

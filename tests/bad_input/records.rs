@@ -18,7 +18,7 @@ on_installation!(real_kafka: whatever_somebody_writes_into_the_topic_it_is_set_a
 
 type KeyAndValue = (Option<Vec<u8>>, Option<Vec<u8>>);
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 const MEBIBYTE: usize = 1 << 20;
 

@@ -17,7 +17,7 @@ use crate::support::test_app::TestApp;
 on_every_mode!(whatever_somebody_writes_into_a_row_it_ends_and_holds_up_no_other);
 
 /// For rows of which only the comparison, or the broker's loss of their records, tells that nobody delivers them.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Without the id.
 const COLUMNS: &str = "tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, group_id, message, payload, \
