@@ -11,10 +11,7 @@ use correio::domain::instance::ConnectionStatus;
 use correio::domain::message::{Content, MessageId};
 use correio::domain::secret::Credentials;
 
-use super::scheduler::Scheduler;
-
-/// What a delivery panics with that was told to.
-pub const TOLD_TO_PANIC: &str = "told to panic";
+use super::scheduler::{OUTSIDE, ProcessId, Scheduler, TOLD_TO_PANIC};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mood {
@@ -42,6 +39,8 @@ pub enum Deed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub message: MessageId,
+    /// Who called.
+    pub by: ProcessId,
     pub at: Duration,
     pub deed: Deed,
 }
@@ -49,13 +48,20 @@ pub struct Call {
 #[derive(Clone)]
 pub struct SimChannel {
     scheduler: Scheduler,
+    /// Who calls through this one.
+    process: ProcessId,
     mood: Arc<Mutex<Mood>>,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
 impl SimChannel {
     pub fn new(scheduler: Scheduler) -> Self {
-        Self { scheduler, mood: Arc::default(), calls: Arc::default() }
+        Self { scheduler, process: OUTSIDE, mood: Arc::default(), calls: Arc::default() }
+    }
+
+    /// The same channel, as this process reaches it.
+    pub fn of(&self, process: ProcessId) -> Self {
+        Self { process, ..self.clone() }
     }
 
     pub fn mood(&self, mood: Mood) {
@@ -92,7 +98,6 @@ impl ChannelSender for SimChannel {
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
         let mood = *self.mood.lock().unwrap();
         let scheduler = &self.scheduler;
-        scheduler.pass().await;
         let drawn = scheduler.draw(fastrand::Rng::f64);
         let steps = [
             (mood.transient, Deed::RefusedForNow),
@@ -108,12 +113,12 @@ impl ChannelSender for SimChannel {
         });
         let deed = deed.map_or(Deed::Taken, |(_, deed)| deed);
         let at = scheduler.now();
-        let call = Call { message: delivery.message_id, at, deed };
+        let call = Call { message: delivery.message_id, by: self.process, at, deed };
         self.calls.lock().unwrap().push(call);
         if scheduler.chance(mood.slow) {
             scheduler.sleep(scheduler.between(Duration::from_millis(10), Duration::from_secs(3))).await;
         } else {
-            scheduler.pass().await;
+            scheduler.sleep(scheduler.between(Duration::ZERO, Duration::from_millis(50))).await;
         }
         match deed {
             Deed::Taken => Ok(Acceptance { channel_message_id: Some("taken".to_owned()), http_status: Some(200) }),

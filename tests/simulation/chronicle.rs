@@ -22,7 +22,11 @@ pub struct Told {
     pub names: BTreeMap<NodeId, ProcessId>,
     /// When each change of the database's history was made.
     pub changed_at: Vec<Duration>,
+    /// When each dead letter was marked as paid.
+    pub settled_at: Vec<Duration>,
     pub answers: Vec<Answer>,
+    /// When a process's question whether a message is still its own was answered in the database.
+    pub asked: Vec<(ProcessId, Duration)>,
 }
 
 /// For people.
@@ -67,9 +71,19 @@ impl Chronicle {
         self.lock().names.insert(node, process);
     }
 
-    /// The history has become so long.
-    pub fn changed(&self, length: usize, at: Duration) {
-        self.lock().changed_at.resize(length, at);
+    pub fn process_of(&self, node: NodeId) -> Option<ProcessId> {
+        self.lock().names.get(&node).copied()
+    }
+
+    /// The history has become so long, and so many dead letters are paid.
+    pub fn changed(&self, (changes, settlements): (usize, usize), at: Duration) {
+        let mut told = self.lock();
+        told.changed_at.resize(changes, at);
+        told.settled_at.resize(settlements, at);
+    }
+
+    pub fn asked(&self, process: ProcessId, at: Duration) {
+        self.lock().asked.push((process, at));
     }
 
     pub fn answered(&self, answer: Answer) {

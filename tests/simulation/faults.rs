@@ -1,6 +1,6 @@
 //! What goes wrong, and how it is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl World {
             }
             13 => {
                 self.say("a partition moves");
-                self.around.broker.rebalance();
+                self.moves_in_delivery += usize::from(self.around.broker.rebalance() && !self.busy().is_empty());
                 None
             }
             14..=15 => {
@@ -147,6 +147,7 @@ impl World {
     fn kill(&mut self) -> Option<(Duration, Heal)> {
         let process = self.take_any()?;
         self.say(format!("{:?} is killed", process.id));
+        self.kills_in_delivery += usize::from(self.busy().contains(&process.id));
         self.scheduler.kill(process.id);
         self.around.broker.forget(process.id);
         self.around.chronicle.interrupted(Some(process.id), self.scheduler.now(), Duration::MAX);
@@ -211,9 +212,21 @@ impl World {
         Some((over, Heal::Broker))
     }
 
+    /// The place of one among the processes; most often of one that is delivering, if there is one.
     fn any(&self) -> Option<usize> {
-        let count = self.clients.processes.lock().unwrap().len();
-        (count > 0).then(|| self.scheduler.draw(|rng| rng.usize(0..count)))
+        let processes: Vec<ProcessId> = self.clients.processes.lock().unwrap().iter().map(|it| it.id).collect();
+        let busy = self.busy();
+        let busy: Vec<usize> = (0..processes.len()).filter(|index| busy.contains(&processes[*index])).collect();
+        if !busy.is_empty() && self.scheduler.chance(0.7) {
+            return Some(busy[self.scheduler.draw(|rng| rng.usize(0..busy.len()))]);
+        }
+        (!processes.is_empty()).then(|| self.scheduler.draw(|rng| rng.usize(0..processes.len())))
+    }
+
+    /// Those that are delivering, as far as the rows say.
+    fn busy(&self) -> BTreeSet<ProcessId> {
+        let owners = self.around.database.delivering();
+        owners.into_iter().filter_map(|node| self.around.chronicle.process_of(node)).collect()
     }
 
     fn take_any(&mut self) -> Option<SimProcess> {

@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use correio::application::Stop;
 use correio::application::give_back_forgotten::{COMPARISON_INTERVAL, GiveBackForgotten};
 use correio::application::ports::*;
+use correio::domain::Timestamp;
+use correio::domain::node::NodeId;
 use futures::future::{Either, select};
 
 use crate::support::memory::Bug;
@@ -20,6 +22,8 @@ pub enum Planted {
     NoComparison,
     /// A record counts as finished as soon as it has been read.
     OffsetBeforeOutcome,
+    /// Who publishes nothing takes it that nobody does, and that the rows are the dead letters.
+    WritesOffAtOnce,
 }
 
 /// What [`GiveBackForgotten`] does, in the wrong order.
@@ -40,6 +44,36 @@ impl CompareMemoryFirst {
                 return;
             }
         }
+    }
+}
+
+/// Nodes, of which none is to be seen.
+pub struct NoNodes(pub Arc<dyn NodeRepository>);
+
+#[async_trait]
+impl NodeRepository for NoNodes {
+    async fn register(&self, node: NodeId, duties: Duties, now: Timestamp) -> Result<(), RepositoryError> {
+        self.0.register(node, duties, now).await
+    }
+
+    async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError> {
+        self.0.beat(node).await
+    }
+
+    async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
+        Ok(Vec::new())
+    }
+
+    async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
+        self.0.leave(node, queued_are_kept, now).await
+    }
+
+    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
+        self.0.forget(nodes).await
+    }
+
+    async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
+        self.0.forget_dead(alive).await
     }
 }
 

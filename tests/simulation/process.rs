@@ -33,8 +33,9 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::broker::{SimBroker, SimQueue, SimSource};
+use super::channel::SimChannel;
 use super::chronicle::Chronicle;
-use super::planted::{CompareMemoryFirst, HastySource, Planted};
+use super::planted::{CompareMemoryFirst, HastySource, NoNodes, Planted};
 use super::scheduler::{ProcessId, Scheduler};
 use super::weather::{Outage, SimWeather};
 use crate::contracts::given;
@@ -159,7 +160,7 @@ pub struct Surroundings {
     pub database: MemoryDatabase,
     pub outage: Outage,
     pub broker: SimBroker,
-    pub channels: Channels,
+    pub channel: SimChannel,
     pub max_retries: u32,
     pub next_process: Arc<AtomicU64>,
     pub planted: Option<Planted>,
@@ -194,6 +195,7 @@ impl SimProcess {
             state: Mutex::default(),
         });
         let database = around.database.under(weather.clone()).adapters();
+        let channels = Channels::new([Arc::new(around.channel.of(id)) as Arc<dyn ChannelSender>]);
         let identity = NodeIdentity::new(clock.clone(), NODE_TIMEOUT);
         let (held, unsettled, tally) = (HeldMessages::default(), Unsettled::default(), Tally::default());
         let sim_tasks = Arc::new(SimTasks { scheduler: scheduler.clone(), process: id, under_way: Arc::default() });
@@ -205,7 +207,7 @@ impl SimProcess {
         let process = Arc::new(ProcessMessageQueue {
             messages: database.messages.clone(),
             instances: database.instances.clone(),
-            channels: around.channels.clone(),
+            channels: channels.clone(),
             cipher: Arc::new(XChaChaCredentialsCipher::new(&KEY, &[])),
             identity: identity.clone(),
             held: held.clone(),
@@ -224,7 +226,7 @@ impl SimProcess {
         let send_message = Arc::new(SendMessage {
             messages: database.messages.clone(),
             instances: database.instances.clone(),
-            channels: around.channels.clone(),
+            channels: channels.clone(),
             queue: queue.clone(),
             identity: identity.clone(),
             held: held.clone(),
@@ -268,7 +270,10 @@ impl SimProcess {
         };
         let settle = Arc::new(SettleDeadLetters {
             owed: database.owed_dead_letters.clone(),
-            nodes: database.nodes.clone(),
+            nodes: match around.planted {
+                Some(Planted::WritesOffAtOnce) => Arc::new(NoNodes(database.nodes.clone())),
+                _ => database.nodes.clone(),
+            },
             topic: topic.clone(),
             identity,
             clock: clock.clone(),
@@ -285,7 +290,7 @@ impl SimProcess {
                 process,
                 messages: database.messages.clone(),
                 dead_letters: Arc::new(around.broker.clone()),
-                channels: around.channels.clone(),
+                channels,
                 clock: clock.clone(),
                 tasks,
                 limits: Limits { concurrency: 4, records: 40, bytes: 1 << 20 },
@@ -304,6 +309,7 @@ impl SimProcess {
             clock,
             scheduler: scheduler.clone(),
             tasks: sim_tasks.clone(),
+            chronicle: around.chronicle.clone(),
             id,
         };
         scheduler.spawn(id, Box::pin(life.live(stopped)));
@@ -326,6 +332,7 @@ struct Life {
     clock: Arc<dyn Clock>,
     scheduler: Scheduler,
     tasks: Arc<SimTasks>,
+    chronicle: Chronicle,
     id: ProcessId,
 }
 
@@ -359,6 +366,7 @@ impl Life {
         drop(stop_heart);
         stopped_beating.await;
         keep_node_alive.leave(self.queue.keeping() == Keeping::Shared).await;
+        self.chronicle.interrupted(Some(self.id), self.scheduler.now(), Duration::MAX);
         self.scheduler.kill(self.id);
     }
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use correio::domain::message::{MOVES, Message, MessageId, MessageStatus};
+use correio::domain::node::NodeId;
 
 use super::channel::{Call, Deed};
 use super::order;
-use super::process::{Mode, NODE_TIMEOUT};
+use super::process::NODE_TIMEOUT;
 use super::scenario::Ended;
 use crate::support::memory::Change;
 
@@ -29,6 +30,11 @@ pub struct Story<'a> {
 impl Story<'_> {
     fn replays(&self) -> usize {
         self.changes.iter().filter(|(_, change)| is_move(change, MessageStatus::Failed, MessageStatus::Queued)).count()
+    }
+
+    fn last_replay(&self) -> Duration {
+        let is_replay = |change: &Change| is_move(change, MessageStatus::Failed, MessageStatus::Queued);
+        self.changes.iter().rev().find(|(_, change)| is_replay(change)).map_or(Duration::ZERO, |(at, _)| *at)
     }
 
     fn was(&self, deeds: &[Deed]) -> bool {
@@ -64,11 +70,16 @@ pub fn broken(ended: &Ended) -> Vec<Broken> {
         it_moved_by_the_table(story, &mut say);
         it_ended_truly(story, &mut say);
         its_tries_are_accounted_for(story, ended, &mut say);
-        its_dead_letter_is_there(story, ended, &mut say);
+        its_calls_were_its_owners(story, ended, &mut say);
     }
+    dead_letters_are_there(ended, &mut broken);
     clients_were_told_the_truth(ended, &stories, &mut broken);
     keys_made_one_message(ended, &mut broken);
     broken.extend(order::broken(ended, &stories));
+    let stuck = ended.unstopped.iter().map(|process| format!("{process:?} was asked to stop, and never did"));
+    let unanswered = (ended.unanswered > 0).then(|| format!("{} clients were never answered", ended.unanswered));
+    let panicked = ended.panics.iter().map(|what| format!("somebody panicked: {what}"));
+    broken.extend(stuck.chain(unanswered).chain(panicked).map(|how| Broken { message: None, how }));
     broken.extend(ended.set_aside.iter().map(|what| Broken { message: None, how: format!("set aside: {what}") }));
     broken
 }
@@ -99,7 +110,9 @@ fn it_ended_truly(story: &Story, say: &mut impl FnMut(String)) {
         MessageStatus::Failed => {
             let accepted_as = story.changes.first().map(|(_, change)| change.to);
             let told_at_once = accepted_as == Some(MessageStatus::Pending) && row.retries == 1 && story.replays() == 0;
-            if !told_at_once && !story.was(&[Deed::RefusedForGood]) && row.retries < row.max_retries {
+            let since = story.last_replay();
+            let was_refused = story.calls.iter().any(|call| call.at >= since && call.deed == Deed::RefusedForGood);
+            if !told_at_once && !was_refused && row.retries < row.max_retries {
                 say(format!("failed after {} of {} tries", row.retries, row.max_retries));
             }
             if row.dead_lettered_at.is_none() {
@@ -141,12 +154,38 @@ fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMu
     }
 }
 
-/// Where everybody publishes, each failure has its record, unless a replay came before it.
-fn its_dead_letter_is_there(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
-    let row = story.row;
-    let is_owed = row.status == MessageStatus::Failed && ended.mode == Some(Mode::Kafka);
-    if is_owed && !ended.letters.contains(&(row.id, row.try_number)) {
-        say("failed, and there is no dead letter of it".to_owned());
+/// Who calls has the message at that moment; or had it when it last asked, and stood still on the way from there.
+fn its_calls_were_its_owners(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
+    let owner_at = |time: Duration| {
+        let (_, change) = story.changes.iter().rev().find(|(at, _)| *at <= time)?;
+        let is_in_delivery = matches!(change.to, MessageStatus::Pending | MessageStatus::Processing);
+        ended.told.names.get(&change.node?).filter(|_| is_in_delivery)
+    };
+    for call in &story.calls {
+        let asked_in_time = || {
+            let mut asked = ended.told.asked.iter().filter(|(by, at)| *by == call.by && *at <= call.at);
+            asked.any(|(by, at)| owner_at(*at) == Some(by))
+        };
+        if owner_at(call.at) != Some(&call.by) && !asked_in_time() {
+            say(format!("was called at {:?} by {:?}, and was not its own", call.at, call.by));
+        }
+    }
+}
+
+/// What is said to be on the topic is there; and the row is the dead letter only where nobody lives who publishes.
+fn dead_letters_are_there(ended: &Ended, broken: &mut Vec<Broken>) {
+    for (settlement, at) in ended.settlements.iter().zip(&ended.told.settled_at) {
+        let mut say = |how: String| broken.push(Broken { message: Some(settlement.id), how });
+        if settlement.has_record {
+            if !ended.letters.contains(&(settlement.id, settlement.try_number)) {
+                say("failed, and there is no dead letter of it".to_owned());
+            }
+            continue;
+        }
+        let lives = |node: &&NodeId| !ended.told.was_interrupted(Some(**node), *at, *at, NODE_TIMEOUT * 4);
+        if let Some(publisher) = settlement.publishers.iter().find(lives) {
+            say(format!("was written off, although {:?} publishes", ended.told.names.get(publisher)));
+        }
     }
 }
 

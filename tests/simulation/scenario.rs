@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use correio::application::ports::{ChannelSender, Channels, CredentialsCipher};
+use correio::application::ports::CredentialsCipher;
 use correio::domain::instance::Instance;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::secret::Credentials;
@@ -18,10 +18,10 @@ use super::clients::Clients;
 use super::faults::{Heal, Healing};
 use super::planted::Planted;
 use super::process::{KEY, Mode, SimProcess, Surroundings};
-use super::scheduler::{OUTSIDE, Scheduler};
+use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
 use super::weather::{self, Outage};
 use crate::contracts::given;
-use crate::support::memory::{Change, MemoryDatabase};
+use crate::support::memory::{Change, MemoryDatabase, Settlement};
 
 /// How long faults happen, and how long everybody may take afterwards.
 const STORM: Duration = Duration::from_secs(40);
@@ -48,7 +48,15 @@ pub struct Ended {
     pub letters: BTreeSet<(MessageId, u32)>,
     pub set_aside: Vec<String>,
     pub disordered: BTreeSet<MessageId>,
-    pub mode: Option<Mode>,
+    /// Clients that were never answered.
+    pub unanswered: usize,
+    /// Processes that were asked to stop, and never did.
+    pub unstopped: Vec<ProcessId>,
+    pub panics: Vec<String>,
+    pub settlements: Vec<Settlement>,
+    /// How many processes were killed while they delivered, and how often a partition moved while somebody did.
+    pub kills_in_delivery: usize,
+    pub moves_in_delivery: usize,
 }
 
 pub struct World {
@@ -59,6 +67,8 @@ pub struct World {
     /// Asked to stop, and perhaps not yet at the end of it.
     pub stopping: Vec<SimProcess>,
     pub options: Options,
+    pub kills_in_delivery: usize,
+    pub moves_in_delivery: usize,
 }
 
 pub fn run(seed: u64, options: Options) -> Ended {
@@ -73,7 +83,12 @@ pub fn run(seed: u64, options: Options) -> Ended {
         letters: broker.letters(),
         set_aside: broker.set_aside(),
         disordered: broker.disordered(),
-        mode: options.mode,
+        unanswered: world.clients.open.load(Ordering::Relaxed),
+        unstopped: world.stopping.iter().map(|process| process.id).filter(|id| world.scheduler.lives(*id)).collect(),
+        panics: world.scheduler.panics(),
+        settlements: database.settlements(),
+        kills_in_delivery: world.kills_in_delivery,
+        moves_in_delivery: world.moves_in_delivery,
     }
 }
 
@@ -91,7 +106,7 @@ impl World {
             database,
             outage: Outage::default(),
             broker: SimBroker::new(scheduler.clone(), chronicle.clone()),
-            channels: Channels::new([Arc::new(channel.clone()) as Arc<dyn ChannelSender>]),
+            channel: channel.clone(),
             max_retries: MAX_RETRIES,
             next_process: Arc::new(AtomicU64::new(1)),
             planted: options.planted,
@@ -103,7 +118,16 @@ impl World {
             instance,
             open: Arc::default(),
         };
-        Self { scheduler, around, channel, clients, stopping: Vec::new(), options }
+        Self {
+            scheduler,
+            around,
+            channel,
+            clients,
+            stopping: Vec::new(),
+            options,
+            kills_in_delivery: 0,
+            moves_in_delivery: 0,
+        }
     }
 
     fn play(&mut self) {
@@ -120,8 +144,7 @@ impl World {
                 self.heal(heal);
             }
             if self.options.faults {
-                // In the middle of whatever somebody is doing.
-                self.scheduler.run_steps(self.scheduler.draw(|rng| rng.usize(0..40)));
+                self.run_into_the_middle();
                 self.fault(&mut healing);
             } else {
                 self.calm_event(&mut healing);
@@ -129,6 +152,15 @@ impl World {
         }
         self.make_peace(&mut healing);
         self.wait_until_all_has_ended();
+    }
+
+    /// Faults shall befall somebody who is at something: most often they wait until somebody is, and come at whatever await.
+    fn run_into_the_middle(&self) {
+        if self.scheduler.chance(0.7) {
+            let (database, end) = (self.around.database.clone(), self.scheduler.now() + Duration::from_secs(2));
+            self.scheduler.run_while(end, || !database.delivering().is_empty());
+        }
+        self.scheduler.run_steps(self.scheduler.draw(|rng| rng.usize(0..40)));
     }
 
     fn make_peace(&mut self, healing: &mut Healing) {
@@ -149,12 +181,14 @@ impl World {
         let (database, open) = (self.around.database.clone(), self.clients.open.clone());
         let mut next_look = Duration::ZERO;
         let scheduler = self.scheduler.clone();
+        let stopping: Vec<ProcessId> = self.stopping.iter().map(|process| process.id).collect();
         self.scheduler.run_while(end, move || {
             if scheduler.now() < next_look {
                 return false;
             }
             next_look = scheduler.now() + Duration::from_millis(500);
-            open.load(Ordering::Relaxed) == 0 && database.rows().iter().all(has_ended)
+            let have_stopped = !stopping.iter().any(|process| scheduler.lives(*process));
+            have_stopped && open.load(Ordering::Relaxed) == 0 && database.rows().iter().all(has_ended)
         });
     }
 }

@@ -15,6 +15,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures::future::BoxFuture;
 
+/// What a task panics with that was told to.
+pub const TOLD_TO_PANIC: &str = "told to panic";
+
 /// Which process a task belongs to; its tasks die and freeze together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId(pub u32);
@@ -37,6 +40,12 @@ struct State {
     /// By time, and then by order of asking.
     timers: BTreeMap<(Duration, u64), Waker>,
     next_timer: u64,
+    panics: Vec<String>,
+}
+
+fn said(panicked: &(dyn std::any::Any + Send)) -> String {
+    let text = panicked.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panicked.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 struct Task {
@@ -72,6 +81,7 @@ impl Scheduler {
             dead: BTreeSet::new(),
             timers: BTreeMap::new(),
             next_timer: 0,
+            panics: Vec::new(),
         })))
     }
 
@@ -150,12 +160,24 @@ impl Scheduler {
         .await;
     }
 
-    /// Lets so many tasks go on, each to its next await, while no time passes.
+    /// Lets so many tasks go on, each to its next await, and as much time pass as that takes. Stops in the middle of it all:
+    /// [`run_until`](Self::run_until) ends when everybody waits for some later time.
     pub fn run_steps(&self, steps: usize) {
         for _ in 0..steps {
-            let Some(picked) = self.pick() else { return };
-            self.poll(picked);
+            if !self.step(Duration::MAX) {
+                return;
+            }
         }
+    }
+
+    /// What tasks panicked with, but for what is part of the play.
+    pub fn panics(&self) -> Vec<String> {
+        lock(&self.0).panics.clone()
+    }
+
+    /// Whether the process has anything left to do.
+    pub fn lives(&self, process: ProcessId) -> bool {
+        lock(&self.0).tasks.values().any(|task| task.process == process)
     }
 
     /// Runs until the time has come, or nobody has anything left to do.
@@ -194,10 +216,18 @@ impl Scheduler {
                 }
                 drop(future);
             }
-            // A task that panics ends alone, as it does in the real program.
-            Ok(Poll::Ready(())) | Err(_) => {
+            Ok(Poll::Ready(())) => {
                 drop(future);
                 lock(&self.0).tasks.remove(&id);
+            }
+            // A task that panics ends alone, as it does in the real program.
+            Err(panicked) => {
+                drop(future);
+                let mut state = lock(&self.0);
+                state.tasks.remove(&id);
+                if panicked.downcast_ref::<&str>() != Some(&TOLD_TO_PANIC) {
+                    state.panics.push(said(panicked.as_ref()));
+                }
             }
         }
     }

@@ -28,7 +28,7 @@ pub struct State {
     pub slow: f64,
 }
 
-/// Whether the database answers anybody.
+/// Whether the database answers nobody.
 #[derive(Clone, Default)]
 pub struct Outage(Arc<AtomicBool>);
 
@@ -37,7 +37,7 @@ impl Outage {
         self.0.store(is_away, Ordering::Relaxed);
     }
 
-    fn is_there(&self) -> bool {
+    fn is_on(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -66,7 +66,7 @@ impl SimWeather {
 
     async fn failed(&self, operation: &'static str, sent: Duration) -> Result<(), RepositoryError> {
         let now = self.scheduler.now();
-        if !self.outage.is_there() {
+        if !self.outage.is_on() {
             self.chronicle.say(now, format!("{:?} gets no answer to {operation}", self.process));
             self.chronicle.interrupted(Some(self.process), sent, now + LATEST);
         }
@@ -79,7 +79,7 @@ impl Weather for SimWeather {
     async fn carry(&self, operation: &'static str, statement: Statement) -> Result<(), RepositoryError> {
         let (scheduler, sent) = (&self.scheduler, self.scheduler.now());
         let state = *self.state.lock().unwrap();
-        if self.outage.is_there() {
+        if self.outage.is_on() {
             scheduler.sleep(scheduler.between(Duration::from_millis(10), PATIENCE)).await;
             return self.failed(operation, sent).await;
         }
@@ -91,16 +91,19 @@ impl Weather for SimWeather {
         let is_unanswered = scheduler.chance(state.unanswered);
         let (answer, answered) = oneshot::channel();
         let way = Way { scheduler: scheduler.clone(), outage: self.outage.clone(), database: self.database.clone() };
-        let chronicle = self.chronicle.clone();
+        let (chronicle, process) = (self.chronicle.clone(), self.process);
         scheduler.spawn(
             OUTSIDE,
             Box::pin(async move {
                 way.scheduler.sleep(there).await;
-                if way.outage.is_there() {
+                if way.outage.is_on() {
                     return;
                 }
                 statement();
-                chronicle.changed(way.database.history_length(), way.scheduler.now());
+                if operation == "messages.still_holds" {
+                    chronicle.asked(process, way.scheduler.now());
+                }
+                chronicle.changed(way.database.lengths(), way.scheduler.now());
                 way.scheduler.sleep(back).await;
                 if !is_unanswered {
                     let _ = answer.send(());

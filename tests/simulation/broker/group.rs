@@ -23,16 +23,17 @@ pub(super) struct Member {
 }
 
 impl SimBroker {
-    /// Moves a partition to another member, if there is one.
-    pub fn rebalance(&self) {
+    /// Moves a partition to another member, if there is one; says whether there is.
+    pub fn rebalance(&self) -> bool {
         let members: Vec<ProcessId> = self.state().members.keys().copied().collect();
         if members.len() < 2 {
-            return;
+            return false;
         }
         let partition = Partition(self.scheduler.draw(|rng| rng.i32(0..PARTITIONS)));
         let to = members[self.scheduler.draw(|rng| rng.usize(0..members.len()))];
         let broker = self.clone();
         self.scheduler.spawn(OUTSIDE, Box::pin(async move { broker.hand(partition, to).await }));
+        true
     }
 
     /// Gives each partition an owner that lives, and commits what is finished.

@@ -36,6 +36,10 @@ impl SimSource {
                 continue;
             }
             let records = state.partitions.get(partition)?;
+            // What was finished of a topic that is gone may lie beyond the end of the one that came after it.
+            if usize::try_from(*position).is_ok_and(|position| position > records.len()) {
+                *position = 0;
+            }
             let Some(stored) = usize::try_from(*position).ok().and_then(|index| records.get(index)) else { continue };
             if stored.visible_at > now {
                 continue;

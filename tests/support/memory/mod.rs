@@ -19,7 +19,8 @@ use std::sync::{Arc, Mutex};
 
 use correio::application::ports::RepositoryError;
 use correio::domain::attempt::Attempt;
-use correio::domain::message::{Message, MessageId};
+use correio::domain::message::{Message, MessageId, MessageStatus};
+use correio::domain::node::NodeId;
 use futures::channel::oneshot;
 
 use super::databases::Adapters;
@@ -34,7 +35,7 @@ pub use message_search::MemoryMessageSearch;
 pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use storage::MemoryStorage;
-pub use tables::{Bug, Change};
+pub use tables::{Bug, Change, Settlement};
 pub use weather::{Calm, Statement, Weather};
 
 /// A database; clones share its tables.
@@ -91,8 +92,20 @@ impl MemoryDatabase {
         self.look(|tables| tables.history.clone())
     }
 
-    pub fn history_length(&self) -> usize {
-        self.look(|tables| tables.history.len())
+    /// Every dead letter that was marked as paid, in order.
+    pub fn settlements(&self) -> Vec<Settlement> {
+        self.look(|tables| tables.settlements.clone())
+    }
+
+    /// Who is delivering something, as far as the rows say.
+    pub fn delivering(&self) -> Vec<NodeId> {
+        let is_begun = |message: &&Message| message.status != MessageStatus::Queued;
+        self.look(|tables| tables.open().filter(is_begun).filter_map(|message| message.node).collect())
+    }
+
+    /// How many changes and settlements there are.
+    pub fn lengths(&self) -> (usize, usize) {
+        self.look(|tables| (tables.history.len(), tables.settlements.len()))
     }
 
     /// One statement or transaction: the request on its way, the change all at once, the answer on its way. A `change`

@@ -44,22 +44,23 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
     async fn settle(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError> {
         // Guarded on the try: replayed and failed again, it owes another record. `updated_at` stays when it failed.
         let settle = move |tables: &mut Tables| {
-            let message = tables.messages.get_mut(&id).filter(|it| owes(it) && it.try_number == try_number);
-            let Some(message) = message else { return false };
-            message.dead_lettered_at = Some(now);
-            true
+            let is_owed = tables.messages.get(&id).is_some_and(|it| owes(it) && it.try_number == try_number);
+            if is_owed {
+                tables.settle(id, true, now);
+            }
+            is_owed
         };
         self.database.run("owed_dead_letters.settle", move |tables| Ok(settle(tables))).await
     }
 
     async fn settle_without_record(&self, limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
         let settle = move |tables: &mut Tables| {
-            let mut settled = 0;
-            for message in tables.messages.values_mut().filter(|it| owes(it)).take(limit as usize) {
-                message.dead_lettered_at = Some(now);
-                settled += 1;
+            let owed = tables.messages.values().filter(|it| owes(it)).take(limit as usize);
+            let owed: Vec<MessageId> = owed.map(|message| message.id).collect();
+            for id in &owed {
+                tables.settle(*id, false, now);
             }
-            settled
+            owed.len() as u64
         };
         self.database.run("owed_dead_letters.settle_without_record", move |tables| Ok(settle(tables))).await
     }

@@ -23,6 +23,7 @@ pub(super) struct Tables {
     pub api_keys: BTreeMap<Uuid, ApiKey>,
     pub tenants: BTreeSet<Tenant>,
     pub history: Vec<Change>,
+    pub settlements: Vec<Settlement>,
     planted: BTreeSet<Bug>,
 }
 
@@ -57,6 +58,17 @@ pub struct Change {
     pub writer: &'static str,
 }
 
+/// That a dead letter was marked as paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    pub id: MessageId,
+    pub try_number: u32,
+    /// A record of it is said to be on the topic. Otherwise the row is the dead letter, because nobody publishes.
+    pub has_record: bool,
+    /// Nodes that publish, and have not said that they stopped.
+    pub publishers: Vec<NodeId>,
+}
+
 /// One condition that the tables leave out, to show that a test of the whole notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bug {
@@ -66,6 +78,8 @@ pub enum Bug {
     OutcomeIgnoresTry,
     /// The relay takes what a live node is delivering.
     RelayTakesProcessingOfLiveNodes,
+    /// Who asks whether a message is still its own is always told so.
+    EverybodyStillHolds,
 }
 
 impl Tables {
@@ -103,6 +117,16 @@ impl Tables {
         if let Some(change) = self.history.last_mut() {
             change.believed_try = Some(try_number);
         }
+    }
+
+    /// Marks a failed message's dead letter as paid.
+    pub fn settle(&mut self, id: MessageId, has_record: bool, now: Timestamp) {
+        let publishers = self.nodes.iter().filter(|(_, node)| node.duties.publishes && node.left_at.is_none());
+        let publishers = publishers.map(|(id, _)| *id).collect();
+        let Some(message) = self.messages.get_mut(&id) else { return };
+        message.dead_lettered_at = Some(now);
+        let try_number = message.try_number;
+        self.settlements.push(Settlement { id, try_number, has_record, publishers });
     }
 
     /// A try has one row: the first one stays.
