@@ -19,6 +19,19 @@ update messaging_messages
         or length(replace(id, '-', '')) <> 32
         or replace(id, '-', '') glob '*[^0-9a-f]*');
 
+-- And those of them that wait for a time, which have another.
+update messaging_messages
+   set status = 'failed',
+       error = 'Its id is no UUID.',
+       failure = 'channel',
+       next_attempt_at = null,
+       dead_lettered_at = strftime('%Y-%m-%dT%H:%M:%fZ')
+ where next_attempt_at is not null
+   and status in ('pending', 'queued', 'processing')
+   and (id not glob '????????-????-????-????-????????????'
+        or length(replace(id, '-', '')) <> 32
+        or replace(id, '-', '') glob '*[^0-9a-f]*');
+
 create trigger messaging_messages_are_named_by_uuids
 before insert on messaging_messages
 when new.id not glob '????????-????-????-????-????????????'

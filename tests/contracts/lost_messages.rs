@@ -17,6 +17,7 @@ on_every_adapter![
     what_was_handed_over_before_that_moment_is_lost_whoever_owns_it,
     what_is_younger_or_timed_or_not_queued_or_held_is_not_lost,
     what_was_handed_over_again_is_not_lost,
+    what_says_that_it_was_handed_over_tomorrow_is_lost,
     the_oldest_that_are_lost_come_first,
     what_is_lost_and_due_anyway_is_taken_once,
     what_is_lost_goes_to_one_of_those_who_take_at_once,
@@ -71,6 +72,14 @@ async fn what_was_handed_over_again_is_not_lost(adapters: &Adapters) {
     let lost = adapters.stored(accepted(20, alive)).await.id;
     assert_eq!(adapters.taken(&take_lost(taker, 100)).await, [lost]);
     assert_eq!(adapters.taken(&take_lost(taker, 151)).await, [again]);
+}
+
+async fn what_says_that_it_was_handed_over_tomorrow_is_lost(adapters: &Adapters) {
+    let (alive, taker) = (adapters.live_node().await, adapters.live_node().await);
+    const DAY: i64 = 24 * 60 * 60;
+    let nonsense = adapters.stored(Message { updated_at: at(1_001 + DAY), ..accepted(10, alive) }).await;
+    adapters.stored(Message { updated_at: at(999 + DAY), ..accepted(11, alive) }).await;
+    assert_eq!(adapters.taken(&take_lost(taker, 100)).await, [nonsense.id]);
 }
 
 async fn the_oldest_that_are_lost_come_first(adapters: &Adapters) {

@@ -17,8 +17,9 @@ pub trait DueMessages: Send + Sync {
     /// is due
     /// - in any open state, when its node is among `take.gone`, has no row in `messaging_nodes`, or is not named;
     /// - `pending` or `processing`, when its node is among `take.left`;
-    /// - `queued`, when `take.unconsumed`, or when it was last handed over (`updated_at`) before `take.lost_before`; so does
-    ///   one count that claims to have been handed over a day from now, or later. Of a long backlog only the oldest are asked whether they are lost; the others are when those have ended.
+    /// - `queued`, when `take.unconsumed`, or when it was last handed over (`updated_at`) before `take.lost_before`; one that
+    ///   claims to have been handed over a day from now, or later, counts as lost too. Of a long backlog only the oldest are
+    ///   asked whether they are lost; the others are when those have ended.
     ///
     /// Messages among `take.held` are passed over.
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError>;

@@ -14,7 +14,8 @@ use crate::domain::retry::NextStep;
 /// (see [`Guard`]): one that comes too late changes nothing and says so.
 ///
 /// A row that somebody wrote into by hand is read as far as it can be; the message says what cannot (`flaw`). A count that is
-/// out of bounds is read, compared and counted on from as the bound. So whatever is in a row, it is brought to its end.
+/// out of bounds is read, compared and counted on from as the bound. So whatever is in a row, it is brought to its end
+/// (`tests/bad_input/rows.rs`).
 ///
 /// `tests/contracts/message_repository.rs` proves this for every implementation.
 #[async_trait]

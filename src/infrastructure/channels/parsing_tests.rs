@@ -59,7 +59,10 @@ proptest! {
     }
 
     #[test]
-    fn no_address_within_a_network_is_public(bits in any::<u128>(), prefix in prop::sample::select(vec![0xfc00_u16, 0xfd00, 0xfe80, 0xff02])) {
+    fn no_address_within_a_network_is_public(
+        bits in any::<u128>(),
+        prefix in prop::sample::select(vec![0xfc00_u16, 0xfd00, 0xfe80, 0xff02]),
+    ) {
         let address = Ipv6Addr::from(bits >> 16 | u128::from(prefix) << 112);
         prop_assert!(!is_public(IpAddr::V6(address)), "{}", address);
     }

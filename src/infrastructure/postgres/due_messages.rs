@@ -105,7 +105,8 @@ const TAKE: &str = concat!(
     ),
     -- What is due anyway is not asked for twice. What was handed over before that moment has an id below its: a node whose
     -- oldest has not is passed over with one probe. With the bound inside the limit, the scan would run on to the end of
-    -- the backlog for more of them. A row that says it was handed over tomorrow does not say when it was. `is not distinct from`: locked by their ids, never found by their owner again.
+    -- the backlog for more of them. A row that says it was handed over tomorrow does not say when it was.
+    -- `is not distinct from`: locked by their ids, never found by their owner again.
     lost (id, since) as (
         select found.id, found.created_at
           from owners

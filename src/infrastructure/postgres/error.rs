@@ -32,6 +32,13 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
     }
 }
 
+/// Whether a lock was not to be had in the time that a statement had for it.
+pub(super) fn is_lock_timeout(error: &MigrateError) -> bool {
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else { return false };
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some(LOCK_NOT_AVAILABLE)
+}
+
 pub(super) fn translate_migration(error: MigrateError) -> RepositoryError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => translate(error),

@@ -20,6 +20,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
@@ -48,6 +49,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a caller waits for the database's answer. A frozen server or a lost network says nothing at all.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often it is tried to bring tables up to date that are in use, and how long is waited in between.
+const MIGRATION_TRIES: u32 = 60;
+const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
 
 /// A connection that was idle for longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -98,14 +103,30 @@ impl PgDatabase {
     /// # Errors
     /// When the database does not answer, or holds what a newer version made.
     pub async fn migrate(&self) -> Result<(), RepositoryError> {
+        for _ in 0..MIGRATION_TRIES {
+            match self.migrate_once().await {
+                // Somebody reads the table for long; behind a migration that waits for him everybody else would wait, too.
+                Err(error) if error::is_lock_timeout(&error) => {
+                    tracing::warn!(%error, "the tables are in use, and are brought up to date later");
+                    tokio::time::sleep(MIGRATION_PAUSE).await;
+                }
+                Err(error) => return Err(error::translate_migration(error)),
+                Ok(()) => {
+                    partitions::create_ahead(self, chrono::Utc::now()).await;
+                    return Ok(());
+                }
+            }
+        }
+        Err(RepositoryError::Unavailable("the tables are in use, and cannot be brought up to date".to_owned()))
+    }
+
+    async fn migrate_once(&self) -> Result<(), MigrateError> {
         // On a connection without a limit: another process may be migrating, and some migrations take their time.
-        let mut connection = PgConnection::connect_with(&self.options).await.map_err(translate)?;
+        let mut connection = PgConnection::connect_with(&self.options).await?;
         // That the tables are there already is no news, and a failed start has one line to say why.
-        sqlx::query("set client_min_messages to warning").execute(&mut connection).await.map_err(translate)?;
-        MIGRATIONS.run(&mut connection).await.map_err(error::translate_migration)?;
-        connection.close().await.map_err(translate)?;
-        partitions::create_ahead(self, chrono::Utc::now()).await;
-        Ok(())
+        sqlx::query("set client_min_messages to warning").execute(&mut connection).await?;
+        MIGRATIONS.run(&mut connection).await?;
+        Ok(connection.close().await?)
     }
 
     pub async fn close(&self) {

@@ -5,7 +5,7 @@ use correio::application::ports::{DueMessages, RepositoryError, Take};
 use correio::domain::Timestamp;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::infrastructure::sql::{ASKED_IF_LOST, id_above};
+use correio::infrastructure::sql::{ASKED_IF_LOST, id_above, tomorrow};
 
 use super::MemoryDatabase;
 use super::tables::{Bug, Tables};
@@ -150,7 +150,8 @@ fn lost(tables: &Tables, take: &Take) -> BTreeSet<MessageId> {
         let Some(node) = message.node.filter(|_| waits) else { continue };
         let asked = asked.entry(node).or_default();
         *asked += 1;
-        if *asked <= ASKED_IF_LOST && message.updated_at < lost_before {
+        let is_nonsense = message.updated_at > tomorrow(take.now);
+        if *asked <= ASKED_IF_LOST && (message.updated_at < lost_before || is_nonsense) {
             lost.insert(message.id);
         }
     }
