@@ -20,6 +20,7 @@ mod backlog;
 mod books;
 mod clients;
 mod connections;
+mod disk;
 mod disturbances;
 mod duplicates;
 mod fault;
