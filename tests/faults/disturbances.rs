@@ -8,6 +8,8 @@ struct Disturbance {
     what: String,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
+    /// By the story; else a process told of it.
+    is_ours: bool,
 }
 
 /// A call that was answered this long before can still be unrecorded when something dies, and what was slowed down goes on
@@ -17,18 +19,22 @@ const MARGIN: TimeDelta = TimeDelta::seconds(3);
 impl Disturbances {
     /// Until now.
     pub fn note(&mut self, what: impl Into<String>, from: DateTime<Utc>) {
-        self.note_until(what, from, Utc::now());
+        self.0.push(Disturbance { what: what.into(), from, until: Utc::now(), is_ours: true });
     }
 
-    pub fn note_until(&mut self, what: impl Into<String>, from: DateTime<Utc>, until: DateTime<Utc>) {
-        self.0.push(Disturbance { what: what.into(), from, until });
+    /// That a process told of.
+    pub fn hear(&mut self, what: impl Into<String>, from: DateTime<Utc>, until: DateTime<Utc>) {
+        self.0.push(Disturbance { what: what.into(), from, until, is_ours: false });
     }
 
     /// What went on when this happened.
     pub fn at(&self, time: DateTime<Utc>) -> Option<&str> {
         let is_then = |one: &&Disturbance| one.from - MARGIN <= time && time <= one.until + MARGIN;
-        // The nearest that began before, so that what is told is the cause and not what came after it.
-        let began_last = self.0.iter().filter(is_then).max_by_key(|one| (one.from <= time, one.from));
-        began_last.map(|one| one.what.as_str())
+        // What loses an answer, or keeps it from being recorded, goes on at the time or comes after it.
+        let distance = |one: &Disturbance| {
+            if time > one.until { MARGIN + (time - one.until) } else { (one.from - time).max(TimeDelta::zero()) }
+        };
+        let nearest = self.0.iter().filter(is_then).min_by_key(|one| (!one.is_ours, distance(one)));
+        nearest.map(|one| one.what.as_str())
     }
 }

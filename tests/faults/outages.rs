@@ -1,7 +1,5 @@
 //! Servers that are killed and come back, with or without what they knew.
 
-use std::time::Duration;
-
 use super::fault::Fault;
 use super::stage::Setting;
 use super::trial::{Trial, in_settings};
@@ -17,7 +15,7 @@ async fn kafka_is_killed(setting: Setting) {
     let trial = Trial::of("Kafka killed, restarted on its data", setting);
     trial
         .endure(async |stage| {
-            let time = stage.length.seconds(4, 20);
+            let time = stage.length.seconds(3, 20);
             stage.suffers(Fault::KafkaKilled, time).await;
         })
         .await;
@@ -28,7 +26,7 @@ async fn kafka_is_away_for_longer_than_the_producer_waits(setting: Setting) {
     trial
         .with("KAFKA_PUBLISH_TIMEOUT", "2s")
         .endure(async |stage| {
-            let time = stage.length.seconds(5, 20);
+            let time = stage.length.seconds(4, 20);
             stage.suffers(Fault::KafkaKilled, time).await;
         })
         .await;
@@ -61,7 +59,6 @@ async fn the_receiver_is_gone(setting: Setting) {
         .endure(async |stage| {
             let time = stage.length.seconds(4, 30);
             stage.suffers(Fault::ReceiverGone, time).await;
-            tokio::time::sleep(Duration::from_secs(1)).await;
         })
         .await;
 }

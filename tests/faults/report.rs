@@ -42,7 +42,7 @@ impl Report<'_> {
             seconds(self.lasted),
             self.sent.acceptances.len().to_string(),
             self.delivered.to_string(),
-            self.failed.to_string(),
+            self.failed(),
             self.duplicates(),
             self.open.to_string(),
             seconds(self.recovery),
@@ -51,6 +51,13 @@ impl Report<'_> {
             counted(self.sent.refusals.iter()),
         ];
         format!("| {} |", cells.join(" | "))
+    }
+
+    fn failed(&self) -> String {
+        match self.duplicates.taken_though_failed {
+            0 => self.failed.to_string(),
+            taken => format!("{} ({taken} taken: answer lost)", self.failed),
+        }
     }
 
     fn duplicates(&self) -> String {

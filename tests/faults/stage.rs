@@ -50,9 +50,13 @@ impl Setting {
         Needs { postgres: self != Setting::DirectSqlite, kafka: self == Setting::Kafka }
     }
 
-    /// Messages a second. A message is two commits, and SQLite writes one after the other to the disk.
-    pub fn rate(self) -> u32 {
-        if self == Setting::DirectSqlite { 150 } else { 500 }
+    /// Messages a second: in the short run about half of what a build for debugging can do on a small machine, so that
+    /// what has piled up is soon worked off. A message is two commits, and SQLite writes one after the other to the disk.
+    pub fn rate(self, length: Length) -> u32 {
+        match self {
+            Setting::DirectSqlite => length.choose(75, 150),
+            Setting::Kafka | Setting::DirectPostgres => length.choose(250, 500),
+        }
     }
 }
 
@@ -120,16 +124,7 @@ impl Stage {
         if trial.proxied {
             hook = free_port();
             proxies.insert(Way::Channel, Proxy::start(hook, receiver.port()).await);
-            if let Some(postgres) = &installation.postgres {
-                let (port, options) = (free_port(), postgres.options());
-                proxies.insert(Way::Postgres, Proxy::start(port, options.get_port()).await);
-                settings.push(("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{port}/{}", postgres.name())));
-            }
-            if setting == Setting::Kafka {
-                let (port, leads_to) = servers.kafka().proxied();
-                proxies.insert(Way::Kafka, Proxy::start(port, leads_to).await);
-                settings.push(("KAFKA_BROKERS", format!("127.0.0.1:{port}")));
-            }
+            settings.extend(lead_through(&mut proxies, &installation, &mut servers).await);
         }
         let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let (api, roles): (_, &[&str]) = match setting {
@@ -195,7 +190,7 @@ impl Stage {
             let at = line["timestamp"].as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
             // A machine that is too busy freezes processes, too.
             if let Some(at) = at.filter(|_| said.contains("goes on as a new node")) {
-                self.disturbances.note_until("no heartbeat for too long", at - 2 * NODE_TIMEOUT, at);
+                self.disturbances.hear("no heartbeat for too long", at - 2 * NODE_TIMEOUT, at);
             }
         }
     }
@@ -212,4 +207,24 @@ impl Stage {
     pub fn all_live(&mut self) -> bool {
         self.api.is_alive() && self.workers.iter_mut().all(Process::is_alive)
     }
+}
+
+/// Puts a proxy in front of each server; returns what the program has to be told to come through them.
+async fn lead_through(
+    proxies: &mut HashMap<Way, Proxy>,
+    installation: &Installation,
+    servers: &mut Servers,
+) -> Vec<(&'static str, String)> {
+    let mut settings = Vec::new();
+    if let Some(postgres) = &installation.postgres {
+        let port = free_port();
+        proxies.insert(Way::Postgres, Proxy::start(port, postgres.options().get_port()).await);
+        settings.push(("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{port}/{}", postgres.name())));
+    }
+    if let Mode::Kafka(_) = &installation.mode {
+        let (port, leads_to) = servers.kafka().proxied();
+        proxies.insert(Way::Kafka, Proxy::start(port, leads_to).await);
+        settings.push(("KAFKA_BROKERS", format!("127.0.0.1:{port}")));
+    }
+    settings
 }

@@ -10,7 +10,7 @@ use super::stage::{Setting, Stage};
 const RECOVERY: Duration = Duration::from_secs(60);
 
 /// How long clients go on sending after the fault, which shall be over for them, too.
-const AFTERWARDS: Duration = Duration::from_secs(2);
+const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// One fault, endured under load.
 pub struct Trial {
@@ -56,7 +56,7 @@ impl Trial {
     pub async fn endure(self, faults: impl AsyncFnOnce(&mut Stage)) {
         let Some(length) = Length::asked_for() else { return };
         let Some(mut stage) = Stage::set(&self, length).await else { return };
-        let clients = Clients::start(stage.api.caller(), self.setting.rate());
+        let clients = Clients::start(stage.api.caller(), self.setting.rate(length));
         stage.is_busy().await;
         let begin = Instant::now();
         faults(&mut stage).await;
