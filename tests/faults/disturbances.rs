@@ -12,9 +12,11 @@ struct Disturbance {
     is_ours: bool,
 }
 
-/// A call that was answered this long before can still be unrecorded when something dies, and what was slowed down goes on
-/// being slow for as long afterwards.
-const MARGIN: TimeDelta = TimeDelta::seconds(3);
+/// For so long a call's outcome can be on its way to the database, or a slow answer on its way to us, when something dies.
+const BEFORE: TimeDelta = TimeDelta::seconds(5);
+
+/// For so long what was slow goes on being slow.
+const AFTERWARDS: TimeDelta = TimeDelta::seconds(3);
 
 impl Disturbances {
     /// Until now.
@@ -29,10 +31,10 @@ impl Disturbances {
 
     /// What went on when this happened.
     pub fn at(&self, time: DateTime<Utc>) -> Option<&str> {
-        let is_then = |one: &&Disturbance| one.from - MARGIN <= time && time <= one.until + MARGIN;
+        let is_then = |one: &&Disturbance| one.from - BEFORE <= time && time <= one.until + AFTERWARDS;
         // What loses an answer, or keeps it from being recorded, goes on at the time or comes after it.
         let distance = |one: &Disturbance| {
-            if time > one.until { MARGIN + (time - one.until) } else { (one.from - time).max(TimeDelta::zero()) }
+            if time > one.until { BEFORE + (time - one.until) } else { (one.from - time).max(TimeDelta::zero()) }
         };
         let nearest = self.0.iter().filter(is_then).min_by_key(|one| (!one.is_ours, distance(one)));
         nearest.map(|one| one.what.as_str())

@@ -18,7 +18,10 @@ impl Leash {
     }
 
     pub fn on_mount(directory: &Path) -> Self {
-        Self::start("read _; umount --lazy \"$0\"; rm -rf \"$0\"", &[&directory.to_string_lossy()])
+        Self::start(
+            "read _; umount --lazy \"$0\" || sudo --non-interactive umount --lazy \"$0\"",
+            &[&directory.to_string_lossy()],
+        )
     }
 
     fn start(script: &str, arguments: &[&str]) -> Self {
