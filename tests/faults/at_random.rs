@@ -46,7 +46,8 @@ async fn endure_some(stage: &mut Stage, random: &mut fastrand::Rng) {
     let time = Duration::from_secs_f64(0.2 + random.f64() * longest);
     println!("  {faults:?} for {time:.1?}");
     stage.suffers_all(&faults, time).await;
-    tokio::time::sleep(Duration::from_secs_f64(random.f64() * 3.0)).await;
+    // Most of the time all is well, so that what has piled up is worked off, and is there for the next fault to hit.
+    tokio::time::sleep(time + Duration::from_secs_f64(random.f64() * 5.0)).await;
 }
 
 fn outages(setting: Setting) -> Vec<Fault> {

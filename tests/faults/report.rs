@@ -56,7 +56,7 @@ impl Report<'_> {
     fn failed(&self) -> String {
         match self.duplicates.taken_though_failed {
             0 => self.failed.to_string(),
-            taken => format!("{} ({taken} taken: answer lost)", self.failed),
+            taken => format!("{} ({taken} of them taken)", self.failed),
         }
     }
 
