@@ -114,13 +114,22 @@ impl FreshPostgres {
             return None;
         };
         let server = PgConnectOptions::from_str(&url).expect("TEST_DATABASE_URL is a URL");
+        Some(Self::on(server).await)
+    }
+
+    /// On a server of the test's own.
+    pub async fn on(server: PgConnectOptions) -> Self {
         let name = format!("correio_test_{}", Uuid::new_v4().simple());
         execute(&server, format!("create database {name}")).await;
-        Some(Self { server, name })
+        Self { server, name }
     }
 
     pub fn options(&self) -> PgConnectOptions {
         self.server.clone().database(&self.name)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 

@@ -184,7 +184,7 @@ async fn converse(mut connection: TcpStream, script: &Mutex<Script>) -> io::Resu
 }
 
 /// None when the client has closed the connection.
-async fn read_request(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<ReceivedRequest>> {
+pub async fn read_request(connection: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<ReceivedRequest>> {
     let head_end = loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             break end + 4;

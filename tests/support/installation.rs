@@ -67,7 +67,7 @@ impl Installation {
         Some(Self::new(Some(FreshPostgres::create().await?), Mode::Kafka(address.to_owned())))
     }
 
-    fn new(postgres: Option<FreshPostgres>, mode: Mode) -> Self {
+    pub fn new(postgres: Option<FreshPostgres>, mode: Mode) -> Self {
         let name = format!("test-{}", Uuid::new_v4().simple());
         Self { directory: tempfile::tempdir().unwrap(), postgres, mode, name }
     }

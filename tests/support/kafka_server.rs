@@ -1,7 +1,7 @@
 //! An Apache Kafka of its own, for tests that kill it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::eventually::eventually;
 use super::free_port::free_port;
+use super::leash::Leash;
 
 /// Any will do: the cluster has one node.
 const CLUSTER_ID: &str = "Y29ycmVpby10ZXN0cy0wMQ";
@@ -22,6 +23,9 @@ pub struct KafkaServer {
     jars: PathBuf,
     directory: TempDir,
     port: u16,
+    /// Where it listens for those who come through a proxy, and where it tells them that it does.
+    behind: u16,
+    proxy: u16,
     running: Option<Broker>,
 }
 
@@ -39,8 +43,9 @@ impl KafkaServer {
             });
             return None;
         };
-        let (directory, port) = (tempfile::tempdir().unwrap(), free_port());
-        let mut server = Self { jars: jars.into(), directory, port, running: None };
+        let directory = tempfile::tempdir().unwrap();
+        let [port, behind, proxy] = [free_port(), free_port(), free_port()];
+        let mut server = Self { jars: jars.into(), directory, port, behind, proxy, running: None };
         server.format();
         server.restart().await;
         Some(server)
@@ -49,6 +54,16 @@ impl KafkaServer {
     /// For `KAFKA_BROKERS`; the same after a restart.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The port that a proxy has to listen at, and the one that it has to lead to: a client of Kafka's connects to where
+    /// the broker says that it is.
+    pub fn proxied(&self) -> (u16, u16) {
+        (self.proxy, self.behind)
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
     }
 
     /// Ends it without a warning.
@@ -67,7 +82,8 @@ impl KafkaServer {
     /// On the data of the one before, which must have ended. Returns when it serves.
     pub async fn restart(&mut self) {
         assert!(self.running.is_none(), "it still runs");
-        let mut broker = Broker::start(self.java(&["kafka.Kafka"]).arg(self.properties()));
+        let directory = self.directory.path();
+        let mut broker = Broker::start(self.java(&["kafka.Kafka"]).arg(self.properties()), directory);
         let started = eventually(PATIENCE, "Kafka starts", async || {
             let ended = broker.java.try_wait().unwrap();
             let log = broker.log.lock().unwrap();
@@ -85,10 +101,26 @@ impl KafkaServer {
             .replace("BROKER_PORT", &self.port.to_string())
             .replace("CONTROLLER_PORT", &free_port().to_string())
             .replace("DATA", &self.directory.path().join("data").to_string_lossy());
-        std::fs::write(self.properties(), properties).unwrap();
+        std::fs::write(self.properties(), self.with_a_second_door(&properties)).unwrap();
         let mut format = self.java(&["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]);
         let output = format.arg(self.properties()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn with_a_second_door(&self, properties: &str) -> String {
+        let more = |name: &str, door: String| {
+            let before = properties.lines().find_map(|line| line.strip_prefix(name)).expect("a setting");
+            format!("{name}{before},{door}\n")
+        };
+        // Of two lines for one setting the last counts.
+        [
+            format!("{properties}\n"),
+            more("listeners=", format!("PROXIED://127.0.0.1:{}", self.behind)),
+            more("advertised.listeners=", format!("PROXIED://127.0.0.1:{}", self.proxy)),
+            more("listener.security.protocol.map=", "PROXIED:PLAINTEXT".to_owned()),
+            "inter.broker.listener.name=PLAINTEXT\n".to_owned(),
+        ]
+        .concat()
     }
 
     fn properties(&self) -> PathBuf {
@@ -104,20 +136,14 @@ impl KafkaServer {
 
 struct Broker {
     java: Child,
-    /// Kills it when this process ends in a way that drops nothing: its standard input closes then.
-    leash: Child,
+    leash: Leash,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Broker {
-    fn start(command: &mut Command) -> Self {
+    fn start(command: &mut Command, directory: &Path) -> Self {
         let mut java = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let leash = Command::new("sh")
-            .args(["-c", "read _; kill -KILL $0", &java.id().to_string()])
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let leash = Leash::on_server(java.id(), "KILL", directory);
         let stderr = BufReader::new(java.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
         let written = log.clone();
@@ -132,11 +158,9 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        // The leash first: it must not kill whoever gets the number of this process next.
-        for process in [&mut self.leash, &mut self.java] {
-            let _it_may_have_ended = process.kill();
-            let _ = process.wait();
-        }
+        self.leash.let_go();
+        let _it_may_have_ended = self.java.kill();
+        let _ = self.java.wait();
     }
 }
 

@@ -9,10 +9,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::eventually::{SOON, eventually};
+use super::leash::Leash;
 
 /// It has to be dropped before the installation that it runs in: it dies then.
 pub struct Process {
     child: Child,
+    leash: Leash,
     log: Arc<Mutex<Vec<String>>>,
     directory: PathBuf,
     /// For the next start.
@@ -30,8 +32,8 @@ impl Process {
     pub async fn start(directory: &Path, environment: Vec<(String, String)>, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let (child, log) = spawn(directory, &environment, &arguments);
-        let directory = directory.to_owned();
-        let mut process = Self { child, log, directory, environment, arguments, address: String::new() };
+        let (leash, directory) = (Leash::on(child.id()), directory.to_owned());
+        let mut process = Self { child, leash, log, directory, environment, arguments, address: String::new() };
         process.listening().await;
         process
     }
@@ -40,6 +42,7 @@ impl Process {
     pub async fn restart(&mut self) {
         assert!(!self.is_alive(), "it still runs");
         (self.child, self.log) = spawn(&self.directory, &self.environment, &self.arguments);
+        self.leash = Leash::on(self.child.id());
         self.listening().await;
     }
 
@@ -62,6 +65,7 @@ impl Process {
 
     /// Ends it without a warning.
     pub fn kill9(&mut self) {
+        self.leash.let_go();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -101,6 +105,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        self.leash.let_go();
         let _it_may_have_ended = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {

@@ -6,6 +6,8 @@ mod api_key_repository;
 mod due_messages;
 mod error;
 mod failed_messages;
+#[cfg(test)]
+mod full_disk_tests;
 mod instance_repository;
 mod lock;
 mod message_repository;
@@ -21,7 +23,7 @@ use std::time::Duration;
 
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 
 use crate::application::ports::RepositoryError;
 
@@ -132,6 +134,12 @@ fn pool(connections: u32) -> PoolOptions<Sqlite> {
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
+        .before_acquire(|connection: &mut SqliteConnection, _| {
+            // A disk that is full (and some other errors) makes SQLite itself roll back. The driver does not learn of it,
+            // tries to roll back as well, and from then on believes this connection to be in a transaction.
+            let is_left_over = connection.is_in_transaction();
+            Box::pin(async move { Ok(!is_left_over) })
+        })
         .idle_timeout(None)
         .max_lifetime(None)
 }
