@@ -65,7 +65,7 @@ impl SettleDeadLetters {
         let is_live = |id: &NodeId| !gone.contains(id);
         let publishers: Vec<NodeId> =
             rows.iter().filter(|row| row.duties.publishes && !row.left).map(|row| row.id).filter(is_live).collect();
-        let Some(topic) = &self.topic else { return self.write_off(&publishers).await };
+        let Some(topic) = &self.topic else { return self.write_off(&publishers, &gone).await };
         let Some(node) = self.identity.current() else { return Ok(()) };
         // One of the publishers takes care of what none of them owns.
         let adopting = (publishers.iter().min() == Some(&node)).then_some(publishers.as_slice());
@@ -107,9 +107,9 @@ impl SettleDeadLetters {
     }
 
     /// Without a broker anywhere the row is the dead letter.
-    async fn write_off(&self, publishers: &[NodeId]) -> Result<(), RepositoryError> {
+    async fn write_off(&self, publishers: &[NodeId], gone: &[NodeId]) -> Result<(), RepositoryError> {
         if publishers.is_empty() {
-            self.owed.settle_without_record(AT_ONCE, self.clock.now()).await?;
+            self.owed.settle_without_record(gone, AT_ONCE, self.clock.now()).await?;
         }
         Ok(())
     }

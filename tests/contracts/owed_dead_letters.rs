@@ -1,4 +1,4 @@
-use correio::application::ports::Outcome;
+use correio::application::ports::{Duties, Outcome};
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use futures::future::join_all;
@@ -15,6 +15,7 @@ on_every_adapter![
     settling_asks_for_the_state_and_the_try,
     a_replay_comes_before_a_record_that_is_late,
     where_nobody_publishes_the_rows_are_settled_in_order_of_id,
+    while_somebody_publishes_no_row_is_settled_without_a_record,
     settled_in_several_places_at_once_every_row_is_counted_once,
 ];
 
@@ -127,17 +128,31 @@ async fn where_nobody_publishes_the_rows_are_settled_in_order_of_id(adapters: &A
     }
     let told = adapters.failed(message(MessageStatus::Queued, mine), Some(at(10))).await;
     let open = adapters.open(MessageStatus::Processing, mine).await;
-    assert_eq!(adapters.owed_dead_letters.settle_without_record(2, at(30)).await.unwrap(), 2);
+    assert_eq!(adapters.owed_dead_letters.settle_without_record(&[], 2, at(30)).await.unwrap(), 2);
     let left: Vec<MessageId> = all[2..].iter().map(|message| message.id).collect();
     assert_eq!(owed(adapters, mine, Some(&[])).await, left);
     let settled = Message { dead_lettered_at: Some(at(30)), ..all[0].clone() };
     assert_eq!(format!("{:?}", adapters.now(&all[0]).await), format!("{settled:?}"));
 
-    assert_eq!(adapters.owed_dead_letters.settle_without_record(10, at(40)).await.unwrap(), 3);
-    assert_eq!(adapters.owed_dead_letters.settle_without_record(10, at(50)).await.unwrap(), 0);
+    assert_eq!(adapters.owed_dead_letters.settle_without_record(&[], 10, at(40)).await.unwrap(), 3);
+    assert_eq!(adapters.owed_dead_letters.settle_without_record(&[], 10, at(50)).await.unwrap(), 0);
     for (message, dead_lettered_at) in [(&told, Some(at(10))), (&open, None), (&all[1], Some(at(30)))] {
         assert_eq!(adapters.now(message).await.dead_lettered_at, dead_lettered_at);
     }
+}
+
+async fn while_somebody_publishes_no_row_is_settled_without_a_record(adapters: &Adapters) {
+    let publisher = node();
+    adapters.nodes.register(publisher, Duties { publishes: true, consumes: false }, at(0)).await.unwrap();
+    let failed = owing(adapters, node()).await;
+    assert_eq!(adapters.owed_dead_letters.settle_without_record(&[node()], 10, at(30)).await.unwrap(), 0);
+    assert_eq!(adapters.now(&failed).await.dead_lettered_at, None);
+    assert_eq!(adapters.owed_dead_letters.settle_without_record(&[publisher], 10, at(30)).await.unwrap(), 1);
+
+    owing(adapters, publisher).await;
+    assert_eq!(adapters.owed_dead_letters.settle_without_record(&[], 10, at(40)).await.unwrap(), 0);
+    assert!(adapters.nodes.leave(publisher, true, at(50)).await.unwrap());
+    assert_eq!(adapters.owed_dead_letters.settle_without_record(&[], 10, at(60)).await.unwrap(), 1);
 }
 
 async fn settled_in_several_places_at_once_every_row_is_counted_once(adapters: &Adapters) {
@@ -147,7 +162,7 @@ async fn settled_in_several_places_at_once_every_row_is_counted_once(adapters: &
     let settling = (0..4).map(|_| async {
         let mut settled = 0;
         for _ in 0..20 {
-            settled += adapters.owed_dead_letters.settle_without_record(4, at(30)).await.unwrap();
+            settled += adapters.owed_dead_letters.settle_without_record(&[], 4, at(30)).await.unwrap();
         }
         settled
     });

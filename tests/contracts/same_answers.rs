@@ -96,7 +96,7 @@ enum Question {
     ReplayMatching(FailedSelection, u32),
     Owed { node: NodeId, adopting: Option<Vec<NodeId>>, held: Vec<MessageId> },
     Settle(MessageId, u32),
-    SettleWithoutRecord,
+    SettleWithoutRecord(Vec<NodeId>),
     Register(NodeId),
     Leave(NodeId, bool),
     Forget(Vec<NodeId>),
@@ -143,7 +143,9 @@ impl World {
                 held: chance.some(&self.ids),
             },
             23 if chance.yes() => Question::Settle(guard.id, guard.try_number),
-            23 => Question::SettleWithoutRecord,
+            // Most often nobody else publishes.
+            23 if chance.below(4) > 0 => Question::SettleWithoutRecord(self.nodes.clone()),
+            23 => Question::SettleWithoutRecord(chance.some(&self.nodes)),
             24 => Question::Register(node),
             25 => Question::Leave(node, chance.yes()),
             26 if chance.below(4) > 0 => Question::Forget(chance.some(&self.nodes)),
@@ -258,8 +260,8 @@ impl Asked {
             Question::Settle(id, number) => {
                 format!("{:?}", adapters.owed_dead_letters.settle(*id, *number, now).await?)
             }
-            Question::SettleWithoutRecord => {
-                format!("{:?}", adapters.owed_dead_letters.settle_without_record(2, now).await?)
+            Question::SettleWithoutRecord(gone) => {
+                format!("{:?}", adapters.owed_dead_letters.settle_without_record(gone, 2, now).await?)
             }
             Question::Register(node) => {
                 let duties = Duties { publishes: true, consumes: true };

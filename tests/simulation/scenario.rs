@@ -21,7 +21,7 @@ use super::process::{KEY, Mode, SimProcess, Surroundings};
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
 use super::weather::{self, Outage};
 use crate::contracts::given;
-use crate::support::memory::{Change, MemoryDatabase, Settlement};
+use crate::support::memory::{Bug, Change, MemoryDatabase, Settlement};
 
 /// How long faults happen, and how long everybody may take afterwards.
 const STORM: Duration = Duration::from_secs(40);
@@ -95,8 +95,11 @@ pub fn run(seed: u64, options: Options) -> Ended {
 impl World {
     fn new(seed: u64, options: Options) -> Self {
         let (scheduler, chronicle, database) = (Scheduler::new(seed), Chronicle::default(), MemoryDatabase::default());
-        if let Some(Planted::InTables(bug)) = options.planted {
-            database.plant(bug);
+        match options.planted {
+            Some(Planted::InTables(bug)) => database.plant(bug),
+            // It is asked twice: when it is decided on, and in the statement.
+            Some(Planted::WritesOffAtOnce) => database.plant(Bug::WritesOffWhoeverPublishes),
+            _ => {}
         }
         let channel = SimChannel::new(scheduler.clone());
         let instance = an_instance(&scheduler, &database);

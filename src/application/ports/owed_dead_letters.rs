@@ -24,5 +24,7 @@ pub trait OwedDeadLetters: Send + Sync {
     async fn settle(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError>;
 
     /// Writes `dead_lettered_at` on at most `limit` rows: nobody publishes, so the row is the dead letter. Returns how many.
-    async fn settle_without_record(&self, limit: u32, now: Timestamp) -> Result<u64, RepositoryError>;
+    /// None while there is a node that publishes, has not left and is not among `gone`: asked in the same statement, which
+    /// may be carried out long after it was decided on.
+    async fn settle_without_record(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError>;
 }

@@ -67,23 +67,29 @@ impl OwedDeadLetters for PgOwedDeadLetters {
         Ok(written.rows_affected() == 1)
     }
 
-    async fn settle_without_record(&self, limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
+    async fn settle_without_record(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
         let query = sqlx::query(
             "with owed as (
                  select id
-                   from messaging_messages
+                   from messaging_messages as messages
                   where status = 'failed'
                     and dead_lettered_at is null
+                    and not exists (select 1
+                                      from messaging_nodes as nodes
+                                     where nodes.publishes
+                                       and nodes.left_at is null
+                                       and nodes.id <> all($3))
                   order by id
                   limit $1
-                    for update skip locked
+                    for update of messages skip locked
              )
              update messaging_messages
                 set dead_lettered_at = $2
               where id = any(array(select id from owed))",
         )
         .bind(i64::from(limit))
-        .bind(now);
+        .bind(now)
+        .bind(gone.iter().map(|gone| gone.0).collect::<Vec<Uuid>>());
         let written = self.database.run(async |connection| query.execute(connection).await).await?;
         Ok(written.rows_affected())
     }

@@ -71,7 +71,7 @@ impl OwedDeadLetters for SqliteOwedDeadLetters {
         Ok(written.rows_affected() == 1)
     }
 
-    async fn settle_without_record(&self, limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
+    async fn settle_without_record(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
         let written = sqlx::query(
             "update messaging_messages
                 set dead_lettered_at = ?2
@@ -80,11 +80,17 @@ impl OwedDeadLetters for SqliteOwedDeadLetters {
                       from messaging_messages indexed by messaging_messages_owed
                      where status = 'failed'
                        and dead_lettered_at is null
+                       and not exists (select 1
+                                         from messaging_nodes as nodes
+                                        where nodes.publishes
+                                          and nodes.left_at is null
+                                          and nodes.id not in (select value from json_each(?3)))
                      order by id
                      limit ?1)",
         )
         .bind(limit)
         .bind(time_text(now))
+        .bind(id_list(gone.iter().map(|gone| gone.0)))
         .execute(self.database.writer())
         .await
         .map_err(translate)?;

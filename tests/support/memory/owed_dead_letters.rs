@@ -5,7 +5,7 @@ use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 
 use super::MemoryDatabase;
-use super::tables::Tables;
+use super::tables::{Bug, Node, Tables};
 
 #[derive(Clone)]
 pub struct MemoryOwedDeadLetters {
@@ -53,8 +53,14 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
         self.database.run("owed_dead_letters.settle", move |tables| Ok(settle(tables))).await
     }
 
-    async fn settle_without_record(&self, limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
+    async fn settle_without_record(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
+        let gone = gone.to_vec();
         let settle = move |tables: &mut Tables| {
+            let publishes =
+                |(id, node): (&NodeId, &Node)| node.duties.publishes && node.left_at.is_none() && !gone.contains(id);
+            if tables.nodes.iter().any(publishes) && !tables.has(Bug::WritesOffWhoeverPublishes) {
+                return 0;
+            }
             let owed = tables.messages.values().filter(|it| owes(it)).take(limit as usize);
             let owed: Vec<MessageId> = owed.map(|message| message.id).collect();
             for id in &owed {

@@ -80,6 +80,8 @@ pub enum Bug {
     RelayTakesProcessingOfLiveNodes,
     /// Who asks whether a message is still its own is always told so.
     EverybodyStillHolds,
+    /// Rows are said to be the dead letters, whoever publishes.
+    WritesOffWhoeverPublishes,
 }
 
 impl Tables {
