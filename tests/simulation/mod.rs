@@ -108,8 +108,8 @@ fn whatever_goes_wrong_the_promises_are_kept() {
         promises::broken(ended)
     });
     println!("{count} schedules in {:.1?}", begin.elapsed());
-    if let Some((_, report)) = found {
-        panic!("{report}");
+    if let Some((seed, report)) = found {
+        panic!("{report}\nSIMULATION_SEED={seed} cargo test simulation::whatever plays it again");
     }
     let [kills, moves] = [&hits.kills, &hits.moves].map(|count| count.load(Ordering::Relaxed) as u64);
     println!("{kills} processes were killed while they delivered, {moves} partitions moved while somebody did");
@@ -120,8 +120,8 @@ fn whatever_goes_wrong_the_promises_are_kept() {
 #[test]
 fn without_faults_the_relay_hands_over_only_what_is_timed() {
     let options = |seed| Options { mode: Some(MODES[(seed % 2) as usize]), ..CALM };
-    if let Some((_, report)) = first_broken(seeds(100), options, promises::broken_without_faults) {
-        panic!("{report}");
+    if let Some((seed, report)) = first_broken(seeds(100), options, promises::broken_without_faults) {
+        panic!("{report}\nSIMULATION_SEED={seed} cargo test simulation::without plays it again");
     }
 }
 

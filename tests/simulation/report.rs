@@ -9,7 +9,7 @@ use super::scenario::Ended;
 
 /// The seed, what was broken, and all that happened to the first message that it was broken for, in order.
 pub fn report(seed: u64, ended: &Ended, broken: &[Broken]) -> String {
-    let mut lines = vec![format!("seed {seed} broke promises (SIMULATION_SEED={seed} replays it):")];
+    let mut lines = vec![format!("seed {seed} broke promises:")];
     lines.extend(broken.iter().map(|one| match one.message {
         Some(message) => format!("  {message} {}", one.how),
         None => format!("  {}", one.how),
