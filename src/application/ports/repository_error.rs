@@ -1,5 +1,5 @@
 /// What can go wrong with a repository, whatever it is made of. An adapter translates its driver's errors into these.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum RepositoryError {
     /// The database did not answer, or not in time. Whether a write took effect is unknown.
     #[error("the database is not available: {0}")]

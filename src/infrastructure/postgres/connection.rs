@@ -1,9 +1,12 @@
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres};
-use tokio::time::timeout;
+use sqlx::{Connection, PgConnection, Postgres};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
+use super::error::translate;
+use super::{ACQUIRE_TIMEOUT, PgDatabase, STATEMENT_TIMEOUT, TRUSTED_IDLE, no_answer};
 use crate::application::ports::RepositoryError;
 
 /// Going back to the pool asks the server once more; one that has frozen meanwhile must not keep the place for ever.
@@ -35,5 +38,68 @@ impl Drop for Lease {
             // Out of the pool, whose place is free at once, and closed without a word to a server that may not listen.
             drop(connection.detach());
         }
+    }
+}
+
+/// For statements that look up row after row by its id, whatever the planner believes: planned once, while the table is empty,
+/// they would read all of it for ever after.
+macro_rules! probes {
+    () => {
+        "set plan_cache_mode = force_generic_plan;
+         set enable_seqscan = off;
+         set enable_bitmapscan = off;
+         set enable_hashjoin = off;
+         set enable_mergejoin = off"
+    };
+}
+pub(super) use probes;
+
+pub(super) const PROBES: &str = probes!();
+
+/// A connection outside the pool, for work that never waits for other work's connections. Made when it is needed, and made
+/// again after it has failed.
+pub(super) struct OwnConnection {
+    database: PgDatabase,
+    /// What is set on it, beside what is set on every connection.
+    settings: &'static str,
+    place: Mutex<Option<Idle>>,
+}
+
+struct Idle {
+    connection: PgConnection,
+    since: Instant,
+}
+
+impl OwnConnection {
+    pub(super) fn new(database: PgDatabase, settings: &'static str) -> Self {
+        Self { database, settings, place: Mutex::default() }
+    }
+
+    /// Does `work`, one after the other, within the time that a caller can wait.
+    pub(super) async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, RepositoryError> {
+        let mut place = self.place.lock().await;
+        // Out of its place while it works: if we are given up, it is not there for the next.
+        let mut connection = self.connection(place.take()).await?;
+        let done = timeout(STATEMENT_TIMEOUT, work(&mut connection)).await.map_err(|_| no_answer())?.map_err(translate);
+        if !done.as_ref().is_err_and(RepositoryError::is_unavailable) {
+            *place = Some(Idle { connection, since: Instant::now() });
+        }
+        done
+    }
+
+    async fn connection(&self, idle: Option<Idle>) -> Result<PgConnection, RepositoryError> {
+        if let Some(Idle { mut connection, since }) = idle {
+            let trusted = since.elapsed() < TRUSTED_IDLE;
+            if trusted || matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))) {
+                return Ok(connection);
+            }
+        }
+        let mut connection = self.database.connect_apart().await?;
+        let set = async { sqlx::raw_sql(self.settings).execute(&mut connection).await };
+        timeout(ACQUIRE_TIMEOUT, set).await.map_err(|_| no_answer())?.map_err(translate)?;
+        Ok(connection)
     }
 }

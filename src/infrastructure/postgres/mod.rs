@@ -2,7 +2,9 @@
 //!
 //! Mirrors `sqlite/` file by file.
 
+mod accepts;
 mod api_key_repository;
+mod claims;
 mod connection;
 mod due_messages;
 mod error;
@@ -11,6 +13,7 @@ mod instance_repository;
 mod message_repository;
 mod message_search;
 mod node_repository;
+mod outcomes;
 mod owed_dead_letters;
 mod partitions;
 mod row;

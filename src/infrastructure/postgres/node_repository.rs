@@ -1,44 +1,23 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
-use tokio::sync::Mutex;
-use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::error::translate;
+use super::PgDatabase;
+use super::connection::OwnConnection;
 use super::row::get;
-use super::{PgDatabase, STATEMENT_TIMEOUT, no_answer};
 use crate::application::ports::{Duties, NodeRepository, NodeRow, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::node::NodeId;
 
 #[derive(Clone)]
 pub struct PgNodeRepository {
-    database: PgDatabase,
-    /// Its own, made when it is needed, and made again after any error.
-    connection: Arc<Mutex<Option<PgConnection>>>,
+    connection: Arc<OwnConnection>,
 }
 
 impl PgNodeRepository {
     pub fn new(database: PgDatabase) -> Self {
-        Self { database, connection: Arc::default() }
-    }
-
-    async fn run<T>(
-        &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, RepositoryError> {
-        let mut place = self.connection.lock().await;
-        // Out of its place while it works: if we are given up, it is not there for the next.
-        let mut connection = match place.take() {
-            Some(connection) => connection,
-            None => self.database.connect_apart().await?,
-        };
-        let done = timeout(STATEMENT_TIMEOUT, work(&mut connection)).await.map_err(|_| no_answer())?;
-        let done = done.map_err(translate)?;
-        *place = Some(connection);
-        Ok(done)
+        Self { connection: Arc::new(OwnConnection::new(database, "")) }
     }
 }
 
@@ -54,7 +33,7 @@ impl NodeRepository for PgNodeRepository {
         .bind(duties.publishes)
         .bind(duties.consumes)
         .bind(now);
-        self.run(async |connection| query.execute(connection).await).await?;
+        self.connection.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }
 
@@ -65,7 +44,7 @@ impl NodeRepository for PgNodeRepository {
               where id = $1",
         )
         .bind(node.0);
-        let beaten = self.run(async |connection| query.execute(connection).await).await?;
+        let beaten = self.connection.run(async |connection| query.execute(connection).await).await?;
         Ok(beaten.rows_affected() == 1)
     }
 
@@ -75,7 +54,7 @@ impl NodeRepository for PgNodeRepository {
                from messaging_nodes
               order by id",
         );
-        let rows = self.run(async |connection| query.fetch_all(connection).await).await?;
+        let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
         let node = |row| {
             Ok(NodeRow {
                 id: NodeId(get(row, "id")?),
@@ -109,7 +88,7 @@ impl NodeRepository for PgNodeRepository {
         .bind(node.0)
         .bind(queued_are_kept)
         .bind(now);
-        let left = self.run(async |connection| query.execute(connection).await).await?;
+        let left = self.connection.run(async |connection| query.execute(connection).await).await?;
         Ok(left.rows_affected() == 1)
     }
 
@@ -132,13 +111,13 @@ impl NodeRepository for PgNodeRepository {
                        and status in ('pending', 'queued', 'processing'))",
         )
         .bind(nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>());
-        self.run(async |connection| query.execute(connection).await).await?;
+        self.connection.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }
 
     async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
         let query = sqlx::query("delete from messaging_nodes where id <> $1 and left_at is null").bind(alive.0);
-        self.run(async |connection| query.execute(connection).await).await?;
+        self.connection.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }
 }

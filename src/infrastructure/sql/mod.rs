@@ -1,11 +1,13 @@
 //! What the SQL adapters share: how a decision of the application becomes columns.
 
 mod flaws;
+mod gathering;
 
 use chrono::Days;
 use uuid::Uuid;
 
 pub use flaws::Flaws;
+pub use gathering::{Batch, Gathering};
 
 use crate::application::ports::Outcome;
 use crate::domain::Timestamp;

@@ -1,0 +1,173 @@
+//! Storing messages, and with them the idempotency keys that they were sent with.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::PgDatabase;
+use super::connection::OwnConnection;
+use super::row::get;
+use crate::application::ports::RepositoryError;
+use crate::domain::idempotency::{IdempotentRequest, KEPT};
+use crate::domain::message::{Media, Message};
+use crate::infrastructure::sql::Batch;
+
+/// A message to store, with its key if it has one.
+pub(super) struct Accept {
+    pub message: Message,
+    pub request: Option<IdempotentRequest>,
+}
+
+pub(super) struct Accepts {
+    connection: OwnConnection,
+}
+
+impl Accepts {
+    pub fn new(database: PgDatabase) -> Self {
+        Self { connection: OwnConnection::new(database, "") }
+    }
+}
+
+/// One array a column, one element a message. PostgreSQL advances them together, and makes no table of each of them as it
+/// does when they stand in `from`.
+macro_rules! given {
+    ($more:literal) => {
+        concat!(
+            "select unnest($1::uuid[]) as id, unnest($2::text[]) as tenant, unnest($3::text[]) as user_id,
+                    unnest($4::uuid[]) as instance_id, unnest($5::text[]) as channel,
+                    unnest($6::text[]) as channel_instance_id, unnest($7::text[]) as remote_jid,
+                    unnest($8::text[]) as message, unnest($9::text[])::json as payload, unnest($10::text[]) as media_url,
+                    unnest($11::text[]) as media_type, unnest($12::text[]) as direction, unnest($13::text[]) as status,
+                    unnest($14::bigint[]) as retries, unnest($15::bigint[]) as max_retries, unnest($16::bigint[]) as try,
+                    unnest($17::timestamptz[]) as attempt_started_at, unnest($18::uuid[]) as node_id,
+                    unnest($19::timestamptz[]) as next_attempt_at, unnest($20::timestamptz[]) as created_at,
+                    unnest($21::timestamptz[]) as updated_at",
+            $more
+        )
+    };
+}
+
+macro_rules! insert_messages {
+    () => {
+        "insert into messaging_messages
+                (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, payload, media_url,
+                 media_type, direction, status, retries, max_retries, try, attempt_started_at, node_id, next_attempt_at,
+                 created_at, updated_at)
+         "
+    };
+}
+
+const INSERT: &str = concat!(insert_messages!(), given!(""));
+
+/// A key that no other message has; an expired one is nobody's. A concurrent accept of the same key is waited for, and the
+/// keys go in order, so that two statements do not wait for each other in a circle. Only messages whose key was kept, or who
+/// have none, are stored.
+const INSERT_WITH_KEYS: &str = concat!(
+    "with given as (",
+    given!(
+        ", unnest($22::text[]) as key, unnest($23::bytea[]) as fingerprint,
+          unnest($24::timestamptz[]) as expires_at"
+    ),
+    "),
+     kept as (
+         insert into messaging_idempotency_keys
+                (tenant, key, fingerprint, message_id, accepted_as, created_at, expires_at)
+         select tenant, key, fingerprint, id, status, created_at, expires_at
+           from given
+          where key is not null
+          order by tenant, key
+         on conflict (tenant, key) do update
+            set fingerprint = excluded.fingerprint,
+                message_id = excluded.message_id,
+                accepted_as = excluded.accepted_as,
+                created_at = excluded.created_at,
+                expires_at = excluded.expires_at
+          where messaging_idempotency_keys.expires_at <= excluded.created_at
+         returning message_id
+     )
+     ",
+    insert_messages!(),
+    "select id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, payload, media_url,
+            media_type, direction, status, retries, max_retries, try, attempt_started_at, node_id, next_attempt_at,
+            created_at, updated_at
+       from given
+      where key is null
+         or id in (select message_id from kept)
+      order by id
+     returning id"
+);
+
+#[async_trait]
+impl Batch for Accepts {
+    type Question = Accept;
+    /// False when the key is taken.
+    type Answer = bool;
+    type Key = (String, String);
+
+    /// A statement can write a key once.
+    fn key(accept: &Accept) -> Option<Self::Key> {
+        let request = accept.request.as_ref()?;
+        Some((accept.message.tenant.as_str().to_owned(), request.key.as_str().to_owned()))
+    }
+
+    fn size(accept: &Accept) -> usize {
+        let content = &accept.message.content;
+        let texts = [&content.text, &content.payload].into_iter().flatten().map(String::len).sum::<usize>();
+        texts + content.media.as_ref().map_or(0, |media| media.url.len()) + accept.message.recipient.len()
+    }
+
+    async fn ask(&self, accepts: &[Accept]) -> Result<Vec<bool>, RepositoryError> {
+        let mut in_order: Vec<&Accept> = accepts.iter().collect();
+        in_order.sort_unstable_by_key(|accept| accept.message.id);
+        if accepts.iter().all(|accept| accept.request.is_none()) {
+            let query = bind_messages(sqlx::query(INSERT), &in_order);
+            self.connection.run(async |connection| query.execute(connection).await).await?;
+            return Ok(vec![true; accepts.len()]);
+        }
+        let query = bind_messages(sqlx::query(INSERT_WITH_KEYS), &in_order)
+            .bind(column(&in_order, |accept| accept.request.as_ref().map(|request| request.key.as_str())))
+            .bind(column(&in_order, |accept| accept.request.as_ref().map(|request| &request.fingerprint[..])))
+            .bind(column(&in_order, |accept| accept.message.created_at + KEPT));
+        let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
+        let stored: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
+        Ok(accepts.iter().map(|accept| stored.contains(&accept.message.id.0)).collect())
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+fn column<'a, T>(accepts: &[&'a Accept], value: impl Fn(&'a Accept) -> T) -> Vec<T> {
+    accepts.iter().map(|accept| value(accept)).collect()
+}
+
+fn bind_messages<'q>(query: Query<'q>, accepts: &[&'q Accept]) -> Query<'q> {
+    fn of<'a, T>(accepts: &[&'a Accept], value: impl Fn(&'a Message) -> T) -> Vec<T> {
+        column(accepts, |accept| value(&accept.message))
+    }
+    fn media(message: &Message) -> Option<&Media> {
+        message.content.media.as_ref()
+    }
+    query
+        .bind(of(accepts, |message| message.id.0))
+        .bind(of(accepts, |message| message.tenant.as_str()))
+        .bind(of(accepts, |message| message.user_id.as_str()))
+        .bind(of(accepts, |message| message.instance_id.0))
+        .bind(of(accepts, |message| message.channel.as_str()))
+        .bind(of(accepts, |message| message.channel_instance_id.as_str()))
+        .bind(of(accepts, |message| message.recipient.as_str()))
+        .bind(of(accepts, |message| message.content.text.as_deref()))
+        .bind(of(accepts, |message| message.content.payload.as_deref()))
+        .bind(of(accepts, |message| media(message).map(|media| media.url.as_str())))
+        .bind(of(accepts, |message| media(message).map(|media| media.media_type.as_str())))
+        .bind(of(accepts, |message| message.direction.as_str()))
+        .bind(of(accepts, |message| message.status.as_str()))
+        .bind(of(accepts, |message| i64::from(message.retries)))
+        .bind(of(accepts, |message| i64::from(message.max_retries)))
+        .bind(of(accepts, |message| i64::from(message.try_number)))
+        .bind(of(accepts, |message| message.attempt_started_at))
+        .bind(of(accepts, |message| message.node.map(|node| node.0)))
+        .bind(of(accepts, |message| message.next_attempt_at))
+        .bind(of(accepts, |message| message.created_at))
+        .bind(of(accepts, |message| message.updated_at))
+}

@@ -1,0 +1,84 @@
+//! Claiming messages.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::PgDatabase;
+use super::connection::{OwnConnection, probes};
+use super::row::{get, message, message_columns};
+use crate::application::ports::RepositoryError;
+use crate::domain::Timestamp;
+use crate::domain::message::{Message, MessageId};
+use crate::domain::node::NodeId;
+use crate::infrastructure::sql::Batch;
+
+pub(super) struct Claim {
+    pub id: MessageId,
+    pub node: NodeId,
+    pub now: Timestamp,
+}
+
+pub(super) struct Claims {
+    connection: OwnConnection,
+}
+
+impl Claims {
+    /// A claim need not be on disk before the channel is called: one that a crash of the database takes back is found by the
+    /// outcome, which claims and ends the message in one write.
+    pub fn new(database: PgDatabase) -> Self {
+        Self { connection: OwnConnection::new(database, concat!(probes!(), "; set synchronous_commit = off")) }
+    }
+}
+
+/// The guard on the state is the lock: of two that claim at once, the second waits, looks again, and gets nothing.
+/// Not guarded on the owner: with such a guard two relays can take turns for ever.
+const CLAIM: &str = concat!(
+    "update messaging_messages as messages
+        set status = 'processing',
+            node_id = asked.by,
+            -- A count that somebody wrote may be out of bounds.
+            try = least(greatest(messages.try, 0), 2147483646) + 1,
+            retries = least(greatest(messages.retries, 0), 2147483646) + 1,
+            attempt_started_at = asked.at,
+            attempt_http_status = null,
+            updated_at = asked.at
+       from (select unnest($1::uuid[]) as asked_id, unnest($2::uuid[]) as by, unnest($3::timestamptz[]) as at) as asked
+      where messages.id = asked.asked_id
+        and messages.status = 'queued'
+        and messages.next_attempt_at is null
+     returning ",
+    message_columns!()
+);
+
+#[async_trait]
+impl Batch for Claims {
+    type Question = Claim;
+    /// A row that cannot be read fails its own claim, and no other.
+    type Answer = Result<Option<Message>, RepositoryError>;
+    type Key = MessageId;
+
+    /// Of two claims of one message the second gets nothing.
+    fn key(claim: &Claim) -> Option<MessageId> {
+        Some(claim.id)
+    }
+
+    fn size(_: &Claim) -> usize {
+        size_of::<Claim>()
+    }
+
+    async fn ask(&self, claims: &[Claim]) -> Result<Vec<Self::Answer>, RepositoryError> {
+        let mut in_order: Vec<&Claim> = claims.iter().collect();
+        in_order.sort_unstable_by_key(|claim| claim.id);
+        let query = sqlx::query(CLAIM)
+            .bind(in_order.iter().map(|claim| claim.id.0).collect::<Vec<_>>())
+            .bind(in_order.iter().map(|claim| claim.node.0).collect::<Vec<_>>())
+            .bind(in_order.iter().map(|claim| claim.now).collect::<Vec<_>>());
+        let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
+        let id = |row: PgRow| get::<Uuid>(&row, "id").map(|id| (id, row));
+        let mut claimed: HashMap<Uuid, PgRow> = rows.into_iter().map(id).collect::<Result<_, _>>()?;
+        Ok(claims.iter().map(|claim| claimed.remove(&claim.id.0).as_ref().map(message).transpose()).collect())
+    }
+}

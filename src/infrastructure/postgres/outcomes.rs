@@ -1,0 +1,179 @@
+//! Recording how tries ended.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::PgDatabase;
+use super::connection::{OwnConnection, PROBES};
+use super::row::get;
+use crate::application::ports::{Outcome, RepositoryError};
+use crate::domain::message::{MessageId, MessageStatus};
+use crate::infrastructure::sql::{Batch, OutcomeRow};
+
+/// An outcome, and what of it stands in the row.
+pub(super) struct Ending {
+    pub outcome: Outcome,
+    pub row: OutcomeRow,
+}
+
+pub(super) struct Outcomes {
+    connection: OwnConnection,
+}
+
+impl Outcomes {
+    pub fn new(database: PgDatabase) -> Self {
+        Self { connection: OwnConnection::new(database, PROBES) }
+    }
+}
+
+macro_rules! endings {
+    () => {
+        "(select unnest($1::uuid[]) as id, unnest($2::text[]) as old_status, unnest($3::uuid[]) as node_id,
+                 unnest($4::bigint[]) as try, unnest($5::text[]) as status, unnest($6::text[]) as channel_message_id,
+                 unnest($7::text[]) as error, unnest($8::text[]) as failure, unnest($9::integer[]) as http_status,
+                 unnest($10::timestamptz[]) as next_attempt_at, unnest($11::timestamptz[]) as dead_lettered_at,
+                 unnest($12::timestamptz[]) as sent_at, unnest($13::timestamptz[]) as finished_at,
+                 unnest($14::timestamptz[]) as started_at, unnest($15::text[]) as attempt, unnest($16::boolean[]) as told
+         ) as endings"
+    };
+}
+
+macro_rules! set_outcome {
+    () => {
+        "set status = endings.status,
+             channel_message_id = coalesce(endings.channel_message_id, messages.channel_message_id),
+             error = endings.error,
+             failure = endings.failure,
+             attempt_http_status = endings.http_status,
+             next_attempt_at = endings.next_attempt_at,
+             dead_lettered_at = endings.dead_lettered_at,
+             sent_at = coalesce(endings.sent_at, messages.sent_at),
+             updated_at = endings.finished_at"
+    };
+}
+
+/// The guard on the state names those from which a try can end, whatever the caller believes.
+macro_rules! end_claimed {
+    () => {
+        concat!(
+            "update messaging_messages as messages ",
+            set_outcome!(),
+            " from ",
+            endings!(),
+            " where messages.id = endings.id
+                and messages.status = endings.old_status
+                and messages.status in ('pending', 'processing')
+                and messages.node_id is not distinct from endings.node_id
+                and messages.try = endings.try"
+        )
+    };
+}
+
+macro_rules! end_and_tell {
+    ($end:expr) => {
+        concat!(
+            "with ended as (",
+            $end,
+            " returning messages.id, messages.try, endings.started_at, endings.finished_at, endings.attempt,
+                        messages.error, endings.http_status, endings.told
+             ), told as (
+                 -- A try has one attempt row; whoever got past the guard first wrote it.
+                 insert into messaging_message_attempts
+                        (message_id, number, started_at, finished_at, outcome, error, http_status)
+                 select id, try, started_at, finished_at, attempt, error, http_status
+                   from ended
+                  where told
+                 on conflict do nothing
+             )
+             select id from ended"
+        )
+    };
+}
+
+const RECORD: &str = concat!(end_claimed!(), " returning messages.id");
+
+const RECORD_AND_TELL: &str = end_and_tell!(end_claimed!());
+
+/// A claim need not have been on disk: a crash of the database may have taken it back, and the row is `queued` as it was, one
+/// try fewer. (`try` never goes back otherwise.) Then this is the claim and its outcome in one.
+const CLAIM_RECORD_AND_TELL: &str = end_and_tell!(concat!(
+    "update messaging_messages as messages ",
+    set_outcome!(),
+    ",       node_id = endings.node_id,
+             try = endings.try,
+             retries = least(greatest(messages.retries, 0), 2147483646) + 1,
+             attempt_started_at = endings.started_at
+       from ",
+    endings!(),
+    " where messages.id = endings.id
+        and endings.old_status = 'processing'
+        and messages.status = 'queued'
+        and messages.next_attempt_at is null
+        and messages.try = endings.try - 1"
+));
+
+#[async_trait]
+impl Batch for Outcomes {
+    type Question = Ending;
+    /// False when the guard has lost.
+    type Answer = bool;
+    type Key = MessageId;
+
+    /// The first outcome of a message counts.
+    fn key(ending: &Ending) -> Option<MessageId> {
+        Some(ending.outcome.guard.id)
+    }
+
+    fn size(ending: &Ending) -> usize {
+        ending.row.error.as_ref().map_or(0, String::len) + size_of::<Ending>()
+    }
+
+    async fn ask(&self, endings: &[Ending]) -> Result<Vec<bool>, RepositoryError> {
+        let mut in_order: Vec<&Ending> = endings.iter().collect();
+        in_order.sort_unstable_by_key(|ending| ending.outcome.guard.id);
+        let record = if endings.iter().any(|ending| ending.row.told) { RECORD_AND_TELL } else { RECORD };
+        let mut written = self.write(record, &in_order).await?;
+        in_order.retain(|ending| !written.contains(&ending.outcome.guard.id.0));
+        in_order.retain(|ending| ending.outcome.guard.status == MessageStatus::Processing);
+        if !in_order.is_empty() {
+            written.extend(self.write(CLAIM_RECORD_AND_TELL, &in_order).await?);
+        }
+        Ok(endings.iter().map(|ending| written.contains(&ending.outcome.guard.id.0)).collect())
+    }
+}
+
+impl Outcomes {
+    /// Returns whose guards have held. One statement is one transaction.
+    async fn write(&self, statement: &'static str, endings: &[&Ending]) -> Result<HashSet<Uuid>, RepositoryError> {
+        let query = bind(sqlx::query(statement), endings);
+        let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
+        rows.iter().map(|row| get(row, "id")).collect()
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+fn bind<'q>(query: Query<'q>, endings: &[&'q Ending]) -> Query<'q> {
+    fn of<'a, T>(endings: &[&'a Ending], value: impl Fn(&'a Outcome, &'a OutcomeRow) -> T) -> Vec<T> {
+        endings.iter().map(|ending| value(&ending.outcome, &ending.row)).collect()
+    }
+    query
+        .bind(of(endings, |outcome, _| outcome.guard.id.0))
+        .bind(of(endings, |outcome, _| outcome.guard.status.as_str()))
+        .bind(of(endings, |outcome, _| outcome.guard.node.map(|node| node.0)))
+        .bind(of(endings, |outcome, _| i64::from(outcome.guard.try_number)))
+        .bind(of(endings, |_, row| row.status.as_str()))
+        .bind(of(endings, |_, row| row.channel_message_id.as_deref()))
+        .bind(of(endings, |_, row| row.error.as_deref()))
+        .bind(of(endings, |_, row| row.failure.map(|failure| failure.as_str())))
+        .bind(of(endings, |_, row| row.http_status.map(i32::from)))
+        .bind(of(endings, |_, row| row.next_attempt_at))
+        .bind(of(endings, |_, row| row.dead_lettered_at))
+        .bind(of(endings, |_, row| row.sent_at))
+        .bind(of(endings, |outcome, _| outcome.finished_at))
+        .bind(of(endings, |outcome, _| outcome.started_at))
+        .bind(of(endings, |_, row| row.attempt.as_str()))
+        .bind(of(endings, |_, row| row.told))
+}

@@ -1,0 +1,181 @@
+//! What concurrent callers ask of a database at the same time, asked as one.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use futures::channel::oneshot;
+
+use crate::application::ports::RepositoryError;
+
+/// A statement that answers many questions of one kind at once, in one transaction.
+#[async_trait]
+pub trait Batch: Send + Sync + 'static {
+    type Question: Send + Sync + 'static;
+    type Answer: Send + 'static;
+    /// What no two questions of one statement may share, because it could not tell them apart.
+    type Key: Eq + Hash + Send;
+
+    /// `None`: it gets along with every other.
+    fn key(question: &Self::Question) -> Option<Self::Key>;
+
+    /// Bytes that it adds to a statement, roughly.
+    fn size(question: &Self::Question) -> usize;
+
+    /// The answers, in the order of the questions.
+    ///
+    /// # Errors
+    /// For all of them. Unless it is [`RepositoryError::Unavailable`], nothing was changed, and each is asked again alone,
+    /// so that only the guilty one fails.
+    async fn ask(&self, questions: &[Self::Question]) -> Result<Vec<Self::Answer>, RepositoryError>;
+}
+
+/// Gathers questions: while one batch is under way, those who come wait for the next. There is no timer, so a lone question
+/// waits for nobody; the busier the database, the larger the batches.
+pub struct Gathering<B: Batch>(Arc<Shared<B>>);
+
+impl<B: Batch> Clone for Gathering<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+struct Shared<B: Batch> {
+    batch: B,
+    queue: Mutex<Queue<B>>,
+}
+
+struct Queue<B: Batch> {
+    waiting: Vec<Asked<B>>,
+    is_busy: bool,
+}
+
+struct Asked<B: Batch> {
+    question: B::Question,
+    answer: oneshot::Sender<Result<B::Answer, RepositoryError>>,
+}
+
+/// Questions in one statement. More make it no cheaper, and its callers wait for all of it.
+const MOST: usize = 512;
+
+/// Bytes in one statement, unless it is a single question.
+const LARGEST: usize = 4 << 20;
+
+impl<B: Batch> Gathering<B> {
+    pub fn new(batch: B) -> Self {
+        Self(Arc::new(Shared { batch, queue: Mutex::new(Queue { waiting: Vec::new(), is_busy: false }) }))
+    }
+
+    /// The question is asked to its end, also when its caller has gone.
+    ///
+    /// # Errors
+    /// What the database says; [`RepositoryError::Unavailable`] also when nobody is left to ask it.
+    pub async fn ask(&self, question: B::Question) -> Result<B::Answer, RepositoryError> {
+        let (sender, answer) = oneshot::channel();
+        if self.0.queue().push(Asked { question, answer: sender }) {
+            tokio::spawn(Busy { shared: self.0.clone(), is_done: false }.run());
+        }
+        answer.await.unwrap_or_else(|_| Err(RepositoryError::Unavailable("the statement was given up".to_owned())))
+    }
+}
+
+/// Whoever asks, until nothing is waiting.
+struct Busy<B: Batch> {
+    shared: Arc<Shared<B>>,
+    is_done: bool,
+}
+
+impl<B: Batch> Busy<B> {
+    async fn run(mut self) {
+        while let Some(asked) = self.next() {
+            let (questions, callers): (Vec<_>, Vec<_>) = asked.into_iter().map(|it| (it.question, it.answer)).unzip();
+            for (caller, answer) in callers.into_iter().zip(answers(&self.shared.batch, questions).await) {
+                // Who has gone does not need it.
+                let _ = caller.send(answer);
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Vec<Asked<B>>> {
+        let mut queue = self.shared.queue();
+        let asked = queue.take();
+        // Under the lock: whoever comes next finds nobody busy, and begins.
+        queue.is_busy = !asked.is_empty();
+        self.is_done = asked.is_empty();
+        (!asked.is_empty()).then_some(asked)
+    }
+}
+
+/// By a panic, or with the runtime: those who wait learn that nobody asks for them any more.
+impl<B: Batch> Drop for Busy<B> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let mut queue = self.shared.queue();
+            queue.is_busy = false;
+            queue.waiting.clear();
+        }
+    }
+}
+
+impl<B: Batch> Shared<B> {
+    fn queue(&self) -> MutexGuard<'_, Queue<B>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B: Batch> Queue<B> {
+    /// Whether nobody was busy so far.
+    fn push(&mut self, asked: Asked<B>) -> bool {
+        self.waiting.push(asked);
+        !std::mem::replace(&mut self.is_busy, true)
+    }
+
+    /// As many of those who wait as fit into one statement, in the order in which they came.
+    fn take(&mut self) -> Vec<Asked<B>> {
+        let mut keys = HashSet::new();
+        let (mut count, mut size) = (0, 0);
+        let fits = |asked: &mut Asked<B>| {
+            let larger = size + B::size(&asked.question);
+            if count == MOST || (count > 0 && larger > LARGEST) {
+                return false;
+            }
+            let is_alone = B::key(&asked.question).is_none_or(|key| keys.insert(key));
+            if is_alone {
+                (count, size) = (count + 1, larger);
+            }
+            is_alone
+        };
+        self.waiting.extract_if(.., fits).collect()
+    }
+}
+
+/// The answer to each question.
+async fn answers<B: Batch>(batch: &B, questions: Vec<B::Question>) -> Vec<Result<B::Answer, RepositoryError>> {
+    let error = match batch.ask(&questions).await {
+        Ok(answers) => return answers.into_iter().map(Ok).collect(),
+        Err(error) => error,
+    };
+    if error.is_unavailable() || questions.len() == 1 {
+        return questions.iter().map(|_| Err(error.clone())).collect();
+    }
+    let mut answers = Vec::with_capacity(questions.len());
+    for question in questions.chunks(1) {
+        // A database that does not answer one would keep the others waiting for each of them.
+        let answer = match answers.last() {
+            Some(Err(error @ RepositoryError::Unavailable(_))) => Err(error.clone()),
+            _ => batch.ask(question).await.and_then(only),
+        };
+        answers.push(answer);
+    }
+    answers
+}
+
+fn only<T>(answers: Vec<T>) -> Result<T, RepositoryError> {
+    let unanswered = || RepositoryError::Corrupt("a question has no answer".to_owned());
+    answers.into_iter().next().ok_or_else(unanswered)
+}
+
+#[cfg(test)]
+#[path = "gathering_tests.rs"]
+mod tests;

@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::*;
+
+/// Answers each number with itself, one statement a permit; refuses statements with a 13, does not answer those with a 99, and
+/// panics at 666. Numbers of one hundred share a key.
+struct Echo {
+    permits: Semaphore,
+    statements: mpsc::UnboundedSender<Vec<u32>>,
+}
+
+#[async_trait]
+impl Batch for Echo {
+    type Question = u32;
+    type Answer = u32;
+    type Key = u32;
+
+    fn key(question: &u32) -> Option<u32> {
+        (*question >= 100).then_some(question / 100)
+    }
+
+    fn size(question: &u32) -> usize {
+        if *question == 4 { LARGEST } else { 1 }
+    }
+
+    async fn ask(&self, questions: &[u32]) -> Result<Vec<u32>, RepositoryError> {
+        self.permits.acquire().await.unwrap().forget();
+        self.statements.send(questions.to_vec()).unwrap();
+        match questions {
+            _ if questions.contains(&666) => panic!("a defect"),
+            _ if questions.contains(&13) => Err(RepositoryError::Refused("unlucky".to_owned())),
+            _ if questions.contains(&99) => Err(RepositoryError::Unavailable("away".to_owned())),
+            _ => Ok(questions.to_vec()),
+        }
+    }
+}
+
+struct Story {
+    echo: Gathering<Echo>,
+    statements: mpsc::UnboundedReceiver<Vec<u32>>,
+}
+
+impl Story {
+    fn begin() -> Self {
+        let (sender, statements) = mpsc::unbounded_channel();
+        Self { echo: Gathering::new(Echo { permits: Semaphore::new(0), statements: sender }), statements }
+    }
+
+    /// Asks 1, and while that is under way the others; then lets all statements through.
+    async fn ask(&self, numbers: impl IntoIterator<Item = u32>) -> Vec<Result<u32, RepositoryError>> {
+        let mut asks = vec![];
+        for number in std::iter::once(1).chain(numbers) {
+            let echo = self.echo.clone();
+            asks.push(tokio::spawn(async move { echo.ask(number).await }));
+            // On one thread everybody has asked, and the first statement has begun, when we are back.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        }
+        self.echo.0.batch.permits.add_permits(10_000);
+        let all = tokio::time::timeout(Duration::from_secs(10), join_all(asks)).await.expect("somebody waits for ever");
+        all.into_iter().map(Result::unwrap).collect()
+    }
+
+    fn statements(&mut self) -> Vec<Vec<u32>> {
+        std::iter::from_fn(|| self.statements.try_recv().ok()).collect()
+    }
+}
+
+#[tokio::test]
+async fn who_comes_while_a_statement_is_under_way_shares_the_next() {
+    let mut story = Story::begin();
+    let answers = story.ask([2, 3, 5]).await;
+    assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [1, 2, 3, 5]);
+    assert_eq!(story.statements(), [vec![1], vec![2, 3, 5]]);
+    // And the next comes at once.
+    assert_eq!(story.echo.ask(7).await.unwrap(), 7);
+    assert_eq!(story.statements(), [[7]]);
+}
+
+#[tokio::test]
+async fn only_the_guilty_one_is_refused() {
+    let mut story = Story::begin();
+    let answers = story.ask([2, 13, 3]).await;
+    assert!(matches!(answers[..], [Ok(1), Ok(2), Err(RepositoryError::Refused(_)), Ok(3)]), "{answers:?}");
+    assert_eq!(story.statements(), [vec![1], vec![2, 13, 3], vec![2], vec![13], vec![3]]);
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_not_asked_again_for_everyone() {
+    let mut story = Story::begin();
+    let answers = story.ask([2, 99, 3]).await;
+    assert_eq!(answers.iter().filter(|answer| answer.as_ref().is_err_and(|it| it.is_unavailable())).count(), 3);
+    assert_eq!(story.statements(), [vec![1], vec![2, 99, 3]]);
+
+    let answers = story.ask([13, 2, 99, 3]).await;
+    assert!(matches!(answers[2], Ok(2)), "{answers:?}");
+    assert!(answers[3].is_err() && answers[4].is_err(), "{answers:?}");
+    assert_eq!(story.statements(), [vec![1], vec![13, 2, 99, 3], vec![13], vec![2], vec![99]]);
+}
+
+#[tokio::test]
+async fn questions_that_share_a_key_come_one_after_the_other() {
+    let mut story = Story::begin();
+    story.ask([101, 201, 102, 2, 103]).await;
+    assert_eq!(story.statements(), [vec![1], vec![101, 201, 2], vec![102], vec![103]]);
+}
+
+#[tokio::test]
+async fn a_statement_has_bounds() {
+    let mut story = Story::begin();
+    story.ask([2, 4, 4, 3]).await;
+    assert_eq!(story.statements(), [vec![1], vec![2, 3], vec![4], vec![4]]);
+    story.ask(std::iter::repeat_n(5, MOST + 1)).await;
+    assert_eq!(story.statements().iter().map(Vec::len).collect::<Vec<_>>(), [1, MOST, 1]);
+}
+
+#[tokio::test]
+async fn after_a_panic_nobody_waits_for_ever_and_the_next_is_answered() {
+    let mut story = Story::begin();
+    let answers = story.ask([666, 667]).await;
+    assert!(answers[1..].iter().all(|answer| answer.as_ref().is_err_and(RepositoryError::is_unavailable)));
+    story.statements();
+    assert_eq!(story.echo.ask(7).await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_question_is_asked_to_its_end_when_its_caller_has_gone() {
+    let mut story = Story::begin();
+    drop(futures::poll!(Box::pin(story.echo.ask(1))));
+    drop(futures::poll!(Box::pin(story.echo.ask(2))));
+    story.echo.0.batch.permits.add_permits(2);
+    assert_eq!(story.statements.recv().await.unwrap(), [1, 2]);
+}
