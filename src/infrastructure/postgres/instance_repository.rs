@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 
 use super::PgDatabase;
+use super::instance_lookups::{ById, ByName};
 use super::row::{get, number_option, only, parsed, tenant, time};
 use crate::application::ports::{InstanceRepository, RepositoryError};
 use crate::domain::Timestamp;
@@ -9,15 +10,22 @@ use crate::domain::channel::ChannelName;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::principal::Tenant;
 use crate::domain::secret::SealedCredentials;
+use crate::infrastructure::sql::Gathering;
 
 #[derive(Clone)]
 pub struct PgInstanceRepository {
     database: PgDatabase,
+    by_id: Gathering<ById>,
+    by_name: Gathering<ByName>,
 }
 
 impl PgInstanceRepository {
     pub fn new(database: PgDatabase) -> Self {
-        Self { database }
+        Self {
+            by_id: Gathering::new(ById::new(database.clone())),
+            by_name: Gathering::new(ByName::new(database.clone())),
+            database,
+        }
     }
 }
 
@@ -31,6 +39,7 @@ macro_rules! select_instances {
         )
     };
 }
+pub(super) use select_instances;
 
 #[async_trait]
 impl InstanceRepository for PgInstanceRepository {
@@ -59,9 +68,7 @@ impl InstanceRepository for PgInstanceRepository {
     }
 
     async fn find_any(&self, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
-        let query = sqlx::query(select_instances!("where id = $1")).bind(id.0);
-        let row = self.database.run(async |connection| query.fetch_optional(connection).await).await?;
-        row.as_ref().map(instance).transpose()
+        self.by_id.ask(id).await?
     }
 
     async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
@@ -76,12 +83,8 @@ impl InstanceRepository for PgInstanceRepository {
         channel: &ChannelName,
         channel_instance_id: &str,
     ) -> Result<Option<Instance>, RepositoryError> {
-        let query = sqlx::query(select_instances!("where tenant = $1 and channel = $2 and channel_instance_id = $3"))
-            .bind(tenant.as_str())
-            .bind(channel.as_str())
-            .bind(channel_instance_id);
-        let row = self.database.run(async |connection| query.fetch_optional(connection).await).await?;
-        row.as_ref().map(instance).transpose()
+        let name = [tenant.as_str(), channel.as_str(), channel_instance_id].map(str::to_owned);
+        self.by_name.ask(name).await?
     }
 
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
@@ -186,7 +189,7 @@ impl InstanceRepository for PgInstanceRepository {
     }
 }
 
-fn instance(row: &PgRow) -> Result<Instance, RepositoryError> {
+pub(super) fn instance(row: &PgRow) -> Result<Instance, RepositoryError> {
     Ok(Instance {
         id: InstanceId(get(row, "id")?),
         tenant: tenant(row)?,

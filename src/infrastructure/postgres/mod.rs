@@ -9,6 +9,7 @@ mod connection;
 mod due_messages;
 mod error;
 mod failed_messages;
+mod instance_lookups;
 mod instance_repository;
 mod message_repository;
 mod message_search;

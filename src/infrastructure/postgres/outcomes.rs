@@ -110,7 +110,8 @@ const CLAIM_RECORD_AND_TELL: &str = end_and_tell!(concat!(
     " where messages.id = endings.id
         and endings.old_status = 'processing'
         and messages.status = 'queued'
-        and messages.next_attempt_at is null
+        -- So written that no index on the open rows seems to serve: each row is looked up by its id.
+        and (messages.next_attempt_at is null) is true
         and messages.try = endings.try - 1"
 ));
 
