@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
 use super::auth::{CachedApiKeys, JwtVerifier};
+use super::cached_instances::CachedInstances;
 use super::channels::{EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender};
 use super::config::{Config, ConfigError, Role};
 use super::database::Database;
@@ -25,7 +26,8 @@ use crate::application::lanes::Lanes;
 use crate::application::maintain_storage::MaintainStorage;
 use crate::application::node_identity::NodeIdentity;
 use crate::application::ports::{
-    ApiKeyRepository, ChannelSender, Channels, Clock, CredentialsCipher, Ids, MessageQueue, MessageSource, Tasks,
+    ApiKeyRepository, ChannelSender, Channels, Clock, CredentialsCipher, Ids, InstanceRepository, MessageQueue,
+    MessageSource, Tasks,
 };
 use crate::application::prepare_installation::PrepareInstallation;
 use crate::application::process_message_queue::ProcessMessageQueue;
@@ -92,6 +94,7 @@ pub fn compose(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
     let api_keys: Arc<dyn ApiKeyRepository> = Arc::new(CachedApiKeys::new(database.api_keys.clone()));
+    let instances: Arc<dyn InstanceRepository> = Arc::new(CachedInstances::new(database.instances.clone()));
     let channels = channels(config, &clock)?;
     let identity = NodeIdentity::new(clock.clone(), config.node_timeout);
     let held = HeldMessages::default();
@@ -101,7 +104,7 @@ pub fn compose(
 
     let transport = Transport::start(config, role, &clock, &unsettled, |dead_letters| ProcessMessageQueue {
         messages: database.messages.clone(),
-        instances: database.instances.clone(),
+        instances: instances.clone(),
         channels: channels.clone(),
         cipher: cipher.clone(),
         identity: identity.clone(),
@@ -128,7 +131,7 @@ pub fn compose(
         })
     });
     let create_instance = Arc::new(CreateInstance {
-        instances: database.instances.clone(),
+        instances: instances.clone(),
         channels: channels.clone(),
         cipher: cipher.clone(),
         clock: clock.clone(),
@@ -143,7 +146,7 @@ pub fn compose(
         }),
         send_message: Arc::new(SendMessage {
             messages: database.messages.clone(),
-            instances: database.instances.clone(),
+            instances: instances.clone(),
             channels: channels.clone(),
             queue: queue.clone(),
             identity: identity.clone(),
@@ -157,15 +160,15 @@ pub fn compose(
         }),
         read_messages: Arc::new(ReadMessages { search: database.search.clone(), channels: channels.clone() }),
         replay_messages: Arc::new(ReplayMessages { failed: database.failed.clone(), clock: clock.clone() }),
-        read_instances: Arc::new(ReadInstances { instances: database.instances.clone(), channels: channels.clone() }),
+        read_instances: Arc::new(ReadInstances { instances: instances.clone(), channels: channels.clone() }),
         update_instance: Arc::new(UpdateInstance {
-            instances: database.instances.clone(),
+            instances: instances.clone(),
             channels,
             cipher,
             clock: clock.clone(),
         }),
         delete_instance: Arc::new(DeleteInstance {
-            instances: database.instances.clone(),
+            instances: instances.clone(),
             clock: clock.clone(),
             dead_letters: transport.dead_letters,
         }),

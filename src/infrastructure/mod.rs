@@ -1,6 +1,7 @@
 //! One folder a technology, and the composition root, which picks adapters from the configuration.
 
 pub mod auth;
+pub mod cached_instances;
 pub mod channels;
 pub mod composition;
 pub mod config;

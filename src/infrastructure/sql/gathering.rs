@@ -94,6 +94,8 @@ impl<B: Batch> Busy<B> {
                 // Who has gone does not need it.
                 let _ = caller.send(answer);
             }
+            // Whoever is about to ask gets to do it before the next statement begins.
+            tokio::task::yield_now().await;
         }
     }
 
