@@ -2,7 +2,9 @@
 //!
 //! Mirrors `postgres/` file by file.
 
+mod accepts;
 mod api_key_repository;
+mod claims;
 mod due_messages;
 mod error;
 mod failed_messages;
@@ -13,6 +15,7 @@ mod lock;
 mod message_repository;
 mod message_search;
 mod node_repository;
+mod outcomes;
 mod owed_dead_letters;
 mod row;
 mod storage;

@@ -1,0 +1,78 @@
+//! Claiming messages.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteRow;
+
+use super::SqliteDatabase;
+use super::error::translate;
+use super::row::{id, message, message_columns, time_text};
+use crate::application::ports::RepositoryError;
+use crate::domain::Timestamp;
+use crate::domain::message::{Message, MessageId};
+use crate::domain::node::NodeId;
+use crate::infrastructure::sql::Batch;
+
+pub(super) struct Claim {
+    pub id: MessageId,
+    pub node: NodeId,
+    pub now: Timestamp,
+}
+
+pub(super) struct Claims {
+    database: SqliteDatabase,
+}
+
+impl Claims {
+    pub fn new(database: SqliteDatabase) -> Self {
+        Self { database }
+    }
+}
+
+/// Not guarded on the owner: with such a guard two relays can take turns for ever. The guards have a `+`, so that each row is
+/// looked up by its id, and not in an index of the open ones.
+const CLAIM: &str = concat!(
+    "update messaging_messages
+        set status = 'processing',
+            node_id = claims.claimer,
+            -- A count that somebody wrote may be out of bounds.
+            try = min(max(try, 0), 2147483646) + 1,
+            retries = min(max(retries, 0), 2147483646) + 1,
+            attempt_started_at = claims.now,
+            attempt_http_status = null,
+            updated_at = claims.now
+       from (select value ->> 0 as message_id, value ->> 1 as claimer, value ->> 2 as now from json_each(?1)) as claims
+      where id = claims.message_id
+        and +status = 'queued'
+        and +next_attempt_at is null
+     returning ",
+    message_columns!()
+);
+
+#[async_trait]
+impl Batch for Claims {
+    type Question = Claim;
+    /// A row that cannot be read fails its own claim, and no other.
+    type Answer = Result<Option<Message>, RepositoryError>;
+    type Key = MessageId;
+
+    /// Of two claims of one message the second gets nothing.
+    fn key(claim: &Claim) -> Option<MessageId> {
+        Some(claim.id)
+    }
+
+    fn size(_: &Claim) -> usize {
+        size_of::<Claim>()
+    }
+
+    async fn ask(&self, claims: &[Claim]) -> Result<Vec<Self::Answer>, RepositoryError> {
+        let given = |claim: &Claim| json!([claim.id.0, claim.node.0, time_text(claim.now)]);
+        let given = Value::Array(claims.iter().map(given).collect()).to_string();
+        let rows = sqlx::query(CLAIM).bind(given).fetch_all(self.database.writer()).await.map_err(translate)?;
+        let named = |row: SqliteRow| id(&row, "id").map(|id| (id, row));
+        let mut claimed: HashMap<_, _> = rows.into_iter().map(named).collect::<Result<_, _>>()?;
+        Ok(claims.iter().map(|claim| claimed.remove(&claim.id.0).as_ref().map(message).transpose()).collect())
+    }
+}
