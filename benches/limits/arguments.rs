@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 60)]
     pub sustained_seconds: u32,
     /// The steady rates to try, in shares of pgbench's inserts, until one is sustained.
-    #[arg(long, value_delimiter = ',', default_values_t = [1.0, 0.8, 0.6, 0.4, 0.2])]
+    #[arg(long, value_delimiter = ',', default_values_t = [1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05])]
     pub sustained: Vec<f64>,
     /// Messages that wait while memory and start are measured.
     #[arg(long, default_value_t = 1_000_000)]

@@ -55,6 +55,8 @@ pub enum Query {
 impl Query {
     pub const ALL: [Self; 5] = [Self::Claim, Self::Find, Self::Status, Self::FailedPage, Self::TakeNothing];
 
+    pub const LAST: Self = Self::TakeNothing;
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Claim => "claiming one message",

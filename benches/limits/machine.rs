@@ -14,12 +14,13 @@ use crate::tool;
 pub async fn description(stage: &Stage) -> Result<Vec<(&'static str, String)>> {
     let cores = std::thread::available_parallelism()?;
     let processor = read_value("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let memory = read_value("/proc/meminfo", "MemTotal").unwrap_or_default();
+    let memory = read_value("/proc/meminfo", "MemTotal").and_then(|text| text.strip_suffix(" kB")?.parse::<f64>().ok());
+    let memory = memory.unwrap_or_default() / 1024.0 / 1024.0;
     let mut database = Database::maintenance(stage).await?;
     let postgres = database.text("show server_version").await?;
     let data = stage.postgres.directory();
     Ok(vec![
-        ("machine", format!("{cores} cores, {processor}, {memory} of memory")),
+        ("machine", format!("{cores} cores, {processor}, {memory:.0} GiB of memory")),
         ("kernel", said(Command::new("uname").arg("-sr")).await?),
         ("disk", format!("{} on {}", device(data).await?, filesystem(data).await?)),
         ("PostgreSQL", format!("{postgres}, {}", POSTGRES_SETTINGS.join(", "))),

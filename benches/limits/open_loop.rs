@@ -2,7 +2,7 @@
 //! stall of the server is not hidden by a client that waits for it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, oneshot};
@@ -13,6 +13,9 @@ use crate::connection::Connection;
 
 /// Requests that are due within this time are sent together.
 const TICK: Duration = Duration::from_micros(200);
+
+/// A request that is begun so late says that the server does not keep up: why go on.
+const HOPELESS: Duration = Duration::from_secs(5);
 
 pub struct OpenLoop {
     pub address: String,
@@ -26,26 +29,33 @@ pub struct OpenLoop {
     pub status: u16,
 }
 
+pub struct Load {
+    /// How long each request took that was answered.
+    pub times: Vec<Duration>,
+    /// Whether all were sent, and none much too late.
+    pub kept_up: bool,
+}
+
 impl OpenLoop {
-    /// Returns how long each request took.
+    /// Returns when all requests are answered.
     ///
     /// # Errors
     /// When an answer is not as expected, or does not come.
-    pub async fn run(self) -> Result<Vec<Duration>> {
+    pub async fn run(self) -> Result<Load> {
         let (ended, end) = oneshot::channel();
         // One thread for all connections: they do not wake each other up.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let times = runtime.map_err(Into::into).and_then(|runtime| {
+            let load = runtime.map_err(Into::into).and_then(|runtime| {
                 let local = LocalSet::new();
                 local.block_on(&runtime, self.drive())
             });
-            let _nobody_waits_any_more = ended.send(times);
+            let _nobody_waits_any_more = ended.send(load);
         });
         end.await.map_err(|_| "the open loop ended")?
     }
 
-    async fn drive(self) -> Result<Vec<Duration>> {
+    async fn drive(self) -> Result<Load> {
         let count = (self.rate * f64::from(self.seconds)) as u64;
         let mut connections = Vec::new();
         for _ in 0..self.connections {
@@ -57,6 +67,7 @@ impl OpenLoop {
             count,
             begun: AtomicU64::new(0),
             due: Semaphore::new(0),
+            is_hopeless: AtomicBool::new(false),
         });
         let pacer = schedule.clone();
         std::thread::spawn(move || pacer.keep_time(self.connections));
@@ -72,7 +83,7 @@ impl OpenLoop {
         for client in clients {
             times.extend(client.await??);
         }
-        Ok(times)
+        Ok(Load { times, kept_up: !schedule.is_hopeless.load(Relaxed) })
     }
 }
 
@@ -83,6 +94,7 @@ struct Schedule {
     begun: AtomicU64,
     /// As many as are due and not begun.
     due: Semaphore,
+    is_hopeless: AtomicBool,
 }
 
 impl Schedule {
@@ -94,7 +106,7 @@ impl Schedule {
     fn keep_time(&self, connections: usize) {
         std::thread::sleep(self.begin.saturating_duration_since(Instant::now()));
         let mut given = 0;
-        while given < self.count {
+        while given < self.count && !self.is_hopeless.load(Relaxed) {
             let due = ((self.begin.elapsed().as_secs_f64() * self.rate) as u64 + 1).min(self.count);
             self.due.add_permits(usize::try_from(due - given).unwrap_or(usize::MAX));
             given = due;
@@ -116,8 +128,11 @@ async fn client(
     loop {
         schedule.due.acquire().await?.forget();
         let number = schedule.begun.fetch_add(1, Relaxed);
-        if number >= schedule.count {
+        if number >= schedule.count || schedule.is_hopeless.load(Relaxed) {
             return Ok(times);
+        }
+        if schedule.when(number).elapsed() > HOPELESS {
+            schedule.is_hopeless.store(true, Relaxed);
         }
         let request = &requests[(number % requests.len() as u64) as usize];
         let status = connection.status_of(request).await?;

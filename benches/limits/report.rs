@@ -16,6 +16,7 @@ pub struct Report<'a> {
 }
 
 /// What a line of the table is about.
+#[derive(Clone)]
 struct Line {
     what: String,
     figure: Figure,
@@ -95,6 +96,7 @@ fn lines() -> Vec<Line> {
 }
 
 /// What was measured of a line, for one build.
+#[derive(Clone)]
 struct Row {
     line: Line,
     build: &'static str,
@@ -112,31 +114,35 @@ impl Row {
 }
 
 impl Report<'_> {
+    /// What was measured, the two builds side by side.
     fn rows(&self) -> Vec<Row> {
-        let first = self.builds[0].name;
         let mut rows = Vec::new();
-        for build in self.builds {
-            for line in lines() {
-                let figures = self.figures.of(build.name, line.figure).to_vec();
-                let against = line.against.map(|(_, against)| (build.name, against));
-                let ratios = against.map(|against| self.figures.ratios((build.name, line.figure), against));
-                let ratios = ratios.unwrap_or_default();
-                let is_second = build.name != first;
-                let to_first = self.figures.ratios((build.name, line.figure), (first, line.figure));
-                let to_first = if is_second { to_first } else { Vec::new() };
-                rows.push(Row { line, build: build.name, figures, ratios, to_first });
+        for line in lines() {
+            for build in self.builds {
+                let row = self.row(&line, build.name);
+                if !row.figures.is_empty() && (line.against.is_none() || !row.ratios.is_empty()) {
+                    rows.push(row);
+                }
+            }
+            if line.figure == Figure::Large(Query::LAST) {
+                rows.extend(worst_of_large(&rows));
             }
         }
-        rows.retain(|row| !row.figures.is_empty() && (row.line.against.is_none() || !row.ratios.is_empty()));
-        // The two builds side by side, in the order of the lines.
-        let order: Vec<(String, Option<&str>)> =
-            lines().into_iter().map(|line| (line.what, line.against.map(|(name, _)| name))).collect();
-        rows.sort_by_key(|row| {
-            order.iter().position(|(what, against)| {
-                *what == row.line.what && *against == row.line.against.map(|(name, _)| name)
-            })
-        });
         rows
+    }
+
+    fn row(&self, line: &Line, build: &'static str) -> Row {
+        let against = line.against.map(|(_, against)| (build, against));
+        let ratios = against.map(|against| self.figures.ratios((build, line.figure), against)).unwrap_or_default();
+        let first = self.builds[0].name;
+        let to_first = self.figures.ratios((build, line.figure), (first, line.figure));
+        Row {
+            line: line.clone(),
+            build,
+            figures: self.figures.of(build, line.figure).to_vec(),
+            ratios,
+            to_first: if build == first { Vec::new() } else { to_first },
+        }
     }
 
     /// With one build or two, for people.
@@ -213,6 +219,13 @@ impl Report<'_> {
             self.builds.iter().map(|build| json!({ "name": build.name, "path": build.path })).collect();
         json!({ "machine": machine::as_json(&self.machine), "builds": builds, "rows": rows })
     }
+}
+
+/// The query that suffers most from a large table, once more.
+fn worst_of_large(rows: &[Row]) -> Option<Row> {
+    let large = rows.iter().filter(|row| matches!(row.line.figure, Figure::Large(_)));
+    let worst = large.max_by(|a, b| a.judged().total_cmp(&b.judged()))?;
+    Some(Row { line: Line { what: "the worst of these".to_owned(), ..worst.line.clone() }, ..worst.clone() })
 }
 
 /// As many digits as mean something.

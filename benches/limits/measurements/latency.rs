@@ -29,7 +29,7 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
         requests: (1..=1_000).map(|recipient| requests::send("webhook", recipient)).collect(),
         status: 202,
     };
-    let mut times = load.run().await?;
+    let mut times = load.run().await?.times;
     let stored = accepts::settled(&mut database).await? - before;
     if stored != times.len() as u64 {
         return Err(format!("{} messages were accepted, and {stored} are stored", times.len()).into());

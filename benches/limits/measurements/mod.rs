@@ -70,7 +70,8 @@ pub async fn all(arguments: &Arguments) -> Result<()> {
     let machine = machine::description(&stage).await?;
     let mut figures = Figures::default();
     let is_compared = COMPARED.into_iter().any(|measurement| arguments.wants(measurement));
-    for round in 0..extent.runs {
+    let in_rounds: Vec<Measurement> = IN_ROUNDS.into_iter().filter(|it| arguments.wants(*it)).collect();
+    for round in 0..if in_rounds.is_empty() { 0 } else { extent.runs } {
         eprintln!("round {} of {}", round + 1, extent.runs);
         // In turns, so that neither is always the second.
         let turns: Vec<&Build> = if round % 2 == 0 { builds.iter().collect() } else { builds.iter().rev().collect() };
@@ -80,7 +81,7 @@ pub async fn all(arguments: &Arguments) -> Result<()> {
                     .await?;
             }
         }
-        for measurement in IN_ROUNDS.into_iter().filter(|measurement| arguments.wants(*measurement)) {
+        for measurement in in_rounds.iter().copied() {
             for build in &turns {
                 measure(measurement, Turn { stage: &stage, build, extent: &extent, figures: &mut figures }).await?;
             }
