@@ -16,6 +16,8 @@ pub enum Figure {
     /// Milliseconds at half of that rate.
     AcceptMedian,
     AcceptP99,
+    /// Milliseconds, of the same load on the receiver.
+    ReceiverP99,
     /// Messages a second, until the last was sent.
     Flood,
     /// Messages a second, without a growing backlog.

@@ -68,6 +68,7 @@ fn lines() -> Vec<Line> {
         line("/health/live, 128 connections", Health, "/s"),
         against(line("durable accepts, 128 connections", Accepts, "/s"), pgbench, Some(AtLeast(2.0, 2.5))),
         against(line("durable accepts, 128 connections", Accepts, "/s"), health, Some(AtLeast(0.4, 0.5))),
+        line("the receiver's p99, under that load", ReceiverP99, "ms"),
         line("accept p50, at half of that rate", AcceptMedian, "ms"),
         target(line("accept p99, at half of that rate", AcceptP99, "ms"), AtMost(10.0, 5.0)),
         against(line("end to end, sustained", Sustained, "/s"), pgbench, Some(AtLeast(0.8, 1.0))),

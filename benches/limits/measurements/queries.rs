@@ -143,11 +143,12 @@ async fn sample(database: &Database, rows: u32, count: usize) -> Result<Vec<(Mes
     found.into_iter().map(|(id, tenant)| Ok((MessageId(id), Tenant::new(tenant)?))).collect()
 }
 
+/// Of a tenant of its own, so that the pages of the others stay what they are.
 fn queued(id: MessageId, node: NodeId) -> Result<Message> {
     let now = Utc::now();
     Ok(Message {
         id,
-        tenant: Tenant::new("tenant-0")?,
+        tenant: Tenant::new("claimed")?,
         user_id: "key:01900000-0000-7000-8000-000000000000".to_owned(),
         instance_id: InstanceId(Uuid::from_u128(1)),
         channel: ChannelName::new("webhook"),
