@@ -51,7 +51,8 @@ async fn accept(turn: &Turn<'_>, api: &Server, database: &mut Database) -> Resul
         if missing == 0 {
             break;
         }
-        seconds = (missing as f64 / flow.rate()).ceil().clamp(1.0, 600.0) as u32;
+        // Not for long at once: the machine may be faster then than it was now.
+        seconds = (missing as f64 / flow.rate()).ceil().clamp(1.0, 20.0) as u32;
     }
     let stored = accepts::settled(database).await?;
     if stored < answered {
