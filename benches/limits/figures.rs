@@ -79,34 +79,30 @@ pub enum Cost {
     Processor,
 }
 
-/// The figures of each build, in the order of the rounds.
+/// The figures of each build, by round.
 #[derive(Default)]
-pub struct Figures(BTreeMap<(Figure, &'static str), Vec<f64>>);
+pub struct Figures(BTreeMap<(Figure, &'static str), BTreeMap<u32, f64>>);
 
 impl Figures {
     /// Says it, too: whoever waits sees that something happens.
-    pub fn record(&mut self, build: &'static str, figure: Figure, value: f64) {
+    pub fn record(&mut self, build: &'static str, round: u32, figure: Figure, value: f64) {
         eprintln!("  {figure:?} ({build}): {value:.3}");
-        self.0.entry((figure, build)).or_default().push(value);
+        self.0.entry((figure, build)).or_default().insert(round, value);
     }
 
     /// Of every round; empty where it was not measured.
-    pub fn of(&self, build: &'static str, figure: Figure) -> &[f64] {
-        self.0.get(&(figure, build)).map_or(&[], Vec::as_slice)
+    pub fn of(&self, build: &'static str, figure: Figure) -> Vec<f64> {
+        self.0.get(&(figure, build)).map(|rounds| rounds.values().copied().collect()).unwrap_or_default()
     }
 
     /// Of this round.
-    pub fn last(&self, build: &'static str, figure: Figure) -> Option<f64> {
-        self.of(build, figure).last().copied()
+    pub fn in_round(&self, build: &'static str, round: u32, figure: Figure) -> Option<f64> {
+        self.0.get(&(figure, build))?.get(&round).copied()
     }
 
-    /// Of each round, how one compares with the other.
-    pub fn ratios(
-        &self,
-        (build, figure): (&'static str, Figure),
-        (other, against): (&'static str, Figure),
-    ) -> Vec<f64> {
-        let pairs = self.of(build, figure).iter().zip(self.of(other, against));
-        pairs.map(|(value, limit)| value / limit).collect()
+    /// Of each round that has both, how one compares with the other.
+    pub fn ratios(&self, (build, figure): (&'static str, Figure), (other, limit): (&'static str, Figure)) -> Vec<f64> {
+        let rounds = self.0.get(&(figure, build)).into_iter().flatten();
+        rounds.filter_map(|(round, value)| Some(value / self.in_round(other, *round, limit)?)).collect()
     }
 }

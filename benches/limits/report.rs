@@ -140,7 +140,7 @@ impl Report<'_> {
         Row {
             line: line.clone(),
             build,
-            figures: self.figures.of(build, line.figure).to_vec(),
+            figures: self.figures.of(build, line.figure),
             ratios,
             to_first: if build == first { Vec::new() } else { to_first },
         }
@@ -182,7 +182,7 @@ impl Report<'_> {
             cells.push(ratio.unwrap_or_default());
         }
         let against = row.line.against.map(|(name, figure)| {
-            (format!("{name}, {}", number(median(self.figures.of(row.build, figure)))), number(median(&row.ratios)))
+            (format!("{name}, {}", number(median(&self.figures.of(row.build, figure)))), number(median(&row.ratios)))
         });
         let (compared, ratio) = against.unwrap_or_default();
         cells.extend([compared, ratio]);

@@ -83,6 +83,31 @@ impl Stage {
         std::fs::create_dir_all(&path)?;
         Ok(path)
     }
+
+    /// What a measured program last warned of.
+    pub fn last_warning(&self) -> Option<String> {
+        let logs = self.logs().into_iter().filter_map(|log| std::fs::read_to_string(log).ok());
+        let warnings = logs.flat_map(|log| {
+            let of_note = log.lines().filter(|line| line.contains(r#""WARN""#) || line.contains(r#""ERROR""#));
+            of_note.map(str::to_owned).collect::<Vec<_>>()
+        });
+        // They begin with their time.
+        warnings.max()
+    }
+
+    /// Before the next measurement, whose warnings are others.
+    pub fn forget_logs(&self) {
+        for log in self.logs() {
+            let _it_may_be_gone = std::fs::remove_file(log);
+        }
+    }
+
+    /// Of the programs that were measured: each wrote into the directory of its setting.
+    fn logs(&self) -> Vec<PathBuf> {
+        let settings = std::fs::read_dir(self.directory.path()).into_iter().flatten().flatten();
+        let files = settings.filter_map(|setting| std::fs::read_dir(setting.path()).ok()).flatten().flatten();
+        files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|it| it == "log")).collect()
+    }
 }
 
 /// The directory that `TEST_KAFKA_LIB` names, or the one that `.ci/kafka/fetch` fills.

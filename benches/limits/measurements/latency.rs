@@ -21,7 +21,7 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database), "api").await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     let warm_up = stage.wrk.send(&server.address, ("webhook", "5585"), CONNECTIONS, 2).await?;
-    let maximum = turn.last(Figure::Accepts).unwrap_or_else(|| warm_up.rate());
+    let maximum = turn.this_round(Figure::Accepts).unwrap_or_else(|| warm_up.rate());
     let rate = (maximum / 2.0).min(HIGHEST_RATE);
     // What the generator and the machine take of it: the same load on a receiver that does nothing.
     let mut idle = load(&stage.nginx.address, rate, seconds, vec![requests::call_of_a_webhook()], 200).await?;

@@ -25,16 +25,18 @@ struct Turn<'a> {
     stage: &'a Stage,
     build: &'a Build,
     extent: &'a Extent,
+    /// Which figures belong together.
+    round: u32,
     figures: &'a mut Figures,
 }
 
 impl Turn<'_> {
     fn record(&mut self, figure: Figure, value: f64) {
-        self.figures.record(self.build.name, figure, value);
+        self.figures.record(self.build.name, self.round, figure, value);
     }
 
-    fn last(&self, figure: Figure) -> Option<f64> {
-        self.figures.last(self.build.name, figure)
+    fn this_round(&self, figure: Figure) -> Option<f64> {
+        self.figures.in_round(self.build.name, self.round, figure)
     }
 
     /// Where the messages of an instance go to.
@@ -59,7 +61,7 @@ const ONCE: [Measurement; 3] = [Measurement::Waiting, Measurement::Rows, Measure
 /// Those that are compared with plain inserts.
 const COMPARED: [Measurement; 3] = [Measurement::Accepts, Measurement::Flood, Measurement::Sustained];
 
-/// Measures everything that was asked for, and prints it.
+/// Measures everything that was asked for, and prints it. When one measurement goes wrong, the others are made all the same.
 ///
 /// # Errors
 /// When something is not installed, could not be measured, or went wrong.
@@ -69,30 +71,17 @@ pub async fn all(arguments: &Arguments) -> Result<()> {
     let stage = Stage::set(arguments).await?;
     let machine = machine::description(&stage).await?;
     let mut figures = Figures::default();
-    let is_compared = COMPARED.into_iter().any(|measurement| arguments.wants(measurement));
-    let in_rounds: Vec<Measurement> = IN_ROUNDS.into_iter().filter(|it| arguments.wants(*it)).collect();
-    for round in 0..if in_rounds.is_empty() { 0 } else { extent.runs } {
-        eprintln!("round {} of {}", round + 1, extent.runs);
-        // In turns, so that neither is always the second.
-        let turns: Vec<&Build> = if round % 2 == 0 { builds.iter().collect() } else { builds.iter().rev().collect() };
-        if is_compared {
-            for build in &turns {
-                plain_inserts::measure(&mut Turn { stage: &stage, build, extent: &extent, figures: &mut figures })
-                    .await?;
-            }
+    let mut wrong = Vec::new();
+    for (measurement, build, round) in plan(arguments, &builds, extent.runs) {
+        eprintln!("{} of build {}, round {}", measurement.name(), build.name, round + 1);
+        let mut turn = Turn { stage: &stage, build, extent: &extent, round, figures: &mut figures };
+        if let Err(error) = measurement.measure(&mut turn).await {
+            let warning = stage.last_warning().map(|warning| format!(" (the log: {warning})")).unwrap_or_default();
+            let sentence = format!("{} of build {}: {error}{warning}", measurement.name(), build.name);
+            eprintln!("  {sentence}");
+            wrong.push(sentence);
         }
-        for measurement in in_rounds.iter().copied() {
-            for build in &turns {
-                measure(measurement, Turn { stage: &stage, build, extent: &extent, figures: &mut figures }).await?;
-            }
-        }
-    }
-    for measurement in ONCE.into_iter().filter(|measurement| arguments.wants(*measurement)) {
-        // Queries are asked through the library, of which there is one.
-        let count = if measurement == Measurement::Rows { 1 } else { builds.len() };
-        for build in &builds[..count] {
-            measure(measurement, Turn { stage: &stage, build, extent: &extent, figures: &mut figures }).await?;
-        }
+        stage.forget_logs();
     }
     let report = Report { machine, builds: &builds, extent: &extent, figures: &figures };
     println!("{}", report.table());
@@ -101,21 +90,59 @@ pub async fn all(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.json {
         std::fs::write(path, format!("{json}\n"))?;
     }
-    Ok(())
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ").into()) }
 }
 
-async fn measure(measurement: Measurement, mut turn: Turn<'_>) -> Result<()> {
-    eprintln!("{measurement:?} ({})", turn.build.name);
-    let turn = &mut turn;
-    match measurement {
-        Measurement::Accepts => accepts::measure(turn).await,
-        Measurement::Latency => latency::measure(turn).await,
-        Measurement::Flood => flood::measure(turn).await,
-        Measurement::Sustained => sustained::measure(turn).await,
-        Measurement::Direct => direct::measure(turn).await,
-        Measurement::Sqlite => sqlite::measure(turn).await,
-        Measurement::Waiting => waiting::measure(turn).await,
-        Measurement::Rows => queries::measure(turn).await,
-        Measurement::Costs => costs::measure(turn).await,
+/// What is measured of which build in which round, in this order.
+fn plan<'b>(arguments: &Arguments, builds: &'b [Build], runs: u32) -> Vec<(Step, &'b Build, u32)> {
+    let is_compared = COMPARED.into_iter().any(|measurement| arguments.wants(measurement));
+    let baseline = is_compared.then_some(Step::PlainInserts);
+    let wanted = |measurements: &[Measurement]| -> Vec<Step> {
+        measurements.iter().filter(|it| arguments.wants(**it)).map(|it| Step::Of(*it)).collect()
+    };
+    let mut plan = Vec::new();
+    for round in 0..runs {
+        for step in baseline.into_iter().chain(wanted(&IN_ROUNDS)) {
+            let turns = builds.iter().map(|build| (step, build, round));
+            // In turns, so that neither is always the second.
+            if round % 2 == 0 { plan.extend(turns) } else { plan.extend(turns.rev()) }
+        }
+    }
+    for step in wanted(&ONCE) {
+        // Queries are asked through the library, of which there is one.
+        let count = if step == Step::Of(Measurement::Rows) { 1 } else { builds.len() };
+        plan.extend(builds[..count].iter().map(|build| (step, build, 0)));
+    }
+    plan
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// What others are compared with.
+    PlainInserts,
+    Of(Measurement),
+}
+
+impl Step {
+    fn name(self) -> String {
+        match self {
+            Self::PlainInserts => "pgbench".to_owned(),
+            Self::Of(measurement) => format!("{measurement:?}").to_lowercase(),
+        }
+    }
+
+    async fn measure(self, turn: &mut Turn<'_>) -> Result<()> {
+        match self {
+            Self::PlainInserts => plain_inserts::measure(turn).await,
+            Self::Of(Measurement::Accepts) => accepts::measure(turn).await,
+            Self::Of(Measurement::Latency) => latency::measure(turn).await,
+            Self::Of(Measurement::Flood) => flood::measure(turn).await,
+            Self::Of(Measurement::Sustained) => sustained::measure(turn).await,
+            Self::Of(Measurement::Direct) => direct::measure(turn).await,
+            Self::Of(Measurement::Sqlite) => sqlite::measure(turn).await,
+            Self::Of(Measurement::Waiting) => waiting::measure(turn).await,
+            Self::Of(Measurement::Rows) => queries::measure(turn).await,
+            Self::Of(Measurement::Costs) => costs::measure(turn).await,
+        }
     }
 }

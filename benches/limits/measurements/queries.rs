@@ -30,7 +30,8 @@ const PAGE: u32 = 50;
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let mut small = Table::filled(turn, turn.extent.small_rows).await?;
     let mut large = Table::filled(turn, turn.extent.rows).await?;
-    for _ in 0..turn.extent.runs {
+    for run in 0..turn.extent.runs {
+        turn.round = run;
         for query in Query::ALL {
             let calls = match query {
                 Query::Claim | Query::Find | Query::Status => turn.extent.calls,

@@ -22,7 +22,7 @@ const HOPELESS_SECONDS: f64 = 10.0;
 
 /// The highest of the rates at which messages go all their way as fast as they come; 0 when none is.
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
-    let inserts = turn.last(Figure::Inserts).ok_or("nothing to compare with")?;
+    let inserts = turn.this_round(Figure::Inserts).ok_or("nothing to compare with")?;
     for share in turn.extent.sustained.clone() {
         let rate = share * inserts;
         let is_sustained = is_sustained(turn, rate).await?;

@@ -26,10 +26,12 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
         let setting = setting.clone().with("KAFKA_GROUP_ID", format!("start-{run}")).with("WORKER_CONCURRENCY", "1");
         let mut server = Server::spawn(stage, turn.build, &setting, "all")?;
         let took = server.ready().await?;
+        turn.round = run;
         turn.record(Figure::Start, took.as_secs_f64());
         server.stop().await?;
     }
 
+    turn.round = 0;
     let open = database.open().await?;
     let worker = Server::start(stage, turn.build, &setting, "worker").await?;
     let begin = Instant::now();
