@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// One node, killed and removed when it is dropped.
 pub struct KafkaServer {
     jars: PathBuf,
+    /// As Java is told, e.g. `256m`.
+    heap: &'static str,
     directory: TempDir,
     port: u16,
     /// Where it listens for those who come through a proxy, and where it tells them that it does.
@@ -43,12 +45,20 @@ impl KafkaServer {
             });
             return None;
         };
+        Some(Self::start_from(jars.into(), "256m").await)
+    }
+
+    /// The same, from the jars in this directory, with a heap as large as Java is told.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_from(jars: PathBuf, heap: &'static str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let [port, behind, proxy] = [free_port(), free_port(), free_port()];
-        let mut server = Self { jars: jars.into(), directory, port, behind, proxy, running: None };
+        let mut server = Self { jars, heap, directory, port, behind, proxy, running: None };
         server.format();
         server.restart().await;
-        Some(server)
+        server
     }
 
     /// For `KAFKA_BROKERS`; the same after a restart.
@@ -129,7 +139,14 @@ impl KafkaServer {
 
     fn java(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("java");
-        command.args(["-Xmx256m", "-cp"]).arg(self.jars.join("*")).args(arguments).current_dir(self.directory.path());
+        let heap = format!("-Xmx{}", self.heap);
+        // It unpacks libraries, and does not remove them when it is killed.
+        let unpacked = format!("-Djava.io.tmpdir={}", self.directory.path().display());
+        command
+            .args([&heap, &unpacked, "-cp"])
+            .arg(self.jars.join("*"))
+            .args(arguments)
+            .current_dir(self.directory.path());
         command
     }
 }

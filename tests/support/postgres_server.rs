@@ -27,6 +27,8 @@ pub struct PostgresServer {
     port: u16,
     /// Whom it runs as: it refuses to run as root.
     user: Option<User>,
+    /// `name=value`, beyond what every server here has.
+    settings: Vec<String>,
     running: Option<Running>,
 }
 
@@ -47,6 +49,11 @@ impl PostgresServer {
     /// # Panics
     /// When it does not start.
     pub async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with settings like `shared_buffers=1GB`.
+    pub async fn start_with(settings: &[&str]) -> Option<Self> {
         let Some(binaries) = server_binaries() else {
             static SAID: Once = Once::new();
             // To the terminal itself: what is printed in a test that passes is not shown.
@@ -61,7 +68,8 @@ impl PostgresServer {
         if let Some(user) = user {
             chown(directory.path(), Some(user.id), Some(user.group)).unwrap();
         }
-        let mut server = Self { binaries, directory, port, user, running: None };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut server = Self { binaries, directory, port, user, settings, running: None };
         server.make_cluster();
         server.restart().await;
         Some(server)
@@ -74,6 +82,15 @@ impl PostgresServer {
             .port(self.port)
             .username("postgres")
             .database("postgres")
+    }
+
+    /// Where a program of its version is, such as pgbench.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.binaries.join(name)
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub fn is_running(&self) -> bool {
@@ -92,6 +109,9 @@ impl PostgresServer {
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).arg("-k").arg(self.directory.path());
         for setting in ["listen_addresses=127.0.0.1", &format!("port={}", self.port), "max_connections=300"] {
+            command.args(["-c", setting]);
+        }
+        for setting in &self.settings {
             command.args(["-c", setting]);
         }
         let postmaster = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
@@ -120,8 +140,8 @@ impl PostgresServer {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.binaries.join(program));
-        command.current_dir(self.directory.path());
+        let mut command = Command::new(self.program(program));
+        command.current_dir(self.directory());
         if let Some(user) = self.user {
             command.uid(user.id).gid(user.group);
         }

@@ -1,0 +1,129 @@
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures Correio against pgbench, its own /health/live and the receiver, and prints a table.
+#[derive(Debug, Parser)]
+#[command(name = "limits")]
+pub struct Arguments {
+    /// How often everything that is a rate or a time is measured; the median is reported.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// The program to measure instead of the one just built.
+    #[arg(long)]
+    pub binary: Option<PathBuf>,
+    /// Another build of it, measured in turns with the first.
+    #[arg(long)]
+    pub compare: Option<PathBuf>,
+    /// Only these measurements.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub only: Vec<Measurement>,
+    /// Seconds of one run of pgbench, of wrk, or of the open loop.
+    #[arg(long, default_value_t = 10)]
+    pub seconds: u32,
+    /// Seconds at full speed end to end.
+    #[arg(long, default_value_t = 20)]
+    pub flood_seconds: u32,
+    /// Seconds at a steady rate end to end.
+    #[arg(long, default_value_t = 60)]
+    pub sustained_seconds: u32,
+    /// The steady rates to try, in shares of pgbench's inserts, until one is sustained.
+    #[arg(long, value_delimiter = ',', default_values_t = [1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05])]
+    pub sustained: Vec<f64>,
+    /// Messages that wait while memory and start are measured.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub waiting: u32,
+    /// Rows of the large table.
+    #[arg(long, default_value_t = 10_000_000)]
+    pub rows: u32,
+    /// `RUST_LOG` of the program; what users run, without it.
+    #[arg(long)]
+    pub rust_log: Option<String>,
+    /// A directory on a disk for what the servers write.
+    #[arg(long)]
+    pub directory: Option<PathBuf>,
+    /// Writes the figures there, too.
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Everything once and briefly: whether this tool works.
+    #[arg(long)]
+    pub smoke: bool,
+    /// What cargo passes to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Measurement {
+    /// Durable accepts, against pgbench and /health/live.
+    Accepts,
+    /// How long accepting takes at half of that rate.
+    Latency,
+    /// End to end at full speed.
+    Flood,
+    /// End to end at a steady rate.
+    Sustained,
+    /// What direct mode adds to calling the receiver.
+    Direct,
+    /// Accepts into the embedded database, against those into PostgreSQL.
+    Sqlite,
+    /// Memory and start with many messages waiting.
+    Waiting,
+    /// Queries of a large table, against those of a small one.
+    Rows,
+    /// WAL, statements and processor time a message.
+    Costs,
+}
+
+/// How long a warm-up, or a part that has to be brief, takes at the least.
+const SMOKE_SECONDS: u32 = 2;
+const SMOKE_ROWS: u32 = 2_000;
+
+impl Arguments {
+    pub fn wants(&self, measurement: Measurement) -> bool {
+        self.only.is_empty() || self.only.contains(&measurement)
+    }
+
+    /// As given, or brief.
+    pub fn settled(&self) -> Extent {
+        if self.smoke {
+            return Extent {
+                runs: 1,
+                seconds: SMOKE_SECONDS,
+                flood_seconds: SMOKE_SECONDS,
+                sustained_seconds: SMOKE_SECONDS,
+                // What any build sustains, on any machine.
+                sustained: vec![0.05],
+                waiting: SMOKE_ROWS,
+                rows: 2 * SMOKE_ROWS,
+                small_rows: SMOKE_ROWS,
+                calls: 50,
+            };
+        }
+        Extent {
+            runs: self.runs,
+            seconds: self.seconds.max(1),
+            flood_seconds: self.flood_seconds.max(1),
+            sustained_seconds: self.sustained_seconds.max(1),
+            sustained: self.sustained.clone(),
+            waiting: self.waiting,
+            rows: self.rows,
+            small_rows: 10_000.min(self.rows),
+            calls: 1_000,
+        }
+    }
+}
+
+/// How much is measured.
+pub struct Extent {
+    pub runs: u32,
+    pub seconds: u32,
+    pub flood_seconds: u32,
+    pub sustained_seconds: u32,
+    pub sustained: Vec<f64>,
+    pub waiting: u32,
+    pub rows: u32,
+    pub small_rows: u32,
+    /// Queries of a kind in a run.
+    pub calls: usize,
+}

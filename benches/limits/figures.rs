@@ -1,0 +1,108 @@
+//! What was measured, round by round.
+
+use std::collections::BTreeMap;
+
+/// Of what a figure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Figure {
+    /// A second, by pgbench with 64 clients.
+    Inserts,
+    /// Milliseconds of one insert, by pgbench with one client.
+    Commit,
+    /// A second.
+    Health,
+    /// A second.
+    Accepts,
+    /// Milliseconds at half of that rate.
+    AcceptMedian,
+    AcceptP99,
+    /// Milliseconds, of the same load on the receiver.
+    ReceiverP99,
+    /// Messages a second, until the last was sent.
+    Flood,
+    /// Messages a second, without a growing backlog.
+    Sustained,
+    /// Milliseconds of a request in direct mode, of a call of the receiver, and of what is between them.
+    DirectMedian,
+    ReceiverMedian,
+    DirectAdds,
+    /// Accepts a second where accepting is all the work, by the database they go into.
+    SqliteAccepts,
+    PostgresAccepts,
+    /// Megabytes.
+    ApiMemory,
+    WorkerMemory,
+    /// Messages a second of a worker that works off what waits.
+    Drain,
+    /// Seconds.
+    Start,
+    /// Microseconds.
+    Small(Query),
+    Large(Query),
+    /// A message, for accepting it and for all of its way.
+    AcceptCosts(Cost),
+    WholeCosts(Cost),
+}
+
+/// What is asked of a table with many rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Query {
+    Claim,
+    Find,
+    Status,
+    FailedPage,
+    TakeNothing,
+}
+
+impl Query {
+    pub const ALL: [Self; 5] = [Self::Claim, Self::Find, Self::Status, Self::FailedPage, Self::TakeNothing];
+
+    pub const LAST: Self = Self::TakeNothing;
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Claim => "claiming one message",
+            Self::Find => "finding one by its id",
+            Self::Status => "one message with its attempts",
+            Self::FailedPage => "a page of a tenant's failed ones",
+            Self::TakeNothing => "the relay, when nothing is due",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cost {
+    /// Bytes.
+    Wal,
+    Statements,
+    /// Microseconds of the server's processor time.
+    Processor,
+}
+
+/// The figures of each build, by round.
+#[derive(Default)]
+pub struct Figures(BTreeMap<(Figure, &'static str), BTreeMap<u32, f64>>);
+
+impl Figures {
+    /// Says it, too: whoever waits sees that something happens.
+    pub fn record(&mut self, build: &'static str, round: u32, figure: Figure, value: f64) {
+        eprintln!("  {figure:?} ({build}): {value:.3}");
+        self.0.entry((figure, build)).or_default().insert(round, value);
+    }
+
+    /// Of every round; empty where it was not measured.
+    pub fn of(&self, build: &'static str, figure: Figure) -> Vec<f64> {
+        self.0.get(&(figure, build)).map(|rounds| rounds.values().copied().collect()).unwrap_or_default()
+    }
+
+    /// Of this round.
+    pub fn in_round(&self, build: &'static str, round: u32, figure: Figure) -> Option<f64> {
+        self.0.get(&(figure, build))?.get(&round).copied()
+    }
+
+    /// Of each round that has both, how one compares with the other.
+    pub fn ratios(&self, (build, figure): (&'static str, Figure), (other, limit): (&'static str, Figure)) -> Vec<f64> {
+        let rounds = self.0.get(&(figure, build)).into_iter().flatten();
+        rounds.filter_map(|(round, value)| Some(value / self.in_round(other, *round, limit)?)).collect()
+    }
+}

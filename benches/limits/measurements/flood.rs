@@ -1,0 +1,44 @@
+use std::time::{Duration, Instant};
+
+use super::{Turn, accepts};
+use crate::Result;
+use crate::connection::Connection;
+use crate::database::Database;
+use crate::figures::Figure;
+use crate::requests;
+use crate::server::Server;
+use crate::setting::Setting;
+
+const CONNECTIONS: u32 = 64;
+
+/// How long none may end before something is wrong. Longer than anything that is waited for in good order: a node that
+/// is gone, a publication that failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Everything at once, at full speed: accepted, published, consumed, claimed, called and recorded by one process.
+pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
+    let stage = turn.stage;
+    let mut database = Database::create(stage, turn.build).await?;
+    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database), "all").await?;
+    server.create_instance("webhook", &turn.receiver()).await?;
+    first_message(&server, &mut database).await?;
+    let begin = Instant::now();
+    let flow = stage.wrk.send(&server.address, ("webhook", "5585"), CONNECTIONS, turn.extent.flood_seconds).await?;
+    database.ended(PATIENCE).await?;
+    let took = begin.elapsed();
+    let sent = database.all_sent().await? - 1;
+    accepts::is_what_was_answered(sent, &flow)?;
+    turn.record(Figure::Flood, sent as f64 / took.as_secs_f64());
+    server.stop().await?;
+    database.remove(stage).await
+}
+
+/// Sends one, and waits until it is delivered: the consumer has joined its group then.
+pub async fn first_message(server: &Server, database: &mut Database) -> Result<()> {
+    let mut connection = Connection::open(&server.address).await?;
+    let answer = connection.answer_to(&requests::send("webhook", 0)).await?;
+    if answer.status != 202 {
+        return Err(format!("the first message was refused: {}", answer.text()).into());
+    }
+    database.ended(PATIENCE).await
+}

@@ -1,0 +1,148 @@
+//! Each measurement, in turns: what disturbs the machine for a minute disturbs both sides of a ratio.
+
+mod accepts;
+mod costs;
+mod direct;
+mod flood;
+mod large_table;
+mod latency;
+mod plain_inserts;
+mod queries;
+mod sqlite;
+mod sustained;
+mod waiting;
+
+use crate::Result;
+use crate::arguments::{Arguments, Extent, Measurement};
+use crate::build::Build;
+use crate::figures::{Figure, Figures};
+use crate::machine;
+use crate::report::Report;
+use crate::stage::Stage;
+
+/// One build's turn.
+struct Turn<'a> {
+    stage: &'a Stage,
+    build: &'a Build,
+    extent: &'a Extent,
+    /// Which figures belong together.
+    round: u32,
+    figures: &'a mut Figures,
+}
+
+impl Turn<'_> {
+    fn record(&mut self, figure: Figure, value: f64) {
+        self.figures.record(self.build.name, self.round, figure, value);
+    }
+
+    fn this_round(&self, figure: Figure) -> Option<f64> {
+        self.figures.in_round(self.build.name, self.round, figure)
+    }
+
+    /// Where the messages of an instance go to.
+    fn receiver(&self) -> String {
+        format!("http://{}/", self.stage.nginx.address)
+    }
+}
+
+/// What is measured in every round, in this order.
+const IN_ROUNDS: [Measurement; 6] = [
+    Measurement::Accepts,
+    Measurement::Latency,
+    Measurement::Flood,
+    Measurement::Sustained,
+    Measurement::Direct,
+    Measurement::Sqlite,
+];
+
+/// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
+const ONCE: [Measurement; 3] = [Measurement::Waiting, Measurement::Rows, Measurement::Costs];
+
+/// Those that are compared with plain inserts.
+const COMPARED: [Measurement; 3] = [Measurement::Accepts, Measurement::Flood, Measurement::Sustained];
+
+/// Measures everything that was asked for, and prints it. When one measurement goes wrong, the others are made all the same.
+///
+/// # Errors
+/// When something is not installed, could not be measured, or went wrong.
+pub async fn all(arguments: &Arguments) -> Result<()> {
+    let builds = Build::all(arguments)?;
+    let extent = arguments.settled();
+    let stage = Stage::set(arguments).await?;
+    let machine = machine::description(&stage).await?;
+    let mut figures = Figures::default();
+    let mut wrong = Vec::new();
+    for (measurement, build, round) in plan(arguments, &builds, extent.runs) {
+        eprintln!("{} of build {}, round {}", measurement.name(), build.name, round + 1);
+        let mut turn = Turn { stage: &stage, build, extent: &extent, round, figures: &mut figures };
+        if let Err(error) = measurement.measure(&mut turn).await {
+            let warning = stage.last_warning().map(|warning| format!(" (the log: {warning})")).unwrap_or_default();
+            let sentence = format!("{} of build {}: {error}{warning}", measurement.name(), build.name);
+            eprintln!("  {sentence}");
+            wrong.push(sentence);
+        }
+        stage.forget_logs();
+    }
+    let report = Report { machine, builds: &builds, extent: &extent, figures: &figures };
+    println!("{}", report.table());
+    let json = report.json();
+    println!("{json}");
+    if let Some(path) = &arguments.json {
+        std::fs::write(path, format!("{json}\n"))?;
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ").into()) }
+}
+
+/// What is measured of which build in which round, in this order.
+fn plan<'b>(arguments: &Arguments, builds: &'b [Build], runs: u32) -> Vec<(Step, &'b Build, u32)> {
+    let is_compared = COMPARED.into_iter().any(|measurement| arguments.wants(measurement));
+    let baseline = is_compared.then_some(Step::PlainInserts);
+    let wanted = |measurements: &[Measurement]| -> Vec<Step> {
+        measurements.iter().filter(|it| arguments.wants(**it)).map(|it| Step::Of(*it)).collect()
+    };
+    let mut plan = Vec::new();
+    for round in 0..runs {
+        for step in baseline.into_iter().chain(wanted(&IN_ROUNDS)) {
+            let turns = builds.iter().map(|build| (step, build, round));
+            // In turns, so that neither is always the second.
+            if round % 2 == 0 { plan.extend(turns) } else { plan.extend(turns.rev()) }
+        }
+    }
+    for step in wanted(&ONCE) {
+        // Queries are asked through the library, of which there is one.
+        let count = if step == Step::Of(Measurement::Rows) { 1 } else { builds.len() };
+        plan.extend(builds[..count].iter().map(|build| (step, build, 0)));
+    }
+    plan
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// What others are compared with.
+    PlainInserts,
+    Of(Measurement),
+}
+
+impl Step {
+    fn name(self) -> String {
+        match self {
+            Self::PlainInserts => "pgbench".to_owned(),
+            Self::Of(measurement) => format!("{measurement:?}").to_lowercase(),
+        }
+    }
+
+    async fn measure(self, turn: &mut Turn<'_>) -> Result<()> {
+        match self {
+            Self::PlainInserts => plain_inserts::measure(turn).await,
+            Self::Of(Measurement::Accepts) => accepts::measure(turn).await,
+            Self::Of(Measurement::Latency) => latency::measure(turn).await,
+            Self::Of(Measurement::Flood) => flood::measure(turn).await,
+            Self::Of(Measurement::Sustained) => sustained::measure(turn).await,
+            Self::Of(Measurement::Direct) => direct::measure(turn).await,
+            Self::Of(Measurement::Sqlite) => sqlite::measure(turn).await,
+            Self::Of(Measurement::Waiting) => waiting::measure(turn).await,
+            Self::Of(Measurement::Rows) => queries::measure(turn).await,
+            Self::Of(Measurement::Costs) => costs::measure(turn).await,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What the bench asks the program for, as bytes: made once, and sent again and again.
+
+/// `BOOTSTRAP_API_KEY`.
+pub const API_KEY: &str = "limits-0123456789-0123456789-0123456789";
+
+/// The instances' name, on every channel.
+pub const INSTANCE: &str = "limits";
+
+pub fn send(channel: &str, recipient: u32) -> Vec<u8> {
+    let text = "x".repeat(100);
+    let body = format!(
+        r#"{{"channel":"{channel}","channelInstanceId":"{INSTANCE}","remoteJid":"5585{recipient:09}","message":"{text}"}}"#
+    );
+    post("/api/messaging/message/send", &body)
+}
+
+pub fn create_instance(channel: &str, address: &str) -> Vec<u8> {
+    let body = format!(r#"{{"channel":"{channel}","channelInstanceId":"{INSTANCE}","channelPhoneOrId":"{address}"}}"#);
+    post("/api/messaging/instances", &body)
+}
+
+/// As large as what a webhook gets.
+pub fn call_of_a_webhook() -> Vec<u8> {
+    let id = "01900000-0000-7000-8000-000000000000";
+    let data = format!(
+        r#"{{"messageId":"{id}","remoteJid":"5585000000001","message":"{}","mediaUrl":null,"mediaType":null}}"#,
+        "x".repeat(100)
+    );
+    post("/", &format!(r#"{{"type":"message","timestamp":"2026-01-01T00:00:00.000Z","data":{data}}}"#))
+}
+
+pub fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
+}
+
+fn post(path: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nx-api-key: {API_KEY}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
