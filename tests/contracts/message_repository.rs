@@ -4,11 +4,11 @@ use correio::application::ports::Accepted;
 use correio::domain::attempt::AttemptOutcome;
 use correio::domain::delivery::{DeliveryError, FailureKind};
 use correio::domain::idempotency::KEPT;
-use correio::domain::message::{Content, Media, MediaType, MessageStatus};
+use correio::domain::message::{Content, Guard, Media, MediaType, Message, MessageStatus};
 use correio::domain::retry::NextStep;
 use futures::future::join_all;
 
-use super::given::{at, message, message_of, node, outcome, request, retry, sent, tenant};
+use super::given::{at, failed, message, message_of, node, outcome, request, retry, sent, tenant};
 use super::{given, on_every_adapter};
 use crate::support::databases::Adapters;
 
@@ -33,6 +33,9 @@ on_every_adapter![
     an_outcome_of_another_try_loses,
     an_outcome_of_another_state_loses,
     an_outcome_counts_once,
+    an_outcome_makes_good_a_claim_that_was_lost,
+    a_claim_that_was_never_made_is_not_made_good,
+    what_is_asked_at_the_same_time_is_answered_one_by_one,
     words_that_cannot_be_stored_do_not_lose_the_outcome,
 ];
 
@@ -284,6 +287,91 @@ async fn an_outcome_counts_once(adapters: &Adapters) {
     assert!(adapters.messages.record(&outcome(&done, sent())).await.unwrap());
     assert!(!adapters.messages.record(&outcome(&adapters.now(&done).await, retry(60))).await.unwrap());
     assert_eq!(adapters.now(&done).await.status, MessageStatus::Sent);
+}
+
+/// A claim need not be on disk when its message is delivered: a crash may take it back.
+async fn an_outcome_makes_good_a_claim_that_was_lost(adapters: &Adapters) {
+    let owner = node();
+    for next in [sent(), retry(60), failed()] {
+        let queued = adapters.open(MessageStatus::Queued, owner).await;
+        let guard = Guard { status: MessageStatus::Processing, node: Some(node()), try_number: 1, id: queued.id };
+        let outcome = correio::application::ports::Outcome { guard, ..outcome(&queued, next.clone()) };
+        assert!(adapters.messages.record(&outcome).await.unwrap());
+        assert!(!adapters.messages.record(&outcome).await.unwrap());
+
+        let (now, attempts) = adapters.search.find(&queued.tenant, queued.id).await.unwrap().unwrap();
+        let status = match next {
+            NextStep::Sent(_) => MessageStatus::Sent,
+            NextStep::Retry { .. } => MessageStatus::Queued,
+            NextStep::Failed { .. } => MessageStatus::Failed,
+        };
+        assert_eq!((now.status, now.node, now.try_number, now.retries), (status, guard.node, 1, 1));
+        assert_eq!((now.attempt_started_at, now.updated_at), (Some(at(9)), at(10)));
+        assert_eq!(attempts.len(), usize::from(status != MessageStatus::Sent));
+    }
+}
+
+async fn a_claim_that_was_never_made_is_not_made_good(adapters: &Adapters) {
+    let owner = node();
+    let of_try = |message: &Message, status, try_number| {
+        let guard = Guard { status, node: Some(owner), try_number, id: message.id };
+        correio::application::ports::Outcome { guard, ..outcome(message, sent()) }
+    };
+    // A later try, one that ended, and none at all.
+    let queued = adapters.open(MessageStatus::Queued, owner).await;
+    assert!(!adapters.messages.record(&of_try(&queued, MessageStatus::Processing, 2)).await.unwrap());
+    assert!(!adapters.messages.record(&of_try(&queued, MessageStatus::Processing, 0)).await.unwrap());
+    assert!(!adapters.messages.record(&of_try(&queued, MessageStatus::Pending, 1)).await.unwrap());
+    assert_eq!(adapters.now(&queued).await.status, MessageStatus::Queued);
+
+    // One that waits for its time could not have been claimed.
+    let timed = adapters.timed(owner, 60).await;
+    assert!(!adapters.messages.record(&of_try(&timed, MessageStatus::Processing, 2)).await.unwrap());
+    assert_eq!(adapters.now(&timed).await.status, MessageStatus::Queued);
+}
+
+async fn what_is_asked_at_the_same_time_is_answered_one_by_one(adapters: &Adapters) {
+    // Stored together, although one of them is there already.
+    let owner = node();
+    let there = adapters.open(MessageStatus::Queued, owner).await;
+    let mut messages: Vec<_> = (0..30).map(|_| message(MessageStatus::Queued, owner)).collect();
+    messages.insert(11, there.clone());
+    let accepted = join_all(messages.iter().map(|message| adapters.messages.accept(message, None))).await;
+    let refused: Vec<_> = accepted.iter().map(Result::is_err).enumerate().filter(|(_, it)| *it).collect();
+    assert_eq!(refused, [(11, true)]);
+
+    // Claimed together, although one of them is not there.
+    messages.insert(5, message(MessageStatus::Queued, owner));
+    let claimed = join_all(messages.iter().map(|message| adapters.messages.claim(message.id, owner, at(1)))).await;
+    let claimed: Vec<_> = claimed.into_iter().map(Result::unwrap).collect();
+    for (index, (asked, claimed)) in messages.iter().zip(&claimed).enumerate() {
+        assert_eq!(claimed.as_ref().map(|claimed| claimed.id), (index != 5).then_some(asked.id));
+    }
+
+    // Ended together, although one has lost its guard and one cannot be told as it is.
+    let outcomes = claimed.iter().flatten().enumerate().map(|(index, claimed)| match index {
+        3 => {
+            let mut late = outcome(claimed, sent());
+            late.guard.try_number += 1;
+            late
+        }
+        7 => outcome(claimed, NextStep::Retry { at: at(60), error: DeliveryError::transient("a\0b") }),
+        8 => outcome(claimed, failed()),
+        _ => outcome(claimed, sent()),
+    });
+    let outcomes: Vec<_> = outcomes.collect();
+    let recorded = join_all(outcomes.iter().map(|outcome| adapters.messages.record(outcome))).await;
+    for (index, (outcome, recorded)) in outcomes.iter().zip(recorded).enumerate() {
+        assert_eq!(recorded.unwrap(), index != 3);
+        let now = adapters.messages.find(outcome.guard.id).await.unwrap().unwrap();
+        let expected = match index {
+            3 => MessageStatus::Processing,
+            7 => MessageStatus::Queued,
+            8 => MessageStatus::Failed,
+            _ => MessageStatus::Sent,
+        };
+        assert_eq!(now.status, expected);
+    }
 }
 
 async fn words_that_cannot_be_stored_do_not_lose_the_outcome(adapters: &Adapters) {

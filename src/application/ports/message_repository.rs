@@ -42,12 +42,17 @@ pub trait MessageRepository: Send + Sync {
     /// `queued` -> `processing` for `node`, raising `retries` and `try` and setting `attempt_started_at`. Only a message
     /// that is `queued` and has no `next_attempt_at` can be claimed, whoever owns it; otherwise, and for a second claim
     /// by anybody, `None`.
+    ///
+    /// It need not be on disk when this returns: see [`record`](Self::record).
     async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Message>, RepositoryError>;
 
     /// Whether the message is still as the guard says.
     async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError>;
 
     /// Writes how a try ended, with its attempt row (none for a first try that succeeded). False when the guard has lost.
+    ///
+    /// A claim that a crash of the database took back is made good: if the guard is of a claim, and the message is `queued`,
+    /// without a `next_attempt_at` and with one try fewer, this claims it and ends the try in one write.
     ///
     /// Texts that the database refuses are replaced by one that says so, rather than losing the outcome.
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError>;

@@ -95,6 +95,7 @@ async fn a_database_that_does_not_answer_is_not_asked_again_for_everyone() {
     assert_eq!(answers.iter().filter(|answer| answer.as_ref().is_err_and(|it| it.is_unavailable())).count(), 3);
     assert_eq!(story.statements(), [vec![1], vec![2, 99, 3]]);
 
+    let mut story = Story::begin();
     let answers = story.ask([13, 2, 99, 3]).await;
     assert!(matches!(answers[2], Ok(2)), "{answers:?}");
     assert!(answers[3].is_err() && answers[4].is_err(), "{answers:?}");
@@ -113,6 +114,8 @@ async fn a_statement_has_bounds() {
     let mut story = Story::begin();
     story.ask([2, 4, 4, 3]).await;
     assert_eq!(story.statements(), [vec![1], vec![2, 3], vec![4], vec![4]]);
+
+    let mut story = Story::begin();
     story.ask(std::iter::repeat_n(5, MOST + 1)).await;
     assert_eq!(story.statements().iter().map(Vec::len).collect::<Vec<_>>(), [1, MOST, 1]);
 }

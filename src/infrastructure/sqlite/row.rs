@@ -94,13 +94,6 @@ pub(super) fn messages(rows: &[SqliteRow]) -> Vec<Message> {
     rows.iter().filter_map(named).collect()
 }
 
-/// The row of a statement that gives one or none.
-///
-/// Statements that write are read to their end (`fetch_all`): the first row comes before the commit, which may fail.
-pub(super) fn only(rows: Vec<SqliteRow>) -> Option<SqliteRow> {
-    rows.into_iter().next()
-}
-
 pub(super) fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(
     row: &'r SqliteRow,
     column: &str,

@@ -168,10 +168,18 @@ fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<boo
         }
         _ => tables.is_as(&guard),
     };
-    if !under_way || !still_its {
+    // A claim that a crash took back, and its outcome in one.
+    let makes_good = guard.status == MessageStatus::Processing && tables.has_lost(&guard);
+    if !under_way || !(still_its || makes_good) {
         return Ok(false);
     }
     tables.write(guard.id, RECORD, |message| {
+        if makes_good {
+            message.node = guard.node;
+            message.try_number = guard.try_number;
+            message.retries += 1;
+            message.attempt_started_at = Some(outcome.started_at);
+        }
         message.status = row.status;
         message.channel_message_id = row.channel_message_id.clone().or(message.channel_message_id.take());
         message.error.clone_from(&row.error);

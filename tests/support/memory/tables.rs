@@ -144,6 +144,15 @@ impl Tables {
         self.messages.get(&guard.id).is_some_and(|message| message.guard() == *guard)
     }
 
+    /// Whether the row is as it was before the claim of which the guard tells.
+    pub fn has_lost(&self, guard: &Guard) -> bool {
+        self.messages.get(&guard.id).is_some_and(|message| {
+            message.status == MessageStatus::Queued
+                && message.next_attempt_at.is_none()
+                && message.try_number + 1 == guard.try_number
+        })
+    }
+
     pub fn open(&self) -> impl Iterator<Item = &Message> {
         self.messages.values().filter(|message| message.status.is_open())
     }
