@@ -30,6 +30,7 @@ pub struct ConsumeMessages {
 
 enum Event {
     Arrived(Arrival),
+    Called(JobPlace),
     Ended(JobPlace, Ending),
     Stop,
 }
@@ -76,6 +77,7 @@ impl ConsumeMessages {
                     leaving.push(Leaving { partitions, settled });
                 }
                 Event::Arrived(Arrival::Closed) => return,
+                Event::Called(place) => consumption.called(&place),
                 Event::Ended(place, ending) => self.carry_out(consumption.ended(place, ending == Ending::Done)),
                 Event::Stop => self.source.close(),
             }
@@ -112,13 +114,14 @@ impl ConsumeMessages {
         tasks.spawn(
             async move {
                 let mut ending = ending;
-                ending.ending = Some(self.deliver(&job).await);
+                let ended = self.deliver(&job, || ending.tell_called()).await;
+                ending.ending = Some(ended);
             }
             .boxed(),
         );
     }
 
-    async fn deliver(&self, job: &Job) -> Ending {
+    async fn deliver(&self, job: &Job, called: impl Fn() + Send + Sync) -> Ending {
         const LONGEST_WAIT: Duration = Duration::from_secs(2);
         let call = match &job.record.content {
             Ok(call) => call,
@@ -129,7 +132,7 @@ impl ConsumeMessages {
             if job.is_given_up() {
                 return Ending::Left;
             }
-            match self.process.claim_and_deliver(call.message_id).await {
+            match self.process.claim_and_deliver(call.message_id, &called).await {
                 Ok(Claim::Delivered(_)) => return Ending::Done,
                 // Most often a second copy, or one that somebody else has.
                 Ok(Claim::Nothing) if self.exists(call.message_id).await => return Ending::Done,
@@ -186,6 +189,15 @@ struct TellEnding {
     place: Option<JobPlace>,
     ending: Option<Ending>,
     told: mpsc::UnboundedSender<Event>,
+}
+
+impl TellEnding {
+    fn tell_called(&self) {
+        if let Some(place) = self.place.clone() {
+            // Nobody listens any more when the consumer has been closed.
+            let _ = self.told.unbounded_send(Event::Called(place));
+        }
+    }
 }
 
 impl Drop for TellEnding {

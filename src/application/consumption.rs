@@ -10,7 +10,8 @@ use super::ports::{Partition, Record};
 /// How much is taken from the partitions at once, all of them together.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Deliveries at the same time.
+    /// Channels that are called at the same time. What is called already does not count, though its outcome is still being
+    /// recorded: others would wait for the database with their calls.
     pub concurrency: usize,
     /// Records that wait in memory, so that a slow recipient's do not hide those behind them.
     pub records: usize,
@@ -35,12 +36,18 @@ pub struct Consumption {
     /// What waits behind a record of the same key; a key without an entry has nothing under way.
     lanes: HashMap<Vec<u8>, VecDeque<Job>>,
     ready: VecDeque<Job>,
+    /// Begun, and not yet through with their channel.
     running: usize,
+    /// Through with their channel, and not yet ended.
+    recording: usize,
     /// What is to be set aside, apart: it must not take the places of what can be delivered.
     unreadable: VecDeque<Job>,
     setting_aside: usize,
     setting_aside_bytes: usize,
 }
+
+/// How many outcomes may wait to be recorded, for each delivery that may be under way.
+const RECORDING_PER_CALL: usize = 4;
 
 /// How many records are set aside at the same time.
 const SET_ASIDE_AT_ONCE: usize = 16;
@@ -67,6 +74,7 @@ struct Window {
 struct Slot {
     offset: i64,
     size: usize,
+    is_called: bool,
     is_finished: bool,
 }
 
@@ -113,6 +121,7 @@ impl Consumption {
             lanes: HashMap::new(),
             ready: VecDeque::new(),
             running: 0,
+            recording: 0,
             unreadable: VecDeque::new(),
             setting_aside: 0,
             setting_aside_bytes: 0,
@@ -187,7 +196,7 @@ impl Consumption {
     pub fn begin(&mut self) -> Option<Job> {
         let job = if let Some(job) = self.next_to_set_aside() {
             job
-        } else if self.running < self.limits.concurrency && !self.ready.is_empty() {
+        } else if self.has_room() && !self.ready.is_empty() {
             self.running += 1;
             self.ready.pop_front()?
         } else {
@@ -197,6 +206,11 @@ impl Consumption {
             window.running += 1;
         }
         Some(job)
+    }
+
+    fn has_room(&self) -> bool {
+        let concurrency = self.limits.concurrency;
+        self.running < concurrency && self.recording < concurrency.saturating_mul(RECORDING_PER_CALL)
     }
 
     fn next_to_set_aside(&mut self) -> Option<Job> {
@@ -210,9 +224,21 @@ impl Consumption {
         self.unreadable.pop_front()
     }
 
+    /// A delivery is through with its channel; it ends when its outcome is recorded.
+    pub fn called(&mut self, place: &JobPlace) {
+        let Some(slot) = self.tenures.get_mut(&place.tenure).and_then(|window| window.slot(place.slot)) else { return };
+        if !std::mem::replace(&mut slot.is_called, true) {
+            self.running = self.running.saturating_sub(1);
+            self.recording += 1;
+        }
+    }
+
     /// A delivery has ended; `is_done`: the record need not come again.
     pub fn ended(&mut self, place: JobPlace, is_done: bool) -> Vec<Consequence> {
-        if place.is_readable {
+        let slot = self.tenures.get_mut(&place.tenure).and_then(|window| window.slot(place.slot));
+        if slot.is_some_and(|slot| slot.is_called) {
+            self.recording = self.recording.saturating_sub(1);
+        } else if place.is_readable {
             self.running = self.running.saturating_sub(1);
         } else {
             self.setting_aside = self.setting_aside.saturating_sub(1);
@@ -244,7 +270,7 @@ impl Consumption {
     }
 
     pub fn is_idle(&self) -> bool {
-        self.running == 0 && self.setting_aside == 0
+        self.running == 0 && self.recording == 0 && self.setting_aside == 0
     }
 
     fn let_next_through(&mut self, lane: Option<Vec<u8>>) {
@@ -275,17 +301,21 @@ impl Window {
 
     fn push(&mut self, offset: i64, size: usize) -> u64 {
         let slot = self.first + self.slots.len() as u64;
-        self.slots.push_back(Slot { offset, size, is_finished: false });
+        self.slots.push_back(Slot { offset, size, is_called: false, is_finished: false });
         self.bytes += size;
         slot
+    }
+
+    fn slot(&mut self, number: u64) -> Option<&mut Slot> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.slots.get_mut(index)
     }
 
     /// Marks a slot; returns the last offset of the unbroken finished prefix if that has grown.
     ///
     /// Slots are in order of arrival, not of offset: a topic that was made anew begins at 0 again.
     fn finish(&mut self, slot: u64) -> Option<i64> {
-        let index = usize::try_from(slot.checked_sub(self.first)?).ok()?;
-        self.slots.get_mut(index)?.is_finished = true;
+        self.slot(slot)?.is_finished = true;
         let mut last = None;
         while let Some(slot) = self.slots.pop_front_if(|slot| slot.is_finished) {
             self.first += 1;

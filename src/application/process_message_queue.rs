@@ -51,24 +51,29 @@ impl ProcessMessageQueue {
     /// The one try of a `pending` message, whose caller waits and holds it: any failure is `failed`.
     /// Returns the message as it is afterwards, whoever brought it there.
     pub async fn deliver_pending(&self, message: Message) -> Message {
-        self.deliver(message).await
+        self.deliver(message, &|| ()).await
     }
 
-    /// Claims a `queued` message and delivers it.
+    /// Claims a `queued` message and delivers it. `called` is told when its channel has been called, and only the database
+    /// is still to be waited for.
     ///
     /// # Errors
     /// When the claim was not answered. The message is not held then: if it was claimed all the same, the comparison
     /// gives it back.
-    pub async fn claim_and_deliver(&self, id: MessageId) -> Result<Claim, RepositoryError> {
+    pub async fn claim_and_deliver(
+        &self,
+        id: MessageId,
+        called: &(dyn Fn() + Send + Sync),
+    ) -> Result<Claim, RepositoryError> {
         let Some(_hold) = self.held.hold(id) else { return Ok(Claim::Held) };
         let node = self.identity.current_or_wait().await?;
         match self.messages.claim(id, node, self.clock.now()).await? {
-            Some(message) => Ok(Claim::Delivered(Box::new(self.deliver(message).await))),
+            Some(message) => Ok(Claim::Delivered(Box::new(self.deliver(message, called).await))),
             None => Ok(Claim::Nothing),
         }
     }
 
-    async fn deliver(&self, message: Message) -> Message {
+    async fn deliver(&self, message: Message, called: &(dyn Fn() + Send + Sync)) -> Message {
         let guard = message.guard();
         let prepared = self.prepare(&message).await;
         // The last thing before the call: what came before may have taken longer than others wait.
@@ -82,6 +87,7 @@ impl ProcessMessageQueue {
             Ok(delivery) => self.call(&message, delivery).await,
             Err(error) => Err(error),
         };
+        called();
         let finished_at = self.clock.now();
         // The caller of a pending message decides itself what to do after its one try.
         let max_tries = if message.status == MessageStatus::Pending { message.retries } else { message.max_retries };

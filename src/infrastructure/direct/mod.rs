@@ -41,7 +41,7 @@ impl MessageQueue for DirectMessageQueue {
             let message = self.process.deliver_pending(message.clone()).await;
             return Ok(Handover::Done(Box::new(message)));
         }
-        match self.process.claim_and_deliver(message.id).await {
+        match self.process.claim_and_deliver(message.id, &|| ()).await {
             Ok(Claim::Delivered(message)) => Ok(Handover::Done(message)),
             Ok(Claim::Nothing | Claim::Held) => Ok(Handover::Queued),
             Err(error) => Err(QueueError(error.to_string())),
