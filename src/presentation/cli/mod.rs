@@ -41,7 +41,7 @@ enum Command {
     Replay(replay::ReplayArguments),
     /// Print a token signed with `JWT_SECRET`.
     Token(token::TokenArguments),
-    Bench(bench::BenchArguments),
+    Bench(Box<bench::BenchArguments>),
 }
 
 /// Why a command ended without doing what it was asked.
@@ -91,7 +91,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Replay(arguments) => replay::run(&configured()?, arguments).await,
         Command::Token(arguments) => token::run(&configured()?, arguments),
         // It calls a server, and may run where none could.
-        Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Bench(arguments) => bench::run(*arguments).await,
     }
 }
 
