@@ -58,10 +58,8 @@ pub async fn run(arguments: BenchArguments) -> Result<(), CommandError> {
         print!("{report}");
     }
     println!("{}", report.json()?);
-    match trouble.or_else(|| report.shortcomings()) {
-        Some(sentence) => Err(sentence.into()),
-        None => Ok(()),
-    }
+    let wrong: Vec<String> = [trouble, report.shortcomings()].into_iter().flatten().collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ").into()) }
 }
 
 fn api_key(arguments: &BenchArguments) -> Result<String, CommandError> {
@@ -166,7 +164,7 @@ async fn connect(server: &Arc<Server>, count: u32) -> Result<Vec<Connection>, St
 /// Waits until what was accepted has been delivered and has ended at the server too; returns its last counts.
 ///
 /// # Errors
-/// When the server does not count.
+/// When the server does not count at the end of the wait.
 async fn settle(
     load: &Load,
     arrivals: Option<&Mutex<Arrivals>>,
@@ -181,10 +179,11 @@ async fn settle(
         let over = Instant::now() >= deadline || stop.is_cancelled();
         // Counting is work for the server: while it delivers, it is asked rarely, for what will never be delivered.
         if missing == 0 || over || counted_at.elapsed() >= COUNT {
-            let states = instances.states().await?;
-            counted_at = Instant::now();
-            if over || states.open() == 0 {
-                return Ok(states);
+            match instances.states().await {
+                Ok(states) if over || states.open() == 0 => return Ok(states),
+                Err(sentence) if over => return Err(sentence),
+                // A server that is away now may be back, and deliver, while we wait.
+                Ok(_) | Err(_) => counted_at = Instant::now(),
             }
         }
         tokio::time::sleep(LOOK).await;
