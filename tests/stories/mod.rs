@@ -2,6 +2,7 @@
 //! travels could make a difference, directly and through Kafka.
 
 mod around;
+mod bench;
 mod crash;
 mod dead_letters;
 mod errors;

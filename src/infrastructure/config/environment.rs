@@ -12,17 +12,10 @@ pub(super) struct Environment(HashMap<String, String>);
 
 impl Environment {
     pub(super) fn load() -> Result<Self, ConfigError> {
-        let mut values = match std::fs::read_to_string(FILE) {
-            Ok(text) => parse(&text)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => HashMap::new(),
-            Err(error) => return Err(ConfigError::new(FILE, format!("cannot be read: {error}"))),
-        };
+        let mut values = file()?;
         for &variable in VARIABLES {
-            match env::var(variable) {
-                // Also an empty one: that is how one takes back what the file sets.
-                Ok(value) => _ = values.insert(variable.to_owned(), value),
-                Err(VarError::NotPresent) => {}
-                Err(VarError::NotUnicode(_)) => return Err(ConfigError::new(variable, "must be UTF-8")),
+            if let Some(value) = process(variable)? {
+                values.insert(variable.to_owned(), value);
             }
         }
         Ok(Self(values))
@@ -30,6 +23,36 @@ impl Environment {
 
     pub(super) fn get(&self, variable: &str) -> Option<String> {
         self.0.get(variable).cloned()
+    }
+}
+
+/// One variable, for a command that needs no whole configuration. An empty value counts as unset.
+///
+/// # Errors
+/// For a `.env` that cannot be read.
+pub fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
+    let value = match process(name)? {
+        Some(value) => Some(value),
+        None => file()?.remove(name),
+    };
+    Ok(value.filter(|value| !value.is_empty()))
+}
+
+/// What `.env` in the working directory says; nothing when there is none.
+fn file() -> Result<HashMap<String, String>, ConfigError> {
+    match std::fs::read_to_string(FILE) {
+        Ok(text) => parse(&text),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(HashMap::new()),
+        Err(error) => Err(ConfigError::new(FILE, format!("cannot be read: {error}"))),
+    }
+}
+
+/// Also an empty one: that is how one takes back what the file sets.
+fn process(variable: &'static str) -> Result<Option<String>, ConfigError> {
+    match env::var(variable) {
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(ConfigError::new(variable, "must be UTF-8")),
     }
 }
 

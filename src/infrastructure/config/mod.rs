@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use environment::variable;
 pub use kafka::{Brokers, KafkaClientCertificate, KafkaConfig, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism};
 pub use values::{credentials_key as parse_credentials_key, duration as parse_duration};
 

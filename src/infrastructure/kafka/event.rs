@@ -20,7 +20,7 @@ const KIND: &str = "message.send";
 
 /// Bytes. A broker refuses records of more than 1 MiB unless it is told otherwise; what is larger than this travels as a
 /// reference, because whoever delivers it reads the row anyway.
-pub(super) const LARGEST_VALUE: usize = 512 * 1024;
+pub const LARGEST_VALUE: usize = 512 * 1024;
 
 /// Bytes. A recipient that is longer stands in the key as its hash, and not at all in a reference. Nor does any other text.
 const LONGEST_TEXT: usize = 1_024;
@@ -61,7 +61,7 @@ struct EventContent<'m> {
 }
 
 /// The value for a message, of at most `limit` bytes if a reference is that short.
-pub(super) fn value(message: &Message, limit: usize) -> Vec<u8> {
+pub fn value(message: &Message, limit: usize) -> Vec<u8> {
     let whole = content(message).and_then(|content| encoded(message, Some(content)));
     let whole = whole.filter(|value| value.len() <= limit);
     // A structure of texts and numbers always has JSON.
@@ -102,7 +102,7 @@ fn content(message: &Message) -> Option<EventContent<'_>> {
 }
 
 /// Messages that share it are in one partition, and so in order.
-pub(super) fn key(message: &Message) -> Vec<u8> {
+pub fn key(message: &Message) -> Vec<u8> {
     let recipient = &message.recipient;
     if recipient.len() <= LONGEST_TEXT {
         return format!("{}:{recipient}", message.instance_id).into_bytes();
@@ -127,7 +127,7 @@ struct Head {
 ///
 /// # Errors
 /// The end of a sentence about a record that is none of ours.
-pub(super) fn decode(value: Option<&[u8]>) -> Result<Call, String> {
+pub fn decode(value: Option<&[u8]>) -> Result<Call, String> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Err("is empty (a tombstone)".to_owned());
     };

@@ -5,7 +5,7 @@ mod connection;
 mod consumer_thread;
 mod dead_letter_topic;
 mod embedded;
-mod event;
+pub mod event;
 mod group_progress;
 mod lost_records;
 mod membership;

@@ -1,5 +1,6 @@
-//! The command line: `correio serve|migrate|keys|replay|token`.
+//! The command line: `correio serve|migrate|keys|replay|token|bench`.
 
+mod bench;
 mod keys;
 mod replay;
 mod serve;
@@ -40,6 +41,7 @@ enum Command {
     Replay(replay::ReplayArguments),
     /// Print a token signed with `JWT_SECRET`.
     Token(token::TokenArguments),
+    Bench(Box<bench::BenchArguments>),
 }
 
 /// Why a command ended without doing what it was asked.
@@ -53,6 +55,12 @@ enum CommandError {
 impl From<ConfigError> for CommandError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<String> for CommandError {
+    fn from(sentence: String) -> Self {
+        Self::Other(sentence)
     }
 }
 
@@ -73,16 +81,23 @@ fn fail(sentence: &str) -> ExitCode {
 }
 
 async fn execute(command: Command) -> Result<(), CommandError> {
-    let config = Config::from_environment()?;
-    logging::init(config.log_format, &config.log_filter);
     match command {
-        Command::Serve { role } => Ok(serve::serve(&config, role).await?),
+        Command::Serve { role } => Ok(serve::serve(&configured()?, role).await?),
         Command::Migrate => {
-            Database::open(&config.database).await?.close().await;
+            Database::open(&configured()?.database).await?.close().await;
             Ok(())
         }
-        Command::Keys(command) => keys::run(&config, command).await,
-        Command::Replay(arguments) => replay::run(&config, arguments).await,
-        Command::Token(arguments) => token::run(&config, arguments),
+        Command::Keys(command) => keys::run(&configured()?, command).await,
+        Command::Replay(arguments) => replay::run(&configured()?, arguments).await,
+        Command::Token(arguments) => token::run(&configured()?, arguments),
+        // It calls a server, and may run where none could.
+        Command::Bench(arguments) => bench::run(*arguments).await,
     }
+}
+
+/// The configuration, with logging as it says.
+fn configured() -> Result<Config, ConfigError> {
+    let config = Config::from_environment()?;
+    logging::init(config.log_format, &config.log_filter);
+    Ok(config)
 }

@@ -20,6 +20,7 @@ mod send;
 use std::any::Any;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
@@ -33,11 +34,12 @@ use uuid::Uuid;
 use crate::application::authenticate::Authenticate;
 use crate::application::create_instance::CreateInstance;
 use crate::application::delete_instance::DeleteInstance;
+use crate::application::ports::Channels;
 use crate::application::read_instances::ReadInstances;
 use crate::application::read_messages::ReadMessages;
 use crate::application::replay_messages::ReplayMessages;
 use crate::application::report_health::ReportHealth;
-use crate::application::send_message::SendMessage;
+use crate::application::send_message::{SendMessage, SendMessageCommand};
 use crate::application::update_instance::UpdateInstance;
 use problem::Problem;
 
@@ -98,6 +100,13 @@ fn documented_health() -> OpenApiRouter<AppState> {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::health))
+}
+
+/// What the body of a request to send asks for; None when it is refused. For `benches/parts.rs`.
+#[doc(hidden)]
+pub fn read_send_request(bytes: Bytes, channels: &Channels) -> Option<SendMessageCommand> {
+    let value = serde_json::from_slice(&bytes).ok()?;
+    send::read(body::JsonBody { value, bytes }, channels).ok()
 }
 
 /// An id in a path; anything that is no hyphenated UUID names nothing.

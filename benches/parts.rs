@@ -1,0 +1,128 @@
+//! What the pure parts of a message's way cost: no I/O, no clock, one thread.
+//!
+//! `cargo bench --bench parts` measures, `cargo bench --bench parts -- --test` only sees that it runs.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use chrono::{DateTime, Utc};
+use correio::application::ports::Channels;
+use correio::domain::channel::ChannelName;
+use correio::domain::delivery::{Acceptance, DeliveryError};
+use correio::domain::instance::InstanceId;
+use correio::domain::message::{Content, Direction, Message, MessageId, MessageStatus};
+use correio::domain::principal::Tenant;
+use correio::domain::retry::RetryPolicy;
+use correio::infrastructure::channels::{SandboxSender, SigningSecret};
+use correio::infrastructure::kafka::event;
+use correio::presentation::http::read_send_request;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use uuid::Uuid;
+
+const REQUEST: &[u8] = include_bytes!("../tests/corpus/send-request/text.json");
+const WHOLE_REQUEST: &[u8] = include_bytes!("../tests/corpus/send-request/all.json");
+
+fn states(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("state machine");
+    group.bench_function("every move", |bencher| {
+        bencher.iter(|| {
+            let pairs = MessageStatus::ALL.into_iter().flat_map(|from| MessageStatus::ALL.map(|to| (from, to)));
+            pairs.filter(|(from, to)| black_box(*from).may_become(black_box(*to))).count()
+        });
+    });
+    let policy = RetryPolicy { backoff: [1, 4, 16].map(Duration::from_secs).to_vec() };
+    let now = DateTime::<Utc>::UNIX_EPOCH;
+    group.bench_function("after a failure", |bencher| {
+        let verdict = Err::<Acceptance, _>(DeliveryError::transient("HTTP 503 from the webhook"));
+        bencher.iter(|| policy.after(black_box(verdict.clone()), black_box(2), 3, now, 0.5));
+    });
+    group.bench_function("after a success", |bencher| {
+        let verdict = Ok(Acceptance { channel_message_id: None, http_status: Some(200) });
+        bencher.iter(|| policy.after(black_box(verdict.clone()), black_box(1), 3, now, 0.5));
+    });
+    group.finish();
+}
+
+fn message(text: String) -> Message {
+    let at = DateTime::<Utc>::UNIX_EPOCH;
+    Message {
+        id: MessageId(Uuid::from_u128(1)),
+        tenant: Tenant::new("acme").expect("a name"),
+        user_id: "ana".to_owned(),
+        instance_id: InstanceId(Uuid::from_u128(2)),
+        channel: ChannelName::new("webhook"),
+        channel_instance_id: "pedidos".to_owned(),
+        recipient: "5585999999999".to_owned(),
+        content: Content { text: Some(text), media: None, payload: None },
+        direction: Direction::Sent,
+        status: MessageStatus::Queued,
+        channel_message_id: None,
+        error: None,
+        failure: None,
+        retries: 0,
+        max_retries: 3,
+        try_number: 0,
+        attempt_started_at: None,
+        attempt_http_status: None,
+        node: None,
+        next_attempt_at: None,
+        dead_lettered_at: None,
+        created_at: at,
+        updated_at: at,
+        sent_at: None,
+        delivered_at: None,
+        read_at: None,
+        flaw: None,
+    }
+}
+
+fn events(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("Kafka event");
+    for size in [100, 10_000] {
+        let message = message("é".repeat(size / 2));
+        let value = event::value(&message, event::LARGEST_VALUE);
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(format!("encode, {size} bytes of text"), |bencher| {
+            bencher.iter(|| event::value(black_box(&message), event::LARGEST_VALUE));
+        });
+        group.bench_function(format!("decode, {size} bytes of text"), |bencher| {
+            bencher.iter(|| event::decode(black_box(Some(&value))));
+        });
+    }
+    group.finish();
+    let message = message("Olá!".to_owned());
+    criterion.bench_function("Kafka event/key", |bencher| bencher.iter(|| event::key(black_box(&message))));
+}
+
+fn signatures(criterion: &mut Criterion) {
+    let secret = SigningSecret::generate().expect("randomness");
+    let mut group = criterion.benchmark_group("webhook signature");
+    for size in [200, 10_000] {
+        let body = vec![b'a'; size];
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(format!("{size} bytes"), |bencher| {
+            bencher.iter(|| secret.sign("01a2084f-4867-74c0-b559-c79a6ea09d60", 1_795_435_744, black_box(&body)));
+        });
+    }
+    group.finish();
+}
+
+fn requests(criterion: &mut Criterion) {
+    let channels = Channels::new([Arc::new(SandboxSender) as _]);
+    let mut group = criterion.benchmark_group("request to send");
+    for (name, request) in
+        [("a text", REQUEST), ("every member", WHOLE_REQUEST), ("a refused one", b"{\"channel\": 1}")]
+    {
+        let bytes = Bytes::from_static(request);
+        group.throughput(Throughput::Bytes(request.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| read_send_request(black_box(bytes.clone()), &channels));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(parts, states, events, signatures, requests);
+criterion_main!(parts);
