@@ -43,6 +43,40 @@ fn one_key_in_order_and_another_beside_it() {
 }
 
 #[test]
+fn whoever_only_waits_for_the_database_leaves_its_place_to_the_next() {
+    let mut consumption = with_one_partition(limits(2, 100));
+    for offset in 0..30 {
+        consumption.arrived(record(ONE, offset), None);
+    }
+    let begun = begin_all(&mut consumption);
+    assert_eq!(begun.len(), 2);
+    consumption.called(&begun[0].place);
+    consumption.called(&begun[0].place);
+    let next = begin_all(&mut consumption);
+    assert_eq!(next.iter().map(|job| job.record.offset).collect::<Vec<_>>(), [2]);
+
+    // It is not finished before it has ended, and its place is not given away twice.
+    assert_eq!(consumption.ended(begun[1].place.clone(), true), []);
+    assert_eq!(begin_all(&mut consumption).len(), 1);
+    assert_eq!(consumption.ended(begun[0].place.clone(), true), [Consequence::Finished(ONE, 1)]);
+    assert_eq!(begin_all(&mut consumption).len(), 0);
+}
+
+#[test]
+fn outcomes_that_cannot_be_recorded_hold_up_further_calls() {
+    let mut consumption = with_one_partition(limits(2, 100));
+    for offset in 0..30 {
+        consumption.arrived(record(ONE, offset), None);
+    }
+    let mut called = 0;
+    while let Some(job) = consumption.begin() {
+        consumption.called(&job.place);
+        called += 1;
+    }
+    assert_eq!(called, 2 * RECORDING_PER_CALL);
+}
+
+#[test]
 fn only_the_unbroken_prefix_is_finished() {
     let mut consumption = with_one_partition(limits(10, 100));
     for offset in 0..3 {

@@ -1,3 +1,4 @@
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -5,12 +6,32 @@ use sqlx::{Connection, PgConnection, Postgres};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::error::translate;
-use super::{ACQUIRE_TIMEOUT, PgDatabase, STATEMENT_TIMEOUT, TRUSTED_IDLE, no_answer};
+use super::{ACQUIRE_TIMEOUT, PgDatabase};
 use crate::application::ports::RepositoryError;
 
 /// Going back to the pool asks the server once more; one that has frozen meanwhile must not keep the place for ever.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection that was idle for longer is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// Which idle connections are used without being tried before.
+#[derive(Clone, Default)]
+pub(super) struct Trust {
+    /// When the database last did not answer somebody: what was idle then may be broken, too.
+    lost: Arc<StdMutex<Option<Instant>>>,
+}
+
+impl Trust {
+    pub(super) fn lose(&self) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(super) fn covers(&self, idle_since: Instant) -> bool {
+        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        idle_since.elapsed() < TRUSTED_IDLE && lost.is_none_or(|lost| lost < idle_since)
+    }
+}
 
 /// A connection that goes back to the pool only when its work has come to an end.
 pub(super) struct Lease(Option<PoolConnection<Postgres>>);
@@ -83,7 +104,7 @@ impl OwnConnection {
         let mut place = self.place.lock().await;
         // Out of its place while it works: if we are given up, it is not there for the next.
         let mut connection = self.connection(place.take()).await?;
-        let done = timeout(STATEMENT_TIMEOUT, work(&mut connection)).await.map_err(|_| no_answer())?.map_err(translate);
+        let done = self.database.answered(work(&mut connection)).await;
         if !done.as_ref().is_err_and(RepositoryError::is_unavailable) {
             *place = Some(Idle { connection, since: Instant::now() });
         }
@@ -91,15 +112,30 @@ impl OwnConnection {
     }
 
     async fn connection(&self, idle: Option<Idle>) -> Result<PgConnection, RepositoryError> {
-        if let Some(Idle { mut connection, since }) = idle {
-            let trusted = since.elapsed() < TRUSTED_IDLE;
-            if trusted || matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))) {
-                return Ok(connection);
-            }
+        if let Some(Idle { mut connection, since }) = idle
+            && (self.database.trust.covers(since)
+                || matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))))
+        {
+            return Ok(connection);
         }
         let mut connection = self.database.connect_apart().await?;
-        let set = async { sqlx::raw_sql(self.settings).execute(&mut connection).await };
-        timeout(ACQUIRE_TIMEOUT, set).await.map_err(|_| no_answer())?.map_err(translate)?;
+        self.database.answered(sqlx::raw_sql(self.settings).execute(&mut connection)).await?;
         Ok(connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_idle_when_the_database_did_not_answer_is_tried_first() {
+        let (trust, now) = (Trust::default(), Instant::now());
+        let earlier = now.checked_sub(Duration::from_millis(1)).unwrap();
+        assert!(trust.covers(earlier));
+        assert!(!trust.covers(now.checked_sub(TRUSTED_IDLE).unwrap()));
+        trust.lose();
+        assert!(!trust.covers(earlier));
+        assert!(trust.covers(Instant::now() + Duration::from_millis(1)));
     }
 }

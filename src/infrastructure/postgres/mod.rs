@@ -27,7 +27,7 @@ use std::time::Duration;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::application::ports::RepositoryError;
 
@@ -41,7 +41,7 @@ pub use node_repository::PgNodeRepository;
 pub use owed_dead_letters::PgOwedDeadLetters;
 pub use storage::PgStorage;
 
-use connection::Lease;
+use connection::{Lease, Trust};
 use error::translate;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
@@ -58,14 +58,12 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 const MIGRATION_TRIES: u32 = 60;
 const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
 
-/// A connection that was idle for longer is tried before it is used.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-
 /// A database that can be reached; clones share its connections.
 #[derive(Clone)]
 pub struct PgDatabase {
     pool: PgPool,
     options: Arc<PgConnectOptions>,
+    trust: Trust,
 }
 
 impl PgDatabase {
@@ -85,19 +83,22 @@ impl PgDatabase {
     /// [`RepositoryError::Unavailable`] when the database does not answer.
     pub async fn connect_with(options: PgConnectOptions) -> Result<Self, RepositoryError> {
         let options = options.application_name("correio");
+        let trust = Trust::default();
+        let trusting = trust.clone();
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .before_acquire(|connection, usage| {
+            .before_acquire(move |connection, usage| {
+                let idle_since = Instant::now().checked_sub(usage.idle_for);
+                let trusted = idle_since.is_some_and(|since| trusting.covers(since));
                 Box::pin(async move {
-                    let trusted = usage.idle_for < TRUSTED_IDLE;
                     Ok(trusted || matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))))
                 })
             })
             .after_connect(|connection, _| Box::pin(prepare(connection)))
             .connect_lazy_with(options.clone());
-        let database = Self { pool, options: Arc::new(options) };
+        let database = Self { pool, options: Arc::new(options), trust };
         database.run(async |connection| connection.ping().await).await?;
         Ok(database)
     }
@@ -144,10 +145,30 @@ impl PgDatabase {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, RepositoryError> {
-        let mut lease = Lease::new(self.pool.acquire().await.map_err(translate)?);
-        let result = timeout(STATEMENT_TIMEOUT, work(lease.connection()?)).await.map_err(|_| no_answer())?;
+        let mut lease = Lease::new(self.pool.acquire().await.map_err(|error| self.translated(error))?);
+        let work = work(lease.connection()?);
+        let result = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.no_answer())?;
         lease.finish(&result);
-        result.map_err(translate)
+        result.map_err(|error| self.translated(error))
+    }
+
+    /// What the database says, within the time that a caller can wait.
+    async fn answered<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, RepositoryError> {
+        let result = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.no_answer())?;
+        result.map_err(|error| self.translated(error))
+    }
+
+    fn translated(&self, error: sqlx::Error) -> RepositoryError {
+        let error = translate(error);
+        if error.is_unavailable() {
+            self.trust.lose();
+        }
+        error
+    }
+
+    fn no_answer(&self) -> RepositoryError {
+        self.trust.lose();
+        RepositoryError::Unavailable("the database did not answer in time".to_owned())
     }
 
     /// A connection outside the pool.
@@ -157,7 +178,8 @@ impl PgDatabase {
             prepare(&mut connection).await?;
             Ok(connection)
         };
-        timeout(ACQUIRE_TIMEOUT, connect).await.map_err(|_| no_answer())?.map_err(translate)
+        let connected = timeout(ACQUIRE_TIMEOUT, connect).await.map_err(|_| self.no_answer())?;
+        connected.map_err(|error| self.translated(error))
     }
 }
 
@@ -174,8 +196,4 @@ async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     .execute(connection)
     .await?;
     Ok(())
-}
-
-fn no_answer() -> RepositoryError {
-    RepositoryError::Unavailable("the database did not answer in time".to_owned())
 }
