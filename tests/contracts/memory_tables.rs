@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use correio::application::ports::{RepositoryError, Take};
-use correio::domain::message::{Guard, MessageStatus};
+use correio::application::ports::{Outcome, RepositoryError, Take};
+use correio::domain::message::{Guard, Message, MessageStatus};
 
 use super::given::{at, instance, message_of, node, outcome, request, retry, sent, take};
 use crate::support::databases::Adapters;
-use crate::support::memory::{Bug, Change, MemoryDatabase, Statement, Weather};
+use crate::support::memory::{Bug, CRASH, Change, MemoryDatabase, Statement, Weather};
 
 /// Notes what comes by, and loses what it is told to.
 #[derive(Default)]
@@ -105,9 +105,9 @@ async fn the_history_tells_every_state_that_was_written() {
 
     use MessageStatus::{Processing, Queued, Sent};
     let change = |from, to, try_number, node, writer| {
-        let believed_try = (writer == "messages.record").then_some(try_number);
+        let believed = (writer == "messages.record").then_some((Some(node), try_number));
         let was_timed = writer == "due.take";
-        Change { id: timed.id, from, to, try_number, node: Some(node), was_timed, believed_try, writer }
+        Change { id: timed.id, from, to, try_number, node: Some(node), was_timed, believed, writer }
     };
     let expected = [
         change(None, Queued, 0, owner, "messages.accept"),
@@ -121,6 +121,50 @@ async fn the_history_tells_every_state_that_was_written() {
     assert_eq!(format!("{:?}", database.rows()), format!("{:?}", [adapters.now(&timed).await]));
     let numbers: Vec<u32> = database.attempts(timed.id).iter().map(|attempt| attempt.number).collect();
     assert_eq!(numbers, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_crash_takes_back_the_claims_that_nobodys_write_has_followed() {
+    let database = MemoryDatabase::default();
+    let adapters = database.adapters();
+    let (owner, claimer) = (adapters.live_node().await, adapters.live_node().await);
+    let messages = [(); 3].map(|()| message_of(&instance("acme", "hook"), MessageStatus::Queued, owner));
+    for message in &messages {
+        adapters.messages.accept(message, None).await.unwrap();
+    }
+    let claim = async |message: &Message| adapters.messages.claim(message.id, claimer, at(5)).await.unwrap().unwrap();
+    let [safe, read, last] = &messages;
+    claim(safe).await;
+    assert!(adapters.nodes.beat(owner).await.unwrap());
+    let claimed = claim(read).await;
+    claim(last).await;
+
+    // What changes nothing brings nothing to the disk.
+    assert!(!adapters.nodes.beat(node()).await.unwrap());
+    assert_eq!(adapters.taken(&take(owner, 5)).await, []);
+    assert!(adapters.messages.claim(read.id, owner, at(6)).await.unwrap().is_none());
+    assert_eq!(database.at_risk(), 2);
+
+    let told = database.history().len();
+    assert_eq!(database.crash(), [(last.id, claimer), (read.id, claimer)]);
+    assert_eq!(database.crash(), []);
+    assert_eq!(adapters.now(safe).await.status, MessageStatus::Processing);
+    for lost in [read, last] {
+        assert_eq!(format!("{:?}", adapters.now(lost).await), format!("{lost:?}"));
+    }
+    let changes = &database.history()[told..];
+    assert_eq!(changes.iter().map(|change| change.id).collect::<Vec<_>>(), [last.id, read.id]);
+    for change in changes {
+        let (from, to) = (Some(MessageStatus::Processing), MessageStatus::Queued);
+        assert_eq!((change.from, change.to, change.try_number, change.node), (from, to, 0, Some(owner)));
+        assert_eq!((change.writer, change.believed), (CRASH, None));
+    }
+
+    assert!(adapters.messages.record(&outcome(&claimed, sent())).await.unwrap());
+    assert!(!adapters.messages.record(&outcome(&claimed, sent())).await.unwrap());
+    let [refusal] = &database.refusals()[..] else { panic!("one is told") };
+    assert_eq!((refusal.id, refusal.node, refusal.try_number), (read.id, Some(claimer), 1));
+    assert_eq!((refusal.ended, refusal.found), (MessageStatus::Sent, (MessageStatus::Sent, 1)));
 }
 
 /// Adapters without a bug, and with this one.
@@ -157,6 +201,16 @@ async fn planted_an_earlier_trys_outcome_is_written() {
 }
 
 #[tokio::test]
+async fn planted_another_nodes_outcome_is_written() {
+    for (adapters, planted) in without_and_with(Bug::OutcomeIgnoresNode) {
+        let processing = adapters.open(MessageStatus::Processing, node()).await;
+        let others = outcome(&processing, sent());
+        let others = Outcome { guard: Guard { node: Some(node()), ..others.guard }, ..others };
+        assert_eq!(adapters.messages.record(&others).await.unwrap(), planted);
+    }
+}
+
+#[tokio::test]
 async fn planted_the_relay_takes_what_a_live_node_is_delivering() {
     for (adapters, planted) in without_and_with(Bug::RelayTakesProcessingOfLiveNodes) {
         let (alive, taker) = (adapters.live_node().await, adapters.live_node().await);
@@ -166,5 +220,15 @@ async fn planted_the_relay_takes_what_a_live_node_is_delivering() {
         let held = Take { held: vec![processing.id], ..take(taker, 5) };
         assert_eq!(adapters.taken(&held).await, []);
         assert_eq!(adapters.taken(&take(taker, 5)).await == [processing.id], planted);
+    }
+}
+
+#[tokio::test]
+async fn planted_a_lost_claim_stays_lost() {
+    for (adapters, planted) in without_and_with(Bug::LostClaimsStayLost) {
+        let queued = adapters.open(MessageStatus::Queued, node()).await;
+        let guard = Guard { status: MessageStatus::Processing, node: Some(node()), try_number: 1, id: queued.id };
+        let outcome = Outcome { guard, ..outcome(&queued, sent()) };
+        assert_eq!(adapters.messages.record(&outcome).await.unwrap(), !planted);
     }
 }

@@ -24,6 +24,8 @@ pub struct Told {
     pub changed_at: Vec<Duration>,
     /// When each dead letter was marked as paid.
     pub settled_at: Vec<Duration>,
+    /// When each outcome was refused.
+    pub refused_at: Vec<Duration>,
     pub answers: Vec<Answer>,
     /// When a process's question whether a message is still its own was answered in the database.
     pub asked: Vec<(ProcessId, Duration)>,
@@ -75,11 +77,12 @@ impl Chronicle {
         self.lock().names.get(&node).copied()
     }
 
-    /// The history has become so long, and so many dead letters are paid.
-    pub fn changed(&self, (changes, settlements): (usize, usize), at: Duration) {
+    /// The history has become so long, so many dead letters are paid, and so many outcomes were refused.
+    pub fn changed(&self, [changes, settlements, refusals]: [usize; 3], at: Duration) {
         let mut told = self.lock();
         told.changed_at.resize(changes, at);
         told.settled_at.resize(settlements, at);
+        told.refused_at.resize(refusals, at);
     }
 
     pub fn asked(&self, process: ProcessId, at: Duration) {

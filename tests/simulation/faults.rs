@@ -8,7 +8,7 @@ use super::broker::Trouble;
 use super::channel::Mood;
 use super::process::{Mode, NODE_TIMEOUT, SimProcess};
 use super::scenario::World;
-use super::scheduler::ProcessId;
+use super::scheduler::{OUTSIDE, ProcessId};
 use super::weather::State;
 
 /// How something that went wrong is over.
@@ -41,13 +41,14 @@ impl World {
     pub fn fault(&mut self, healing: &mut Healing) {
         let over = self.scheduler.between(Duration::from_secs(1), Duration::from_secs(12));
         let now = self.scheduler.now();
-        let heal = match self.scheduler.draw(|rng| rng.u32(0..20)) {
+        let heal = match self.scheduler.draw(|rng| rng.u32(0..22)) {
             0..=3 => self.kill(),
             4 => self.stop_in_good_order(),
             5..=6 => self.freeze(),
             7 => self.jump(),
             8 | 18..=19 => self.bad_weather(),
             9 => self.database_goes_away(over),
+            20..=21 => self.database_crashes(over),
             10 => {
                 self.say(format!("Kafka goes away for {over:?}"));
                 self.around.broker.go_away(true);
@@ -196,6 +197,39 @@ impl World {
         self.around.outage.set(true);
         self.around.chronicle.interrupted(None, now, now + over);
         Some((over, Heal::Database))
+    }
+
+    /// It comes back by itself, most often soon: before anybody's name is lost, or can be watched.
+    fn database_crashes(&mut self, over: Duration) -> Option<(Duration, Heal)> {
+        let soon = self.scheduler.between(Duration::from_millis(50), Duration::from_secs(1));
+        let over = if self.scheduler.chance(0.7) { soon } else { over };
+        // Who delivers slowly is still at it when the database answers again.
+        let is_slow = self.scheduler.chance(0.4);
+        if is_slow {
+            self.channel.mood(Mood { slow: 0.7, ..Mood::default() });
+        }
+        if self.scheduler.chance(0.7) {
+            let (database, end) = (self.around.database.clone(), self.scheduler.now() + Duration::from_secs(2));
+            self.scheduler.run_while(end, || database.at_risk() > 0);
+            self.scheduler.run_steps(self.scheduler.draw(|rng| rng.usize(0..10)));
+        }
+        let now = self.scheduler.now();
+        let taken_back = self.around.database.crash();
+        self.around.chronicle.changed(self.around.database.lengths(), now);
+        self.say(format!("the database crashes, takes back {} claims, and is away for {over:?}", taken_back.len()));
+        self.around.outage.dies();
+        self.around.chronicle.interrupted(None, now, now + over);
+        let delivers = |node| self.around.chronicle.process_of(node).is_some_and(|it| self.scheduler.lives(it));
+        self.crashes_in_delivery += usize::from(taken_back.iter().any(|(_, node)| delivers(*node)));
+        let (scheduler, outage) = (self.scheduler.clone(), self.around.outage.clone());
+        let chronicle = self.around.chronicle.clone();
+        let comes_back = async move {
+            scheduler.sleep(over).await;
+            chronicle.say(scheduler.now(), "the database is up again");
+            outage.set(false);
+        };
+        self.scheduler.spawn(OUTSIDE, Box::pin(comes_back));
+        is_slow.then_some((over, Heal::Channel))
     }
 
     fn kafka_has_trouble(&mut self, over: Duration) -> Option<(Duration, Heal)> {

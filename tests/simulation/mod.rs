@@ -22,7 +22,7 @@ use std::panic;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::support::memory::Bug;
+use crate::support::memory::{Bug, CRASH, Change};
 use planted::Planted;
 use process::Mode;
 use promises::Broken;
@@ -93,6 +93,10 @@ fn expect_panics() {
 struct Hits {
     kills: AtomicUsize,
     moves: AtomicUsize,
+    crashes: AtomicUsize,
+    /// Claims that a crash took back.
+    lost: AtomicUsize,
+    made_good: AtomicUsize,
 }
 
 #[test]
@@ -105,16 +109,26 @@ fn whatever_goes_wrong_the_promises_are_kept() {
     let found = first_broken(seeds, options, |ended| {
         hits.kills.fetch_add(ended.kills_in_delivery, Ordering::Relaxed);
         hits.moves.fetch_add(ended.moves_in_delivery, Ordering::Relaxed);
+        hits.crashes.fetch_add(ended.crashes_in_delivery, Ordering::Relaxed);
+        let is_loss = |change: &&Change| change.writer == CRASH;
+        hits.lost.fetch_add(ended.history.iter().filter(is_loss).count(), Ordering::Relaxed);
+        let made_good = promises::stories(ended).iter().map(promises::Story::made_good).sum();
+        hits.made_good.fetch_add(made_good, Ordering::Relaxed);
         promises::broken(ended)
     });
     println!("{count} schedules in {:.1?}", begin.elapsed());
     if let Some((seed, report)) = found {
         panic!("{report}\nSIMULATION_SEED={seed} cargo test simulation::whatever plays it again");
     }
-    let [kills, moves] = [&hits.kills, &hits.moves].map(|count| count.load(Ordering::Relaxed) as u64);
+    let [kills, moves, crashes, lost, made_good] =
+        [&hits.kills, &hits.moves, &hits.crashes, &hits.lost, &hits.made_good]
+            .map(|count| count.load(Ordering::Relaxed) as u64);
     println!("{kills} processes were killed while they delivered, {moves} partitions moved while somebody did");
+    println!("{crashes} crashes of the database took back {lost} claims, {made_good} of which their outcome made good");
     // Faults that befall nobody show nothing.
     assert!(count < 100 || (kills >= count / 2 && moves >= count / 8), "{kills} kills and {moves} moves hit somebody");
+    let is_enough = crashes >= count / 8 && made_good >= count / 16;
+    assert!(count < 100 || is_enough, "{crashes} crashes hit somebody, and {made_good} claims were made good");
 }
 
 #[test]
@@ -160,6 +174,18 @@ fn a_dead_letter_that_is_written_off_too_early_is_found() {
 #[test]
 fn a_relay_that_takes_from_live_nodes_is_found() {
     finds(Planted::InTables(Bug::RelayTakesProcessingOfLiveNodes), STORMY, promises::broken, "for no reason");
+}
+
+#[test]
+fn a_lost_claim_that_stays_lost_is_found() {
+    finds(Planted::InTables(Bug::LostClaimsStayLost), STORMY, promises::broken, "how it had ended");
+}
+
+#[test]
+fn an_outcome_over_somebody_elses_claim_is_found() {
+    // Where each relay may take what is queued: a claim has to be made again while its first maker delivers.
+    let options = Options { messages: 120, mode: Some(Mode::Direct), ..STORMY };
+    finds(Planted::InTables(Bug::OutcomeIgnoresNode), options, promises::broken, "came too late");
 }
 
 #[test]

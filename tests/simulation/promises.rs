@@ -10,7 +10,7 @@ use super::channel::{Call, Deed};
 use super::order;
 use super::process::NODE_TIMEOUT;
 use super::scenario::Ended;
-use crate::support::memory::Change;
+use crate::support::memory::{CRASH, Change};
 
 /// A promise that was not kept.
 #[derive(Clone, Debug)]
@@ -37,6 +37,16 @@ impl Story<'_> {
         self.changes.iter().rev().find(|(_, change)| is_replay(change)).map_or(Duration::ZERO, |(at, _)| *at)
     }
 
+    /// Claims that a crash took back, each with the crash after it.
+    fn lost_claims(&self) -> impl Iterator<Item = (&(Duration, &Change), &(Duration, &Change))> {
+        self.changes.iter().zip(self.changes.iter().skip(1)).filter(|(_, (_, next))| next.writer == CRASH)
+    }
+
+    /// How many of them were made good by their outcome.
+    pub fn made_good(&self) -> usize {
+        self.changes.iter().filter(|(_, change)| makes_good(change)).count()
+    }
+
     fn was(&self, deeds: &[Deed]) -> bool {
         self.calls.iter().any(|call| deeds.contains(&call.deed))
     }
@@ -44,6 +54,11 @@ impl Story<'_> {
 
 pub fn is_move(change: &Change, from: MessageStatus, to: MessageStatus) -> bool {
     change.from == Some(from) && change.to == to
+}
+
+/// An outcome of a row that nobody has claimed.
+fn makes_good(change: &Change) -> bool {
+    change.believed.is_some() && change.from == Some(MessageStatus::Queued)
 }
 
 pub fn stories(ended: &Ended) -> Vec<Story<'_>> {
@@ -72,6 +87,7 @@ pub fn broken(ended: &Ended) -> Vec<Broken> {
         its_tries_are_accounted_for(story, ended, &mut say);
         its_calls_were_its_owners(story, ended, &mut say);
     }
+    lost_claims_were_made_good(ended, &stories, &mut broken);
     dead_letters_are_there(ended, &mut broken);
     clients_were_told_the_truth(ended, &stories, &mut broken);
     keys_made_one_message(ended, &mut broken);
@@ -86,16 +102,43 @@ pub fn broken(ended: &Ended) -> Vec<Broken> {
 
 fn it_moved_by_the_table(story: &Story, say: &mut impl FnMut(String)) {
     for (_, change) in &story.changes {
+        // Of one that is queued, an outcome is its claim too: whether it may be is asked below.
         if let Some(from) = change.from
             && !MOVES.contains(&(from, change.to))
+            && !makes_good(change)
         {
             say(format!("moved from {from} to {} by {}", change.to, change.writer));
         }
         if change.to == MessageStatus::Processing && change.was_timed {
             say("was claimed before its time".to_owned());
         }
-        if change.believed_try.is_some_and(|believed| believed != change.try_number) {
+        if change.believed.is_some_and(|believed| believed != (change.node, change.try_number)) {
             say("was overwritten by an outcome that came too late".to_owned());
+        }
+    }
+    its_try_counted_claims(story, say);
+}
+
+/// A try goes on by one, with a claim; and back by one, with a crash that takes this claim back. An outcome makes good only
+/// such a claim, of its own node.
+fn its_try_counted_claims(story: &Story, say: &mut impl FnMut(String)) {
+    let mut lost: Vec<(Option<NodeId>, u32)> = Vec::new();
+    for ((_, before), (at, change)) in story.changes.iter().zip(story.changes.iter().skip(1)) {
+        let is_claim = change.to == MessageStatus::Processing || makes_good(change);
+        let is_as_it_should = if change.writer == CRASH {
+            lost.push((before.node, before.try_number));
+            is_move(change, MessageStatus::Processing, MessageStatus::Queued)
+                && before.writer == "messages.claim"
+                && change.try_number + 1 == before.try_number
+        } else {
+            change.try_number == before.try_number + u32::from(is_claim)
+        };
+        if !is_as_it_should {
+            let (from, to) = (before.try_number, change.try_number);
+            say(format!("went from try {from} to try {to} at {at:?} by {}", change.writer));
+        }
+        if makes_good(change) && !lost.contains(&(change.node, change.try_number)) {
+            say(format!("was claimed at {at:?} by an outcome of a claim that was not lost"));
         }
     }
 }
@@ -127,14 +170,17 @@ fn it_ended_truly(story: &Story, say: &mut impl FnMut(String)) {
 /// that hit this message.
 fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
     let row = story.row;
-    if story.calls.len() > row.try_number as usize {
-        say(format!("was called {} times in {} tries", story.calls.len(), row.try_number));
+    // Those that a crash took back are not counted in the row, unless they were made good.
+    let tries = (row.try_number as usize + story.lost_claims().count()).saturating_sub(story.made_good());
+    if story.calls.len() > tries {
+        say(format!("was called {} times in {tries} tries", story.calls.len()));
     }
     let mut unended = 0;
     let mut begun = None;
     for (at, change) in &story.changes {
         let was_being_delivered = matches!(change.from, Some(MessageStatus::Pending | MessageStatus::Processing));
-        if was_being_delivered && change.to == MessageStatus::Queued && change.believed_try.is_none() {
+        let is_given_back = change.believed.is_none() && change.writer != CRASH;
+        if was_being_delivered && change.to == MessageStatus::Queued && is_given_back {
             unended += 1;
             let (since, node) = begun.unwrap_or_default();
             let panicked =
@@ -154,7 +200,8 @@ fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMu
     }
 }
 
-/// Who calls has the message at that moment; or had it when it last asked, and stood still on the way from there.
+/// Who calls has the message at that moment; or had it when it last asked, and stood still on the way from there; or cannot
+/// know that a crash took back its claim.
 fn its_calls_were_its_owners(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
     let owner_at = |time: Duration| {
         let (_, change) = story.changes.iter().rev().find(|(at, _)| *at <= time)?;
@@ -166,8 +213,33 @@ fn its_calls_were_its_owners(story: &Story, ended: &Ended, say: &mut impl FnMut(
             let mut asked = ended.told.asked.iter().filter(|(by, at)| *by == call.by && *at <= call.at);
             asked.any(|(by, at)| owner_at(*at) == Some(by))
         };
-        if owner_at(call.at) != Some(&call.by) && !asked_in_time() {
+        let is_callers = |change: &Change| change.node.and_then(|node| ended.told.names.get(&node)) == Some(&call.by);
+        let has_lost_it = || {
+            let last = story.lost_claims().filter(|((at, claim), _)| *at <= call.at && is_callers(claim)).last();
+            last.is_some_and(|(_, (crashed_at, _))| *crashed_at <= call.at)
+        };
+        if owner_at(call.at) != Some(&call.by) && !asked_in_time() && !has_lost_it() {
             say(format!("was called at {:?} by {:?}, and was not its own", call.at, call.by));
+        }
+    }
+}
+
+/// Who delivered with a claim that a crash took back, and lived to say how it ended before anybody claimed again, has ended
+/// it: whoever calls after that calls for no reason.
+fn lost_claims_were_made_good(ended: &Ended, stories: &[Story], broken: &mut Vec<Broken>) {
+    let by_id: BTreeMap<MessageId, &Story> = stories.iter().map(|story| (story.row.id, story)).collect();
+    for (refusal, at) in ended.refusals.iter().zip(&ended.told.refused_at) {
+        let Some(story) = by_id.get(&refusal.id) else { continue };
+        let is_its = |claim: &Change| claim.node == refusal.node && claim.try_number == refusal.try_number;
+        let was_lost = story.lost_claims().any(|((_, claim), (crashed_at, _))| is_its(claim) && crashed_at <= at);
+        let (found, try_number) = refusal.found;
+        // Otherwise somebody has claimed it, ended it or made it due: then the outcome came too late.
+        let is_unclaimed = (found, try_number + 1) == (MessageStatus::Queued, refusal.try_number) && !refusal.was_timed;
+        let is_end = matches!(refusal.ended, MessageStatus::Sent | MessageStatus::Failed);
+        let again = story.calls.iter().find(|call| call.at > *at);
+        if let Some(again) = again.filter(|_| was_lost && is_unclaimed && is_end) {
+            let how = format!("was called again at {:?}, although it was said at {at:?} how it had ended", again.at);
+            broken.push(Broken { message: Some(refusal.id), how });
         }
     }
 }

@@ -21,7 +21,7 @@ use super::process::{KEY, Mode, SimProcess, Surroundings};
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
 use super::weather::{self, Outage};
 use crate::contracts::given;
-use crate::support::memory::{Bug, Change, MemoryDatabase, Settlement};
+use crate::support::memory::{Bug, Change, MemoryDatabase, Refusal, Settlement};
 
 /// How long faults happen, and how long everybody may take afterwards.
 const STORM: Duration = Duration::from_secs(40);
@@ -54,9 +54,12 @@ pub struct Ended {
     pub unstopped: Vec<ProcessId>,
     pub panics: Vec<String>,
     pub settlements: Vec<Settlement>,
-    /// How many processes were killed while they delivered, and how often a partition moved while somebody did.
+    pub refusals: Vec<Refusal>,
+    /// How many processes were killed while they delivered, how often a partition moved while somebody did, and how many
+    /// crashes of the database took back a claim of somebody who lived.
     pub kills_in_delivery: usize,
     pub moves_in_delivery: usize,
+    pub crashes_in_delivery: usize,
 }
 
 pub struct World {
@@ -69,6 +72,7 @@ pub struct World {
     pub options: Options,
     pub kills_in_delivery: usize,
     pub moves_in_delivery: usize,
+    pub crashes_in_delivery: usize,
 }
 
 pub fn run(seed: u64, options: Options) -> Ended {
@@ -87,8 +91,10 @@ pub fn run(seed: u64, options: Options) -> Ended {
         unstopped: world.stopping.iter().map(|process| process.id).filter(|id| world.scheduler.lives(*id)).collect(),
         panics: world.scheduler.panics(),
         settlements: database.settlements(),
+        refusals: database.refusals(),
         kills_in_delivery: world.kills_in_delivery,
         moves_in_delivery: world.moves_in_delivery,
+        crashes_in_delivery: world.crashes_in_delivery,
     }
 }
 
@@ -130,6 +136,7 @@ impl World {
             options,
             kills_in_delivery: 0,
             moves_in_delivery: 0,
+            crashes_in_delivery: 0,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The way of one process's statements to the database and back.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,17 +28,30 @@ pub struct State {
     pub slow: f64,
 }
 
-/// Whether the database answers nobody.
+/// Whether the database answers nobody, and how often it has died.
 #[derive(Clone, Default)]
-pub struct Outage(Arc<AtomicBool>);
+pub struct Outage {
+    is_away: Arc<AtomicBool>,
+    deaths: Arc<AtomicU32>,
+}
 
 impl Outage {
     pub fn set(&self, is_away: bool) {
-        self.0.store(is_away, Ordering::Relaxed);
+        self.is_away.store(is_away, Ordering::Relaxed);
+    }
+
+    /// Every connection is gone, and what was on its way on it.
+    pub fn dies(&self) {
+        self.set(true);
+        self.deaths.fetch_add(1, Ordering::Relaxed);
     }
 
     fn is_on(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_away.load(Ordering::Relaxed)
+    }
+
+    fn deaths(&self) -> u32 {
+        self.deaths.load(Ordering::Relaxed)
     }
 }
 
@@ -91,12 +104,12 @@ impl Weather for SimWeather {
         let is_unanswered = scheduler.chance(state.unanswered);
         let (answer, answered) = oneshot::channel();
         let way = Way { scheduler: scheduler.clone(), outage: self.outage.clone(), database: self.database.clone() };
-        let (chronicle, process) = (self.chronicle.clone(), self.process);
+        let (chronicle, process, deaths) = (self.chronicle.clone(), self.process, self.outage.deaths());
         scheduler.spawn(
             OUTSIDE,
             Box::pin(async move {
                 way.scheduler.sleep(there).await;
-                if way.outage.is_on() {
+                if way.outage.is_on() || way.outage.deaths() != deaths {
                     return;
                 }
                 statement();
@@ -105,7 +118,7 @@ impl Weather for SimWeather {
                 }
                 chronicle.changed(way.database.lengths(), way.scheduler.now());
                 way.scheduler.sleep(back).await;
-                if !is_unanswered {
+                if !is_unanswered && way.outage.deaths() == deaths {
                     let _ = answer.send(());
                 }
             }),

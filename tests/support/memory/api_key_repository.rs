@@ -22,7 +22,11 @@ impl MemoryApiKeyRepository {
 #[async_trait]
 impl ApiKeyRepository for MemoryApiKeyRepository {
     async fn ensure_tenant(&self, tenant: &Tenant, _now: Timestamp) -> Result<bool, RepositoryError> {
-        self.database.run_now("api_keys.ensure_tenant", |tables| Ok(tables.tenants.insert(tenant.clone()))).await
+        let ensure = |tables: &mut Tables| {
+            tables.sync();
+            tables.tenants.insert(tenant.clone())
+        };
+        self.database.run_now("api_keys.ensure_tenant", |tables| Ok(ensure(tables))).await
     }
 
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError> {
@@ -32,6 +36,7 @@ impl ApiKeyRepository for MemoryApiKeyRepository {
                 return Err(RepositoryError::Conflict);
             }
             tables.api_keys.insert(key.id, key.clone());
+            tables.sync();
             Ok(())
         };
         self.database.run_now("api_keys.insert", insert).await
@@ -56,6 +61,7 @@ impl ApiKeyRepository for MemoryApiKeyRepository {
         let revoke = |tables: &mut Tables| match tables.api_keys.get_mut(&id) {
             Some(key) => {
                 key.revoked_at.get_or_insert(now);
+                tables.sync();
                 true
             }
             None => false,

@@ -35,6 +35,7 @@ impl InstanceRepository for MemoryInstanceRepository {
                 return Err(RepositoryError::Conflict);
             }
             tables.instances.insert(instance.id, instance.clone());
+            tables.sync();
             Ok(())
         };
         self.database.run_now("instances.insert", insert).await
@@ -85,6 +86,7 @@ impl InstanceRepository for MemoryInstanceRepository {
             stored.max_retries = instance.max_retries;
             stored.metadata.clone_from(&instance.metadata);
             stored.updated_at = instance.updated_at;
+            tables.sync();
             Ok(true)
         };
         self.database.run_now("instances.update", update).await
@@ -104,6 +106,7 @@ impl InstanceRepository for MemoryInstanceRepository {
                 return Ok(false);
             }
             tables.instances.remove(&id);
+            tables.sync();
             let open = tables.open().filter(|message| message.instance_id == id);
             for message in open.map(|message| message.id).collect::<Vec<_>>() {
                 fail(tables, message, reason, dead_lettered_at, now);

@@ -146,7 +146,7 @@ fn claim(tables: &mut Tables, id: MessageId, node: NodeId, now: Timestamp) -> Op
     if message.status != MessageStatus::Queued || waits {
         return None;
     }
-    tables.write(id, CLAIM, |message| {
+    tables.claim(id, CLAIM, |message| {
         message.status = MessageStatus::Processing;
         message.node = Some(node);
         message.try_number += 1;
@@ -166,11 +166,16 @@ fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<boo
         Some(message) if tables.has(Bug::OutcomeIgnoresTry) => {
             message.guard() == Guard { try_number: message.try_number, ..guard }
         }
+        Some(message) if tables.has(Bug::OutcomeIgnoresNode) => {
+            message.guard() == Guard { node: message.node, ..guard }
+        }
         _ => tables.is_as(&guard),
     };
     // A claim that a crash took back, and its outcome in one.
-    let makes_good = guard.status == MessageStatus::Processing && tables.has_lost(&guard);
+    let makes_good =
+        guard.status == MessageStatus::Processing && tables.has_lost(&guard) && !tables.has(Bug::LostClaimsStayLost);
     if !under_way || !(still_its || makes_good) {
+        tables.refused(&guard, row.status);
         return Ok(false);
     }
     tables.write(guard.id, RECORD, |message| {
@@ -190,7 +195,7 @@ fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<boo
         message.sent_at = row.sent_at.or(message.sent_at);
         message.updated_at = outcome.finished_at;
     });
-    tables.believed(guard.try_number);
+    tables.believed(&guard);
     if row.told {
         let attempt = Attempt {
             number: guard.try_number,

@@ -35,7 +35,7 @@ pub use message_search::MemoryMessageSearch;
 pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use storage::MemoryStorage;
-pub use tables::{Bug, Change, Settlement};
+pub use tables::{Bug, CRASH, Change, Refusal, Settlement};
 pub use weather::{Calm, Statement, Weather};
 
 /// A database; clones share its tables.
@@ -97,15 +97,30 @@ impl MemoryDatabase {
         self.look(|tables| tables.settlements.clone())
     }
 
+    /// Every outcome that came too late, in order.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.look(|tables| tables.refusals.clone())
+    }
+
+    /// The database dies, and comes back without the claims that nobody's write has followed. Returns whose they were.
+    pub fn crash(&self) -> Vec<(MessageId, NodeId)> {
+        self.look(Tables::crash)
+    }
+
+    /// How many claims a crash would take back.
+    pub fn at_risk(&self) -> usize {
+        self.look(|tables| tables.at_risk())
+    }
+
     /// Who is delivering something, as far as the rows say.
     pub fn delivering(&self) -> Vec<NodeId> {
         let is_begun = |message: &&Message| message.status != MessageStatus::Queued;
         self.look(|tables| tables.open().filter(is_begun).filter_map(|message| message.node).collect())
     }
 
-    /// How many changes and settlements there are.
-    pub fn lengths(&self) -> (usize, usize) {
-        self.look(|tables| (tables.history.len(), tables.settlements.len()))
+    /// How many changes, settlements and refusals there are.
+    pub fn lengths(&self) -> [usize; 3] {
+        self.look(|tables| [tables.history.len(), tables.settlements.len(), tables.refusals.len()])
     }
 
     /// One statement or transaction: the request on its way, the change all at once, the answer on its way. A `change`

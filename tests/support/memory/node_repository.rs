@@ -23,6 +23,7 @@ impl NodeRepository for MemoryNodeRepository {
     async fn register(&self, node: NodeId, duties: Duties, _now: Timestamp) -> Result<(), RepositoryError> {
         let register = move |tables: &mut Tables| {
             tables.nodes.entry(node).or_insert(Node { heartbeat: 0, duties, left_at: None });
+            tables.sync();
             Ok(())
         };
         self.database.run("nodes.register", register).await
@@ -32,6 +33,7 @@ impl NodeRepository for MemoryNodeRepository {
         let beat = move |tables: &mut Tables| match tables.nodes.get_mut(&node) {
             Some(node) => {
                 node.heartbeat += 1;
+                tables.sync();
                 true
             }
             None => false,
@@ -60,6 +62,7 @@ impl NodeRepository for MemoryNodeRepository {
             }
             let Some(node) = tables.nodes.get_mut(&node) else { return false };
             node.left_at.get_or_insert(now);
+            tables.sync();
             true
         };
         self.database.run("nodes.leave", move |tables| Ok(leave(tables))).await
@@ -69,8 +72,8 @@ impl NodeRepository for MemoryNodeRepository {
         let nodes = nodes.to_vec();
         let forget = move |tables: &mut Tables| {
             for node in &nodes {
-                if !tables.open().any(|message| message.node == Some(*node)) {
-                    tables.nodes.remove(node);
+                if !tables.open().any(|message| message.node == Some(*node)) && tables.nodes.remove(node).is_some() {
+                    tables.sync();
                 }
             }
             Ok(())
@@ -81,6 +84,7 @@ impl NodeRepository for MemoryNodeRepository {
     async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
         let forget = move |tables: &mut Tables| {
             tables.nodes.retain(|id, node| *id == alive || node.left_at.is_some());
+            tables.sync();
             Ok(())
         };
         self.database.run("nodes.forget_dead", forget).await

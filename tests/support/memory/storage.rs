@@ -33,6 +33,7 @@ impl Storage for MemoryStorage {
             expired.truncate(BATCH);
             for (_, place) in &expired {
                 tables.idempotency_keys.remove(place);
+                tables.sync();
             }
             expired.len()
         };

@@ -24,6 +24,9 @@ pub(super) struct Tables {
     pub tenants: BTreeSet<Tenant>,
     pub history: Vec<Change>,
     pub settlements: Vec<Settlement>,
+    pub refusals: Vec<Refusal>,
+    /// Messages as they were before claims that are not yet on disk.
+    at_risk: Vec<Message>,
     planted: BTreeSet<Bug>,
 }
 
@@ -53,9 +56,23 @@ pub struct Change {
     pub node: Option<NodeId>,
     /// It was not due before some time.
     pub was_timed: bool,
-    /// The try that the writer of an outcome believed to be its own.
-    pub believed_try: Option<u32>,
+    /// The claim that the writer of an outcome believed to be its own: by which node, and which try.
+    pub believed: Option<(Option<NodeId>, u32)>,
     pub writer: &'static str,
+}
+
+/// An outcome that changed nothing, because its guard had lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub id: MessageId,
+    /// What the writer believed to hold.
+    pub node: Option<NodeId>,
+    pub try_number: u32,
+    /// How the try ended.
+    pub ended: MessageStatus,
+    /// As the row was, and whether it was not due before some time.
+    pub found: (MessageStatus, u32),
+    pub was_timed: bool,
 }
 
 /// That a dead letter was marked as paid.
@@ -69,6 +86,9 @@ pub struct Settlement {
     pub publishers: Vec<NodeId>,
 }
 
+/// The writer of a [`Change`] that takes a claim back.
+pub const CRASH: &str = "a crash";
+
 /// One condition that the tables leave out, to show that a test of the whole notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bug {
@@ -76,12 +96,16 @@ pub enum Bug {
     ClaimIgnoresNextAttempt,
     /// The outcome of an earlier try is written over a later one's.
     OutcomeIgnoresTry,
+    /// The outcome of a claim that a crash took back is written over the claim that somebody else made since.
+    OutcomeIgnoresNode,
     /// The relay takes what a live node is delivering.
     RelayTakesProcessingOfLiveNodes,
     /// Who asks whether a message is still its own is always told so.
     EverybodyStillHolds,
     /// Rows are said to be the dead letters, whoever publishes.
     WritesOffWhoeverPublishes,
+    /// The outcome of a claim that a crash took back is refused.
+    LostClaimsStayLost,
 }
 
 impl Tables {
@@ -95,12 +119,45 @@ impl Tables {
 
     /// Stores a message that is not there yet.
     pub fn insert(&mut self, message: Message, writer: &'static str) {
+        self.sync();
         self.tell(None, &message, false, writer);
         self.messages.insert(message.id, message);
     }
 
     /// The one way to write a state: what `change` did is in the history. None when there is no such message.
     pub fn write(&mut self, id: MessageId, writer: &'static str, change: impl FnOnce(&mut Message)) -> Option<Message> {
+        self.sync();
+        self.change(id, writer, change)
+    }
+
+    /// The same, but not on disk before somebody else's write is: a [`crash`](Self::crash) takes it back until then.
+    pub fn claim(&mut self, id: MessageId, writer: &'static str, change: impl FnOnce(&mut Message)) -> Option<Message> {
+        self.at_risk.push(self.messages.get(&id)?.clone());
+        self.change(id, writer, change)
+    }
+
+    /// Something was written, and with it all that was committed before: a log has one end.
+    pub fn sync(&mut self) {
+        self.at_risk.clear();
+    }
+
+    /// How many claims a crash would take back.
+    pub fn at_risk(&self) -> usize {
+        self.at_risk.len()
+    }
+
+    /// The database dies, and comes back without the claims that are not on disk. Returns whose they were.
+    pub fn crash(&mut self) -> Vec<(MessageId, NodeId)> {
+        let mut taken_back = Vec::new();
+        while let Some(before) = self.at_risk.pop() {
+            let Some(claimed) = self.messages.insert(before.id, before.clone()) else { continue };
+            taken_back.extend(claimed.node.map(|node| (claimed.id, node)));
+            self.tell(Some(claimed.status), &before, claimed.next_attempt_at.is_some(), CRASH);
+        }
+        taken_back
+    }
+
+    fn change(&mut self, id: MessageId, writer: &'static str, change: impl FnOnce(&mut Message)) -> Option<Message> {
         let message = self.messages.get_mut(&id)?;
         let (from, was_timed) = (message.status, message.next_attempt_at.is_some());
         change(message);
@@ -111,18 +168,19 @@ impl Tables {
 
     fn tell(&mut self, from: Option<MessageStatus>, now: &Message, was_timed: bool, writer: &'static str) {
         let (id, to, try_number, node) = (now.id, now.status, now.try_number, now.node);
-        self.history.push(Change { id, from, to, try_number, node, was_timed, believed_try: None, writer });
+        self.history.push(Change { id, from, to, try_number, node, was_timed, believed: None, writer });
     }
 
-    /// What the writer of the last change took for its try.
-    pub fn believed(&mut self, try_number: u32) {
+    /// What the writer of the last change took for its claim.
+    pub fn believed(&mut self, guard: &Guard) {
         if let Some(change) = self.history.last_mut() {
-            change.believed_try = Some(try_number);
+            change.believed = Some((guard.node, guard.try_number));
         }
     }
 
     /// Marks a failed message's dead letter as paid.
     pub fn settle(&mut self, id: MessageId, has_record: bool, now: Timestamp) {
+        self.sync();
         let publishers = self.nodes.iter().filter(|(_, node)| node.duties.publishes && node.left_at.is_none());
         let publishers = publishers.map(|(id, _)| *id).collect();
         let Some(message) = self.messages.get_mut(&id) else { return };
@@ -142,6 +200,14 @@ impl Tables {
 
     pub fn is_as(&self, guard: &Guard) -> bool {
         self.messages.get(&guard.id).is_some_and(|message| message.guard() == *guard)
+    }
+
+    /// An outcome changed nothing.
+    pub fn refused(&mut self, guard: &Guard, ended: MessageStatus) {
+        let Some(message) = self.messages.get(&guard.id) else { return };
+        let (found, was_timed) = ((message.status, message.try_number), message.next_attempt_at.is_some());
+        let Guard { id, node, try_number, .. } = *guard;
+        self.refusals.push(Refusal { id, node, try_number, ended, found, was_timed });
     }
 
     /// Whether the row is as it was before the claim of which the guard tells.
