@@ -50,6 +50,8 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
 struct Table {
     database: Database,
     pool: PgDatabase,
+    /// One, as a process has: it keeps connections of its own.
+    messages: PgMessageRepository,
     node: NodeId,
     ids: SystemIds,
     /// Some of those that are there, whoever's, in no order.
@@ -67,7 +69,8 @@ impl Table {
         let duties = Duties { publishes: true, consumes: true };
         PgNodeRepository::new(pool.clone()).register(node, duties, Utc::now()).await?;
         let sample = sample(&database, rows, turn.extent.calls).await?;
-        Ok(Self { database, pool, node, ids: SystemIds::default(), sample })
+        let messages = PgMessageRepository::new(pool.clone());
+        Ok(Self { database, pool, messages, node, ids: SystemIds::default(), sample })
     }
 
     async fn median_time(&mut self, query: Query, calls: usize) -> Result<Duration> {
@@ -85,7 +88,7 @@ impl Table {
     }
 
     async fn ask(&self, query: Query, call: usize, fresh: &[MessageId]) -> Result<()> {
-        let messages = PgMessageRepository::new(self.pool.clone());
+        let messages = &self.messages;
         let search = PgMessageSearch::new(self.pool.clone());
         let (id, tenant) = &self.sample[call % self.sample.len()];
         let found = match query {
@@ -117,7 +120,7 @@ impl Table {
 
     /// New ones, queued, to be claimed.
     async fn accept(&self, count: usize) -> Result<Vec<MessageId>> {
-        let messages = PgMessageRepository::new(self.pool.clone());
+        let messages = &self.messages;
         let mut accepted = Vec::new();
         for _ in 0..count {
             let message = queued(MessageId(self.ids.next()), self.node)?;

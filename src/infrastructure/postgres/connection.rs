@@ -89,7 +89,13 @@ pub(super) struct OwnConnection {
 struct Idle {
     connection: PgConnection,
     since: Instant,
+    planned_at: Instant,
 }
+
+/// How long a connection of its own keeps the plans of its statements. They are kept because planning one for all partitions
+/// costs more than carrying it out; not for long, because one made for a partition that was empty (the next week's, or a new
+/// installation's) may read all of an index later on.
+const PLANS_KEPT: Duration = Duration::from_secs(5);
 
 impl OwnConnection {
     pub(super) fn new(database: PgDatabase, settings: &'static str) -> Self {
@@ -103,24 +109,29 @@ impl OwnConnection {
     ) -> Result<T, RepositoryError> {
         let mut place = self.place.lock().await;
         // Out of its place while it works: if we are given up, it is not there for the next.
-        let mut connection = self.connection(place.take()).await?;
+        let Idle { mut connection, planned_at, .. } = self.connection(place.take()).await?;
         let done = self.database.answered(work(&mut connection)).await;
         if !done.as_ref().is_err_and(RepositoryError::is_unavailable) {
-            *place = Some(Idle { connection, since: Instant::now() });
+            *place = Some(Idle { connection, since: Instant::now(), planned_at });
         }
         done
     }
 
-    async fn connection(&self, idle: Option<Idle>) -> Result<PgConnection, RepositoryError> {
-        if let Some(Idle { mut connection, since }) = idle
-            && (self.database.trust.covers(since)
-                || matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))))
+    async fn connection(&self, idle: Option<Idle>) -> Result<Idle, RepositoryError> {
+        if let Some(mut idle) = idle
+            && (self.database.trust.covers(idle.since)
+                || matches!(timeout(ACQUIRE_TIMEOUT, idle.connection.ping()).await, Ok(Ok(()))))
         {
-            return Ok(connection);
+            if idle.planned_at.elapsed() >= PLANS_KEPT {
+                self.database.answered(sqlx::raw_sql("discard plans").execute(&mut idle.connection)).await?;
+                idle.planned_at = Instant::now();
+            }
+            return Ok(idle);
         }
         let mut connection = self.database.connect_apart().await?;
         self.database.answered(sqlx::raw_sql(self.settings).execute(&mut connection)).await?;
-        Ok(connection)
+        let now = Instant::now();
+        Ok(Idle { connection, since: now, planned_at: now })
     }
 }
 
