@@ -157,7 +157,7 @@ fn a_claim_before_its_time_is_found() {
 #[test]
 fn an_outcome_that_comes_too_late_is_found() {
     // Many, because somebody has to be on his second try when the outcome of the first arrives again.
-    let options = Options { messages: 120, ..STORMY };
+    let options = Options { messages: 300, ..STORMY };
     finds(Planted::InTables(Bug::OutcomeIgnoresTry), options, promises::broken, "came too late");
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::channel::oneshot;
@@ -52,12 +53,17 @@ struct Queue<B: Batch> {
 }
 
 struct Asked<B: Batch> {
+    asked_at: Instant,
     question: B::Question,
     answer: oneshot::Sender<Result<B::Answer, RepositoryError>>,
 }
 
 /// Questions in one statement. More make it no cheaper, and its callers wait for all of it.
 const MOST: usize = 512;
+
+/// Who has waited for so long when the database does not answer is told the same, unasked: each statement takes its own time
+/// to find that out, and callers who come faster than these end would wait longer and longer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes in one statement, unless it is a single question.
 const LARGEST: usize = 4 << 20;
@@ -73,7 +79,7 @@ impl<B: Batch> Gathering<B> {
     /// What the database says; [`RepositoryError::Unavailable`] also when nobody is left to ask it.
     pub async fn ask(&self, question: B::Question) -> Result<B::Answer, RepositoryError> {
         let (sender, answer) = oneshot::channel();
-        if self.0.queue().push(Asked { question, answer: sender }) {
+        if self.0.queue().push(Asked { asked_at: Instant::now(), question, answer: sender }) {
             tokio::spawn(Busy { shared: self.0.clone(), is_done: false }.run());
         }
         answer.await.unwrap_or_else(|_| Err(RepositoryError::Unavailable("the statement was given up".to_owned())))
@@ -90,7 +96,11 @@ impl<B: Batch> Busy<B> {
     async fn run(mut self) {
         while let Some(asked) = self.next() {
             let (questions, callers): (Vec<_>, Vec<_>) = asked.into_iter().map(|it| (it.question, it.answer)).unzip();
-            for (caller, answer) in callers.into_iter().zip(answers(&self.shared.batch, questions).await) {
+            let answers = answers(&self.shared.batch, questions).await;
+            if let Some(Err(error @ RepositoryError::Unavailable(_))) = answers.last() {
+                self.shared.queue().give_up(error);
+            }
+            for (caller, answer) in callers.into_iter().zip(answers) {
                 // Who has gone does not need it.
                 let _ = caller.send(answer);
             }
@@ -133,22 +143,33 @@ impl<B: Batch> Queue<B> {
         !std::mem::replace(&mut self.is_busy, true)
     }
 
+    /// Nothing was asked for them yet, so nothing can have been changed.
+    fn give_up(&mut self, error: &RepositoryError) {
+        for late in self.waiting.extract_if(.., |asked| asked.asked_at.elapsed() >= PATIENCE) {
+            // Who has gone does not need it.
+            let _ = late.answer.send(Err(error.clone()));
+        }
+    }
+
     /// As many of those who wait as fit into one statement, in the order in which they came.
     fn take(&mut self) -> Vec<Asked<B>> {
         let mut keys = HashSet::new();
         let (mut count, mut size) = (0, 0);
         let fits = |asked: &mut Asked<B>| {
             let larger = size + B::size(&asked.question);
+            // Also one that does not fit keeps later ones of its key from overtaking it.
+            let is_alone = B::key(&asked.question).is_none_or(|key| keys.insert(key));
             if count == MOST || (count > 0 && larger > LARGEST) {
                 return false;
             }
-            let is_alone = B::key(&asked.question).is_none_or(|key| keys.insert(key));
             if is_alone {
                 (count, size) = (count + 1, larger);
             }
             is_alone
         };
-        self.waiting.extract_if(.., fits).collect()
+        // A few more are looked at than fit, not all of a long queue.
+        let looked_at = self.waiting.len().min(2 * MOST);
+        self.waiting.extract_if(..looked_at, fits).collect()
     }
 }
 

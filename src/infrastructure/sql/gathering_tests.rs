@@ -103,6 +103,31 @@ async fn a_database_that_does_not_answer_is_not_asked_again_for_everyone() {
 }
 
 #[tokio::test]
+async fn who_has_waited_too_long_for_a_database_that_does_not_answer_is_told_so_unasked() {
+    let mut story = Story::begin();
+    let ask = |number| {
+        let echo = story.echo.clone();
+        tokio::spawn(async move { echo.ask(number).await })
+    };
+    let is_waiting = |count| story.echo.0.queue().is_busy && story.echo.0.queue().waiting.len() == count;
+    let away = ask(99);
+    tokio::task::yield_now().await;
+    while !is_waiting(0) {
+        tokio::task::yield_now().await;
+    }
+    let (late, in_time) = (ask(2), ask(3));
+    while !is_waiting(2) {
+        tokio::task::yield_now().await;
+    }
+    story.echo.0.queue().waiting[0].asked_at -= PATIENCE;
+    story.echo.0.batch.permits.add_permits(10);
+    assert!(away.await.unwrap().is_err_and(|error| error.is_unavailable()));
+    assert!(late.await.unwrap().is_err_and(|error| error.is_unavailable()));
+    assert_eq!(in_time.await.unwrap().unwrap(), 3);
+    assert_eq!(story.statements(), [[99], [3]]);
+}
+
+#[tokio::test]
 async fn questions_that_share_a_key_come_one_after_the_other() {
     let mut story = Story::begin();
     story.ask([101, 201, 102, 2, 103]).await;
