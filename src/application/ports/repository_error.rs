@@ -4,6 +4,9 @@ pub enum RepositoryError {
     /// The database did not answer, or not in time. Whether a write took effect is unknown.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// Somebody else holds what it needs, for longer than it can wait; nothing was changed, and it may pass.
+    #[error("the database is not available for this: {0}")]
+    Contested(String),
     /// Something of that name is there already.
     #[error("it exists already")]
     Conflict,
@@ -16,7 +19,8 @@ pub enum RepositoryError {
 }
 
 impl RepositoryError {
+    /// Whether the same may succeed later.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, RepositoryError::Unavailable(_))
+        matches!(self, RepositoryError::Unavailable(_) | RepositoryError::Contested(_))
     }
 }

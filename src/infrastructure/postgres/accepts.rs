@@ -9,15 +9,9 @@ use super::PgDatabase;
 use super::connection::OwnConnection;
 use super::row::get;
 use crate::application::ports::RepositoryError;
-use crate::domain::idempotency::{IdempotentRequest, KEPT};
+use crate::domain::idempotency::KEPT;
 use crate::domain::message::{Media, Message};
-use crate::infrastructure::sql::Batch;
-
-/// A message to store, with its key if it has one.
-pub(super) struct Accept {
-    pub message: Message,
-    pub request: Option<IdempotentRequest>,
-}
+use crate::infrastructure::sql::{Accept, Batch};
 
 pub(super) struct Accepts {
     connection: OwnConnection,
@@ -103,19 +97,6 @@ impl Batch for Accepts {
     type Question = Accept;
     /// False when the key is taken.
     type Answer = bool;
-    type Key = (String, String);
-
-    /// A statement can write a key once.
-    fn key(accept: &Accept) -> Option<Self::Key> {
-        let request = accept.request.as_ref()?;
-        Some((accept.message.tenant.as_str().to_owned(), request.key.as_str().to_owned()))
-    }
-
-    fn size(accept: &Accept) -> usize {
-        let content = &accept.message.content;
-        let texts = [&content.text, &content.payload].into_iter().flatten().map(String::len).sum::<usize>();
-        texts + content.media.as_ref().map_or(0, |media| media.url.len()) + accept.message.recipient.len()
-    }
 
     async fn ask(&self, accepts: &[Accept]) -> Result<Vec<bool>, RepositoryError> {
         let mut in_order: Vec<&Accept> = accepts.iter().collect();

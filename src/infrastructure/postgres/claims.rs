@@ -7,34 +7,27 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::connection::{OwnConnection, probes};
+use super::connection::{CHANGING_PROBES, OwnConnection};
 use super::row::{get, message, message_columns};
 use crate::application::ports::RepositoryError;
-use crate::domain::Timestamp;
-use crate::domain::message::{Message, MessageId};
-use crate::domain::node::NodeId;
-use crate::infrastructure::sql::Batch;
-
-pub(super) struct Claim {
-    pub id: MessageId,
-    pub node: NodeId,
-    pub now: Timestamp,
-}
+use crate::domain::message::Message;
+use crate::infrastructure::sql::{Batch, Claim};
 
 pub(super) struct Claims {
     connection: OwnConnection,
 }
 
 impl Claims {
-    /// A claim need not be on disk before the channel is called: one that a crash of the database takes back is found by the
-    /// outcome, which claims and ends the message in one write.
     pub fn new(database: PgDatabase) -> Self {
-        Self { connection: OwnConnection::new(database, concat!(probes!(), "; set synchronous_commit = off")) }
+        Self { connection: OwnConnection::new(database, CHANGING_PROBES) }
     }
 }
 
 /// The guard on the state is the lock: of two that claim at once, the second waits, looks again, and gets nothing.
 /// Not guarded on the owner: with such a guard two relays can take turns for ever.
+///
+/// A claim need not be on disk before the channel is called: one that a crash of the database takes back is found by the
+/// outcome, which claims and ends the message in one write. So it is said, for this transaction alone, once for all rows.
 const CLAIM: &str = concat!(
     "update messaging_messages as messages
         set status = 'processing',
@@ -50,6 +43,7 @@ const CLAIM: &str = concat!(
         and messages.status = 'queued'
         -- So written that no index on the open rows seems to serve: each row is looked up by its id.
         and (messages.next_attempt_at is null) is true
+        and (select set_config('synchronous_commit', 'off', true)) = 'off'
      returning ",
     message_columns!()
 );
@@ -59,16 +53,6 @@ impl Batch for Claims {
     type Question = Claim;
     /// A row that cannot be read fails its own claim, and no other.
     type Answer = Result<Option<Message>, RepositoryError>;
-    type Key = MessageId;
-
-    /// Of two claims of one message the second gets nothing.
-    fn key(claim: &Claim) -> Option<MessageId> {
-        Some(claim.id)
-    }
-
-    fn size(_: &Claim) -> usize {
-        size_of::<Claim>()
-    }
 
     async fn ask(&self, claims: &[Claim]) -> Result<Vec<Self::Answer>, RepositoryError> {
         let mut in_order: Vec<&Claim> = claims.iter().collect();

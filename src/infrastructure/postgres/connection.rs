@@ -73,9 +73,12 @@ macro_rules! probes {
          set enable_mergejoin = off"
     };
 }
-pub(super) use probes;
 
 pub(super) const PROBES: &str = probes!();
+
+/// For probes that change rows together: one that somebody holds, an operator's open transaction for example, must not keep
+/// the others waiting. After [`RepositoryError::Contested`] each is asked for alone.
+pub(super) const CHANGING_PROBES: &str = concat!(probes!(), "; set lock_timeout = '1s'");
 
 /// A connection outside the pool, for work that never waits for other work's connections. Made when it is needed, and made
 /// again after it has failed.

@@ -5,6 +5,9 @@ use sqlx::migrate::MigrateError;
 use crate::application::ports::RepositoryError;
 
 const UNIQUE_VIOLATION: &str = "23505";
+const SERIALIZATION_FAILURE: &str = "40001";
+const DEADLOCK_DETECTED: &str = "40P01";
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
     let text = error.to_string();
@@ -13,9 +16,12 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
             let code = error.code().unwrap_or_default();
             match code.get(..2) {
                 _ if code == UNIQUE_VIOLATION => RepositoryError::Conflict,
+                _ if [SERIALIZATION_FAILURE, DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE].contains(&&*code) => {
+                    RepositoryError::Contested(text)
+                }
                 // Wrong data, a violated constraint, more than fits: https://www.postgresql.org/docs/current/errcodes-appendix.html
                 Some("22" | "23" | "54") => RepositoryError::Refused(text),
-                // Connections, resources, an operator, the system, a deadlock, ...: it may pass.
+                // Connections, resources, an operator, the system, ...: it may pass.
                 _ => RepositoryError::Unavailable(text),
             }
         }
@@ -34,7 +40,6 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
 
 /// Whether a lock was not to be had in the time that a statement had for it.
 pub(super) fn is_lock_timeout(error: &MigrateError) -> bool {
-    const LOCK_NOT_AVAILABLE: &str = "55P03";
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else { return false };
     error.as_database_error().and_then(|error| error.code()).as_deref() == Some(LOCK_NOT_AVAILABLE)
 }

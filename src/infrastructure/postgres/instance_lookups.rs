@@ -12,10 +12,23 @@ use super::instance_repository::{instance, select_instances};
 use super::row::get;
 use crate::application::ports::RepositoryError;
 use crate::domain::instance::{Instance, InstanceId};
-use crate::infrastructure::sql::Batch;
+use crate::infrastructure::sql::{Batch, Question};
 
 /// A row that cannot be read fails those who asked for it, and no others.
 type Found = Result<Option<Instance>, RepositoryError>;
+
+/// Ids are asked for together, however many ask for the same.
+impl Question for InstanceId {
+    type Key = ();
+
+    fn key(&self) -> Option<()> {
+        None
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+}
 
 pub(super) struct ById(OwnConnection);
 
@@ -29,15 +42,6 @@ impl ById {
 impl Batch for ById {
     type Question = InstanceId;
     type Answer = Found;
-    type Key = ();
-
-    fn key(_: &InstanceId) -> Option<()> {
-        None
-    }
-
-    fn size(_: &InstanceId) -> usize {
-        size_of::<InstanceId>()
-    }
 
     async fn ask(&self, ids: &[InstanceId]) -> Result<Vec<Found>, RepositoryError> {
         let different: HashSet<Uuid> = ids.iter().map(|id| id.0).collect();
@@ -52,6 +56,18 @@ impl Batch for ById {
 /// Tenant, channel and `channel_instance_id`.
 pub(super) type Name = [String; 3];
 
+impl Question for Name {
+    type Key = ();
+
+    fn key(&self) -> Option<()> {
+        None
+    }
+
+    fn size(&self) -> usize {
+        self.iter().map(String::len).sum()
+    }
+}
+
 pub(super) struct ByName(OwnConnection);
 
 impl ByName {
@@ -64,15 +80,6 @@ impl ByName {
 impl Batch for ByName {
     type Question = Name;
     type Answer = Found;
-    type Key = ();
-
-    fn key(_: &Name) -> Option<()> {
-        None
-    }
-
-    fn size(name: &Name) -> usize {
-        name.iter().map(String::len).sum()
-    }
 
     async fn ask(&self, names: &[Name]) -> Result<Vec<Found>, RepositoryError> {
         let different: HashSet<&Name> = names.iter().collect();

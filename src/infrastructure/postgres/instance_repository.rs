@@ -135,13 +135,32 @@ impl InstanceRepository for PgInstanceRepository {
     ) -> Result<bool, RepositoryError> {
         // One statement is one transaction. A queued message is claimed and failed in one write, so that a late claim's
         // outcome has another try number. Open rows are looked for in the two indexes that have no others, and asked
-        // again whether they are open once they are locked.
+        // again whether they are open once they are locked. Locked in order of id, so that two who change rows at once do
+        // not wait for each other in a circle.
         let query = sqlx::query(
             "with deleted as (
                  delete from messaging_instances
                   where tenant = $1
                     and id = $2
                  returning id
+             ), open as materialized (
+                 select id
+                   from messaging_messages
+                  where status in ('pending', 'queued', 'processing')
+                    and id = any(array(
+                            select id
+                              from messaging_messages
+                             where next_attempt_at is null
+                               and status in ('pending', 'queued', 'processing')
+                               and instance_id = (select id from deleted)
+                            union all
+                            select id
+                              from messaging_messages
+                             where next_attempt_at is not null
+                               and status in ('pending', 'queued', 'processing')
+                               and instance_id = (select id from deleted)))
+                  order by id
+                    for update
              ), failed as (
                  update messaging_messages
                     set attempt_started_at = case when status = 'queued' then $4 else attempt_started_at end,
@@ -155,20 +174,7 @@ impl InstanceRepository for PgInstanceRepository {
                         next_attempt_at = null,
                         dead_lettered_at = $5,
                         updated_at = $4
-                  where status in ('pending', 'queued', 'processing')
-                    and id = any(array(
-                            select id
-                              from messaging_messages
-                             where next_attempt_at is null
-                               and status in ('pending', 'queued', 'processing')
-                               and instance_id = (select id from deleted)
-                            union all
-                            select id
-                              from messaging_messages
-                             where next_attempt_at is not null
-                               and status in ('pending', 'queued', 'processing')
-                               and instance_id = (select id from deleted)
-                             order by id))
+                  where id = any(array(select id from open))
                  returning id, try, attempt_started_at
              ), told as (
                  insert into messaging_message_attempts

@@ -1,9 +1,9 @@
 use async_trait::async_trait;
 
 use super::PgDatabase;
-use super::accepts::{Accept, Accepts};
-use super::claims::{Claim, Claims};
-use super::outcomes::{Ending, Outcomes};
+use super::accepts::Accepts;
+use super::claims::Claims;
+use super::outcomes::{LostClaims, Outcomes, outcomes};
 use super::row::{get, message, message_columns, sha256, status};
 use crate::application::ports::{Accepted, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use crate::domain::Timestamp;
@@ -11,14 +11,14 @@ use crate::domain::idempotency::{IdempotencyKey, IdempotentRequest};
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
 use crate::domain::principal::Tenant;
-use crate::infrastructure::sql::{Gathering, OutcomeRow};
+use crate::infrastructure::sql::{Accept, Claim, Gathering, Recording};
 
 #[derive(Clone)]
 pub struct PgMessageRepository {
     database: PgDatabase,
     accepts: Gathering<Accepts>,
     claims: Gathering<Claims>,
-    outcomes: Gathering<Outcomes>,
+    recording: Recording<Outcomes, LostClaims>,
 }
 
 impl PgMessageRepository {
@@ -26,7 +26,7 @@ impl PgMessageRepository {
         Self {
             accepts: Gathering::new(Accepts::new(database.clone())),
             claims: Gathering::new(Claims::new(database.clone())),
-            outcomes: Gathering::new(Outcomes::new(database.clone())),
+            recording: Recording::new(outcomes(database.clone())),
             database,
         }
     }
@@ -107,14 +107,6 @@ impl MessageRepository for PgMessageRepository {
     }
 
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {
-        let ending = Ending { outcome: outcome.clone(), row: OutcomeRow::of(outcome) };
-        match self.outcomes.ask(ending).await {
-            Err(RepositoryError::Refused(reason)) => {
-                tracing::warn!(message.id = %outcome.guard.id, reason, "recorded without the channel's words");
-                let row = OutcomeRow::of(outcome).without_texts();
-                self.outcomes.ask(Ending { outcome: outcome.clone(), row }).await
-            }
-            written => written,
-        }
+        self.recording.record(outcome).await
     }
 }

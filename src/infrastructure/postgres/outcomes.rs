@@ -1,31 +1,31 @@
 //! Recording how tries ended.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::connection::{OwnConnection, PROBES};
+use super::connection::{CHANGING_PROBES, OwnConnection};
 use super::row::get;
 use crate::application::ports::{Outcome, RepositoryError};
-use crate::domain::message::{MessageId, MessageStatus};
-use crate::infrastructure::sql::{Batch, OutcomeRow};
-
-/// An outcome, and what of it stands in the row.
-pub(super) struct Ending {
-    pub outcome: Outcome,
-    pub row: OutcomeRow,
-}
+use crate::infrastructure::sql::{Batch, Ending, OutcomeRow};
 
 pub(super) struct Outcomes {
-    connection: OwnConnection,
+    connection: Arc<OwnConnection>,
 }
 
-impl Outcomes {
-    pub fn new(database: PgDatabase) -> Self {
-        Self { connection: OwnConnection::new(database, PROBES) }
-    }
+/// Outcomes whose claims are lost. A claim need not have been on disk: a crash of the database may have taken it back, and the
+/// row is `queued` as it was, one try fewer. (`try` never goes back otherwise.)
+pub(super) struct LostClaims {
+    connection: Arc<OwnConnection>,
+}
+
+/// Both on one connection.
+pub(super) fn outcomes(database: PgDatabase) -> (Outcomes, LostClaims) {
+    let connection = Arc::new(OwnConnection::new(database, CHANGING_PROBES));
+    (Outcomes { connection: connection.clone() }, LostClaims { connection })
 }
 
 macro_rules! endings {
@@ -96,8 +96,7 @@ const RECORD: &str = concat!(end_claimed!(), " returning messages.id");
 
 const RECORD_AND_TELL: &str = end_and_tell!(end_claimed!());
 
-/// A claim need not have been on disk: a crash of the database may have taken it back, and the row is `queued` as it was, one
-/// try fewer. (`try` never goes back otherwise.) Then this is the claim and its outcome in one.
+/// The claim and its outcome in one.
 const CLAIM_RECORD_AND_TELL: &str = end_and_tell!(concat!(
     "update messaging_messages as messages ",
     set_outcome!(),
@@ -120,38 +119,36 @@ impl Batch for Outcomes {
     type Question = Ending;
     /// False when the guard has lost.
     type Answer = bool;
-    type Key = MessageId;
-
-    /// The first outcome of a message counts.
-    fn key(ending: &Ending) -> Option<MessageId> {
-        Some(ending.outcome.guard.id)
-    }
-
-    fn size(ending: &Ending) -> usize {
-        ending.row.error.as_ref().map_or(0, String::len) + size_of::<Ending>()
-    }
 
     async fn ask(&self, endings: &[Ending]) -> Result<Vec<bool>, RepositoryError> {
-        let mut in_order: Vec<&Ending> = endings.iter().collect();
-        in_order.sort_unstable_by_key(|ending| ending.outcome.guard.id);
         let record = if endings.iter().any(|ending| ending.row.told) { RECORD_AND_TELL } else { RECORD };
-        let mut written = self.write(record, &in_order).await?;
-        in_order.retain(|ending| !written.contains(&ending.outcome.guard.id.0));
-        in_order.retain(|ending| ending.outcome.guard.status == MessageStatus::Processing);
-        if !in_order.is_empty() {
-            written.extend(self.write(CLAIM_RECORD_AND_TELL, &in_order).await?);
-        }
-        Ok(endings.iter().map(|ending| written.contains(&ending.outcome.guard.id.0)).collect())
+        write(&self.connection, record, endings).await
     }
 }
 
-impl Outcomes {
-    /// Returns whose guards have held. One statement is one transaction.
-    async fn write(&self, statement: &'static str, endings: &[&Ending]) -> Result<HashSet<Uuid>, RepositoryError> {
-        let query = bind(sqlx::query(statement), endings);
-        let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
-        rows.iter().map(|row| get(row, "id")).collect()
+#[async_trait]
+impl Batch for LostClaims {
+    type Question = Ending;
+    /// False when the claim is not lost.
+    type Answer = bool;
+
+    async fn ask(&self, endings: &[Ending]) -> Result<Vec<bool>, RepositoryError> {
+        write(&self.connection, CLAIM_RECORD_AND_TELL, endings).await
     }
+}
+
+/// Returns whose guards have held. One statement is one transaction.
+async fn write(
+    connection: &OwnConnection,
+    statement: &'static str,
+    endings: &[Ending],
+) -> Result<Vec<bool>, RepositoryError> {
+    let mut in_order: Vec<&Ending> = endings.iter().collect();
+    in_order.sort_unstable_by_key(|ending| ending.outcome.guard.id);
+    let query = bind(sqlx::query(statement), &in_order);
+    let rows = connection.run(async |connection| query.fetch_all(connection).await).await?;
+    let written: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
+    Ok(endings.iter().map(|ending| written.contains(&ending.outcome.guard.id.0)).collect())
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;

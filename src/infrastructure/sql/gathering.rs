@@ -10,19 +10,23 @@ use futures::channel::oneshot;
 
 use crate::application::ports::RepositoryError;
 
-/// A statement that answers many questions of one kind at once, in one transaction.
-#[async_trait]
-pub trait Batch: Send + Sync + 'static {
-    type Question: Send + Sync + 'static;
-    type Answer: Send + 'static;
+/// What a caller asks, to be asked together with others of its kind.
+pub trait Question: Send + Sync + 'static {
     /// What no two questions of one statement may share, because it could not tell them apart.
     type Key: Eq + Hash + Send;
 
     /// `None`: it gets along with every other.
-    fn key(question: &Self::Question) -> Option<Self::Key>;
+    fn key(&self) -> Option<Self::Key>;
 
     /// Bytes that it adds to a statement, roughly.
-    fn size(question: &Self::Question) -> usize;
+    fn size(&self) -> usize;
+}
+
+/// A statement that answers many questions of one kind at once, in one transaction.
+#[async_trait]
+pub trait Batch: Send + Sync + 'static {
+    type Question: Question;
+    type Answer: Send + 'static;
 
     /// The answers, in the order of the questions.
     ///
@@ -65,6 +69,9 @@ const MOST: usize = 512;
 /// to find that out, and callers who come faster than these end would wait longer and longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How many questions of a batch may wait alone, one after the other, for what somebody else holds.
+const CONTESTED: usize = 4;
+
 /// Bytes in one statement, unless it is a single question.
 const LARGEST: usize = 4 << 20;
 
@@ -97,7 +104,9 @@ impl<B: Batch> Busy<B> {
         while let Some(asked) = self.next() {
             let (questions, callers): (Vec<_>, Vec<_>) = asked.into_iter().map(|it| (it.question, it.answer)).unzip();
             let answers = answers(&self.shared.batch, questions).await;
-            if let Some(Err(error @ RepositoryError::Unavailable(_))) = answers.last() {
+            if let Some(Err(error)) = answers.last()
+                && error.is_unavailable()
+            {
                 self.shared.queue().give_up(error);
             }
             for (caller, answer) in callers.into_iter().zip(answers) {
@@ -156,9 +165,9 @@ impl<B: Batch> Queue<B> {
         let mut keys = HashSet::new();
         let (mut count, mut size) = (0, 0);
         let fits = |asked: &mut Asked<B>| {
-            let larger = size + B::size(&asked.question);
+            let larger = size + asked.question.size();
             // Also one that does not fit keeps later ones of its key from overtaking it.
-            let is_alone = B::key(&asked.question).is_none_or(|key| keys.insert(key));
+            let is_alone = asked.question.key().is_none_or(|key| keys.insert(key));
             if count == MOST || (count > 0 && larger > LARGEST) {
                 return false;
             }
@@ -179,16 +188,24 @@ async fn answers<B: Batch>(batch: &B, questions: Vec<B::Question>) -> Vec<Result
         Ok(answers) => return answers.into_iter().map(Ok).collect(),
         Err(error) => error,
     };
-    if error.is_unavailable() || questions.len() == 1 {
+    let is_hopeless = |error: &RepositoryError| matches!(error, RepositoryError::Unavailable(_));
+    if is_hopeless(&error) || questions.len() == 1 {
         return questions.iter().map(|_| Err(error.clone())).collect();
     }
+    let (mut contested, mut given_up) = (0, None);
     let mut answers = Vec::with_capacity(questions.len());
     for question in questions.chunks(1) {
-        // A database that does not answer one would keep the others waiting for each of them.
-        let answer = match answers.last() {
-            Some(Err(error @ RepositoryError::Unavailable(_))) => Err(error.clone()),
-            _ => batch.ask(question).await.and_then(only),
+        let answer = match &given_up {
+            Some(error) => Err(RepositoryError::clone(error)),
+            None => batch.ask(question).await.and_then(only),
         };
+        if let Err(error) = &answer {
+            contested += usize::from(matches!(error, RepositoryError::Contested(_)));
+            // The others would wait as long for each that is left.
+            if is_hopeless(error) || contested == CONTESTED {
+                given_up = Some(error.clone());
+            }
+        }
         answers.push(answer);
     }
     answers

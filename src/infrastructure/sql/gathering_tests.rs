@@ -5,26 +5,29 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
 
-/// Answers each number with itself, one statement a permit; refuses statements with a 13, does not answer those with a 99, and
-/// panics at 666. Numbers of one hundred share a key.
+/// Answers each number with itself, one statement a permit; refuses statements with a 13, does not answer those with a 99, waits in
+/// vain for another's lock in those with a 55, and panics at 666. Numbers of one hundred share a key.
 struct Echo {
     permits: Semaphore,
     statements: mpsc::UnboundedSender<Vec<u32>>,
+}
+
+impl Question for u32 {
+    type Key = u32;
+
+    fn key(&self) -> Option<u32> {
+        (*self >= 100).then_some(self / 100)
+    }
+
+    fn size(&self) -> usize {
+        if *self == 4 { LARGEST } else { 1 }
+    }
 }
 
 #[async_trait]
 impl Batch for Echo {
     type Question = u32;
     type Answer = u32;
-    type Key = u32;
-
-    fn key(question: &u32) -> Option<u32> {
-        (*question >= 100).then_some(question / 100)
-    }
-
-    fn size(question: &u32) -> usize {
-        if *question == 4 { LARGEST } else { 1 }
-    }
 
     async fn ask(&self, questions: &[u32]) -> Result<Vec<u32>, RepositoryError> {
         self.permits.acquire().await.unwrap().forget();
@@ -32,6 +35,7 @@ impl Batch for Echo {
         match questions {
             _ if questions.contains(&666) => panic!("a defect"),
             _ if questions.contains(&13) => Err(RepositoryError::Refused("unlucky".to_owned())),
+            _ if questions.contains(&55) => Err(RepositoryError::Contested("held".to_owned())),
             _ if questions.contains(&99) => Err(RepositoryError::Unavailable("away".to_owned())),
             _ => Ok(questions.to_vec()),
         }
@@ -100,6 +104,20 @@ async fn a_database_that_does_not_answer_is_not_asked_again_for_everyone() {
     assert!(matches!(answers[2], Ok(2)), "{answers:?}");
     assert!(answers[3].is_err() && answers[4].is_err(), "{answers:?}");
     assert_eq!(story.statements(), [vec![1], vec![13, 2, 99, 3], vec![13], vec![2], vec![99]]);
+}
+
+#[tokio::test]
+async fn what_somebody_else_holds_keeps_the_others_waiting_some_times_and_no_more() {
+    let mut story = Story::begin();
+    let answers = story.ask([2, 55, 3]).await;
+    assert!(matches!(answers[..], [Ok(1), Ok(2), Err(RepositoryError::Contested(_)), Ok(3)]), "{answers:?}");
+    assert_eq!(story.statements(), [vec![1], vec![2, 55, 3], vec![2], vec![55], vec![3]]);
+
+    let mut story = Story::begin();
+    let answers = story.ask([55, 2, 55, 55, 55, 3, 5]).await;
+    assert!(matches!(answers[..3], [Ok(1), Err(_), Ok(2)]), "{answers:?}");
+    assert!(answers[3..].iter().all(|answer| matches!(answer, Err(RepositoryError::Contested(_)))), "{answers:?}");
+    assert_eq!(story.statements()[2..], [[55], [2], [55], [55], [55]]);
 }
 
 #[tokio::test]

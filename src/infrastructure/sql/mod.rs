@@ -2,12 +2,16 @@
 
 mod flaws;
 mod gathering;
+mod questions;
+mod recording;
 
 use chrono::Days;
 use uuid::Uuid;
 
 pub use flaws::Flaws;
-pub use gathering::{Batch, Gathering};
+pub use gathering::{Batch, Gathering, Question};
+pub use questions::{Accept, Claim, Ending};
+pub use recording::Recording;
 
 use crate::application::ports::Outcome;
 use crate::domain::Timestamp;

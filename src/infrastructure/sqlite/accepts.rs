@@ -10,15 +10,8 @@ use super::SqliteDatabase;
 use super::error::translate;
 use super::row::{id, time_text, time_text_option};
 use crate::application::ports::RepositoryError;
-use crate::domain::idempotency::{IdempotentRequest, KEPT};
-use crate::domain::message::Message;
-use crate::infrastructure::sql::Batch;
-
-/// A message to store, with its key if it has one.
-pub(super) struct Accept {
-    pub message: Message,
-    pub request: Option<IdempotentRequest>,
-}
+use crate::domain::idempotency::KEPT;
+use crate::infrastructure::sql::{Accept, Batch};
 
 pub(super) struct Accepts {
     database: SqliteDatabase,
@@ -64,19 +57,6 @@ impl Batch for Accepts {
     type Question = Accept;
     /// False when the key is taken.
     type Answer = bool;
-    type Key = (String, String);
-
-    /// A key is kept for one of those who bring it.
-    fn key(accept: &Accept) -> Option<Self::Key> {
-        let request = accept.request.as_ref()?;
-        Some((accept.message.tenant.as_str().to_owned(), request.key.as_str().to_owned()))
-    }
-
-    fn size(accept: &Accept) -> usize {
-        let content = &accept.message.content;
-        let texts = [&content.text, &content.payload].into_iter().flatten().map(String::len).sum::<usize>();
-        texts + content.media.as_ref().map_or(0, |media| media.url.len()) + accept.message.recipient.len()
-    }
 
     async fn ask(&self, accepts: &[Accept]) -> Result<Vec<bool>, RepositoryError> {
         let has_key = |accept: &&Accept| accept.request.is_some();

@@ -10,16 +10,8 @@ use super::SqliteDatabase;
 use super::error::translate;
 use super::row::{id, message, message_columns, time_text};
 use crate::application::ports::RepositoryError;
-use crate::domain::Timestamp;
-use crate::domain::message::{Message, MessageId};
-use crate::domain::node::NodeId;
-use crate::infrastructure::sql::Batch;
-
-pub(super) struct Claim {
-    pub id: MessageId,
-    pub node: NodeId,
-    pub now: Timestamp,
-}
+use crate::domain::message::Message;
+use crate::infrastructure::sql::{Batch, Claim};
 
 pub(super) struct Claims {
     database: SqliteDatabase,
@@ -56,16 +48,6 @@ impl Batch for Claims {
     type Question = Claim;
     /// A row that cannot be read fails its own claim, and no other.
     type Answer = Result<Option<Message>, RepositoryError>;
-    type Key = MessageId;
-
-    /// Of two claims of one message the second gets nothing.
-    fn key(claim: &Claim) -> Option<MessageId> {
-        Some(claim.id)
-    }
-
-    fn size(_: &Claim) -> usize {
-        size_of::<Claim>()
-    }
 
     async fn ask(&self, claims: &[Claim]) -> Result<Vec<Self::Answer>, RepositoryError> {
         let given = |claim: &Claim| json!([claim.id.0, claim.node.0, time_text(claim.now)]);

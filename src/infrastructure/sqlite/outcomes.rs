@@ -9,24 +9,21 @@ use uuid::Uuid;
 use super::SqliteDatabase;
 use super::error::translate;
 use super::row::{id, time_text, time_text_option};
-use crate::application::ports::{Outcome, RepositoryError};
-use crate::domain::message::{MessageId, MessageStatus};
-use crate::infrastructure::sql::{Batch, OutcomeRow};
-
-/// An outcome, and what of it stands in the row.
-pub(super) struct Ending {
-    pub outcome: Outcome,
-    pub row: OutcomeRow,
-}
+use crate::application::ports::RepositoryError;
+use crate::infrastructure::sql::{Batch, Ending};
 
 pub(super) struct Outcomes {
     database: SqliteDatabase,
 }
 
-impl Outcomes {
-    pub fn new(database: SqliteDatabase) -> Self {
-        Self { database }
-    }
+/// Outcomes whose claims are lost: a crash of the machine may have taken one back, and the row is `queued` as it was, one try
+/// fewer. (`try` never goes back otherwise.)
+pub(super) struct LostClaims {
+    database: SqliteDatabase,
+}
+
+pub(super) fn outcomes(database: SqliteDatabase) -> (Outcomes, LostClaims) {
+    (Outcomes { database: database.clone() }, LostClaims { database })
 }
 
 macro_rules! endings {
@@ -70,8 +67,7 @@ const RECORD: &str = concat!(
      returning id"
 );
 
-/// A claim that a crash of the machine took back is made good: the row is `queued` as it was, one try fewer. (`try` never goes
-/// back otherwise.) This is the claim and its outcome in one.
+/// The claim and its outcome in one.
 const CLAIM_AND_RECORD: &str = concat!(
     "update messaging_messages ",
     set_outcome!(),
@@ -104,46 +100,41 @@ impl Batch for Outcomes {
     type Question = Ending;
     /// False when the guard has lost.
     type Answer = bool;
-    type Key = MessageId;
-
-    /// The first outcome of a message counts.
-    fn key(ending: &Ending) -> Option<MessageId> {
-        Some(ending.outcome.guard.id)
-    }
-
-    fn size(ending: &Ending) -> usize {
-        ending.row.error.as_ref().map_or(0, String::len) + size_of::<Ending>()
-    }
 
     async fn ask(&self, endings: &[Ending]) -> Result<Vec<bool>, RepositoryError> {
-        let written = self.write(RECORD, endings.iter().collect()).await?;
-        let lost = |ending: &&Ending| {
-            let guard = &ending.outcome.guard;
-            guard.status == MessageStatus::Processing && !written.contains(&guard.id.0)
-        };
-        let lost: Vec<&Ending> = endings.iter().filter(lost).collect();
-        let made_good = if lost.is_empty() { HashSet::new() } else { self.write(CLAIM_AND_RECORD, lost).await? };
-        let is_written = |id: &Uuid| written.contains(id) || made_good.contains(id);
-        Ok(endings.iter().map(|ending| is_written(&ending.outcome.guard.id.0)).collect())
+        write(&self.database, RECORD, endings).await
     }
 }
 
-impl Outcomes {
-    /// Returns whose guards have held.
-    async fn write(&self, statement: &'static str, endings: Vec<&Ending>) -> Result<HashSet<Uuid>, RepositoryError> {
-        let mut transaction = self.database.begin().await?;
-        let query = sqlx::query(statement).bind(rows(endings.iter().copied()));
-        let written = query.fetch_all(&mut *transaction).await.map_err(translate)?;
-        let written: HashSet<Uuid> = written.iter().map(|row| id(row, "id")).collect::<Result<_, _>>()?;
-        let is_told = |ending: &&Ending| ending.row.told && written.contains(&ending.outcome.guard.id.0);
-        let told: Vec<&Ending> = endings.into_iter().filter(is_told).collect();
-        if !told.is_empty() {
-            let query = sqlx::query(TELL).bind(rows(told.into_iter()));
-            query.execute(&mut *transaction).await.map_err(translate)?;
-        }
-        transaction.commit().await.map_err(translate)?;
-        Ok(written)
+#[async_trait]
+impl Batch for LostClaims {
+    type Question = Ending;
+    /// False when the claim is not lost.
+    type Answer = bool;
+
+    async fn ask(&self, endings: &[Ending]) -> Result<Vec<bool>, RepositoryError> {
+        write(&self.database, CLAIM_AND_RECORD, endings).await
     }
+}
+
+/// Returns whose guards have held.
+async fn write(
+    database: &SqliteDatabase,
+    statement: &'static str,
+    endings: &[Ending],
+) -> Result<Vec<bool>, RepositoryError> {
+    let mut transaction = database.begin().await?;
+    let query = sqlx::query(statement).bind(rows(endings.iter()));
+    let written = query.fetch_all(&mut *transaction).await.map_err(translate)?;
+    let written: HashSet<Uuid> = written.iter().map(|row| id(row, "id")).collect::<Result<_, _>>()?;
+    let is_told = |ending: &&Ending| ending.row.told && written.contains(&ending.outcome.guard.id.0);
+    let told: Vec<&Ending> = endings.iter().filter(is_told).collect();
+    if !told.is_empty() {
+        let query = sqlx::query(TELL).bind(rows(told.into_iter()));
+        query.execute(&mut *transaction).await.map_err(translate)?;
+    }
+    transaction.commit().await.map_err(translate)?;
+    Ok(endings.iter().map(|ending| written.contains(&ending.outcome.guard.id.0)).collect())
 }
 
 /// A JSON array: the one parameter that can stand for any number of rows.

@@ -195,7 +195,7 @@ impl Problem {
 impl From<RepositoryError> for Problem {
     fn from(error: RepositoryError) -> Self {
         match error {
-            RepositoryError::Unavailable(_) => Problem::unavailable(error),
+            RepositoryError::Unavailable(_) | RepositoryError::Contested(_) => Problem::unavailable(error),
             RepositoryError::Conflict => Problem::conflict("It exists already."),
             RepositoryError::Refused(ref cause) => {
                 tracing::warn!(%cause, "the database refused what was sent");
