@@ -9,17 +9,19 @@ use std::time::Duration;
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use correio::application::ports::Channels;
-use correio::domain::channel::ChannelName;
 use correio::domain::delivery::{Acceptance, DeliveryError};
-use correio::domain::instance::InstanceId;
-use correio::domain::message::{Content, Direction, Message, MessageId, MessageStatus};
-use correio::domain::principal::Tenant;
+use correio::domain::message::{Content, Message, MessageId, MessageStatus};
 use correio::domain::retry::RetryPolicy;
 use correio::infrastructure::channels::{SandboxSender, SigningSecret};
 use correio::infrastructure::kafka::event;
 use correio::presentation::http::read_send_request;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use uuid::Uuid;
+
+#[path = "../tests/support/queued_message.rs"]
+mod queued_message;
+
+use queued_message::queued_message;
 
 const REQUEST: &[u8] = include_bytes!("../tests/corpus/send-request/text.json");
 const WHOLE_REQUEST: &[u8] = include_bytes!("../tests/corpus/send-request/all.json");
@@ -46,36 +48,8 @@ fn states(criterion: &mut Criterion) {
 }
 
 fn message(text: String) -> Message {
-    let at = DateTime::<Utc>::UNIX_EPOCH;
-    Message {
-        id: MessageId(Uuid::from_u128(1)),
-        tenant: Tenant::new("acme").expect("a name"),
-        user_id: "ana".to_owned(),
-        instance_id: InstanceId(Uuid::from_u128(2)),
-        channel: ChannelName::new("webhook"),
-        channel_instance_id: "pedidos".to_owned(),
-        recipient: "5585999999999".to_owned(),
-        content: Content { text: Some(text), media: None, payload: None },
-        direction: Direction::Sent,
-        status: MessageStatus::Queued,
-        channel_message_id: None,
-        error: None,
-        failure: None,
-        retries: 0,
-        max_retries: 3,
-        try_number: 0,
-        attempt_started_at: None,
-        attempt_http_status: None,
-        node: None,
-        next_attempt_at: None,
-        dead_lettered_at: None,
-        created_at: at,
-        updated_at: at,
-        sent_at: None,
-        delivered_at: None,
-        read_at: None,
-        flaw: None,
-    }
+    let content = Content { text: Some(text), ..Content::default() };
+    queued_message(MessageId(Uuid::from_u128(1)), content, DateTime::UNIX_EPOCH)
 }
 
 fn events(criterion: &mut Criterion) {

@@ -7,7 +7,7 @@ use futures::{FutureExt, StreamExt, stream};
 use tracing::{debug, error, info, warn};
 
 use super::Stop;
-use super::consumption::{Consequence, Consumption, Job, JobPlace, Limits};
+use super::consumption::{Consequence, Consumption, Job, JobPlace, Limits, SlotId};
 use super::ports::{
     Arrival, Channels, Clock, DeadLetterTopic, MessageRepository, MessageSource, Partition, Record, Tasks,
 };
@@ -30,7 +30,7 @@ pub struct ConsumeMessages {
 
 enum Event {
     Arrived(Arrival),
-    Called(JobPlace),
+    Called(SlotId),
     Ended(JobPlace, Ending),
     Stop,
 }
@@ -77,7 +77,7 @@ impl ConsumeMessages {
                     leaving.push(Leaving { partitions, settled });
                 }
                 Event::Arrived(Arrival::Closed) => return,
-                Event::Called(place) => consumption.called(&place),
+                Event::Called(slot) => consumption.called(slot),
                 Event::Ended(place, ending) => self.carry_out(consumption.ended(place, ending == Ending::Done)),
                 Event::Stop => self.source.close(),
             }
@@ -193,9 +193,9 @@ struct TellEnding {
 
 impl TellEnding {
     fn tell_called(&self) {
-        if let Some(place) = self.place.clone() {
+        if let Some(place) = &self.place {
             // Nobody listens any more when the consumer has been closed.
-            let _ = self.told.unbounded_send(Event::Called(place));
+            let _ = self.told.unbounded_send(Event::Called(place.slot));
         }
     }
 }

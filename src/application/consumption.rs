@@ -85,11 +85,17 @@ pub struct Job {
     is_given_up: Arc<AtomicBool>,
 }
 
+/// Where a record stands in its partition's window.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotId {
+    tenure: Tenure,
+    number: u64,
+}
+
 /// Where a job's end is told.
 #[derive(Clone, Debug)]
 pub struct JobPlace {
-    tenure: Tenure,
-    slot: u64,
+    pub slot: SlotId,
     lane: Option<Vec<u8>>,
     size: usize,
     is_readable: bool,
@@ -170,9 +176,9 @@ impl Consumption {
         let tenure = *self.current.get(&record.partition)?;
         let window = self.tenures.get_mut(&tenure)?;
         let size = record.size();
-        let slot = window.push(record.offset, size);
+        let slot = SlotId { tenure, number: window.push(record.offset, size) };
         let is_readable = record.content.is_ok();
-        let place = JobPlace { tenure, slot, lane: lane.clone(), size, is_readable };
+        let place = JobPlace { slot, lane: lane.clone(), size, is_readable };
         let partition = record.partition;
         let job = Job { record, place, is_given_up: window.is_given_up.clone() };
         let is_full = !window.is_paused && window.fills(&self.limits, share, 1);
@@ -202,7 +208,7 @@ impl Consumption {
         } else {
             return None;
         };
-        if let Some(window) = self.tenures.get_mut(&job.place.tenure) {
+        if let Some(window) = self.tenures.get_mut(&job.place.slot.tenure) {
             window.running += 1;
         }
         Some(job)
@@ -225,8 +231,8 @@ impl Consumption {
     }
 
     /// A delivery is through with its channel; it ends when its outcome is recorded.
-    pub fn called(&mut self, place: &JobPlace) {
-        let Some(slot) = self.tenures.get_mut(&place.tenure).and_then(|window| window.slot(place.slot)) else { return };
+    pub fn called(&mut self, slot: SlotId) {
+        let Some(slot) = self.slot(slot) else { return };
         if !std::mem::replace(&mut slot.is_called, true) {
             self.running = self.running.saturating_sub(1);
             self.recording += 1;
@@ -235,8 +241,7 @@ impl Consumption {
 
     /// A delivery has ended; `is_done`: the record need not come again.
     pub fn ended(&mut self, place: JobPlace, is_done: bool) -> Vec<Consequence> {
-        let slot = self.tenures.get_mut(&place.tenure).and_then(|window| window.slot(place.slot));
-        if slot.is_some_and(|slot| slot.is_called) {
+        if self.slot(place.slot).is_some_and(|slot| slot.is_called) {
             self.recording = self.recording.saturating_sub(1);
         } else if place.is_readable {
             self.running = self.running.saturating_sub(1);
@@ -247,30 +252,35 @@ impl Consumption {
         self.let_next_through(place.lane);
         let share = self.current.len().max(1);
         let mut consequences = Vec::new();
-        let Some(window) = self.tenures.get_mut(&place.tenure) else { return consequences };
+        let tenure = place.slot.tenure;
+        let Some(window) = self.tenures.get_mut(&tenure) else { return consequences };
         window.running = window.running.saturating_sub(1);
         // A partition that was given up and has come back begins where the group says; its earlier tenure says no more.
         let current = self.current.get(&window.partition);
-        let may_speak = current.is_none_or(|current| *current == place.tenure);
+        let may_speak = current.is_none_or(|current| *current == tenure);
         if is_done
-            && let Some(offset) = window.finish(place.slot)
+            && let Some(offset) = window.finish(place.slot.number)
             && may_speak
         {
             consequences.push(Consequence::Finished(window.partition, offset));
         }
-        let is_current = current == Some(&place.tenure);
+        let is_current = current == Some(&tenure);
         if is_current && window.is_paused && !window.fills(&self.limits, share, 2) {
             window.is_paused = false;
             consequences.push(Consequence::Resume(window.partition));
         }
         if !is_current && window.running == 0 {
-            self.tenures.remove(&place.tenure);
+            self.tenures.remove(&tenure);
         }
         consequences
     }
 
     pub fn is_idle(&self) -> bool {
         self.running == 0 && self.recording == 0 && self.setting_aside == 0
+    }
+
+    fn slot(&mut self, slot: SlotId) -> Option<&mut Slot> {
+        self.tenures.get_mut(&slot.tenure)?.slot(slot.number)
     }
 
     fn let_next_through(&mut self, lane: Option<Vec<u8>>) {

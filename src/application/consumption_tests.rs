@@ -50,8 +50,8 @@ fn whoever_only_waits_for_the_database_leaves_its_place_to_the_next() {
     }
     let begun = begin_all(&mut consumption);
     assert_eq!(begun.len(), 2);
-    consumption.called(&begun[0].place);
-    consumption.called(&begun[0].place);
+    consumption.called(begun[0].place.slot);
+    consumption.called(begun[0].place.slot);
     let next = begin_all(&mut consumption);
     assert_eq!(next.iter().map(|job| job.record.offset).collect::<Vec<_>>(), [2]);
 
@@ -70,7 +70,7 @@ fn outcomes_that_cannot_be_recorded_hold_up_further_calls() {
     }
     let mut called = 0;
     while let Some(job) = consumption.begin() {
-        consumption.called(&job.place);
+        consumption.called(job.place.slot);
         called += 1;
     }
     assert_eq!(called, 2 * RECORDING_PER_CALL);

@@ -12,11 +12,8 @@ use correio::application::ports::{
 };
 use correio::application::unsettled::Unsettled;
 use correio::domain::Timestamp;
-use correio::domain::channel::ChannelName;
-use correio::domain::instance::InstanceId;
-use correio::domain::message::{Content, Direction, Guard, Message, MessageId, MessageStatus};
+use correio::domain::message::{Content, Guard, Message, MessageId};
 use correio::domain::node::NodeId;
-use correio::domain::principal::Tenant;
 use correio::infrastructure::config::{Brokers, KafkaConfig, KafkaSecurity};
 use correio::infrastructure::kafka::{Kafka, KafkaMessageSource};
 use correio::infrastructure::system::SystemClock;
@@ -26,6 +23,7 @@ use rdkafka::producer::DefaultProducerContext;
 use uuid::Uuid;
 
 use crate::support::eventually::{SOON, eventually};
+use crate::support::queued_message::queued_message;
 
 /// Makes a test of every story on both brokers, and of those after `only mock:` and `only real_kafka:` on one. A story is
 /// an `async fn` that takes a [`TestBroker`].
@@ -135,36 +133,9 @@ pub fn node() -> NodeId {
 
 /// A queued message, owned by [`node`].
 pub fn message(recipient: &str, text: &str) -> Message {
-    let now = Utc::now().trunc_subsecs(3);
-    Message {
-        id: MessageId(Uuid::now_v7()),
-        tenant: Tenant::new("acme").unwrap(),
-        user_id: "ana".to_owned(),
-        instance_id: InstanceId(Uuid::from_u128(1)),
-        channel: ChannelName::new("webhook"),
-        channel_instance_id: "pedidos".to_owned(),
-        recipient: recipient.to_owned(),
-        content: Content { text: Some(text.to_owned()), media: None, payload: Some("{\"n\":1.50}".to_owned()) },
-        direction: Direction::Sent,
-        status: MessageStatus::Queued,
-        channel_message_id: None,
-        error: None,
-        failure: None,
-        retries: 0,
-        max_retries: 3,
-        try_number: 0,
-        attempt_started_at: None,
-        attempt_http_status: None,
-        node: Some(node()),
-        next_attempt_at: None,
-        dead_lettered_at: None,
-        created_at: now,
-        updated_at: now,
-        sent_at: None,
-        delivered_at: None,
-        read_at: None,
-        flaw: None,
-    }
+    let content = Content { text: Some(text.to_owned()), media: None, payload: Some("{\"n\":1.50}".to_owned()) };
+    let message = queued_message(MessageId(Uuid::now_v7()), content, Utc::now().trunc_subsecs(3));
+    Message { recipient: recipient.to_owned(), node: Some(node()), ..message }
 }
 
 /// Hands over so many messages to different recipients.

@@ -6,9 +6,7 @@ use chrono::Utc;
 use correio::application::ports::{
     DueMessages, Duties, Ids, MessageFilter, MessageRepository, MessageSearch, NodeRepository, Take,
 };
-use correio::domain::channel::ChannelName;
-use correio::domain::instance::InstanceId;
-use correio::domain::message::{Content, Direction, Message, MessageId, MessageStatus};
+use correio::domain::message::{Content, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::domain::principal::Tenant;
 use correio::infrastructure::postgres::{
@@ -23,6 +21,7 @@ use crate::Result;
 use crate::database::Database;
 use crate::figures::{Figure, Query};
 use crate::statistics::percentile;
+use crate::support::queued_message::queued_message;
 
 /// What a page of the API has by default.
 const PAGE: u32 = 50;
@@ -149,34 +148,6 @@ async fn sample(database: &Database, rows: u32, count: usize) -> Result<Vec<(Mes
 
 /// Of a tenant of its own, so that the pages of the others stay what they are.
 fn queued(id: MessageId, node: NodeId) -> Result<Message> {
-    let now = Utc::now();
-    Ok(Message {
-        id,
-        tenant: Tenant::new("claimed")?,
-        user_id: "key:01900000-0000-7000-8000-000000000000".to_owned(),
-        instance_id: InstanceId(Uuid::from_u128(1)),
-        channel: ChannelName::new("webhook"),
-        channel_instance_id: "limits".to_owned(),
-        recipient: "5585000000001".to_owned(),
-        content: Content { text: Some("x".repeat(100)), ..Content::default() },
-        direction: Direction::Sent,
-        status: MessageStatus::Queued,
-        channel_message_id: None,
-        error: None,
-        failure: None,
-        retries: 0,
-        max_retries: 3,
-        try_number: 0,
-        attempt_started_at: None,
-        attempt_http_status: None,
-        node: Some(node),
-        next_attempt_at: None,
-        dead_lettered_at: None,
-        created_at: now,
-        updated_at: now,
-        sent_at: None,
-        delivered_at: None,
-        read_at: None,
-        flaw: None,
-    })
+    let content = Content { text: Some("x".repeat(100)), ..Content::default() };
+    Ok(Message { tenant: Tenant::new("claimed")?, node: Some(node), ..queued_message(id, content, Utc::now()) })
 }

@@ -19,7 +19,7 @@ use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::{Composition, compose};
 use crate::infrastructure::config::{Config, ConfigError, Role};
 use crate::infrastructure::database::Database;
-use crate::presentation::http::{AppState, health_router, router};
+use crate::presentation::http::{AppState, SharedState, health_router, router};
 
 /// Serves until TERM or INT, then finishes what is in flight, for at most `SHUTDOWN_TIMEOUT`.
 ///
@@ -187,8 +187,8 @@ fn as_stop(token: &CancellationToken) -> Stop {
     token.clone().cancelled_owned().boxed().shared()
 }
 
-fn state(composition: &Composition, config: &Config, tasks: &TaskTracker) -> AppState {
-    AppState {
+fn state(composition: &Composition, config: &Config, tasks: &TaskTracker) -> SharedState {
+    Arc::new(AppState {
         authenticate: composition.authenticate.clone(),
         send_message: composition.send_message.clone(),
         read_messages: composition.read_messages.clone(),
@@ -200,5 +200,5 @@ fn state(composition: &Composition, config: &Config, tasks: &TaskTracker) -> App
         report_health: composition.report_health.clone(),
         tasks: tasks.clone(),
         max_body_bytes: config.http.max_body_bytes,
-    }
+    })
 }

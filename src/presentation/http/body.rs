@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::AppState;
+use super::SharedState;
 use super::problem::Problem;
 
 /// A body over the limit is read on up to here, so that its sender gets to read the answer.
@@ -24,10 +24,10 @@ pub struct JsonBody {
     pub bytes: Bytes,
 }
 
-impl FromRequest<AppState> for JsonBody {
+impl FromRequest<SharedState> for JsonBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &SharedState) -> Result<Self, Problem> {
         let is_json = is_json(request.headers());
         let bytes = read(request.into_body(), state.max_body_bytes).await?;
         if !is_json {

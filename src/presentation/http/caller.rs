@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use super::AppState;
+use super::SharedState;
 use super::problem::Problem;
 use crate::application::authenticate::{AuthenticateError, Presented};
 use crate::domain::principal::{Principal, Scope};
@@ -22,10 +22,10 @@ impl Caller {
     }
 }
 
-impl FromRequestParts<AppState> for Caller {
+impl FromRequestParts<SharedState> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         let presented = presented(&parts.headers)?;
         let principal = state.authenticate.execute(presented).await.map_err(|error| match error {
             AuthenticateError::Invalid(reason) => Problem::invalid_credentials(&reason),

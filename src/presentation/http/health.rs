@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
+use super::SharedState;
 use super::envelope::rfc3339;
 use super::problem::{Problem, ProblemBody};
 
@@ -70,7 +70,7 @@ pub async fn live() -> Json<Liveness> {
         (status = 200, body = Liveness, description = "It can"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ), security(()))]
-pub async fn ready(State(state): State<AppState>) -> Result<Json<Liveness>, Problem> {
+pub async fn ready(State(state): State<SharedState>) -> Result<Json<Liveness>, Problem> {
     state.report_health.ready().await.map_err(Problem::unavailable)?;
     Ok(Json(Liveness { status: "ok" }))
 }
@@ -79,7 +79,7 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Liveness>, Prob
 #[utoipa::path(get, path = "/health", tag = "health",
     responses((status = 200, body = HealthData, description = "healthy"), (status = 503, body = HealthData, description = "unhealthy")),
     security(()))]
-pub async fn health(State(state): State<AppState>) -> Response {
+pub async fn health(State(state): State<SharedState>) -> Response {
     let health = state.report_health.health().await;
     let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let data = HealthData {

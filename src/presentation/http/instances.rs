@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::AppState;
+use super::SharedState;
 use super::body::JsonBody;
 use super::caller::Caller;
 use super::envelope::{Envelope, raw_json, rfc3339};
@@ -158,7 +158,7 @@ pub struct ListQuery {
         WithBody,
     ))]
 pub async fn create(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     _: Query<NoParameters>,
     body: JsonBody,
@@ -201,7 +201,7 @@ pub async fn create(
         WithBody,
     ))]
 pub async fn create_as_known(
-    state: State<AppState>,
+    state: State<SharedState>,
     caller: Caller,
     query: Query<NoParameters>,
     body: JsonBody,
@@ -220,7 +220,7 @@ pub async fn create_as_known(
         WithQuery,
     ))]
 pub async fn list(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Envelope<Vec<InstanceData>>>, Problem> {
@@ -241,7 +241,7 @@ pub async fn list(
         WithQuery,
     ))]
 pub async fn read(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,
@@ -264,7 +264,7 @@ pub async fn read(
         WithBody,
     ))]
 pub async fn update(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,
@@ -320,7 +320,7 @@ pub(super) fn read_update(value: Value) -> Result<UpdateInstanceCommand, Problem
         WithQuery,
     ))]
 pub async fn delete(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::AppState;
+use super::SharedState;
 use super::caller::Caller;
 use super::envelope::{Envelope, Page, raw_json, rfc3339};
 use super::fields::{Address, Detail, Name, Problems};
@@ -314,7 +314,7 @@ impl ListQuery {
         WithQuery,
     ))]
 pub async fn read(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,
@@ -333,7 +333,7 @@ pub async fn read(
     params(ListQuery),
     responses((status = 200, body = Page<MessageData>, description = "A page of them"), Authenticated, WithQuery))]
 pub async fn list(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<MessageData>>, Problem> {
@@ -353,7 +353,7 @@ pub async fn list(
     params(CountQuery),
     responses((status = 200, body = Envelope<StatsData>, description = "The counts"), Authenticated, WithQuery))]
 pub async fn stats(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     Query(query): Query<CountQuery>,
 ) -> Result<Json<Envelope<StatsData>>, Problem> {

@@ -43,8 +43,9 @@ use crate::application::send_message::{SendMessage, SendMessageCommand};
 use crate::application::update_instance::UpdateInstance;
 use problem::Problem;
 
-/// What the handlers need.
-#[derive(Clone)]
+/// What the handlers need, shared: each request has several handles to it.
+pub type SharedState = Arc<AppState>;
+
 pub struct AppState {
     pub authenticate: Arc<Authenticate>,
     pub send_message: Arc<SendMessage>,
@@ -61,18 +62,18 @@ pub struct AppState {
 }
 
 /// The whole API, with its documentation.
-pub fn router(state: AppState) -> Router {
+pub fn router(state: SharedState) -> Router {
     let (api, document) = documented().split_for_parts();
     finished(api.merge(openapi::routes(document)), state)
 }
 
 /// What a process answers that serves no API: how it is.
-pub fn health_router(state: AppState) -> Router {
+pub fn health_router(state: SharedState) -> Router {
     let (health, _) = documented_health().split_for_parts();
     finished(health, state)
 }
 
-fn finished(routes: Router<AppState>, state: AppState) -> Router {
+fn finished(routes: Router<SharedState>, state: SharedState) -> Router {
     routes
         .fallback(|| std::future::ready(Problem::not_found()))
         .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()))
@@ -81,7 +82,7 @@ fn finished(routes: Router<AppState>, state: AppState) -> Router {
         .with_state(state)
 }
 
-fn documented() -> OpenApiRouter<AppState> {
+fn documented() -> OpenApiRouter<SharedState> {
     let messaging = OpenApiRouter::new()
         .routes(routes!(send::send))
         .routes(routes!(messages::list))
@@ -95,7 +96,7 @@ fn documented() -> OpenApiRouter<AppState> {
     documented_health().nest("/api/messaging", messaging)
 }
 
-fn documented_health() -> OpenApiRouter<AppState> {
+fn documented_health() -> OpenApiRouter<SharedState> {
     OpenApiRouter::with_openapi(openapi::empty_document())
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

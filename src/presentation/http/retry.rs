@@ -8,7 +8,7 @@ use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AppState;
+use super::SharedState;
 use super::body::{JsonBody, to_its_end};
 use super::caller::Caller;
 use super::envelope::Envelope;
@@ -77,7 +77,7 @@ pub struct RetriedManyData {
         WithQuery,
     ))]
 pub async fn one(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,
@@ -105,7 +105,7 @@ pub async fn one(
         WithBody,
     ))]
 pub async fn many(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     _: Query<NoParameters>,
     body: JsonBody,

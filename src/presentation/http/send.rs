@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::AppState;
+use super::SharedState;
 use super::body::{JsonBody, to_its_end};
 use super::caller::Caller;
 use super::compact_json::compact;
@@ -163,7 +163,7 @@ pub struct SentData {
     ),
 )]
 pub async fn send(
-    State(state): State<AppState>,
+    State(state): State<SharedState>,
     caller: Caller,
     _: Query<NoParameters>,
     headers: HeaderMap,

@@ -1,7 +1,25 @@
 use chrono::SecondsFormat;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::application::ports::Delivery;
+
+#[derive(Serialize)]
+struct Envelope<'d> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    timestamp: String,
+    data: Data<'d>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'d> {
+    message_id: String,
+    remote_jid: &'d str,
+    message: Option<&'d str>,
+    media_url: Option<&'d str>,
+    media_type: Option<&'d str>,
+}
 
 /// The client's payload as it wrote it, else an envelope around the message. It says nothing of the try, so that every
 /// try sends the same bytes.
@@ -10,16 +28,17 @@ pub fn of(delivery: &Delivery) -> String {
         return payload.clone();
     }
     let media = delivery.content.media.as_ref();
-    let envelope = json!({
-        "type": "message",
-        "timestamp": delivery.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        "data": {
-            "messageId": delivery.message_id.to_string(),
-            "remoteJid": delivery.recipient,
-            "message": delivery.content.text,
-            "mediaUrl": media.map(|media| &media.url),
-            "mediaType": media.map(|media| media.media_type.as_str()),
+    let envelope = Envelope {
+        kind: "message",
+        timestamp: delivery.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        data: Data {
+            message_id: delivery.message_id.to_string(),
+            remote_jid: &delivery.recipient,
+            message: delivery.content.text.as_deref(),
+            media_url: media.map(|media| media.url.as_str()),
+            media_type: media.map(|media| media.media_type.as_str()),
         },
-    });
-    envelope.to_string()
+    };
+    // A structure of texts always has JSON.
+    serde_json::to_string(&envelope).unwrap_or_default()
 }

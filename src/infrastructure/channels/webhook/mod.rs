@@ -110,7 +110,8 @@ impl ChannelSender for WebhookSender {
         let secret = stored_secret(&delivery.credentials)?;
         let url = parse_address(&delivery.address, self.settings.block_private)
             .map_err(|problem| DeliveryError::misconfigured(format!("The webhook's URL {problem}")))?;
-        let redaction = Redaction::of(secret.expose()).and(secret.encoded_key()).and_query_of(&url);
+        // Made only when something went wrong.
+        let redaction = || Redaction::of(secret.expose()).and(secret.encoded_key()).and_query_of(&url);
 
         let message_id = delivery.message_id.to_string();
         let timestamp = self.clock.now().timestamp();
@@ -118,20 +119,20 @@ impl ChannelSender for WebhookSender {
         let signature = secret.sign(&message_id, timestamp, body.as_bytes());
         let request = self
             .client
-            .post(url)
+            .post(url.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header("webhook-id", &message_id)
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signature)
             .body(body);
 
-        let response = request.send().await.map_err(|error| without_answer(WHOM, error, &redaction))?;
+        let response = request.send().await.map_err(|error| without_answer(WHOM, error, &redaction()))?;
         let answer = HttpAnswer::read(response, ANSWER_LIMIT, self.clock.now()).await;
         let http_status = answer.status.as_u16();
         if answer.status.is_success() {
             return Ok(Acceptance { channel_message_id: Some(message_id), http_status: Some(http_status) });
         }
-        Err(refusal(&answer, &redaction).with_http_status(http_status))
+        Err(refusal(&answer, &redaction()).with_http_status(http_status))
     }
 }
 
