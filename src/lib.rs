@@ -8,3 +8,10 @@ pub mod presentation;
 #[cfg(test)]
 #[path = "../tests/support/corpus.rs"]
 mod corpus;
+#[cfg(test)]
+#[path = "../tests/support/queued_message.rs"]
+mod queued_message;
+
+// Under the name by which what the tests share knows it.
+#[cfg(test)]
+extern crate self as correio;

@@ -5,40 +5,13 @@ use serde_json::json;
 use super::*;
 use crate::corpus::prove;
 use crate::domain::instance::InstanceId;
-use crate::domain::message::{Content, Direction, Media, MediaType, MessageStatus};
-use crate::domain::principal::Tenant;
+use crate::domain::message::{Content, Media, MediaType, MessageStatus};
+use crate::queued_message::queued_message;
 
 fn message(recipient: &str, content: Content) -> Message {
     let at = Utc.timestamp_millis_opt(1_700_000_000_123).unwrap();
-    Message {
-        id: MessageId(Uuid::from_u128(1)),
-        tenant: Tenant::new("acme").unwrap(),
-        user_id: "ana".to_owned(),
-        instance_id: InstanceId(Uuid::from_u128(2)),
-        channel: ChannelName::new("webhook"),
-        channel_instance_id: "pedidos".to_owned(),
-        recipient: recipient.to_owned(),
-        content,
-        direction: Direction::Sent,
-        status: MessageStatus::Queued,
-        channel_message_id: None,
-        error: None,
-        failure: None,
-        retries: 0,
-        max_retries: 3,
-        try_number: 0,
-        attempt_started_at: None,
-        attempt_http_status: None,
-        node: None,
-        next_attempt_at: None,
-        dead_lettered_at: None,
-        created_at: at,
-        updated_at: at,
-        sent_at: None,
-        delivered_at: None,
-        read_at: None,
-        flaw: None,
-    }
+    let message = queued_message(MessageId(Uuid::from_u128(1)), content, at);
+    Message { instance_id: InstanceId(Uuid::from_u128(2)), recipient: recipient.to_owned(), ..message }
 }
 
 fn text(text: &str) -> Content {
