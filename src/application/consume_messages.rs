@@ -139,7 +139,7 @@ impl ConsumeMessages {
                 Ok(Claim::Nothing) => return self.set_aside(job, "names a message that there is not").await,
                 // Who holds it may be asking in vain: then it is for this copy to claim it.
                 Ok(Claim::Held) => self.clock.sleep(wait).await,
-                Err(cause) if cause.is_unavailable() => {
+                Err(cause) if cause.may_pass() => {
                     debug!(message.id = %call.message_id, %cause, "could not be claimed; tried again");
                     self.clock.sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);

@@ -101,7 +101,7 @@ impl SendMessage {
             Ok(Accepted::Stored) => self.tally.received(),
             Ok(Accepted::KeyTaken(kept)) => return replay(*kept, command.request.as_ref()),
             Err(error) => {
-                if let Some(hold) = hold.filter(|_| error.is_unavailable()) {
+                if let Some(hold) = hold.filter(|_| matches!(error, RepositoryError::Unavailable(_))) {
                     self.unsettled.accept(message.id, node, hold);
                 }
                 return Err(error.into());

@@ -9,7 +9,7 @@ use super::ports::{Clock, RepositoryError};
 /// delivers a second time.
 ///
 /// # Errors
-/// What the database answered, never [`RepositoryError::Unavailable`].
+/// What the database answered, never an error that [may pass](RepositoryError::may_pass).
 pub async fn until_answered<T, F>(clock: &dyn Clock, mut ask: impl FnMut() -> F) -> Result<T, RepositoryError>
 where
     F: Future<Output = Result<T, RepositoryError>>,
@@ -18,7 +18,7 @@ where
     let mut wait = Duration::from_millis(50);
     loop {
         match ask().await {
-            Err(error) if error.is_unavailable() => {
+            Err(error) if error.may_pass() => {
                 warn!(%error, "the database is asked again");
                 clock.sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);

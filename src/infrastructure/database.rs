@@ -144,7 +144,7 @@ where
     let mut last = RepositoryError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()));
     while let Ok(answer) = timeout_at(deadline, connect()).await {
         match answer {
-            Err(error) if error.is_unavailable() => last = error,
+            Err(error) if error.may_pass() => last = error,
             answer => return answer,
         }
         if Instant::now() + PAUSE >= deadline {

@@ -4,4 +4,5 @@ mod consuming;
 mod delivery;
 pub mod gateway;
 mod recovery;
+mod remembering;
 pub mod scripted;

@@ -5,18 +5,16 @@ use async_trait::async_trait;
 use correio::application::ports::*;
 use correio::application::send_message::SendMessageError;
 use correio::domain::Timestamp;
-use correio::domain::channel::ChannelName;
 use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest};
-use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::domain::principal::Tenant;
-use tokio::sync::Semaphore;
 
 use super::gateway::{Gateway, NODE_TIMEOUT};
 use super::scripted::Act;
 use crate::contracts::{given, on_every_adapter};
 use crate::support::databases::Adapters;
+use crate::support::gated_instances::GatedInstances;
 
 on_every_adapter![
     a_delivery_that_panicked_is_given_back_and_ends,
@@ -61,7 +59,7 @@ async fn a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over(adapter
 }
 
 async fn a_node_that_lost_touch_while_it_prepared_calls_no_channel(adapters: &Adapters) {
-    let instances = Arc::new(Gated { instances: adapters.instances.clone(), gate: Semaphore::new(0) });
+    let instances = Arc::new(GatedInstances::new(adapters.instances.clone()));
     let gated = Adapters { instances: instances.clone(), ..adapters.shared() };
     let gateway = Gateway::start(&gated).await;
     let lost = gateway.identity.current().unwrap();
@@ -95,56 +93,6 @@ async fn a_message_that_its_processes_die_of_fails_at_last(adapters: &Adapters) 
     assert_eq!(failed.retries, max_tries + 11);
     assert!(failed.error.unwrap().contains("its process died each time"));
     assert!(gateway.channel.calls().is_empty());
-}
-
-/// Instances that are read only once the gate is open.
-struct Gated {
-    instances: Arc<dyn InstanceRepository>,
-    gate: Semaphore,
-}
-
-#[async_trait]
-impl InstanceRepository for Gated {
-    async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
-        self.instances.insert(instance).await
-    }
-
-    async fn find_any(&self, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
-        self.gate.acquire().await.unwrap().forget();
-        self.instances.find_any(id).await
-    }
-
-    async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
-        self.instances.find(tenant, id).await
-    }
-
-    async fn find_by_name(
-        &self,
-        tenant: &Tenant,
-        channel: &ChannelName,
-        name: &str,
-    ) -> Result<Option<Instance>, RepositoryError> {
-        self.instances.find_by_name(tenant, channel, name).await
-    }
-
-    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
-        self.instances.list(tenant, channel).await
-    }
-
-    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
-        self.instances.update(instance).await
-    }
-
-    async fn delete(
-        &self,
-        tenant: &Tenant,
-        id: InstanceId,
-        reason: &str,
-        dead_lettered_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<bool, RepositoryError> {
-        self.instances.delete(tenant, id, reason, dead_lettered_at, now).await
-    }
 }
 
 async fn a_node_that_lost_touch_goes_on_under_a_new_name(adapters: &Adapters) {

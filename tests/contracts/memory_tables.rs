@@ -37,7 +37,7 @@ impl Storm {
 }
 
 fn is_unavailable<T>(result: Result<T, RepositoryError>) -> bool {
-    result.is_err_and(|error| error.is_unavailable())
+    result.is_err_and(|error| error.may_pass())
 }
 
 #[tokio::test]

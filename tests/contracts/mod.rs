@@ -15,6 +15,7 @@ mod message_repository;
 mod message_search;
 mod node_repository;
 mod owed_dead_letters;
+mod postgres_crash;
 mod postgres_locks;
 mod postgres_migrations;
 mod same_answers;

@@ -10,7 +10,7 @@ use crate::domain::retry::NextStep;
 
 /// The rows of messages, as those who accept and deliver them write them.
 ///
-/// Every write that returns `Ok` is committed and on disk. Every write to a message that is being delivered is guarded
+/// Every write that returns `Ok` is committed and, unless it is a claim, on disk. Every write to a message that is being delivered is guarded
 /// (see [`Guard`]): one that comes too late changes nothing and says so.
 ///
 /// A row that somebody wrote into by hand is read as far as it can be; the message says what cannot (`flaw`). A count that is
@@ -24,7 +24,7 @@ pub trait MessageRepository: Send + Sync {
     /// kept wins, also against a concurrent one: nothing is stored then.
     ///
     /// # Errors
-    /// After [`RepositoryError::Unavailable`] the message may be stored or not.
+    /// After [`RepositoryError::Unavailable`] the message may be stored or not; after any other it is not.
     async fn accept(&self, message: &Message, request: Option<&IdempotentRequest>)
     -> Result<Accepted, RepositoryError>;
 

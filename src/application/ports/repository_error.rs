@@ -20,7 +20,7 @@ pub enum RepositoryError {
 
 impl RepositoryError {
     /// Whether the same may succeed later.
-    pub fn is_unavailable(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         matches!(self, RepositoryError::Unavailable(_) | RepositoryError::Contested(_))
     }
 }

@@ -15,7 +15,8 @@ pub enum MessageStatus {
 
 use MessageStatus::{Delivered, Failed, Pending, Processing, Queued, Read, Sent};
 
-/// Every move a message may make. What is not listed is refused, by the domain and by the SQL guards alike.
+/// Every move a message may make. What is not listed is refused, by the domain and by the SQL guards alike. (A write may make
+/// two of them: deleting an instance, or an outcome whose claim was lost, claims a queued message and ends it.)
 pub const MOVES: &[(MessageStatus, MessageStatus)] = &[
     (Pending, Sent), // direct: one try, the caller waits
     (Pending, Failed),

@@ -29,8 +29,6 @@ pub fn client_builder(connect_timeout: Duration) -> ClientBuilder {
     Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
-        // A try is ours to repeat, and to count. By default every request is copied, in case an HTTP/2 server refuses it.
-        .retry(reqwest::retry::never())
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(IDLE_CONNECTION_KEPT)
 }

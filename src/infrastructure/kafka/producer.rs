@@ -104,6 +104,7 @@ impl Producer {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("message.timeout.ms", publish_timeout.as_millis().to_string())
+            // With less, more requests are under way than Kafka allows, and until one is answered librdkafka's thread spins.
             .set("linger.ms", "5")
             .set("queue.buffering.max.messages", BUFFERED_MESSAGES.to_string())
             .set("queue.buffering.max.kbytes", BUFFERED_KIBIBYTES.to_string())

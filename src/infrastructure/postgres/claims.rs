@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::connection::{CHANGING_PROBES, OwnConnection};
+use super::connection::{CHANGING_PROBES, OwnConnection, free};
 use super::row::{get, message, message_columns};
 use crate::application::ports::RepositoryError;
 use crate::domain::message::Message;
@@ -65,5 +65,8 @@ impl Batch for Claims {
         let id = |row: PgRow| get::<Uuid>(&row, "id").map(|id| (id, row));
         let mut claimed: HashMap<Uuid, PgRow> = rows.into_iter().map(id).collect::<Result<_, _>>()?;
         Ok(claims.iter().map(|claim| claimed.remove(&claim.id.0).as_ref().map(message).transpose()).collect())
+    }
+    async fn free(&self, claims: &[Claim]) -> Result<Vec<bool>, RepositoryError> {
+        free(&self.connection, claims.iter().map(|claim| claim.id)).await
     }
 }

@@ -160,7 +160,7 @@ impl PgDatabase {
 
     fn translated(&self, error: sqlx::Error) -> RepositoryError {
         let error = translate(error);
-        if error.is_unavailable() {
+        if matches!(error, RepositoryError::Unavailable(_)) {
             self.trust.lose();
         }
         error

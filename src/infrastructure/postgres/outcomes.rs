@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::connection::{CHANGING_PROBES, OwnConnection};
+use super::connection::{CHANGING_PROBES, OwnConnection, free};
 use super::row::get;
 use crate::application::ports::{Outcome, RepositoryError};
 use crate::infrastructure::sql::{Batch, Ending, OutcomeRow};
@@ -124,6 +124,10 @@ impl Batch for Outcomes {
         let record = if endings.iter().any(|ending| ending.row.told) { RECORD_AND_TELL } else { RECORD };
         write(&self.connection, record, endings).await
     }
+
+    async fn free(&self, endings: &[Ending]) -> Result<Vec<bool>, RepositoryError> {
+        free(&self.connection, endings.iter().map(|ending| ending.outcome.guard.id)).await
+    }
 }
 
 #[async_trait]
@@ -134,6 +138,10 @@ impl Batch for LostClaims {
 
     async fn ask(&self, endings: &[Ending]) -> Result<Vec<bool>, RepositoryError> {
         write(&self.connection, CLAIM_RECORD_AND_TELL, endings).await
+    }
+
+    async fn free(&self, endings: &[Ending]) -> Result<Vec<bool>, RepositoryError> {
+        free(&self.connection, endings.iter().map(|ending| ending.outcome.guard.id)).await
     }
 }
 

@@ -31,9 +31,17 @@ pub trait Batch: Send + Sync + 'static {
     /// The answers, in the order of the questions.
     ///
     /// # Errors
-    /// For all of them. Unless it is [`RepositoryError::Unavailable`], nothing was changed, and each is asked again alone,
-    /// so that only the guilty one fails.
+    /// For all of them. Unless it is [`RepositoryError::Unavailable`], nothing was changed, and those are asked again that
+    /// may be answered, so that only the guilty ones fail.
     async fn ask(&self, questions: &[Self::Question]) -> Result<Vec<Self::Answer>, RepositoryError>;
+
+    /// After [`RepositoryError::Contested`]: for which questions nobody else holds anything now.
+    ///
+    /// # Errors
+    /// When the database does not say.
+    async fn free(&self, questions: &[Self::Question]) -> Result<Vec<bool>, RepositoryError> {
+        Ok(vec![true; questions.len()])
+    }
 }
 
 /// Gathers questions: while one batch is under way, those who come wait for the next. There is no timer, so a lone question
@@ -65,12 +73,9 @@ struct Asked<B: Batch> {
 /// Questions in one statement. More make it no cheaper, and its callers wait for all of it.
 const MOST: usize = 512;
 
-/// Who has waited for so long when the database does not answer is told the same, unasked: each statement takes its own time
-/// to find that out, and callers who come faster than these end would wait longer and longer.
+/// Who has waited for so long is told that the database is not available, unasked. When callers come faster than statements
+/// end, or these end because nobody answers, they would wait longer and longer, and ask again meanwhile.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How many questions of a batch may wait alone, one after the other, for what somebody else holds.
-const CONTESTED: usize = 4;
 
 /// Bytes in one statement, unless it is a single question.
 const LARGEST: usize = 4 << 20;
@@ -102,17 +107,8 @@ struct Busy<B: Batch> {
 impl<B: Batch> Busy<B> {
     async fn run(mut self) {
         while let Some(asked) = self.next() {
-            let (questions, callers): (Vec<_>, Vec<_>) = asked.into_iter().map(|it| (it.question, it.answer)).unzip();
-            let answers = answers(&self.shared.batch, questions).await;
-            if let Some(Err(error)) = answers.last()
-                && error.is_unavailable()
-            {
-                self.shared.queue().give_up(error);
-            }
-            for (caller, answer) in callers.into_iter().zip(answers) {
-                // Who has gone does not need it.
-                let _ = caller.send(answer);
-            }
+            let (questions, callers) = asked.into_iter().map(|it| (it.question, it.answer)).unzip();
+            settle(&self.shared.batch, questions, callers).await;
             // Whoever is about to ask gets to do it before the next statement begins.
             tokio::task::yield_now().await;
         }
@@ -120,6 +116,7 @@ impl<B: Batch> Busy<B> {
 
     fn next(&mut self) -> Option<Vec<Asked<B>>> {
         let mut queue = self.shared.queue();
+        queue.turn_late_ones_away();
         let asked = queue.take();
         // Under the lock: whoever comes next finds nobody busy, and begins.
         queue.is_busy = !asked.is_empty();
@@ -153,10 +150,11 @@ impl<B: Batch> Queue<B> {
     }
 
     /// Nothing was asked for them yet, so nothing can have been changed.
-    fn give_up(&mut self, error: &RepositoryError) {
-        for late in self.waiting.extract_if(.., |asked| asked.asked_at.elapsed() >= PATIENCE) {
-            // Who has gone does not need it.
-            let _ = late.answer.send(Err(error.clone()));
+    fn turn_late_ones_away(&mut self) {
+        let now = Instant::now();
+        let late = self.waiting.partition_point(|asked| now.duration_since(asked.asked_at) >= PATIENCE);
+        for late in self.waiting.drain(..late) {
+            tell(late.answer, Err(RepositoryError::Unavailable("it did not come to this question in time".to_owned())));
         }
     }
 
@@ -182,33 +180,64 @@ impl<B: Batch> Queue<B> {
     }
 }
 
-/// The answer to each question.
-async fn answers<B: Batch>(batch: &B, questions: Vec<B::Question>) -> Vec<Result<B::Answer, RepositoryError>> {
-    let error = match batch.ask(&questions).await {
-        Ok(answers) => return answers.into_iter().map(Ok).collect(),
+type Caller<B> = oneshot::Sender<Result<<B as Batch>::Answer, RepositoryError>>;
+
+/// Gets every caller its answer.
+async fn settle<B: Batch>(batch: &B, mut questions: Vec<B::Question>, mut callers: Vec<Caller<B>>) {
+    let mut error = match batch.ask(&questions).await {
+        Ok(answers) => return tell_each(callers, answers),
         Err(error) => error,
     };
-    let is_hopeless = |error: &RepositoryError| matches!(error, RepositoryError::Unavailable(_));
-    if is_hopeless(&error) || questions.len() == 1 {
-        return questions.iter().map(|_| Err(error.clone())).collect();
-    }
-    let (mut contested, mut given_up) = (0, None);
-    let mut answers = Vec::with_capacity(questions.len());
-    for question in questions.chunks(1) {
-        let answer = match &given_up {
-            Some(error) => Err(RepositoryError::clone(error)),
-            None => batch.ask(question).await.and_then(only),
+    if matches!(error, RepositoryError::Contested(_)) && questions.len() > 1 {
+        let free = match batch.free(&questions).await {
+            Ok(free) => free,
+            Err(cause) => return tell_all(callers, &cause),
         };
-        if let Err(error) = &answer {
-            contested += usize::from(matches!(error, RepositoryError::Contested(_)));
-            // The others would wait as long for each that is left.
-            if is_hopeless(error) || contested == CONTESTED {
-                given_up = Some(error.clone());
-            }
+        let all = questions.into_iter().zip(callers).zip(free);
+        let (free, held): (Vec<_>, Vec<_>) = all.partition(|(_, is_free)| *is_free);
+        tell_all(held.into_iter().map(|((_, caller), _)| caller), &error);
+        if free.is_empty() {
+            return;
         }
-        answers.push(answer);
+        (questions, callers) = free.into_iter().map(|(asked, _)| asked).unzip();
+        error = match batch.ask(&questions).await {
+            Ok(answers) => return tell_each(callers, answers),
+            Err(error) => error,
+        };
     }
-    answers
+    if error.may_pass() || questions.len() == 1 {
+        return tell_all(callers, &error);
+    }
+    let mut callers = callers.into_iter();
+    for (question, caller) in questions.chunks(1).zip(callers.by_ref()) {
+        let answer = batch.ask(question).await.and_then(only);
+        // The others would wait as long for each that is left.
+        let given_up = answer.as_ref().err().filter(|error| error.may_pass()).cloned();
+        tell(caller, answer);
+        if let Some(error) = given_up {
+            return tell_all(callers, &error);
+        }
+    }
+}
+
+fn tell_each<A>(callers: Vec<oneshot::Sender<Result<A, RepositoryError>>>, answers: Vec<A>) {
+    for (caller, answer) in callers.into_iter().zip(answers) {
+        tell(caller, Ok(answer));
+    }
+}
+
+fn tell_all<A>(
+    callers: impl IntoIterator<Item = oneshot::Sender<Result<A, RepositoryError>>>,
+    error: &RepositoryError,
+) {
+    for caller in callers {
+        tell(caller, Err(error.clone()));
+    }
+}
+
+fn tell<A>(caller: oneshot::Sender<Result<A, RepositoryError>>, answer: Result<A, RepositoryError>) {
+    // Who has gone does not need it.
+    let _ = caller.send(answer);
 }
 
 fn only<T>(answers: Vec<T>) -> Result<T, RepositoryError> {

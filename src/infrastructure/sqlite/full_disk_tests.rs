@@ -15,7 +15,7 @@ async fn a_disk_that_was_full_is_written_again_when_there_is_room() {
     // No larger than it is.
     sqlx::query("pragma max_page_count = 1").execute(database.writer()).await.unwrap();
     let large = "insert into tenants (name, created_at) values (hex(zeroblob(1000000)), '')";
-    assert!(write(&database, large).await.unwrap_err().is_unavailable());
+    assert!(write(&database, large).await.unwrap_err().may_pass());
 
     let small = "insert into tenants (name, created_at) values ('ana', '')";
     write(&database, small).await.unwrap();

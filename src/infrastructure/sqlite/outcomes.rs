@@ -16,8 +16,8 @@ pub(super) struct Outcomes {
     database: SqliteDatabase,
 }
 
-/// Outcomes whose claims are lost: a crash of the machine may have taken one back, and the row is `queued` as it was, one try
-/// fewer. (`try` never goes back otherwise.)
+/// Outcomes whose claims are lost: the row is `queued` as it was, one try fewer. Here a claim is on disk as everything is; the
+/// port promises it of every adapter, and a disk that said so too early is made good as well.
 pub(super) struct LostClaims {
     database: SqliteDatabase,
 }

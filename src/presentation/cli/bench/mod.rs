@@ -175,10 +175,10 @@ async fn settle(
     let deadline = Instant::now() + wait;
     let mut counted_at = Instant::now();
     loop {
-        let missing = arrivals.map_or(0, |arrivals| lock(&load.answers).accepted.not_in(&lock(arrivals).delivered));
+        let missing = arrivals.map(|arrivals| lock(&load.answers).accepted.not_in(&lock(arrivals).delivered));
         let over = Instant::now() >= deadline || stop.is_cancelled();
         // Counting is work for the server: while it delivers, it is asked rarely, for what will never be delivered.
-        if missing == 0 || over || counted_at.elapsed() >= COUNT {
+        if missing == Some(0) || over || counted_at.elapsed() >= COUNT {
             match instances.states().await {
                 Ok(states) if over || states.open() == 0 => return Ok(states),
                 Err(sentence) if over => return Err(sentence),

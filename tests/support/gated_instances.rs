@@ -1,0 +1,76 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use correio::application::ports::{InstanceRepository, RepositoryError};
+use correio::domain::Timestamp;
+use correio::domain::channel::ChannelName;
+use correio::domain::instance::{Instance, InstanceId};
+use correio::domain::principal::Tenant;
+use tokio::sync::Semaphore;
+
+/// What was read of an instance, by its id or by its name, is told only through the gate: once a permit.
+pub struct GatedInstances {
+    instances: Arc<dyn InstanceRepository>,
+    pub gate: Semaphore,
+    /// How many wait, or have waited.
+    pub read: AtomicUsize,
+}
+
+impl GatedInstances {
+    pub fn new(instances: Arc<dyn InstanceRepository>) -> Self {
+        Self { instances, gate: Semaphore::new(0), read: AtomicUsize::new(0) }
+    }
+
+    async fn pass(&self) {
+        self.read.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+    }
+}
+
+#[async_trait]
+impl InstanceRepository for GatedInstances {
+    async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
+        self.instances.insert(instance).await
+    }
+
+    async fn find_any(&self, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
+        let found = self.instances.find_any(id).await;
+        self.pass().await;
+        found
+    }
+
+    async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
+        self.instances.find(tenant, id).await
+    }
+
+    async fn find_by_name(
+        &self,
+        tenant: &Tenant,
+        channel: &ChannelName,
+        name: &str,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        let found = self.instances.find_by_name(tenant, channel, name).await;
+        self.pass().await;
+        found
+    }
+
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
+        self.instances.list(tenant, channel).await
+    }
+
+    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
+        self.instances.update(instance).await
+    }
+
+    async fn delete(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        reason: &str,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, RepositoryError> {
+        self.instances.delete(tenant, id, reason, dead_lettered_at, now).await
+    }
+}
