@@ -7,7 +7,8 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::connection::{CHANGING_PROBES, OwnConnection, free};
+use super::connection::{CHANGING_PROBES, OwnConnection};
+use super::free_rows::free;
 use super::row::{get, message, message_columns};
 use crate::application::ports::RepositoryError;
 use crate::domain::message::Message;

@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -6,12 +5,9 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, Postgres};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
-use uuid::Uuid;
 
-use super::row::get;
 use super::{ACQUIRE_TIMEOUT, PgDatabase};
 use crate::application::ports::RepositoryError;
-use crate::domain::message::MessageId;
 
 /// Going back to the pool asks the server once more; one that has frozen meanwhile must not keep the place for ever.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -83,18 +79,6 @@ pub(super) const PROBES: &str = probes!();
 /// For probes that change rows together: one that somebody holds, an operator's open transaction for example, must not keep
 /// the others waiting for long.
 pub(super) const CHANGING_PROBES: &str = concat!(probes!(), "; set lock_timeout = '200ms'");
-
-/// Which of these messages nobody else holds.
-pub(super) async fn free(
-    connection: &OwnConnection,
-    ids: impl Iterator<Item = MessageId> + Clone,
-) -> Result<Vec<bool>, RepositoryError> {
-    let query = sqlx::query("select id from messaging_messages where id = any($1) for update skip locked")
-        .bind(ids.clone().map(|id| id.0).collect::<Vec<_>>());
-    let rows = connection.run(async |connection| query.fetch_all(connection).await).await?;
-    let free: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
-    Ok(ids.map(|id| free.contains(&id.0)).collect())
-}
 
 /// A connection outside the pool, for work that never waits for other work's connections. Made when it is needed, and made
 /// again after it has failed.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::PgDatabase;
 use super::connection::{OwnConnection, PROBES};
-use super::instance_repository::{instance, select_instances};
+use super::instance_row::{instance, select_instances};
 use super::row::get;
 use crate::application::ports::RepositoryError;
 use crate::domain::instance::{Instance, InstanceId};

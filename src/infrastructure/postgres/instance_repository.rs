@@ -1,15 +1,14 @@
 use async_trait::async_trait;
-use sqlx::postgres::PgRow;
 
 use super::PgDatabase;
 use super::instance_lookups::{ById, ByName};
-use super::row::{get, number_option, only, parsed, tenant, time};
+use super::instance_row::{instance, select_instances};
+use super::row::{get, only};
 use crate::application::ports::{InstanceRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::channel::ChannelName;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::principal::Tenant;
-use crate::domain::secret::SealedCredentials;
 use crate::infrastructure::sql::Gathering;
 
 #[derive(Clone)]
@@ -28,18 +27,6 @@ impl PgInstanceRepository {
         }
     }
 }
-
-macro_rules! select_instances {
-    ($($rest:literal)?) => {
-        concat!(
-            "select id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
-                    max_retries, metadata::text as metadata, created_at, updated_at
-               from messaging_instances ",
-            $($rest)?
-        )
-    };
-}
-pub(super) use select_instances;
 
 #[async_trait]
 impl InstanceRepository for PgInstanceRepository {
@@ -193,22 +180,4 @@ impl InstanceRepository for PgInstanceRepository {
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         only(rows).as_ref().map_or(Ok(false), |row| get(row, "deleted"))
     }
-}
-
-pub(super) fn instance(row: &PgRow) -> Result<Instance, RepositoryError> {
-    Ok(Instance {
-        id: InstanceId(get(row, "id")?),
-        tenant: tenant(row)?,
-        user_id: get(row, "user_id")?,
-        name: get(row, "name")?,
-        channel: ChannelName::new(get::<String>(row, "channel")?),
-        channel_instance_id: get(row, "channel_instance_id")?,
-        channel_phone_or_id: get(row, "channel_phone_or_id")?,
-        status: parsed(row, "status", |text| text.parse().ok())?,
-        credentials: SealedCredentials(get(row, "credentials")?),
-        max_retries: number_option(row, "max_retries")?,
-        metadata: get(row, "metadata")?,
-        created_at: time(row, "created_at")?,
-        updated_at: time(row, "updated_at")?,
-    })
 }

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::PgDatabase;
-use super::connection::{CHANGING_PROBES, OwnConnection, free};
+use super::connection::{CHANGING_PROBES, OwnConnection};
+use super::free_rows::free;
 use super::row::get;
 use crate::application::ports::{Outcome, RepositoryError};
 use crate::infrastructure::sql::{Batch, Ending, OutcomeRow};
