@@ -28,6 +28,8 @@ struct State {
     /// The last offset that is finished.
     finished: BTreeMap<Partition, i64>,
     events: VecDeque<Arrival>,
+    /// The consumer closes, and what it has begun is waited for.
+    leaving: Option<oneshot::Receiver<()>>,
     letters: Vec<Letter>,
 }
 
@@ -134,8 +136,17 @@ impl MessageSource for MemoryBroker {
     async fn next(&self) -> Arrival {
         loop {
             let changed = self.changed.notified();
-            if let Some(arrival) = self.state.lock().unwrap().next() {
-                return arrival;
+            let leaving = {
+                let mut state = self.state.lock().unwrap();
+                if let Some(arrival) = state.next() {
+                    return arrival;
+                }
+                state.leaving.take()
+            };
+            if let Some(settled) = leaving {
+                // Like a group, though with endless patience. A consumer that has gone settles nothing.
+                let _ = settled.await;
+                return Arrival::Closed;
             }
             changed.await;
         }
@@ -159,8 +170,8 @@ impl MessageSource for MemoryBroker {
 
     fn close(&self) {
         let partitions: Vec<Partition> = self.state.lock().unwrap().assigned.iter().copied().collect();
-        drop(self.take_back(&partitions));
-        self.change(|state| state.events.push_back(Arrival::Closed));
+        let settled = self.take_back(&partitions);
+        self.change(|state| state.leaving = Some(settled));
     }
 }
 
