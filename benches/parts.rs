@@ -10,7 +10,8 @@ use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use correio::application::ports::Channels;
 use correio::domain::delivery::{Acceptance, DeliveryError};
-use correio::domain::message::{Content, Message, MessageId, MessageStatus};
+use correio::domain::message::{Content, Message, MessageStatus};
+use correio::domain::node::NodeId;
 use correio::domain::retry::RetryPolicy;
 use correio::infrastructure::channels::{SandboxSender, SigningSecret};
 use correio::infrastructure::kafka::event;
@@ -18,10 +19,10 @@ use correio::presentation::http::read_send_request;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use uuid::Uuid;
 
-#[path = "../tests/support/queued_message.rs"]
-mod queued_message;
+#[path = "../tests/support/samples.rs"]
+mod samples;
 
-use queued_message::queued_message;
+use samples::{instance, message_of};
 
 const REQUEST: &[u8] = include_bytes!("../tests/corpus/send-request/text.json");
 const WHOLE_REQUEST: &[u8] = include_bytes!("../tests/corpus/send-request/all.json");
@@ -49,7 +50,7 @@ fn states(criterion: &mut Criterion) {
 
 fn message(text: String) -> Message {
     let content = Content { text: Some(text), ..Content::default() };
-    queued_message(MessageId(Uuid::from_u128(1)), content, DateTime::UNIX_EPOCH)
+    Message { content, ..message_of(&instance("acme", "pedidos"), MessageStatus::Queued, NodeId(Uuid::nil())) }
 }
 
 fn events(criterion: &mut Criterion) {

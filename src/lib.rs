@@ -9,8 +9,8 @@ pub mod presentation;
 #[path = "../tests/support/corpus.rs"]
 mod corpus;
 #[cfg(test)]
-#[path = "../tests/support/queued_message.rs"]
-mod queued_message;
+#[path = "../tests/support/samples.rs"]
+mod samples;
 
 // Under the name by which what the tests share knows it.
 #[cfg(test)]

@@ -33,7 +33,7 @@ mod support {
     pub mod kafka_server;
     pub mod leash;
     pub mod postgres_server;
-    pub mod queued_message;
+    pub mod samples;
 }
 
 use std::error::Error;

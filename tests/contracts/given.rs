@@ -1,65 +1,19 @@
 //! Things to begin a story with.
 
-use correio::application::ports::{Duties, Ids, Outcome, Take};
+use correio::application::ports::{Duties, Outcome, Take};
 use correio::domain::Timestamp;
-use correio::domain::channel::ChannelName;
 use correio::domain::delivery::{Acceptance, DeliveryError, FailureKind};
 use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest};
-use correio::domain::instance::{ConnectionStatus, Instance, InstanceId};
-use correio::domain::message::{Content, Draft, Message, MessageId, MessageStatus};
+use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::domain::principal::{Principal, Scope, Tenant};
 use correio::domain::retry::NextStep;
-use correio::domain::secret::SealedCredentials;
-use correio::infrastructure::system::SystemIds;
-use std::sync::LazyLock;
 use uuid::Uuid;
 
 use crate::support::databases::Adapters;
-
-static IDS: LazyLock<SystemIds> = LazyLock::new(SystemIds::default);
-
-pub fn id() -> Uuid {
-    IDS.next()
-}
-
-/// Noon, and so many seconds.
-pub fn at(seconds: i64) -> Timestamp {
-    "2026-11-23T12:00:00Z".parse::<Timestamp>().unwrap() + chrono::Duration::seconds(seconds)
-}
-
-pub fn tenant(name: &str) -> Tenant {
-    Tenant::new(name).unwrap()
-}
+pub use crate::support::samples::{at, id, instance, message_of, tenant};
 
 pub fn node() -> NodeId {
     NodeId(Uuid::new_v4())
-}
-
-pub fn instance(tenant_name: &str, name: &str) -> Instance {
-    Instance {
-        id: InstanceId(id()),
-        tenant: tenant(tenant_name),
-        user_id: "user".to_owned(),
-        name: Some("Pedidos".to_owned()),
-        channel: ChannelName::new("webhook"),
-        channel_instance_id: name.to_owned(),
-        channel_phone_or_id: "https://example.org/hook".to_owned(),
-        status: ConnectionStatus::Connected,
-        credentials: SealedCredentials(vec![0, 1, 255]),
-        max_retries: Some(5),
-        metadata: Some(r#"{"b":1.00,"a":"é"}"#.to_owned()),
-        created_at: at(0),
-        updated_at: at(0),
-    }
-}
-
-/// A message of an instance, not stored yet.
-pub fn message_of(instance: &Instance, status: MessageStatus, owner: NodeId) -> Message {
-    let sender = Principal { tenant: instance.tenant.clone(), subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
-    let content = Content { text: Some("Olá".to_owned()), ..Content::default() };
-    let draft = Draft { recipient: "5585999999999".to_owned(), content, max_retries: None };
-    Message::accept(&sender, instance, draft, 3, status, owner, MessageId(id()), at(0))
 }
 
 pub fn message(status: MessageStatus, owner: NodeId) -> Message {

@@ -12,7 +12,8 @@ use correio::application::ports::{
 };
 use correio::application::unsettled::Unsettled;
 use correio::domain::Timestamp;
-use correio::domain::message::{Content, Guard, Message, MessageId};
+use correio::domain::instance::{Instance, InstanceId};
+use correio::domain::message::{Content, Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::infrastructure::config::{Brokers, KafkaConfig, KafkaSecurity};
 use correio::infrastructure::kafka::{Kafka, KafkaMessageSource};
@@ -23,7 +24,7 @@ use rdkafka::producer::DefaultProducerContext;
 use uuid::Uuid;
 
 use crate::support::eventually::{SOON, eventually};
-use crate::support::queued_message::queued_message;
+use crate::support::samples::{instance, message_of};
 
 /// Makes a test of every story on both brokers, and of those after `only mock:` and `only real_kafka:` on one. A story is
 /// an `async fn` that takes a [`TestBroker`].
@@ -134,8 +135,10 @@ pub fn node() -> NodeId {
 /// A queued message, owned by [`node`].
 pub fn message(recipient: &str, text: &str) -> Message {
     let content = Content { text: Some(text.to_owned()), media: None, payload: Some("{\"n\":1.50}".to_owned()) };
-    let message = queued_message(MessageId(Uuid::now_v7()), content, Utc::now().trunc_subsecs(3));
-    Message { recipient: recipient.to_owned(), node: Some(node()), ..message }
+    let now = Utc::now().trunc_subsecs(3);
+    let instance = Instance { id: InstanceId(Uuid::from_u128(1)), ..instance("acme", "pedidos") };
+    let message = message_of(&instance, MessageStatus::Queued, node());
+    Message { recipient: recipient.to_owned(), content, created_at: now, updated_at: now, ..message }
 }
 
 /// Hands over so many messages to different recipients.

@@ -15,5 +15,5 @@ pub mod memory_broker;
 pub mod modes;
 pub mod postgres_server;
 pub mod process;
-pub mod queued_message;
+pub mod samples;
 pub mod test_app;

@@ -21,7 +21,7 @@ use crate::Result;
 use crate::database::Database;
 use crate::figures::{Figure, Query};
 use crate::statistics::percentile;
-use crate::support::queued_message::queued_message;
+use crate::support::samples::{instance, message_of};
 
 /// What a page of the API has by default.
 const PAGE: u32 = 50;
@@ -122,7 +122,7 @@ impl Table {
         let messages = &self.messages;
         let mut accepted = Vec::new();
         for _ in 0..count {
-            let message = queued(MessageId(self.ids.next()), self.node)?;
+            let message = queued(MessageId(self.ids.next()), self.node);
             messages.accept(&message, None).await?;
             accepted.push(message.id);
         }
@@ -147,7 +147,8 @@ async fn sample(database: &Database, rows: u32, count: usize) -> Result<Vec<(Mes
 }
 
 /// Of a tenant of its own, so that the pages of the others stay what they are.
-fn queued(id: MessageId, node: NodeId) -> Result<Message> {
-    let content = Content { text: Some("x".repeat(100)), ..Content::default() };
-    Ok(Message { tenant: Tenant::new("claimed")?, node: Some(node), ..queued_message(id, content, Utc::now()) })
+fn queued(id: MessageId, node: NodeId) -> Message {
+    let (now, content) = (Utc::now(), Content { text: Some("x".repeat(100)), ..Content::default() });
+    let message = message_of(&instance("claimed", "limits"), MessageStatus::Queued, node);
+    Message { id, content, created_at: now, updated_at: now, ..message }
 }

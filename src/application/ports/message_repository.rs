@@ -10,8 +10,8 @@ use crate::domain::retry::NextStep;
 
 /// The rows of messages, as those who accept and deliver them write them.
 ///
-/// Every write that returns `Ok` is committed and, unless it is a claim, on disk. Every write to a message that is being delivered is guarded
-/// (see [`Guard`]): one that comes too late changes nothing and says so.
+/// Every write that returns `Ok` is committed and, unless it is a claim, on disk. Every write to a message that is being
+/// delivered is guarded (see [`Guard`]): one that comes too late changes nothing and says so.
 ///
 /// A row that somebody wrote into by hand is read as far as it can be; the message says what cannot (`flaw`). A count that is
 /// out of bounds is read, compared and counted on from as the bound. So whatever is in a row, it is brought to its end

@@ -4,14 +4,17 @@ use serde_json::json;
 
 use super::*;
 use crate::corpus::prove;
-use crate::domain::instance::InstanceId;
+use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::message::{Content, Media, MediaType, MessageStatus};
-use crate::queued_message::queued_message;
+use crate::domain::node::NodeId;
+use crate::samples::{instance, message_of};
 
 fn message(recipient: &str, content: Content) -> Message {
     let at = Utc.timestamp_millis_opt(1_700_000_000_123).unwrap();
-    let message = queued_message(MessageId(Uuid::from_u128(1)), content, at);
-    Message { instance_id: InstanceId(Uuid::from_u128(2)), recipient: recipient.to_owned(), ..message }
+    let instance = Instance { id: InstanceId(Uuid::from_u128(2)), ..instance("acme", "pedidos") };
+    let message = message_of(&instance, MessageStatus::Queued, NodeId(Uuid::nil()));
+    let (id, recipient) = (MessageId(Uuid::from_u128(1)), recipient.to_owned());
+    Message { id, recipient, content, created_at: at, updated_at: at, ..message }
 }
 
 fn text(text: &str) -> Content {
@@ -25,9 +28,9 @@ fn a_record_says_everything_about_its_message() {
         Content { text: Some("Olá".to_owned()), media: Some(media), payload: Some("{\"b\":1.0,\"a\":2}".to_owned()) };
     let message = message("5511999", content);
     let expected = "{\"version\":1,\"type\":\"message.send\",\"messageId\":\"00000000-0000-0000-0000-000000000001\",\
-        \"tenant\":\"acme\",\"userId\":\"ana\",\"instanceId\":\"00000000-0000-0000-0000-000000000002\",\
+        \"tenant\":\"acme\",\"userId\":\"user\",\"instanceId\":\"00000000-0000-0000-0000-000000000002\",\
         \"channel\":\"webhook\",\"channelInstanceId\":\"pedidos\",\"remoteJid\":\"5511999\",\"message\":\"Olá\",\
-        \"mediaUrl\":\"https://a/b.png\",\"mediaType\":\"image\",\"payload\":{\"b\":1.0,\"a\":2},\"maxRetries\":3,\
+        \"mediaUrl\":\"https://a/b.png\",\"mediaType\":\"image\",\"payload\":{\"b\":1.0,\"a\":2},\"maxRetries\":5,\
         \"createdAt\":\"2023-11-14T22:13:20.123Z\"}";
     assert_eq!(String::from_utf8(value(&message, LARGEST_VALUE)).unwrap(), expected);
     assert_eq!(key(&message), b"00000000-0000-0000-0000-000000000002:5511999");

@@ -67,6 +67,7 @@ impl Batch for Claims {
         let mut claimed: HashMap<Uuid, PgRow> = rows.into_iter().map(id).collect::<Result<_, _>>()?;
         Ok(claims.iter().map(|claim| claimed.remove(&claim.id.0).as_ref().map(message).transpose()).collect())
     }
+
     async fn free(&self, claims: &[Claim]) -> Result<Vec<bool>, RepositoryError> {
         free(&self.connection, claims.iter().map(|claim| claim.id)).await
     }

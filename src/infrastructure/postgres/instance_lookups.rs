@@ -17,13 +17,8 @@ use crate::infrastructure::sql::{Batch, Question};
 /// A row that cannot be read fails those who asked for it, and no others.
 type Found = Result<Option<Instance>, RepositoryError>;
 
-/// Ids are asked for together, however many ask for the same.
 impl Question for InstanceId {
     type Key = ();
-
-    fn key(&self) -> Option<()> {
-        None
-    }
 
     fn size(&self) -> usize {
         size_of::<Self>()
@@ -58,10 +53,6 @@ pub(super) type Name = [String; 3];
 
 impl Question for Name {
     type Key = ();
-
-    fn key(&self) -> Option<()> {
-        None
-    }
 
     fn size(&self) -> usize {
         self.iter().map(String::len).sum()

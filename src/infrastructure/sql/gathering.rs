@@ -16,7 +16,9 @@ pub trait Question: Send + Sync + 'static {
     type Key: Eq + Hash + Send;
 
     /// `None`: it gets along with every other.
-    fn key(&self) -> Option<Self::Key>;
+    fn key(&self) -> Option<Self::Key> {
+        None
+    }
 
     /// Bytes that it adds to a statement, roughly.
     fn size(&self) -> usize;
