@@ -5,7 +5,7 @@ use tracing::{debug, error, info, warn};
 use super::held_messages::HeldMessages;
 use super::node_identity::NodeIdentity;
 use super::ports::{
-    Channels, Clock, CredentialsCipher, Delivery, InstanceRepository, MessageRepository, Outcome, Randomness,
+    Channels, Claimed, Clock, CredentialsCipher, Delivery, InstanceRepository, MessageRepository, Outcome, Randomness,
     RepositoryError,
 };
 use super::tally::Tally;
@@ -13,6 +13,7 @@ use super::until_answered::until_answered;
 use crate::domain::Timestamp;
 use crate::domain::dead_letter::DeadLetterPolicy;
 use crate::domain::delivery::{Acceptance, DeliveryError};
+use crate::domain::instance::{Destination, Instance};
 use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
 use crate::domain::retry::{NextStep, RetryPolicy};
 use crate::domain::text::storable;
@@ -51,7 +52,9 @@ impl ProcessMessageQueue {
     /// The one try of a `pending` message, whose caller waits and holds it: any failure is `failed`.
     /// Returns the message as it is afterwards, whoever brought it there.
     pub async fn deliver_pending(&self, message: Message) -> Message {
-        self.deliver(message, &|| ()).await
+        let found = until_answered(self.clock.as_ref(), || self.instances.find_any(message.instance_id)).await;
+        let destination = found.map(|instance| instance.map(Instance::destination));
+        self.deliver(Claimed { message, destination }, &|| ()).await
     }
 
     /// Claims a `queued` message and delivers it. `called` is told when its channel has been called, and only the database
@@ -68,14 +71,15 @@ impl ProcessMessageQueue {
         let Some(_hold) = self.held.hold(id) else { return Ok(Claim::Held) };
         let node = self.identity.current_or_wait().await?;
         match self.messages.claim(id, node, self.clock.now()).await? {
-            Some(message) => Ok(Claim::Delivered(Box::new(self.deliver(message, called).await))),
+            Some(claimed) => Ok(Claim::Delivered(Box::new(self.deliver(claimed, called).await))),
             None => Ok(Claim::Nothing),
         }
     }
 
-    async fn deliver(&self, message: Message, called: &(dyn Fn() + Send + Sync)) -> Message {
+    async fn deliver(&self, claimed: Claimed, called: &(dyn Fn() + Send + Sync)) -> Message {
+        let Claimed { message, destination } = claimed;
         let guard = message.guard();
-        let prepared = self.prepare(&message).await;
+        let prepared = self.prepare(&message, destination);
         // The last thing before the call: what came before may have taken longer than others wait.
         if !self.identity.is_certain(guard.node) && !self.still_holds(&guard).await {
             warn!(message.id = %message.id, "taken over before it could be delivered");
@@ -107,7 +111,11 @@ impl ProcessMessageQueue {
     }
 
     /// Gathers what the channel needs.
-    async fn prepare(&self, message: &Message) -> Result<Delivery, DeliveryError> {
+    fn prepare(
+        &self,
+        message: &Message,
+        destination: Result<Option<Destination>, RepositoryError>,
+    ) -> Result<Delivery, DeliveryError> {
         if let Some(flaw) = &message.flaw {
             return Err(DeliveryError::misconfigured(format!("Its row cannot be read: {flaw}.")));
         }
@@ -116,23 +124,22 @@ impl ProcessMessageQueue {
                 format!("Its delivery was begun {} times, and its process died each time.", message.retries - 1);
             return Err(DeliveryError::misconfigured(reason));
         }
-        let found = until_answered(self.clock.as_ref(), || self.instances.find_any(message.instance_id)).await;
-        let instance = match found {
-            Ok(Some(instance)) => instance,
+        let Destination { address, credentials } = match destination {
+            Ok(Some(destination)) => destination,
             Ok(None) => return Err(DeliveryError::misconfigured("The instance was deleted.")),
             Err(cause) => {
                 error!(message.id = %message.id, %cause, "the instance cannot be read");
                 return Err(DeliveryError::misconfigured("The instance's row cannot be read."));
             }
         };
-        let credentials = self.cipher.open(instance.id, &instance.credentials).map_err(|cause| {
-            error!(instance.id = %instance.id, %cause, "the credentials cannot be opened");
+        let credentials = self.cipher.open(message.instance_id, &credentials).map_err(|cause| {
+            error!(instance.id = %message.instance_id, %cause, "the credentials cannot be opened");
             DeliveryError::misconfigured("The instance's credentials cannot be decrypted with CREDENTIALS_KEY.")
         })?;
         Ok(Delivery {
             message_id: message.id,
-            channel_instance_id: instance.channel_instance_id,
-            address: instance.channel_phone_or_id,
+            channel_instance_id: message.channel_instance_id.clone(),
+            address,
             credentials,
             recipient: message.recipient.clone(),
             content: message.content.clone(),

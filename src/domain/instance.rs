@@ -76,3 +76,17 @@ pub struct Instance {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
+
+/// Where an instance's messages go, and with what right.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// A phone number, a URL, ...
+    pub address: String,
+    pub credentials: SealedCredentials,
+}
+
+impl Instance {
+    pub fn destination(self) -> Destination {
+        Destination { address: self.channel_phone_or_id, credentials: self.credentials }
+    }
+}

@@ -14,6 +14,7 @@ use super::gateway::{Gateway, NODE_TIMEOUT};
 use super::scripted::Act;
 use crate::contracts::{given, on_every_adapter};
 use crate::support::databases::Adapters;
+use crate::support::gated_claims::GatedClaims;
 use crate::support::gated_instances::GatedInstances;
 
 on_every_adapter![
@@ -21,6 +22,7 @@ on_every_adapter![
     what_a_gone_node_was_delivering_is_delivered_by_another,
     a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over,
     a_node_that_lost_touch_while_it_prepared_calls_no_channel,
+    a_claim_that_is_answered_too_late_calls_no_channel,
     a_message_that_its_processes_die_of_fails_at_last,
     a_node_that_lost_touch_goes_on_under_a_new_name,
     an_accept_whose_answer_was_lost_is_delivered_once,
@@ -63,10 +65,10 @@ async fn a_node_that_lost_touch_while_it_prepared_calls_no_channel(adapters: &Ad
     let gated = Adapters { instances: instances.clone(), ..adapters.shared() };
     let gateway = Gateway::start(&gated).await;
     let lost = gateway.identity.current().unwrap();
-    let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, lost)).await;
+    let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Pending, lost)).await;
     let (queue, handed) = (gateway.queue.clone(), waiting.clone());
     let delivering = tokio::spawn(async move { queue.hand_over(&handed).await });
-    while adapters.now(&waiting).await.status != MessageStatus::Processing {
+    while instances.read.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
     // It stands still while it reads the instance; others take over.
@@ -79,13 +81,33 @@ async fn a_node_that_lost_touch_while_it_prepared_calls_no_channel(adapters: &Ad
     assert!(gateway.channel.calls().is_empty());
 }
 
+async fn a_claim_that_is_answered_too_late_calls_no_channel(adapters: &Adapters) {
+    let claims = Arc::new(GatedClaims::new(adapters.messages.clone()));
+    let gated = Adapters { messages: claims.clone(), ..adapters.shared() };
+    let gateway = Gateway::start(&gated).await;
+    let lost = gateway.identity.current().unwrap();
+    let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, lost)).await;
+    let (queue, handed) = (gateway.queue.clone(), waiting.clone());
+    let delivering = tokio::spawn(async move { queue.hand_over(&handed).await });
+    while claims.made.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    gateway.clock.advance(NODE_TIMEOUT);
+    let other = adapters.live_node().await;
+    assert_eq!(adapters.taken(&Take { gone: vec![lost], ..given::take(other, 60) }).await, [waiting.id]);
+    claims.gate.add_permits(1);
+    let Ok(Ok(Handover::Done(message))) = delivering.await else { panic!("not done") };
+    assert_eq!((message.status, message.node), (MessageStatus::Queued, Some(other)));
+    assert!(gateway.channel.calls().is_empty());
+}
+
 async fn a_message_that_its_processes_die_of_fails_at_last(adapters: &Adapters) {
     let gateway = Gateway::start(adapters).await;
     let dead = adapters.live_node().await;
     let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, dead)).await;
     let max_tries = waiting.max_retries;
     for _ in 0..max_tries + 10 {
-        let claimed = adapters.messages.claim(waiting.id, dead, given::at(1)).await.unwrap().unwrap();
+        let claimed = adapters.messages.claim(waiting.id, dead, given::at(1)).await.unwrap().unwrap().message;
         assert_eq!(adapters.due.give_back(&[claimed.guard()], given::at(2)).await.unwrap(), 1);
         assert_eq!(adapters.taken(&given::take(dead, 2)).await, [waiting.id]);
     }
@@ -140,7 +162,7 @@ impl MessageRepository for LostAnswer {
         self.messages.find(id).await
     }
 
-    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Message>, RepositoryError> {
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError> {
         self.messages.claim(id, node, now).await
     }
 

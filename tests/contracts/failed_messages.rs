@@ -51,7 +51,7 @@ async fn a_replay_leaves_earlier_attempts_and_goes_on_counting(adapters: &Adapte
     adapters.failed.replay(&failed.tenant, failed.id, at(50)).await.unwrap();
     assert_eq!(adapters.taken(&take(taker, 49)).await, []);
     assert_eq!(adapters.taken(&take(taker, 50)).await, [failed.id]);
-    let claimed = adapters.messages.claim(failed.id, taker, at(51)).await.unwrap().unwrap();
+    let claimed = adapters.messages.claim(failed.id, taker, at(51)).await.unwrap().unwrap().message;
     assert_eq!((claimed.retries, claimed.try_number), (1, 2));
     assert!(adapters.messages.record(&outcome(&claimed, sent())).await.unwrap());
     let (_, attempts) = adapters.search.find(&failed.tenant, failed.id).await.unwrap().unwrap();

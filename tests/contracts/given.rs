@@ -81,7 +81,7 @@ impl Adapters {
         match status {
             MessageStatus::Processing => {
                 let message = self.stored(message(MessageStatus::Queued, owner)).await;
-                self.messages.claim(message.id, owner, at(1)).await.unwrap().unwrap()
+                self.messages.claim(message.id, owner, at(1)).await.unwrap().unwrap().message
             }
             waiting => self.stored(message(waiting, owner)).await,
         }
@@ -97,7 +97,7 @@ impl Adapters {
     /// A queued message, failed by its first try ten seconds after noon.
     pub async fn failed(&self, message: Message, dead_lettered_at: Option<Timestamp>) -> Message {
         let message = self.stored(message).await;
-        let claimed = self.messages.claim(message.id, message.node.unwrap(), at(1)).await.unwrap().unwrap();
+        let claimed = self.messages.claim(message.id, message.node.unwrap(), at(1)).await.unwrap().unwrap().message;
         let outcome = Outcome { dead_lettered_at, ..outcome(&claimed, failed()) };
         assert!(self.messages.record(&outcome).await.unwrap());
         self.now(&claimed).await

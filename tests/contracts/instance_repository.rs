@@ -102,7 +102,7 @@ async fn a_deleted_instance_fails_its_open_messages(adapters: &Adapters) {
     let processing = adapters.stored(message_of(&doomed, MessageStatus::Queued, owner)).await;
     adapters.messages.claim(processing.id, owner, at(1)).await.unwrap().unwrap();
     let timed = adapters.stored(message_of(&doomed, MessageStatus::Queued, owner)).await;
-    let claimed = adapters.messages.claim(timed.id, owner, at(1)).await.unwrap().unwrap();
+    let claimed = adapters.messages.claim(timed.id, owner, at(1)).await.unwrap().unwrap().message;
     adapters.messages.record(&outcome(&claimed, retry(60))).await.unwrap();
     let done = adapters.stored(message_of(&doomed, MessageStatus::Pending, owner)).await;
     adapters.messages.record(&outcome(&done, sent())).await.unwrap();
@@ -136,7 +136,7 @@ async fn a_late_outcome_of_a_deleted_instances_message_loses(adapters: &Adapters
     let (doomed, owner) = (stored(adapters, "acme", "a").await, node());
     let pending = adapters.stored(message_of(&doomed, MessageStatus::Pending, owner)).await;
     let queued = adapters.stored(message_of(&doomed, MessageStatus::Queued, owner)).await;
-    let claimed = adapters.messages.claim(queued.id, owner, at(1)).await.unwrap().unwrap();
+    let claimed = adapters.messages.claim(queued.id, owner, at(1)).await.unwrap().unwrap().message;
     adapters.instances.delete(&doomed.tenant, doomed.id, "deleted", None, at(20)).await.unwrap();
     for late in [pending, claimed] {
         assert!(!adapters.messages.still_holds(&late.guard()).await.unwrap());

@@ -99,7 +99,7 @@ async fn the_history_tells_every_state_that_was_written() {
     let (owner, taker) = (node(), node());
     let timed = adapters.timed(owner, 60).await;
     assert_eq!(adapters.taken(&take(taker, 60)).await, [timed.id]);
-    let claimed = adapters.messages.claim(timed.id, taker, at(61)).await.unwrap().unwrap();
+    let claimed = adapters.messages.claim(timed.id, taker, at(61)).await.unwrap().unwrap().message;
     assert!(adapters.messages.record(&outcome(&claimed, sent())).await.unwrap());
     assert!(!adapters.messages.record(&outcome(&claimed, sent())).await.unwrap());
 
@@ -132,7 +132,8 @@ async fn a_crash_takes_back_the_claims_that_nobodys_write_has_followed() {
     for message in &messages {
         adapters.messages.accept(message, None).await.unwrap();
     }
-    let claim = async |message: &Message| adapters.messages.claim(message.id, claimer, at(5)).await.unwrap().unwrap();
+    let claim =
+        async |message: &Message| adapters.messages.claim(message.id, claimer, at(5)).await.unwrap().unwrap().message;
     let [safe, read, last] = &messages;
     claim(safe).await;
     assert!(adapters.nodes.beat(owner).await.unwrap());

@@ -20,9 +20,6 @@ on_every_adapter![
     a_key_is_its_tenants_own,
     an_expired_key_is_free_again,
     an_id_is_stored_once,
-    a_claim_raises_the_tries_and_names_the_node,
-    of_many_claims_one_gets_the_message,
-    only_a_queued_message_that_waits_for_nothing_can_be_claimed,
     a_guard_holds_until_something_changes,
     a_first_try_that_succeeded_has_no_attempt_row,
     a_later_try_that_succeeded_has_one,
@@ -133,40 +130,6 @@ async fn an_id_is_stored_once(adapters: &Adapters) {
     assert!(adapters.messages.kept_request(&message.tenant, &request("k", 1).key, at(0)).await.unwrap().is_none());
 }
 
-async fn a_claim_raises_the_tries_and_names_the_node(adapters: &Adapters) {
-    let message = adapters.stored(message(MessageStatus::Queued, node())).await;
-    let claimer = node();
-    let claimed = adapters.messages.claim(message.id, claimer, at(5)).await.unwrap().unwrap();
-    assert_eq!((claimed.status, claimed.node), (MessageStatus::Processing, Some(claimer)));
-    assert_eq!((claimed.retries, claimed.try_number), (1, 1));
-    assert_eq!((claimed.attempt_started_at, claimed.updated_at), (Some(at(5)), at(5)));
-    assert_eq!(format!("{claimed:?}"), format!("{:?}", adapters.now(&message).await));
-}
-
-async fn of_many_claims_one_gets_the_message(adapters: &Adapters) {
-    let message = adapters.stored(message(MessageStatus::Queued, node())).await;
-    let claims = (0..20).map(|_| {
-        let repository = Arc::clone(&adapters.messages);
-        tokio::spawn(async move { repository.claim(message.id, node(), at(1)).await.unwrap().is_some() })
-    });
-    let got = join_all(claims).await.into_iter().filter(|claim| *claim.as_ref().unwrap()).count();
-    assert_eq!(got, 1);
-    assert_eq!(adapters.now(&message).await.try_number, 1);
-}
-
-async fn only_a_queued_message_that_waits_for_nothing_can_be_claimed(adapters: &Adapters) {
-    let owner = node();
-    let pending = adapters.open(MessageStatus::Pending, owner).await;
-    let processing = adapters.open(MessageStatus::Processing, owner).await;
-    let timed = adapters.timed(owner, 60).await;
-    let sent_one = adapters.open(MessageStatus::Processing, owner).await;
-    adapters.messages.record(&outcome(&sent_one, sent())).await.unwrap();
-    for message in [pending, processing, timed, sent_one] {
-        assert!(adapters.messages.claim(message.id, owner, at(100)).await.unwrap().is_none());
-    }
-    assert!(adapters.messages.claim(message(MessageStatus::Queued, owner).id, owner, at(1)).await.unwrap().is_none());
-}
-
 async fn a_guard_holds_until_something_changes(adapters: &Adapters) {
     let claimed = adapters.open(MessageStatus::Processing, node()).await;
     assert!(adapters.messages.still_holds(&claimed.guard()).await.unwrap());
@@ -202,7 +165,7 @@ async fn a_later_try_that_succeeded_has_one(adapters: &Adapters) {
     let owner = node();
     let timed = adapters.timed(owner, 20).await;
     assert_eq!(adapters.taken(&given::take(owner, 20)).await, [timed.id]);
-    let claimed = adapters.messages.claim(timed.id, owner, at(21)).await.unwrap().unwrap();
+    let claimed = adapters.messages.claim(timed.id, owner, at(21)).await.unwrap().unwrap().message;
     assert_eq!((claimed.error.as_deref(), claimed.attempt_http_status), (Some("away"), None));
     assert!(adapters.messages.record(&outcome(&claimed, sent())).await.unwrap());
 
@@ -343,7 +306,7 @@ async fn what_is_asked_at_the_same_time_is_answered_one_by_one(adapters: &Adapte
     // Claimed together, although one of them is not there.
     messages.insert(5, message(MessageStatus::Queued, owner));
     let claimed = join_all(messages.iter().map(|message| adapters.messages.claim(message.id, owner, at(1)))).await;
-    let claimed: Vec<_> = claimed.into_iter().map(Result::unwrap).collect();
+    let claimed: Vec<_> = claimed.into_iter().map(|claim| claim.unwrap().map(|claimed| claimed.message)).collect();
     for (index, (asked, claimed)) in messages.iter().zip(&claimed).enumerate() {
         assert_eq!(claimed.as_ref().map(|claimed| claimed.id), (index != 5).then_some(asked.id));
     }

@@ -47,7 +47,7 @@ async fn every_filter_narrows(adapters: &Adapters) {
     let one = adapters.stored(accepted(1, "webhook", "a", "x")).await.id;
     let two = adapters.stored(accepted(2, "webhook", "b", "y")).await.id;
     let three = adapters.stored(accepted(3, "sandbox", "b", "x")).await;
-    let claimed = adapters.messages.claim(three.id, node(), at(4)).await.unwrap().unwrap();
+    let claimed = adapters.messages.claim(three.id, node(), at(4)).await.unwrap().unwrap().message;
     adapters.messages.record(&outcome(&claimed, sent())).await.unwrap();
     let three = three.id;
 

@@ -4,6 +4,7 @@
 
 mod api_key_repository;
 pub mod channel_sender;
+mod claims;
 mod due_messages;
 mod failed_messages;
 pub mod given;

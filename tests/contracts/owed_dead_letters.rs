@@ -113,7 +113,7 @@ async fn a_replay_comes_before_a_record_that_is_late(adapters: &Adapters) {
     assert!(!adapters.owed_dead_letters.settle(before.id, before.try_number, at(30)).await.unwrap());
 
     adapters.taken(&take(mine, 20)).await;
-    let claimed = adapters.messages.claim(before.id, mine, at(21)).await.unwrap().unwrap();
+    let claimed = adapters.messages.claim(before.id, mine, at(21)).await.unwrap().unwrap().message;
     let again = Outcome { dead_lettered_at: None, ..outcome(&claimed, failed()) };
     assert!(adapters.messages.record(&again).await.unwrap());
     assert!(!adapters.owed_dead_letters.settle(before.id, before.try_number, at(30)).await.unwrap());

@@ -18,9 +18,9 @@ async fn a_crash_takes_back_claims_and_nothing_else() {
         let [ended, claimed] = [(); 2].map(|()| message(MessageStatus::Queued, owner));
         before.accept(&ended, None).await.unwrap();
         before.accept(&claimed, None).await.unwrap();
-        let delivered = before.claim(ended.id, owner, at(9)).await.unwrap().unwrap();
+        let delivered = before.claim(ended.id, owner, at(9)).await.unwrap().unwrap().message;
         assert!(before.record(&outcome(&delivered, sent())).await.unwrap());
-        let delivered = before.claim(claimed.id, owner, at(9)).await.unwrap().unwrap();
+        let delivered = before.claim(claimed.id, owner, at(9)).await.unwrap().unwrap().message;
         server.kill();
         server.restart().await;
 

@@ -42,7 +42,7 @@ async fn rows_that_somebody_holds_keep_no_other_message_waiting() {
         } else {
             claim
         };
-        claimed.push(claim.unwrap().expect("it was queued"));
+        claimed.push(claim.unwrap().expect("it was queued").message);
     }
 
     let holding = hold(&mut operator, &accepted).await;

@@ -4,6 +4,7 @@ pub mod corpus;
 pub mod databases;
 pub mod eventually;
 pub mod free_port;
+pub mod gated_claims;
 pub mod gated_instances;
 pub mod http_receiver;
 pub mod installation;

@@ -3,6 +3,7 @@ use async_trait::async_trait;
 use super::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::idempotency::{IdempotencyKey, IdempotentRequest};
+use crate::domain::instance::Destination;
 use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
 use crate::domain::principal::Tenant;
@@ -17,7 +18,7 @@ use crate::domain::retry::NextStep;
 /// out of bounds is read, compared and counted on from as the bound. So whatever is in a row, it is brought to its end
 /// (`tests/bad_input/rows.rs`).
 ///
-/// `tests/contracts/message_repository.rs` proves this for every implementation.
+/// `tests/contracts/message_repository.rs` and `claims.rs` prove this for every implementation.
 #[async_trait]
 pub trait MessageRepository: Send + Sync {
     /// Stores a new message and, in the same transaction, the key it came with. A key of the same tenant that is still
@@ -43,8 +44,10 @@ pub trait MessageRepository: Send + Sync {
     /// that is `queued` and has no `next_attempt_at` can be claimed, whoever owns it; otherwise, and for a second claim
     /// by anybody, `None`.
     ///
+    /// With it comes where it goes, read not before the claim was asked for: what was replaced before is never used.
+    ///
     /// It need not be on disk when this returns: see [`record`](Self::record).
-    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Message>, RepositoryError>;
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError>;
 
     /// Whether the message is still as the guard says.
     async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError>;
@@ -56,6 +59,14 @@ pub trait MessageRepository: Send + Sync {
     ///
     /// Texts that the database refuses are replaced by one that says so, rather than losing the outcome.
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError>;
+}
+
+/// What a claim got.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub message: Message,
+    /// None: its instance was deleted. An error: its instance's row cannot be read.
+    pub destination: Result<Option<Destination>, RepositoryError>,
 }
 
 #[derive(Clone, Debug)]

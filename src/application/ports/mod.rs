@@ -33,7 +33,7 @@ pub use failed_messages::{FailedMessages, FailedSelection, Replay};
 pub use ids::Ids;
 pub use instance_repository::InstanceRepository;
 pub use message_queue::{Handover, Keeping, MessageQueue, QueueError};
-pub use message_repository::{Accepted, KeptRequest, MessageRepository, Outcome};
+pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
 pub use message_search::{MessageFilter, MessageSearch};
 pub use message_source::{Arrival, Call, MessageSource, Partition, Record};
 pub use node_repository::{Duties, NodeRepository, NodeRow};

@@ -10,8 +10,9 @@ use super::PgDatabase;
 use super::connection::{CHANGING_PROBES, OwnConnection};
 use super::free_rows::free;
 use super::row::{get, message, message_columns};
-use crate::application::ports::RepositoryError;
-use crate::domain::message::Message;
+use crate::application::ports::{Claimed, RepositoryError};
+use crate::domain::instance::Destination;
+use crate::domain::secret::SealedCredentials;
 use crate::infrastructure::sql::{Batch, Claim};
 
 pub(super) struct Claims {
@@ -29,8 +30,11 @@ impl Claims {
 ///
 /// A claim need not be on disk before the channel is called: one that a crash of the database takes back is found by the
 /// outcome, which claims and ends the message in one write. So it is said, for this transaction alone, once for all rows.
+///
+/// Where each message goes is read in the same statement.
 const CLAIM: &str = concat!(
-    "update messaging_messages as messages
+    "with claimed as (
+     update messaging_messages as messages
         set status = 'processing',
             node_id = asked.by,
             -- A count that somebody wrote may be out of bounds.
@@ -46,14 +50,34 @@ const CLAIM: &str = concat!(
         and (messages.next_attempt_at is null) is true
         and (select set_config('synchronous_commit', 'off', true)) = 'off'
      returning ",
-    message_columns!()
+    message_columns!(),
+    ")
+     select claimed.*,
+            instances.id is not null as has_instance,
+            instances.channel_phone_or_id as destination_address,
+            instances.credentials as destination_credentials
+       from claimed
+       left join messaging_instances as instances
+         on instances.id = claimed.instance_id"
 );
+
+fn claimed(row: &PgRow) -> Result<Claimed, RepositoryError> {
+    Ok(Claimed { message: message(row)?, destination: destination(row) })
+}
+
+fn destination(row: &PgRow) -> Result<Option<Destination>, RepositoryError> {
+    if !get::<bool>(row, "has_instance")? {
+        return Ok(None);
+    }
+    let credentials = SealedCredentials(get(row, "destination_credentials")?);
+    Ok(Some(Destination { address: get(row, "destination_address")?, credentials }))
+}
 
 #[async_trait]
 impl Batch for Claims {
     type Question = Claim;
     /// A row that cannot be read fails its own claim, and no other.
-    type Answer = Result<Option<Message>, RepositoryError>;
+    type Answer = Result<Option<Claimed>, RepositoryError>;
 
     async fn ask(&self, claims: &[Claim]) -> Result<Vec<Self::Answer>, RepositoryError> {
         let mut in_order: Vec<&Claim> = claims.iter().collect();
@@ -64,8 +88,8 @@ impl Batch for Claims {
             .bind(in_order.iter().map(|claim| claim.now).collect::<Vec<_>>());
         let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
         let id = |row: PgRow| get::<Uuid>(&row, "id").map(|id| (id, row));
-        let mut claimed: HashMap<Uuid, PgRow> = rows.into_iter().map(id).collect::<Result<_, _>>()?;
-        Ok(claims.iter().map(|claim| claimed.remove(&claim.id.0).as_ref().map(message).transpose()).collect())
+        let mut rows: HashMap<Uuid, PgRow> = rows.into_iter().map(id).collect::<Result<_, _>>()?;
+        Ok(claims.iter().map(|claim| rows.remove(&claim.id.0).as_ref().map(claimed).transpose()).collect())
     }
 
     async fn free(&self, claims: &[Claim]) -> Result<Vec<bool>, RepositoryError> {

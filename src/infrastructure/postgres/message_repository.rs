@@ -5,7 +5,7 @@ use super::accepts::Accepts;
 use super::claims::Claims;
 use super::outcomes::{LostClaims, Outcomes, outcomes};
 use super::row::{get, message, message_columns, sha256, status};
-use crate::application::ports::{Accepted, KeptRequest, MessageRepository, Outcome, RepositoryError};
+use crate::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::idempotency::{IdempotencyKey, IdempotentRequest};
 use crate::domain::message::{Guard, Message, MessageId};
@@ -83,7 +83,7 @@ impl MessageRepository for PgMessageRepository {
         row.as_ref().map(message).transpose()
     }
 
-    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Message>, RepositoryError> {
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError> {
         self.claims.ask(Claim { id, node, now }).await?
     }
 

@@ -8,9 +8,10 @@ use sqlx::sqlite::SqliteRow;
 
 use super::SqliteDatabase;
 use super::error::translate;
-use super::row::{id, message, message_columns, time_text};
-use crate::application::ports::RepositoryError;
-use crate::domain::message::Message;
+use super::row::{get, id, message, message_columns, time_text};
+use crate::application::ports::{Claimed, RepositoryError};
+use crate::domain::instance::Destination;
+use crate::domain::secret::SealedCredentials;
 use crate::infrastructure::sql::{Batch, Claim};
 
 pub(super) struct Claims {
@@ -40,21 +41,38 @@ const CLAIM: &str = concat!(
         and +status = 'queued'
         and +next_attempt_at is null
      returning ",
-    message_columns!()
+    message_columns!(),
+    ",       (select channel_phone_or_id
+                from messaging_instances as instances
+               where instances.id = messaging_messages.instance_id) as destination_address,
+             (select credentials
+                from messaging_instances as instances
+               where instances.id = messaging_messages.instance_id) as destination_credentials"
 );
+
+fn claimed(row: &SqliteRow) -> Result<Claimed, RepositoryError> {
+    Ok(Claimed { message: message(row)?, destination: destination(row) })
+}
+
+/// Both are there or neither is: no instance is without.
+fn destination(row: &SqliteRow) -> Result<Option<Destination>, RepositoryError> {
+    let Some(credentials) = get(row, "destination_credentials")? else { return Ok(None) };
+    let address = get(row, "destination_address")?;
+    Ok(Some(Destination { address, credentials: SealedCredentials(credentials) }))
+}
 
 #[async_trait]
 impl Batch for Claims {
     type Question = Claim;
     /// A row that cannot be read fails its own claim, and no other.
-    type Answer = Result<Option<Message>, RepositoryError>;
+    type Answer = Result<Option<Claimed>, RepositoryError>;
 
     async fn ask(&self, claims: &[Claim]) -> Result<Vec<Self::Answer>, RepositoryError> {
         let given = |claim: &Claim| json!([claim.id.0, claim.node.0, time_text(claim.now)]);
         let given = Value::Array(claims.iter().map(given).collect()).to_string();
         let rows = sqlx::query(CLAIM).bind(given).fetch_all(self.database.writer()).await.map_err(translate)?;
         let named = |row: SqliteRow| id(&row, "id").map(|id| (id, row));
-        let mut claimed: HashMap<_, _> = rows.into_iter().map(named).collect::<Result<_, _>>()?;
-        Ok(claims.iter().map(|claim| claimed.remove(&claim.id.0).as_ref().map(message).transpose()).collect())
+        let mut rows: HashMap<_, _> = rows.into_iter().map(named).collect::<Result<_, _>>()?;
+        Ok(claims.iter().map(|claim| rows.remove(&claim.id.0).as_ref().map(claimed).transpose()).collect())
     }
 }

@@ -6,7 +6,7 @@ use super::claims::Claims;
 use super::error::translate;
 use super::outcomes::{LostClaims, Outcomes, outcomes};
 use super::row::{get, id, message, message_columns, sha256, status, time_text};
-use crate::application::ports::{Accepted, KeptRequest, MessageRepository, Outcome, RepositoryError};
+use crate::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::idempotency::{IdempotencyKey, IdempotentRequest};
 use crate::domain::message::{Guard, Message, MessageId};
@@ -84,7 +84,7 @@ impl MessageRepository for SqliteMessageRepository {
         row.as_ref().map(message).transpose()
     }
 
-    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Message>, RepositoryError> {
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError> {
         self.claims.ask(Claim { id, node, now }).await?
     }
 

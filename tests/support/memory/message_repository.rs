@@ -1,8 +1,9 @@
 use async_trait::async_trait;
-use correio::application::ports::{Accepted, KeptRequest, MessageRepository, Outcome, RepositoryError};
+use correio::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::attempt::Attempt;
 use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest, KEPT};
+use correio::domain::instance::Instance;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::domain::principal::Tenant;
@@ -78,8 +79,13 @@ impl MessageRepository for MemoryMessageRepository {
         self.database.run("messages.find", move |tables| Ok(tables.messages.get(&id).cloned())).await
     }
 
-    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Message>, RepositoryError> {
-        self.database.run(CLAIM, move |tables| Ok(claim(tables, id, node, now))).await
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError> {
+        let claimed = move |tables: &mut Tables| {
+            let message = claim(tables, id, node, now)?;
+            let instance = tables.instances.get(&message.instance_id).cloned();
+            Some(Claimed { message, destination: Ok(instance.map(Instance::destination)) })
+        };
+        self.database.run(CLAIM, move |tables| Ok(claimed(tables))).await
     }
 
     async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {

@@ -1,0 +1,64 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use correio::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
+use correio::domain::Timestamp;
+use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::message::{Guard, Message, MessageId};
+use correio::domain::node::NodeId;
+use correio::domain::principal::Tenant;
+use tokio::sync::Semaphore;
+
+/// Claims are made, and told only through the gate: once a permit.
+pub struct GatedClaims {
+    messages: Arc<dyn MessageRepository>,
+    pub gate: Semaphore,
+    /// How many were made.
+    pub made: AtomicUsize,
+}
+
+impl GatedClaims {
+    pub fn new(messages: Arc<dyn MessageRepository>) -> Self {
+        Self { messages, gate: Semaphore::new(0), made: AtomicUsize::new(0) }
+    }
+}
+
+#[async_trait]
+impl MessageRepository for GatedClaims {
+    async fn accept(
+        &self,
+        message: &Message,
+        request: Option<&IdempotentRequest>,
+    ) -> Result<Accepted, RepositoryError> {
+        self.messages.accept(message, request).await
+    }
+
+    async fn kept_request(
+        &self,
+        tenant: &Tenant,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<KeptRequest>, RepositoryError> {
+        self.messages.kept_request(tenant, key, now).await
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
+        self.messages.find(id).await
+    }
+
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError> {
+        let claimed = self.messages.claim(id, node, now).await;
+        self.made.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+        claimed
+    }
+
+    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
+        self.messages.still_holds(guard).await
+    }
+
+    async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {
+        self.messages.record(outcome).await
+    }
+}
