@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::SqliteDatabase;
 use super::error::translate;
@@ -26,8 +26,7 @@ impl Claims {
 
 /// Not guarded on the owner: with such a guard two relays can take turns for ever. The guards have a `+`, so that each row is
 /// looked up by its id, and not in an index of the open ones.
-const CLAIM: &str = concat!(
-    "update messaging_messages
+const CLAIM: &str = "update messaging_messages
         set status = 'processing',
             node_id = claims.claimer,
             -- A count that somebody wrote may be out of bounds.
@@ -36,7 +35,10 @@ const CLAIM: &str = concat!(
             attempt_started_at = claims.now,
             attempt_http_status = null,
             updated_at = claims.now
-       from (select value ->> 0 as message_id, value ->> 1 as claimer, value ->> 2 as now from json_each(?1)) as claims
+       from (select column1 as message_id, column2 as claimer, column3 as now from (";
+
+const CLAIMED: &str = concat!(
+    ")) as claims
       where id = claims.message_id
         and +status = 'queued'
         and +next_attempt_at is null
@@ -68,9 +70,14 @@ impl Batch for Claims {
     type Answer = Result<Option<Claimed>, RepositoryError>;
 
     async fn ask(&self, claims: &[Claim]) -> Result<Vec<Self::Answer>, RepositoryError> {
-        let given = |claim: &Claim| json!([claim.id.0, claim.node.0, time_text(claim.now)]);
-        let given = Value::Array(claims.iter().map(given).collect()).to_string();
-        let rows = sqlx::query(CLAIM).bind(given).fetch_all(self.database.writer()).await.map_err(translate)?;
+        let mut query = QueryBuilder::<Sqlite>::new(CLAIM);
+        query.push_values(claims, |mut row, claim| {
+            row.push_bind(claim.id.0.hyphenated()).push_bind(claim.node.0.hyphenated()).push_bind(time_text(claim.now));
+        });
+        query.push(CLAIMED);
+        // Its text has as many rows as there are claims, so it is not kept for later.
+        let query = query.build().persistent(false);
+        let rows = query.fetch_all(self.database.writer()).await.map_err(translate)?;
         let named = |row: SqliteRow| id(&row, "id").map(|id| (id, row));
         let mut rows: HashMap<_, _> = rows.into_iter().map(named).collect::<Result<_, _>>()?;
         Ok(claims.iter().map(|claim| rows.remove(&claim.id.0).as_ref().map(claimed).transpose()).collect())

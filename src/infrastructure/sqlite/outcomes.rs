@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use sqlx::{QueryBuilder, Sqlite};
 use uuid::Uuid;
 
 use super::SqliteDatabase;
@@ -26,16 +26,14 @@ pub(super) fn outcomes(database: SqliteDatabase) -> (Outcomes, LostClaims) {
     (Outcomes { database: database.clone() }, LostClaims { database })
 }
 
-macro_rules! endings {
+/// How the tries ended: one row each, between this and what stands after it.
+macro_rules! from_endings {
     () => {
-        "(select value ->> 'id' as message_id, value ->> 'old_status' as old_status, value ->> 'node_id' as owner,
-                 value ->> 'try' as number, value ->> 'status' as new_status,
-                 value ->> 'channel_message_id' as channels_id, value ->> 'error' as reason,
-                 value ->> 'failure' as kind, value ->> 'http_status' as http_status,
-                 value ->> 'next_attempt_at' as due_at, value ->> 'dead_lettered_at' as dead_at,
-                 value ->> 'sent_at' as taken_at, value ->> 'finished_at' as finished_at,
-                 value ->> 'started_at' as started_at
-            from json_each(?1)) as endings"
+        " from (select column1 as message_id, column2 as old_status, column3 as owner, column4 as number,
+                       column5 as new_status, column6 as channels_id, column7 as reason, column8 as kind,
+                       column9 as http_status, column10 as due_at, column11 as dead_at, column12 as taken_at,
+                       column13 as finished_at, column14 as started_at
+                  from ("
     };
 }
 
@@ -53,47 +51,46 @@ macro_rules! set_outcome {
     };
 }
 
-/// The guard on the state names those from which a try can end, whatever the caller believes.
-const RECORD: &str = concat!(
-    "update messaging_messages ",
-    set_outcome!(),
-    " from ",
-    endings!(),
-    " where id = endings.message_id
+/// What stands before and after the rows. The guard on the state names those from which a try can end, whatever the caller
+/// believes.
+const RECORD: [&str; 2] = [
+    concat!("update messaging_messages ", set_outcome!(), from_endings!()),
+    ")) as endings
+      where id = endings.message_id
         and +status = endings.old_status
         and +status in ('pending', 'processing')
         and +node_id is endings.owner
         and try = endings.number
-     returning id"
-);
+     returning id",
+];
 
 /// The claim and its outcome in one.
-const CLAIM_AND_RECORD: &str = concat!(
-    "update messaging_messages ",
-    set_outcome!(),
-    ",       node_id = endings.owner,
-             try = endings.number,
-             retries = min(max(retries, 0), 2147483646) + 1,
-             attempt_started_at = endings.started_at
-       from ",
-    endings!(),
-    " where id = endings.message_id
+const CLAIM_AND_RECORD: [&str; 2] = [
+    concat!(
+        "update messaging_messages ",
+        set_outcome!(),
+        ",       node_id = endings.owner,
+                 try = endings.number,
+                 retries = min(max(retries, 0), 2147483646) + 1,
+                 attempt_started_at = endings.started_at",
+        from_endings!()
+    ),
+    ")) as endings
+      where id = endings.message_id
         and endings.old_status = 'processing'
         and +status = 'queued'
         and +next_attempt_at is null
         and try = endings.number - 1
-     returning id"
-);
+     returning id",
+];
 
 /// A try has one row; whoever got past the guard first wrote it.
-const TELL: &str = "
-    insert into messaging_message_attempts
-           (message_id, number, started_at, finished_at, outcome, error, http_status)
-    select value ->> 'id', value ->> 'try', value ->> 'started_at', value ->> 'finished_at', value ->> 'attempt',
-           value ->> 'error', value ->> 'http_status'
-      from json_each(?1)
-     where true -- or `on conflict` is taken for the condition of a join
-    on conflict do nothing";
+const TELL: [&str; 2] = [
+    "insert into messaging_message_attempts
+            (message_id, number, started_at, finished_at, outcome, error, http_status)
+     ",
+    " on conflict do nothing",
+];
 
 #[async_trait]
 impl Batch for Outcomes {
@@ -120,44 +117,59 @@ impl Batch for LostClaims {
 /// Returns whose guards have held.
 async fn write(
     database: &SqliteDatabase,
-    statement: &'static str,
+    statement: [&'static str; 2],
     endings: &[Ending],
 ) -> Result<Vec<bool>, RepositoryError> {
     let mut transaction = database.begin().await?;
-    let query = sqlx::query(statement).bind(rows(endings.iter()));
-    let written = query.fetch_all(&mut *transaction).await.map_err(translate)?;
+    // Its text has as many rows as there are outcomes, so it is not kept for later.
+    let mut query = recorded(statement, endings);
+    let written = query.build().persistent(false).fetch_all(&mut *transaction).await.map_err(translate)?;
     let written: HashSet<Uuid> = written.iter().map(|row| id(row, "id")).collect::<Result<_, _>>()?;
     let is_told = |ending: &&Ending| ending.row.told && written.contains(&ending.outcome.guard.id.0);
     let told: Vec<&Ending> = endings.iter().filter(is_told).collect();
     if !told.is_empty() {
-        let query = sqlx::query(TELL).bind(rows(told.into_iter()));
-        query.execute(&mut *transaction).await.map_err(translate)?;
+        told_of(&told).build().persistent(false).execute(&mut *transaction).await.map_err(translate)?;
     }
     transaction.commit().await.map_err(translate)?;
     Ok(endings.iter().map(|ending| written.contains(&ending.outcome.guard.id.0)).collect())
 }
 
-/// A JSON array: the one parameter that can stand for any number of rows.
-fn rows<'a>(endings: impl Iterator<Item = &'a Ending>) -> String {
-    Value::Array(endings.map(row).collect()).to_string()
+fn recorded([before, after]: [&'static str; 2], endings: &[Ending]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(before);
+    query.push_values(endings, |mut values, Ending { outcome, row }| {
+        values
+            .push_bind(outcome.guard.id.0.hyphenated())
+            .push_bind(outcome.guard.status.as_str())
+            .push_bind(outcome.guard.node.map(|node| node.0.hyphenated()))
+            .push_bind(outcome.guard.try_number)
+            .push_bind(row.status.as_str())
+            .push_bind(row.channel_message_id.as_deref())
+            .push_bind(row.error.as_deref())
+            .push_bind(row.failure.map(|failure| failure.as_str()))
+            .push_bind(row.http_status)
+            .push_bind(time_text_option(row.next_attempt_at))
+            .push_bind(time_text_option(row.dead_lettered_at))
+            .push_bind(time_text_option(row.sent_at))
+            .push_bind(time_text(outcome.finished_at))
+            .push_bind(time_text(outcome.started_at));
+    });
+    query.push(after);
+    query
 }
 
-fn row(Ending { outcome, row }: &Ending) -> Value {
-    json!({
-        "id": outcome.guard.id.0,
-        "old_status": outcome.guard.status.as_str(),
-        "node_id": outcome.guard.node.map(|node| node.0),
-        "try": outcome.guard.try_number,
-        "status": row.status.as_str(),
-        "channel_message_id": row.channel_message_id,
-        "error": row.error,
-        "failure": row.failure.map(|failure| failure.as_str()),
-        "http_status": row.http_status,
-        "next_attempt_at": time_text_option(row.next_attempt_at),
-        "dead_lettered_at": time_text_option(row.dead_lettered_at),
-        "sent_at": time_text_option(row.sent_at),
-        "finished_at": time_text(outcome.finished_at),
-        "started_at": time_text(outcome.started_at),
-        "attempt": row.attempt.as_str(),
-    })
+fn told_of(endings: &[&Ending]) -> QueryBuilder<Sqlite> {
+    let [before, after] = TELL;
+    let mut query = QueryBuilder::new(before);
+    query.push_values(endings, |mut values, Ending { outcome, row }| {
+        values
+            .push_bind(outcome.guard.id.0.hyphenated())
+            .push_bind(outcome.guard.try_number)
+            .push_bind(time_text(outcome.started_at))
+            .push_bind(time_text(outcome.finished_at))
+            .push_bind(row.attempt.as_str())
+            .push_bind(row.error.as_deref())
+            .push_bind(row.http_status);
+    });
+    query.push(after);
+    query
 }
