@@ -18,6 +18,9 @@ pub struct Arguments {
     /// Only these measurements.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Measurement>,
+    /// Seconds at full speed end to end, before anything is measured.
+    #[arg(long, default_value_t = 60)]
+    pub warm_up_seconds: u32,
     /// Seconds of one run of pgbench, of wrk, or of the open loop.
     #[arg(long, default_value_t = 10)]
     pub seconds: u32,
@@ -89,6 +92,7 @@ impl Arguments {
         if self.smoke {
             return Extent {
                 runs: 1,
+                warm_up_seconds: SMOKE_SECONDS,
                 seconds: SMOKE_SECONDS,
                 flood_seconds: SMOKE_SECONDS,
                 sustained_seconds: SMOKE_SECONDS,
@@ -102,6 +106,7 @@ impl Arguments {
         }
         Extent {
             runs: self.runs,
+            warm_up_seconds: self.warm_up_seconds.max(1),
             seconds: self.seconds.max(1),
             flood_seconds: self.flood_seconds.max(1),
             sustained_seconds: self.sustained_seconds.max(1),
@@ -115,8 +120,10 @@ impl Arguments {
 }
 
 /// How much is measured.
+#[derive(Clone)]
 pub struct Extent {
     pub runs: u32,
+    pub warm_up_seconds: u32,
     pub seconds: u32,
     pub flood_seconds: u32,
     pub sustained_seconds: u32,

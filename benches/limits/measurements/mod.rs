@@ -58,6 +58,9 @@ const IN_ROUNDS: [Measurement; 6] = [
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
 const ONCE: [Measurement; 3] = [Measurement::Waiting, Measurement::Rows, Measurement::Costs];
 
+/// Those that need no broker.
+const BROKERLESS: [Measurement; 2] = [Measurement::Direct, Measurement::Rows];
+
 /// Those that are compared with plain inserts.
 const COMPARED: [Measurement; 3] = [Measurement::Accepts, Measurement::Flood, Measurement::Sustained];
 
@@ -100,7 +103,11 @@ fn plan<'b>(arguments: &Arguments, builds: &'b [Build], runs: u32) -> Vec<(Step,
     let wanted = |measurements: &[Measurement]| -> Vec<Step> {
         measurements.iter().filter(|it| arguments.wants(**it)).map(|it| Step::Of(*it)).collect()
     };
+    let needs_broker = |it: &Measurement| arguments.wants(*it) && !BROKERLESS.contains(it);
     let mut plan = Vec::new();
+    if IN_ROUNDS.iter().chain(&ONCE).any(needs_broker) {
+        plan.extend(builds.first().map(|build| (Step::WarmUp, build, 0)));
+    }
     for round in 0..runs {
         for step in baseline.into_iter().chain(wanted(&IN_ROUNDS)) {
             let turns = builds.iter().map(|build| (step, build, round));
@@ -118,6 +125,8 @@ fn plan<'b>(arguments: &Arguments, builds: &'b [Build], runs: u32) -> Vec<(Step,
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
+    /// Of the broker.
+    WarmUp,
     /// What others are compared with.
     PlainInserts,
     Of(Measurement),
@@ -126,6 +135,7 @@ enum Step {
 impl Step {
     fn name(self) -> String {
         match self {
+            Self::WarmUp => "warming up".to_owned(),
             Self::PlainInserts => "pgbench".to_owned(),
             Self::Of(measurement) => format!("{measurement:?}").to_lowercase(),
         }
@@ -133,6 +143,7 @@ impl Step {
 
     async fn measure(self, turn: &mut Turn<'_>) -> Result<()> {
         match self {
+            Self::WarmUp => warm_up(turn).await,
             Self::PlainInserts => plain_inserts::measure(turn).await,
             Self::Of(Measurement::Accepts) => accepts::measure(turn).await,
             Self::Of(Measurement::Latency) => latency::measure(turn).await,
@@ -145,4 +156,13 @@ impl Step {
             Self::Of(Measurement::Costs) => costs::measure(turn).await,
         }
     }
+}
+
+/// At full speed, and recorded for nobody: a broker whose code is not compiled yet takes ten times as long for a message, on
+/// processors that all share.
+async fn warm_up(turn: &Turn<'_>) -> Result<()> {
+    let extent = Extent { flood_seconds: turn.extent.warm_up_seconds, ..turn.extent.clone() };
+    let mut figures = Figures::default();
+    let Turn { stage, build, round, .. } = *turn;
+    flood::measure(&mut Turn { stage, build, extent: &extent, round, figures: &mut figures }).await
 }
