@@ -25,7 +25,7 @@ impl Claims {
 }
 
 /// Not guarded on the owner: with such a guard two relays can take turns for ever. The guards have a `+`, so that each row is
-/// looked up by its id, and not in an index of the open ones.
+/// looked up by its id, and not in an index of the open ones; the given ids have one, so that nobody indexes them and reads all messages.
 const CLAIM: &str = "update messaging_messages
         set status = 'processing',
             node_id = claims.claimer,
@@ -39,7 +39,7 @@ const CLAIM: &str = "update messaging_messages
 
 const CLAIMED: &str = concat!(
     ")) as claims
-      where id = claims.message_id
+      where id = +claims.message_id
         and +status = 'queued'
         and +next_attempt_at is null
      returning ",
@@ -70,16 +70,20 @@ impl Batch for Claims {
     type Answer = Result<Option<Claimed>, RepositoryError>;
 
     async fn ask(&self, claims: &[Claim]) -> Result<Vec<Self::Answer>, RepositoryError> {
-        let mut query = QueryBuilder::<Sqlite>::new(CLAIM);
-        query.push_values(claims, |mut row, claim| {
-            row.push_bind(claim.id.0.hyphenated()).push_bind(claim.node.0.hyphenated()).push_bind(time_text(claim.now));
-        });
-        query.push(CLAIMED);
         // Its text has as many rows as there are claims, so it is not kept for later.
-        let query = query.build().persistent(false);
-        let rows = query.fetch_all(self.database.writer()).await.map_err(translate)?;
+        let mut query = statement(claims);
+        let rows = query.build().persistent(false).fetch_all(self.database.writer()).await.map_err(translate)?;
         let named = |row: SqliteRow| id(&row, "id").map(|id| (id, row));
         let mut rows: HashMap<_, _> = rows.into_iter().map(named).collect::<Result<_, _>>()?;
         Ok(claims.iter().map(|claim| rows.remove(&claim.id.0).as_ref().map(claimed).transpose()).collect())
     }
+}
+
+pub(super) fn statement(claims: &[Claim]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(CLAIM);
+    query.push_values(claims, |mut row, claim| {
+        row.push_bind(claim.id.0.hyphenated()).push_bind(claim.node.0.hyphenated()).push_bind(time_text(claim.now));
+    });
+    query.push(CLAIMED);
+    query
 }

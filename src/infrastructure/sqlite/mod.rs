@@ -17,6 +17,8 @@ mod message_search;
 mod node_repository;
 mod outcomes;
 mod owed_dead_letters;
+#[cfg(test)]
+mod plan_tests;
 mod row;
 mod storage;
 
