@@ -3,6 +3,7 @@
 
 mod around;
 mod bench;
+mod bench_of_a_bad_server;
 mod crash;
 mod dead_letters;
 mod errors;

@@ -101,22 +101,29 @@ impl Instances {
         Ok(states)
     }
 
-    /// Deletes all; what is still open fails.
+    /// Deletes all; what is still open fails. A server that does not answer is not asked for the others.
     ///
     /// # Errors
-    /// A sentence about the first that the server does not delete.
+    /// A sentence about those that are left: the first of them, and why.
     pub async fn delete(&mut self) -> Result<(), String> {
-        for (name, id) in std::mem::take(&mut self.made) {
+        let mut left = Vec::new();
+        let mut made = std::mem::take(&mut self.made).into_iter();
+        while let Some((name, id)) = made.next() {
             let path = format!("/api/messaging/instances/{id}");
-            let answer = self.call(Method::DELETE, &path, Bytes::new()).await;
-            let refused = match answer {
-                Ok(answer) if answer.status == StatusCode::NO_CONTENT => continue,
-                Ok(answer) => refusal("delete an instance", &answer),
-                Err(sentence) => sentence,
-            };
-            return Err(format!("the instance {name} was left behind: {refused}"));
+            match self.call(Method::DELETE, &path, Bytes::new()).await {
+                Ok(answer) if answer.status == StatusCode::NO_CONTENT => {}
+                Ok(answer) => left.push((name, refusal("delete an instance", &answer))),
+                Err(sentence) => {
+                    left.push((name, sentence));
+                    left.extend(made.by_ref().map(|(name, _)| (name, String::new())));
+                }
+            }
         }
-        Ok(())
+        match left.as_slice() {
+            [] => Ok(()),
+            [(name, why)] => Err(format!("the instance {name} was left behind: {why}")),
+            [(name, why), ..] => Err(format!("{} instances were left behind, {name} first: {why}", left.len())),
+        }
     }
 
     async fn call(&mut self, method: Method, path: &str, body: Bytes) -> Result<Answer, String> {

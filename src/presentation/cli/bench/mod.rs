@@ -38,6 +38,9 @@ pub use arguments::BenchArguments;
 const LOOK: Duration = Duration::from_millis(50);
 const COUNT: Duration = Duration::from_secs(1);
 
+/// How long the last count may take once there is nothing more to wait for.
+const LAST_COUNT: Duration = Duration::from_secs(5);
+
 /// Prints the report on standard output.
 ///
 /// # Errors
@@ -179,7 +182,13 @@ async fn settle(
         let over = Instant::now() >= deadline || stop.is_cancelled();
         // Counting is work for the server: while it delivers, it is asked rarely, for what will never be delivered.
         if missing == Some(0) || over || counted_at.elapsed() >= COUNT {
-            match instances.states().await {
+            let patience = deadline.saturating_duration_since(Instant::now()).max(LAST_COUNT);
+            let counting = tokio::time::timeout(patience, instances.states());
+            let counted = tokio::select! {
+                counted = counting => counted.unwrap_or_else(|_| Err("the server does not count in time".to_owned())),
+                () = stop.cancelled(), if !over => continue,
+            };
+            match counted {
                 Ok(states) if over || states.open() == 0 => return Ok(states),
                 Err(sentence) if over => return Err(sentence),
                 // A server that is away now may be back, and deliver, while we wait.
