@@ -16,7 +16,7 @@ use correio::domain::retry::RetryPolicy;
 use correio::infrastructure::channels::{SandboxSender, SigningSecret};
 use correio::infrastructure::kafka::event;
 use correio::presentation::http::read_send_request;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use uuid::Uuid;
 
 #[path = "../tests/support/samples.rs"]
@@ -39,11 +39,13 @@ fn states(criterion: &mut Criterion) {
     let now = DateTime::<Utc>::UNIX_EPOCH;
     group.bench_function("after a failure", |bencher| {
         let verdict = Err::<Acceptance, _>(DeliveryError::transient("HTTP 503 from the webhook"));
-        bencher.iter(|| policy.after(black_box(verdict.clone()), black_box(2), 3, now, 0.5));
+        let after = |verdict| policy.after(black_box(verdict), black_box(2), 3, now, 0.5);
+        bencher.iter_batched(|| verdict.clone(), after, BatchSize::SmallInput);
     });
     group.bench_function("after a success", |bencher| {
         let verdict = Ok(Acceptance { channel_message_id: None, http_status: Some(200) });
-        bencher.iter(|| policy.after(black_box(verdict.clone()), black_box(1), 3, now, 0.5));
+        let after = |verdict| policy.after(black_box(verdict), black_box(1), 3, now, 0.5);
+        bencher.iter_batched(|| verdict.clone(), after, BatchSize::SmallInput);
     });
     group.finish();
 }

@@ -30,8 +30,8 @@ pub struct Arguments {
     /// Seconds at a steady rate end to end.
     #[arg(long, default_value_t = 60)]
     pub sustained_seconds: u32,
-    /// The steady rates to try, in shares of pgbench's inserts, until one is sustained.
-    #[arg(long, value_delimiter = ',', default_values_t = [1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05])]
+    /// The steady rates to try, in shares of what was reached at full speed, until one is sustained.
+    #[arg(long, value_delimiter = ',', default_values_t = [1.1, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3])]
     pub sustained: Vec<f64>,
     /// Messages that wait while memory and start are measured.
     #[arg(long, default_value_t = 1_000_000)]
@@ -97,7 +97,7 @@ impl Arguments {
                 flood_seconds: SMOKE_SECONDS,
                 sustained_seconds: SMOKE_SECONDS,
                 // What any build sustains, on any machine.
-                sustained: vec![0.05],
+                sustained: vec![0.2],
                 waiting: SMOKE_ROWS,
                 rows: 2 * SMOKE_ROWS,
                 small_rows: SMOKE_ROWS,

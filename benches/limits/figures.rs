@@ -13,14 +13,16 @@ pub enum Figure {
     Health,
     /// A second.
     Accepts,
-    /// Milliseconds at half of that rate.
+    /// Requests a second: half of that rate, or less.
+    OpenLoop,
+    /// Milliseconds, at that rate.
     AcceptMedian,
     AcceptP99,
     /// Milliseconds, of the same load on the receiver.
     ReceiverP99,
     /// Messages a second, until the last was sent.
     Flood,
-    /// Messages a second, without a growing backlog.
+    /// Messages a second, without a backlog that grows.
     Sustained,
     /// Milliseconds of a request in direct mode, of a call of the receiver, and of what is between them.
     DirectMedian,

@@ -14,9 +14,6 @@ use crate::connection::Connection;
 /// Requests that are due within this time are sent together.
 const TICK: Duration = Duration::from_micros(200);
 
-/// A request that is begun so late says that the server does not keep up: why go on.
-const HOPELESS: Duration = Duration::from_secs(5);
-
 pub struct OpenLoop {
     pub address: String,
     /// Requests a second.
@@ -27,12 +24,14 @@ pub struct OpenLoop {
     pub requests: Vec<Vec<u8>>,
     /// What every answer has to be.
     pub status: u16,
+    /// A request that is begun later than this says that the server does not keep up: why go on.
+    pub latest: Duration,
 }
 
 pub struct Load {
     /// How long each request took that was answered.
     pub times: Vec<Duration>,
-    /// Whether all were sent, and none much too late.
+    /// Whether all were sent, and none later than allowed.
     pub kept_up: bool,
 }
 
@@ -67,8 +66,11 @@ impl OpenLoop {
             count,
             begun: AtomicU64::new(0),
             due: Semaphore::new(0),
+            latest: self.latest,
             is_hopeless: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
         });
+        let _however_it_ends = Over(schedule.clone());
         let pacer = schedule.clone();
         std::thread::spawn(move || pacer.keep_time(self.connections));
         let requests = Arc::new(self.requests);
@@ -94,7 +96,18 @@ struct Schedule {
     begun: AtomicU64,
     /// As many as are due and not begun.
     due: Semaphore,
+    latest: Duration,
     is_hopeless: AtomicBool,
+    is_over: AtomicBool,
+}
+
+/// Tells the pacer that nobody sends any more: it would wake up all the same, during the next measurement.
+struct Over(Arc<Schedule>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Relaxed);
+    }
 }
 
 impl Schedule {
@@ -106,7 +119,7 @@ impl Schedule {
     fn keep_time(&self, connections: usize) {
         std::thread::sleep(self.begin.saturating_duration_since(Instant::now()));
         let mut given = 0;
-        while given < self.count && !self.is_hopeless.load(Relaxed) {
+        while given < self.count && !self.is_hopeless.load(Relaxed) && !self.is_over.load(Relaxed) {
             let due = ((self.begin.elapsed().as_secs_f64() * self.rate) as u64 + 1).min(self.count);
             self.due.add_permits(usize::try_from(due - given).unwrap_or(usize::MAX));
             given = due;
@@ -131,7 +144,7 @@ async fn client(
         if number >= schedule.count || schedule.is_hopeless.load(Relaxed) {
             return Ok(times);
         }
-        if schedule.when(number).elapsed() > HOPELESS {
+        if schedule.when(number).elapsed() > schedule.latest {
             schedule.is_hopeless.store(true, Relaxed);
         }
         let request = &requests[(number % requests.len() as u64) as usize];

@@ -100,8 +100,11 @@ pub async fn all(arguments: &Arguments) -> Result<()> {
 fn plan<'b>(arguments: &Arguments, builds: &'b [Build], runs: u32) -> Vec<(Step, &'b Build, u32)> {
     let is_compared = COMPARED.into_iter().any(|measurement| arguments.wants(measurement));
     let baseline = is_compared.then_some(Step::PlainInserts);
+    // What is sustained is looked for below what is reached at full speed.
+    let is_wanted =
+        |it: Measurement| arguments.wants(it) || (it == Measurement::Flood && arguments.wants(Measurement::Sustained));
     let wanted = |measurements: &[Measurement]| -> Vec<Step> {
-        measurements.iter().filter(|it| arguments.wants(**it)).map(|it| Step::Of(*it)).collect()
+        measurements.iter().copied().filter(|it| is_wanted(*it)).map(Step::Of).collect()
     };
     let needs_broker = |it: &Measurement| arguments.wants(*it) && !BROKERLESS.contains(it);
     let mut plan = Vec::new();

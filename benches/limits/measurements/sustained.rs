@@ -17,16 +17,19 @@ const CONNECTIONS: usize = 128;
 /// After the load, what is still on its way may take so long.
 const REST: Duration = Duration::from_secs(5);
 
+/// A request is begun no later than this: what was accepted later than it was due is no steady rate.
+const LATEST: Duration = Duration::from_secs(1);
+
 /// A backlog of so many seconds' messages is not worked off any more: why go on.
 const HOPELESS_SECONDS: f64 = 10.0;
 
 /// The highest of the rates at which messages go all their way as fast as they come; 0 when none is.
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
-    let inserts = turn.this_round(Figure::Inserts).ok_or("nothing to compare with")?;
+    let full_speed = turn.this_round(Figure::Flood).ok_or("it is not known how fast messages go at full speed")?;
     for share in turn.extent.sustained.clone() {
-        let rate = share * inserts;
+        let rate = share * full_speed;
         let is_sustained = is_sustained(turn, rate).await?;
-        eprintln!("  {share} of the inserts, {rate:.0} a second: {}sustained", if is_sustained { "" } else { "not " });
+        eprintln!("  {share} of full speed, {rate:.0} a second: {}sustained", if is_sustained { "" } else { "not " });
         if is_sustained {
             turn.record(Figure::Sustained, rate);
             return Ok(());
@@ -49,6 +52,7 @@ async fn is_sustained(turn: &Turn<'_>, rate: f64) -> Result<bool> {
         connections: CONNECTIONS,
         requests: (1..=1_000).map(|recipient| requests::send("webhook", recipient)).collect(),
         status: 202,
+        latest: LATEST,
     };
     let running = load.run();
     let mut running = std::pin::pin!(running);
