@@ -14,8 +14,9 @@ use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::principal::Tenant;
 
 /// How long an instance is remembered. A change made by this process is seen at once, one made by another a second
-/// after the database was last asked and has answered: until then an accept is as it would have been just before. Whoever delivers asks the database, so a message never travels
-/// with credentials that were replaced, or on behalf of an instance that was deleted.
+/// after the database was last asked and has answered: until then an accept is as it would have been just before. Whoever
+/// delivers asks the database, so a message never travels with credentials that were replaced, or on behalf of an instance
+/// that was deleted.
 const KEPT: Duration = Duration::from_secs(1);
 
 /// Spares the database one look an accept. Only instances that were found are remembered.

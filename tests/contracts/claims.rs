@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use correio::application::ports::Accepted;
 use correio::domain::message::MessageStatus;
 use correio::domain::secret::SealedCredentials;
 use futures::future::join_all;
 
-use super::given::{at, instance, message, message_of, node, outcome, sent};
+use super::given::{at, instance, message, message_of, node, outcome, request, sent};
 use super::on_every_adapter;
 use crate::support::databases::Adapters;
 
 on_every_adapter![
+    a_thousand_at_once_are_each_accepted_claimed_and_ended,
     a_claim_raises_the_tries_and_names_the_node,
     a_claim_says_where_the_message_goes_by_then,
     a_claim_whose_instance_is_gone_says_so,
@@ -18,6 +20,24 @@ on_every_adapter![
     of_many_claims_one_gets_the_message,
     only_a_queued_message_that_waits_for_nothing_can_be_claimed,
 ];
+
+/// More than one statement holds: the largest there is, and what is left for the next.
+async fn a_thousand_at_once_are_each_accepted_claimed_and_ended(adapters: &Adapters) {
+    let (owner, messages) = (node(), &adapters.messages);
+    let given: Vec<_> = (0..1_000).map(|_| message(MessageStatus::Queued, owner)).collect();
+    let half_with_keys = given.iter().enumerate().map(async |(number, message)| {
+        let request = (number % 2 == 0).then(|| request(&format!("pedido-{number}"), 1));
+        messages.accept(message, request.as_ref()).await.unwrap()
+    });
+    assert!(join_all(half_with_keys).await.iter().all(|accepted| matches!(accepted, Accepted::Stored)));
+    let claims = given.iter().map(async |message| messages.claim(message.id, owner, at(5)).await.unwrap());
+    let claimed: Vec<_> = join_all(claims).await.into_iter().map(|claim| claim.unwrap().message).collect();
+    assert!(claimed.iter().zip(&given).all(|(claimed, given)| claimed.id == given.id));
+    let outcomes: Vec<_> = claimed.iter().map(|message| outcome(message, sent())).collect();
+    let recorded = join_all(outcomes.iter().map(async |outcome| messages.record(outcome).await.unwrap())).await;
+    assert!(recorded.into_iter().all(|held| held));
+    assert_eq!(adapters.now(&given[999]).await.status, MessageStatus::Sent);
+}
 
 async fn a_claim_raises_the_tries_and_names_the_node(adapters: &Adapters) {
     let message = adapters.stored(message(MessageStatus::Queued, node())).await;
