@@ -1,5 +1,7 @@
 //! Logs go to standard error: standard output has only what a command was asked for.
 
+mod json_lines;
+
 use std::env;
 use std::io::{IsTerminal, stderr};
 
@@ -7,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::config::LogFormat;
+use json_lines::JsonLines;
 
 /// Starts logging: as text on a terminal and as JSON elsewhere, unless `format` says otherwise. `filter` has
 /// `RUST_LOG`'s directives, which the configuration has checked. Only the first call counts.
@@ -21,7 +24,7 @@ pub fn init(format: Option<LogFormat>, filter: &str) {
         .log_internal_errors(false);
     let started = match format.unwrap_or(default_format(terminal)) {
         LogFormat::Text => logs.with_ansi(terminal && env::var_os("NO_COLOR").is_none()).finish().try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).with_span_list(false).finish().try_init(),
+        LogFormat::Json => logs.fmt_fields(JsonLines).event_format(JsonLines).finish().try_init(),
     };
     // It fails when logging was started before, and that one stays.
     drop(started);
