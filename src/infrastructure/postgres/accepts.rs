@@ -98,6 +98,9 @@ impl Batch for Accepts {
     /// False when the key is taken.
     type Answer = bool;
 
+    /// Its caller waits.
+    const LINGERS: bool = false;
+
     async fn ask(&self, accepts: &[Accept]) -> Result<Vec<bool>, RepositoryError> {
         let mut in_order: Vec<&Accept> = accepts.iter().collect();
         in_order.sort_unstable_by_key(|accept| accept.message.id);

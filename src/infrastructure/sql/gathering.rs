@@ -30,6 +30,10 @@ pub trait Batch: Send + Sync + 'static {
     type Question: Question;
     type Answer: Send + 'static;
 
+    /// Whether whoever is about to ask gets to do it before the next statement begins. Statements are larger and fewer then,
+    /// and nobody is asked for meanwhile.
+    const LINGERS: bool = true;
+
     /// The answers, in the order of the questions.
     ///
     /// # Errors
@@ -111,8 +115,9 @@ impl<B: Batch> Busy<B> {
         while let Some(asked) = self.next() {
             let (questions, callers) = asked.into_iter().map(|it| (it.question, it.answer)).unzip();
             settle(&self.shared.batch, questions, callers).await;
-            // Whoever is about to ask gets to do it before the next statement begins.
-            tokio::task::yield_now().await;
+            if B::LINGERS {
+                tokio::task::yield_now().await;
+            }
         }
     }
 

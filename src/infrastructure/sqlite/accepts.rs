@@ -55,6 +55,9 @@ impl Batch for Accepts {
     /// False when the key is taken.
     type Answer = bool;
 
+    /// Its caller waits.
+    const LINGERS: bool = false;
+
     async fn ask(&self, accepts: &[Accept]) -> Result<Vec<bool>, RepositoryError> {
         let keyed = accepts.iter().filter_map(|accept| Some((&accept.message, accept.request.as_ref()?)));
         let keyed: Vec<_> = keyed.collect();
