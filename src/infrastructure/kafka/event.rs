@@ -4,6 +4,7 @@
 //! neither credentials nor anything that would let one guess them.
 
 use chrono::SecondsFormat;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -131,12 +132,16 @@ pub fn decode(value: Option<&[u8]>) -> Result<Call, String> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Err("is empty (a tombstone)".to_owned());
     };
-    // The payload may have what JSON allows and `Value` does not hold: 1e400.
-    let whole: &RawValue = serde_json::from_slice(value).map_err(|error| format!("is no JSON: {error}"))?;
-    if !whole.get().starts_with('{') {
-        return Err("is JSON, but no object".to_owned());
+    let text = std::str::from_utf8(value).map_err(|error| format!("is no JSON: {error}"))?;
+    if !text.trim_ascii_start().starts_with('{') {
+        let json = serde_json::from_str::<IgnoredAny>(text).map_err(|error| format!("is no JSON: {error}"));
+        return Err(json.err().unwrap_or_else(|| "is JSON, but no object".to_owned()));
     }
-    let head: Head = serde_json::from_str(whole.get()).map_err(|error| format!("cannot be read: {error}"))?;
+    // The payload is not read: it may have what JSON allows and `Value` does not hold, 1e400.
+    let head: Head = serde_json::from_str(text).map_err(|error| match error.is_data() {
+        true => format!("cannot be read: {error}"),
+        false => format!("is no JSON: {error}"),
+    })?;
     if head.version.as_u64() != Some(VERSION) {
         return Err(format!("has version {}; this release reads version {VERSION}", shown(&head.version)));
     }

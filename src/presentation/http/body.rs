@@ -79,5 +79,7 @@ pub async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Problem> {
     use tracing::Instrument;
+    // Kilobytes, which would be moved again and again on their way into the task, and out of it.
+    let work = Box::pin(work);
     tasks.spawn(work.in_current_span()).await.map_err(|error| Problem::internal(format!("a task ended: {error}")))
 }

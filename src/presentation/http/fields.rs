@@ -30,7 +30,7 @@ impl From<&str> for Detail {
 /// All problems at once.
 pub fn read<T: Deserr<Problems>>(value: Value) -> Result<T, Problems> {
     let mut problems = Problems::default();
-    refuse_nul(&value, "", &mut problems);
+    refuse_nul(&value, ValuePointerRef::Origin, &mut problems);
     match deserr::deserialize::<T, _, Problems>(value) {
         Ok(read) if problems.0.is_empty() => Ok(read),
         Ok(_) => Err(problems),
@@ -41,22 +41,22 @@ pub fn read<T: Deserr<Problems>>(value: Value) -> Result<T, Problems> {
     }
 }
 
-fn refuse_nul(value: &Value, path: &str, problems: &mut Problems) {
+fn refuse_nul(value: &Value, here: ValuePointerRef<'_>, problems: &mut Problems) {
     const DETAIL: &str = "must not contain the character U+0000";
     match value {
-        Value::String(text) if text.contains('\0') => problems.0.push(FieldProblem::new(path, DETAIL)),
+        Value::String(text) if text.contains('\0') => problems.0.push(FieldProblem::new(pointer(here), DETAIL)),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                refuse_nul(item, &format!("{path}/{index}"), problems);
+                refuse_nul(item, here.push_index(index), problems);
             }
         }
         Value::Object(members) => {
             for (name, member) in members {
-                let member_path = format!("{path}/{}", escape(name));
+                let there = here.push_key(name);
                 if name.contains('\0') {
-                    problems.0.push(FieldProblem::new(member_path.clone(), DETAIL));
+                    problems.0.push(FieldProblem::new(pointer(there), DETAIL));
                 }
-                refuse_nul(member, &member_path, problems);
+                refuse_nul(member, there, problems);
             }
         }
         _ => {}

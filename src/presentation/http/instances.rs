@@ -149,7 +149,7 @@ pub struct ListQuery {
 }
 
 /// Configure a channel
-#[utoipa::path(post, path = "/instances", operation_id = "createInstance", tag = "instances",
+#[utoipa::path(post, path = "/api/messaging/instances", operation_id = "createInstance", tag = "instances",
     request_body = CreateRequest,
     responses(
         (status = 201, body = Envelope<ConfiguredData>, description = "Configured"),
@@ -192,7 +192,7 @@ pub async fn create(
 }
 
 /// Configure a channel (the path that existing clients know)
-#[utoipa::path(post, path = "/instance", operation_id = "createInstanceAsKnown", tag = "instances",
+#[utoipa::path(post, path = "/api/messaging/instance", operation_id = "createInstanceAsKnown", tag = "instances",
     request_body = CreateRequest,
     responses(
         (status = 201, body = Envelope<ConfiguredData>, description = "Configured"),
@@ -212,7 +212,7 @@ pub async fn create_as_known(
 /// List instances
 ///
 /// Oldest first.
-#[utoipa::path(get, path = "/instances", operation_id = "listInstances", tag = "instances",
+#[utoipa::path(get, path = "/api/messaging/instances", operation_id = "listInstances", tag = "instances",
     params(ListQuery),
     responses(
         (status = 200, body = Envelope<Vec<InstanceData>>, description = "All of them"),
@@ -232,7 +232,7 @@ pub async fn list(
 }
 
 /// Read an instance
-#[utoipa::path(get, path = "/instances/{instanceId}", operation_id = "readInstance", tag = "instances",
+#[utoipa::path(get, path = "/api/messaging/instances/{instanceId}", operation_id = "readInstance", tag = "instances",
     params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
     responses(
         (status = 200, body = Envelope<InstanceData>, description = "The instance"),
@@ -254,7 +254,7 @@ pub async fn read(
 /// Change an instance
 ///
 /// Its channel and `channelInstanceId` stay: messages refer to them.
-#[utoipa::path(patch, path = "/instances/{instanceId}", operation_id = "updateInstance", tag = "instances",
+#[utoipa::path(patch, path = "/api/messaging/instances/{instanceId}", operation_id = "updateInstance", tag = "instances",
     params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
     request_body = UpdateRequest,
     responses(
@@ -311,7 +311,7 @@ pub(super) fn read_update(value: Value) -> Result<UpdateInstanceCommand, Problem
 /// Delete an instance
 ///
 /// Its open messages fail; all its messages stay to be looked at.
-#[utoipa::path(delete, path = "/instances/{instanceId}", operation_id = "deleteInstance", tag = "instances",
+#[utoipa::path(delete, path = "/api/messaging/instances/{instanceId}", operation_id = "deleteInstance", tag = "instances",
     params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
     responses(
         (status = 204, description = "Deleted"),

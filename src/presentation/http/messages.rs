@@ -305,7 +305,7 @@ impl ListQuery {
 /// Read a message
 ///
 /// With every try at delivering it.
-#[utoipa::path(get, path = "/messages/{id}", operation_id = "readMessage", tag = "messages",
+#[utoipa::path(get, path = "/api/messaging/messages/{id}", operation_id = "readMessage", tag = "messages",
     params(("id" = Uuid, Path, description = "The message's id")),
     responses(
         (status = 200, body = Envelope<MessageData>, description = "The message"),
@@ -329,7 +329,7 @@ pub async fn read(
 /// List messages
 ///
 /// Newest first.
-#[utoipa::path(get, path = "/messages", operation_id = "listMessages", tag = "messages",
+#[utoipa::path(get, path = "/api/messaging/messages", operation_id = "listMessages", tag = "messages",
     params(ListQuery),
     responses((status = 200, body = Page<MessageData>, description = "A page of them"), Authenticated, WithQuery))]
 pub async fn list(
@@ -349,7 +349,7 @@ pub async fn list(
 }
 
 /// Count messages by state
-#[utoipa::path(get, path = "/messages/stats", operation_id = "countMessages", tag = "messages",
+#[utoipa::path(get, path = "/api/messaging/messages/stats", operation_id = "countMessages", tag = "messages",
     params(CountQuery),
     responses((status = 200, body = Envelope<StatsData>, description = "The counts"), Authenticated, WithQuery))]
 pub async fn stats(

@@ -67,7 +67,7 @@ pub struct RetriedManyData {
 /// Replay a failed message
 ///
 /// Its tries start again; its attempts go on counting.
-#[utoipa::path(post, path = "/messages/{id}/retry", operation_id = "retryMessage", tag = "messages",
+#[utoipa::path(post, path = "/api/messaging/messages/{id}/retry", operation_id = "retryMessage", tag = "messages",
     params(("id" = Uuid, Path, description = "The message's id")),
     responses(
         (status = 202, body = Envelope<RetriedData>, description = "It is on its way again"),
@@ -97,7 +97,7 @@ pub async fn one(
 /// Replay failed messages
 ///
 /// All that match and have failed until now.
-#[utoipa::path(post, path = "/messages/retry", operation_id = "retryMessages", tag = "messages",
+#[utoipa::path(post, path = "/api/messaging/messages/retry", operation_id = "retryMessages", tag = "messages",
     request_body = RetryRequest,
     responses(
         (status = 202, body = Envelope<RetriedManyData>, description = "They are on their way again"),

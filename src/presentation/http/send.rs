@@ -145,7 +145,7 @@ pub struct SentData {
 /// good) or 502 (the channel failed), with the message's id.
 #[utoipa::path(
     post,
-    path = "/message/send",
+    path = "/api/messaging/message/send",
     operation_id = "sendMessage",
     tag = "messages",
     request_body = SendRequest,
@@ -191,6 +191,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyK
 pub(super) fn read(body: JsonBody, channels: &Channels) -> Result<SendMessageCommand, Problem> {
     let mut value = body.value;
     let mut problems = Vec::new();
+    let has_payload = value.get("payload").is_some();
     if let Value::Object(members) = &mut value {
         for name in NOT_YET {
             if members.remove(name).is_some_and(|member| !member.is_null()) {
@@ -204,9 +205,8 @@ pub(super) fn read(body: JsonBody, channels: &Channels) -> Result<SendMessageCom
         let all = std::mem::take(&mut problems).into_iter().chain(more.0);
         Problem::invalid_field(all)
     })?;
-    let written: WrittenPayload<'_> = serde_json::from_slice(&body.bytes)
-        .map_err(|error| Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")))?;
-    let payload = request.payload.and(written.payload).map(|raw| compact(raw.get()));
+    let written = if has_payload { written_payload(&body.bytes)? } else { None };
+    let payload = request.payload.and(written).map(|raw| compact(raw.get()));
     if !problems.is_empty() {
         return Err(Problem::invalid_field(problems));
     }
@@ -224,6 +224,12 @@ pub(super) fn read(body: JsonBody, channels: &Channels) -> Result<SendMessageCom
         },
         request: None,
     })
+}
+
+fn written_payload(body: &[u8]) -> Result<Option<&RawValue>, Problem> {
+    let written: WrittenPayload<'_> = serde_json::from_slice(body)
+        .map_err(|error| Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")))?;
+    Ok(written.payload)
 }
 
 /// What members need of each other; told together with what is wrong with each of them.
