@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-/// Whose rows they are. A tenant is a name; one without rows is an empty tenant, not an error.
+/// Whose rows they are. A tenant is a name; one without rows is an empty tenant, not an error. Copies share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tenant(String);
+pub struct Tenant(Arc<str>);
 
 impl Tenant {
     /// The tenant that every installation has.
@@ -19,12 +20,12 @@ impl Tenant {
         if length == 0 || length > 255 || name.chars().any(char::is_control) {
             return Err(InvalidTenant);
         }
-        Ok(Self(name))
+        Ok(Self(name.into()))
     }
 
     /// Stands in for the name of one in a row that cannot be read. No tenant has it.
     pub fn unreadable() -> Self {
-        Self(String::new())
+        Self("".into())
     }
 
     pub fn as_str(&self) -> &str {

@@ -14,6 +14,7 @@ use crate::support::databases::Adapters;
 
 on_every_adapter![
     what_was_accepted_reads_back_as_it_was,
+    messages_that_are_accepted_at_once_keep_what_is_their_own,
     a_payload_survives_byte_for_byte,
     of_many_that_bring_one_key_at_once_one_is_stored,
     a_taken_key_tells_what_it_was_used_for_and_stores_nothing,
@@ -42,6 +43,49 @@ async fn what_was_accepted_reads_back_as_it_was(adapters: &Adapters) {
     message.content = Content { text: Some("Olá 👋".to_owned()), media: Some(media), payload: None };
     adapters.stored(message.clone()).await;
     assert_eq!(format!("{:?}", adapters.now(&message).await), format!("{message:?}"));
+}
+
+/// Alike in what one statement may say once for all of them, and in all of that but one thing.
+async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Adapters) {
+    let owner = node();
+    let media = |media_type| Some(Media { url: "https://example.org/a.png".to_owned(), media_type });
+    let payload = |payload: &str| Some(payload.to_owned());
+    let alike = || {
+        let mut message = message(MessageStatus::Pending, owner);
+        message.content = Content { text: None, media: media(MediaType::Image), payload: payload("[1]") };
+        message
+    };
+    let changes: [fn(&mut Message); 5] = [
+        |_| {},
+        |message| message.status = MessageStatus::Queued,
+        |message| message.attempt_started_at = None,
+        |message| message.retries = 3,
+        |message| message.node = Some(node()),
+    ];
+    let contents = [
+        Content { text: Some("Olá".to_owned()), media: media(MediaType::Image), payload: payload("[1]") },
+        Content { text: None, media: media(MediaType::Video), payload: payload("[1]") },
+        Content { text: None, media: None, payload: payload("[1]") },
+        Content { text: None, media: media(MediaType::Image), payload: payload("[1.0]") },
+        Content { text: None, media: media(MediaType::Image), payload: None },
+    ];
+    let mut bursts = Vec::new();
+    for change in changes {
+        let mut burst: Vec<_> = (0..40).map(|_| alike()).collect();
+        change(&mut burst[39]);
+        bursts.push(burst);
+    }
+    for content in contents {
+        let mut burst: Vec<_> = (0..40).map(|_| alike()).collect();
+        burst[20].content = content;
+        bursts.push(burst);
+    }
+    for burst in bursts {
+        join_all(burst.iter().map(async |message| adapters.messages.accept(message, None).await.unwrap())).await;
+        for message in &burst {
+            assert_eq!(format!("{:?}", adapters.now(message).await), format!("{message:?}"));
+        }
+    }
 }
 
 async fn a_payload_survives_byte_for_byte(adapters: &Adapters) {

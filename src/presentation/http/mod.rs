@@ -77,8 +77,8 @@ fn finished(routes: Router<SharedState>, state: SharedState) -> Router {
     routes
         .fallback(|| std::future::ready(Problem::not_found()))
         .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(request_log::log))
+        // Together: each layer alone would box the services and the futures within it once more.
+        .layer((middleware::from_fn(request_log::log), CatchPanicLayer::custom(panicked)))
         .with_state(state)
 }
 
