@@ -55,11 +55,13 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
         message.content = Content { text: None, media: media(MediaType::Image), payload: payload("[1]") };
         message
     };
-    let changes: [fn(&mut Message); 5] = [
+    let changes: [fn(&mut Message); 7] = [
         |_| {},
         |message| message.status = MessageStatus::Queued,
         |message| message.attempt_started_at = None,
         |message| message.retries = 3,
+        |message| message.try_number = 3,
+        |message| message.next_attempt_at = Some(at(60)),
         |message| message.node = Some(node()),
     ];
     let contents = [

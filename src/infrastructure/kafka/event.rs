@@ -134,14 +134,11 @@ pub fn decode(value: Option<&[u8]>) -> Result<Call, String> {
     };
     let text = std::str::from_utf8(value).map_err(|error| format!("is no JSON: {error}"))?;
     if !text.trim_ascii_start().starts_with('{') {
-        let json = serde_json::from_str::<IgnoredAny>(text).map_err(|error| format!("is no JSON: {error}"));
-        return Err(json.err().unwrap_or_else(|| "is JSON, but no object".to_owned()));
+        return Err(no_json(text).unwrap_or_else(|| "is JSON, but no object".to_owned()));
     }
     // The payload is not read: it may have what JSON allows and `Value` does not hold, 1e400.
-    let head: Head = serde_json::from_str(text).map_err(|error| match error.is_data() {
-        true => format!("cannot be read: {error}"),
-        false => format!("is no JSON: {error}"),
-    })?;
+    let head: Head = serde_json::from_str(text)
+        .map_err(|error| no_json(text).unwrap_or_else(|| format!("cannot be read: {error}")))?;
     if head.version.as_u64() != Some(VERSION) {
         return Err(format!("has version {}; this release reads version {VERSION}", shown(&head.version)));
     }
@@ -154,6 +151,11 @@ pub fn decode(value: Option<&[u8]>) -> Result<Call, String> {
     let channel = head.channel.as_str();
     let channel = channel.ok_or_else(|| format!("has channel {}, which names none", shown(&head.channel)))?;
     Ok(Call { message_id: MessageId(id), channel: ChannelName::new(channel) })
+}
+
+/// Why it is none.
+fn no_json(text: &str) -> Option<String> {
+    serde_json::from_str::<IgnoredAny>(text).err().map(|error| format!("is no JSON: {error}"))
 }
 
 fn shown(value: &Value) -> String {

@@ -69,7 +69,7 @@ fn everything() {
     debug!(list = ?["a", "b"], shown = %"Ü", error = &io::Error::other("broken") as &dyn std::error::Error);
     let outer = info_span!("outer", said = "not");
     outer.in_scope(|| {
-        let request = info_span!("request", request_id = "a\"b", tenant = tracing::field::Empty);
+        let request = info_span!("request", request_id = "a\"b", tenant = tracing::field::Empty, after = false);
         request.in_scope(|| {
             info!(status = 202, "before");
             request.record("tenant", "padaria \"São João\"");
@@ -89,7 +89,10 @@ fn a_line_is_what_the_library_makes_of_it() {
     let the_librarys: Vec<String> = the_librarys(everything).iter().map(|line| timeless(line)).collect();
 
     assert_eq!(ours.len(), 8);
-    assert_eq!(ours, the_librarys);
+    // Of which the fields of a span are sorted.
+    let value = |line: &String| serde_json::from_str::<Value>(line).unwrap();
+    assert_eq!(ours.iter().map(value).collect::<Vec<_>>(), the_librarys.iter().map(value).collect::<Vec<_>>());
+    assert_eq!(ours[..4], the_librarys[..4]);
 }
 
 #[test]

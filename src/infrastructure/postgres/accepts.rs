@@ -25,7 +25,7 @@ impl Accepts {
     }
 }
 
-/// One array a column, one element a message. PostgreSQL advances them together, and makes no table of each of them as it
+/// One array a column, one element a message, at least for what is its own. PostgreSQL advances them together, and makes no table of each of them as it
 /// does when they stand in `from`.
 macro_rules! given {
     ($circumstances:expr, $more:literal) => {
@@ -71,8 +71,8 @@ macro_rules! insert_messages {
 
 const INSERT: &str = concat!(insert_messages!(), given!(circumstances_of_each!(), ""));
 
-/// For messages whose circumstances are the same: texts that one process accepts to be delivered later. A tenth of the
-/// statement's time is what each array costs that it does without.
+/// For messages whose circumstances are the same: texts that one process accepts to be delivered later. Ten arrays fewer are
+/// an eighth of the statement's time.
 const INSERT_ALIKE: &str = concat!(insert_messages!(), given!(circumstances_of_all!(), ""));
 
 /// A key that no other message has; an expired one is nobody's. A concurrent accept of the same key is waited for, and the
@@ -120,7 +120,7 @@ impl Batch for Accepts {
     /// False when the key is taken.
     type Answer = bool;
 
-    /// Its caller waits.
+    /// With 128 callers on two cores, lingering left one of them idle for twice the time.
     const LINGERS: bool = false;
 
     async fn ask(&self, accepts: &[Accept]) -> Result<Vec<bool>, RepositoryError> {
@@ -152,7 +152,7 @@ fn column<'a, T>(accepts: &[&'a Accept], value: impl Fn(&'a Accept) -> T) -> Vec
     accepts.iter().map(|accept| value(accept)).collect()
 }
 
-/// What a message has beside what is its own.
+/// What a message has beside what is its own: just what [`bind_what_is_shared`] says once for all of them.
 type Circumstances<'a> = (
     Option<&'a str>,
     Option<&'a Media>,

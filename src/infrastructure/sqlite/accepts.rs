@@ -55,7 +55,7 @@ impl Batch for Accepts {
     /// False when the key is taken.
     type Answer = bool;
 
-    /// Its caller waits.
+    /// As on PostgreSQL.
     const LINGERS: bool = false;
 
     async fn ask(&self, accepts: &[Accept]) -> Result<Vec<bool>, RepositoryError> {
