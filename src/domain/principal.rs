@@ -14,13 +14,13 @@ impl Tenant {
 
     /// # Errors
     /// When the name is empty, longer than 255 characters, or has a control character.
-    pub fn new(name: impl Into<String>) -> Result<Self, InvalidTenant> {
-        let name = name.into();
+    pub fn new(name: impl Into<Arc<str>>) -> Result<Self, InvalidTenant> {
+        let name: Arc<str> = name.into();
         let length = name.chars().count();
         if length == 0 || length > 255 || name.chars().any(char::is_control) {
             return Err(InvalidTenant);
         }
-        Ok(Self(name.into()))
+        Ok(Self(name))
     }
 
     /// Stands in for the name of one in a row that cannot be read. No tenant has it.

@@ -4,7 +4,7 @@ use correio::application::ports::Accepted;
 use correio::domain::attempt::AttemptOutcome;
 use correio::domain::delivery::{DeliveryError, FailureKind};
 use correio::domain::idempotency::KEPT;
-use correio::domain::message::{Content, Guard, Media, MediaType, Message, MessageStatus};
+use correio::domain::message::{Content, Direction, Guard, Media, MediaType, Message, MessageStatus};
 use correio::domain::retry::NextStep;
 use futures::future::join_all;
 
@@ -49,16 +49,18 @@ async fn what_was_accepted_reads_back_as_it_was(adapters: &Adapters) {
 async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Adapters) {
     let owner = node();
     let media = |media_type| Some(Media { url: "https://example.org/a.png".to_owned(), media_type });
+    let elsewhere = Media { url: "https://example.org/b.png".to_owned(), media_type: MediaType::Image };
     let payload = |payload: &str| Some(payload.to_owned());
     let alike = || {
         let mut message = message(MessageStatus::Pending, owner);
         message.content = Content { text: None, media: media(MediaType::Image), payload: payload("[1]") };
         message
     };
-    let changes: [fn(&mut Message); 7] = [
+    let changes: [fn(&mut Message); 8] = [
         |_| {},
         |message| message.status = MessageStatus::Queued,
         |message| message.attempt_started_at = None,
+        |message| message.direction = Direction::Received,
         |message| message.retries = 3,
         |message| message.try_number = 3,
         |message| message.next_attempt_at = Some(at(60)),
@@ -67,6 +69,7 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
     let contents = [
         Content { text: Some("Olá".to_owned()), media: media(MediaType::Image), payload: payload("[1]") },
         Content { text: None, media: media(MediaType::Video), payload: payload("[1]") },
+        Content { text: None, media: Some(elsewhere), payload: payload("[1]") },
         Content { text: None, media: None, payload: payload("[1]") },
         Content { text: None, media: media(MediaType::Image), payload: payload("[1.0]") },
         Content { text: None, media: media(MediaType::Image), payload: None },

@@ -1,6 +1,6 @@
 //! Log lines as JSON.
 
-use std::fmt::{self, Debug};
+use std::fmt::{self, Debug, Write};
 
 use chrono::{SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
@@ -171,12 +171,16 @@ fn name(field: &Field) -> &'static str {
     field.name().trim_start_matches("r#")
 }
 
-/// As text.
+/// As text. One that cannot be shown to its end must not cost the line, nor, as serde_json's `collect_str` has it, a panic.
 struct Shown<'v>(&'v dyn Debug);
 
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:?}", self.0))
+        let mut text = String::new();
+        if write!(text, "{:?}", self.0).is_err() {
+            text.push_str("… (its `Debug` failed)");
+        }
+        serializer.serialize_str(&text)
     }
 }
 

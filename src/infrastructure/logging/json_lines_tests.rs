@@ -127,3 +127,19 @@ fn a_record_of_the_log_crate_is_logged_as_its_own() {
     );
     assert_eq!(line.as_object().unwrap().len(), 4, "{line}");
 }
+
+#[test]
+fn what_cannot_be_shown_does_not_cost_the_line() {
+    struct Broken;
+    impl std::fmt::Debug for Broken {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("half")?;
+            Err(std::fmt::Error)
+        }
+    }
+
+    let lines = ours(|| info!(order = ?Broken, status = 202, "sent"));
+
+    let line: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((&line["order"], &line["status"]), (&"half… (its `Debug` failed)".into(), &202.into()));
+}

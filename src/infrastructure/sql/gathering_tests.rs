@@ -190,3 +190,41 @@ async fn a_question_is_asked_to_its_end_when_its_caller_has_gone() {
     story.echo.0.batch.permits.add_permits(2);
     assert_eq!(story.statements.recv().await.unwrap(), [1, 2]);
 }
+
+/// The same, without letting anybody ask first.
+struct Prompt(Echo);
+
+#[async_trait]
+impl Batch for Prompt {
+    type Question = u32;
+    type Answer = u32;
+    const LINGERS: bool = false;
+
+    async fn ask(&self, questions: &[u32]) -> Result<Vec<u32>, RepositoryError> {
+        self.0.ask(questions).await
+    }
+}
+
+/// Whoever is answered and asks again at once is in the next statement of one that lingers, and only of that.
+#[tokio::test]
+async fn the_next_statement_waits_for_who_is_about_to_ask_only_if_it_lingers() {
+    async fn statements<B: Batch<Question = u32, Answer = u32>>(
+        batch: impl FnOnce(Echo) -> B,
+        permits: impl Fn(&B) -> &Semaphore,
+    ) -> Vec<Vec<u32>> {
+        let (sender, mut statements) = mpsc::unbounded_channel();
+        let asked = Gathering::new(batch(Echo { permits: Semaphore::new(0), statements: sender }));
+        let (first, second) = (asked.clone(), asked.clone());
+        let first = tokio::spawn(async move { (first.ask(1).await.unwrap(), first.ask(2).await.unwrap()) });
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        let second = tokio::spawn(async move { second.ask(20).await.unwrap() });
+        tokio::task::yield_now().await;
+        permits(&asked.0.batch).add_permits(10);
+        assert_eq!((first.await.unwrap(), second.await.unwrap()), ((1, 2), 20));
+        std::iter::from_fn(|| statements.try_recv().ok()).collect()
+    }
+
+    assert_eq!(statements(|echo| echo, |echo| &echo.permits).await, [vec![1], vec![20, 2]]);
+    assert_eq!(statements(Prompt, |prompt| &prompt.0.permits).await, [vec![1], vec![20], vec![2]]);
+}
