@@ -7,6 +7,8 @@ mod envelope;
 mod fields;
 mod health;
 mod instances;
+#[cfg(test)]
+mod layers_tests;
 mod messages;
 mod openapi;
 #[cfg(test)]
@@ -74,12 +76,16 @@ pub fn health_router(state: SharedState) -> Router {
 }
 
 fn finished(routes: Router<SharedState>, state: SharedState) -> Router {
-    routes
+    let routes = routes
         .fallback(|| std::future::ready(Problem::not_found()))
-        .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()))
-        // Together: each layer alone would box the services and the futures within it once more.
-        .layer((middleware::from_fn(request_log::log), CatchPanicLayer::custom(panicked)))
-        .with_state(state)
+        .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()));
+    layered(routes).with_state(state)
+}
+
+/// The log is around everything, so that a panic is logged with its request's id, and its answer, too.
+fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    // Together: each layer alone would box the services and the futures within it once more.
+    routes.layer((middleware::from_fn(request_log::log), CatchPanicLayer::custom(panicked)))
 }
 
 /// Whole paths, not nested ones: a request through a nested router gets a URI of its own, and two more services around it.
