@@ -5,43 +5,46 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
-use super::auth::{CachedApiKeys, JwtVerifier};
-use super::cached_instances::CachedInstances;
-use super::channels::{EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender};
-use super::config::{Config, ConfigError, Role};
-use super::database::Database;
-use super::kafka::Kafka;
-use super::system::{SystemClock, SystemIds, SystemRandomness};
-use super::transport::Transport;
-use crate::application::authenticate::Authenticate;
-use crate::application::consume_messages::ConsumeMessages;
-use crate::application::consumption::Limits;
-use crate::application::create_instance::CreateInstance;
-use crate::application::delete_instance::DeleteInstance;
-use crate::application::give_back_forgotten::GiveBackForgotten;
-use crate::application::held_messages::HeldMessages;
-use crate::application::issue_api_key::IssueApiKey;
-use crate::application::keep_node_alive::KeepNodeAlive;
-use crate::application::lanes::Lanes;
-use crate::application::maintain_storage::MaintainStorage;
-use crate::application::node_identity::NodeIdentity;
+use crate::application::access::authenticate::Authenticate;
+use crate::application::access::issue_api_key::IssueApiKey;
+use crate::application::delivery::consume_messages::ConsumeMessages;
+use crate::application::delivery::consumption::Limits;
+use crate::application::delivery::deliver_message::DeliverMessage;
+use crate::application::instances::create_instance::CreateInstance;
+use crate::application::instances::delete_instance::DeleteInstance;
+use crate::application::instances::read_instances::ReadInstances;
+use crate::application::instances::update_instance::UpdateInstance;
+use crate::application::messages::lanes::Lanes;
+use crate::application::messages::read_messages::ReadMessages;
+use crate::application::messages::replay_messages::ReplayMessages;
+use crate::application::messages::send_message::SendMessage;
+use crate::application::node::held_messages::HeldMessages;
+use crate::application::node::keep_node_alive::KeepNodeAlive;
+use crate::application::node::node_identity::NodeIdentity;
+use crate::application::node::tally::Tally;
+use crate::application::node::unreconciled::Unreconciled;
+use crate::application::operations::maintain_storage::MaintainStorage;
+use crate::application::operations::prepare_installation::PrepareInstallation;
+use crate::application::operations::report_health::ReportHealth;
 use crate::application::ports::{
     ApiKeyRepository, ChannelSender, Channels, Clock, CredentialsCipher, Ids, InstanceRepository, MessageQueue,
     MessageSource, Tasks,
 };
-use crate::application::prepare_installation::PrepareInstallation;
-use crate::application::process_message_queue::ProcessMessageQueue;
-use crate::application::read_instances::ReadInstances;
-use crate::application::read_messages::ReadMessages;
-use crate::application::relay_due_messages::{RelayDueMessages, RelaySettings};
-use crate::application::replay_messages::ReplayMessages;
-use crate::application::report_health::ReportHealth;
-use crate::application::send_message::SendMessage;
-use crate::application::settle_dead_letters::SettleDeadLetters;
-use crate::application::tally::Tally;
-use crate::application::unsettled::Unsettled;
-use crate::application::update_instance::UpdateInstance;
-use crate::domain::retry::RetryPolicy;
+use crate::application::recovery::give_back_forgotten::GiveBackForgotten;
+use crate::application::recovery::pay_dead_letters::PayDeadLetters;
+use crate::application::recovery::relay_due_messages::{RelayDueMessages, RelaySettings};
+use crate::domain::message::retry::RetryPolicy;
+use crate::infrastructure::auth::JwtVerifier;
+use crate::infrastructure::channels::{
+    EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender,
+};
+use crate::infrastructure::config::{Config, ConfigError, Role};
+use crate::infrastructure::kafka::Kafka;
+use crate::infrastructure::storage::database::Database;
+use crate::infrastructure::storage::shared::CachedApiKeys;
+use crate::infrastructure::storage::shared::CachedInstances;
+use crate::infrastructure::system::{SystemClock, SystemIds, SystemRandomness};
+use crate::infrastructure::transport::Transport;
 
 /// The use cases of one process, on the adapters that its configuration asks for.
 pub struct Composition {
@@ -58,7 +61,7 @@ pub struct Composition {
     pub keep_node_alive: Arc<KeepNodeAlive>,
     pub give_back_forgotten: Arc<GiveBackForgotten>,
     pub relay_due_messages: Arc<RelayDueMessages>,
-    pub settle_dead_letters: Arc<SettleDeadLetters>,
+    pub pay_dead_letters: Arc<PayDeadLetters>,
     pub maintain_storage: Arc<MaintainStorage>,
     /// None in a process that calls no channels for others.
     pub consume_messages: Option<Arc<ConsumeMessages>>,
@@ -70,8 +73,9 @@ pub struct Composition {
 /// Every channel there is. A new one is one line here.
 fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ConfigError> {
     let webhook = WebhookSettings { block_private: config.webhook_block_private, ..WebhookSettings::default() };
-    let unusable =
-        |error: super::channels::ChannelSetupError| ConfigError::new("WEBHOOK_BLOCK_PRIVATE", error.to_string());
+    let unusable = |error: crate::infrastructure::channels::ChannelSetupError| {
+        ConfigError::new("WEBHOOK_BLOCK_PRIVATE", error.to_string())
+    };
     let senders: Vec<Arc<dyn ChannelSender>> = vec![
         Arc::new(SandboxSender),
         Arc::new(WebhookSender::new(webhook, clock.clone()).map_err(unusable)?),
@@ -98,11 +102,11 @@ pub fn compose(
     let channels = channels(config, &clock)?;
     let identity = NodeIdentity::new(clock.clone(), config.node_timeout);
     let held = HeldMessages::default();
-    let unsettled = Unsettled::default();
+    let unreconciled = Unreconciled::default();
     let tally = Tally::default();
     let tasks: Arc<dyn Tasks> = Arc::new(TrackedTasks(tasks.clone()));
 
-    let transport = Transport::start(config, role, &clock, &unsettled, |dead_letters| ProcessMessageQueue {
+    let transport = Transport::start(config, role, &clock, &unreconciled, |dead_letters| DeliverMessage {
         messages: database.messages.clone(),
         instances: instances.clone(),
         channels: channels.clone(),
@@ -152,11 +156,11 @@ pub fn compose(
             identity: identity.clone(),
             held: held.clone(),
             lanes: Lanes::default(),
-            unsettled: unsettled.clone(),
+            unreconciled: unreconciled.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             tally: tally.clone(),
-            max_retries: config.max_retries,
+            max_tries: config.max_tries,
         }),
         read_messages: Arc::new(ReadMessages { search: database.search.clone(), channels: channels.clone() }),
         replay_messages: Arc::new(ReplayMessages { failed: database.failed.clone(), clock: clock.clone() }),
@@ -194,7 +198,7 @@ pub fn compose(
             identity: identity.clone(),
             clock: clock.clone(),
             ids,
-            unsettled: unsettled.clone(),
+            unreconciled: unreconciled.clone(),
             duties: transport.duties,
         }),
         give_back_forgotten: Arc::new(GiveBackForgotten {
@@ -209,12 +213,12 @@ pub fn compose(
             queue: queue.clone(),
             identity: identity.clone(),
             held,
-            unsettled,
+            unreconciled,
             clock: clock.clone(),
             tasks: tasks.clone(),
             settings: RelaySettings::default(),
         }),
-        settle_dead_letters: Arc::new(SettleDeadLetters {
+        pay_dead_letters: Arc::new(PayDeadLetters {
             owed: database.owed_dead_letters.clone(),
             nodes: database.nodes.clone(),
             topic: dead_letter_topic,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::config::{Config, ConfigError, QueueConfig, Role};
-use super::direct::DirectMessageQueue;
-use super::kafka::{Kafka, KafkaMessageSource};
+use crate::application::delivery::deliver_message::DeliverMessage;
+use crate::application::delivery::direct_message_queue::DirectMessageQueue;
+use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::{Broker, Clock, DeadLetterTopic, Duties, MessageQueue};
-use crate::application::process_message_queue::ProcessMessageQueue;
-use crate::application::unsettled::Unsettled;
-use crate::domain::dead_letter::DeadLetterPolicy;
+use crate::domain::message::dead_letter::DeadLetterPolicy;
+use crate::infrastructure::config::{Config, ConfigError, QueueConfig, Role};
+use crate::infrastructure::kafka::{Kafka, KafkaMessageSource};
 
 pub struct Transport {
     pub queue: Arc<dyn MessageQueue>,
@@ -21,7 +21,7 @@ pub struct Transport {
 /// What delivers the messages that arrive from a broker.
 pub struct Consumer {
     pub source: Arc<KafkaMessageSource>,
-    pub process: Arc<ProcessMessageQueue>,
+    pub process: Arc<DeliverMessage>,
 }
 
 impl Transport {
@@ -33,8 +33,8 @@ impl Transport {
         config: &Config,
         role: Role,
         clock: &Arc<dyn Clock>,
-        unsettled: &Unsettled,
-        deliverer: impl FnOnce(DeadLetterPolicy) -> ProcessMessageQueue,
+        unreconciled: &Unreconciled,
+        deliverer: impl FnOnce(DeadLetterPolicy) -> DeliverMessage,
     ) -> Result<Self, ConfigError> {
         match &config.queue {
             QueueConfig::Direct => {
@@ -50,7 +50,7 @@ impl Transport {
             }
             QueueConfig::Kafka(settings) => {
                 let dead_letters = DeadLetterPolicy::Topic;
-                let kafka = Arc::new(Kafka::start(settings, unsettled.clone(), clock.clone())?);
+                let kafka = Arc::new(Kafka::start(settings, unreconciled.clone(), clock.clone())?);
                 let consumer = if role.delivers() {
                     Some(Consumer { source: kafka.source(), process: Arc::new(deliverer(dead_letters)) })
                 } else {

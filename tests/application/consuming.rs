@@ -2,16 +2,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use correio::application::ports::*;
-use correio::domain::channel::ChannelName;
-use correio::domain::delivery::DeliveryError;
+use correio::domain::instance::channel::ChannelName;
+use correio::domain::message::delivery::DeliveryError;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use futures::FutureExt;
 use tokio::sync::Semaphore;
 
 use super::gateway::{Gateway, through_memory};
 use super::scripted::Act;
-use crate::contracts::{given, on_every_adapter};
+use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
+use crate::support::given;
 use crate::support::memory_broker::{Letter, MemoryBroker};
 
 on_every_adapter![
@@ -55,13 +56,13 @@ async fn finished(broker: &MemoryBroker, gateway: &Gateway, offset: i64) {
 async fn what_is_accepted_is_answered_at_once_and_delivered_by_the_consumer(adapters: &Adapters) {
     let broker = MemoryBroker::new();
     let gateway = Gateway::through(adapters, through_memory(&broker)).await;
-    let receipt = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
-    assert_eq!((receipt.message.status, receipt.accepted_as), (MessageStatus::Queued, MessageStatus::Queued));
+    let submission = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
+    assert_eq!((submission.message.status, submission.accepted_as), (MessageStatus::Queued, MessageStatus::Queued));
     assert!(gateway.channel.calls().is_empty());
     let consumer = gateway.consume();
     broker.assign(&[ONE]);
-    let sent = ended(adapters, &gateway, &receipt.message, MessageStatus::Sent).await;
-    assert_eq!((sent.retries, sent.try_number), (1, 1));
+    let sent = ended(adapters, &gateway, &submission.message, MessageStatus::Sent).await;
+    assert_eq!((sent.tries, sent.try_number), (1, 1));
     consumer.stop().await;
     assert_eq!(broker.finished(ONE), Some(0));
 }
@@ -139,7 +140,7 @@ async fn a_record_that_is_none_of_ours_is_set_aside_and_holds_up_nobody(adapters
     let gateway = Gateway::through(adapters, through_memory(&broker)).await;
     let unknown = MessageId(given::id());
     broker.append(ONE, b"k", Err("is no JSON".to_owned()));
-    broker.append(ONE, b"k", Ok(Call { message_id: unknown, channel: ChannelName::new("webhook") }));
+    broker.append(ONE, b"k", Ok(DeliveryRequest { message_id: unknown, channel: ChannelName::new("webhook") }));
     let message = queued(adapters, &gateway).await;
     broker.append_message(ONE, &message);
     let _consumer = gateway.consume();
@@ -204,13 +205,13 @@ async fn a_refused_publication_is_made_due_and_published_again(adapters: &Adapte
     let _consumer = gateway.consume();
     broker.assign(&[ONE]);
     broker.refuse(true);
-    let receipt = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
-    assert_eq!(receipt.accepted_as, MessageStatus::Queued);
+    let submission = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
+    assert_eq!(submission.accepted_as, MessageStatus::Queued);
     gateway.relay_for(std::time::Duration::from_secs(5)).await;
-    assert!(adapters.now(&receipt.message).await.next_attempt_at.is_some());
+    assert!(adapters.now(&submission.message).await.next_attempt_at.is_some());
     broker.refuse(false);
-    gateway.relay_until(receipt.message.id, MessageStatus::Sent).await;
-    assert_eq!(gateway.channel.calls(), [receipt.message.id]);
+    gateway.relay_until(submission.message.id, MessageStatus::Sent).await;
+    assert_eq!(gateway.channel.calls(), [submission.message.id]);
     assert_eq!(gateway.handed_over_by_relay.load(Ordering::Relaxed), 1);
 }
 
@@ -224,7 +225,7 @@ async fn a_failed_message_owes_its_dead_letter_and_pays_it(adapters: &Adapters) 
     broker.assign(&[ONE]);
     let failed = ended(adapters, &gateway, &message, MessageStatus::Failed).await;
     assert_eq!(failed.dead_lettered_at, None);
-    let _settling = gateway.settle_dead_letters();
+    let _settling = gateway.pay_dead_letters();
     gateway.until("the dead letter is paid", async || adapters.now(&message).await.dead_lettered_at).await;
     assert_eq!(broker.letters(), [Letter { message_id: Some(message.id), error: "no such number".to_owned() }]);
 }
@@ -237,7 +238,7 @@ async fn dead_letters_that_cannot_be_published_delay_nothing_else(adapters: &Ada
     let (failing, other) = (queued_to(adapters, &gateway, "ana").await, queued_to(adapters, &gateway, "bia").await);
     broker.append_message(ONE, &failing);
     broker.append_message(ONE, &other);
-    let (_consumer, _settling) = (gateway.consume(), gateway.settle_dead_letters());
+    let (_consumer, _settling) = (gateway.consume(), gateway.pay_dead_letters());
     broker.assign(&[ONE]);
     finished(&broker, &gateway, 1).await;
     assert_eq!(adapters.now(&other).await.status, MessageStatus::Sent);

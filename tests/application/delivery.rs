@@ -3,15 +3,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use correio::application::ports::Handover;
-use correio::domain::delivery::{DeliveryError, FailureKind};
 use correio::domain::message::MessageStatus;
+use correio::domain::message::delivery::{DeliveryError, FailureKind};
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 
 use super::gateway::Gateway;
 use super::scripted::Act;
-use crate::contracts::{given, on_every_adapter};
+use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
+use crate::support::given;
 
 on_every_adapter![
     the_caller_learns_what_became_of_the_one_try,
@@ -26,7 +27,7 @@ on_every_adapter![
 async fn the_caller_learns_what_became_of_the_one_try(adapters: &Adapters) {
     let gateway = Gateway::start(adapters).await;
     let sent = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
-    assert_eq!((sent.status, sent.retries), (MessageStatus::Sent, 1));
+    assert_eq!((sent.status, sent.tries), (MessageStatus::Sent, 1));
     gateway.channel.next(Act::Fail(DeliveryError::transient("away")));
     let failed = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
     assert_eq!((failed.status, failed.failure), (MessageStatus::Failed, Some(FailureKind::Channel)));
@@ -45,7 +46,7 @@ async fn a_queued_message_is_tried_with_backoff_until_its_tries_are_used_up(adap
     let owner = gateway.identity.current().unwrap();
     let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await;
     let failed = gateway.relay_until(waiting.id, MessageStatus::Failed).await;
-    assert_eq!((failed.retries, failed.try_number, failed.error.as_deref()), (5, 5, Some("away")));
+    assert_eq!((failed.tries, failed.try_number, failed.error.as_deref()), (5, 5, Some("away")));
     assert!(failed.dead_lettered_at.is_some());
     let waited = failed.updated_at - waiting.created_at;
     // 1, 4, 16 and 16 s, a fifth less at the least.
@@ -59,7 +60,7 @@ async fn a_permanent_failure_is_not_tried_again(adapters: &Adapters) {
     let owner = gateway.identity.current().unwrap();
     let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await;
     let failed = gateway.relay_until(waiting.id, MessageStatus::Failed).await;
-    assert_eq!((failed.retries, failed.failure), (1, Some(FailureKind::Recipient)));
+    assert_eq!((failed.tries, failed.failure), (1, Some(FailureKind::Recipient)));
 }
 
 async fn handing_over_twice_delivers_once(adapters: &Adapters) {
@@ -77,8 +78,8 @@ async fn messages_to_one_recipient_leave_in_the_order_of_their_ids(adapters: &Ad
     let gateway = Gateway::start(adapters).await;
     let caller = gateway.caller();
     let sends = (0..30).map(|_| gateway.send_message.execute(&caller, gateway.command("ana")));
-    let receipts = join_all(sends).await;
-    assert!(receipts.iter().all(|receipt| receipt.as_ref().unwrap().message.status == MessageStatus::Sent));
+    let submissions = join_all(sends).await;
+    assert!(submissions.iter().all(|submission| submission.as_ref().unwrap().message.status == MessageStatus::Sent));
     assert!(gateway.channel.calls().is_sorted());
 }
 
@@ -110,6 +111,6 @@ async fn without_faults_the_relay_hands_nothing_over(adapters: &Adapters) {
     // A slow channel is no fault, however slow.
     gateway.relay_for(Duration::from_secs(60)).await;
     gate.add_permits(1);
-    assert_eq!(slow.await.unwrap().unwrap().message.retries, 1);
+    assert_eq!(slow.await.unwrap().unwrap().message.tries, 1);
     assert_eq!(gateway.handed_over_by_relay.load(Ordering::Relaxed), 0);
 }

@@ -4,38 +4,38 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use correio::application::Stop;
-use correio::application::consume_messages::ConsumeMessages;
-use correio::application::consumption::Limits;
-use correio::application::give_back_forgotten::GiveBackForgotten;
-use correio::application::held_messages::HeldMessages;
-use correio::application::keep_node_alive::KeepNodeAlive;
-use correio::application::lanes::Lanes;
-use correio::application::node_identity::NodeIdentity;
+use correio::application::delivery::consume_messages::ConsumeMessages;
+use correio::application::delivery::consumption::Limits;
+use correio::application::delivery::deliver_message::DeliverMessage;
+use correio::application::delivery::direct_message_queue::DirectMessageQueue;
+use correio::application::messages::lanes::Lanes;
+use correio::application::messages::send_message::{SendMessage, SendMessageCommand};
+use correio::application::node::held_messages::HeldMessages;
+use correio::application::node::keep_node_alive::KeepNodeAlive;
+use correio::application::node::node_identity::NodeIdentity;
+use correio::application::node::tally::Tally;
+use correio::application::node::unreconciled::Unreconciled;
 use correio::application::ports::*;
-use correio::application::process_message_queue::ProcessMessageQueue;
-use correio::application::relay_due_messages::{RelayDueMessages, RelaySettings};
-use correio::application::send_message::{SendMessage, SendMessageCommand};
-use correio::application::settle_dead_letters::SettleDeadLetters;
-use correio::application::tally::Tally;
-use correio::application::unsettled::Unsettled;
+use correio::application::recovery::give_back_forgotten::GiveBackForgotten;
+use correio::application::recovery::pay_dead_letters::PayDeadLetters;
+use correio::application::recovery::relay_due_messages::{RelayDueMessages, RelaySettings};
 use correio::domain::Timestamp;
-use correio::domain::dead_letter::DeadLetterPolicy;
+use correio::domain::access::principal::{Principal, Scope};
 use correio::domain::instance::Instance;
+use correio::domain::instance::credentials::Credentials;
+use correio::domain::message::dead_letter::DeadLetterPolicy;
+use correio::domain::message::retry::RetryPolicy;
 use correio::domain::message::{Content, Draft, Message, MessageId, MessageStatus};
-use correio::domain::principal::{Principal, Scope};
-use correio::domain::retry::RetryPolicy;
-use correio::domain::secret::Credentials;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use correio::infrastructure::config::KafkaConfig;
-use correio::infrastructure::direct::DirectMessageQueue;
 use correio::infrastructure::kafka::Kafka;
 use correio::infrastructure::system::{SystemIds, SystemRandomness};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::scripted::{ManualClock, ScriptedChannel};
-use crate::contracts::given;
 use crate::support::databases::Adapters;
+use crate::support::given;
 use crate::support::memory_broker::MemoryBroker;
 
 pub const NODE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -52,12 +52,12 @@ impl MessageQueue for CountingQueue {
         self.queue.waiting_status()
     }
 
-    fn keeping(&self) -> Keeping {
-        self.queue.keeping()
+    fn scope(&self) -> QueueScope {
+        self.queue.scope()
     }
 
-    fn room(&self) -> usize {
-        self.queue.room()
+    fn free_capacity(&self) -> usize {
+        self.queue.free_capacity()
     }
 
     async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError> {
@@ -93,8 +93,8 @@ pub struct Transport {
 
 /// What a transport is made of.
 pub struct Parts {
-    pub process: Arc<ProcessMessageQueue>,
-    pub unsettled: Unsettled,
+    pub process: Arc<DeliverMessage>,
+    pub unreconciled: Unreconciled,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -110,7 +110,7 @@ pub fn through_memory(broker: &Arc<MemoryBroker>) -> impl FnOnce(&Parts) -> Tran
 
 pub fn through_kafka(config: KafkaConfig) -> impl FnOnce(&Parts) -> Transport {
     move |parts| {
-        let kafka = Arc::new(Kafka::start(&config, parts.unsettled.clone(), parts.clock.clone()).unwrap());
+        let kafka = Arc::new(Kafka::start(&config, parts.unreconciled.clone(), parts.clock.clone()).unwrap());
         let broker = Some((kafka.source() as Arc<dyn MessageSource>, kafka.dead_letter_topic.clone() as _));
         Transport { queue: kafka.queue.clone(), broker, kafka: Some(kafka) }
     }
@@ -126,11 +126,11 @@ pub struct Gateway {
     pub queue: Arc<dyn MessageQueue>,
     pub identity: NodeIdentity,
     pub handed_over_by_relay: Arc<AtomicUsize>,
-    pub unsettled: Unsettled,
+    pub unreconciled: Unreconciled,
     pub held: HeldMessages,
     relay: Arc<RelayDueMessages>,
     give_back: Arc<GiveBackForgotten>,
-    settle_dead_letters: Arc<SettleDeadLetters>,
+    pay_dead_letters: Arc<PayDeadLetters>,
     consume: Option<Arc<ConsumeMessages>>,
     kafka: Option<Arc<Kafka>>,
     messages: Arc<dyn MessageRepository>,
@@ -167,10 +167,10 @@ impl Gateway {
         instance.credentials = cipher.seal(instance.id, &Credentials::new("{}")).unwrap();
         adapters.instances.insert(&instance).await.unwrap();
         let identity = NodeIdentity::new(clock.clone(), NODE_TIMEOUT);
-        let (held, unsettled, tally) = (HeldMessages::default(), Unsettled::default(), Tally::default());
+        let (held, unreconciled, tally) = (HeldMessages::default(), Unreconciled::default(), Tally::default());
         let ids: Arc<dyn Ids> = Arc::new(SystemIds::default());
         let tasks: Arc<dyn Tasks> = Arc::new(TokioTasks);
-        let process = Arc::new(ProcessMessageQueue {
+        let process = Arc::new(DeliverMessage {
             messages: adapters.messages.clone(),
             instances: adapters.instances.clone(),
             channels: channels.clone(),
@@ -183,7 +183,7 @@ impl Gateway {
             dead_letters,
             tally: tally.clone(),
         });
-        let parts = Parts { process: process.clone(), unsettled: unsettled.clone(), clock: clock.clone() };
+        let parts = Parts { process: process.clone(), unreconciled: unreconciled.clone(), clock: clock.clone() };
         let Transport { queue, broker, kafka } = transport(&parts);
         let is_brokered = broker.is_some();
         let (source, topic) = broker.unzip();
@@ -209,11 +209,11 @@ impl Gateway {
                 identity: identity.clone(),
                 held: held.clone(),
                 lanes: Lanes::default(),
-                unsettled: unsettled.clone(),
+                unreconciled: unreconciled.clone(),
                 clock: clock.clone(),
                 ids: ids.clone(),
                 tally: tally.clone(),
-                max_retries: 3,
+                max_tries: 3,
             }),
             keep_node_alive: KeepNodeAlive {
                 nodes: adapters.nodes.clone(),
@@ -221,7 +221,7 @@ impl Gateway {
                 identity: identity.clone(),
                 clock: clock.clone(),
                 ids,
-                unsettled: unsettled.clone(),
+                unreconciled: unreconciled.clone(),
                 duties: Duties { publishes: is_brokered, consumes: is_brokered },
             },
             give_back: Arc::new(GiveBackForgotten {
@@ -236,12 +236,12 @@ impl Gateway {
                 queue: Arc::new(CountingQueue { queue: queue.clone(), handed_over: handed_over_by_relay.clone() }),
                 identity: identity.clone(),
                 held: held.clone(),
-                unsettled: unsettled.clone(),
+                unreconciled: unreconciled.clone(),
                 clock: clock.clone(),
                 tasks: tasks.clone(),
                 settings: RelaySettings::default(),
             }),
-            settle_dead_letters: Arc::new(SettleDeadLetters {
+            pay_dead_letters: Arc::new(PayDeadLetters {
                 owed: adapters.owed_dead_letters.clone(),
                 nodes: adapters.nodes.clone(),
                 topic,
@@ -259,7 +259,7 @@ impl Gateway {
             queue,
             identity,
             handed_over_by_relay,
-            unsettled,
+            unreconciled,
             held,
         };
         if let Some(kafka) = &gateway.kafka {
@@ -273,7 +273,7 @@ impl Gateway {
     /// Does in the background what a process does: relay, dead letters, and what its transport needs. Until this is dropped.
     pub fn work(&self) -> Vec<Running> {
         let kafka = self.kafka.clone();
-        let mut work = vec![self.mind_rows(), self.settle_dead_letters()];
+        let mut work = vec![self.mind_rows(), self.pay_dead_letters()];
         work.extend(self.consume.is_some().then(|| self.consume()));
         work.extend(kafka.map(|kafka| Running::start(async move |stop| kafka.run(stop).await)));
         work
@@ -292,8 +292,8 @@ impl Gateway {
     }
 
     /// Publishes dead letters in the background until this is dropped.
-    pub fn settle_dead_letters(&self) -> Running {
-        let settle = self.settle_dead_letters.clone();
+    pub fn pay_dead_letters(&self) -> Running {
+        let settle = self.pay_dead_letters.clone();
         Running::start(|stop| settle.run(stop))
     }
 
@@ -322,7 +322,7 @@ impl Gateway {
         SendMessageCommand {
             channel: self.instance.channel.clone(),
             channel_instance_id: self.instance.channel_instance_id.clone(),
-            draft: Draft { recipient: recipient.to_owned(), content, max_retries: None },
+            draft: Draft { recipient: recipient.to_owned(), content, max_tries: None },
             request: None,
         }
     }

@@ -2,20 +2,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use correio::application::messages::send_message::SendMessageError;
 use correio::application::ports::*;
-use correio::application::send_message::SendMessageError;
 use correio::domain::Timestamp;
-use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::access::principal::Tenant;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::domain::principal::Tenant;
 
 use super::gateway::{Gateway, NODE_TIMEOUT};
 use super::scripted::Act;
-use crate::contracts::{given, on_every_adapter};
+use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
 use crate::support::gated_claims::GatedClaims;
 use crate::support::gated_instances::GatedInstances;
+use crate::support::given;
 
 on_every_adapter![
     a_delivery_that_panicked_is_given_back_and_ends,
@@ -105,14 +106,14 @@ async fn a_message_that_its_processes_die_of_fails_at_last(adapters: &Adapters) 
     let gateway = Gateway::start(adapters).await;
     let dead = adapters.live_node().await;
     let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, dead)).await;
-    let max_tries = waiting.max_retries;
+    let max_tries = waiting.max_tries;
     for _ in 0..max_tries + 10 {
         let claimed = adapters.messages.claim(waiting.id, dead, given::at(1)).await.unwrap().unwrap().message;
         assert_eq!(adapters.due.give_back(&[claimed.guard()], given::at(2)).await.unwrap(), 1);
         assert_eq!(adapters.taken(&given::take(dead, 2)).await, [waiting.id]);
     }
     let failed = gateway.relay_until(waiting.id, MessageStatus::Failed).await;
-    assert_eq!(failed.retries, max_tries + 11);
+    assert_eq!(failed.tries, max_tries + 11);
     assert!(failed.error.unwrap().contains("its process died each time"));
     assert!(gateway.channel.calls().is_empty());
 }
@@ -187,7 +188,7 @@ async fn an_accept_whose_answer_was_lost_is_delivered_once(adapters: &Adapters) 
     assert!(matches!(again, Err(SendMessageError::InFlight)));
     let stored = adapters.search.list(&gateway.instance.tenant, &MessageFilter::default(), None, 10).await.unwrap();
     gateway.relay_until(stored[0].id, MessageStatus::Sent).await;
-    let replayed = gateway.send_message.execute(&gateway.caller(), command).await.unwrap();
-    assert!(replayed.replayed && replayed.message.status == MessageStatus::Sent);
+    let repeated = gateway.send_message.execute(&gateway.caller(), command).await.unwrap();
+    assert!(repeated.repeated && repeated.message.status == MessageStatus::Sent);
     assert_eq!(gateway.channel.calls(), [stored[0].id]);
 }

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 
 use correio::application::ports::{InstanceRepository, RepositoryError};
 use correio::domain::instance::Instance;
-use correio::infrastructure::cached_instances::CachedInstances;
+use correio::infrastructure::storage::shared::CachedInstances;
 
-use crate::contracts::given::instance;
 use crate::support::databases::memory;
 use crate::support::gated_instances::GatedInstances;
+use crate::support::given::instance;
 
 struct Story {
     database: Arc<GatedInstances>,

@@ -1,11 +1,11 @@
 //! What the domain reads: names and keys.
 
-use correio::domain::attempt::AttemptOutcome;
-use correio::domain::delivery::FailureKind;
-use correio::domain::idempotency::IdempotencyKey;
+use correio::domain::access::idempotency::IdempotencyKey;
+use correio::domain::access::principal::{Scope, Tenant};
 use correio::domain::instance::ConnectionStatus;
+use correio::domain::message::attempt::AttemptOutcome;
+use correio::domain::message::delivery::FailureKind;
 use correio::domain::message::{Direction, MediaType, MessageStatus};
-use correio::domain::principal::{Scope, Tenant};
 use correio::domain::text::storable;
 
 use crate::support::corpus::{prove, prove_of_texts};

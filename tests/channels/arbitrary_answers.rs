@@ -1,11 +1,11 @@
 use correio::application::ports::ChannelSender;
-use correio::domain::delivery::DeliveryErrorKind;
 use correio::domain::message::MediaType;
+use correio::domain::message::delivery::DeliveryErrorKind;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::{evolution_requests, medium, text, webhook};
-use crate::contracts::channel_sender::ending;
+use crate::contracts::delivery::channel_sender::ending;
 use crate::support::http_receiver::{Answer, HttpReceiver};
 
 fn any_json() -> impl Strategy<Value = String> {

@@ -1,13 +1,13 @@
 use std::time::{Duration, Instant};
 
 use correio::application::ports::ChannelSender;
-use correio::domain::delivery::DeliveryErrorKind;
+use correio::domain::message::delivery::DeliveryErrorKind;
 use correio::domain::message::{Content, MediaType};
 use serde_json::{Value, json};
 
 use super::evolution_requests::{accepted, sender, sender_that_waits, to};
 use super::{PATIENCE, PLENTY, medium, text};
-use crate::contracts::channel_sender::ending;
+use crate::contracts::delivery::channel_sender::ending;
 use crate::support::http_receiver::{Answer, HttpReceiver};
 
 fn image() -> Content {

@@ -7,7 +7,7 @@ use correio::infrastructure::channels::{EvolutionSettings, WhatsappEvolutionSend
 use serde_json::{Value, json};
 
 use super::{PATIENCE, PLENTY, clock, delivery, medium, paths, payload, text};
-use crate::contracts::channel_sender::{ChannelUnderTest, prove};
+use crate::contracts::delivery::channel_sender::{ChannelUnderTest, prove};
 use crate::support::http_receiver::{Answer, HttpReceiver, ReceivedRequest};
 
 pub const API_KEY: &str = r#"B6D7"11F\CDE4+D4FD/5936"#;

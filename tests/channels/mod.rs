@@ -13,12 +13,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use correio::application::ports::{Clock, Delivery};
 use correio::domain::Timestamp;
-use correio::domain::channel::FieldProblem;
+use correio::domain::instance::credentials::Credentials;
 use correio::domain::message::{Content, Media, MediaType};
-use correio::domain::secret::Credentials;
+use correio::domain::problem::FieldProblem;
 use serde_json::Value;
 
-use crate::contracts::channel_sender::some_message_id;
+use crate::contracts::delivery::channel_sender::some_message_id;
 
 /// How long a sender waits that is meant to give up: long enough for a busy machine, short enough to be waited for.
 const PATIENCE: Duration = Duration::from_millis(1500);

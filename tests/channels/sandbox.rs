@@ -6,7 +6,7 @@ use correio::infrastructure::channels::SandboxSender;
 use serde_json::json;
 
 use super::{delivery, paths, text};
-use crate::contracts::channel_sender::ending;
+use crate::contracts::delivery::channel_sender::ending;
 
 #[tokio::test]
 async fn the_recipient_says_how_it_ends_and_when() {

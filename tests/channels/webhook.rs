@@ -3,14 +3,14 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use correio::application::ports::{ChannelSender, Delivery};
-use correio::domain::delivery::DeliveryErrorKind;
+use correio::domain::message::delivery::DeliveryErrorKind;
 use correio::domain::message::{Content, MediaType};
 use correio::infrastructure::channels::{SigningSecret, WebhookSender, WebhookSettings};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{PATIENCE, PLENTY, clock, delivery, medium, paths, payload, text};
-use crate::contracts::channel_sender::{ChannelUnderTest, ending, prove};
+use crate::contracts::delivery::channel_sender::{ChannelUnderTest, ending, prove};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -3,7 +3,7 @@ use correio::infrastructure::channels::{WebhookSender, WebhookSettings};
 
 use super::webhook::{sender, to};
 use super::{PLENTY, clock, paths, text};
-use crate::contracts::channel_sender::ending;
+use crate::contracts::delivery::channel_sender::ending;
 use crate::support::http_receiver::HttpReceiver;
 
 fn guarded() -> WebhookSender {

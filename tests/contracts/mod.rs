@@ -2,26 +2,13 @@
 //!
 //! A new set of adapters joins by a function that opens it (see `support::databases`) and one line in `on_every_adapter`.
 
-mod api_key_repository;
-pub mod channel_sender;
-mod claims;
-mod due_messages;
-mod failed_messages;
-pub mod given;
-mod instance_repository;
-mod lost_messages;
-mod memory_tables;
-mod message_queue;
-mod message_repository;
-mod message_search;
-mod node_repository;
-mod owed_dead_letters;
-mod postgres_crash;
-mod postgres_locks;
-mod postgres_migrations;
-mod same_answers;
-mod sqlite_files;
-mod storage;
+mod access;
+pub mod delivery;
+mod instances;
+mod messages;
+mod node;
+mod operations;
+mod recovery;
 
 /// Makes a test of every story on every set of adapters.
 macro_rules! on_every_adapter {

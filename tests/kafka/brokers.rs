@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
+use correio::application::node::unreconciled::Unreconciled;
 use correio::application::ports::{
     Arrival, Clock, DueMessages, MessageQueue, MessageSource, Partition, Record, RepositoryError, Take,
 };
-use correio::application::unsettled::Unsettled;
 use correio::domain::Timestamp;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::{Content, Guard, Message, MessageId, MessageStatus};
@@ -62,7 +62,7 @@ pub struct TestBroker {
     pub mock: Option<MockCluster<'static, DefaultProducerContext>>,
     pub prefix: String,
     pub group: String,
-    pub unsettled: Unsettled,
+    pub unreconciled: Unreconciled,
 }
 
 impl TestBroker {
@@ -93,7 +93,7 @@ impl TestBroker {
     fn at(address: String, mock: Option<MockCluster<'static, DefaultProducerContext>>) -> Self {
         let name = Uuid::new_v4().simple().to_string();
         let (prefix, group) = (format!("test-{name}."), format!("test-{name}"));
-        Self { address, mock, prefix, group, unsettled: Unsettled::default() }
+        Self { address, mock, prefix, group, unreconciled: Unreconciled::default() }
     }
 
     pub fn config(&self) -> KafkaConfig {
@@ -117,7 +117,7 @@ impl TestBroker {
     }
 
     pub fn start_with(&self, config: &KafkaConfig) -> Kafka {
-        Kafka::start(config, self.unsettled.clone(), Arc::new(HastyClock::new())).unwrap()
+        Kafka::start(config, self.unreconciled.clone(), Arc::new(HastyClock::new())).unwrap()
     }
 
     /// For clients of the test's own.
@@ -206,7 +206,7 @@ pub async fn close(source: &KafkaMessageSource) {
     loop {
         match arrival(source).await {
             Arrival::Closed => return,
-            Arrival::GivenUp { settled, .. } => drop(settled.send(())),
+            Arrival::GivenUp { drained, .. } => drop(drained.send(())),
             Arrival::Record(_) | Arrival::Assigned(_) => {}
         }
     }
@@ -240,9 +240,9 @@ impl DueMessages for MadeDue {
 
 impl TestBroker {
     /// The messages that were taken on and not kept, sorted.
-    pub async fn unsettled(&self) -> Vec<(MessageId, NodeId)> {
+    pub async fn unreconciled(&self) -> Vec<(MessageId, NodeId)> {
         let due = MadeDue::default();
-        assert!(self.unsettled.settle(&due, &SystemClock::new()).await);
+        assert!(self.unreconciled.reconcile(&due, &SystemClock::new()).await);
         let mut messages = due.messages.into_inner().unwrap();
         messages.sort();
         messages

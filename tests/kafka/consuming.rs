@@ -78,18 +78,18 @@ async fn a_partition_is_given_up_when_its_messages_are_finished(broker: TestBrok
     let read = records(&first, 30).await;
 
     let second = consume(&kafka).await;
-    let (partitions, settled) = match arrival(&first).await {
-        Arrival::GivenUp { partitions, settled } => (partitions, settled),
+    let (partitions, drained) = match arrival(&first).await {
+        Arrival::GivenUp { partitions, drained } => (partitions, drained),
         other => panic!("a partition is asked for, not {other:?}"),
     };
     assert!(!partitions.is_empty() && partitions.len() < all.len());
-    assert!(is_silent(&second).await, "nobody has it before it is settled");
+    assert!(is_silent(&second).await, "nobody has it before it is drained");
     // What is finished until then is noted.
     for partition in &partitions {
         let last = read.iter().filter(|record| record.partition == *partition).map(|record| record.offset).max();
         first.finished(*partition, last.unwrap_or(-1));
     }
-    settled.send(()).unwrap();
+    drained.send(()).unwrap();
     let partitions: BTreeSet<Partition> = partitions.into_iter().collect();
     assert_eq!(assigned(&second, partitions.len()).await, partitions);
     assert!(is_silent(&second).await, "nothing finished comes again");
@@ -129,7 +129,7 @@ async fn a_pause_ends_with_the_assignment(broker: TestBroker) {
     }
     let second = consume(&kafka).await;
     match arrival(&first).await {
-        Arrival::GivenUp { settled, .. } => settled.send(()).unwrap(),
+        Arrival::GivenUp { drained, .. } => drained.send(()).unwrap(),
         other => panic!("a partition is asked for, not {other:?}"),
     }
     let partitions = assigned(&second, 1).await;
@@ -170,8 +170,8 @@ async fn a_member_without_partitions_has_joined(broker: TestBroker) {
     let joined = eventually(Duration::from_secs(60), "all have joined", async || {
         for member in &members {
             while let Ok(arrival) = tokio::time::timeout(Duration::from_millis(50), member.next()).await {
-                if let Arrival::GivenUp { settled, .. } = arrival {
-                    settled.send(()).unwrap();
+                if let Arrival::GivenUp { drained, .. } = arrival {
+                    drained.send(()).unwrap();
                 }
             }
         }
@@ -229,9 +229,9 @@ async fn a_broker_that_is_away_for_long_takes_the_partitions(broker: TestBroker)
     let mock = broker.mock.as_ref().unwrap();
     mock.broker_down(-1).unwrap();
     match arrival(&source).await {
-        Arrival::GivenUp { partitions, settled } => {
+        Arrival::GivenUp { partitions, drained } => {
             assert_eq!(partitions.into_iter().collect::<BTreeSet<_>>(), all);
-            settled.send(()).unwrap();
+            drained.send(()).unwrap();
         }
         other => panic!("all partitions go, not {other:?}"),
     }

@@ -63,7 +63,7 @@ async fn a_failed_message_is_its_record_and_what_became_of_it(broker: TestBroker
     let source = consume(&kafka).await;
     let original = record(&source).await;
 
-    failed.retries = 3;
+    failed.tries = 3;
     failed.error = Some("não existe".to_owned());
     kafka.dead_letter_topic.put_message(&failed).await.unwrap();
     let found = dead_letters(&broker, &kafka, 1).await;
@@ -133,5 +133,5 @@ async fn a_dead_letter_that_no_broker_confirms_is_an_error() {
     let kafka = broker.start_with(&config);
     let put = tokio::time::timeout(SOON, kafka.dead_letter_topic.put_message(&message("a", "b"))).await.unwrap();
     assert!(put.is_err());
-    assert!(broker.unsettled.is_empty());
+    assert!(broker.unreconciled.is_empty());
 }

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use correio::application::ports::{Handover, Keeping, MessageQueue};
+use correio::application::ports::{Handover, MessageQueue, QueueScope};
 use correio::domain::message::MessageStatus;
 use correio::infrastructure::config::{Brokers, KafkaConfig};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -22,7 +22,7 @@ on_both_brokers!(
 
 async fn what_is_handed_over_comes_to_a_consumer(broker: TestBroker) {
     let kafka = broker.start().await;
-    assert_eq!((kafka.queue.waiting_status(), kafka.queue.keeping()), (MessageStatus::Queued, Keeping::Shared));
+    assert_eq!((kafka.queue.waiting_status(), kafka.queue.scope()), (MessageStatus::Queued, QueueScope::Shared));
     let source = consume(&kafka).await;
     let message = message("5511999", "Olá");
     assert!(matches!(kafka.queue.hand_over(&message).await, Ok(Handover::Queued)));
@@ -33,7 +33,7 @@ async fn what_is_handed_over_comes_to_a_consumer(broker: TestBroker) {
     assert_eq!(record.key.unwrap(), format!("{}:5511999", message.instance_id).into_bytes());
     let value: serde_json::Value = serde_json::from_slice(&record.value.unwrap()).unwrap();
     assert_eq!((&value["message"], &value["remoteJid"]), (&"Olá".into(), &"5511999".into()));
-    assert!(broker.unsettled.is_empty());
+    assert!(broker.unreconciled.is_empty());
 }
 
 async fn messages_to_one_recipient_keep_their_order(broker: TestBroker) {
@@ -58,8 +58,8 @@ async fn closing_sends_off_what_was_taken_on(broker: TestBroker) {
     let messages = hand_over_some(&kafka, 500).await;
     kafka.queue.close().await;
     assert!(kafka.queue.hand_over(&messages[0]).await.is_err());
-    assert_eq!(kafka.queue.room(), 0);
-    assert!(broker.unsettled.is_empty());
+    assert_eq!(kafka.queue.free_capacity(), 0);
+    assert!(broker.unreconciled.is_empty());
     let source = consume(&kafka).await;
     records(&source, messages.len()).await;
     close(&source).await;
@@ -69,9 +69,9 @@ async fn the_relay_has_room_while_kafka_is_there(broker: TestBroker) {
     let kafka = broker.start_with(&broker.config());
     let room = async |expected| {
         let what = format!("room for {expected}");
-        eventually(SOON, &what, async || (kafka.queue.room() == expected).then_some(())).await;
+        eventually(SOON, &what, async || (kafka.queue.free_capacity() == expected).then_some(())).await;
     };
-    assert_eq!(kafka.queue.room(), 0);
+    assert_eq!(kafka.queue.free_capacity(), 0);
     room(1_000).await;
     let mock = broker.mock.as_ref().unwrap();
     mock.broker_down(-1).unwrap();
@@ -86,13 +86,13 @@ async fn what_fails_makes_the_relay_patient(broker: TestBroker) {
     let mock = broker.mock.as_ref().unwrap();
     mock.request_errors(RDKafkaApiKey::Produce, &[refused]);
     let messages = hand_over_some(&kafka, 1).await;
-    eventually(SOON, "it is reported", async || (!broker.unsettled.is_empty()).then_some(())).await;
-    assert_eq!(broker.unsettled().await, [(messages[0].id, node())]);
-    assert!(kafka.queue.room() <= 1);
-    eventually(SOON, "one may try again", async || (kafka.queue.room() == 1).then_some(())).await;
+    eventually(SOON, "it is reported", async || (!broker.unreconciled.is_empty()).then_some(())).await;
+    assert_eq!(broker.unreconciled().await, [(messages[0].id, node())]);
+    assert!(kafka.queue.free_capacity() <= 1);
+    eventually(SOON, "one may try again", async || (kafka.queue.free_capacity() == 1).then_some(())).await;
     hand_over_some(&kafka, 1).await;
-    eventually(SOON, "all is well", async || (kafka.queue.room() == 1_000).then_some(())).await;
-    assert!(broker.unsettled.is_empty());
+    eventually(SOON, "all is well", async || (kafka.queue.free_capacity() == 1_000).then_some(())).await;
+    assert!(broker.unreconciled.is_empty());
 }
 
 async fn a_producer_that_gives_up_is_replaced(broker: TestBroker) {
@@ -114,9 +114,9 @@ async fn what_the_broker_finds_too_large_travels_as_a_reference(broker: TestBrok
 
     let large = message("a", &"x".repeat(200_000));
     kafka.queue.hand_over(&large).await.unwrap();
-    eventually(SOON, "it is refused", async || (!broker.unsettled.is_empty()).then_some(())).await;
-    assert_eq!(broker.unsettled().await, [(large.id, node())]);
-    assert_eq!(kafka.queue.room(), 1_000);
+    eventually(SOON, "it is refused", async || (!broker.unreconciled.is_empty()).then_some(())).await;
+    assert_eq!(broker.unreconciled().await, [(large.id, node())]);
+    assert_eq!(kafka.queue.free_capacity(), 1_000);
     kafka.queue.hand_over(&large).await.unwrap();
     let source = consume(&kafka).await;
     let record = record(&source).await;
@@ -132,11 +132,11 @@ async fn nobody_waits_for_a_broker_that_is_away() {
     let start = Instant::now();
     let messages = hand_over_some(&kafka, 100).await;
     assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
-    assert_eq!(kafka.queue.room(), 0);
-    let mut unsettled = Vec::new();
+    assert_eq!(kafka.queue.free_capacity(), 0);
+    let mut unreconciled = Vec::new();
     eventually(SOON, "all are reported", async || {
-        unsettled.extend(broker.unsettled().await);
-        (unsettled.len() == messages.len()).then_some(())
+        unreconciled.extend(broker.unreconciled().await);
+        (unreconciled.len() == messages.len()).then_some(())
     })
     .await;
     assert!(!kafka.connection.is_connected());
@@ -150,14 +150,14 @@ async fn closing_gives_back_what_no_broker_took() {
     let messages = hand_over_some(&kafka, 100).await;
     tokio::time::timeout(SOON, kafka.queue.close()).await.unwrap();
     let expected: Vec<_> = messages.iter().map(|message| (message.id, node())).collect();
-    assert_eq!(broker.unsettled().await, expected);
+    assert_eq!(broker.unreconciled().await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_broker_is_within_the_process() {
     let broker = TestBroker::nowhere();
     let kafka = broker.start_with(&KafkaConfig { brokers: Brokers::Embedded, ..broker.config() });
-    assert_eq!(kafka.queue.keeping(), Keeping::InProcess);
+    assert_eq!(kafka.queue.scope(), QueueScope::InProcess);
     assert_eq!(kafka.brokers.len(), 1);
     let source = consume(&kafka).await;
     let messages = hand_over_some(&kafka, 10).await;

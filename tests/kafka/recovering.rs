@@ -96,8 +96,8 @@ async fn a_topic_that_was_deleted_comes_back(broker: TestBroker) {
             let _not_yet = kafka.queue.hand_over(&next).await;
             match tokio::time::timeout(Duration::from_secs(1), source.next()).await {
                 Ok(Arrival::Record(record)) => Some(record),
-                Ok(Arrival::GivenUp { settled, .. }) => {
-                    settled.send(()).unwrap();
+                Ok(Arrival::GivenUp { drained, .. }) => {
+                    drained.send(()).unwrap();
                     None
                 }
                 _ => None,

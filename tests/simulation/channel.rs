@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use correio::application::ports::*;
-use correio::domain::channel::{ChannelName, FieldProblem};
-use correio::domain::delivery::{Acceptance, DeliveryError};
 use correio::domain::instance::ConnectionStatus;
+use correio::domain::instance::channel::ChannelName;
+use correio::domain::instance::credentials::Credentials;
+use correio::domain::message::delivery::{Acceptance, DeliveryError};
 use correio::domain::message::{Content, MessageId};
-use correio::domain::secret::Credentials;
+use correio::domain::problem::FieldProblem;
 
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler, TOLD_TO_PANIC};
 

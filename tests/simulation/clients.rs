@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use correio::application::messages::send_message::{SendMessageCommand, SendMessageError};
 use correio::application::ports::{FailedSelection, Tasks};
-use correio::application::send_message::{SendMessageCommand, SendMessageError};
-use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::access::principal::{Principal, Scope};
 use correio::domain::instance::Instance;
 use correio::domain::message::{Content, Draft};
-use correio::domain::principal::{Principal, Scope};
 use futures::channel::oneshot;
 
 use super::chronicle::{Answer, Chronicle};
@@ -86,7 +86,7 @@ impl Clients {
             draft: Draft {
                 recipient: recipient.to_owned(),
                 content: Content { text: Some(text), ..Content::default() },
-                max_retries: None,
+                max_tries: None,
             },
             request: key.map(|key| IdempotentRequest {
                 key: IdempotencyKey::parse(key.as_bytes()).unwrap(),
@@ -100,8 +100,8 @@ impl Clients {
             let _ = answer.send(send_message.execute(&caller, command).await);
         }));
         match answered.await {
-            Ok(Ok(receipt)) => {
-                let (id, status) = (receipt.message.id, receipt.message.status);
+            Ok(Ok(submission)) => {
+                let (id, status) = (submission.message.id, submission.message.status);
                 self.chronicle.say_of(id, self.scheduler.now(), format!("its client is told: {status}"));
                 self.chronicle.answered(Answer { id, status });
                 true

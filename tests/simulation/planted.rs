@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use correio::application::Stop;
-use correio::application::give_back_forgotten::{COMPARISON_INTERVAL, GiveBackForgotten};
 use correio::application::ports::*;
+use correio::application::recovery::give_back_forgotten::{COMPARISON_INTERVAL, GiveBackForgotten};
 use correio::domain::Timestamp;
 use correio::domain::node::NodeId;
 use futures::future::{Either, select};

@@ -6,27 +6,27 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use correio::application::Stop;
-use correio::application::consume_messages::ConsumeMessages;
-use correio::application::consumption::Limits;
-use correio::application::give_back_forgotten::GiveBackForgotten;
-use correio::application::held_messages::HeldMessages;
-use correio::application::keep_node_alive::KeepNodeAlive;
-use correio::application::lanes::Lanes;
-use correio::application::node_identity::NodeIdentity;
+use correio::application::delivery::consume_messages::ConsumeMessages;
+use correio::application::delivery::consumption::Limits;
+use correio::application::delivery::deliver_message::DeliverMessage;
+use correio::application::delivery::direct_message_queue::DirectMessageQueue;
+use correio::application::messages::lanes::Lanes;
+use correio::application::messages::replay_messages::ReplayMessages;
+use correio::application::messages::send_message::SendMessage;
+use correio::application::node::held_messages::HeldMessages;
+use correio::application::node::keep_node_alive::KeepNodeAlive;
+use correio::application::node::node_identity::NodeIdentity;
+use correio::application::node::tally::Tally;
+use correio::application::node::unreconciled::Unreconciled;
 use correio::application::ports::*;
-use correio::application::process_message_queue::ProcessMessageQueue;
-use correio::application::relay_due_messages::{RelayDueMessages, RelaySettings};
-use correio::application::replay_messages::ReplayMessages;
-use correio::application::send_message::SendMessage;
-use correio::application::settle_dead_letters::SettleDeadLetters;
-use correio::application::tally::Tally;
-use correio::application::unsettled::Unsettled;
+use correio::application::recovery::give_back_forgotten::GiveBackForgotten;
+use correio::application::recovery::pay_dead_letters::PayDeadLetters;
+use correio::application::recovery::relay_due_messages::{RelayDueMessages, RelaySettings};
 use correio::domain::Timestamp;
-use correio::domain::dead_letter::DeadLetterPolicy;
+use correio::domain::message::dead_letter::DeadLetterPolicy;
+use correio::domain::message::retry::RetryPolicy;
 use correio::domain::node::NodeId;
-use correio::domain::retry::RetryPolicy;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
-use correio::infrastructure::direct::DirectMessageQueue;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
@@ -38,7 +38,7 @@ use super::chronicle::Chronicle;
 use super::planted::{CompareMemoryFirst, HastySource, NoNodes, Planted};
 use super::scheduler::{ProcessId, Scheduler};
 use super::weather::{Outage, SimWeather};
-use crate::contracts::given;
+use crate::support::given;
 use crate::support::memory::MemoryDatabase;
 
 pub const NODE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -161,7 +161,7 @@ pub struct Surroundings {
     pub outage: Outage,
     pub broker: SimBroker,
     pub channel: SimChannel,
-    pub max_retries: u32,
+    pub max_tries: u32,
     pub next_process: Arc<AtomicU64>,
     pub planted: Option<Planted>,
 }
@@ -197,14 +197,14 @@ impl SimProcess {
         let database = around.database.under(weather.clone()).adapters();
         let channels = Channels::new([Arc::new(around.channel.of(id)) as Arc<dyn ChannelSender>]);
         let identity = NodeIdentity::new(clock.clone(), NODE_TIMEOUT);
-        let (held, unsettled, tally) = (HeldMessages::default(), Unsettled::default(), Tally::default());
+        let (held, unreconciled, tally) = (HeldMessages::default(), Unreconciled::default(), Tally::default());
         let sim_tasks = Arc::new(SimTasks { scheduler: scheduler.clone(), process: id, under_way: Arc::default() });
         let tasks: Arc<dyn Tasks> = sim_tasks.clone();
         let dead_letters = match mode {
             Mode::Direct => DeadLetterPolicy::Row,
             Mode::Kafka => DeadLetterPolicy::Topic,
         };
-        let process = Arc::new(ProcessMessageQueue {
+        let process = Arc::new(DeliverMessage {
             messages: database.messages.clone(),
             instances: database.instances.clone(),
             channels: channels.clone(),
@@ -219,7 +219,7 @@ impl SimProcess {
         });
         let queue: Arc<dyn MessageQueue> = match mode {
             Mode::Direct => Arc::new(DirectMessageQueue::new(process.clone(), 8)),
-            Mode::Kafka => SimQueue::new(&around.broker, id, clock.clone(), unsettled.clone()),
+            Mode::Kafka => SimQueue::new(&around.broker, id, clock.clone(), unreconciled.clone()),
         };
         let is_brokered = mode == Mode::Kafka;
         let topic: Option<Arc<dyn DeadLetterTopic>> = is_brokered.then(|| Arc::new(around.broker.clone()) as _);
@@ -231,11 +231,11 @@ impl SimProcess {
             identity: identity.clone(),
             held: held.clone(),
             lanes: Lanes::default(),
-            unsettled: unsettled.clone(),
+            unreconciled: unreconciled.clone(),
             clock: clock.clone(),
             ids,
             tally: tally.clone(),
-            max_retries: around.max_retries,
+            max_tries: around.max_tries,
         });
         let keep_node_alive = KeepNodeAlive {
             nodes: database.nodes.clone(),
@@ -243,7 +243,7 @@ impl SimProcess {
             identity: identity.clone(),
             clock: clock.clone(),
             ids: Arc::new(NodeNames { ids: sim_ids, chronicle: around.chronicle.clone() }),
-            unsettled: unsettled.clone(),
+            unreconciled: unreconciled.clone(),
             duties: Duties { publishes: is_brokered, consumes: is_brokered },
         };
         let give_back = GiveBackForgotten {
@@ -263,12 +263,12 @@ impl SimProcess {
             queue: queue.clone(),
             identity: identity.clone(),
             held,
-            unsettled,
+            unreconciled,
             clock: clock.clone(),
             tasks: tasks.clone(),
             settings: RelaySettings::default(),
         };
-        let settle = Arc::new(SettleDeadLetters {
+        let settle = Arc::new(PayDeadLetters {
             owed: database.owed_dead_letters.clone(),
             nodes: match around.planted {
                 Some(Planted::WritesOffAtOnce) => Arc::new(NoNodes(database.nodes.clone())),
@@ -326,7 +326,7 @@ struct Life {
     keep_node_alive: KeepNodeAlive,
     relay: RelayDueMessages,
     compare: Box<dyn FnOnce(Stop) -> BoxFuture<'static, ()> + Send>,
-    settle: Arc<SettleDeadLetters>,
+    settle: Arc<PayDeadLetters>,
     consume: Option<Arc<ConsumeMessages>>,
     queue: Arc<dyn MessageQueue>,
     clock: Arc<dyn Clock>,
@@ -365,7 +365,7 @@ impl Life {
         self.queue.close().await;
         drop(stop_heart);
         stopped_beating.await;
-        keep_node_alive.leave(self.queue.keeping() == Keeping::Shared).await;
+        keep_node_alive.leave(self.queue.scope() == QueueScope::Shared).await;
         self.chronicle.interrupted(Some(self.id), self.scheduler.now(), Duration::MAX);
         self.scheduler.kill(self.id);
     }

@@ -152,11 +152,11 @@ fn it_ended_truly(story: &Story, say: &mut impl FnMut(String)) {
         MessageStatus::Sent => {}
         MessageStatus::Failed => {
             let accepted_as = story.changes.first().map(|(_, change)| change.to);
-            let told_at_once = accepted_as == Some(MessageStatus::Pending) && row.retries == 1 && story.replays() == 0;
+            let told_at_once = accepted_as == Some(MessageStatus::Pending) && row.tries == 1 && story.replays() == 0;
             let since = story.last_replay();
             let was_refused = story.calls.iter().any(|call| call.at >= since && call.deed == Deed::RefusedForGood);
-            if !told_at_once && !was_refused && row.retries < row.max_retries {
-                say(format!("failed after {} of {} tries", row.retries, row.max_retries));
+            if !told_at_once && !was_refused && row.tries < row.max_tries {
+                say(format!("failed after {} of {} tries", row.tries, row.max_tries));
             }
             if row.dead_lettered_at.is_none() {
                 say("still owes its dead letter".to_owned());
@@ -194,7 +194,7 @@ fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMu
             begun = Some((*at, change.node));
         }
     }
-    let allowed = row.max_retries as usize * (1 + story.replays()) + unended;
+    let allowed = row.max_tries as usize * (1 + story.replays()) + unended;
     if row.try_number as usize > allowed {
         say(format!("was tried {} times, and {allowed} would have been enough", row.try_number));
     }

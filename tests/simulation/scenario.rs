@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use correio::application::ports::CredentialsCipher;
 use correio::domain::instance::Instance;
+use correio::domain::instance::credentials::Credentials;
 use correio::domain::message::{Message, MessageId, MessageStatus};
-use correio::domain::secret::Credentials;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 
 use super::broker::SimBroker;
@@ -20,7 +20,7 @@ use super::planted::Planted;
 use super::process::{KEY, Mode, SimProcess, Surroundings};
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
 use super::weather::{self, Outage};
-use crate::contracts::given;
+use crate::support::given;
 use crate::support::memory::{Bug, Change, MemoryDatabase, Refusal, Settlement};
 
 /// How long faults happen, and how long everybody may take afterwards.
@@ -116,7 +116,7 @@ impl World {
             outage: Outage::default(),
             broker: SimBroker::new(scheduler.clone(), chronicle.clone()),
             channel: channel.clone(),
-            max_retries: MAX_RETRIES,
+            max_tries: MAX_RETRIES,
             next_process: Arc::new(AtomicU64::new(1)),
             planted: options.planted,
         };
@@ -206,7 +206,7 @@ impl World {
 fn an_instance(scheduler: &Scheduler, database: &MemoryDatabase) -> Instance {
     let mut instance = given::instance("acme", "hook");
     instance.id.0 = uuid::Uuid::from_u128(1);
-    instance.max_retries = None;
+    instance.max_tries = None;
     let cipher = XChaChaCredentialsCipher::new(&KEY, &[]);
     instance.credentials = cipher.seal(instance.id, &Credentials::new("{}")).unwrap();
     let (adapters, stored) = (database.adapters(), instance.clone());

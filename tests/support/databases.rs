@@ -9,11 +9,11 @@ use correio::application::ports::{
     ApiKeyRepository, DueMessages, FailedMessages, InstanceRepository, MessageRepository, MessageSearch,
     NodeRepository, OwedDeadLetters, Storage,
 };
-use correio::infrastructure::postgres::{
+use correio::infrastructure::storage::postgres::{
     PgApiKeyRepository, PgDatabase, PgDueMessages, PgFailedMessages, PgInstanceRepository, PgMessageRepository,
     PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
 };
-use correio::infrastructure::sqlite::{
+use correio::infrastructure::storage::sqlite::{
     SqliteApiKeyRepository, SqliteDatabase, SqliteDueMessages, SqliteFailedMessages, SqliteInstanceRepository,
     SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteStorage,
 };

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use correio::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use correio::domain::Timestamp;
-use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::access::principal::Tenant;
 use correio::domain::message::{Guard, Message, MessageId};
 use correio::domain::node::NodeId;
-use correio::domain::principal::Tenant;
 use tokio::sync::Semaphore;
 
 /// Claims are made, and told only through the gate: once a permit.

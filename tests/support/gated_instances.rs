@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use correio::application::ports::{InstanceRepository, RepositoryError};
 use correio::domain::Timestamp;
-use correio::domain::channel::ChannelName;
+use correio::domain::access::principal::Tenant;
+use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::{Instance, InstanceId};
-use correio::domain::principal::Tenant;
 use tokio::sync::Semaphore;
 
 /// What was read of an instance, by its id or by its name, is told only through the gate: once a permit.

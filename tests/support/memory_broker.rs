@@ -73,17 +73,17 @@ impl MemoryBroker {
         });
     }
 
-    /// Asks for these partitions back; told when they have settled.
+    /// Asks for these partitions back; told when they have drained.
     pub fn take_back(&self, partitions: &[Partition]) -> oneshot::Receiver<()> {
-        let (settled, told) = oneshot::channel();
+        let (drained, told) = oneshot::channel();
         self.change(|state| {
             state.assigned.retain(|it| !partitions.contains(it));
-            state.events.push_back(Arrival::GivenUp { partitions: partitions.to_vec(), settled });
+            state.events.push_back(Arrival::GivenUp { partitions: partitions.to_vec(), drained });
         });
         told
     }
 
-    pub fn append(&self, partition: Partition, key: &[u8], content: Result<Call, String>) {
+    pub fn append(&self, partition: Partition, key: &[u8], content: Result<DeliveryRequest, String>) {
         self.change(|state| {
             let records = state.partitions.entry(partition).or_default();
             let offset = i64::try_from(records.len()).unwrap();
@@ -94,7 +94,7 @@ impl MemoryBroker {
 
     pub fn append_message(&self, partition: Partition, message: &Message) {
         let key = format!("{}:{}", message.instance_id.0, message.recipient);
-        let call = Call { message_id: message.id, channel: message.channel.clone() };
+        let call = DeliveryRequest { message_id: message.id, channel: message.channel.clone() };
         self.append(partition, key.as_bytes(), Ok(call));
     }
 
@@ -143,9 +143,9 @@ impl MessageSource for MemoryBroker {
                 }
                 state.leaving.take()
             };
-            if let Some(settled) = leaving {
+            if let Some(drained) = leaving {
                 // Like a group, though with endless patience. A consumer that has gone settles nothing.
-                let _ = settled.await;
+                let _ = drained.await;
                 return Arrival::Closed;
             }
             changed.await;
@@ -170,8 +170,8 @@ impl MessageSource for MemoryBroker {
 
     fn close(&self) {
         let partitions: Vec<Partition> = self.state.lock().unwrap().assigned.iter().copied().collect();
-        let settled = self.take_back(&partitions);
-        self.change(|state| state.leaving = Some(settled));
+        let drained = self.take_back(&partitions);
+        self.change(|state| state.leaving = Some(drained));
     }
 }
 
@@ -181,11 +181,11 @@ impl MessageQueue for MemoryBroker {
         MessageStatus::Queued
     }
 
-    fn keeping(&self) -> Keeping {
-        Keeping::Shared
+    fn scope(&self) -> QueueScope {
+        QueueScope::Shared
     }
 
-    fn room(&self) -> usize {
+    fn free_capacity(&self) -> usize {
         if self.refuses.load(Ordering::SeqCst) { 0 } else { 1_000 }
     }
 

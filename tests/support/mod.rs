@@ -6,6 +6,7 @@ pub mod eventually;
 pub mod free_port;
 pub mod gated_claims;
 pub mod gated_instances;
+pub mod given;
 pub mod http_receiver;
 pub mod installation;
 pub mod kafka_server;

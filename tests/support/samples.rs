@@ -4,12 +4,12 @@ use std::sync::LazyLock;
 
 use correio::application::ports::Ids;
 use correio::domain::Timestamp;
-use correio::domain::channel::ChannelName;
+use correio::domain::access::principal::{Principal, Scope, Tenant};
+use correio::domain::instance::channel::ChannelName;
+use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::instance::{ConnectionStatus, Instance, InstanceId};
 use correio::domain::message::{Content, Draft, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::domain::principal::{Principal, Scope, Tenant};
-use correio::domain::secret::SealedCredentials;
 use correio::infrastructure::system::SystemIds;
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ pub fn instance(tenant_name: &str, name: &str) -> Instance {
         channel_phone_or_id: "https://example.org/hook".to_owned(),
         status: ConnectionStatus::Connected,
         credentials: SealedCredentials(vec![0, 1, 255]),
-        max_retries: Some(5),
+        max_tries: Some(5),
         metadata: Some(r#"{"b":1.00,"a":"é"}"#.to_owned()),
         created_at: at(0),
         updated_at: at(0),
@@ -50,6 +50,6 @@ pub fn instance(tenant_name: &str, name: &str) -> Instance {
 pub fn message_of(instance: &Instance, status: MessageStatus, owner: NodeId) -> Message {
     let sender = Principal { tenant: instance.tenant.clone(), subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
     let content = Content { text: Some("Olá".to_owned()), ..Content::default() };
-    let draft = Draft { recipient: "5585999999999".to_owned(), content, max_retries: None };
+    let draft = Draft { recipient: "5585999999999".to_owned(), content, max_tries: None };
     Message::accept(&sender, instance, draft, 3, status, owner, MessageId(id()), at(0))
 }

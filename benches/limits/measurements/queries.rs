@@ -6,10 +6,10 @@ use chrono::Utc;
 use correio::application::ports::{
     DueMessages, Duties, Ids, MessageFilter, MessageRepository, MessageSearch, NodeRepository, Take,
 };
+use correio::domain::access::principal::Tenant;
 use correio::domain::message::{Content, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::domain::principal::Tenant;
-use correio::infrastructure::postgres::{
+use correio::infrastructure::storage::postgres::{
     PgDatabase, PgDueMessages, PgMessageRepository, PgMessageSearch, PgNodeRepository,
 };
 use correio::infrastructure::system::SystemIds;
@@ -108,7 +108,7 @@ impl Table {
         Take {
             node: self.node,
             gone: Vec::new(),
-            left: Vec::new(),
+            departed: Vec::new(),
             unconsumed: false,
             lost_before: Some(Utc::now() - chrono::Duration::hours(1)),
             held: Vec::new(),

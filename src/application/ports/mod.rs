@@ -1,45 +1,19 @@
 //! Everything we need from outside, one small trait a file. A trait's doc is its contract.
 
-pub mod api_key_repository;
-pub mod broker;
-pub mod channel_sender;
-pub mod clock;
-pub mod credentials_cipher;
-pub mod dead_letter_topic;
-pub mod due_messages;
-pub mod failed_messages;
-pub mod ids;
-pub mod instance_repository;
-pub mod message_queue;
-pub mod message_repository;
-pub mod message_search;
-pub mod message_source;
-pub mod node_repository;
-pub mod owed_dead_letters;
-pub mod randomness;
-pub mod repository_error;
-pub mod storage;
-pub mod tasks;
-pub mod token_verifier;
+pub mod channels;
+pub mod process;
+pub mod stores;
+pub mod transport;
+pub mod until_answered;
 
-pub use api_key_repository::ApiKeyRepository;
-pub use broker::Broker;
-pub use channel_sender::{ChannelSender, Channels, Delivery, NewCredentials};
-pub use clock::Clock;
-pub use credentials_cipher::{CipherError, CredentialsCipher};
-pub use dead_letter_topic::DeadLetterTopic;
-pub use due_messages::{DueMessages, Take};
-pub use failed_messages::{FailedMessages, FailedSelection, Replay};
-pub use ids::Ids;
-pub use instance_repository::InstanceRepository;
-pub use message_queue::{Handover, Keeping, MessageQueue, QueueError};
-pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
-pub use message_search::{MessageFilter, MessageSearch};
-pub use message_source::{Arrival, Call, MessageSource, Partition, Record};
-pub use node_repository::{Duties, NodeRepository, NodeRow};
-pub use owed_dead_letters::OwedDeadLetters;
-pub use randomness::Randomness;
-pub use repository_error::RepositoryError;
-pub use storage::Storage;
-pub use tasks::Tasks;
-pub use token_verifier::{TokenError, TokenVerifier};
+pub use channels::{ChannelSender, Channels, CipherError, CredentialsCipher, Delivery, NewCredentials};
+pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
+pub use stores::{
+    Accepted, ApiKeyRepository, Claimed, DueMessages, Duties, FailedMessages, FailedSelection, InstanceRepository,
+    KeptRequest, MessageFilter, MessageRepository, MessageSearch, NodeRepository, NodeRow, Outcome, OwedDeadLetters,
+    Replay, RepositoryError, Storage, Take,
+};
+pub use transport::{
+    Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, MessageQueue, MessageSource, Partition, QueueError,
+    QueueScope, Record,
+};

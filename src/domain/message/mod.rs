@@ -1,18 +1,22 @@
 //! One thing to deliver to one recipient: one row in `messaging_messages`.
 
+pub mod attempt;
 mod content;
+pub mod dead_letter;
+pub mod delivery;
+pub mod retry;
 mod status;
 
 use std::fmt;
 
 use uuid::Uuid;
 
-use super::Timestamp;
-use super::channel::ChannelName;
-use super::delivery::FailureKind;
-use super::instance::{Instance, InstanceId};
-use super::node::NodeId;
-use super::principal::{Principal, Tenant};
+use crate::domain::Timestamp;
+use crate::domain::access::principal::{Principal, Tenant};
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::{Instance, InstanceId};
+use crate::domain::node::NodeId;
+use delivery::FailureKind;
 
 pub use content::{Content, Media, MediaType, UnknownMediaType};
 pub use status::{MOVES, MessageStatus, UnknownStatus};
@@ -60,7 +64,7 @@ pub struct Draft {
     pub recipient: String,
     pub content: Content,
     /// Tries, the first included.
-    pub max_retries: Option<u32>,
+    pub max_tries: Option<u32>,
 }
 
 /// The row, as far as delivering it is concerned.
@@ -81,8 +85,8 @@ pub struct Message {
     pub error: Option<String>,
     pub failure: Option<FailureKind>,
     /// Tries begun since it was accepted or last replayed; shown to people.
-    pub retries: u32,
-    pub max_retries: u32,
+    pub tries: u32,
+    pub max_tries: u32,
     /// Tries begun ever; never goes back. Guards every write to a message that is being delivered.
     pub try_number: u32,
     /// When its last try began, and what the channel's HTTP status was.
@@ -133,8 +137,8 @@ impl Message {
             channel_message_id: None,
             error: None,
             failure: None,
-            retries: tries_begun,
-            max_retries: draft.max_retries.or(instance.max_retries).unwrap_or(default_max_retries),
+            tries: tries_begun,
+            max_tries: draft.max_tries.or(instance.max_tries).unwrap_or(default_max_retries),
             try_number: tries_begun,
             attempt_started_at: (tries_begun > 0).then_some(now),
             attempt_http_status: None,

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::domain::api_key::hash;
+use crate::domain::access::api_key::hash;
 
 /// By this people, and scanners for leaked secrets, know one of our keys when they see it.
 const MARK: &str = "correio_";

@@ -2,7 +2,7 @@ use serde_json::{Map, Value};
 
 use crate::application::ports::TokenError;
 use crate::domain::Timestamp;
-use crate::domain::principal::{Principal, Scope, Tenant};
+use crate::domain::access::principal::{Principal, Scope, Tenant};
 use crate::infrastructure::config::JwtConfig;
 
 /// Clocks differ by so many seconds without anybody noticing.

@@ -4,7 +4,7 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use super::key_file;
 use crate::application::ports::{CipherError, CredentialsCipher};
 use crate::domain::instance::InstanceId;
-use crate::domain::secret::{Credentials, SealedCredentials};
+use crate::domain::instance::credentials::{Credentials, SealedCredentials};
 use crate::infrastructure::config::{Config, ConfigError, DatabaseConfig};
 
 /// The first byte of what we seal, so that another format can be told from it one day.

@@ -8,7 +8,7 @@ use super::claims::{ClaimRules, invalid};
 use super::jwks::PublishedKeys;
 use super::verifying_key::VerifyingKey;
 use crate::application::ports::{Clock, TokenError, TokenVerifier};
-use crate::domain::principal::Principal;
+use crate::domain::access::principal::Principal;
 use crate::infrastructure::config::{ConfigError, JwtConfig};
 
 /// Longer than any honest token, and short enough to cost nothing.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::Timestamp;
-use crate::domain::principal::{Scope, Tenant};
+use crate::domain::access::principal::{Scope, Tenant};
 use crate::infrastructure::auth::token_signer::{SignTokenError, TokenRequest, TokenSigner};
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes, ok!";

@@ -1,7 +1,6 @@
 //! Who calls, and what is kept from whom: tokens, API keys, and the encryption of credentials.
 
 pub mod api_keys;
-mod cached_api_keys;
 mod claims;
 pub mod credentials_cipher;
 pub mod jwks;
@@ -12,7 +11,6 @@ mod parsing_tests;
 pub mod token_signer;
 mod verifying_key;
 
-pub use cached_api_keys::CachedApiKeys;
 pub use credentials_cipher::XChaChaCredentialsCipher;
 pub use jwt_verifier::JwtVerifier;
 pub use token_signer::TokenSigner;

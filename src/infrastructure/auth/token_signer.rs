@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::claims::is_subject;
 use crate::domain::Timestamp;
-use crate::domain::principal::{Scope, Tenant};
+use crate::domain::access::principal::{Scope, Tenant};
 use crate::infrastructure::config::{ConfigError, JwtConfig};
 
 /// Signs tokens that this installation's own [`JwtVerifier`](super::JwtVerifier) accepts.

@@ -3,13 +3,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::credentials_object;
+use super::http::credentials_object;
 use crate::application::ports::{ChannelSender, Delivery, NewCredentials};
-use crate::domain::channel::{ChannelName, FieldProblem};
-use crate::domain::delivery::{Acceptance, DeliveryError};
 use crate::domain::instance::ConnectionStatus;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::credentials::Credentials;
 use crate::domain::message::Content;
-use crate::domain::secret::Credentials;
+use crate::domain::message::delivery::{Acceptance, DeliveryError};
+use crate::domain::problem::FieldProblem;
 
 /// However often a recipient says `slow-`, a try is bounded.
 const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);

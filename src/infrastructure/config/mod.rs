@@ -24,7 +24,7 @@ pub use kafka::{Brokers, KafkaClientCertificate, KafkaConfig, KafkaSasl, KafkaSe
 pub use values::{credentials_key as parse_credentials_key, duration as parse_duration};
 
 /// A message is tried at most this often, whether the installation, an instance or a request says so.
-pub const MAX_RETRIES_LIMIT: u32 = 100;
+pub const MAX_TRIES_LIMIT: u32 = 100;
 
 /// Why a start is refused: the variable to look at, and a sentence that never repeats a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +53,7 @@ pub struct Config {
     pub worker_concurrency: usize,
     pub node_timeout: Duration,
     /// Tries for a message, the first included.
-    pub max_retries: u32,
+    pub max_tries: u32,
     /// The waits before the second, third, ... try; never empty.
     pub retry_backoff: Vec<Duration>,
     pub shutdown_timeout: Duration,

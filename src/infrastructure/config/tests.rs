@@ -32,7 +32,7 @@ fn nothing_has_to_be_configured() {
     assert_eq!(config.queue, QueueConfig::Direct);
     assert_eq!(config.worker_concurrency, 64);
     assert_eq!(config.node_timeout, Duration::from_secs(15));
-    assert_eq!(config.max_retries, 3);
+    assert_eq!(config.max_tries, 3);
     assert_eq!(config.retry_backoff, [1, 4, 16].map(Duration::from_secs));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
     assert!(!config.webhook_block_private);

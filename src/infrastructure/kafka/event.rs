@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::application::ports::Call;
-use crate::domain::channel::ChannelName;
+use crate::application::ports::DeliveryRequest;
+use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::{Message, MessageId};
 use crate::domain::text::storable;
 
@@ -45,7 +45,7 @@ struct Event<'m> {
     remote_jid: Option<&'m str>,
     #[serde(flatten)]
     content: Option<EventContent<'m>>,
-    max_retries: u32,
+    max_tries: u32,
     created_at: String,
     /// The row has the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ fn encoded(message: &Message, content: Option<EventContent<'_>>) -> Option<Vec<u
         channel_instance_id: Some(message.channel_instance_id.as_str()).filter(fits),
         remote_jid: Some(message.recipient.as_str()).filter(fits),
         content,
-        max_retries: message.max_retries,
+        max_tries: message.max_tries,
         created_at: message.created_at.to_rfc3339_opts(SecondsFormat::Millis, true),
         content_omitted: (!whole).then_some(true),
     };
@@ -128,7 +128,7 @@ struct Head {
 ///
 /// # Errors
 /// The end of a sentence about a record that is none of ours.
-pub fn decode(value: Option<&[u8]>) -> Result<Call, String> {
+pub fn decode(value: Option<&[u8]>) -> Result<DeliveryRequest, String> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Err("is empty (a tombstone)".to_owned());
     };
@@ -150,7 +150,7 @@ pub fn decode(value: Option<&[u8]>) -> Result<Call, String> {
     // It decides on the order alone: the row says what the channel is, and answers for one that there is not.
     let channel = head.channel.as_str();
     let channel = channel.ok_or_else(|| format!("has channel {}, which names none", shown(&head.channel)))?;
-    Ok(Call { message_id: MessageId(id), channel: ChannelName::new(channel) })
+    Ok(DeliveryRequest { message_id: MessageId(id), channel: ChannelName::new(channel) })
 }
 
 /// Why it is none.

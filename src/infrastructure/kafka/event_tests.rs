@@ -41,7 +41,7 @@ fn what_changes_in_a_row_changes_nothing_in_its_record() {
     let before = message("a", text("b"));
     let mut after = before.clone();
     after.status = MessageStatus::Failed;
-    after.retries = 3;
+    after.tries = 3;
     after.try_number = 3;
     after.error = Some("no".to_owned());
     after.updated_at = Utc::now();
@@ -133,7 +133,7 @@ proptest! {
         let mut message = message(&recipient, text(&said));
         message.id = MessageId(Uuid::from_u128(id));
         let call = decode(Some(&value(&message, limit))).unwrap();
-        prop_assert_eq!(call, Call { message_id: message.id, channel: message.channel });
+        prop_assert_eq!(call, DeliveryRequest { message_id: message.id, channel: message.channel });
     }
 }
 

@@ -1,18 +1,10 @@
 //! Messages travel through Kafka: published where they are accepted, consumed where they are delivered.
 
 mod client;
-mod connection;
-mod consumer_thread;
-mod dead_letter_topic;
-mod embedded;
+mod consuming;
 pub mod event;
-mod group_progress;
-mod lost_records;
-mod membership;
-mod message_queue;
-mod message_source;
-mod producer;
-mod publishing;
+mod producing;
+mod progress;
 mod topics;
 
 use std::sync::{Arc, Mutex};
@@ -22,24 +14,19 @@ use rdkafka::config::ClientConfig;
 use tokio::sync::mpsc;
 
 use crate::application::Stop;
-use crate::application::ports::{Broker, Clock, Keeping};
-use crate::application::unsettled::Unsettled;
+use crate::application::node::unreconciled::Unreconciled;
+use crate::application::ports::{Broker, Clock, QueueScope};
 use crate::infrastructure::config::{Brokers, ConfigError, KafkaConfig};
 
-use client::{client_config, refused};
-use consumer_thread::ConsumerThread;
-use embedded::EmbeddedBroker;
-use group_progress::GroupProgress;
-use lost_records::LostRecords;
-use membership::Membership;
-use message_source::Link;
-use producer::Producer;
+use client::{EmbeddedBroker, client_config, refused};
+use consuming::{ConsumerThread, Link, Membership};
+use producing::Producer;
+use progress::{GroupProgress, LostRecords};
 use topics::TopicKeeper;
 
-pub use connection::Connection;
-pub use dead_letter_topic::KafkaDeadLetterTopic;
-pub use message_queue::KafkaMessageQueue;
-pub use message_source::KafkaMessageSource;
+pub use client::Connection;
+pub use consuming::KafkaMessageSource;
+pub use producing::{KafkaDeadLetterTopic, KafkaMessageQueue};
 pub use topics::Topics;
 
 /// Arrivals that wait for the application. Few, because a record may be as large as a broker lets it.
@@ -67,11 +54,11 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Begins to connect. What could not be published will be among the `unsettled`.
+    /// Begins to connect. What could not be published will be among the `unreconciled`.
     ///
     /// # Errors
     /// When librdkafka refuses the settings; never because a broker is away.
-    pub fn start(kafka: &KafkaConfig, unsettled: Unsettled, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
+    pub fn start(kafka: &KafkaConfig, unreconciled: Unreconciled, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
         let topics = Topics::new(&kafka.topic_prefix);
         let connection = Arc::new(Connection::default());
         let (brokers, embedded) = match &kafka.brokers {
@@ -83,7 +70,7 @@ impl Kafka {
         };
         let config = client_config(&brokers, kafka);
         let producer =
-            Producer::new(config.clone(), kafka.publish_timeout, unsettled, clock.clone(), connection.clone());
+            Producer::new(config.clone(), kafka.publish_timeout, unreconciled, clock.clone(), connection.clone());
         let producer = Arc::new(producer.map_err(|error| refused(&error))?);
         let group = GroupProgress::new(config.clone(), &kafka.group_id, topics.send.clone(), connection.clone());
         let lost = Arc::new(LostRecords::new(kafka.publish_timeout));
@@ -103,7 +90,7 @@ impl Kafka {
             queue: Arc::new(KafkaMessageQueue {
                 producer: producer.clone(),
                 topic: topics.send.clone(),
-                keeping: if embedded.is_some() { Keeping::InProcess } else { Keeping::Shared },
+                scope: if embedded.is_some() { QueueScope::InProcess } else { QueueScope::Shared },
                 lost: lost.clone(),
             }),
             dead_letter_topic: Arc::new(KafkaDeadLetterTopic { producer, topics: topics.clone() }),

@@ -11,11 +11,11 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
+use super::client::Connection;
 use super::client::QuietEvents;
-use super::connection::Connection;
-use super::producer::Producer;
 use crate::application::Stop;
 use crate::application::ports::Clock;
+use crate::infrastructure::kafka::producing::Producer;
 
 const EVERY: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -34,7 +34,7 @@ impl Topics {
 }
 
 /// Makes topics that are missing: at the start, and when somebody has deleted one.
-pub(super) struct TopicKeeper {
+pub struct TopicKeeper {
     pub config: ClientConfig,
     pub topics: Topics,
     pub partitions: i32,

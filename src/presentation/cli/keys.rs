@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use super::CommandError;
 use super::token::tenant;
-use crate::application::issue_api_key::{IssueApiKey, NewApiKey};
+use crate::application::access::issue_api_key::{IssueApiKey, NewApiKey};
 use crate::application::ports::{Clock, RepositoryError};
 use crate::domain::Timestamp;
-use crate::domain::api_key::ApiKey;
-use crate::domain::principal::{Scope, Tenant};
+use crate::domain::access::api_key::ApiKey;
+use crate::domain::access::principal::{Scope, Tenant};
 use crate::infrastructure::auth::api_keys;
 use crate::infrastructure::config::{Config, parse_duration};
-use crate::infrastructure::database::Database;
+use crate::infrastructure::storage::database::Database;
 use crate::infrastructure::system::{SystemClock, SystemIds};
 
 #[derive(Debug, Subcommand)]

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::infrastructure::config::{Config, ConfigError, Role};
-use crate::infrastructure::database::Database;
-use crate::infrastructure::logging;
+use crate::infrastructure::storage::database::Database;
+use crate::infrastructure::telemetry::logging;
 
 /// One authenticated REST API in front of every channel a company sends through.
 ///

@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use super::CommandError;
 use super::token::tenant;
+use crate::application::messages::replay_messages::ReplayMessages;
 use crate::application::ports::{FailedSelection, Replay};
-use crate::application::replay_messages::ReplayMessages;
 use crate::domain::Timestamp;
+use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageId;
-use crate::domain::principal::Tenant;
 use crate::infrastructure::config::Config;
-use crate::infrastructure::database::Database;
+use crate::infrastructure::storage::database::Database;
 use crate::infrastructure::system::SystemClock;
 
 /// Which failed messages to replay. A running server delivers them.

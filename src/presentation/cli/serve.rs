@@ -13,12 +13,12 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::application::Stop;
-use crate::application::ports::Keeping;
-use crate::application::prepare_installation::BootstrapKey;
+use crate::application::operations::prepare_installation::BootstrapKey;
+use crate::application::ports::QueueScope;
 use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::{Composition, compose};
 use crate::infrastructure::config::{Config, ConfigError, Role};
-use crate::infrastructure::database::Database;
+use crate::infrastructure::storage::database::Database;
 use crate::presentation::http::{AppState, SharedState, health_router, router};
 
 /// Serves until TERM or INT, then finishes what is in flight, for at most `SHUTDOWN_TIMEOUT`.
@@ -92,7 +92,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), ConfigError> {
     stop_heart.cancel();
     let leave = async {
         let _ = heart.await;
-        let is_kept = in_good_order && composition.queue.keeping() == Keeping::Shared;
+        let is_kept = in_good_order && composition.queue.scope() == QueueScope::Shared;
         composition.keep_node_alive.leave(is_kept).await;
         database.close().await;
     };
@@ -159,7 +159,7 @@ fn start(composition: &Composition, stop: &CancellationToken) -> Vec<JoinHandle<
     let relay = composition.relay_due_messages.clone();
     let give_back = composition.give_back_forgotten.clone();
     let maintain = composition.maintain_storage.clone();
-    let settle = composition.settle_dead_letters.clone();
+    let settle = composition.pay_dead_letters.clone();
     let stopped = as_stop(stop);
     let (stop_relay, stop_give_back, stop_maintain) = (stopped.clone(), stopped.clone(), stopped.clone());
     let mut background = vec![

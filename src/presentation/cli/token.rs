@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::CommandError;
 use crate::application::ports::Clock;
-use crate::domain::principal::{Scope, Tenant};
+use crate::domain::access::principal::{Scope, Tenant};
 use crate::infrastructure::auth::TokenSigner;
 use crate::infrastructure::auth::token_signer::TokenRequest;
 use crate::infrastructure::config::{Config, parse_duration};

@@ -3,7 +3,7 @@ use axum::routing::get;
 use serde_json::Value;
 
 use super::layered;
-use crate::infrastructure::channels::tls;
+use crate::infrastructure::channels::http::tls;
 
 async fn defect() {
     panic!("a defect");

@@ -1,6 +1,5 @@
 //! The OpenAPI document and its user interface, both served from the binary.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::Path;
@@ -9,13 +8,15 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response as Documented, ResponseBuilder};
-use utoipa::{IntoResponses, Modify, OpenApi as _, ToSchema};
+use utoipa::{Modify, OpenApi as _};
 use utoipa_swagger_ui::Config;
 
-use super::messages::{Cursor, Limit, Moment, StatusField};
-use super::problem::{FieldError, Problem, ProblemBody};
+use super::messages::list::StatusField;
+use super::wire::moment::Moment;
+use super::wire::page::{Cursor, Limit};
+use super::wire::problem::{FieldError, Problem, ProblemBody};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -51,49 +52,6 @@ impl Modify for Security {
 /// The document without its operations.
 pub fn empty_document() -> OpenApi {
     Document::openapi()
-}
-
-/// The answers of every operation that asks who calls.
-pub struct Authenticated;
-
-/// The answers of every operation that reads a body.
-pub struct WithBody;
-
-/// The answers of every operation that reads query parameters.
-pub struct WithQuery;
-
-impl IntoResponses for Authenticated {
-    fn responses() -> BTreeMap<String, RefOr<Documented>> {
-        problems([(401, "unauthorized"), (403, "forbidden"), (500, "internal"), (503, "unavailable")])
-    }
-}
-
-impl IntoResponses for WithBody {
-    fn responses() -> BTreeMap<String, RefOr<Documented>> {
-        problems([
-            (400, "malformed-json, malformed-key"),
-            (413, "body-too-large"),
-            (415, "unsupported-media-type"),
-            (422, "invalid-field, key-reused, recipient-refused"),
-        ])
-    }
-}
-
-impl IntoResponses for WithQuery {
-    fn responses() -> BTreeMap<String, RefOr<Documented>> {
-        problems([(422, "invalid-field")])
-    }
-}
-
-fn problems(answers: impl IntoIterator<Item = (u16, &'static str)>) -> BTreeMap<String, RefOr<Documented>> {
-    let schema = Ref::from_schema_name(ProblemBody::name());
-    let documented = |names: &str| {
-        ResponseBuilder::new()
-            .description(names)
-            .content("application/problem+json", ContentBuilder::new().schema(Some(schema.clone())).build())
-            .build()
-    };
-    answers.into_iter().map(|(status, names)| (status.to_string(), RefOr::T(documented(names)))).collect()
 }
 
 /// `/api/openapi.json` and Swagger UI at `/api`.

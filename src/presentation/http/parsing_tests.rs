@@ -8,17 +8,19 @@ use deserr::Deserr;
 use futures::FutureExt;
 use serde_json::Value;
 
-use super::body::{JsonBody, is_json};
-use super::caller::presented;
-use super::compact_json::compact;
-use super::fields::{self, Problems};
-use super::instances::{CreateRequest, read_update};
-use super::problem::Problem;
-use super::query::{NoParameters, Query};
+use super::instances::create::CreateRequest;
+use super::instances::update::read_update;
+use super::messages::retry::RetryRequest;
+use super::messages::send;
 use super::request_log::kept_id;
-use super::retry::RetryRequest;
-use super::{instances, messages, send};
-use crate::application::authenticate::Presented;
+use super::wire::body::{JsonBody, is_json};
+use super::wire::caller::presented;
+use super::wire::compact_json::compact;
+use super::wire::fields::{self, Problems};
+use super::wire::problem::Problem;
+use super::wire::query::{NoParameters, Query};
+use super::{instances, messages};
+use crate::application::access::authenticate::Presented;
 use crate::application::ports::{Channels, MessageFilter};
 use crate::corpus::{prove, prove_of_texts};
 use crate::infrastructure::channels::SandboxSender;
@@ -63,7 +65,7 @@ fn a_request_to_send_is_read_or_refused() {
                     assert_eq!(compact(payload), *payload);
                     assert!(serde_json::from_str::<Value>(payload).is_ok(), "{payload}");
                 }
-                assert!(draft.max_retries.is_none_or(|tries| (1..=100).contains(&tries)));
+                assert!(draft.max_tries.is_none_or(|tries| (1..=100).contains(&tries)));
             }
         }
     });
@@ -101,10 +103,10 @@ fn query<T: Deserr<Problems>>(text: &str) -> Option<T> {
 #[test]
 fn a_query_is_read_or_refused() {
     prove_of_texts("query", |text| {
-        query::<messages::ListQuery>(text);
-        query::<instances::ListQuery>(text);
+        query::<messages::list::ListQuery>(text);
+        query::<instances::read::ListQuery>(text);
         query::<NoParameters>(text);
-        let Some(count) = query::<messages::CountQuery>(text) else { return };
+        let Some(count) = query::<messages::list::CountQuery>(text) else { return };
         let filter = MessageFilter::from(count);
         for moment in [filter.created_after, filter.created_before].into_iter().flatten() {
             assert!((1970..=9999).contains(&chrono::Datelike::year(&moment)), "{moment}");

@@ -11,7 +11,7 @@ use super::{OUTSIDE, PARTITIONS, ProcessId, SimBroker};
 /// How long a member may be silent.
 const SESSION: Duration = Duration::from_secs(10);
 /// How long a partition that is given up waits for what was claimed from it.
-const SETTLE: Duration = Duration::from_secs(60);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct Member {
@@ -90,18 +90,18 @@ impl SimBroker {
             return;
         }
         if let Some(owner) = owner {
-            let (settled, settling) = oneshot::channel();
+            let (drained, draining) = oneshot::channel();
             let is_asked = match self.state().members.get_mut(&owner) {
                 Some(member) => {
                     member.position.remove(&partition);
-                    member.events.push_back(Arrival::GivenUp { partitions: vec![partition], settled });
+                    member.events.push_back(Arrival::GivenUp { partitions: vec![partition], drained });
                     true
                 }
                 None => false,
             };
             if is_asked {
-                let patience = self.scheduler.sleep(SETTLE);
-                futures::future::select(settling, Box::pin(patience)).await;
+                let patience = self.scheduler.sleep(DRAIN_TIMEOUT);
+                futures::future::select(draining, Box::pin(patience)).await;
                 self.commit(owner);
             }
         }
@@ -133,8 +133,8 @@ impl SimBroker {
             for partition in &lost {
                 member.position.remove(partition);
             }
-            let (settled, _) = oneshot::channel();
-            member.events.push_back(Arrival::GivenUp { partitions: lost, settled });
+            let (drained, _) = oneshot::channel();
+            member.events.push_back(Arrival::GivenUp { partitions: lost, drained });
         }
     }
 

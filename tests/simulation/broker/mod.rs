@@ -64,7 +64,7 @@ struct State {
 #[derive(Clone)]
 struct Stored {
     key: Vec<u8>,
-    call: Call,
+    call: DeliveryRequest,
     timestamp: Timestamp,
     /// No consumer sees it before.
     visible_at: Duration,
@@ -119,7 +119,7 @@ impl SimBroker {
         let key = format!("{}:{}", message.instance_id.0, message.recipient).into_bytes();
         let sum: u32 = key.iter().map(|byte| u32::from(*byte)).sum();
         let partition = Partition((sum % PARTITIONS as u32) as i32);
-        let call = Call { message_id: message.id, channel: message.channel.clone() };
+        let call = DeliveryRequest { message_id: message.id, channel: message.channel.clone() };
         let now = self.scheduler.now();
         let delayed = self.state().trouble.delayed;
         let is_delayed = self.scheduler.chance(delayed);

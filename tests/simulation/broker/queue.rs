@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use correio::application::node::unreconciled::Unreconciled;
 use correio::application::ports::*;
-use correio::application::unsettled::Unsettled;
 use correio::domain::Timestamp;
 use correio::domain::message::{Message, MessageStatus};
 
@@ -14,14 +14,14 @@ use super::{PUBLISH_TIMEOUT, ProcessId, SimBroker, Trouble};
 pub struct SimQueue {
     broker: SimBroker,
     clock: Arc<dyn Clock>,
-    unsettled: Unsettled,
+    unreconciled: Unreconciled,
     /// In the process's memory, in order.
     waiting: Arc<Mutex<VecDeque<(Message, Duration)>>>,
 }
 
 impl SimQueue {
-    pub fn new(broker: &SimBroker, process: ProcessId, clock: Arc<dyn Clock>, unsettled: Unsettled) -> Arc<Self> {
-        let queue = Arc::new(Self { broker: broker.clone(), clock, unsettled, waiting: Arc::default() });
+    pub fn new(broker: &SimBroker, process: ProcessId, clock: Arc<dyn Clock>, unreconciled: Unreconciled) -> Arc<Self> {
+        let queue = Arc::new(Self { broker: broker.clone(), clock, unreconciled, waiting: Arc::default() });
         let pump = queue.clone();
         broker.scheduler.spawn(process, Box::pin(async move { pump.publish().await }));
         queue
@@ -66,7 +66,7 @@ impl SimQueue {
         let failed = || {
             self.broker.chronicle.say_of(message.id, scheduler.now(), "is reported as not published");
             if let Some(node) = message.node {
-                self.unsettled.not_handed_over(message.id, node);
+                self.unreconciled.not_handed_over(message.id, node);
             }
         };
         if is_away || scheduler.chance(trouble.report_is_error) {
@@ -92,11 +92,11 @@ impl MessageQueue for SimQueue {
         MessageStatus::Queued
     }
 
-    fn keeping(&self) -> Keeping {
-        Keeping::Shared
+    fn scope(&self) -> QueueScope {
+        QueueScope::Shared
     }
 
-    fn room(&self) -> usize {
+    fn free_capacity(&self) -> usize {
         if self.broker.state().is_away { 0 } else { 100 }
     }
 

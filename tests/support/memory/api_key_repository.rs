@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use correio::application::ports::{ApiKeyRepository, RepositoryError};
 use correio::domain::Timestamp;
-use correio::domain::api_key::ApiKey;
-use correio::domain::principal::Tenant;
+use correio::domain::access::api_key::ApiKey;
+use correio::domain::access::principal::Tenant;
 use uuid::Uuid;
 
 use super::MemoryDatabase;

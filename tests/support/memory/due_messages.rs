@@ -5,7 +5,7 @@ use correio::application::ports::{DueMessages, RepositoryError, Take};
 use correio::domain::Timestamp;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::infrastructure::sql::{ASKED_IF_LOST, id_above, tomorrow};
+use correio::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 
 use super::MemoryDatabase;
 use super::tables::{Bug, Tables};
@@ -135,7 +135,7 @@ fn is_due_untimed(tables: &Tables, take: &Take, message: &Message) -> bool {
     gone || match message.status {
         MessageStatus::Queued => take.unconsumed,
         MessageStatus::Processing if tables.has(Bug::RelayTakesProcessingOfLiveNodes) => true,
-        _ => take.left.contains(&node),
+        _ => take.departed.contains(&node),
     }
 }
 

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use correio::application::ports::{FailedMessages, FailedSelection, Replay, RepositoryError};
 use correio::domain::Timestamp;
+use correio::domain::access::principal::Tenant;
 use correio::domain::message::{Message, MessageId, MessageStatus};
-use correio::domain::principal::Tenant;
 
 use super::MemoryDatabase;
 use super::tables::Tables;
@@ -70,7 +70,7 @@ fn selected(selection: &FailedSelection, message: &Message) -> bool {
 fn requeue(tables: &mut Tables, id: MessageId, now: Timestamp, writer: &'static str) {
     tables.write(id, writer, |message| {
         message.status = MessageStatus::Queued;
-        message.retries = 0;
+        message.tries = 0;
         message.error = None;
         message.failure = None;
         message.dead_lettered_at = None;

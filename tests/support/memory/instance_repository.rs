@@ -1,12 +1,12 @@
 use async_trait::async_trait;
 use correio::application::ports::{InstanceRepository, RepositoryError};
 use correio::domain::Timestamp;
-use correio::domain::attempt::{Attempt, AttemptOutcome};
-use correio::domain::channel::ChannelName;
-use correio::domain::delivery::FailureKind;
+use correio::domain::access::principal::Tenant;
+use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::{Instance, InstanceId};
+use correio::domain::message::attempt::{Attempt, AttemptOutcome};
+use correio::domain::message::delivery::FailureKind;
 use correio::domain::message::{MessageId, MessageStatus};
-use correio::domain::principal::Tenant;
 
 use super::MemoryDatabase;
 use super::tables::{Tables, storable};
@@ -83,7 +83,7 @@ impl InstanceRepository for MemoryInstanceRepository {
             stored.name.clone_from(&instance.name);
             stored.status = instance.status;
             stored.credentials = instance.credentials.clone();
-            stored.max_retries = instance.max_retries;
+            stored.max_tries = instance.max_tries;
             stored.metadata.clone_from(&instance.metadata);
             stored.updated_at = instance.updated_at;
             tables.sync();
@@ -133,7 +133,7 @@ fn fail(tables: &mut Tables, id: MessageId, reason: &str, dead_lettered_at: Opti
     let failed = tables.write(id, DELETE, |message| {
         if message.status == MessageStatus::Queued {
             message.attempt_started_at = Some(now);
-            message.retries += 1;
+            message.tries += 1;
             message.try_number += 1;
         }
         message.status = MessageStatus::Failed;

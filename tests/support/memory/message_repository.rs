@@ -1,13 +1,13 @@
 use async_trait::async_trait;
 use correio::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use correio::domain::Timestamp;
-use correio::domain::attempt::Attempt;
-use correio::domain::idempotency::{IdempotencyKey, IdempotentRequest, KEPT};
+use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest, KEPT};
+use correio::domain::access::principal::Tenant;
 use correio::domain::instance::Instance;
+use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::domain::principal::Tenant;
-use correio::infrastructure::sql::OutcomeRow;
+use correio::infrastructure::storage::shared::OutcomeRow;
 
 use super::MemoryDatabase;
 use super::tables::{Bug, KeptKey, Tables, storable};
@@ -156,7 +156,7 @@ fn claim(tables: &mut Tables, id: MessageId, node: NodeId, now: Timestamp) -> Op
         message.status = MessageStatus::Processing;
         message.node = Some(node);
         message.try_number += 1;
-        message.retries += 1;
+        message.tries += 1;
         message.attempt_started_at = Some(now);
         message.attempt_http_status = None;
         message.updated_at = now;
@@ -188,7 +188,7 @@ fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<boo
         if makes_good {
             message.node = guard.node;
             message.try_number = guard.try_number;
-            message.retries += 1;
+            message.tries += 1;
             message.attempt_started_at = Some(outcome.started_at);
         }
         message.status = row.status;
@@ -202,7 +202,7 @@ fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<boo
         message.updated_at = outcome.finished_at;
     });
     tables.believed(&guard);
-    if row.told {
+    if row.has_row {
         let attempt = Attempt {
             number: guard.try_number,
             started_at: Some(outcome.started_at),

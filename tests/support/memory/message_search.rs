@@ -2,9 +2,9 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use correio::application::ports::{MessageFilter, MessageSearch, RepositoryError};
-use correio::domain::attempt::Attempt;
+use correio::domain::access::principal::Tenant;
+use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Message, MessageId, MessageStatus};
-use correio::domain::principal::Tenant;
 
 use super::MemoryDatabase;
 use super::tables::Tables;

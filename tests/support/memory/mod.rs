@@ -18,7 +18,7 @@ mod weather;
 use std::sync::{Arc, Mutex};
 
 use correio::application::ports::RepositoryError;
-use correio::domain::attempt::Attempt;
+use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use futures::channel::oneshot;

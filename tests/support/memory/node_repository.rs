@@ -46,7 +46,7 @@ impl NodeRepository for MemoryNodeRepository {
             id: *id,
             heartbeat: node.heartbeat,
             duties: node.duties,
-            left: node.left_at.is_some(),
+            departed: node.left_at.is_some(),
         };
         self.database.run("nodes.all", move |tables| Ok(tables.nodes.iter().map(row).collect())).await
     }

@@ -41,7 +41,7 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
         self.database.run("owed_dead_letters.owed", move |tables| Ok(owed(tables))).await
     }
 
-    async fn settle(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError> {
+    async fn mark_paid(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError> {
         // Guarded on the try: replayed and failed again, it owes another record. `updated_at` stays when it failed.
         let settle = move |tables: &mut Tables| {
             let is_owed = tables.messages.get(&id).is_some_and(|it| owes(it) && it.try_number == try_number);
@@ -53,7 +53,7 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
         self.database.run("owed_dead_letters.settle", move |tables| Ok(settle(tables))).await
     }
 
-    async fn settle_without_record(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
+    async fn write_off(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
         let gone = gone.to_vec();
         let settle = move |tables: &mut Tables| {
             let publishes =
@@ -68,7 +68,7 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
             }
             owed.len() as u64
         };
-        self.database.run("owed_dead_letters.settle_without_record", move |tables| Ok(settle(tables))).await
+        self.database.run("owed_dead_letters.write_off", move |tables| Ok(settle(tables))).await
     }
 }
 

@@ -2,12 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use correio::application::ports::{Duties, RepositoryError};
 use correio::domain::Timestamp;
-use correio::domain::api_key::ApiKey;
-use correio::domain::attempt::Attempt;
+use correio::domain::access::api_key::ApiKey;
+use correio::domain::access::principal::Tenant;
 use correio::domain::instance::{Instance, InstanceId};
+use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::domain::principal::Tenant;
 use uuid::Uuid;
 
 /// What is stored. In order of the primary keys, so that nothing depends on how a hash falls.

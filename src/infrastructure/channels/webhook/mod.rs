@@ -14,16 +14,17 @@ use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
-use super::credentials_object::CredentialsObject;
-use super::http_answer::{ChannelSetupError, HttpAnswer, client_builder, may_work_later, without_answer};
-use super::public_address::PublicAddressesOnly;
-use super::redaction::Redaction;
+use super::http::credentials_object::CredentialsObject;
+use super::http::http_answer::{ChannelSetupError, HttpAnswer, client_builder, may_work_later, without_answer};
+use super::http::public_address::PublicAddressesOnly;
+use super::http::redaction::Redaction;
 use crate::application::ports::{ChannelSender, Clock, Delivery, NewCredentials};
-use crate::domain::channel::{ChannelName, FieldProblem};
-use crate::domain::delivery::{Acceptance, DeliveryError};
 use crate::domain::instance::ConnectionStatus;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::credentials::Credentials;
 use crate::domain::message::Content;
-use crate::domain::secret::Credentials;
+use crate::domain::message::delivery::{Acceptance, DeliveryError};
+use crate::domain::problem::FieldProblem;
 use address::parse_address;
 
 pub use signing_secret::{InvalidSecret, SigningSecret};
@@ -31,7 +32,7 @@ pub use signing_secret::{InvalidSecret, SigningSecret};
 /// Nobody needs more of an answer: only its status counts, and a snippet of it is kept.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
-const WHOM: &str = "the webhook";
+const PEER: &str = "the webhook";
 
 #[derive(Clone, Debug)]
 pub struct WebhookSettings {
@@ -126,7 +127,7 @@ impl ChannelSender for WebhookSender {
             .header("webhook-signature", signature)
             .body(body);
 
-        let response = request.send().await.map_err(|error| without_answer(WHOM, error, &redaction()))?;
+        let response = request.send().await.map_err(|error| without_answer(PEER, error, &redaction()))?;
         let answer = HttpAnswer::read(response, ANSWER_LIMIT, self.clock.now()).await;
         let http_status = answer.status.as_u16();
         if answer.status.is_success() {
@@ -139,8 +140,8 @@ impl ChannelSender for WebhookSender {
 fn refusal(answer: &HttpAnswer, redaction: &Redaction) -> DeliveryError {
     let status = answer.status.as_u16();
     let reason = match redaction.snippet(&answer.text()) {
-        said if said.is_empty() => format!("HTTP {status} from {WHOM}"),
-        said => format!("HTTP {status} from {WHOM}: {said}"),
+        said if said.is_empty() => format!("HTTP {status} from {PEER}"),
+        said => format!("HTTP {status} from {PEER}: {said}"),
     };
     if answer.status.is_redirection() || !may_work_later(answer.status) {
         DeliveryError::refused(reason)

@@ -3,12 +3,12 @@
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::WHOM;
+use super::PEER;
 use super::request::RequestKind;
-use crate::domain::delivery::{Acceptance, DeliveryError};
+use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::text::storable;
-use crate::infrastructure::channels::http_answer::{HttpAnswer, may_work_later};
-use crate::infrastructure::channels::redaction::Redaction;
+use crate::infrastructure::channels::http::http_answer::{HttpAnswer, may_work_later};
+use crate::infrastructure::channels::http::redaction::Redaction;
 
 const LONGEST_ID: usize = 255;
 
@@ -27,10 +27,10 @@ pub enum Verdict {
 /// What the answer to a message means.
 pub fn judge(answer: &HttpAnswer, kind: RequestKind, redaction: &Redaction) -> Verdict {
     let status = answer.status.as_u16();
-    let told = Told::read(answer);
+    let told = AnswerText::read(answer);
     let reason = match redaction.snippet(&told.said) {
-        said if said.is_empty() => format!("HTTP {status} from {WHOM}"),
-        said => format!("HTTP {status} from {WHOM}: {said}"),
+        said if said.is_empty() => format!("HTTP {status} from {PEER}"),
+        said => format!("HTTP {status} from {PEER}: {said}"),
     };
     if let Some(id) = told.key_id().filter(|_| answer.status.is_success()) {
         return Verdict::Clear(Ok(Acceptance { channel_message_id: Some(id), http_status: Some(status) }));
@@ -38,7 +38,7 @@ pub fn judge(answer: &HttpAnswer, kind: RequestKind, redaction: &Redaction) -> V
     if !answer.complete {
         // What is missing might have said that it was taken.
         return Verdict::Clear(Err(DeliveryError::unknown(format!(
-            "HTTP {status} from {WHOM}, whose answer was cut off"
+            "HTTP {status} from {PEER}, whose answer was cut off"
         ))));
     }
     if answer.status == StatusCode::BAD_REQUEST && told.texts.iter().any(|text| text == "[object Object]") {
@@ -47,7 +47,7 @@ pub fn judge(answer: &HttpAnswer, kind: RequestKind, redaction: &Redaction) -> V
     Verdict::Clear(Err(failure(answer, kind, &told, reason).with_retry_after(answer.retry_after)))
 }
 
-fn failure(answer: &HttpAnswer, kind: RequestKind, told: &Told, reason: String) -> DeliveryError {
+fn failure(answer: &HttpAnswer, kind: RequestKind, told: &AnswerText, reason: String) -> DeliveryError {
     match answer.status.as_u16() {
         200..300 => told.meta_failure(reason),
         // Another address: the credentials name the wrong one, and an API key is not sent to just anybody.
@@ -88,7 +88,7 @@ pub fn says_open(answer: &HttpAnswer) -> bool {
 }
 
 /// What Evolution said, in whichever shape: `response.message` is a text, a list, a list of lists, or a list of objects.
-struct Told {
+struct AnswerText {
     body: Value,
     /// Every text in `response.message`.
     texts: Vec<String>,
@@ -97,7 +97,7 @@ struct Told {
     said: String,
 }
 
-impl Told {
+impl AnswerText {
     fn read(answer: &HttpAnswer) -> Self {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let message = body.pointer("/response/message").or_else(|| body.get("message")).unwrap_or(&Value::Null);

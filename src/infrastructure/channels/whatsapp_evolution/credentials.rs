@@ -3,11 +3,11 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::application::ports::NewCredentials;
-use crate::domain::channel::FieldProblem;
-use crate::domain::delivery::DeliveryError;
-use crate::domain::secret::Credentials;
-use crate::infrastructure::channels::credentials_object::CredentialsObject;
-use crate::infrastructure::channels::redaction::Redaction;
+use crate::domain::instance::credentials::Credentials;
+use crate::domain::message::delivery::DeliveryError;
+use crate::domain::problem::FieldProblem;
+use crate::infrastructure::channels::http::credentials_object::CredentialsObject;
+use crate::infrastructure::channels::http::redaction::Redaction;
 
 const MEMBERS: [&str; 3] = ["baseUrl", "apiKey", "instanceName"];
 const LONGEST_BASE_URL: usize = 2048;

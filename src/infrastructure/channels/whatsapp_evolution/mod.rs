@@ -14,12 +14,13 @@ use async_trait::async_trait;
 use reqwest::{Client, Method};
 use serde_json::Value;
 
-use super::http_answer::{ChannelSetupError, HttpAnswer, client_builder, without_answer};
+use super::http::http_answer::{ChannelSetupError, HttpAnswer, client_builder, without_answer};
 use crate::application::ports::{ChannelSender, Clock, Delivery, NewCredentials};
-use crate::domain::channel::{ChannelName, FieldProblem};
-use crate::domain::delivery::{Acceptance, DeliveryError};
 use crate::domain::instance::ConnectionStatus;
+use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::Content;
+use crate::domain::message::delivery::{Acceptance, DeliveryError};
+use crate::domain::problem::FieldProblem;
 use answer::Verdict;
 use credentials::EvolutionCredentials;
 use request::EvolutionRequest;
@@ -28,7 +29,7 @@ use request::EvolutionRequest;
 /// would be sent again.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 
-const WHOM: &str = "the Evolution API";
+const PEER: &str = "the Evolution API";
 
 #[derive(Clone, Debug)]
 pub struct EvolutionSettings {
@@ -82,7 +83,7 @@ impl WhatsappEvolutionSender {
             Some(body) => request.json(body),
             None => request,
         };
-        let response = request.send().await.map_err(|error| without_answer(WHOM, error, credentials.redaction()))?;
+        let response = request.send().await.map_err(|error| without_answer(PEER, error, credentials.redaction()))?;
         Ok(HttpAnswer::read(response, ANSWER_LIMIT, self.clock.now()).await)
     }
 

@@ -6,8 +6,8 @@ use super::credentials::{EvolutionCredentials, check};
 use super::recipient::number;
 use super::request::RequestKind;
 use crate::corpus::{prove, prove_of_texts};
-use crate::infrastructure::channels::http_answer::HttpAnswer;
-use crate::infrastructure::channels::redaction::Redaction;
+use crate::infrastructure::channels::http::http_answer::HttpAnswer;
+use crate::infrastructure::channels::http::redaction::Redaction;
 
 #[test]
 fn a_recipient_is_a_number_or_a_jid_or_refused() {

@@ -139,10 +139,10 @@ async fn measure(
     if let Some(sentence) = contradiction {
         return Err(sentence.to_owned());
     }
-    let settled = settle(&load, arrivals.as_deref(), instances, arguments.wait, stop).await;
+    let ended = wait_for_the_end(&load, arrivals.as_deref(), instances, arguments.wait, stop).await;
     drop(progress);
 
-    let (states, mut trouble) = match settled {
+    let (states, mut trouble) = match ended {
         Ok(states) => (Some(states), None),
         Err(sentence) => (None, Some(sentence)),
     };
@@ -168,7 +168,7 @@ async fn connect(server: &Arc<Server>, count: u32) -> Result<Vec<Connection>, St
 ///
 /// # Errors
 /// When the server does not count at the end of the wait.
-async fn settle(
+async fn wait_for_the_end(
     load: &Load,
     arrivals: Option<&Mutex<Arrivals>>,
     instances: &mut Instances,

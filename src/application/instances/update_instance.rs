@@ -1,0 +1,86 @@
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::create_instance::ConfiguredInstance;
+use crate::application::messages::send_message::unknown_channel_problem;
+use crate::application::ports::{Channels, CipherError, Clock, CredentialsCipher, InstanceRepository, RepositoryError};
+use crate::domain::access::principal::Principal;
+use crate::domain::instance::InstanceId;
+use crate::domain::problem::FieldProblem;
+
+/// Changes what can be changed of an instance. Its channel and its name are what messages refer to, and stay.
+pub struct UpdateInstance {
+    pub instances: Arc<dyn InstanceRepository>,
+    pub channels: Channels,
+    pub cipher: Arc<dyn CredentialsCipher>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What is `None` stays; what is `Some(None)` is cleared.
+#[derive(Default)]
+pub struct UpdateInstanceCommand {
+    pub channel_phone_or_id: Option<String>,
+    pub name: Option<Option<String>>,
+    /// Replaces all credentials.
+    pub credentials: Option<Value>,
+    pub max_tries: Option<Option<u32>>,
+    pub metadata: Option<Option<String>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateInstanceError {
+    #[error("the request has {} problem(s)", .0.len())]
+    Invalid(Vec<FieldProblem>),
+    /// Also for an instance of another tenant.
+    #[error("there is no such instance")]
+    UnknownInstance,
+    #[error(transparent)]
+    Cipher(#[from] CipherError),
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+impl UpdateInstance {
+    /// # Errors
+    /// See [`UpdateInstanceError`].
+    pub async fn execute(
+        &self,
+        caller: &Principal,
+        id: InstanceId,
+        command: UpdateInstanceCommand,
+    ) -> Result<ConfiguredInstance, UpdateInstanceError> {
+        let found = self.instances.find(&caller.tenant, id).await?;
+        let mut instance = found.ok_or(UpdateInstanceError::UnknownInstance)?;
+        let sender = self
+            .channels
+            .find(&instance.channel)
+            .ok_or_else(|| UpdateInstanceError::Invalid(vec![unknown_channel_problem(&self.channels)]))?;
+        let mut problems = Vec::new();
+        let mut revealed_credentials = None;
+        if let Some(address) = command.channel_phone_or_id {
+            problems.extend(sender.check_address(&address).err().into_iter().flatten());
+            instance.channel_phone_or_id = address;
+        }
+        if let Some(given) = command.credentials {
+            match sender.check_credentials(Some(&given)) {
+                Ok(new) => {
+                    instance.credentials = self.cipher.seal(id, &new.credentials)?;
+                    revealed_credentials = new.reveal;
+                }
+                Err(more) => problems.extend(more),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(UpdateInstanceError::Invalid(problems));
+        }
+        instance.name = command.name.unwrap_or(instance.name);
+        instance.max_tries = command.max_tries.unwrap_or(instance.max_tries);
+        instance.metadata = command.metadata.unwrap_or(instance.metadata);
+        instance.updated_at = self.clock.now();
+        if !self.instances.update(&instance).await? {
+            return Err(UpdateInstanceError::UnknownInstance);
+        }
+        Ok(ConfiguredInstance { instance, revealed_credentials })
+    }
+}

@@ -1,0 +1,6 @@
+//! Messages as their senders and operators see them: accepted, shown, replayed.
+
+pub mod lanes;
+pub mod read_messages;
+pub mod replay_messages;
+pub mod send_message;

@@ -1,0 +1,87 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::send_message::unknown_channel_problem;
+use crate::application::ports::{Channels, MessageFilter, MessageSearch, RepositoryError};
+use crate::domain::access::principal::Principal;
+use crate::domain::message::attempt::{Attempt, every_attempt};
+use crate::domain::message::{Message, MessageId, MessageStatus};
+use crate::domain::problem::FieldProblem;
+
+/// Shows a tenant its messages.
+pub struct ReadMessages {
+    pub search: Arc<dyn MessageSearch>,
+    pub channels: Channels,
+}
+
+/// Messages, newest first.
+pub struct MessagePage {
+    pub messages: Vec<Message>,
+    /// Where the next page begins; none on the page that holds the last message.
+    pub next: Option<MessageId>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadMessagesError {
+    #[error("there is no such channel")]
+    Invalid(FieldProblem),
+    /// Also for a message of another tenant.
+    #[error("there is no such message")]
+    UnknownMessage,
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+impl ReadMessages {
+    /// # Errors
+    /// See [`ReadMessagesError`].
+    pub async fn one(&self, caller: &Principal, id: MessageId) -> Result<(Message, Vec<Attempt>), ReadMessagesError> {
+        let found = self.search.find(&caller.tenant, id).await?;
+        let (message, recorded) = found.ok_or(ReadMessagesError::UnknownMessage)?;
+        let attempts = every_attempt(&message, recorded);
+        Ok((message, attempts))
+    }
+
+    /// At most `limit` messages below `before`.
+    ///
+    /// # Errors
+    /// See [`ReadMessagesError`].
+    pub async fn page(
+        &self,
+        caller: &Principal,
+        filter: &MessageFilter,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<MessagePage, ReadMessagesError> {
+        self.check(filter)?;
+        // One more than asked for tells whether there is a next page.
+        let mut messages = self.search.list(&caller.tenant, filter, before, limit.saturating_add(1)).await?;
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = messages.len() > wanted;
+        messages.truncate(wanted);
+        let next = messages.last().filter(|_| more).map(|message| message.id);
+        Ok(MessagePage { messages, next })
+    }
+
+    /// How many are in which state.
+    ///
+    /// # Errors
+    /// See [`ReadMessagesError`].
+    pub async fn count(
+        &self,
+        caller: &Principal,
+        filter: &MessageFilter,
+    ) -> Result<HashMap<MessageStatus, u64>, ReadMessagesError> {
+        self.check(filter)?;
+        Ok(self.search.count(&caller.tenant, filter).await?)
+    }
+
+    fn check(&self, filter: &MessageFilter) -> Result<(), ReadMessagesError> {
+        match &filter.channel {
+            Some(channel) if self.channels.find(channel).is_none() => {
+                Err(ReadMessagesError::Invalid(unknown_channel_problem(&self.channels)))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+use std::sync::Arc;
+
+use crate::application::ports::{Clock, FailedMessages, FailedSelection, Replay, RepositoryError};
+use crate::domain::access::principal::Tenant;
+use crate::domain::message::MessageId;
+
+/// Puts failed messages back on their way, one or many; the relay does the rest.
+pub struct ReplayMessages {
+    pub failed: Arc<dyn FailedMessages>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl ReplayMessages {
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn one(&self, tenant: &Tenant, id: MessageId) -> Result<Replay, RepositoryError> {
+        self.failed.replay(tenant, id, self.clock.now()).await
+    }
+
+    /// Replays everything that matches and has failed until now; returns how many.
+    ///
+    /// # Errors
+    /// When the database does not answer; what was replayed until then stays so.
+    pub async fn all(&self, selection: &FailedSelection) -> Result<u64, RepositoryError> {
+        const AT_ONCE: u32 = 1_000;
+        let now = self.clock.now();
+        let mut replayed = 0;
+        loop {
+            let some = self.failed.replay_matching(selection, AT_ONCE, now).await?;
+            replayed += some;
+            if some < u64::from(AT_ONCE) {
+                return Ok(replayed);
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+use std::sync::Arc;
+
+use tracing::debug;
+
+use super::lanes::Lanes;
+use crate::application::node::held_messages::HeldMessages;
+use crate::application::node::node_identity::NodeIdentity;
+use crate::application::node::tally::Tally;
+use crate::application::node::unreconciled::Unreconciled;
+use crate::application::ports::{
+    Accepted, Channels, Clock, Handover, Ids, InstanceRepository, KeptRequest, MessageQueue, MessageRepository,
+    RepositoryError,
+};
+use crate::domain::access::idempotency::IdempotentRequest;
+use crate::domain::access::principal::Principal;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::message::{Draft, Message, MessageId, MessageStatus, OrderingKey};
+use crate::domain::problem::FieldProblem;
+
+/// Accepts a message: stored first, then handed to the queue.
+pub struct SendMessage {
+    pub messages: Arc<dyn MessageRepository>,
+    pub instances: Arc<dyn InstanceRepository>,
+    pub channels: Channels,
+    pub queue: Arc<dyn MessageQueue>,
+    pub identity: NodeIdentity,
+    pub held: HeldMessages,
+    pub lanes: Lanes,
+    pub unreconciled: Unreconciled,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+    pub tally: Tally,
+    /// Tries for a message whose instance and caller name none.
+    pub max_tries: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct SendMessageCommand {
+    pub channel: ChannelName,
+    pub channel_instance_id: String,
+    pub draft: Draft,
+    pub request: Option<IdempotentRequest>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub message: Message,
+    /// `pending`: the caller waited for the result. `queued`: somebody delivers it later.
+    pub accepted_as: MessageStatus,
+    /// It was accepted by an earlier request with the same key.
+    pub repeated: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SendMessageError {
+    #[error("the request has {} problem(s)", .0.len())]
+    Invalid(Vec<FieldProblem>),
+    /// Also for an instance of another tenant.
+    #[error("there is no such instance")]
+    UnknownInstance,
+    #[error("the idempotency key was used with another body")]
+    KeyReused,
+    #[error("the message of this idempotency key is still being delivered")]
+    InFlight,
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+impl SendMessage {
+    /// A caller that hangs up must not drop this future: presentation runs it in a task of its own.
+    ///
+    /// # Errors
+    /// See [`SendMessageError`]. A message that was accepted and then failed is no error: its submission says so.
+    pub async fn execute(
+        &self,
+        caller: &Principal,
+        command: SendMessageCommand,
+    ) -> Result<Submission, SendMessageError> {
+        if let Some(submission) = self.earlier_submission(caller, &command).await? {
+            return Ok(submission);
+        }
+        let sender = self.channels.find(&command.channel).ok_or_else(|| unknown_channel(&self.channels))?;
+        let instance = self
+            .instances
+            .find_by_name(&caller.tenant, &command.channel, &command.channel_instance_id)
+            .await?
+            .ok_or(SendMessageError::UnknownInstance)?;
+        sender.check_message(&command.draft.recipient, &command.draft.content).map_err(SendMessageError::Invalid)?;
+
+        let node = self.identity.current_or_wait().await?;
+        let key = OrderingKey { instance: instance.id, recipient: command.draft.recipient.clone() };
+        let mut place = self.lanes.enter(key, self.ids.as_ref());
+        let message = Message::accept(
+            caller,
+            &instance,
+            command.draft,
+            self.max_tries,
+            self.queue.waiting_status(),
+            node,
+            MessageId(place.id),
+            self.clock.now(),
+        );
+        let hold = self.held.hold(message.id);
+        match self.messages.accept(&message, command.request.as_ref()).await {
+            Ok(Accepted::Stored) => self.tally.received(),
+            Ok(Accepted::KeyTaken(kept)) => return repeat(*kept, command.request.as_ref()),
+            Err(error) => {
+                if let Some(hold) = hold.filter(|_| matches!(error, RepositoryError::Unavailable(_))) {
+                    self.unreconciled.accept(message.id, node, hold);
+                }
+                return Err(error.into());
+            }
+        }
+
+        if sender.keeps_order() {
+            place.turn().await;
+        }
+        // Only what is being delivered stays held: a queued message is free for whoever claims it.
+        let _hold = hold.filter(|_| message.status == MessageStatus::Pending);
+        let accepted_as = message.status;
+        let message = match self.queue.hand_over(&message).await {
+            Ok(Handover::Done(message)) => *message,
+            Ok(Handover::Queued) => message,
+            // Stored is accepted: the relay hands it over again.
+            Err(error) => {
+                debug!(message.id = %message.id, %error, "left to the relay");
+                self.unreconciled.not_handed_over(message.id, node);
+                message
+            }
+        };
+        Ok(Submission { message, accepted_as, repeated: false })
+    }
+
+    /// The answer to an earlier request with the same key. Asked before anything else, because it holds even when the
+    /// instance has been deleted since.
+    async fn earlier_submission(
+        &self,
+        caller: &Principal,
+        command: &SendMessageCommand,
+    ) -> Result<Option<Submission>, SendMessageError> {
+        let Some(request) = &command.request else { return Ok(None) };
+        let kept = self.messages.kept_request(&caller.tenant, &request.key, self.clock.now()).await?;
+        kept.map(|kept| repeat(kept, Some(request))).transpose()
+    }
+}
+
+fn repeat(kept: KeptRequest, request: Option<&IdempotentRequest>) -> Result<Submission, SendMessageError> {
+    if request.is_none_or(|request| request.fingerprint != kept.fingerprint) {
+        return Err(SendMessageError::KeyReused);
+    }
+    // Who waited for the result is answered with the result; so is who comes again.
+    if kept.accepted_as == MessageStatus::Pending && kept.message.status.is_open() {
+        return Err(SendMessageError::InFlight);
+    }
+    Ok(Submission { message: kept.message, accepted_as: kept.accepted_as, repeated: true })
+}
+
+fn unknown_channel(channels: &Channels) -> SendMessageError {
+    SendMessageError::Invalid(vec![unknown_channel_problem(channels)])
+}
+
+/// Says which channels there are.
+pub fn unknown_channel_problem(channels: &Channels) -> FieldProblem {
+    let names: Vec<&str> = channels.names().map(ChannelName::as_str).collect();
+    FieldProblem::new("/channel", format!("must be one of {}", names.join(", ")))
+}

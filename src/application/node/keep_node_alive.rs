@@ -1,0 +1,94 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{Either, select};
+use tracing::{info, warn};
+
+use super::node_identity::NodeIdentity;
+use super::unreconciled::Unreconciled;
+use crate::application::Stop;
+use crate::application::ports::{Clock, DueMessages, Duties, Ids, NodeRepository, RepositoryError};
+use crate::domain::node::NodeId;
+
+/// Writes this node's heartbeat, and gives the process a new name when it could not for too long.
+pub struct KeepNodeAlive {
+    pub nodes: Arc<dyn NodeRepository>,
+    pub due: Arc<dyn DueMessages>,
+    pub identity: NodeIdentity,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+    pub unreconciled: Unreconciled,
+    pub duties: Duties,
+}
+
+impl KeepNodeAlive {
+    /// Registers the process as a new node.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn register(&self) -> Result<NodeId, RepositoryError> {
+        let id = NodeId(self.ids.next());
+        let sent = self.clock.monotonic();
+        self.nodes.register(id, self.duties, self.clock.now()).await?;
+        self.identity.rename(id, sent);
+        Ok(id)
+    }
+
+    /// One heartbeat, or a new name if the current one is no longer good.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn beat(&self) -> Result<(), RepositoryError> {
+        if let Some(id) = self.identity.current() {
+            let sent = self.clock.monotonic();
+            let has_row = self.nodes.beat(id).await?;
+            self.identity.beaten(id, sent);
+            // Without a row, others take what the name owns: it is as bad as a name that went stale while we wrote.
+            if has_row && self.identity.current() == Some(id) {
+                return Ok(());
+            }
+        }
+        let former = self.identity.last();
+        let id = self.register().await?;
+        warn!(node = %id, former = ?former.map(|id| id.0), "no heartbeat could be written for too long: goes on as a new node");
+        Ok(())
+    }
+
+    pub async fn run(&self, stop: Stop) {
+        // Five beats have to fail before others may think us gone.
+        let interval = self.identity.timeout() / 5;
+        let mut failing = false;
+        loop {
+            match self.beat().await {
+                Ok(()) if failing => {
+                    failing = false;
+                    info!("the heartbeat is written again");
+                }
+                Ok(()) => {}
+                Err(error) => {
+                    if !failing {
+                        warn!(%error, "the heartbeat could not be written");
+                    }
+                    failing = true;
+                }
+            }
+            let wait = if failing { interval.min(Duration::from_millis(500)) } else { interval };
+            if let Either::Left(_) = select(stop.clone(), self.clock.sleep(wait).boxed()).await {
+                return;
+            }
+        }
+    }
+
+    /// Says that this node stops in good order, if it does. `queued_are_kept`: all that it handed over waits in a broker
+    /// that outlives it.
+    pub async fn leave(&self, queued_are_kept: bool) {
+        let Some(id) = self.identity.last() else { return };
+        let is_reconciled = self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
+        match self.nodes.leave(id, queued_are_kept && is_reconciled, self.clock.now()).await {
+            Ok(true) => {}
+            Ok(false) => warn!(node = %id, "stopped before everything was delivered; another node takes it over"),
+            Err(error) => warn!(node = %id, %error, "stopped without saying so in the database"),
+        }
+    }
+}

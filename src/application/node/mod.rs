@@ -1,0 +1,9 @@
+//! This process among others: its name, its heartbeat, and what it holds in memory.
+
+pub mod held_messages;
+pub mod keep_node_alive;
+pub mod node_identity;
+pub mod node_watch;
+pub mod tally;
+pub mod under_way;
+pub mod unreconciled;

@@ -1,0 +1,66 @@
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::StreamExt;
+use futures::channel::mpsc;
+
+use crate::domain::message::MessageId;
+
+/// The messages that a loop has begun to deal with and not yet seen the end of.
+#[derive(Clone)]
+pub struct UnderWay {
+    ids: Arc<Mutex<HashSet<MessageId>>>,
+    finished: Arc<Mutex<mpsc::Sender<()>>>,
+}
+
+/// Told when one of them has ended since it was last asked.
+pub struct Finished(mpsc::Receiver<()>);
+
+/// One of them; it has ended when this is dropped, also by a panic.
+pub struct Entry {
+    id: MessageId,
+    under_way: UnderWay,
+}
+
+impl UnderWay {
+    pub fn new() -> (Self, Finished) {
+        // A word or two wait at most: they say that there is something to look at, not how much.
+        let (finished, receiver) = mpsc::channel(1);
+        (Self { ids: Arc::default(), finished: Arc::new(Mutex::new(finished)) }, Finished(receiver))
+    }
+
+    /// None if it is under way already.
+    pub fn enter(&self, id: MessageId) -> Option<Entry> {
+        self.lock().insert(id).then(|| Entry { id, under_way: self.clone() })
+    }
+
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    pub fn ids(&self) -> Vec<MessageId> {
+        self.lock().iter().copied().collect()
+    }
+
+    /// Waits until at most this many are left.
+    pub async fn until_at_most(&self, most: usize, finished: &mut Finished) {
+        while finished.0.try_recv().is_ok() {}
+        while self.len() > most && finished.0.next().await.is_some() {}
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<MessageId>> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.under_way.lock().remove(&self.id);
+        // Full: it has been told already. Closed: the loop has stopped.
+        let _ = self.under_way.finished.lock().unwrap_or_else(PoisonError::into_inner).try_send(());
+    }
+}

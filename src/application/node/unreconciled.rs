@@ -1,0 +1,62 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::held_messages::Hold;
+use crate::application::ports::{Clock, DueMessages};
+use crate::domain::message::MessageId;
+use crate::domain::node::NodeId;
+
+/// Messages of which this process knows that somebody has to take them up again, while their rows do not say so yet:
+///
+/// - accepts of which nobody knows whether they were committed: their callers were told that they failed, and a row that
+///   is there all the same must not stay open for ever;
+/// - messages that the queue did not take, or took and could not keep.
+#[derive(Clone, Default)]
+pub struct Unreconciled(Arc<Mutex<Vec<One>>>);
+
+struct One {
+    id: MessageId,
+    node: NodeId,
+    /// Until an accept is reconciled nobody of this process touches it.
+    _hold: Option<Hold>,
+}
+
+impl Unreconciled {
+    /// The answer to this accept of `node`'s was lost.
+    pub fn accept(&self, id: MessageId, node: NodeId, hold: Hold) {
+        self.list().push(One { id, node, _hold: Some(hold) });
+    }
+
+    /// This message of `node`'s is not on its way.
+    pub fn not_handed_over(&self, id: MessageId, node: NodeId) {
+        self.list().push(One { id, node, _hold: None });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list().is_empty()
+    }
+
+    /// Makes those due whose rows are there and still their node's. What the database does not answer for is asked the
+    /// next time. Returns whether nothing is left.
+    pub async fn reconcile(&self, due: &dyn DueMessages, clock: &dyn Clock) -> bool {
+        const AT_ONCE: usize = 1_000;
+        loop {
+            let some: Vec<One> = {
+                let mut list = self.list();
+                let count = list.len().min(AT_ONCE);
+                list.drain(..count).collect()
+            };
+            if some.is_empty() {
+                return true;
+            }
+            let messages: Vec<(MessageId, NodeId)> = some.iter().map(|one| (one.id, one.node)).collect();
+            if due.make_due(&messages, clock.now()).await.is_err() {
+                self.list().extend(some);
+                return false;
+            }
+        }
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<One>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,5 @@
+//! The installation as a whole: prepared, maintained, watched.
+
+pub mod maintain_storage;
+pub mod prepare_installation;
+pub mod report_health;

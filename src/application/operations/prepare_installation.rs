@@ -1,0 +1,85 @@
+use std::sync::Arc;
+
+use crate::application::access::issue_api_key::{IssueApiKey, NewApiKey};
+use crate::application::instances::create_instance::{CreateInstance, CreateInstanceCommand, CreateInstanceError};
+use crate::application::ports::{ApiKeyRepository, RepositoryError};
+use crate::domain::access::principal::{InvalidTenant, Principal, Scope, Tenant};
+use crate::domain::instance::channel::ChannelName;
+
+/// Makes sure that an installation has what everybody starts with: the tenant `default`, a key of it, and its instance
+/// `sandbox`. What is there stays as it is, also a key that was revoked.
+pub struct PrepareInstallation {
+    pub api_keys: Arc<dyn ApiKeyRepository>,
+    pub issue_api_key: IssueApiKey,
+    pub create_instance: Arc<CreateInstance>,
+}
+
+/// The key that the installation shall have.
+pub enum BootstrapKey {
+    /// The operator's: added whenever it is missing.
+    Given { key: String, prefix: String },
+    /// Added when the tenant has no key yet.
+    Generated { key: String, prefix: String },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareInstallationError {
+    #[error(transparent)]
+    Tenant(#[from] InvalidTenant),
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Instance(CreateInstanceError),
+}
+
+impl PrepareInstallation {
+    /// True when the key was added.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn execute(&self, bootstrap: &BootstrapKey) -> Result<bool, PrepareInstallationError> {
+        let tenant = Tenant::new(Tenant::DEFAULT)?;
+        let (key, prefix, wanted) = match bootstrap {
+            BootstrapKey::Given { key, prefix } => (key, prefix, true),
+            BootstrapKey::Generated { key, prefix } => {
+                (key, prefix, self.api_keys.list(Some(&tenant)).await?.is_empty())
+            }
+        };
+        let added = wanted && self.add_key(tenant.clone(), key, prefix).await?;
+        self.add_sandbox(tenant).await?;
+        Ok(added)
+    }
+
+    async fn add_key(&self, tenant: Tenant, key: &str, prefix: &str) -> Result<bool, RepositoryError> {
+        let new = NewApiKey {
+            tenant,
+            name: "bootstrap".to_owned(),
+            key,
+            prefix: prefix.to_owned(),
+            scopes: Scope::ALL.to_vec(),
+            expires_at: None,
+        };
+        match self.issue_api_key.execute(new).await {
+            Ok(_) => Ok(true),
+            Err(RepositoryError::Conflict) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn add_sandbox(&self, tenant: Tenant) -> Result<(), PrepareInstallationError> {
+        let system = Principal { tenant, subject: "correio".to_owned(), scopes: Scope::ALL.to_vec() };
+        let command = CreateInstanceCommand {
+            channel: ChannelName::new("sandbox"),
+            channel_instance_id: "sandbox".to_owned(),
+            channel_phone_or_id: "sandbox".to_owned(),
+            name: Some("Sandbox".to_owned()),
+            credentials: None,
+            max_tries: None,
+            metadata: None,
+        };
+        match self.create_instance.execute(&system, command).await {
+            Ok(_) | Err(CreateInstanceError::Taken) => Ok(()),
+            Err(error) => Err(PrepareInstallationError::Instance(error)),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::domain::Timestamp;
+use crate::domain::instance::ConnectionStatus;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::credentials::Credentials;
+use crate::domain::message::delivery::{Acceptance, DeliveryError};
+use crate::domain::message::{Content, MessageId};
+use crate::domain::problem::FieldProblem;
+
+/// One way to deliver a message. Adding a channel is one implementation and one line in the composition root.
+///
+/// `tests/contracts/channel_sender.rs` proves what is promised here for every implementation.
+#[async_trait]
+pub trait ChannelSender: Send + Sync {
+    fn channel(&self) -> ChannelName;
+
+    /// The state of an instance that was just configured.
+    fn initial_status(&self) -> ConnectionStatus;
+
+    /// Checks an instance's address (`channelPhoneOrId`).
+    ///
+    /// # Errors
+    /// All that is wrong with it, with paths into the request, e.g. `/channelPhoneOrId`.
+    fn check_address(&self, address: &str) -> Result<(), Vec<FieldProblem>>;
+
+    /// Checks credentials as the client gave them (any JSON value, or none) and completes them, e.g. with a generated
+    /// secret, which is then in [`NewCredentials::reveal`].
+    ///
+    /// # Errors
+    /// All that is wrong with them, with paths into the request, e.g. `/credentials/baseUrl`.
+    fn check_credentials(&self, given: Option<&serde_json::Value>) -> Result<NewCredentials, Vec<FieldProblem>>;
+
+    /// Checks what can be known to be refused before it is accepted.
+    ///
+    /// # Errors
+    /// All that is wrong, with paths into the request: `/remoteJid`, `/message`, `/mediaUrl`, `/mediaType`, `/payload`.
+    fn check_message(&self, recipient: &str, content: &Content) -> Result<(), Vec<FieldProblem>>;
+
+    /// Whether messages to one recipient have to leave one after the other.
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
+    /// Delivers it: one try, bounded in time. The error says whether another one makes sense, and never holds a credential.
+    async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError>;
+}
+
+/// One message on its way out, with everything that a channel needs.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The same on every try: the idempotency key, where the channel takes one.
+    pub message_id: MessageId,
+    pub channel_instance_id: String,
+    /// The instance's `channelPhoneOrId`.
+    pub address: String,
+    pub credentials: Credentials,
+    pub recipient: String,
+    pub content: Content,
+    pub created_at: Timestamp,
+}
+
+pub struct NewCredentials {
+    /// What is stored.
+    pub credentials: Credentials,
+    /// What the client is told, this once: members of `data.credentials` in the answer.
+    pub reveal: Option<serde_json::Value>,
+}
+
+/// The channels of this installation, by name.
+#[derive(Clone, Default)]
+pub struct Channels(BTreeMap<ChannelName, Arc<dyn ChannelSender>>);
+
+impl Channels {
+    pub fn new(senders: impl IntoIterator<Item = Arc<dyn ChannelSender>>) -> Self {
+        Self(senders.into_iter().map(|sender| (sender.channel(), sender)).collect())
+    }
+
+    pub fn find(&self, name: &ChannelName) -> Option<&Arc<dyn ChannelSender>> {
+        self.0.get(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &ChannelName> {
+        self.0.keys()
+    }
+}

@@ -1,0 +1,47 @@
+use async_trait::async_trait;
+
+use crate::application::ports::RepositoryError;
+use crate::domain::Timestamp;
+use crate::domain::access::principal::Tenant;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::{Instance, InstanceId};
+
+/// Where instances are kept. A foreign tenant's instance is answered exactly like one that does not exist.
+#[async_trait]
+pub trait InstanceRepository: Send + Sync {
+    /// # Errors
+    /// [`RepositoryError::Conflict`] when tenant, channel and `channel_instance_id` are taken together.
+    async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError>;
+
+    /// For whoever delivers: whatever its tenant.
+    async fn find_any(&self, id: InstanceId) -> Result<Option<Instance>, RepositoryError>;
+
+    async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError>;
+
+    async fn find_by_name(
+        &self,
+        tenant: &Tenant,
+        channel: &ChannelName,
+        channel_instance_id: &str,
+    ) -> Result<Option<Instance>, RepositoryError>;
+
+    /// A tenant's instances, oldest first; of one channel, if given.
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError>;
+
+    /// Writes everything that can change: `channel_phone_or_id`, `name`, `status`, `credentials`, `max_retries`,
+    /// `metadata`, `updated_at`. False when it is gone.
+    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError>;
+
+    /// Deletes it and, in the same transaction, fails its open messages with `reason`: `failed`, failure `channel`, with
+    /// this `dead_lettered_at`, `try` raised for a `queued` one (a claim and its outcome in one write), and an attempt
+    /// row `permanent` with the reason for that try. A delivery that is under way thereby loses its guard.
+    /// False when there is none.
+    async fn delete(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        reason: &str,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, RepositoryError>;
+}

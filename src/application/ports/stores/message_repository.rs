@@ -1,0 +1,98 @@
+use async_trait::async_trait;
+
+use crate::application::ports::RepositoryError;
+use crate::domain::Timestamp;
+use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
+use crate::domain::access::principal::Tenant;
+use crate::domain::instance::Destination;
+use crate::domain::message::retry::NextStep;
+use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
+use crate::domain::node::NodeId;
+
+/// The rows of messages, as those who accept and deliver them write them.
+///
+/// Every write that returns `Ok` is committed and, unless it is a claim, on disk. Every write to a message that is being
+/// delivered is guarded (see [`Guard`]): one that comes too late changes nothing and says so.
+///
+/// A row that somebody wrote into by hand is read as far as it can be; the message says what cannot (`flaw`). A count that is
+/// out of bounds is read, compared and counted on from as the bound. So whatever is in a row, it is brought to its end
+/// (`tests/bad_input/rows.rs`).
+///
+/// `tests/contracts/message_repository.rs` and `claims.rs` prove this for every implementation.
+#[async_trait]
+pub trait MessageRepository: Send + Sync {
+    /// Stores a new message and, in the same transaction, the key it came with. A key of the same tenant that is still
+    /// kept wins, also against a concurrent one: nothing is stored then.
+    ///
+    /// # Errors
+    /// After [`RepositoryError::Unavailable`] the message may be stored or not; after any other it is not.
+    async fn accept(&self, message: &Message, request: Option<&IdempotentRequest>)
+    -> Result<Accepted, RepositoryError>;
+
+    /// What was accepted under this key, unless it has expired at `now`.
+    async fn kept_request(
+        &self,
+        tenant: &Tenant,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<KeptRequest>, RepositoryError>;
+
+    /// For whoever delivers: whatever its tenant.
+    async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError>;
+
+    /// `queued` -> `processing` for `node`, raising `retries` and `try` and setting `attempt_started_at`. Only a message
+    /// that is `queued` and has no `next_attempt_at` can be claimed, whoever owns it; otherwise, and for a second claim
+    /// by anybody, `None`.
+    ///
+    /// With it comes where it goes, read not before the claim was asked for: what was replaced before is never used.
+    ///
+    /// It need not be on disk when this returns: see [`record`](Self::record).
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError>;
+
+    /// Whether the message is still as the guard says.
+    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError>;
+
+    /// Writes how a try ended, with its attempt row (none for a first try that succeeded). False when the guard has lost.
+    ///
+    /// A claim that a crash of the database took back is made good: if the guard is of a claim, and the message is `queued`,
+    /// without a `next_attempt_at` and with one try fewer, this claims it and ends the try in one write.
+    ///
+    /// Texts that the database refuses are replaced by one that says so, rather than losing the outcome.
+    async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError>;
+}
+
+/// What a claim got.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    pub message: Message,
+    /// None: its instance was deleted. An error: its instance's row cannot be read.
+    pub destination: Result<Option<Destination>, RepositoryError>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Accepted {
+    Stored,
+    /// The key is taken.
+    KeyTaken(Box<KeptRequest>),
+}
+
+/// What a key was first used for.
+#[derive(Clone, Debug)]
+pub struct KeptRequest {
+    pub fingerprint: [u8; 32],
+    /// The state in which the message was accepted: it says what kind of answer the first caller got.
+    pub accepted_as: MessageStatus,
+    /// The message as it is now.
+    pub message: Message,
+}
+
+/// How a try ended, and what follows.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub guard: Guard,
+    pub next: NextStep,
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    /// Written with a failure where the row itself is the dead letter.
+    pub dead_lettered_at: Option<Timestamp>,
+}

@@ -1,0 +1,23 @@
+//! Everything that is stored.
+
+mod api_key_repository;
+mod due_messages;
+mod failed_messages;
+mod instance_repository;
+mod message_repository;
+mod message_search;
+mod node_repository;
+mod owed_dead_letters;
+mod repository_error;
+mod storage;
+
+pub use api_key_repository::ApiKeyRepository;
+pub use due_messages::{DueMessages, Take};
+pub use failed_messages::{FailedMessages, FailedSelection, Replay};
+pub use instance_repository::InstanceRepository;
+pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
+pub use message_search::{MessageFilter, MessageSearch};
+pub use node_repository::{Duties, NodeRepository, NodeRow};
+pub use owed_dead_letters::OwedDeadLetters;
+pub use repository_error::RepositoryError;
+pub use storage::Storage;

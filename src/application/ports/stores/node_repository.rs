@@ -1,0 +1,46 @@
+use async_trait::async_trait;
+
+use crate::application::ports::RepositoryError;
+use crate::domain::Timestamp;
+use crate::domain::node::NodeId;
+
+/// The processes that share a database. Uses a connection of its own, so that a heartbeat never queues behind other work.
+#[async_trait]
+pub trait NodeRepository: Send + Sync {
+    /// Adds a node with heartbeat 0; does nothing if it is there.
+    async fn register(&self, node: NodeId, duties: Duties, now: Timestamp) -> Result<(), RepositoryError>;
+
+    /// Raises the node's heartbeat by one. False when it has no row.
+    async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError>;
+
+    async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError>;
+
+    /// Says that the node has stopped in good order, but only if every open message it owns has a `next_attempt_at` or,
+    /// with `queued_are_kept`, is `queued`; checked and written in one statement. False when it still owns others.
+    async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError>;
+
+    /// Deletes those of `nodes` that no open message names any more.
+    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError>;
+
+    /// Deletes all nodes but this one and those that stopped in good order: for an installation that only one process can
+    /// use at a time, where every other must have died.
+    async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeRow {
+    pub id: NodeId,
+    pub heartbeat: i64,
+    pub duties: Duties,
+    /// It stopped in good order.
+    pub departed: bool,
+}
+
+/// What a node does beside accepting messages and minding the rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Duties {
+    /// It publishes messages and dead letters to a broker.
+    pub publishes: bool,
+    /// It delivers what is in the broker.
+    pub consumes: bool,
+}

@@ -1,0 +1,30 @@
+use async_trait::async_trait;
+
+use crate::application::ports::RepositoryError;
+use crate::domain::Timestamp;
+use crate::domain::message::{Message, MessageId};
+use crate::domain::node::NodeId;
+
+/// The rows that owe a record on the dead-letter topic: `failed` without `dead_lettered_at`.
+///
+/// `tests/contracts/owed_dead_letters.rs` proves this for every implementation.
+#[async_trait]
+pub trait OwedDeadLetters: Send + Sync {
+    /// At most `limit` of them, lowest ids first: those of `node`, and, if `adopting` names nodes, those that none of them
+    /// owns. Messages among `held` are passed over.
+    async fn owed(
+        &self,
+        node: NodeId,
+        adopting: Option<&[NodeId]>,
+        held: &[MessageId],
+        limit: u32,
+    ) -> Result<Vec<Message>, RepositoryError>;
+
+    /// Writes `dead_lettered_at` if the message is still failed by this try and owes its record. Returns whether it was.
+    async fn mark_paid(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError>;
+
+    /// Writes `dead_lettered_at` on at most `limit` rows: nobody publishes, so the row is the dead letter. Returns how many.
+    /// None while there is a node that publishes, has not left and is not among `gone`: asked in the same statement, which
+    /// may be carried out long after it was decided on.
+    async fn write_off(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError>;
+}

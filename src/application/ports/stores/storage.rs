@@ -1,0 +1,15 @@
+use async_trait::async_trait;
+
+use crate::application::ports::RepositoryError;
+use crate::domain::Timestamp;
+
+/// The database as a whole.
+#[async_trait]
+pub trait Storage: Send + Sync {
+    /// Answers if the database does.
+    async fn ping(&self) -> Result<(), RepositoryError>;
+
+    /// What has to be done now and then: deletes idempotency keys that have expired at `now`, and makes room for the
+    /// messages of the weeks to come. Safe to run in several processes at once.
+    async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError>;
+}

@@ -1,0 +1,77 @@
+use async_trait::async_trait;
+use futures::channel::oneshot;
+
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::message::MessageId;
+
+/// The consumer's end of a broker: this process's share of the partitions, as a member of its group.
+///
+/// An implementation
+/// - begins a partition at the offset that the group has committed, and at its beginning where none is;
+/// - commits only what [`finished`](MessageSource::finished) told it;
+/// - says [`Arrival::Assigned`] before the first record of a partition, [`Arrival::GivenUp`] before it lets go of one, and
+///   then waits, within reason, until its receiver says that it has drained;
+/// - reconnects for ever: a broker that is away only means that nothing arrives.
+#[async_trait]
+pub trait MessageSource: Send + Sync {
+    /// What happens next; waits for it. Loses nothing when it is dropped while it waits.
+    async fn next(&self) -> Arrival;
+
+    /// Lets no more records of this partition come; a few that are on their way still do.
+    fn pause(&self, partition: Partition);
+
+    fn resume(&self, partition: Partition);
+
+    /// Everything of this partition up to and including `offset` is done with. A partition that was given up meanwhile is
+    /// passed over.
+    fn finished(&self, partition: Partition, offset: i64);
+
+    /// Whether this process is a member of its group.
+    fn has_joined(&self) -> bool;
+
+    /// Gives up all partitions, each with an [`Arrival::GivenUp`], and leaves the group. [`Arrival::Closed`] follows.
+    fn close(&self);
+}
+
+/// A partition of the topic that messages travel through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition(pub i32);
+
+#[derive(Debug)]
+pub enum Arrival {
+    Assigned(Vec<Partition>),
+    Record(Record),
+    /// These go to somebody else: what is not claimed is left alone. `drained` is told when everything that was claimed
+    /// from them is finished.
+    GivenUp {
+        partitions: Vec<Partition>,
+        drained: oneshot::Sender<()>,
+    },
+    Closed,
+}
+
+/// One record, as it was found.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub partition: Partition,
+    pub offset: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    /// What it asks for, or a sentence that says why it is none of ours.
+    pub content: Result<DeliveryRequest, String>,
+}
+
+impl Record {
+    /// Bytes of memory, roughly.
+    pub fn size(&self) -> usize {
+        const OVERHEAD: usize = 256;
+        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + OVERHEAD
+    }
+}
+
+/// That a message wants to be delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRequest {
+    pub message_id: MessageId,
+    pub channel: ChannelName,
+}

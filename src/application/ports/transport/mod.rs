@@ -1,0 +1,11 @@
+//! How messages travel from their acceptance to their delivery.
+
+mod broker;
+mod dead_letter_topic;
+mod message_queue;
+mod message_source;
+
+pub use broker::Broker;
+pub use dead_letter_topic::DeadLetterTopic;
+pub use message_queue::{Handover, MessageQueue, QueueError, QueueScope};
+pub use message_source::{Arrival, DeliveryRequest, MessageSource, Partition, Record};

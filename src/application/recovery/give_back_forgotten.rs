@@ -1,0 +1,63 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{Either, select};
+use tracing::warn;
+
+use crate::application::Stop;
+use crate::application::node::held_messages::HeldMessages;
+use crate::application::node::node_identity::NodeIdentity;
+use crate::application::ports::{Clock, DueMessages, RepositoryError};
+use crate::domain::message::Guard;
+
+/// The comparison: finds what the rows say is being delivered by this process, and is not. A task that panicked left it, or
+/// the answer to a claim was lost.
+pub struct GiveBackForgotten {
+    pub due: Arc<dyn DueMessages>,
+    pub identity: NodeIdentity,
+    pub held: HeldMessages,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How often the rows are compared with what is held.
+pub const COMPARISON_INTERVAL: Duration = Duration::from_secs(5);
+
+impl GiveBackForgotten {
+    pub async fn run(&self, stop: Stop) {
+        let mut is_failing = false;
+        loop {
+            match self.compare().await {
+                Ok(()) => is_failing = false,
+                Err(error) => {
+                    if !is_failing {
+                        warn!(%error, "it cannot be read what this process is delivering");
+                    }
+                    is_failing = true;
+                }
+            }
+            if let Either::Left(_) = select(stop.clone(), self.clock.sleep(COMPARISON_INTERVAL).boxed()).await {
+                return;
+            }
+        }
+    }
+
+    /// # Errors
+    /// When the database does not answer; what is forgotten is found the next time.
+    pub async fn compare(&self) -> Result<(), RepositoryError> {
+        // What a former name owned is for whoever sees that the name is gone.
+        let Some(node) = self.identity.current() else { return Ok(()) };
+        // The rows first, the memory after them: the other order gives back what was accepted in between.
+        let rows = self.due.in_delivery(&[node]).await?;
+        let forgotten: Vec<Guard> = rows.into_iter().filter(|row| !self.held.holds(row.id)).collect();
+        if forgotten.is_empty() {
+            return Ok(());
+        }
+        let given_back = self.due.give_back(&forgotten, self.clock.now()).await?;
+        // Most often their outcome landed between the two looks.
+        if given_back > 0 {
+            warn!(messages = given_back, "given back: nobody was delivering them any more");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! Who may call, and what an idempotency key stands for.
+
+pub mod api_key;
+pub mod idempotency;
+pub mod principal;

@@ -1,0 +1,95 @@
+//! A configured channel: whose it is, its address and its credentials.
+
+pub mod channel;
+pub mod credentials;
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use crate::domain::Timestamp;
+use crate::domain::access::principal::Tenant;
+use channel::ChannelName;
+use credentials::SealedCredentials;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstanceId(pub Uuid);
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether the channel behind an instance can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionStatus {
+    Connected,
+    Disconnected,
+    Connecting,
+    Error,
+    Pending,
+}
+
+impl ConnectionStatus {
+    pub const ALL: [ConnectionStatus; 5] =
+        [Self::Connected, Self::Disconnected, Self::Connecting, Self::Error, Self::Pending];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Disconnected => "disconnected",
+            Self::Connecting => "connecting",
+            Self::Error => "error",
+            Self::Pending => "pending",
+        }
+    }
+}
+
+impl FromStr for ConnectionStatus {
+    type Err = UnknownConnectionStatus;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(UnknownConnectionStatus)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no state of a connection")]
+pub struct UnknownConnectionStatus;
+
+#[derive(Clone, Debug)]
+pub struct Instance {
+    pub id: InstanceId,
+    pub tenant: Tenant,
+    pub user_id: String,
+    pub name: Option<String>,
+    pub channel: ChannelName,
+    /// The client's name for it: unique in its tenant and channel.
+    pub channel_instance_id: String,
+    /// Its address: a phone number, a URL, ...
+    pub channel_phone_or_id: String,
+    pub status: ConnectionStatus,
+    pub credentials: SealedCredentials,
+    /// Tries for its messages, the first included; none: the installation's.
+    pub max_tries: Option<u32>,
+    /// Compact JSON text of an object, for the client's own use.
+    pub metadata: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// Where an instance's messages go, and with what right.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// A phone number, a URL, ...
+    pub address: String,
+    pub credentials: SealedCredentials,
+}
+
+impl Instance {
+    pub fn destination(self) -> Destination {
+        Destination { address: self.channel_phone_or_id, credentials: self.credentials }
+    }
+}

@@ -1,0 +1,11 @@
+//! What all channels share that are called over HTTP.
+
+pub(super) mod credentials_object;
+pub(super) mod http_answer;
+#[cfg(test)]
+mod parsing_tests;
+pub(super) mod public_address;
+pub(super) mod redaction;
+pub mod tls;
+
+pub use http_answer::ChannelSetupError;

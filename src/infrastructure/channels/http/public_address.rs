@@ -1,0 +1,74 @@
+//! QueueScope requests on the public internet, whatever a URL or a name server says.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// The installation refuses to reach this address.
+#[derive(Debug, thiserror::Error)]
+#[error("its address is not a public one, and WEBHOOK_BLOCK_PRIVATE is set")]
+pub struct AddressBlocked;
+
+/// Resolves names to public addresses only. The addresses that were looked at are the ones that are connected to, so
+/// that a name which changes its mind in between gains nothing.
+pub struct PublicAddressesOnly;
+
+impl Resolve for PublicAddressesOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let public: Vec<_> = found.iter().copied().filter(|address| is_public(address.ip())).collect();
+            if public.is_empty() && !found.is_empty() {
+                return Err(AddressBlocked.into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+/// Not in the registry of special-purpose addresses (RFC 6890), nor multicast.
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [first, second, third, _] = address.octets();
+    !(address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_documentation()
+        || address.is_multicast()
+        || first == 0
+        || first >= 240
+        || (first == 100 && (64..128).contains(&second))
+        || (first == 192 && second == 0 && third == 0)
+        || (first == 192 && second == 88 && third == 99)
+        || (first == 198 && (second == 18 || second == 19)))
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    if let Some(inner) = embedded_v4(address) {
+        return is_public_v4(inner);
+    }
+    let segments = address.segments();
+    // Only 2000::/3 is handed out to anybody. In it, 2001::/23 is for protocols (Teredo among them, which hides an
+    // IPv4 address), and 2001:db8::/32 and 3fff::/20 are for documents.
+    (segments[0] & 0xe000) == 0x2000
+        && !(segments[0] == 0x2001 && segments[1] < 0x0200)
+        && !(segments[0] == 0x2001 && segments[1] == 0x0db8)
+        && !(segments[0] == 0x3fff && segments[1] < 0x1000)
+}
+
+/// The IPv4 address that is reached in the end: of an IPv4-mapped, an IPv4-compatible, a NAT64 or a 6to4 address.
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff | 0, high, low] => Some(join(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(join(high, low)),
+        [0x2002, high, low, ..] => Some(join(high, low)),
+        _ => None,
+    }
+}

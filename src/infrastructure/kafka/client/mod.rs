@@ -1,0 +1,9 @@
+//! How librdkafka is configured, and what is known of the way to the brokers.
+
+mod connection;
+mod embedded;
+mod settings;
+
+pub use connection::Connection;
+pub use embedded::EmbeddedBroker;
+pub use settings::{QuietEvents, client_config, refused, take_whatever_is_there};

@@ -1,0 +1,186 @@
+//! Our place in the group: which partitions are ours, and how they come and go.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientContext, TopicPartitionList};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tracing::{debug, info, warn};
+
+use super::message_source::Link;
+use crate::application::ports::{Arrival, Partition};
+use crate::infrastructure::kafka::client::Connection;
+
+/// How long a partition that is given up waits for what was claimed from it.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Between two looks whether the application listens, or has drained.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Runs on the thread that polls the consumer. librdkafka waits for it with everything that concerns the group, while
+/// heartbeats go on.
+#[derive(Clone)]
+pub struct Membership {
+    pub arrivals: mpsc::Sender<Arrival>,
+    pub link: Arc<Link>,
+    pub connection: Arc<Connection>,
+    pub partitions: Arc<Mutex<BTreeSet<Partition>>>,
+}
+
+#[derive(Deserialize)]
+struct Statistics {
+    cgrp: Option<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    state: String,
+    join_state: String,
+}
+
+impl Membership {
+    /// Tells the application, which may be slow: without `patience`, until it listens, or shall end.
+    pub fn deliver(&self, arrival: Arrival, patience: Option<Duration>) {
+        let end = patience.map(|patience| Instant::now() + patience);
+        let mut waiting = arrival;
+        loop {
+            match self.arrivals.try_send(waiting) {
+                Ok(()) | Err(TrySendError::Closed(_)) => return,
+                Err(TrySendError::Full(arrival)) => waiting = arrival,
+            }
+            let too_late = end.map_or_else(|| self.link.closing.load(Ordering::Acquire), |end| Instant::now() >= end);
+            if too_late {
+                return;
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    pub fn has_partitions(&self) -> bool {
+        !self.ours().is_empty()
+    }
+
+    /// Whatever librdkafka did not ask for when its consumer ended.
+    pub fn give_up_everything(&self) {
+        let rest: Vec<Partition> = self.ours().iter().copied().collect();
+        self.give_up(rest);
+        self.link.joined.store(false, Ordering::Relaxed);
+    }
+
+    /// Waits until what was claimed is finished.
+    fn give_up(&self, partitions: Vec<Partition>) {
+        self.ours().retain(|partition| !partitions.contains(partition));
+        if partitions.is_empty() {
+            return;
+        }
+        let (drained, mut draining) = oneshot::channel();
+        let given_up = partitions.len();
+        self.deliver(Arrival::GivenUp { partitions, drained }, Some(DRAIN_TIMEOUT));
+        let end = Instant::now() + DRAIN_TIMEOUT;
+        while let Ok(None) = draining.try_recv() {
+            if Instant::now() >= end {
+                return warn!(target: "kafka", given_up, "partitions are given up before all their messages are finished");
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn commit(&self, consumer: &BaseConsumer<Self>) {
+        // What was lost may be somebody else's by now, who commits for it.
+        if consumer.assignment_lost() {
+            return info!(target: "kafka", "the group went on without this process");
+        }
+        // It would wait for a coordinator for as long as a session lasts; a process that ends has no time for that.
+        if !self.connection.is_connected() {
+            return info!(target: "kafka", "Kafka is away: what was finished of late will be read again");
+        }
+        match consumer.commit_consumer_state(CommitMode::Sync) {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            Err(error) => {
+                warn!(target: "kafka", %error, "what is finished was not committed; others will read it again")
+            }
+        }
+    }
+
+    fn ours(&self) -> MutexGuard<'_, BTreeSet<Partition>> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConsumerContext for Membership {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Revoke(list) => {
+                if consumer.assignment_lost() {
+                    self.link.joined.store(false, Ordering::Relaxed);
+                }
+                let partitions = partitions(list);
+                debug!(target: "kafka", ?partitions, "giving up");
+                self.give_up(partitions);
+                self.commit(consumer);
+            }
+            Rebalance::Error(error) => warn!(target: "kafka", %error, "rebalancing"),
+            Rebalance::Assign(_) => {}
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Assign(list) = rebalance else { return };
+        self.link.joined.store(true, Ordering::Relaxed);
+        let partitions = partitions(list);
+        debug!(target: "kafka", ?partitions, "assigned");
+        if partitions.is_empty() {
+            return;
+        }
+        // librdkafka keeps a pause across a reassignment.
+        if let Err(error) = consumer.resume(list) {
+            warn!(target: "kafka", %error, "partitions that arrived are not resumed");
+        }
+        self.ours().extend(&partitions);
+        self.deliver(Arrival::Assigned(partitions), Some(DRAIN_TIMEOUT));
+    }
+
+    fn commit_callback(&self, result: Result<(), KafkaError>, _offsets: &TopicPartitionList) {
+        match result {
+            Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+            // It is repeated with the next.
+            Err(error) => debug!(target: "kafka", %error, "a commit"),
+        }
+    }
+}
+
+impl ClientContext for Membership {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.connection.log("consumer", level, facility, line);
+    }
+
+    /// A process that waits for a rebalance is still a member; one whose group does not answer, no longer for sure.
+    fn stats_raw(&self, statistics: &[u8]) {
+        let Some(group) = serde_json::from_slice::<Statistics>(statistics).ok().and_then(|statistics| statistics.cgrp)
+        else {
+            return;
+        };
+        if group.join_state == "steady" {
+            self.link.joined.store(true, Ordering::Relaxed);
+        } else if group.state != "up" {
+            self.link.joined.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.connection.error("consumer", &error, reason);
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
+    list.elements().iter().map(|element| Partition(element.partition())).collect()
+}

@@ -1,0 +1,140 @@
+//! How far the group has come in its topic, asked from outside of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::DateTime;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::domain::Timestamp;
+use crate::infrastructure::kafka::client::Connection;
+use crate::infrastructure::kafka::client::{QuietEvents, take_whatever_is_there};
+
+/// For one question to the broker.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A consumer that bears the group's name without ever joining it, so that it may ask for its offsets.
+pub struct GroupProgress {
+    /// One look at a time: they share an assignment.
+    consumer: Mutex<BaseConsumer<QuietEvents>>,
+    topic: String,
+}
+
+impl GroupProgress {
+    /// # Errors
+    /// When librdkafka refuses the settings.
+    pub fn new(
+        mut config: ClientConfig,
+        group_id: &str,
+        topic: String,
+        connection: Arc<Connection>,
+    ) -> Result<Self, KafkaError> {
+        config
+            .set("group.id", group_id)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("enable.partition.eof", "true")
+            .set("statistics.interval.ms", "0")
+            // One record of each partition is enough.
+            .set("fetch.message.max.bytes", "1024")
+            .set("queued.min.messages", "1")
+            .set("queued.max.messages.kbytes", "1024");
+        take_whatever_is_there(&mut config);
+        let consumer = config.create_with_context(QuietEvents { client: "group progress", connection })?;
+        Ok(Self { consumer: Mutex::new(consumer), topic })
+    }
+
+    /// Hears what librdkafka has to tell, which would pile up while nothing is asked.
+    pub fn serve(&self) {
+        const AT_ONCE: usize = 200;
+        if let Ok(consumer) = self.consumer.try_lock() {
+            // Not until one finds nothing: what it deals with itself counts as nothing.
+            for _ in 0..AT_ONCE {
+                drop(consumer.poll(Duration::ZERO));
+            }
+        }
+    }
+
+    /// When the record was handed over that the group reads next; of all partitions, the oldest. None: it has read
+    /// everything, or there is no topic. Waits for the broker.
+    ///
+    /// # Errors
+    /// A sentence, when a partition did not tell in time.
+    pub fn oldest_waiting(&self) -> Result<Option<Timestamp>, String> {
+        let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
+        let unread = self.unread(&consumer).map_err(|error| error.to_string())?;
+        if unread.count() == 0 {
+            return Ok(None);
+        }
+        consumer.assign(&unread).map_err(|error| error.to_string())?;
+        let read = first_records(&consumer, unread.count());
+        consumer.unassign().map_err(|error| error.to_string())?;
+        Ok(read?.into_values().flatten().min())
+    }
+
+    /// The partitions that have something for the group, each with where it goes on.
+    fn unread(&self, consumer: &BaseConsumer<QuietEvents>) -> Result<TopicPartitionList, KafkaError> {
+        let mut asked = TopicPartitionList::new();
+        for partition in self.partitions(consumer)? {
+            asked.add_partition(&self.topic, partition);
+        }
+        let mut unread = TopicPartitionList::new();
+        if asked.count() == 0 {
+            return Ok(unread);
+        }
+        for element in consumer.committed_offsets(asked, TIMEOUT)?.elements() {
+            element.error()?;
+            let (low, high) = consumer.fetch_watermarks(&self.topic, element.partition(), TIMEOUT)?;
+            let next = match element.offset() {
+                Offset::Offset(committed) => committed.max(low),
+                _ => low,
+            };
+            if next < high {
+                unread.add_partition_offset(&self.topic, element.partition(), Offset::Offset(next))?;
+            }
+        }
+        Ok(unread)
+    }
+
+    fn partitions(&self, consumer: &BaseConsumer<QuietEvents>) -> Result<Vec<i32>, KafkaError> {
+        let metadata = consumer.fetch_metadata(Some(&self.topic), TIMEOUT)?;
+        let Some(topic) = metadata.topics().first() else { return Ok(Vec::new()) };
+        match topic.error() {
+            None => Ok(topic.partitions().iter().map(|partition| partition.id()).collect()),
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(Vec::new()),
+            Some(error) => Err(KafkaError::MetadataFetch(error.into())),
+        }
+    }
+}
+
+/// When the first record of each assigned partition was handed over; None for one without any (what lies between may be
+/// no records but marks of transactions).
+fn first_records(
+    consumer: &BaseConsumer<QuietEvents>,
+    partitions: usize,
+) -> Result<HashMap<i32, Option<Timestamp>>, String> {
+    let mut found = HashMap::new();
+    let end = Instant::now() + TIMEOUT;
+    while found.len() < partitions {
+        if Instant::now() >= end {
+            return Err(format!("{} of {partitions} partitions gave their next record in time", found.len()));
+        }
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(record)) => {
+                let at = record.timestamp().to_millis().and_then(DateTime::from_timestamp_millis);
+                let at = at.ok_or_else(|| format!("a record of partition {} has no time", record.partition()))?;
+                found.entry(record.partition()).or_insert(Some(at));
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => _ = found.entry(partition).or_insert(None),
+            Some(Err(_)) | None => {}
+        }
+    }
+    Ok(found)
+}

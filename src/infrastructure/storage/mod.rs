@@ -1,0 +1,6 @@
+//! What is stored, behind the ports: in SQLite or in PostgreSQL, as the configuration says.
+
+pub mod database;
+pub mod postgres;
+pub mod shared;
+pub mod sqlite;

@@ -1,0 +1,173 @@
+//! A server, its connections, and how long is waited for them.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::MigrateError;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
+use tokio::time::{Instant, timeout};
+
+use crate::application::ports::RepositoryError;
+
+use super::connection::{Lease, Trust};
+use super::error::translate;
+use super::{error, partitions};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+const CONNECTIONS: u32 = 20;
+
+/// How long a caller waits for a connection.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a caller waits for the database's answer. A frozen server or a lost network says nothing at all.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often it is tried to bring tables up to date that are in use, and how long is waited in between.
+const MIGRATION_TRIES: u32 = 60;
+const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
+
+/// A database that can be reached; clones share its connections.
+#[derive(Clone)]
+pub struct PgDatabase {
+    pool: PgPool,
+    options: Arc<PgConnectOptions>,
+    pub(super) trust: Trust,
+}
+
+impl PgDatabase {
+    /// Connects to `postgres://user:password@host:port/database`.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Refused`] when this is no such URL, [`RepositoryError::Unavailable`] when the database does
+    /// not answer. No error holds the URL.
+    pub async fn connect(url: &str) -> Result<Self, RepositoryError> {
+        // The parser's own error may quote the URL, and with it the password.
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|_| RepositoryError::Refused("this is no URL of a PostgreSQL database".to_owned()))?;
+        Self::connect_with(options).await
+    }
+
+    /// # Errors
+    /// [`RepositoryError::Unavailable`] when the database does not answer.
+    pub async fn connect_with(options: PgConnectOptions) -> Result<Self, RepositoryError> {
+        let options = options.application_name("correio");
+        let trust = Trust::default();
+        let trusting = trust.clone();
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(move |connection, usage| {
+                let idle_since = Instant::now().checked_sub(usage.idle_for);
+                let trusted = idle_since.is_some_and(|since| trusting.covers(since));
+                Box::pin(async move {
+                    Ok(trusted || matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))))
+                })
+            })
+            .after_connect(|connection, _| Box::pin(prepare(connection)))
+            .connect_lazy_with(options.clone());
+        let database = Self { pool, options: Arc::new(options), trust };
+        database.run(async |connection| connection.ping().await).await?;
+        Ok(database)
+    }
+
+    /// Brings the tables up to date. Safe to run in several processes at once.
+    ///
+    /// # Errors
+    /// When the database does not answer, or holds what a newer version made.
+    pub async fn migrate(&self) -> Result<(), RepositoryError> {
+        for _ in 0..MIGRATION_TRIES {
+            match self.migrate_once().await {
+                // Somebody reads the table for long; behind a migration that waits for him everybody else would wait, too.
+                Err(error) if error::is_lock_timeout(&error) => {
+                    tracing::warn!(%error, "the tables are in use, and are brought up to date later");
+                    tokio::time::sleep(MIGRATION_PAUSE).await;
+                }
+                Err(error) => return Err(error::translate_migration(error)),
+                Ok(()) => {
+                    partitions::create_ahead(self, chrono::Utc::now()).await;
+                    return Ok(());
+                }
+            }
+        }
+        Err(RepositoryError::Unavailable("the tables are in use, and cannot be brought up to date".to_owned()))
+    }
+
+    async fn migrate_once(&self) -> Result<(), MigrateError> {
+        // On a connection without a limit: another process may be migrating, and some migrations take their time.
+        let mut connection = PgConnection::connect_with(&self.options).await?;
+        // That the tables are there already is no news, and a failed start has one line to say why.
+        sqlx::query("set client_min_messages to warning").execute(&mut connection).await?;
+        MIGRATIONS.run(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Does `work` on a connection of the pool, within the time that a caller can wait.
+    ///
+    /// A connection whose work was given up, by us or by a caller who hung up, is closed and not used again.
+    pub(super) async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, RepositoryError> {
+        let mut lease = Lease::new(self.pool.acquire().await.map_err(|error| self.translated(error))?);
+        let work = work(lease.connection()?);
+        let result = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.no_answer())?;
+        lease.finish(&result);
+        result.map_err(|error| self.translated(error))
+    }
+
+    /// What the database says, within the time that a caller can wait.
+    pub(super) async fn answered<T>(
+        &self,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, RepositoryError> {
+        let result = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.no_answer())?;
+        result.map_err(|error| self.translated(error))
+    }
+
+    fn translated(&self, error: sqlx::Error) -> RepositoryError {
+        let error = translate(error);
+        if matches!(error, RepositoryError::Unavailable(_)) {
+            self.trust.lose();
+        }
+        error
+    }
+
+    fn no_answer(&self) -> RepositoryError {
+        self.trust.lose();
+        RepositoryError::Unavailable("the database did not answer in time".to_owned())
+    }
+
+    /// A connection outside the pool.
+    pub(super) async fn connect_apart(&self) -> Result<PgConnection, RepositoryError> {
+        let connect = async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            prepare(&mut connection).await?;
+            Ok(connection)
+        };
+        let connected = timeout(ACQUIRE_TIMEOUT, connect).await.map_err(|_| self.no_answer())?;
+        connected.map_err(|error| self.translated(error))
+    }
+}
+
+/// What we promise needs `synchronous_commit`, whatever the server's default. The timeouts let the server end what we have
+/// given up. Statements that probe an index some times look expensive to the planner, and would take a hundred times
+/// longer to compile than to run.
+async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(
+        "set synchronous_commit = on;
+         set jit = off;
+         set statement_timeout = '15s';
+         set idle_in_transaction_session_timeout = '30s'",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

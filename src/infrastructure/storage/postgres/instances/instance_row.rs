@@ -1,0 +1,39 @@
+//! An instance, as its row has it.
+
+use sqlx::postgres::PgRow;
+
+use crate::application::ports::RepositoryError;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::credentials::SealedCredentials;
+use crate::domain::instance::{Instance, InstanceId};
+use crate::infrastructure::storage::postgres::row::{get, number_option, parsed, tenant, time};
+
+macro_rules! select_instances {
+    ($($rest:literal)?) => {
+        concat!(
+            "select id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
+                    max_retries, metadata::text as metadata, created_at, updated_at
+               from messaging_instances ",
+            $($rest)?
+        )
+    };
+}
+pub(super) use select_instances;
+
+pub(super) fn instance(row: &PgRow) -> Result<Instance, RepositoryError> {
+    Ok(Instance {
+        id: InstanceId(get(row, "id")?),
+        tenant: tenant(row)?,
+        user_id: get(row, "user_id")?,
+        name: get(row, "name")?,
+        channel: ChannelName::new(get::<String>(row, "channel")?),
+        channel_instance_id: get(row, "channel_instance_id")?,
+        channel_phone_or_id: get(row, "channel_phone_or_id")?,
+        status: parsed(row, "status", |text| text.parse().ok())?,
+        credentials: SealedCredentials(get(row, "credentials")?),
+        max_tries: number_option(row, "max_retries")?,
+        metadata: get(row, "metadata")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}

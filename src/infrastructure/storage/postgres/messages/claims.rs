@@ -1,0 +1,98 @@
+//! Claiming messages.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::free_rows::free;
+use crate::application::ports::{Claimed, RepositoryError};
+use crate::domain::instance::Destination;
+use crate::domain::instance::credentials::SealedCredentials;
+use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::connection::{CHANGING_PROBES, OwnConnection};
+use crate::infrastructure::storage::postgres::row::{get, message, message_columns};
+use crate::infrastructure::storage::shared::{Batch, ClaimRequest};
+
+pub(super) struct Claims {
+    connection: OwnConnection,
+}
+
+impl Claims {
+    pub fn new(database: PgDatabase) -> Self {
+        Self { connection: OwnConnection::new(database, CHANGING_PROBES) }
+    }
+}
+
+/// The guard on the state is the lock: of two that claim at once, the second waits, looks again, and gets nothing.
+/// Not guarded on the owner: with such a guard two relays can take turns for ever.
+///
+/// A claim need not be on disk before the channel is called: one that a crash of the database takes back is found by the
+/// outcome, which claims and ends the message in one write. So it is said, for this transaction alone, once for all rows.
+///
+/// Where each message goes is read in the same statement.
+const CLAIM: &str = concat!(
+    "with claimed as (
+     update messaging_messages as messages
+        set status = 'processing',
+            node_id = asked.by,
+            -- A count that somebody wrote may be out of bounds.
+            try = least(greatest(messages.try, 0), 2147483646) + 1,
+            retries = least(greatest(messages.retries, 0), 2147483646) + 1,
+            attempt_started_at = asked.at,
+            attempt_http_status = null,
+            updated_at = asked.at
+       from (select unnest($1::uuid[]) as asked_id, unnest($2::uuid[]) as by, unnest($3::timestamptz[]) as at) as asked
+      where messages.id = asked.asked_id
+        and messages.status = 'queued'
+        -- So written that no index on the open rows seems to serve: each row is looked up by its id.
+        and (messages.next_attempt_at is null) is true
+        and (select set_config('synchronous_commit', 'off', true)) = 'off'
+     returning ",
+    message_columns!(),
+    ")
+     select claimed.*,
+            instances.id is not null as has_instance,
+            instances.channel_phone_or_id as destination_address,
+            instances.credentials as destination_credentials
+       from claimed
+       left join messaging_instances as instances
+         on instances.id = claimed.instance_id"
+);
+
+fn claimed(row: &PgRow) -> Result<Claimed, RepositoryError> {
+    Ok(Claimed { message: message(row)?, destination: destination(row) })
+}
+
+fn destination(row: &PgRow) -> Result<Option<Destination>, RepositoryError> {
+    if !get::<bool>(row, "has_instance")? {
+        return Ok(None);
+    }
+    let credentials = SealedCredentials(get(row, "destination_credentials")?);
+    Ok(Some(Destination { address: get(row, "destination_address")?, credentials }))
+}
+
+#[async_trait]
+impl Batch for Claims {
+    type Request = ClaimRequest;
+    /// A row that cannot be read fails its own claim, and no other.
+    type Answer = Result<Option<Claimed>, RepositoryError>;
+
+    async fn execute(&self, claims: &[ClaimRequest]) -> Result<Vec<Self::Answer>, RepositoryError> {
+        let mut in_order: Vec<&ClaimRequest> = claims.iter().collect();
+        in_order.sort_unstable_by_key(|claim| claim.id);
+        let query = sqlx::query(CLAIM)
+            .bind(in_order.iter().map(|claim| claim.id.0).collect::<Vec<_>>())
+            .bind(in_order.iter().map(|claim| claim.node.0).collect::<Vec<_>>())
+            .bind(in_order.iter().map(|claim| claim.now).collect::<Vec<_>>());
+        let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
+        let id = |row: PgRow| get::<Uuid>(&row, "id").map(|id| (id, row));
+        let mut rows: HashMap<Uuid, PgRow> = rows.into_iter().map(id).collect::<Result<_, _>>()?;
+        Ok(claims.iter().map(|claim| rows.remove(&claim.id.0).as_ref().map(claimed).transpose()).collect())
+    }
+
+    async fn free(&self, claims: &[ClaimRequest]) -> Result<Vec<bool>, RepositoryError> {
+        free(&self.connection, claims.iter().map(|claim| claim.id)).await
+    }
+}

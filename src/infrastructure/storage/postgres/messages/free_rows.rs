@@ -1,0 +1,22 @@
+//! After a statement has waited in vain: which of its rows are locked, and which are not.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use crate::application::ports::RepositoryError;
+use crate::domain::message::MessageId;
+use crate::infrastructure::storage::postgres::connection::OwnConnection;
+use crate::infrastructure::storage::postgres::row::get;
+
+/// Which of these messages nobody else holds.
+pub(super) async fn free(
+    connection: &OwnConnection,
+    ids: impl Iterator<Item = MessageId> + Clone,
+) -> Result<Vec<bool>, RepositoryError> {
+    let query = sqlx::query("select id from messaging_messages where id = any($1) for update skip locked")
+        .bind(ids.clone().map(|id| id.0).collect::<Vec<_>>());
+    let rows = connection.run(async |connection| query.fetch_all(connection).await).await?;
+    let free: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
+    Ok(ids.map(|id| free.contains(&id.0)).collect())
+}

@@ -1,0 +1,148 @@
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+use sqlx::{Connection, Postgres, QueryBuilder};
+
+use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError};
+use crate::domain::access::principal::Tenant;
+use crate::domain::message::attempt::{Attempt, AttemptOutcome};
+use crate::domain::message::{Message, MessageId, MessageStatus};
+use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::row::{
+    get, message, message_columns, messages, number_option, parsed_option, status, time_option,
+};
+use crate::infrastructure::storage::shared::Flaws;
+
+#[derive(Clone)]
+pub struct PgMessageSearch {
+    database: PgDatabase,
+}
+
+impl PgMessageSearch {
+    pub fn new(database: PgDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl MessageSearch for PgMessageSearch {
+    async fn find(&self, tenant: &Tenant, id: MessageId) -> Result<Option<(Message, Vec<Attempt>)>, RepositoryError> {
+        let one = sqlx::query(concat!(
+            "select ",
+            message_columns!(),
+            " from messaging_messages
+             where tenant = $1
+               and id = $2"
+        ))
+        .bind(tenant.as_str())
+        .bind(id.0);
+        let recorded = sqlx::query(
+            "select number, started_at, finished_at, outcome, error, http_status
+               from messaging_message_attempts
+              where message_id = $1
+              order by number",
+        )
+        .bind(id.0);
+        // One snapshot for both: a message never comes without the attempt that brought it where it is.
+        let (row, attempts) = self
+            .database
+            .run(async |connection| {
+                let mut snapshot = connection.begin_with("begin isolation level repeatable read read only").await?;
+                let row = one.fetch_optional(&mut *snapshot).await?;
+                let attempts = recorded.fetch_all(&mut *snapshot).await?;
+                snapshot.commit().await?;
+                Ok((row, attempts))
+            })
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let attempts = attempts.iter().map(attempt).collect();
+        Ok(Some((message(&row)?, attempts)))
+    }
+
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        filter: &MessageFilter,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<Message>, RepositoryError> {
+        let mut query = QueryBuilder::new(concat!("select ", message_columns!(), " from messaging_messages"));
+        narrow(&mut query, tenant, filter);
+        if let Some(before) = before {
+            query.push(" and id < ").push_bind(before.0);
+        }
+        query.push(" order by id desc limit ").push_bind(i64::from(limit));
+        let query = query.build();
+        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        Ok(messages(&rows))
+    }
+
+    async fn count(
+        &self,
+        tenant: &Tenant,
+        filter: &MessageFilter,
+    ) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+        let mut query = QueryBuilder::new("select status, count(*) as count from messaging_messages");
+        narrow(&mut query, tenant, filter);
+        query.push(" group by status");
+        let query = query.build();
+        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        rows.iter().map(|row| Ok((status(row, "status")?, count(row)?))).collect()
+    }
+
+    async fn count_open(&self) -> Result<u64, RepositoryError> {
+        // In two parts, so that each is counted in an index that has nothing but open rows.
+        let query = sqlx::query(
+            "select (select count(*)
+                       from messaging_messages
+                      where next_attempt_at is null
+                        and status in ('pending', 'queued', 'processing'))
+                  + (select count(*)
+                       from messaging_messages
+                      where next_attempt_at is not null
+                        and status in ('pending', 'queued', 'processing')) as count",
+        );
+        let row = self.database.run(async |connection| query.fetch_one(connection).await).await?;
+        count(&row)
+    }
+}
+
+fn narrow(query: &mut QueryBuilder<Postgres>, tenant: &Tenant, filter: &MessageFilter) {
+    query.push(" where tenant = ").push_bind(tenant.as_str().to_owned());
+    if let Some(status) = filter.status {
+        query.push(" and status = ").push_bind(status.as_str());
+    }
+    if let Some(channel) = &filter.channel {
+        query.push(" and channel = ").push_bind(channel.as_str().to_owned());
+    }
+    if let Some(channel_instance_id) = &filter.channel_instance_id {
+        query.push(" and channel_instance_id = ").push_bind(channel_instance_id.clone());
+    }
+    if let Some(recipient) = &filter.recipient {
+        query.push(" and remote_jid = ").push_bind(recipient.clone());
+    }
+    if let Some(after) = filter.created_after {
+        query.push(" and created_at >= ").push_bind(after);
+    }
+    if let Some(before) = filter.created_before {
+        query.push(" and created_at < ").push_bind(before);
+    }
+}
+
+fn count(row: &PgRow) -> Result<u64, RepositoryError> {
+    let count: i64 = get(row, "count")?;
+    u64::try_from(count).map_err(|_| RepositoryError::Corrupt(format!("a count is {count}")))
+}
+
+/// Without what of it cannot be read.
+fn attempt(row: &PgRow) -> Attempt {
+    Attempt {
+        number: crate::infrastructure::storage::postgres::row::count(row, "number", &mut Flaws::default()),
+        started_at: time_option(row, "started_at").unwrap_or_default(),
+        finished_at: time_option(row, "finished_at").unwrap_or_default(),
+        outcome: parsed_option(row, "outcome", AttemptOutcome::parse).unwrap_or_default(),
+        error: get(row, "error").unwrap_or_default(),
+        http_status: number_option(row, "http_status").unwrap_or_default(),
+    }
+}

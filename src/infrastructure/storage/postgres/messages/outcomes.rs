@@ -1,0 +1,186 @@
+//! Recording how tries ended.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::free_rows::free;
+use crate::application::ports::{Outcome, RepositoryError};
+use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::connection::{CHANGING_PROBES, OwnConnection};
+use crate::infrastructure::storage::postgres::row::get;
+use crate::infrastructure::storage::shared::{Batch, OutcomeRow, RecordRequest};
+
+pub(super) struct Outcomes {
+    connection: Arc<OwnConnection>,
+}
+
+/// Outcomes whose claims are lost. A claim need not have been on disk: a crash of the database may have taken it back, and the
+/// row is `queued` as it was, one try fewer. (`try` never goes back otherwise.)
+pub(super) struct LostClaims {
+    connection: Arc<OwnConnection>,
+}
+
+/// Both on one connection.
+pub(super) fn outcomes(database: PgDatabase) -> (Outcomes, LostClaims) {
+    let connection = Arc::new(OwnConnection::new(database, CHANGING_PROBES));
+    (Outcomes { connection: connection.clone() }, LostClaims { connection })
+}
+
+macro_rules! endings {
+    () => {
+        "(select unnest($1::uuid[]) as id, unnest($2::text[]) as old_status, unnest($3::uuid[]) as node_id,
+                 unnest($4::bigint[]) as try, unnest($5::text[]) as status, unnest($6::text[]) as channel_message_id,
+                 unnest($7::text[]) as error, unnest($8::text[]) as failure, unnest($9::integer[]) as http_status,
+                 unnest($10::timestamptz[]) as next_attempt_at, unnest($11::timestamptz[]) as dead_lettered_at,
+                 unnest($12::timestamptz[]) as sent_at, unnest($13::timestamptz[]) as finished_at,
+                 unnest($14::timestamptz[]) as started_at, unnest($15::text[]) as attempt, unnest($16::boolean[]) as has_row
+         ) as endings"
+    };
+}
+
+macro_rules! set_outcome {
+    () => {
+        "set status = endings.status,
+             channel_message_id = coalesce(endings.channel_message_id, messages.channel_message_id),
+             error = endings.error,
+             failure = endings.failure,
+             attempt_http_status = endings.http_status,
+             next_attempt_at = endings.next_attempt_at,
+             dead_lettered_at = endings.dead_lettered_at,
+             sent_at = coalesce(endings.sent_at, messages.sent_at),
+             updated_at = endings.finished_at"
+    };
+}
+
+/// The guard on the state names those from which a try can end, whatever the caller believes.
+macro_rules! end_claimed {
+    () => {
+        concat!(
+            "update messaging_messages as messages ",
+            set_outcome!(),
+            " from ",
+            endings!(),
+            " where messages.id = endings.id
+                and messages.status = endings.old_status
+                and messages.status in ('pending', 'processing')
+                and messages.node_id is not distinct from endings.node_id
+                and messages.try = endings.try"
+        )
+    };
+}
+
+macro_rules! end_with_attempts {
+    ($end:expr) => {
+        concat!(
+            "with ended as (",
+            $end,
+            " returning messages.id, messages.try, endings.started_at, endings.finished_at, endings.attempt,
+                        messages.error, endings.http_status, endings.has_row
+             ), recorded as (
+                 -- A try has one attempt row; whoever got past the guard first wrote it.
+                 insert into messaging_message_attempts
+                        (message_id, number, started_at, finished_at, outcome, error, http_status)
+                 select id, try, started_at, finished_at, attempt, error, http_status
+                   from ended
+                  where has_row
+                 on conflict do nothing
+             )
+             select id from ended"
+        )
+    };
+}
+
+const RECORD: &str = concat!(end_claimed!(), " returning messages.id");
+
+const RECORD_WITH_ATTEMPTS: &str = end_with_attempts!(end_claimed!());
+
+/// The claim and its outcome in one.
+const CLAIM_AND_RECORD: &str = end_with_attempts!(concat!(
+    "update messaging_messages as messages ",
+    set_outcome!(),
+    ",       node_id = endings.node_id,
+             try = endings.try,
+             retries = least(greatest(messages.retries, 0), 2147483646) + 1,
+             attempt_started_at = endings.started_at
+       from ",
+    endings!(),
+    " where messages.id = endings.id
+        and endings.old_status = 'processing'
+        and messages.status = 'queued'
+        -- So written that no index on the open rows seems to serve: each row is looked up by its id.
+        and (messages.next_attempt_at is null) is true
+        and messages.try = endings.try - 1"
+));
+
+#[async_trait]
+impl Batch for Outcomes {
+    type Request = RecordRequest;
+    /// False when the guard has lost.
+    type Answer = bool;
+
+    async fn execute(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
+        let record = if endings.iter().any(|ending| ending.row.has_row) { RECORD_WITH_ATTEMPTS } else { RECORD };
+        write(&self.connection, record, endings).await
+    }
+
+    async fn free(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
+        free(&self.connection, endings.iter().map(|ending| ending.outcome.guard.id)).await
+    }
+}
+
+#[async_trait]
+impl Batch for LostClaims {
+    type Request = RecordRequest;
+    /// False when the claim is not lost.
+    type Answer = bool;
+
+    async fn execute(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
+        write(&self.connection, CLAIM_AND_RECORD, endings).await
+    }
+
+    async fn free(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
+        free(&self.connection, endings.iter().map(|ending| ending.outcome.guard.id)).await
+    }
+}
+
+/// Returns whose guards have held. One statement is one transaction.
+async fn write(
+    connection: &OwnConnection,
+    statement: &'static str,
+    endings: &[RecordRequest],
+) -> Result<Vec<bool>, RepositoryError> {
+    let mut in_order: Vec<&RecordRequest> = endings.iter().collect();
+    in_order.sort_unstable_by_key(|ending| ending.outcome.guard.id);
+    let query = bind(sqlx::query(statement), &in_order);
+    let rows = connection.run(async |connection| query.fetch_all(connection).await).await?;
+    let written: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
+    Ok(endings.iter().map(|ending| written.contains(&ending.outcome.guard.id.0)).collect())
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+fn bind<'q>(query: Query<'q>, endings: &[&'q RecordRequest]) -> Query<'q> {
+    fn of<'a, T>(endings: &[&'a RecordRequest], value: impl Fn(&'a Outcome, &'a OutcomeRow) -> T) -> Vec<T> {
+        endings.iter().map(|ending| value(&ending.outcome, &ending.row)).collect()
+    }
+    query
+        .bind(of(endings, |outcome, _| outcome.guard.id.0))
+        .bind(of(endings, |outcome, _| outcome.guard.status.as_str()))
+        .bind(of(endings, |outcome, _| outcome.guard.node.map(|node| node.0)))
+        .bind(of(endings, |outcome, _| i64::from(outcome.guard.try_number)))
+        .bind(of(endings, |_, row| row.status.as_str()))
+        .bind(of(endings, |_, row| row.channel_message_id.as_deref()))
+        .bind(of(endings, |_, row| row.error.as_deref()))
+        .bind(of(endings, |_, row| row.failure.map(|failure| failure.as_str())))
+        .bind(of(endings, |_, row| row.http_status.map(i32::from)))
+        .bind(of(endings, |_, row| row.next_attempt_at))
+        .bind(of(endings, |_, row| row.dead_lettered_at))
+        .bind(of(endings, |_, row| row.sent_at))
+        .bind(of(endings, |outcome, _| outcome.finished_at))
+        .bind(of(endings, |outcome, _| outcome.started_at))
+        .bind(of(endings, |_, row| row.attempt.as_str()))
+        .bind(of(endings, |_, row| row.has_row))
+}

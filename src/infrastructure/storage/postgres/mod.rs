@@ -1,0 +1,21 @@
+//! Production: many processes that share one database.
+//!
+//! Mirrors `sqlite/` file by file; what only a server asks for has files of its own.
+
+mod api_key_repository;
+mod connection;
+mod database;
+mod error;
+mod instances;
+mod messages;
+mod node_repository;
+mod partitions;
+mod row;
+mod storage;
+
+pub use api_key_repository::PgApiKeyRepository;
+pub use database::PgDatabase;
+pub use instances::PgInstanceRepository;
+pub use messages::{PgDueMessages, PgFailedMessages, PgMessageRepository, PgMessageSearch, PgOwedDeadLetters};
+pub use node_repository::PgNodeRepository;
+pub use storage::PgStorage;

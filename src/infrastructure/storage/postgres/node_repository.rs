@@ -1,0 +1,123 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::PgDatabase;
+use super::connection::OwnConnection;
+use super::row::get;
+use crate::application::ports::{Duties, NodeRepository, NodeRow, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::node::NodeId;
+
+#[derive(Clone)]
+pub struct PgNodeRepository {
+    connection: Arc<OwnConnection>,
+}
+
+impl PgNodeRepository {
+    pub fn new(database: PgDatabase) -> Self {
+        Self { connection: Arc::new(OwnConnection::new(database, "")) }
+    }
+}
+
+#[async_trait]
+impl NodeRepository for PgNodeRepository {
+    async fn register(&self, node: NodeId, duties: Duties, now: Timestamp) -> Result<(), RepositoryError> {
+        let query = sqlx::query(
+            "insert into messaging_nodes (id, heartbeat, publishes, consumes, started_at)
+             values ($1, 0, $2, $3, $4)
+             on conflict do nothing",
+        )
+        .bind(node.0)
+        .bind(duties.publishes)
+        .bind(duties.consumes)
+        .bind(now);
+        self.connection.run(async |connection| query.execute(connection).await).await?;
+        Ok(())
+    }
+
+    async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError> {
+        let query = sqlx::query(
+            "update messaging_nodes
+                set heartbeat = heartbeat + 1
+              where id = $1",
+        )
+        .bind(node.0);
+        let beaten = self.connection.run(async |connection| query.execute(connection).await).await?;
+        Ok(beaten.rows_affected() == 1)
+    }
+
+    async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
+        let query = sqlx::query(
+            "select id, heartbeat, publishes, consumes, left_at is not null as has_left
+               from messaging_nodes
+              order by id",
+        );
+        let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
+        let node = |row| {
+            Ok(NodeRow {
+                id: NodeId(get(row, "id")?),
+                heartbeat: get(row, "heartbeat")?,
+                duties: Duties { publishes: get(row, "publishes")?, consumes: get(row, "consumes")? },
+                departed: get(row, "has_left")?,
+            })
+        };
+        rows.iter().map(node).collect()
+    }
+
+    async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
+        // Two questions, so that a long backlog that is kept is not looked through.
+        let query = sqlx::query(
+            "update messaging_nodes
+                set left_at = coalesce(left_at, $3)
+              where id = $1
+                and not exists (
+                    select
+                      from messaging_messages
+                     where node_id = $1
+                       and next_attempt_at is null
+                       and status in ('pending', 'processing'))
+                and ($2 or not exists (
+                    select
+                      from messaging_messages
+                     where node_id = $1
+                       and next_attempt_at is null
+                       and status = 'queued'))",
+        )
+        .bind(node.0)
+        .bind(queued_are_kept)
+        .bind(now);
+        let left = self.connection.run(async |connection| query.execute(connection).await).await?;
+        Ok(left.rows_affected() == 1)
+    }
+
+    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
+        // Two questions, so that each has its index.
+        let query = sqlx::query(
+            "delete from messaging_nodes
+              where id = any($1)
+                and not exists (
+                    select
+                      from messaging_messages
+                     where node_id = messaging_nodes.id
+                       and next_attempt_at is null
+                       and status in ('pending', 'queued', 'processing'))
+                and not exists (
+                    select
+                      from messaging_messages
+                     where node_id = messaging_nodes.id
+                       and next_attempt_at is not null
+                       and status in ('pending', 'queued', 'processing'))",
+        )
+        .bind(nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>());
+        self.connection.run(async |connection| query.execute(connection).await).await?;
+        Ok(())
+    }
+
+    async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
+        let query = sqlx::query("delete from messaging_nodes where id <> $1 and left_at is null").bind(alive.0);
+        self.connection.run(async |connection| query.execute(connection).await).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,257 @@
+//! What concurrent callers ask of a database at the same time, asked as one.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures::channel::oneshot;
+
+use crate::application::ports::RepositoryError;
+
+/// What a caller asks, to be asked together with others of its kind.
+pub trait Batchable: Send + Sync + 'static {
+    /// What no two requests of one statement may share, because it could not tell them apart.
+    type Key: Eq + Hash + Send;
+
+    /// `None`: it gets along with every other.
+    fn key(&self) -> Option<Self::Key> {
+        None
+    }
+
+    /// Bytes that it adds to a statement, roughly.
+    fn size(&self) -> usize;
+}
+
+/// A statement that answers many requests of one kind at once, in one transaction.
+#[async_trait]
+pub trait Batch: Send + Sync + 'static {
+    type Request: Batchable;
+    type Answer: Send + 'static;
+
+    /// Whether whoever is about to ask gets to do it before the next statement begins. Statements are larger and fewer then,
+    /// and nobody is asked for meanwhile.
+    const LINGERS: bool = true;
+
+    /// The answers, in the order of the requests.
+    ///
+    /// # Errors
+    /// For all of them. Unless it is [`RepositoryError::Unavailable`], nothing was changed, and those are asked again that
+    /// may be answered, so that only the guilty ones fail.
+    async fn execute(&self, requests: &[Self::Request]) -> Result<Vec<Self::Answer>, RepositoryError>;
+
+    /// After [`RepositoryError::Contested`]: for which requests nobody else holds anything now.
+    ///
+    /// # Errors
+    /// When the database does not say.
+    async fn free(&self, requests: &[Self::Request]) -> Result<Vec<bool>, RepositoryError> {
+        Ok(vec![true; requests.len()])
+    }
+}
+
+/// Gathers requests: while one batch is under way, those who come wait for the next. There is no timer, so a lone request
+/// waits for nobody; the busier the database, the larger the batches.
+pub struct Batcher<B: Batch>(Arc<Shared<B>>);
+
+impl<B: Batch> Clone for Batcher<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+struct Shared<B: Batch> {
+    batch: B,
+    queue: Mutex<Queue<B>>,
+}
+
+struct Queue<B: Batch> {
+    waiting: Vec<Waiting<B>>,
+    is_busy: bool,
+}
+
+struct Waiting<B: Batch> {
+    waiting_since: Instant,
+    request: B::Request,
+    answer: oneshot::Sender<Result<B::Answer, RepositoryError>>,
+}
+
+/// Requests in one statement. More make it no cheaper, and its callers wait for all of it.
+const MOST: usize = 512;
+
+/// Who has waited for so long is told that the database is not available, unasked. When callers come faster than statements
+/// end, or these end because nobody answers, they would wait longer and longer, and ask again meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes in one statement, unless it is a single request.
+const LARGEST: usize = 4 << 20;
+
+impl<B: Batch> Batcher<B> {
+    pub fn new(batch: B) -> Self {
+        Self(Arc::new(Shared { batch, queue: Mutex::new(Queue { waiting: Vec::new(), is_busy: false }) }))
+    }
+
+    /// The request is asked to its end, also when its caller has gone.
+    ///
+    /// # Errors
+    /// What the database says; [`RepositoryError::Unavailable`] also when nobody is left to ask it.
+    pub async fn submit(&self, request: B::Request) -> Result<B::Answer, RepositoryError> {
+        let (sender, answer) = oneshot::channel();
+        if self.0.queue().push(Waiting { waiting_since: Instant::now(), request, answer: sender }) {
+            tokio::spawn(Busy { shared: self.0.clone(), is_done: false }.run());
+        }
+        answer.await.unwrap_or_else(|_| Err(RepositoryError::Unavailable("the statement was given up".to_owned())))
+    }
+}
+
+/// Whoever asks, until nothing is waiting.
+struct Busy<B: Batch> {
+    shared: Arc<Shared<B>>,
+    is_done: bool,
+}
+
+impl<B: Batch> Busy<B> {
+    async fn run(mut self) {
+        while let Some(asked) = self.next() {
+            let (requests, callers) = asked.into_iter().map(|it| (it.request, it.answer)).unzip();
+            answer(&self.shared.batch, requests, callers).await;
+            if B::LINGERS {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Vec<Waiting<B>>> {
+        let mut queue = self.shared.queue();
+        queue.turn_late_ones_away();
+        let asked = queue.take();
+        // Under the lock: whoever comes next finds nobody busy, and begins.
+        queue.is_busy = !asked.is_empty();
+        self.is_done = asked.is_empty();
+        (!asked.is_empty()).then_some(asked)
+    }
+}
+
+/// By a panic, or with the runtime: those who wait learn that nobody asks for them any more.
+impl<B: Batch> Drop for Busy<B> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            let mut queue = self.shared.queue();
+            queue.is_busy = false;
+            queue.waiting.clear();
+        }
+    }
+}
+
+impl<B: Batch> Shared<B> {
+    fn queue(&self) -> MutexGuard<'_, Queue<B>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B: Batch> Queue<B> {
+    /// Whether nobody was busy so far.
+    fn push(&mut self, asked: Waiting<B>) -> bool {
+        self.waiting.push(asked);
+        !std::mem::replace(&mut self.is_busy, true)
+    }
+
+    /// Nothing was asked for them yet, so nothing can have been changed.
+    fn turn_late_ones_away(&mut self) {
+        let now = Instant::now();
+        let late = self.waiting.partition_point(|asked| now.duration_since(asked.waiting_since) >= PATIENCE);
+        for late in self.waiting.drain(..late) {
+            tell(late.answer, Err(RepositoryError::Unavailable("timed out waiting to be batched".to_owned())));
+        }
+    }
+
+    /// As many of those who wait as fit into one statement, in the order in which they came.
+    fn take(&mut self) -> Vec<Waiting<B>> {
+        let mut keys = HashSet::new();
+        let (mut count, mut size) = (0, 0);
+        let fits = |asked: &mut Waiting<B>| {
+            let larger = size + asked.request.size();
+            // Also one that does not fit keeps later ones of its key from overtaking it.
+            let is_alone = asked.request.key().is_none_or(|key| keys.insert(key));
+            if count == MOST || (count > 0 && larger > LARGEST) {
+                return false;
+            }
+            if is_alone {
+                (count, size) = (count + 1, larger);
+            }
+            is_alone
+        };
+        // A few more are looked at than fit, not all of a long queue.
+        let looked_at = self.waiting.len().min(2 * MOST);
+        self.waiting.extract_if(..looked_at, fits).collect()
+    }
+}
+
+type Caller<B> = oneshot::Sender<Result<<B as Batch>::Answer, RepositoryError>>;
+
+/// Gets every caller its answer.
+async fn answer<B: Batch>(batch: &B, mut requests: Vec<B::Request>, mut callers: Vec<Caller<B>>) {
+    let mut error = match batch.execute(&requests).await {
+        Ok(answers) => return tell_each(callers, answers),
+        Err(error) => error,
+    };
+    if matches!(error, RepositoryError::Contested(_)) && requests.len() > 1 {
+        let free = match batch.free(&requests).await {
+            Ok(free) => free,
+            Err(cause) => return tell_all(callers, &cause),
+        };
+        let all = requests.into_iter().zip(callers).zip(free);
+        let (free, held): (Vec<_>, Vec<_>) = all.partition(|(_, is_free)| *is_free);
+        tell_all(held.into_iter().map(|((_, caller), _)| caller), &error);
+        if free.is_empty() {
+            return;
+        }
+        (requests, callers) = free.into_iter().map(|(asked, _)| asked).unzip();
+        error = match batch.execute(&requests).await {
+            Ok(answers) => return tell_each(callers, answers),
+            Err(error) => error,
+        };
+    }
+    if error.may_pass() || requests.len() == 1 {
+        return tell_all(callers, &error);
+    }
+    let mut callers = callers.into_iter();
+    for (request, caller) in requests.chunks(1).zip(callers.by_ref()) {
+        let answer = batch.execute(request).await.and_then(only);
+        // The others would wait as long for each that is left.
+        let given_up = answer.as_ref().err().filter(|error| error.may_pass()).cloned();
+        tell(caller, answer);
+        if let Some(error) = given_up {
+            return tell_all(callers, &error);
+        }
+    }
+}
+
+fn tell_each<A>(callers: Vec<oneshot::Sender<Result<A, RepositoryError>>>, answers: Vec<A>) {
+    for (caller, answer) in callers.into_iter().zip(answers) {
+        tell(caller, Ok(answer));
+    }
+}
+
+fn tell_all<A>(
+    callers: impl IntoIterator<Item = oneshot::Sender<Result<A, RepositoryError>>>,
+    error: &RepositoryError,
+) {
+    for caller in callers {
+        tell(caller, Err(error.clone()));
+    }
+}
+
+fn tell<A>(caller: oneshot::Sender<Result<A, RepositoryError>>, answer: Result<A, RepositoryError>) {
+    // Who has gone does not need it.
+    let _ = caller.send(answer);
+}
+
+fn only<T>(answers: Vec<T>) -> Result<T, RepositoryError> {
+    let unanswered = || RepositoryError::Corrupt("a request has no answer".to_owned());
+    answers.into_iter().next().ok_or_else(unanswered)
+}
+
+#[cfg(test)]
+#[path = "batcher_tests.rs"]
+mod tests;

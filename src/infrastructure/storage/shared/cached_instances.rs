@@ -1,0 +1,108 @@
+//! Remembers instances for whoever accepts messages.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use moka::future::Cache;
+
+use crate::application::ports::{InstanceRepository, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::access::principal::Tenant;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::{Instance, InstanceId};
+
+/// How long an instance is remembered. A change made by this process is seen at once, one made by another a second
+/// after the database was last asked and has answered: until then an accept is as it would have been just before. Whoever
+/// delivers asks the database, so a message never travels with credentials that were replaced, or on behalf of an instance
+/// that was deleted.
+const KEPT: Duration = Duration::from_secs(1);
+
+/// Spares the database one look an accept. Only instances that were found are remembered.
+pub struct CachedInstances {
+    instances: Arc<dyn InstanceRepository>,
+    found: Cache<Name, Arc<Instance>>,
+    /// Counts the changes that this process has made.
+    changes: AtomicU64,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Name {
+    tenant: Tenant,
+    channel: ChannelName,
+    channel_instance_id: String,
+}
+
+impl CachedInstances {
+    pub fn new(instances: Arc<dyn InstanceRepository>) -> Self {
+        let found = Cache::builder().max_capacity(10_000).time_to_live(KEPT).build();
+        Self { instances, found, changes: AtomicU64::new(0) }
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.found.invalidate_all();
+    }
+}
+
+#[async_trait]
+impl InstanceRepository for CachedInstances {
+    async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
+        self.instances.insert(instance).await
+    }
+
+    async fn find_any(&self, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
+        self.instances.find_any(id).await
+    }
+
+    async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
+        self.instances.find(tenant, id).await
+    }
+
+    async fn find_by_name(
+        &self,
+        tenant: &Tenant,
+        channel: &ChannelName,
+        channel_instance_id: &str,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        let channel_instance_id = channel_instance_id.to_owned();
+        let name = Name { tenant: tenant.clone(), channel: channel.clone(), channel_instance_id };
+        if let Some(instance) = self.found.get(&name).await {
+            return Ok(Some(Instance::clone(&instance)));
+        }
+        let changes = self.changes.load(Ordering::SeqCst);
+        let found = self.instances.find_by_name(tenant, channel, &name.channel_instance_id).await?;
+        if let Some(instance) = &found {
+            self.found.insert(name, Arc::new(instance.clone())).await;
+            // It may have been read before a change and remembered after it.
+            if self.changes.load(Ordering::SeqCst) != changes {
+                self.found.invalidate_all();
+            }
+        }
+        Ok(found)
+    }
+
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
+        self.instances.list(tenant, channel).await
+    }
+
+    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
+        let updated = self.instances.update(instance).await;
+        self.changed();
+        updated
+    }
+
+    async fn delete(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        reason: &str,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, RepositoryError> {
+        let deleted = self.instances.delete(tenant, id, reason, dead_lettered_at, now).await;
+        self.changed();
+        deleted
+    }
+}

@@ -1,0 +1,19 @@
+//! What the SQL adapters share: how a decision of the application becomes columns.
+
+mod batcher;
+mod bounds;
+mod cached_api_keys;
+mod cached_instances;
+mod flaws;
+mod outcome_row;
+mod recording;
+mod requests;
+
+pub use batcher::{Batch, Batchable, Batcher};
+pub use bounds::{ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE, first_id, id_above, tomorrow};
+pub use cached_api_keys::CachedApiKeys;
+pub use cached_instances::CachedInstances;
+pub use flaws::Flaws;
+pub use outcome_row::OutcomeRow;
+pub use recording::Recording;
+pub use requests::{AcceptRequest, ClaimRequest, RecordRequest};

@@ -1,0 +1,69 @@
+//! What callers ask of either database, many at once.
+
+use super::{Batchable, OutcomeRow};
+use crate::application::ports::Outcome;
+use crate::domain::Timestamp;
+use crate::domain::access::idempotency::IdempotentRequest;
+use crate::domain::message::{Message, MessageId};
+use crate::domain::node::NodeId;
+
+/// A message to store, with its key if it has one.
+pub struct AcceptRequest {
+    pub message: Message,
+    pub request: Option<IdempotentRequest>,
+}
+
+impl Batchable for AcceptRequest {
+    type Key = (String, String);
+
+    /// A key is kept for one of those who bring it, and a statement can write it once.
+    fn key(&self) -> Option<Self::Key> {
+        let request = self.request.as_ref()?;
+        Some((self.message.tenant.as_str().to_owned(), request.key.as_str().to_owned()))
+    }
+
+    fn size(&self) -> usize {
+        let content = &self.message.content;
+        let texts = [&content.text, &content.payload].into_iter().flatten().map(String::len).sum::<usize>();
+        texts + content.media.as_ref().map_or(0, |media| media.url.len()) + self.message.recipient.len()
+    }
+}
+
+/// A message to claim for a node.
+pub struct ClaimRequest {
+    pub id: MessageId,
+    pub node: NodeId,
+    pub now: Timestamp,
+}
+
+impl Batchable for ClaimRequest {
+    type Key = MessageId;
+
+    /// Of two claims of one message the second gets nothing.
+    fn key(&self) -> Option<MessageId> {
+        Some(self.id)
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// An outcome to record, and what of it stands in the row.
+pub struct RecordRequest {
+    pub outcome: Outcome,
+    pub row: OutcomeRow,
+}
+
+impl Batchable for RecordRequest {
+    type Key = MessageId;
+
+    /// The first outcome of a message counts.
+    fn key(&self) -> Option<MessageId> {
+        Some(self.outcome.guard.id)
+    }
+
+    fn size(&self) -> usize {
+        self.row.error.as_ref().map_or(0, String::len) + size_of::<Self>()
+    }
+}

@@ -1,0 +1,126 @@
+//! An open file and its connections.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::pool::PoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
+
+use crate::application::ports::RepositoryError;
+
+use super::error::translate;
+use super::lock::{InstallationLock, LockFile};
+use super::{error, lock};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a connection waits for another one, or another process, that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a caller waits for a connection that other callers use.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+const READERS: u32 = 4;
+
+/// An open database file; clones share it.
+#[derive(Clone)]
+pub struct SqliteDatabase(Arc<Connections>);
+
+struct Connections {
+    path: PathBuf,
+    /// SQLite has one writer at a time: those that wait for a connection do so in order, those that wait for a lock do not.
+    writer: SqlitePool,
+    readers: SqlitePool,
+    /// For heartbeats, which never queue behind other work.
+    nodes: SqlitePool,
+}
+
+impl SqliteDatabase {
+    /// Opens the file, and creates it and its directory if need be.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unavailable`] when it cannot be opened, [`RepositoryError::Corrupt`] when it is no database.
+    pub async fn open(path: &Path) -> Result<Self, RepositoryError> {
+        let path = path.to_owned();
+        // Switching to WAL needs the file for itself and does not wait for it: several processes may start at once.
+        let _lock = LockFile::wait(beside(&path, "migrate.lock")).await?;
+        drop(lock::open(&path)?);
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(translate)?;
+        let nodes = pool(1).connect_lazy_with(options.clone());
+        let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "on"));
+        Ok(Self(Arc::new(Connections { path, writer, readers, nodes })))
+    }
+
+    /// Brings the tables up to date. Safe to run in several processes at once.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or holds what a newer version made.
+    pub async fn migrate(&self) -> Result<(), RepositoryError> {
+        let _lock = LockFile::wait(beside(&self.0.path, "migrate.lock")).await?;
+        MIGRATIONS.run(&self.0.writer).await.map_err(error::translate_migration)
+    }
+
+    /// Claims the installation for this process, for as long as the guard lives.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Conflict`] when another process has it.
+    pub fn lock_installation(&self) -> Result<InstallationLock, RepositoryError> {
+        LockFile::try_take(beside(&self.0.path, "lock")).map(InstallationLock)
+    }
+
+    /// Closes every connection, which also writes the log back into the file.
+    pub async fn close(&self) {
+        self.0.readers.close().await;
+        self.0.nodes.close().await;
+        self.0.writer.close().await;
+    }
+
+    pub(super) fn writer(&self) -> &SqlitePool {
+        &self.0.writer
+    }
+
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.0.readers
+    }
+
+    pub(super) fn nodes(&self) -> &SqlitePool {
+        &self.0.nodes
+    }
+
+    /// A transaction that may write from its first statement on: one that begins by reading is refused the lock later,
+    /// without a wait, when another process wrote in between.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, RepositoryError> {
+        self.0.writer.begin_with("begin immediate").await.map_err(translate)
+    }
+}
+
+fn pool(connections: u32) -> PoolOptions<Sqlite> {
+    PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection: &mut SqliteConnection, _| {
+            // A disk that is full (and some other errors) makes SQLite itself roll back. The driver does not learn of it,
+            // tries to roll back as well, and from then on believes this connection to be in a transaction.
+            let is_left_over = connection.is_in_transaction();
+            Box::pin(async move { Ok(!is_left_over) })
+        })
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+/// `correio.db` and `lock` make `correio.db.lock`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,221 @@
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use super::SqliteDatabase;
+use super::error::translate;
+use super::row::{get, id, id_list, parsed, tenant, time, time_text, time_text_option};
+use crate::application::ports::{InstanceRepository, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::access::principal::Tenant;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::credentials::SealedCredentials;
+use crate::domain::instance::{Instance, InstanceId};
+
+#[derive(Clone)]
+pub struct SqliteInstanceRepository {
+    database: SqliteDatabase,
+}
+
+impl SqliteInstanceRepository {
+    pub fn new(database: SqliteDatabase) -> Self {
+        Self { database }
+    }
+}
+
+macro_rules! select_instances {
+    ($($rest:literal)?) => {
+        concat!(
+            "select id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
+                    max_retries, metadata, created_at, updated_at
+               from messaging_instances ",
+            $($rest)?
+        )
+    };
+}
+
+#[async_trait]
+impl InstanceRepository for SqliteInstanceRepository {
+    async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
+        sqlx::query(
+            "insert into messaging_instances
+                    (id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
+                     max_retries, metadata, created_at, updated_at)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )
+        .bind(instance.id.0.hyphenated())
+        .bind(instance.tenant.as_str())
+        .bind(&instance.user_id)
+        .bind(&instance.name)
+        .bind(instance.channel.as_str())
+        .bind(&instance.channel_instance_id)
+        .bind(&instance.channel_phone_or_id)
+        .bind(instance.status.as_str())
+        .bind(&instance.credentials.0)
+        .bind(instance.max_tries)
+        .bind(&instance.metadata)
+        .bind(time_text(instance.created_at))
+        .bind(time_text(instance.updated_at))
+        .execute(self.database.writer())
+        .await
+        .map_err(translate)?;
+        Ok(())
+    }
+
+    async fn find_any(&self, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
+        let row = sqlx::query(select_instances!("where id = ?1"))
+            .bind(id.0.hyphenated())
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(translate)?;
+        row.as_ref().map(instance).transpose()
+    }
+
+    async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
+        let row = sqlx::query(select_instances!("where tenant = ?1 and id = ?2"))
+            .bind(tenant.as_str())
+            .bind(id.0.hyphenated())
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(translate)?;
+        row.as_ref().map(instance).transpose()
+    }
+
+    async fn find_by_name(
+        &self,
+        tenant: &Tenant,
+        channel: &ChannelName,
+        channel_instance_id: &str,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        let row = sqlx::query(select_instances!("where tenant = ?1 and channel = ?2 and channel_instance_id = ?3"))
+            .bind(tenant.as_str())
+            .bind(channel.as_str())
+            .bind(channel_instance_id)
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(translate)?;
+        row.as_ref().map(instance).transpose()
+    }
+
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
+        let rows = sqlx::query(select_instances!(
+            "where tenant = ?1 and (?2 is null or channel = ?2) order by created_at, id"
+        ))
+        .bind(tenant.as_str())
+        .bind(channel.map(ChannelName::as_str))
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(translate)?;
+        // One that somebody broke must not hide the others.
+        let readable = |row| instance(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
+        Ok(rows.iter().filter_map(readable).collect())
+    }
+
+    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
+        let updated = sqlx::query(
+            "update messaging_instances
+                set channel_phone_or_id = ?3,
+                    name = ?4,
+                    status = ?5,
+                    credentials = ?6,
+                    max_retries = ?7,
+                    metadata = ?8,
+                    updated_at = ?9
+              where tenant = ?1
+                and id = ?2",
+        )
+        .bind(instance.tenant.as_str())
+        .bind(instance.id.0.hyphenated())
+        .bind(&instance.channel_phone_or_id)
+        .bind(&instance.name)
+        .bind(instance.status.as_str())
+        .bind(&instance.credentials.0)
+        .bind(instance.max_tries)
+        .bind(&instance.metadata)
+        .bind(time_text(instance.updated_at))
+        .execute(self.database.writer())
+        .await
+        .map_err(translate)?;
+        Ok(updated.rows_affected() == 1)
+    }
+
+    async fn delete(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        reason: &str,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, RepositoryError> {
+        let mut transaction = self.database.begin().await?;
+        let deleted = sqlx::query("delete from messaging_instances where tenant = ?1 and id = ?2")
+            .bind(tenant.as_str())
+            .bind(id.0.hyphenated())
+            .execute(&mut *transaction)
+            .await
+            .map_err(translate)?;
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        // A queued message is claimed and failed in one write, so that a late claim's outcome has another try number.
+        let failed = sqlx::query(
+            "update messaging_messages
+                set attempt_started_at = case when status = 'queued' then ?3 else attempt_started_at end,
+                    -- A count that somebody wrote may be out of bounds.
+                    retries = min(max(retries, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
+                    try = min(max(try, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
+                    status = 'failed',
+                    failure = 'channel',
+                    error = ?2,
+                    attempt_http_status = null,
+                    next_attempt_at = null,
+                    dead_lettered_at = ?4,
+                    updated_at = ?3
+              where instance_id = ?1
+                and status in ('pending', 'queued', 'processing')
+             returning id",
+        )
+        .bind(id.0.hyphenated())
+        .bind(reason)
+        .bind(time_text(now))
+        .bind(time_text_option(dead_lettered_at))
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(translate)?;
+        let failed = failed.iter().map(|row| self::id(row, "id")).collect::<Result<Vec<Uuid>, _>>()?;
+        sqlx::query(
+            "insert into messaging_message_attempts
+                    (message_id, number, started_at, finished_at, outcome, error)
+             select id, try, attempt_started_at, ?2, 'permanent', ?3
+               from messaging_messages
+              where id in (select value from json_each(?1))
+             on conflict do nothing",
+        )
+        .bind(id_list(failed))
+        .bind(time_text(now))
+        .bind(reason)
+        .execute(&mut *transaction)
+        .await
+        .map_err(translate)?;
+        transaction.commit().await.map_err(translate)?;
+        Ok(true)
+    }
+}
+
+fn instance(row: &SqliteRow) -> Result<Instance, RepositoryError> {
+    Ok(Instance {
+        id: InstanceId(id(row, "id")?),
+        tenant: tenant(row)?,
+        user_id: get(row, "user_id")?,
+        name: get(row, "name")?,
+        channel: ChannelName::new(get::<String>(row, "channel")?),
+        channel_instance_id: get(row, "channel_instance_id")?,
+        channel_phone_or_id: get(row, "channel_phone_or_id")?,
+        status: parsed(row, "status", |text| text.parse().ok())?,
+        credentials: SealedCredentials(get(row, "credentials")?),
+        max_tries: get(row, "max_retries")?,
+        metadata: get(row, "metadata")?,
+        created_at: time(row, "created_at")?,
+        updated_at: time(row, "updated_at")?,
+    })
+}

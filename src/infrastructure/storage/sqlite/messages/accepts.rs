@@ -1,0 +1,125 @@
+//! Storing messages, and with them the idempotency keys that they were sent with.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite};
+
+use crate::application::ports::RepositoryError;
+use crate::domain::access::idempotency::{IdempotentRequest, KEPT};
+use crate::domain::message::Message;
+use crate::infrastructure::storage::shared::{AcceptRequest, Batch};
+use crate::infrastructure::storage::sqlite::SqliteDatabase;
+use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::row::{id, time_text, time_text_option};
+
+pub(super) struct Accepts {
+    database: SqliteDatabase,
+}
+
+impl Accepts {
+    pub fn new(database: SqliteDatabase) -> Self {
+        Self { database }
+    }
+}
+
+/// Its text has as many rows as there are messages, so it is not kept for later. 21 parameters a message: of as many messages
+/// as are gathered for one statement they stay well below the 32,766 that SQLite takes.
+const INSERT: &str = "
+    insert into messaging_messages
+           (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, payload, media_url,
+            media_type, direction, status, retries, max_retries, try, attempt_started_at, node_id, next_attempt_at,
+            created_at, updated_at)
+    ";
+
+const KEEP: &str = "
+    insert into messaging_idempotency_keys
+           (tenant, key, fingerprint, message_id, accepted_as, created_at, expires_at)
+    ";
+
+/// A key that no other message has; an expired one is nobody's.
+const UNLESS_TAKEN: &str = "
+    on conflict (tenant, key) do update
+       set fingerprint = excluded.fingerprint,
+           message_id = excluded.message_id,
+           accepted_as = excluded.accepted_as,
+           created_at = excluded.created_at,
+           expires_at = excluded.expires_at
+     where messaging_idempotency_keys.expires_at <= excluded.created_at
+    returning message_id";
+
+#[async_trait]
+impl Batch for Accepts {
+    type Request = AcceptRequest;
+    /// False when the key is taken.
+    type Answer = bool;
+
+    /// As on PostgreSQL.
+    const LINGERS: bool = false;
+
+    async fn execute(&self, accepts: &[AcceptRequest]) -> Result<Vec<bool>, RepositoryError> {
+        let keyed = accepts.iter().filter_map(|accept| Some((&accept.message, accept.request.as_ref()?)));
+        let keyed: Vec<_> = keyed.collect();
+        if keyed.is_empty() {
+            let mut insert = insert(accepts.iter());
+            insert.build().persistent(false).execute(self.database.writer()).await.map_err(translate)?;
+            return Ok(vec![true; accepts.len()]);
+        }
+        let mut transaction = self.database.begin().await?;
+        let mut keep = keep(&keyed);
+        let kept = keep.build().persistent(false).fetch_all(&mut *transaction).await.map_err(translate)?;
+        let kept: HashSet<_> = kept.iter().map(|row: &SqliteRow| id(row, "message_id")).collect::<Result<_, _>>()?;
+        let is_stored = |accept: &&AcceptRequest| accept.request.is_none() || kept.contains(&accept.message.id.0);
+        if accepts.iter().any(|accept| is_stored(&accept)) {
+            let mut insert = insert(accepts.iter().filter(is_stored));
+            insert.build().persistent(false).execute(&mut *transaction).await.map_err(translate)?;
+        }
+        transaction.commit().await.map_err(translate)?;
+        Ok(accepts.iter().map(|accept| is_stored(&accept)).collect())
+    }
+}
+
+fn insert<'a>(accepts: impl Iterator<Item = &'a AcceptRequest>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(INSERT);
+    query.push_values(accepts, |mut row, AcceptRequest { message, .. }| {
+        let media = message.content.media.as_ref();
+        row.push_bind(message.id.0.hyphenated())
+            .push_bind(message.tenant.as_str())
+            .push_bind(message.user_id.as_str())
+            .push_bind(message.instance_id.0.hyphenated())
+            .push_bind(message.channel.as_str())
+            .push_bind(message.channel_instance_id.as_str())
+            .push_bind(message.recipient.as_str())
+            .push_bind(message.content.text.as_deref())
+            .push_bind(message.content.payload.as_deref())
+            .push_bind(media.map(|media| media.url.as_str()))
+            .push_bind(media.map(|media| media.media_type.as_str()))
+            .push_bind(message.direction.as_str())
+            .push_bind(message.status.as_str())
+            .push_bind(message.tries)
+            .push_bind(message.max_tries)
+            .push_bind(message.try_number)
+            .push_bind(time_text_option(message.attempt_started_at))
+            .push_bind(message.node.map(|node| node.0.hyphenated()))
+            .push_bind(time_text_option(message.next_attempt_at))
+            .push_bind(time_text(message.created_at))
+            .push_bind(time_text(message.updated_at));
+    });
+    query
+}
+
+fn keep(keyed: &[(&Message, &IdempotentRequest)]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(KEEP);
+    query.push_values(keyed, |mut row, (message, request)| {
+        row.push_bind(message.tenant.as_str())
+            .push_bind(request.key.as_str())
+            .push_bind(&request.fingerprint[..])
+            .push_bind(message.id.0.hyphenated())
+            .push_bind(message.status.as_str())
+            .push_bind(time_text(message.created_at))
+            .push_bind(time_text(message.created_at + KEPT));
+    });
+    query.push(UNLESS_TAKEN);
+    query
+}

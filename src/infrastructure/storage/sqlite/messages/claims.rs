@@ -1,0 +1,89 @@
+//! Claiming messages.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite};
+
+use crate::application::ports::{Claimed, RepositoryError};
+use crate::domain::instance::Destination;
+use crate::domain::instance::credentials::SealedCredentials;
+use crate::infrastructure::storage::shared::{Batch, ClaimRequest};
+use crate::infrastructure::storage::sqlite::SqliteDatabase;
+use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::row::{get, id, message, message_columns, time_text};
+
+pub(super) struct Claims {
+    database: SqliteDatabase,
+}
+
+impl Claims {
+    pub fn new(database: SqliteDatabase) -> Self {
+        Self { database }
+    }
+}
+
+/// Not guarded on the owner: with such a guard two relays can take turns for ever. The guards have a `+`, so that each row is
+/// looked up by its id, and not in an index of the open ones; the given ids have one, so that nobody indexes them and reads all messages.
+const CLAIM: &str = "update messaging_messages
+        set status = 'processing',
+            node_id = claims.claimer,
+            -- A count that somebody wrote may be out of bounds.
+            try = min(max(try, 0), 2147483646) + 1,
+            retries = min(max(retries, 0), 2147483646) + 1,
+            attempt_started_at = claims.now,
+            attempt_http_status = null,
+            updated_at = claims.now
+       from (select column1 as message_id, column2 as claimer, column3 as now from (";
+
+const CLAIMED: &str = concat!(
+    ")) as claims
+      where id = +claims.message_id
+        and +status = 'queued'
+        and +next_attempt_at is null
+     returning ",
+    message_columns!(),
+    ",       (select channel_phone_or_id
+                from messaging_instances as instances
+               where instances.id = messaging_messages.instance_id) as destination_address,
+             (select credentials
+                from messaging_instances as instances
+               where instances.id = messaging_messages.instance_id) as destination_credentials"
+);
+
+fn claimed(row: &SqliteRow) -> Result<Claimed, RepositoryError> {
+    Ok(Claimed { message: message(row)?, destination: destination(row) })
+}
+
+/// Both are there or neither is: no instance is without.
+fn destination(row: &SqliteRow) -> Result<Option<Destination>, RepositoryError> {
+    let Some(credentials) = get(row, "destination_credentials")? else { return Ok(None) };
+    let address = get(row, "destination_address")?;
+    Ok(Some(Destination { address, credentials: SealedCredentials(credentials) }))
+}
+
+#[async_trait]
+impl Batch for Claims {
+    type Request = ClaimRequest;
+    /// A row that cannot be read fails its own claim, and no other.
+    type Answer = Result<Option<Claimed>, RepositoryError>;
+
+    async fn execute(&self, claims: &[ClaimRequest]) -> Result<Vec<Self::Answer>, RepositoryError> {
+        // Its text has as many rows as there are claims, so it is not kept for later.
+        let mut query = statement(claims);
+        let rows = query.build().persistent(false).fetch_all(self.database.writer()).await.map_err(translate)?;
+        let named = |row: SqliteRow| id(&row, "id").map(|id| (id, row));
+        let mut rows: HashMap<_, _> = rows.into_iter().map(named).collect::<Result<_, _>>()?;
+        Ok(claims.iter().map(|claim| rows.remove(&claim.id.0).as_ref().map(claimed).transpose()).collect())
+    }
+}
+
+pub(super) fn statement(claims: &[ClaimRequest]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(CLAIM);
+    query.push_values(claims, |mut row, claim| {
+        row.push_bind(claim.id.0.hyphenated()).push_bind(claim.node.0.hyphenated()).push_bind(time_text(claim.now));
+    });
+    query.push(CLAIMED);
+    query
+}

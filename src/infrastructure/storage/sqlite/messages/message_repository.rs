@@ -1,0 +1,115 @@
+use async_trait::async_trait;
+
+use super::accepts::Accepts;
+use super::claims::Claims;
+use super::outcomes::{LostClaims, Outcomes, outcomes};
+use crate::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
+use crate::domain::access::principal::Tenant;
+use crate::domain::message::{Guard, Message, MessageId};
+use crate::domain::node::NodeId;
+use crate::infrastructure::storage::shared::{AcceptRequest, Batcher, ClaimRequest, Recording};
+use crate::infrastructure::storage::sqlite::SqliteDatabase;
+use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::row::{get, id, message, message_columns, sha256, status, time_text};
+
+#[derive(Clone)]
+pub struct SqliteMessageRepository {
+    database: SqliteDatabase,
+    accepts: Batcher<Accepts>,
+    claims: Batcher<Claims>,
+    recording: Recording<Outcomes, LostClaims>,
+}
+
+impl SqliteMessageRepository {
+    pub fn new(database: SqliteDatabase) -> Self {
+        Self {
+            accepts: Batcher::new(Accepts::new(database.clone())),
+            claims: Batcher::new(Claims::new(database.clone())),
+            recording: Recording::new(outcomes(database.clone())),
+            database,
+        }
+    }
+}
+
+#[async_trait]
+impl MessageRepository for SqliteMessageRepository {
+    async fn accept(
+        &self,
+        message: &Message,
+        request: Option<&IdempotentRequest>,
+    ) -> Result<Accepted, RepositoryError> {
+        let accept = AcceptRequest { message: message.clone(), request: request.cloned() };
+        if self.accepts.submit(accept).await? {
+            return Ok(Accepted::Stored);
+        }
+        let unnamed = || RepositoryError::Corrupt("an idempotency key names no message".to_owned());
+        let request = request.ok_or_else(unnamed)?;
+        let kept = self.kept_request(&message.tenant, &request.key, message.created_at).await?;
+        kept.map(|kept| Accepted::KeyTaken(Box::new(kept))).ok_or_else(unnamed)
+    }
+
+    async fn kept_request(
+        &self,
+        tenant: &Tenant,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<KeptRequest>, RepositoryError> {
+        let kept = sqlx::query(
+            "select fingerprint, accepted_as, message_id
+               from messaging_idempotency_keys
+              where tenant = ?1
+                and key = ?2
+                and expires_at > ?3",
+        )
+        .bind(tenant.as_str())
+        .bind(key.as_str())
+        .bind(time_text(now))
+        .fetch_optional(self.database.readers())
+        .await
+        .map_err(translate)?;
+        let Some(kept) = kept else { return Ok(None) };
+        let message = self.find(MessageId(id(&kept, "message_id")?)).await?;
+        let (fingerprint, accepted_as) = (sha256(&kept, "fingerprint")?, status(&kept, "accepted_as")?);
+        Ok(message.map(|message| KeptRequest { fingerprint, accepted_as, message }))
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
+        let row = sqlx::query(concat!("select ", message_columns!(), " from messaging_messages where id = ?1"))
+            .bind(id.0.hyphenated())
+            .fetch_optional(self.database.readers())
+            .await
+            .map_err(translate)?;
+        row.as_ref().map(message).transpose()
+    }
+
+    async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError> {
+        self.claims.submit(ClaimRequest { id, node, now }).await?
+    }
+
+    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
+        let row = sqlx::query(
+            "select exists (
+                 select 1
+                   from messaging_messages
+                  where id = ?1
+                    and status = ?2
+                    and node_id is ?3
+                    and try = ?4
+             ) as holds",
+        )
+        .bind(guard.id.0.hyphenated())
+        .bind(guard.status.as_str())
+        .bind(guard.node.map(|node| node.0.hyphenated()))
+        .bind(guard.try_number)
+        .fetch_one(self.database.readers())
+        .await
+        .map_err(translate)?;
+        get(&row, "holds")
+    }
+
+    async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {
+        self.recording.record(outcome).await
+    }
+}

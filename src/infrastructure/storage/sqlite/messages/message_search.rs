@@ -1,0 +1,141 @@
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite};
+
+use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError};
+use crate::domain::access::principal::Tenant;
+use crate::domain::message::attempt::{Attempt, AttemptOutcome};
+use crate::domain::message::{Message, MessageId, MessageStatus};
+use crate::infrastructure::storage::shared::Flaws;
+use crate::infrastructure::storage::sqlite::SqliteDatabase;
+use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::row::{
+    get, message, message_columns, messages, number, parsed_option, status, time_option, time_text,
+};
+
+#[derive(Clone)]
+pub struct SqliteMessageSearch {
+    database: SqliteDatabase,
+}
+
+impl SqliteMessageSearch {
+    pub fn new(database: SqliteDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl MessageSearch for SqliteMessageSearch {
+    async fn find(&self, tenant: &Tenant, id: MessageId) -> Result<Option<(Message, Vec<Attempt>)>, RepositoryError> {
+        // One snapshot for both: a message never comes without the attempt that brought it where it is.
+        let mut snapshot = self.database.readers().begin().await.map_err(translate)?;
+        let row = sqlx::query(concat!(
+            "select ",
+            message_columns!(),
+            " from messaging_messages
+             where tenant = ?1
+               and id = ?2"
+        ))
+        .bind(tenant.as_str())
+        .bind(id.0.hyphenated())
+        .fetch_optional(&mut *snapshot)
+        .await
+        .map_err(translate)?;
+        let Some(row) = row else { return Ok(None) };
+        let attempts = sqlx::query(
+            "select number, started_at, finished_at, outcome, error, http_status
+               from messaging_message_attempts
+              where message_id = ?1
+              order by number",
+        )
+        .bind(id.0.hyphenated())
+        .fetch_all(&mut *snapshot)
+        .await
+        .map_err(translate)?;
+        let attempts = attempts.iter().map(attempt).collect();
+        Ok(Some((message(&row)?, attempts)))
+    }
+
+    async fn list(
+        &self,
+        tenant: &Tenant,
+        filter: &MessageFilter,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<Message>, RepositoryError> {
+        let mut query = QueryBuilder::new(concat!("select ", message_columns!(), " from messaging_messages"));
+        narrow(&mut query, tenant, filter);
+        if let Some(before) = before {
+            query.push(" and id < ").push_bind(before.0.hyphenated());
+        }
+        query.push(" order by id desc limit ").push_bind(limit);
+        let rows = query.build().fetch_all(self.database.readers()).await.map_err(translate)?;
+        Ok(messages(&rows))
+    }
+
+    async fn count(
+        &self,
+        tenant: &Tenant,
+        filter: &MessageFilter,
+    ) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+        let mut query = QueryBuilder::new("select status, count(*) as count from messaging_messages");
+        narrow(&mut query, tenant, filter);
+        query.push(" group by status");
+        let rows = query.build().fetch_all(self.database.readers()).await.map_err(translate)?;
+        rows.iter().map(|row| Ok((status(row, "status")?, get(row, "count")?))).collect()
+    }
+
+    async fn count_open(&self) -> Result<u64, RepositoryError> {
+        // In two parts, so that each is counted in an index that has nothing but open rows.
+        let row = sqlx::query(
+            "select (select count(*)
+                       from messaging_messages
+                      where next_attempt_at is null
+                        and status in ('pending', 'queued', 'processing'))
+                  + (select count(*)
+                       from messaging_messages
+                      where next_attempt_at is not null
+                        and status in ('pending', 'queued', 'processing')) as count",
+        )
+        .fetch_one(self.database.readers())
+        .await
+        .map_err(translate)?;
+        get(&row, "count")
+    }
+}
+
+fn narrow(query: &mut QueryBuilder<Sqlite>, tenant: &Tenant, filter: &MessageFilter) {
+    query.push(" where tenant = ").push_bind(tenant.as_str().to_owned());
+    if let Some(status) = filter.status {
+        query.push(" and status = ").push_bind(status.as_str());
+    }
+    if let Some(channel) = &filter.channel {
+        query.push(" and channel = ").push_bind(channel.as_str().to_owned());
+    }
+    if let Some(channel_instance_id) = &filter.channel_instance_id {
+        query.push(" and channel_instance_id = ").push_bind(channel_instance_id.clone());
+    }
+    if let Some(recipient) = &filter.recipient {
+        query.push(" and remote_jid = ").push_bind(recipient.clone());
+    }
+    if let Some(after) = filter.created_after {
+        query.push(" and created_at >= ").push_bind(time_text(after));
+    }
+    if let Some(before) = filter.created_before {
+        query.push(" and created_at < ").push_bind(time_text(before));
+    }
+}
+
+/// Without what of it cannot be read.
+fn attempt(row: &SqliteRow) -> Attempt {
+    Attempt {
+        number: number(row, "number", &mut Flaws::default()),
+        started_at: time_option(row, "started_at").unwrap_or_default(),
+        finished_at: time_option(row, "finished_at").unwrap_or_default(),
+        outcome: parsed_option(row, "outcome", AttemptOutcome::parse).unwrap_or_default(),
+        error: get(row, "error").unwrap_or_default(),
+        http_status: get(row, "http_status").unwrap_or_default(),
+    }
+}

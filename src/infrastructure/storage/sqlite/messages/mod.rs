@@ -1,0 +1,18 @@
+//! Messages: stored, claimed, brought to their ends, looked at.
+
+mod accepts;
+mod claims;
+mod due_messages;
+mod failed_messages;
+mod message_repository;
+mod message_search;
+mod outcomes;
+mod owed_dead_letters;
+#[cfg(test)]
+mod plan_tests;
+
+pub use due_messages::SqliteDueMessages;
+pub use failed_messages::SqliteFailedMessages;
+pub use message_repository::SqliteMessageRepository;
+pub use message_search::SqliteMessageSearch;
+pub use owed_dead_letters::SqliteOwedDeadLetters;

@@ -1,0 +1,178 @@
+//! Recording how tries ended.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use sqlx::{QueryBuilder, Sqlite};
+use uuid::Uuid;
+
+use crate::application::ports::RepositoryError;
+use crate::infrastructure::storage::shared::{Batch, RecordRequest};
+use crate::infrastructure::storage::sqlite::SqliteDatabase;
+use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::row::{id, time_text, time_text_option};
+
+pub(super) struct Outcomes {
+    database: SqliteDatabase,
+}
+
+/// Outcomes whose claims are lost: the row is `queued` as it was, one try fewer. Here a claim is on disk as everything is; the
+/// port promises it of every adapter, and a disk that said so too early is made good as well.
+pub(super) struct LostClaims {
+    database: SqliteDatabase,
+}
+
+pub(super) fn outcomes(database: SqliteDatabase) -> (Outcomes, LostClaims) {
+    (Outcomes { database: database.clone() }, LostClaims { database })
+}
+
+/// How the tries ended: one row each, between this and what stands after it.
+macro_rules! from_endings {
+    () => {
+        " from (select column1 as message_id, column2 as old_status, column3 as owner, column4 as number,
+                       column5 as new_status, column6 as channels_id, column7 as reason, column8 as kind,
+                       column9 as http_status, column10 as due_at, column11 as dead_at, column12 as taken_at,
+                       column13 as finished_at, column14 as started_at
+                  from ("
+    };
+}
+
+macro_rules! set_outcome {
+    () => {
+        "set status = endings.new_status,
+             channel_message_id = coalesce(endings.channels_id, channel_message_id),
+             error = endings.reason,
+             failure = endings.kind,
+             attempt_http_status = endings.http_status,
+             next_attempt_at = endings.due_at,
+             dead_lettered_at = endings.dead_at,
+             sent_at = coalesce(endings.taken_at, sent_at),
+             updated_at = endings.finished_at"
+    };
+}
+
+/// What stands before and after the rows. The guard on the state names those from which a try can end, whatever the caller
+/// believes.
+///
+/// The `+` leave but one way to look: each message by its id. With statistics of a large table, SQLite may take it to be better
+/// to index the rows that are given, and to read all messages.
+pub(super) const RECORD: [&str; 2] = [
+    concat!("update messaging_messages ", set_outcome!(), from_endings!()),
+    ")) as endings
+      where id = +endings.message_id
+        and +status = +endings.old_status
+        and +status in ('pending', 'processing')
+        and +node_id is +endings.owner
+        and +try = +endings.number
+     returning id",
+];
+
+/// The claim and its outcome in one.
+pub(super) const CLAIM_AND_RECORD: [&str; 2] = [
+    concat!(
+        "update messaging_messages ",
+        set_outcome!(),
+        ",       node_id = endings.owner,
+                 try = endings.number,
+                 retries = min(max(retries, 0), 2147483646) + 1,
+                 attempt_started_at = endings.started_at",
+        from_endings!()
+    ),
+    ")) as endings
+      where id = +endings.message_id
+        and +endings.old_status = 'processing'
+        and +status = 'queued'
+        and +next_attempt_at is null
+        and +try = endings.number - 1
+     returning id",
+];
+
+/// A try has one row; whoever got past the guard first wrote it.
+const ATTEMPTS: [&str; 2] = [
+    "insert into messaging_message_attempts
+            (message_id, number, started_at, finished_at, outcome, error, http_status)
+     ",
+    " on conflict do nothing",
+];
+
+#[async_trait]
+impl Batch for Outcomes {
+    type Request = RecordRequest;
+    /// False when the guard has lost.
+    type Answer = bool;
+
+    async fn execute(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
+        write(&self.database, RECORD, endings).await
+    }
+}
+
+#[async_trait]
+impl Batch for LostClaims {
+    type Request = RecordRequest;
+    /// False when the claim is not lost.
+    type Answer = bool;
+
+    async fn execute(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
+        write(&self.database, CLAIM_AND_RECORD, endings).await
+    }
+}
+
+/// Returns whose guards have held.
+async fn write(
+    database: &SqliteDatabase,
+    statement: [&'static str; 2],
+    endings: &[RecordRequest],
+) -> Result<Vec<bool>, RepositoryError> {
+    let mut transaction = database.begin().await?;
+    // Its text has as many rows as there are outcomes, so it is not kept for later.
+    let mut query = self::statement(statement, endings);
+    let written = query.build().persistent(false).fetch_all(&mut *transaction).await.map_err(translate)?;
+    let written: HashSet<Uuid> = written.iter().map(|row| id(row, "id")).collect::<Result<_, _>>()?;
+    let has_row = |ending: &&RecordRequest| ending.row.has_row && written.contains(&ending.outcome.guard.id.0);
+    let recorded: Vec<&RecordRequest> = endings.iter().filter(has_row).collect();
+    if !recorded.is_empty() {
+        attempts_of(&recorded).build().persistent(false).execute(&mut *transaction).await.map_err(translate)?;
+    }
+    transaction.commit().await.map_err(translate)?;
+    Ok(endings.iter().map(|ending| written.contains(&ending.outcome.guard.id.0)).collect())
+}
+
+pub(super) fn statement([before, after]: [&'static str; 2], endings: &[RecordRequest]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(before);
+    query.push_values(endings, |mut values, RecordRequest { outcome, row }| {
+        values
+            .push_bind(outcome.guard.id.0.hyphenated())
+            .push_bind(outcome.guard.status.as_str())
+            .push_bind(outcome.guard.node.map(|node| node.0.hyphenated()))
+            .push_bind(outcome.guard.try_number)
+            .push_bind(row.status.as_str())
+            .push_bind(row.channel_message_id.as_deref())
+            .push_bind(row.error.as_deref())
+            .push_bind(row.failure.map(|failure| failure.as_str()))
+            .push_bind(row.http_status)
+            .push_bind(time_text_option(row.next_attempt_at))
+            .push_bind(time_text_option(row.dead_lettered_at))
+            .push_bind(time_text_option(row.sent_at))
+            .push_bind(time_text(outcome.finished_at))
+            .push_bind(time_text(outcome.started_at));
+    });
+    query.push(after);
+    query
+}
+
+fn attempts_of(endings: &[&RecordRequest]) -> QueryBuilder<Sqlite> {
+    let [before, after] = ATTEMPTS;
+    let mut query = QueryBuilder::new(before);
+    query.push_values(endings, |mut values, RecordRequest { outcome, row }| {
+        values
+            .push_bind(outcome.guard.id.0.hyphenated())
+            .push_bind(outcome.guard.try_number)
+            .push_bind(time_text(outcome.started_at))
+            .push_bind(time_text(outcome.finished_at))
+            .push_bind(row.attempt.as_str())
+            .push_bind(row.error.as_deref())
+            .push_bind(row.http_status);
+    });
+    query.push(after);
+    query
+}

@@ -1,0 +1,25 @@
+//! A file under `./data`: the embedded default, for one process and no set-up.
+//!
+//! Mirrors `postgres/` file by file.
+
+mod api_key_repository;
+mod database;
+mod error;
+#[cfg(test)]
+mod full_disk_tests;
+mod instance_repository;
+mod lock;
+mod messages;
+mod node_repository;
+mod row;
+mod storage;
+
+pub use api_key_repository::SqliteApiKeyRepository;
+pub use database::SqliteDatabase;
+pub use instance_repository::SqliteInstanceRepository;
+pub use lock::InstallationLock;
+pub use messages::{
+    SqliteDueMessages, SqliteFailedMessages, SqliteMessageRepository, SqliteMessageSearch, SqliteOwedDeadLetters,
+};
+pub use node_repository::SqliteNodeRepository;
+pub use storage::SqliteStorage;

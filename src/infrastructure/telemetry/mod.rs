@@ -1,0 +1,3 @@
+//! What the process says about itself while it runs.
+
+pub mod logging;

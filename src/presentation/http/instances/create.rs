@@ -1,0 +1,121 @@
+//! `POST /api/messaging/instances`
+
+use super::data::{ConfiguredData, JsonObject};
+use crate::application::instances::create_instance::{CreateInstanceCommand, CreateInstanceError};
+use crate::domain::access::principal::Scope;
+use crate::domain::instance::channel::ChannelName;
+use crate::presentation::http::wire::answers::{Authenticated, WithBody};
+use crate::presentation::http::wire::body::JsonBody;
+use crate::presentation::http::wire::caller::Caller;
+use crate::presentation::http::wire::envelope::Envelope;
+use crate::presentation::http::wire::fields::{self, Address, MaxTries, Name, Problems, unknown_channel};
+use crate::presentation::http::wire::problem::{Problem, ProblemBody};
+use crate::presentation::http::wire::query::{NoParameters, Query};
+use crate::presentation::http::wire::state::SharedState;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use deserr::Deserr;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// A channel to configure.
+#[derive(Debug, Deserr, ToSchema)]
+#[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+#[schema(rename_all = "camelCase", example = json!({
+    "channel": "webhook", "channelInstanceId": "pedidos", "channelPhoneOrId": "https://example.com/hooks"
+}))]
+pub struct CreateRequest {
+    channel: Name,
+    /// The client's name for it: unique in its channel.
+    channel_instance_id: Name,
+    /// Its address: the sender's number, the webhook's URL, ...
+    channel_phone_or_id: Address,
+    #[deserr(default)]
+    name: Option<Name>,
+    /// What the channel needs to be allowed in; never shown again.
+    #[schema(value_type = Option<Object>)]
+    #[deserr(default)]
+    credentials: Option<Value>,
+    #[deserr(default)]
+    max_retries: Option<MaxTries>,
+    /// For the client's own use.
+    #[schema(value_type = Option<Object>)]
+    #[deserr(default)]
+    metadata: Option<JsonObject>,
+}
+
+/// Configure a channel
+#[utoipa::path(post, path = "/api/messaging/instances", operation_id = "createInstance", tag = "instances",
+    request_body = CreateRequest,
+    responses(
+        (status = 201, body = Envelope<ConfiguredData>, description = "Configured"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict"),
+        Authenticated,
+        WithBody,
+    ))]
+pub async fn create(
+    State(state): State<SharedState>,
+    caller: Caller,
+    _: Query<NoParameters>,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let caller = caller.must(Scope::InstancesWrite)?;
+    let unknown = unknown_channel(body.value.get("channel"), &state.create_instance.channels);
+    let request = match (fields::read::<CreateRequest>(body.value), unknown) {
+        (Ok(request), None) => request,
+        (read, unknown) => {
+            let more = read.err().unwrap_or_default();
+            return Err(Problem::invalid_field(more.0.into_iter().chain(unknown)));
+        }
+    };
+    let command = CreateInstanceCommand {
+        channel: ChannelName::new(request.channel.0),
+        channel_instance_id: request.channel_instance_id.0,
+        channel_phone_or_id: request.channel_phone_or_id.0,
+        name: request.name.map(|name| name.0),
+        credentials: request.credentials,
+        max_tries: request.max_retries.map(|tries| tries.0),
+        metadata: request.metadata.map(|metadata| metadata.0),
+    };
+    let configured = state.create_instance.execute(caller, command).await?;
+    let data = ConfiguredData {
+        instance_id: configured.instance.id.to_string(),
+        message: "Instância criada com sucesso",
+        credentials: configured.revealed_credentials,
+        instance: configured.instance.into(),
+    };
+    Ok(Envelope::saying("Instância criada com sucesso", data).with_status(StatusCode::CREATED))
+}
+
+/// Configure a channel (the path that existing clients know)
+#[utoipa::path(post, path = "/api/messaging/instance", operation_id = "createInstanceAsKnown", tag = "instances",
+    request_body = CreateRequest,
+    responses(
+        (status = 201, body = Envelope<ConfiguredData>, description = "Configured"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict"),
+        Authenticated,
+        WithBody,
+    ))]
+pub async fn create_as_known(
+    state: State<SharedState>,
+    caller: Caller,
+    query: Query<NoParameters>,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    create(state, caller, query, body).await
+}
+
+impl From<CreateInstanceError> for Problem {
+    fn from(error: CreateInstanceError) -> Self {
+        match error {
+            CreateInstanceError::Invalid(problems) => Problem::invalid_field(problems),
+            CreateInstanceError::Taken => {
+                Problem::conflict("There is an instance of this channel and channelInstanceId already.")
+            }
+            CreateInstanceError::Cipher(error) => Problem::internal(error),
+            CreateInstanceError::Repository(error) => error.into(),
+        }
+    }
+}

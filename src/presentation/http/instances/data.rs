@@ -1,0 +1,82 @@
+//! An instance as it is shown.
+
+use crate::domain::instance::{Instance, InstanceId};
+use crate::presentation::http::wire::envelope::{raw_json, rfc3339};
+use crate::presentation::http::wire::fields::{self, Problems};
+use crate::presentation::http::wire::problem::Problem;
+use crate::presentation::http::wire::state::path_id;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use deserr::Deserr;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+/// A JSON object, as compact text.
+#[derive(Debug, Deserr)]
+#[deserr(error = Problems, try_from(Value) = JsonObject::parse -> fields::Detail)]
+pub struct JsonObject(pub String);
+
+impl JsonObject {
+    fn parse(value: Value) -> Result<Self, fields::Detail> {
+        if value.is_object() { Ok(Self(value.to_string())) } else { Err("must be an object".into()) }
+    }
+}
+
+/// A configured channel, without its credentials.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceData {
+    pub id: String,
+    pub user_id: String,
+    pub name: Option<String>,
+    pub channel: String,
+    pub channel_instance_id: String,
+    pub channel_phone_or_id: String,
+    /// `connected`, `disconnected`, `connecting`, `error` or `pending`.
+    pub status: &'static str,
+    pub max_retries: Option<u32>,
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Box<RawValue>>,
+    #[schema(format = "date-time")]
+    pub created_at: String,
+    #[schema(format = "date-time")]
+    pub updated_at: String,
+}
+
+/// A channel that was just configured.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfiguredData {
+    pub instance_id: String,
+    pub message: &'static str,
+    /// Credentials that were generated: shown here and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, required = false)]
+    pub credentials: Option<Value>,
+    #[serde(flatten)]
+    pub instance: InstanceData,
+}
+
+impl From<Instance> for InstanceData {
+    fn from(instance: Instance) -> Self {
+        Self {
+            id: instance.id.to_string(),
+            user_id: instance.user_id,
+            name: instance.name,
+            channel: instance.channel.to_string(),
+            channel_instance_id: instance.channel_instance_id,
+            channel_phone_or_id: instance.channel_phone_or_id,
+            status: instance.status.as_str(),
+            max_retries: instance.max_tries,
+            metadata: raw_json(instance.metadata),
+            created_at: rfc3339(instance.created_at),
+            updated_at: rfc3339(instance.updated_at),
+        }
+    }
+}
+
+pub fn instance_id(id: Result<Path<String>, PathRejection>) -> Result<InstanceId, Problem> {
+    path_id(id).map(InstanceId).ok_or_else(Problem::unknown_instance)
+}

@@ -1,0 +1,79 @@
+//! `GET /api/messaging/instances`, all or one
+
+use super::data::{InstanceData, instance_id};
+use crate::application::instances::read_instances::ReadInstancesError;
+use crate::domain::access::principal::Scope;
+use crate::domain::instance::channel::ChannelName;
+use crate::presentation::http::wire::answers::{Authenticated, WithQuery};
+use crate::presentation::http::wire::caller::Caller;
+use crate::presentation::http::wire::envelope::Envelope;
+use crate::presentation::http::wire::fields::{Name, Problems};
+use crate::presentation::http::wire::problem::{Problem, ProblemBody};
+use crate::presentation::http::wire::query::{NoParameters, Query};
+use crate::presentation::http::wire::state::SharedState;
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use deserr::Deserr;
+use utoipa::IntoParams;
+
+/// Which instances to list.
+#[derive(Debug, Deserr, IntoParams)]
+#[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+pub struct ListQuery {
+    #[deserr(default)]
+    channel: Option<Name>,
+}
+
+/// List instances
+///
+/// Oldest first.
+#[utoipa::path(get, path = "/api/messaging/instances", operation_id = "listInstances", tag = "instances",
+    params(ListQuery),
+    responses(
+        (status = 200, body = Envelope<Vec<InstanceData>>, description = "All of them"),
+        Authenticated,
+        WithQuery,
+    ))]
+pub async fn list(
+    State(state): State<SharedState>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Envelope<Vec<InstanceData>>>, Problem> {
+    let caller = caller.must(Scope::InstancesRead)?;
+    let channel = query.channel.map(|name| ChannelName::new(name.0));
+    let instances = state.read_instances.all(caller, channel.as_ref()).await?;
+    let data = instances.into_iter().map(InstanceData::from).collect();
+    Ok(Json(Envelope::saying("Instâncias listadas com sucesso", data)))
+}
+
+/// Read an instance
+#[utoipa::path(get, path = "/api/messaging/instances/{instanceId}", operation_id = "readInstance", tag = "instances",
+    params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
+    responses(
+        (status = 200, body = Envelope<InstanceData>, description = "The instance"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
+        Authenticated,
+        WithQuery,
+    ))]
+pub async fn read(
+    State(state): State<SharedState>,
+    caller: Caller,
+    _: Query<NoParameters>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Envelope<InstanceData>>, Problem> {
+    let caller = caller.must(Scope::InstancesRead)?;
+    let instance = state.read_instances.one(caller, instance_id(id)?).await?;
+    Ok(Json(Envelope::of(instance.into())))
+}
+
+impl From<ReadInstancesError> for Problem {
+    fn from(error: ReadInstancesError) -> Self {
+        match error {
+            ReadInstancesError::Invalid(problem) => Problem::invalid_field([problem]),
+            ReadInstancesError::UnknownInstance => Problem::unknown_instance(),
+            ReadInstancesError::Repository(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `PATCH /api/messaging/instances/{instanceId}`
+
+use super::data::{ConfiguredData, JsonObject, instance_id};
+use crate::application::instances::update_instance::{UpdateInstanceCommand, UpdateInstanceError};
+use crate::domain::access::principal::Scope;
+use crate::domain::problem::FieldProblem;
+use crate::presentation::http::wire::answers::{Authenticated, WithBody};
+use crate::presentation::http::wire::body::JsonBody;
+use crate::presentation::http::wire::caller::Caller;
+use crate::presentation::http::wire::envelope::Envelope;
+use crate::presentation::http::wire::fields::{self, Address, MaxTries, Name, Problems};
+use crate::presentation::http::wire::problem::{Problem, ProblemBody};
+use crate::presentation::http::wire::query::{NoParameters, Query};
+use crate::presentation::http::wire::state::SharedState;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use deserr::Deserr;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// What to change of an instance: absent members stay, null clears.
+#[derive(Debug, Deserr, ToSchema)]
+#[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+#[schema(rename_all = "camelCase", example = json!({"name": "Pedidos", "maxRetries": 5}))]
+pub struct UpdateRequest {
+    #[deserr(default)]
+    channel_phone_or_id: Option<Address>,
+    #[deserr(default)]
+    name: Option<Name>,
+    /// Replaces all credentials.
+    #[schema(value_type = Option<Object>)]
+    #[deserr(default)]
+    credentials: Option<Value>,
+    #[deserr(default)]
+    max_retries: Option<MaxTries>,
+    #[schema(value_type = Option<Object>)]
+    #[deserr(default)]
+    metadata: Option<JsonObject>,
+}
+
+/// Change an instance
+///
+/// Its channel and `channelInstanceId` stay: messages refer to them.
+#[utoipa::path(patch, path = "/api/messaging/instances/{instanceId}", operation_id = "updateInstance", tag = "instances",
+    params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
+    request_body = UpdateRequest,
+    responses(
+        (status = 200, body = Envelope<ConfiguredData>, description = "Changed"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
+        Authenticated,
+        WithBody,
+    ))]
+pub async fn update(
+    State(state): State<SharedState>,
+    caller: Caller,
+    _: Query<NoParameters>,
+    id: Result<Path<String>, PathRejection>,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let caller = caller.must(Scope::InstancesWrite)?;
+    let id = instance_id(id)?;
+    let command = read_update(body.value)?;
+    let configured = state.update_instance.execute(caller, id, command).await?;
+    let data = ConfiguredData {
+        instance_id: configured.instance.id.to_string(),
+        message: "Instância atualizada com sucesso",
+        credentials: configured.revealed_credentials,
+        instance: configured.instance.into(),
+    };
+    Ok(Envelope::saying("Instância atualizada com sucesso", data).with_status(StatusCode::OK))
+}
+
+pub(in crate::presentation::http) fn read_update(value: Value) -> Result<UpdateInstanceCommand, Problem> {
+    let given: Map<String, Value> = value.as_object().cloned().unwrap_or_default();
+    let null = |name: &str| given.get(name).is_some_and(Value::is_null);
+    let mut problems = Vec::new();
+    for name in ["channelPhoneOrId", "credentials"] {
+        if null(name) {
+            problems.push(FieldProblem::new(format!("/{name}"), "cannot be cleared"));
+        }
+    }
+    let request = match fields::read::<UpdateRequest>(value) {
+        Ok(request) if problems.is_empty() => request,
+        Ok(_) => return Err(Problem::invalid_field(problems)),
+        Err(more) => return Err(Problem::invalid_field(problems.into_iter().chain(more.0))),
+    };
+    // Given as null clears; not given stays.
+    let given = |name: &str| given.contains_key(name);
+    Ok(UpdateInstanceCommand {
+        channel_phone_or_id: request.channel_phone_or_id.map(|address| address.0),
+        name: given("name").then(|| request.name.map(|name| name.0)),
+        credentials: request.credentials,
+        max_tries: given("maxRetries").then(|| request.max_retries.map(|tries| tries.0)),
+        metadata: given("metadata").then(|| request.metadata.map(|metadata| metadata.0)),
+    })
+}
+
+impl From<UpdateInstanceError> for Problem {
+    fn from(error: UpdateInstanceError) -> Self {
+        match error {
+            UpdateInstanceError::Invalid(problems) => Problem::invalid_field(problems),
+            UpdateInstanceError::UnknownInstance => Problem::unknown_instance(),
+            UpdateInstanceError::Cipher(error) => Problem::internal(error),
+            UpdateInstanceError::Repository(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A message as it is shown.
+
+use crate::domain::message::Message;
+use crate::domain::message::attempt::Attempt;
+use crate::presentation::http::wire::envelope::{raw_json, rfc3339};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+/// A message and where it is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageData {
+    pub id: String,
+    pub channel: String,
+    pub channel_instance_id: String,
+    pub instance_id: String,
+    pub remote_jid: String,
+    pub group_id: Option<String>,
+    pub message: Option<String>,
+    pub media_url: Option<String>,
+    pub media_type: Option<&'static str>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub payload: Option<Box<RawValue>>,
+    /// `sent` or `received`.
+    pub direction: &'static str,
+    pub status: &'static str,
+    pub channel_message_id: Option<String>,
+    /// Why the last try failed.
+    pub error: Option<String>,
+    /// Tries begun.
+    pub retries: u32,
+    /// Tries at most, the first included.
+    pub max_retries: u32,
+    pub priority: Option<i32>,
+    #[schema(format = "date-time")]
+    pub send_at: Option<String>,
+    /// Not tried again before.
+    #[schema(format = "date-time")]
+    pub next_attempt_at: Option<String>,
+    #[schema(format = "date-time")]
+    pub created_at: String,
+    #[schema(format = "date-time")]
+    pub updated_at: String,
+    #[schema(format = "date-time")]
+    pub sent_at: Option<String>,
+    #[schema(format = "date-time")]
+    pub delivered_at: Option<String>,
+    #[schema(format = "date-time")]
+    pub read_at: Option<String>,
+    /// Every try; only where one message was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub attempts: Option<Vec<AttemptData>>,
+}
+
+/// One try.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptData {
+    pub number: u32,
+    #[schema(format = "date-time")]
+    pub started_at: Option<String>,
+    #[schema(format = "date-time")]
+    pub finished_at: Option<String>,
+    /// `sent`, `transient`, `permanent` or `unknown`; null while it runs.
+    pub outcome: Option<&'static str>,
+    pub error: Option<String>,
+    pub http_status: Option<u16>,
+}
+
+impl From<Attempt> for AttemptData {
+    fn from(attempt: Attempt) -> Self {
+        Self {
+            number: attempt.number,
+            started_at: attempt.started_at.map(rfc3339),
+            finished_at: attempt.finished_at.map(rfc3339),
+            outcome: attempt.outcome.map(|outcome| outcome.as_str()),
+            error: attempt.error,
+            http_status: attempt.http_status,
+        }
+    }
+}
+
+impl From<Message> for MessageData {
+    fn from(message: Message) -> Self {
+        let (media_url, media_type) = message.content.media.map(|media| (media.url, media.media_type.as_str())).unzip();
+        Self {
+            id: message.id.to_string(),
+            channel: message.channel.to_string(),
+            channel_instance_id: message.channel_instance_id,
+            instance_id: message.instance_id.to_string(),
+            remote_jid: message.recipient,
+            group_id: None,
+            message: message.content.text,
+            media_url,
+            media_type,
+            payload: raw_json(message.content.payload),
+            direction: message.direction.as_str(),
+            status: message.status.as_str(),
+            channel_message_id: message.channel_message_id,
+            error: message.error,
+            retries: message.tries,
+            max_retries: message.max_tries,
+            priority: None,
+            send_at: None,
+            next_attempt_at: message.next_attempt_at.map(rfc3339),
+            created_at: rfc3339(message.created_at),
+            updated_at: rfc3339(message.updated_at),
+            sent_at: message.sent_at.map(rfc3339),
+            delivered_at: message.delivered_at.map(rfc3339),
+            read_at: message.read_at.map(rfc3339),
+            attempts: None,
+        }
+    }
+}

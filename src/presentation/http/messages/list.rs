@@ -1,0 +1,143 @@
+//! `GET /api/messaging/messages`: which messages, and a page of them.
+
+use super::data::MessageData;
+use crate::application::ports::MessageFilter;
+use crate::domain::access::principal::Scope;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::message::MessageStatus;
+use crate::presentation::http::wire::answers::{Authenticated, WithQuery};
+use crate::presentation::http::wire::caller::Caller;
+use crate::presentation::http::wire::fields::{Address, Name, Problems};
+use crate::presentation::http::wire::moment::Moment;
+use crate::presentation::http::wire::page::{Cursor, Limit, Page};
+use crate::presentation::http::wire::problem::Problem;
+use crate::presentation::http::wire::query::Query;
+use crate::presentation::http::wire::state::SharedState;
+use axum::Json;
+use axum::extract::State;
+use deserr::Deserr;
+use utoipa::{IntoParams, ToSchema};
+
+/// Which messages to count.
+#[derive(Debug, Deserr, IntoParams)]
+#[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+pub struct CountQuery {
+    #[deserr(default)]
+    status: Option<StatusField>,
+    #[deserr(default)]
+    channel: Option<Name>,
+    #[deserr(default)]
+    channel_instance_id: Option<Name>,
+    #[deserr(default)]
+    remote_jid: Option<Address>,
+    /// Created at this moment or later.
+    #[deserr(default)]
+    created_after: Option<Moment>,
+    /// Created before this moment.
+    #[deserr(default)]
+    created_before: Option<Moment>,
+}
+
+/// Which messages to list, and which page of them.
+#[derive(Debug, Deserr, IntoParams)]
+#[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
+#[into_params(rename_all = "camelCase", parameter_in = Query)]
+pub struct ListQuery {
+    #[deserr(default)]
+    status: Option<StatusField>,
+    #[deserr(default)]
+    channel: Option<Name>,
+    #[deserr(default)]
+    channel_instance_id: Option<Name>,
+    #[deserr(default)]
+    remote_jid: Option<Address>,
+    /// Created at this moment or later.
+    #[deserr(default)]
+    created_after: Option<Moment>,
+    /// Created before this moment.
+    #[deserr(default)]
+    created_before: Option<Moment>,
+    /// Messages a page; 50 when absent.
+    #[deserr(default)]
+    limit: Option<Limit>,
+    /// `nextCursor` of the page before.
+    #[deserr(default)]
+    cursor: Option<Cursor>,
+}
+
+#[derive(Clone, Copy, Debug, Deserr, ToSchema)]
+#[deserr(error = Problems, rename_all = lowercase)]
+#[schema(rename_all = "lowercase")]
+pub enum StatusField {
+    Pending,
+    Queued,
+    Processing,
+    Sent,
+    Delivered,
+    Read,
+    Failed,
+}
+
+impl From<StatusField> for MessageStatus {
+    fn from(field: StatusField) -> Self {
+        match field {
+            StatusField::Pending => MessageStatus::Pending,
+            StatusField::Queued => MessageStatus::Queued,
+            StatusField::Processing => MessageStatus::Processing,
+            StatusField::Sent => MessageStatus::Sent,
+            StatusField::Delivered => MessageStatus::Delivered,
+            StatusField::Read => MessageStatus::Read,
+            StatusField::Failed => MessageStatus::Failed,
+        }
+    }
+}
+
+impl From<CountQuery> for MessageFilter {
+    fn from(query: CountQuery) -> Self {
+        Self {
+            status: query.status.map(MessageStatus::from),
+            channel: query.channel.map(|name| ChannelName::new(name.0)),
+            channel_instance_id: query.channel_instance_id.map(|name| name.0),
+            recipient: query.remote_jid.map(|address| address.0),
+            created_after: query.created_after.map(|at| at.0),
+            created_before: query.created_before.map(|at| at.0),
+        }
+    }
+}
+
+impl ListQuery {
+    fn filter(self) -> MessageFilter {
+        CountQuery {
+            status: self.status,
+            channel: self.channel,
+            channel_instance_id: self.channel_instance_id,
+            remote_jid: self.remote_jid,
+            created_after: self.created_after,
+            created_before: self.created_before,
+        }
+        .into()
+    }
+}
+
+/// List messages
+///
+/// Newest first.
+#[utoipa::path(get, path = "/api/messaging/messages", operation_id = "listMessages", tag = "messages",
+    params(ListQuery),
+    responses((status = 200, body = Page<MessageData>, description = "A page of them"), Authenticated, WithQuery))]
+pub async fn list(
+    State(state): State<SharedState>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<MessageData>>, Problem> {
+    let caller = caller.must(Scope::MessagesRead)?;
+    let limit = query.limit.map_or(Limit::DEFAULT, |limit| limit.0);
+    let before = query.cursor.map(|cursor| cursor.0);
+    let page = state.read_messages.page(caller, &query.filter(), before, limit).await?;
+    Ok(Json(Page {
+        success: true,
+        data: page.messages.into_iter().map(MessageData::from).collect(),
+        next_cursor: page.next.map(|id| Cursor(id).text()),
+    }))
+}

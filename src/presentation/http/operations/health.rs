@@ -1,0 +1,100 @@
+//! `/health`: whether the process is alive, can serve, and how it is.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::presentation::http::wire::envelope::rfc3339;
+use crate::presentation::http::wire::problem::{Problem, ProblemBody};
+use crate::presentation::http::wire::state::SharedState;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Liveness {
+    /// `ok`
+    status: &'static str,
+}
+
+/// How the process is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HealthData {
+    /// `healthy` or `unhealthy`.
+    status: &'static str,
+    #[schema(format = "date-time")]
+    timestamp: String,
+    /// Seconds.
+    uptime: u64,
+    kafka: KafkaHealth,
+    outbox: OutboxHealth,
+    metrics: MetricsData,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KafkaHealth {
+    /// Always false when messages are delivered directly.
+    connected: bool,
+    brokers: Vec<String>,
+    acks: &'static str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OutboxHealth {
+    enabled: bool,
+    /// Messages that still have to be delivered.
+    pending: u64,
+}
+
+/// What this process has done since it started.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricsData {
+    total_received: u64,
+    total_sent: u64,
+    total_failed: u64,
+    total_retries: u64,
+    #[serde(rename = "totalDLQ")]
+    total_dlq: u64,
+}
+
+/// Is the process alive?
+#[utoipa::path(get, path = "/health/live", tag = "health", responses((status = 200, body = Liveness, description = "It is")), security(()))]
+pub async fn live() -> Json<Liveness> {
+    Json(Liveness { status: "ok" })
+}
+
+/// Can it serve?
+#[utoipa::path(get, path = "/health/ready", tag = "health",
+    responses(
+        (status = 200, body = Liveness, description = "It can"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
+    ), security(()))]
+pub async fn ready(State(state): State<SharedState>) -> Result<Json<Liveness>, Problem> {
+    state.report_health.ready().await.map_err(Problem::unavailable)?;
+    Ok(Json(Liveness { status: "ok" }))
+}
+
+/// How is it?
+#[utoipa::path(get, path = "/health", tag = "health",
+    responses((status = 200, body = HealthData, description = "healthy"), (status = 503, body = HealthData, description = "unhealthy")),
+    security(()))]
+pub async fn health(State(state): State<SharedState>) -> Response {
+    let health = state.report_health.health().await;
+    let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let data = HealthData {
+        status: if health.healthy { "healthy" } else { "unhealthy" },
+        timestamp: rfc3339(state.report_health.clock.now()),
+        uptime: health.uptime.as_secs(),
+        kafka: KafkaHealth { connected: health.broker.connected, brokers: health.broker.addresses, acks: "all" },
+        outbox: OutboxHealth { enabled: true, pending: health.open_messages },
+        metrics: MetricsData {
+            total_received: health.tally.received,
+            total_sent: health.tally.sent,
+            total_failed: health.tally.failed,
+            total_retries: health.tally.retries,
+            total_dlq: health.tally.dead_letters,
+        },
+    };
+    (status, Json(data)).into_response()
+}

@@ -1,0 +1,3 @@
+//! How the process is.
+
+pub mod health;

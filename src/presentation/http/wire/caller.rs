@@ -1,0 +1,51 @@
+//! Who calls, and whether they may.
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::problem::Problem;
+use super::state::SharedState;
+use crate::application::access::authenticate::{AuthenticateError, Presented};
+use crate::domain::access::principal::{Principal, Scope};
+
+/// The authenticated caller. Named first among a handler's arguments, so that nothing of the request is looked at before.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Principal);
+
+impl Caller {
+    /// # Errors
+    /// 403, naming the scope.
+    pub fn must(&self, scope: Scope) -> Result<&Principal, Problem> {
+        if self.0.may(scope) { Ok(&self.0) } else { Err(Problem::forbidden(scope)) }
+    }
+}
+
+impl FromRequestParts<SharedState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
+        let presented = presented(&parts.headers)?;
+        let principal = state.authenticate.execute(presented).await.map_err(|error| match error {
+            AuthenticateError::Invalid(reason) => Problem::invalid_credentials(&reason),
+            AuthenticateError::Repository(error) => error.into(),
+            AuthenticateError::Unavailable(reason) => Problem::unavailable(reason),
+        })?;
+        tracing::Span::current().record("tenant", principal.tenant.as_str());
+        Ok(Caller(principal))
+    }
+}
+
+pub(in crate::presentation::http) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
+    let unreadable = |_| Problem::invalid_credentials("they are not visible ASCII");
+    if let Some(key) = headers.get("x-api-key") {
+        return Ok(Presented::ApiKey(key.to_str().map_err(unreadable)?.trim()));
+    }
+    let Some(authorization) = headers.get(AUTHORIZATION) else { return Err(Problem::unauthenticated()) };
+    let authorization = authorization.to_str().map_err(unreadable)?;
+    match authorization.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Presented::Bearer(token.trim())),
+        _ => Err(Problem::invalid_credentials("the scheme is not Bearer")),
+    }
+}

@@ -1,0 +1,195 @@
+//! Reading what a client sent, member by member, such that all its problems are told at once.
+
+use std::ops::ControlFlow;
+
+use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, ValueKind, ValuePointerRef};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::application::messages::send_message::unknown_channel_problem;
+use crate::application::ports::Channels;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::problem::FieldProblem;
+use crate::infrastructure::config::MAX_TRIES_LIMIT;
+
+/// All that is wrong with a request.
+#[derive(Debug, Default)]
+pub struct Problems(pub Vec<FieldProblem>);
+
+/// What is wrong with one member, whose place is known from where it was read.
+pub struct Detail(pub String);
+
+impl From<&str> for Detail {
+    fn from(text: &str) -> Self {
+        Detail(text.to_owned())
+    }
+}
+
+/// Reads `value` as `T`. U+0000 is refused in every text, because PostgreSQL cannot store it.
+///
+/// # Errors
+/// All problems at once.
+pub fn read<T: Deserr<Problems>>(value: Value) -> Result<T, Problems> {
+    let mut problems = Problems::default();
+    refuse_nul(&value, ValuePointerRef::Origin, &mut problems);
+    match deserr::deserialize::<T, _, Problems>(value) {
+        Ok(read) if problems.0.is_empty() => Ok(read),
+        Ok(_) => Err(problems),
+        Err(more) => {
+            problems.0.extend(more.0);
+            Err(problems)
+        }
+    }
+}
+
+fn refuse_nul(value: &Value, here: ValuePointerRef<'_>, problems: &mut Problems) {
+    const DETAIL: &str = "must not contain the character U+0000";
+    match value {
+        Value::String(text) if text.contains('\0') => problems.0.push(FieldProblem::new(pointer(here), DETAIL)),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                refuse_nul(item, here.push_index(index), problems);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                let there = here.push_key(name);
+                if name.contains('\0') {
+                    problems.0.push(FieldProblem::new(pointer(there), DETAIL));
+                }
+                refuse_nul(member, there, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// That a `channel` is none of ours; told together with whatever else is wrong.
+pub fn unknown_channel(given: Option<&Value>, channels: &Channels) -> Option<FieldProblem> {
+    let name = given.and_then(Value::as_str).filter(|name| !name.is_empty())?;
+    let known = channels.find(&ChannelName::new(name)).is_some();
+    (!known).then(|| unknown_channel_problem(channels))
+}
+
+/// A member's name as a token of a JSON Pointer (RFC 6901, section 3).
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn pointer(location: ValuePointerRef<'_>) -> String {
+    match location {
+        ValuePointerRef::Origin => String::new(),
+        ValuePointerRef::Key { key, prev } => format!("{}/{}", pointer(*prev), escape(key)),
+        ValuePointerRef::Index { index, prev } => format!("{}/{index}", pointer(*prev)),
+    }
+}
+
+impl DeserializeError for Problems {
+    fn error<V: IntoValue>(
+        self_: Option<Self>,
+        error: ErrorKind<'_, V>,
+        location: ValuePointerRef<'_>,
+    ) -> ControlFlow<Self, Self> {
+        let here = pointer(location);
+        let problem = match error {
+            ErrorKind::IncorrectValueKind { accepted, .. } => {
+                let kinds: Vec<&str> = accepted.iter().map(kind_name).collect();
+                FieldProblem::new(here, format!("must be {}", kinds.join(" or ")))
+            }
+            ErrorKind::MissingField { field } => {
+                FieldProblem::new(format!("{here}/{}", escape(field)), "is required".to_owned())
+            }
+            ErrorKind::UnknownKey { key, .. } => {
+                FieldProblem::new(format!("{here}/{}", escape(key)), "is not a known member".to_owned())
+            }
+            ErrorKind::UnknownValue { accepted, .. } => {
+                FieldProblem::new(here, format!("must be one of {}", accepted.join(", ")))
+            }
+            ErrorKind::BadSequenceLen { expected, .. } => {
+                FieldProblem::new(here, format!("must have {expected} items"))
+            }
+            ErrorKind::Unexpected { msg } => FieldProblem::new(here, msg),
+        };
+        let mut problems = self_.unwrap_or_default();
+        problems.0.push(problem);
+        ControlFlow::Continue(problems)
+    }
+}
+
+fn kind_name(kind: &ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Null => "null",
+        ValueKind::Boolean => "a boolean",
+        ValueKind::Integer => "a whole number",
+        ValueKind::NegativeInteger => "a negative whole number",
+        ValueKind::Float => "a number",
+        ValueKind::String => "a string",
+        ValueKind::Sequence => "an array",
+        ValueKind::Map => "an object",
+    }
+}
+
+impl MergeWithError<Problems> for Problems {
+    fn merge(self_: Option<Self>, other: Problems, _: ValuePointerRef<'_>) -> ControlFlow<Self, Self> {
+        let mut problems = self_.unwrap_or_default();
+        problems.0.extend(other.0);
+        ControlFlow::Continue(problems)
+    }
+}
+
+impl MergeWithError<Detail> for Problems {
+    fn merge(self_: Option<Self>, other: Detail, location: ValuePointerRef<'_>) -> ControlFlow<Self, Self> {
+        let mut problems = self_.unwrap_or_default();
+        problems.0.push(FieldProblem::new(pointer(location), other.0));
+        ControlFlow::Continue(problems)
+    }
+}
+
+/// A name: 1 to 255 characters.
+#[derive(Clone, Debug, Deserr, ToSchema)]
+#[deserr(error = Problems, try_from(String) = Name::parse -> Detail)]
+#[schema(value_type = String, min_length = 1, max_length = 255)]
+pub struct Name(pub String);
+
+impl Name {
+    fn parse(text: String) -> Result<Self, Detail> {
+        within(&text, 255).map(|()| Self(text))
+    }
+}
+
+/// An address of a recipient or of an instance: 1 to 2,048 characters.
+#[derive(Clone, Debug, Deserr, ToSchema)]
+#[deserr(error = Problems, try_from(String) = Address::parse -> Detail)]
+#[schema(value_type = String, min_length = 1, max_length = 2048)]
+pub struct Address(pub String);
+
+impl Address {
+    fn parse(text: String) -> Result<Self, Detail> {
+        within(&text, 2048).map(|()| Self(text))
+    }
+}
+
+/// How often a message is tried, the first try included: 1 to 100.
+#[derive(Clone, Copy, Debug, Deserr, ToSchema)]
+#[deserr(error = Problems, try_from(u64) = MaxTries::parse -> Detail)]
+#[schema(value_type = u32, minimum = 1, maximum = 100)]
+pub struct MaxTries(pub u32);
+
+impl MaxTries {
+    fn parse(number: u64) -> Result<Self, Detail> {
+        match u32::try_from(number) {
+            Ok(number @ 1..=MAX_TRIES_LIMIT) => Ok(Self(number)),
+            _ => Err(Detail(format!("must be from 1 to {MAX_TRIES_LIMIT}"))),
+        }
+    }
+}
+
+fn within(text: &str, most: usize) -> Result<(), Detail> {
+    if text.is_empty() {
+        return Err("must not be empty".into());
+    }
+    if text.chars().count() > most {
+        return Err(Detail(format!("must have at most {most} characters")));
+    }
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! What goes wrong, as HTTP tells it: RFC 9457 with the members that existing clients read.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::application::ports::RepositoryError;
+use crate::domain::access::principal::Scope;
+use crate::domain::problem::FieldProblem;
+
+/// How long a client shall wait before it comes back, in seconds.
+const RETRY_AFTER: &str = "2";
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub struct Problem(Box<Content>);
+
+#[derive(Debug)]
+struct Content {
+    body: ProblemBody,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// An error answer, `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// `urn:correio:problem:<name>`; stable.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:correio:problem:invalid-field")]
+    pub problem_type: String,
+    pub title: &'static str,
+    pub status: u16,
+    pub detail: String,
+    /// Always false.
+    pub success: bool,
+    /// One sentence.
+    pub error: String,
+    /// Of `invalid-field`: everything that is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<FieldError>,
+    /// Of `recipient-refused` and `channel-failed`: the message that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldError {
+    /// A JSON Pointer (RFC 6901) into the body, or `/<name>` of a query parameter.
+    pub path: String,
+    pub detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, name: &str, title: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let body = ProblemBody {
+            problem_type: format!("urn:correio:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            error: detail.clone(),
+            detail,
+            success: false,
+            errors: Vec::new(),
+            data: None,
+        };
+        Self(Box::new(Content { body, headers: Vec::new() }))
+    }
+
+    fn with_header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+        if let Ok(value) = value.try_into() {
+            self.0.headers.push((name, value));
+        }
+        self
+    }
+
+    pub fn malformed_json(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON", detail)
+    }
+
+    pub fn malformed_key() -> Self {
+        let detail = "Idempotency-Key must be given once, with 1 to 255 visible ASCII characters.";
+        Self::new(StatusCode::BAD_REQUEST, "malformed-key", "The idempotency key is malformed", detail)
+    }
+
+    /// Nothing was shown that says who calls.
+    pub fn unauthenticated() -> Self {
+        let detail = "Send an API key as X-API-Key or a token as Authorization: Bearer.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Credentials are missing", detail)
+            .with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"correio\"")
+    }
+
+    /// What was shown is not to be believed.
+    pub fn invalid_credentials(reason: &str) -> Self {
+        let detail = format!("The credentials were refused: {reason}.");
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "The credentials were refused", detail)
+            .with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"correio\", error=\"invalid_token\"")
+    }
+
+    pub fn forbidden(scope: Scope) -> Self {
+        let detail = format!("This needs the scope {scope}.");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "A scope is missing", detail)
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "No such route", "There is nothing at this path.")
+    }
+
+    pub fn unknown_instance() -> Self {
+        let detail = "There is no such instance.";
+        Self::new(StatusCode::NOT_FOUND, "unknown-instance", "No such instance", detail)
+    }
+
+    pub fn unknown_message() -> Self {
+        let detail = "There is no such message.";
+        Self::new(StatusCode::NOT_FOUND, "unknown-message", "No such message", detail)
+    }
+
+    pub fn method_not_allowed() -> Self {
+        let detail = "This path does not take this method; see the Allow header.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Wrong method", detail)
+    }
+
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "It conflicts with what is there", detail)
+    }
+
+    pub fn in_flight() -> Self {
+        let detail = "The message of this Idempotency-Key is still being delivered; ask again.";
+        Self::new(StatusCode::CONFLICT, "in-flight", "Still being delivered", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    pub fn body_too_large(limit: usize) -> Self {
+        let detail = format!("The body has more than {limit} bytes.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", detail)
+            .with_header(header::CONNECTION, "close")
+    }
+
+    pub fn unsupported_media_type() -> Self {
+        let detail = "The body must be JSON, sent with Content-Type: application/json.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not JSON", detail)
+    }
+
+    pub fn invalid_field(problems: impl IntoIterator<Item = FieldProblem>) -> Self {
+        let errors: Vec<FieldError> =
+            problems.into_iter().map(|problem| FieldError { path: problem.path, detail: problem.detail }).collect();
+        let told: Vec<String> = errors.iter().take(5).map(|error| format!("{} {}", error.path, error.detail)).collect();
+        let detail = format!("{}.", told.join("; "));
+        let title = "The request has invalid members";
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-field", title, detail);
+        problem.0.body.errors = errors;
+        problem
+    }
+
+    pub fn key_reused() -> Self {
+        let detail = "This Idempotency-Key was used with another body.";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "The idempotency key was used", detail)
+    }
+
+    pub fn recipient_refused(message_id: &str, reason: &str) -> Self {
+        let title = "The channel refused this recipient or content";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "recipient-refused", title, reason).with_failed_message(message_id)
+    }
+
+    pub fn channel_failed(message_id: &str, reason: &str) -> Self {
+        let title = "The channel failed";
+        Self::new(StatusCode::BAD_GATEWAY, "channel-failed", title, reason).with_failed_message(message_id)
+    }
+
+    fn with_failed_message(mut self, message_id: &str) -> Self {
+        self.0.body.data = Some(json!({"messageId": message_id, "status": "failed"}));
+        self
+    }
+
+    /// Logs the cause, which is nobody else's business.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "internal error");
+        let detail = "Something went wrong on our side; the log has the details under this request's id.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+
+    /// Logs the cause.
+    pub fn unavailable(cause: impl std::fmt::Display) -> Self {
+        tracing::warn!(%cause, "unavailable");
+        let detail = "The service cannot do this right now; try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available right now", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+}
+
+impl From<RepositoryError> for Problem {
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::Unavailable(_) | RepositoryError::Contested(_) => Problem::unavailable(error),
+            RepositoryError::Conflict => Problem::conflict("It exists already."),
+            RepositoryError::Refused(ref cause) => {
+                tracing::warn!(%cause, "the database refused what was sent");
+                Problem::invalid_field([FieldProblem::new("", "holds something that cannot be stored")])
+            }
+            RepositoryError::Corrupt(_) => Problem::internal(error),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Content { body, headers } = *self.0;
+        let status = StatusCode::from_u16(body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        response.headers_mut().extend(headers);
+        response
+    }
+}

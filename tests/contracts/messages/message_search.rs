@@ -1,0 +1,98 @@
+use correio::application::ports::MessageFilter;
+use correio::domain::instance::channel::ChannelName;
+use correio::domain::message::{Message, MessageStatus};
+
+use crate::contracts::on_every_adapter;
+use crate::support::databases::Adapters;
+use crate::support::given::{at, instance, message, message_of, node, outcome, sent, tenant};
+
+on_every_adapter![
+    a_foreign_message_is_like_none,
+    pages_go_from_the_newest_to_the_oldest_without_a_gap,
+    every_filter_narrows,
+    counts_are_by_state_and_follow_the_filter,
+    open_messages_are_counted_across_tenants,
+];
+
+async fn a_foreign_message_is_like_none(adapters: &Adapters) {
+    let message = adapters.stored(message(MessageStatus::Queued, node())).await;
+    assert!(adapters.search.find(&message.tenant, message.id).await.unwrap().is_some());
+    assert!(adapters.search.find(&tenant("globex"), message.id).await.unwrap().is_none());
+    assert!(adapters.search.list(&tenant("globex"), &MessageFilter::default(), None, 10).await.unwrap().is_empty());
+    assert!(adapters.search.count(&tenant("globex"), &MessageFilter::default()).await.unwrap().is_empty());
+}
+
+async fn pages_go_from_the_newest_to_the_oldest_without_a_gap(adapters: &Adapters) {
+    let mut expected = Vec::new();
+    for _ in 0..7 {
+        expected.insert(0, adapters.stored(message(MessageStatus::Queued, node())).await.id);
+    }
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let page = adapters.search.list(&tenant("acme"), &MessageFilter::default(), before, 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        seen.extend(page.iter().map(|message| message.id));
+    }
+    assert_eq!(seen, expected);
+}
+
+async fn every_filter_narrows(adapters: &Adapters) {
+    let accepted = |seconds: i64, channel: &str, name: &str, recipient: &str| {
+        let mut instance = instance("acme", name);
+        instance.channel = ChannelName::new(channel);
+        let message = message_of(&instance, MessageStatus::Queued, node());
+        Message { recipient: recipient.to_owned(), created_at: at(seconds), ..message }
+    };
+    let one = adapters.stored(accepted(1, "webhook", "a", "x")).await.id;
+    let two = adapters.stored(accepted(2, "webhook", "b", "y")).await.id;
+    let three = adapters.stored(accepted(3, "sandbox", "b", "x")).await;
+    let claimed = adapters.messages.claim(three.id, node(), at(4)).await.unwrap().unwrap().message;
+    adapters.messages.record(&outcome(&claimed, sent())).await.unwrap();
+    let three = three.id;
+
+    let all = MessageFilter::default();
+    let cases = [
+        (MessageFilter { status: Some(MessageStatus::Queued), ..all.clone() }, vec![two, one]),
+        (MessageFilter { channel: Some(ChannelName::new("sandbox")), ..all.clone() }, vec![three]),
+        (MessageFilter { channel_instance_id: Some("b".to_owned()), ..all.clone() }, vec![three, two]),
+        (MessageFilter { recipient: Some("x".to_owned()), ..all.clone() }, vec![three, one]),
+        (MessageFilter { created_after: Some(at(2)), ..all.clone() }, vec![three, two]),
+        (MessageFilter { created_before: Some(at(2)), ..all.clone() }, vec![one]),
+        (MessageFilter { created_after: Some(at(1)), created_before: Some(at(3)), ..all.clone() }, vec![two, one]),
+        (MessageFilter { recipient: Some("x' or 1=1 --".to_owned()), ..all.clone() }, vec![]),
+        (all, vec![three, two, one]),
+    ];
+    for (filter, expected) in cases {
+        let listed = adapters.search.list(&tenant("acme"), &filter, None, 10).await.unwrap();
+        assert_eq!(listed.iter().map(|message| message.id).collect::<Vec<_>>(), expected, "{filter:?}");
+        let counted: u64 = adapters.search.count(&tenant("acme"), &filter).await.unwrap().values().sum();
+        assert_eq!(counted, expected.len() as u64, "{filter:?}");
+    }
+}
+
+async fn counts_are_by_state_and_follow_the_filter(adapters: &Adapters) {
+    let owner = node();
+    adapters.open(MessageStatus::Queued, owner).await;
+    adapters.open(MessageStatus::Queued, owner).await;
+    adapters.open(MessageStatus::Pending, owner).await;
+    let counts = adapters.search.count(&tenant("acme"), &MessageFilter::default()).await.unwrap();
+    assert_eq!(counts.get(&MessageStatus::Queued), Some(&2));
+    assert_eq!(counts.get(&MessageStatus::Pending), Some(&1));
+    assert_eq!(counts.get(&MessageStatus::Sent).copied().unwrap_or_default(), 0);
+    let filter = MessageFilter { status: Some(MessageStatus::Pending), ..MessageFilter::default() };
+    let counts = adapters.search.count(&tenant("acme"), &filter).await.unwrap();
+    assert_eq!(counts.values().sum::<u64>(), 1);
+}
+
+async fn open_messages_are_counted_across_tenants(adapters: &Adapters) {
+    let owner = node();
+    for status in MessageStatus::OPEN {
+        adapters.open(status, owner).await;
+    }
+    adapters.timed(owner, 60).await;
+    adapters.stored(message_of(&instance("globex", "hook"), MessageStatus::Queued, owner)).await;
+    let done = adapters.open(MessageStatus::Processing, owner).await;
+    adapters.messages.record(&outcome(&done, sent())).await.unwrap();
+    assert_eq!(adapters.search.count_open().await.unwrap(), 5);
+}

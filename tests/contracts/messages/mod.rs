@@ -1,0 +1,8 @@
+//! Messages, as their senders and operators see them.
+
+mod claims;
+mod failed_messages;
+mod memory_tables;
+mod message_repository;
+mod message_search;
+mod same_answers;

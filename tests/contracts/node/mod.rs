@@ -1,0 +1,3 @@
+//! This process among others.
+
+mod node_repository;

@@ -1,0 +1,118 @@
+use correio::application::ports::{Duties, NodeRow, Take};
+use correio::domain::message::MessageStatus;
+use correio::domain::node::NodeId;
+
+use crate::contracts::on_every_adapter;
+use crate::support::databases::Adapters;
+use crate::support::given::{at, node, outcome, sent, take};
+
+on_every_adapter![
+    a_registered_node_begins_at_heartbeat_nought_with_its_duties,
+    a_second_registration_changes_nothing,
+    a_heartbeat_rises_by_one_and_says_when_there_is_none,
+    a_node_leaves_when_all_it_owns_waits_for_its_time,
+    a_node_that_still_owns_something_does_not_leave,
+    queued_messages_that_are_kept_let_their_node_leave_and_others_do_not,
+    only_nodes_that_no_open_message_names_are_forgotten,
+    the_dead_are_forgotten_and_those_that_left_are_not,
+];
+
+async fn row(adapters: &Adapters, id: NodeId) -> Option<NodeRow> {
+    adapters.nodes.all().await.unwrap().into_iter().find(|row| row.id == id)
+}
+
+async fn a_registered_node_begins_at_heartbeat_nought_with_its_duties(adapters: &Adapters) {
+    for (publishes, consumes) in [(false, false), (true, false), (false, true), (true, true)] {
+        let (id, duties) = (node(), Duties { publishes, consumes });
+        adapters.nodes.register(id, duties, at(0)).await.unwrap();
+        assert_eq!(row(adapters, id).await, Some(NodeRow { id, heartbeat: 0, duties, departed: false }));
+    }
+}
+
+async fn a_second_registration_changes_nothing(adapters: &Adapters) {
+    let node = adapters.live_node().await;
+    adapters.nodes.beat(node).await.unwrap();
+    adapters.nodes.register(node, Duties::default(), at(9)).await.unwrap();
+    let row = row(adapters, node).await.unwrap();
+    assert_eq!((row.heartbeat, row.duties), (1, Duties { publishes: true, consumes: true }));
+}
+
+async fn a_heartbeat_rises_by_one_and_says_when_there_is_none(adapters: &Adapters) {
+    let known = adapters.live_node().await;
+    for beats in 1..=3 {
+        assert!(adapters.nodes.beat(known).await.unwrap());
+        assert_eq!(row(adapters, known).await.unwrap().heartbeat, beats);
+    }
+    assert!(!adapters.nodes.beat(node()).await.unwrap());
+}
+
+async fn a_node_leaves_when_all_it_owns_waits_for_its_time(adapters: &Adapters) {
+    let leaver = adapters.live_node().await;
+    adapters.timed(leaver, 60).await;
+    let done = adapters.open(MessageStatus::Processing, leaver).await;
+    adapters.messages.record(&outcome(&done, sent())).await.unwrap();
+    adapters.open(MessageStatus::Queued, adapters.live_node().await).await;
+    assert!(adapters.nodes.leave(leaver, false, at(20)).await.unwrap());
+    assert!(row(adapters, leaver).await.unwrap().departed);
+    assert!(!adapters.nodes.leave(node(), false, at(20)).await.unwrap());
+}
+
+async fn a_node_that_still_owns_something_does_not_leave(adapters: &Adapters) {
+    for status in MessageStatus::OPEN {
+        let owner = adapters.live_node().await;
+        adapters.open(status, owner).await;
+        assert!(!adapters.nodes.leave(owner, false, at(20)).await.unwrap());
+        assert!(!row(adapters, owner).await.unwrap().departed);
+    }
+}
+
+async fn queued_messages_that_are_kept_let_their_node_leave_and_others_do_not(adapters: &Adapters) {
+    for (status, leaves) in
+        [(MessageStatus::Queued, true), (MessageStatus::Pending, false), (MessageStatus::Processing, false)]
+    {
+        let owner = adapters.live_node().await;
+        adapters.open(MessageStatus::Queued, owner).await;
+        adapters.open(status, owner).await;
+        adapters.timed(owner, 60).await;
+        assert_eq!(adapters.nodes.leave(owner, true, at(20)).await.unwrap(), leaves, "{status}");
+        assert_eq!(row(adapters, owner).await.unwrap().departed, leaves, "{status}");
+    }
+    assert!(!adapters.nodes.leave(node(), true, at(20)).await.unwrap());
+}
+
+async fn only_nodes_that_no_open_message_names_are_forgotten(adapters: &Adapters) {
+    let (idle, done, busy, timed, other) = (
+        adapters.live_node().await,
+        adapters.live_node().await,
+        adapters.live_node().await,
+        adapters.live_node().await,
+        adapters.live_node().await,
+    );
+    let ended = adapters.open(MessageStatus::Processing, done).await;
+    adapters.messages.record(&outcome(&ended, sent())).await.unwrap();
+    adapters.open(MessageStatus::Queued, busy).await;
+    adapters.timed(timed, 60).await;
+
+    adapters.nodes.forget(&[idle, done, busy, timed]).await.unwrap();
+    for (node, stays) in [(idle, false), (done, false), (busy, true), (timed, true), (other, true)] {
+        assert_eq!(row(adapters, node).await.is_some(), stays);
+    }
+    adapters.taken(&take(other, 60)).await;
+    adapters.nodes.forget(&[timed]).await.unwrap();
+    assert!(row(adapters, timed).await.is_none());
+}
+
+async fn the_dead_are_forgotten_and_those_that_left_are_not(adapters: &Adapters) {
+    let (dead, leaver, mine) = (adapters.live_node().await, adapters.live_node().await, adapters.live_node().await);
+    let orphan = adapters.open(MessageStatus::Queued, dead).await.id;
+    adapters.open(MessageStatus::Queued, leaver).await;
+    assert!(adapters.nodes.leave(leaver, true, at(3)).await.unwrap());
+    adapters.nodes.forget_dead(mine).await.unwrap();
+    let mut left: Vec<NodeId> = adapters.nodes.all().await.unwrap().iter().map(|row| row.id).collect();
+    left.sort();
+    let mut expected = [leaver, mine];
+    expected.sort();
+    assert_eq!(left, expected);
+    // What waits in a broker since then is left where it is.
+    assert_eq!(adapters.taken(&Take { departed: vec![leaver], ..take(mine, 5) }).await, [orphan]);
+}

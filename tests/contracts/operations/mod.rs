@@ -1,0 +1,7 @@
+//! Starting, stopping, switching, looking at the whole.
+
+mod postgres_crash;
+mod postgres_locks;
+mod postgres_migrations;
+mod sqlite_files;
+mod storage;

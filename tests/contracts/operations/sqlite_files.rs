@@ -1,0 +1,70 @@
+//! What the SQLite adapter promises beyond the ports.
+
+use correio::application::ports::RepositoryError;
+use correio::infrastructure::storage::sqlite::SqliteDatabase;
+use futures::future::join_all;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection};
+
+#[tokio::test]
+async fn an_installation_is_locked_while_the_guard_lives() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("data").join("correio.db");
+    let (one, other) = (SqliteDatabase::open(&path).await.unwrap(), SqliteDatabase::open(&path).await.unwrap());
+    let guard = one.lock_installation().unwrap();
+    assert!(matches!(other.lock_installation(), Err(RepositoryError::Conflict)));
+    // Whoever administers it still can.
+    other.migrate().await.unwrap();
+    drop(guard);
+    other.lock_installation().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_processes_may_start_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("correio.db");
+    let starts = (0..8).map(|_| {
+        let path = path.clone();
+        tokio::spawn(async move { SqliteDatabase::open(&path).await?.migrate().await })
+    });
+    for start in join_all(starts).await {
+        start.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_said_to_be_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("correio.db");
+    std::fs::write(&path, "this is no database, and longer than the header of one would have to be to be taken for it")
+        .unwrap();
+    assert!(matches!(SqliteDatabase::open(&path).await, Err(RepositoryError::Corrupt(_))));
+}
+
+/// Of what somebody had written by hand before the tables refused it.
+#[tokio::test]
+async fn an_older_installation_with_rows_that_would_never_end_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("correio.db");
+    let database = SqliteDatabase::open(&path).await.unwrap();
+    database.migrate().await.unwrap();
+    let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.unwrap();
+    let triggers = "select name from sqlite_schema where type = 'trigger'";
+    for name in sqlx::query_scalar::<_, String>(triggers).fetch_all(&mut connection).await.unwrap() {
+        sqlx::raw_sql(AssertSqlSafe(format!("drop trigger {name}"))).execute(&mut connection).await.unwrap();
+    }
+    sqlx::raw_sql("delete from _sqlx_migrations where version = 3").execute(&mut connection).await.unwrap();
+    for (id, time) in [("none", "null"), ("timed", "'2026-11-23T12:00:00.000Z'"), ("nonsense", "'tomorrow'")] {
+        let row = format!(
+            "insert into messaging_messages
+                 (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, direction,
+                  status, retries, try, max_retries, next_attempt_at, created_at, updated_at)
+             values ('{id}', 'acme', 'ana', '01a20847-0000-7000-8000-000000000000', 'webhook', 'hook', 'bia', 'sent',
+                     'queued', 0, 0, 3, {time}, '2026-11-23T12:00:00.000Z', '2026-11-23T12:00:00.000Z')"
+        );
+        sqlx::raw_sql(AssertSqlSafe(row)).execute(&mut connection).await.unwrap();
+    }
+    database.migrate().await.unwrap();
+    let ended = "select count(*) from messaging_messages where status = 'failed' and error = 'Its id is no UUID.'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(ended).fetch_one(&mut connection).await.unwrap(), 3);
+}

@@ -1,0 +1,5 @@
+//! How every message ends, whatever dies.
+
+mod due_messages;
+mod lost_messages;
+mod owed_dead_letters;

@@ -1,0 +1,3 @@
+//! Who may call, and what one tenant sees.
+
+mod tenants;

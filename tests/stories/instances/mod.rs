@@ -1,0 +1,3 @@
+//! The configured channels.
+
+mod configuring;

@@ -1,0 +1,6 @@
+//! Messages, as their senders and operators see them.
+
+mod idempotency;
+mod looking;
+mod replaying;
+mod sending;

@@ -1,0 +1,8 @@
+//! Starting, stopping, switching, looking at the whole.
+
+mod around;
+mod bench;
+mod bench_of_a_bad_server;
+mod processes;
+mod starting;
+mod switching;

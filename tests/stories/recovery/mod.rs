@@ -1,0 +1,5 @@
+//! How every message ends, whatever dies.
+
+mod crash;
+mod dead_letters;
+mod outages;

@@ -1,0 +1,3 @@
+//! What every route answers to a request that is not as it should be.
+
+mod errors;

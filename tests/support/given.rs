@@ -1,0 +1,113 @@
+//! Things to begin a story with.
+
+use correio::application::ports::{Duties, Outcome, Take};
+use correio::domain::Timestamp;
+use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::message::delivery::{Acceptance, DeliveryError, FailureKind};
+use correio::domain::message::retry::NextStep;
+use correio::domain::message::{Message, MessageId, MessageStatus};
+use correio::domain::node::NodeId;
+use uuid::Uuid;
+
+use crate::support::databases::Adapters;
+pub use crate::support::samples::{at, id, instance, message_of, tenant};
+
+pub fn node() -> NodeId {
+    NodeId(Uuid::new_v4())
+}
+
+pub fn message(status: MessageStatus, owner: NodeId) -> Message {
+    message_of(&instance("acme", "hook"), status, owner)
+}
+
+pub fn request(key: &str, fingerprint: u8) -> IdempotentRequest {
+    IdempotentRequest { key: IdempotencyKey::parse(key.as_bytes()).unwrap(), fingerprint: [fingerprint; 32] }
+}
+
+/// How the try of `message` ended, ten seconds after noon.
+pub fn outcome(message: &Message, next: NextStep) -> Outcome {
+    let failed = matches!(next, NextStep::Failed { .. });
+    Outcome {
+        guard: message.guard(),
+        next,
+        started_at: at(9),
+        finished_at: at(10),
+        dead_lettered_at: failed.then(|| at(10)),
+    }
+}
+
+pub fn sent() -> NextStep {
+    NextStep::Sent(Acceptance { channel_message_id: Some("wamid.1".to_owned()), http_status: Some(201) })
+}
+
+pub fn retry(seconds: i64) -> NextStep {
+    NextStep::Retry { at: at(seconds), error: DeliveryError::transient("away").with_http_status(503) }
+}
+
+pub fn failed() -> NextStep {
+    let error = DeliveryError::refused("no such number").with_http_status(422);
+    NextStep::Failed { failure: FailureKind::Recipient, error }
+}
+
+/// What a relay asks for that finds every known node alive, a consumer among them.
+pub fn take(taker: NodeId, now: i64) -> Take {
+    Take {
+        node: taker,
+        gone: vec![],
+        departed: vec![],
+        unconsumed: false,
+        lost_before: None,
+        held: vec![],
+        limit: 100,
+        now: at(now),
+    }
+}
+
+impl Adapters {
+    pub async fn stored(&self, message: Message) -> Message {
+        self.messages.accept(&message, None).await.unwrap();
+        message
+    }
+
+    /// A node that is registered.
+    pub async fn live_node(&self) -> NodeId {
+        let node = node();
+        self.nodes.register(node, Duties { publishes: true, consumes: true }, at(0)).await.unwrap();
+        node
+    }
+
+    /// A stored message in one of the open states.
+    pub async fn open(&self, status: MessageStatus, owner: NodeId) -> Message {
+        match status {
+            MessageStatus::Processing => {
+                let message = self.stored(message(MessageStatus::Queued, owner)).await;
+                self.messages.claim(message.id, owner, at(1)).await.unwrap().unwrap().message
+            }
+            waiting => self.stored(message(waiting, owner)).await,
+        }
+    }
+
+    /// A queued message that is due so many seconds after noon.
+    pub async fn timed(&self, owner: NodeId, due: i64) -> Message {
+        let claimed = self.open(MessageStatus::Processing, owner).await;
+        assert!(self.messages.record(&outcome(&claimed, retry(due))).await.unwrap());
+        self.now(&claimed).await
+    }
+
+    /// A queued message, failed by its first try ten seconds after noon.
+    pub async fn failed(&self, message: Message, dead_lettered_at: Option<Timestamp>) -> Message {
+        let message = self.stored(message).await;
+        let claimed = self.messages.claim(message.id, message.node.unwrap(), at(1)).await.unwrap().unwrap().message;
+        let outcome = Outcome { dead_lettered_at, ..outcome(&claimed, failed()) };
+        assert!(self.messages.record(&outcome).await.unwrap());
+        self.now(&claimed).await
+    }
+
+    pub async fn now(&self, message: &Message) -> Message {
+        self.messages.find(message.id).await.unwrap().unwrap()
+    }
+
+    pub async fn taken(&self, take: &Take) -> Vec<MessageId> {
+        self.due.take(take).await.unwrap().iter().map(|message| message.id).collect()
+    }
+}
