@@ -2,12 +2,14 @@
 
 pub mod access;
 pub mod delivery;
+pub mod gateway;
 pub mod instances;
 pub mod messages;
 pub mod node;
 pub mod operations;
 pub mod ports;
 pub mod recovery;
+pub mod service;
 
 /// Resolves when the process shall stop.
 pub type Stop = futures::future::Shared<futures::future::BoxFuture<'static, ()>>;

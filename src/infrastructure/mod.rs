@@ -8,4 +8,3 @@ pub mod kafka;
 pub mod storage;
 pub mod system;
 pub mod telemetry;
-pub mod transport;

@@ -8,7 +8,7 @@ use correio::domain::message::{Message, MessageId, MessageStatus};
 use futures::FutureExt;
 use tokio::sync::Semaphore;
 
-use super::gateway::{Gateway, through_memory};
+use super::gateway::{TestGateway, through_memory};
 use super::scripted::Act;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
@@ -32,31 +32,31 @@ on_every_adapter![
 
 const ONE: Partition = Partition(0);
 
-async fn queued(adapters: &Adapters, gateway: &Gateway) -> Message {
-    let owner = gateway.identity.current().unwrap();
+async fn queued(adapters: &Adapters, gateway: &TestGateway) -> Message {
+    let owner = gateway.node.identity.current().unwrap();
     adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await
 }
 
-async fn queued_to(adapters: &Adapters, gateway: &Gateway, recipient: &str) -> Message {
-    let owner = gateway.identity.current().unwrap();
+async fn queued_to(adapters: &Adapters, gateway: &TestGateway, recipient: &str) -> Message {
+    let owner = gateway.node.identity.current().unwrap();
     let message = given::message_of(&gateway.instance, MessageStatus::Queued, owner);
     adapters.stored(Message { recipient: recipient.to_owned(), ..message }).await
 }
 
 /// Waits until the message has ended in `status`.
-async fn ended(adapters: &Adapters, gateway: &Gateway, message: &Message, status: MessageStatus) -> Message {
+async fn ended(adapters: &Adapters, gateway: &TestGateway, message: &Message, status: MessageStatus) -> Message {
     gateway.until("the message ends", async || Some(adapters.now(message).await).filter(|it| it.status == status)).await
 }
 
-async fn finished(broker: &MemoryBroker, gateway: &Gateway, offset: i64) {
+async fn finished(broker: &MemoryBroker, gateway: &TestGateway, offset: i64) {
     let is_there = async || (broker.finished(ONE) == Some(offset)).then_some(());
     gateway.until("the offset is finished", is_there).await;
 }
 
 async fn what_is_accepted_is_answered_at_once_and_delivered_by_the_consumer(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
-    let submission = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
+    let submission = gateway.messages.send.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
     assert_eq!((submission.message.status, submission.accepted_as), (MessageStatus::Queued, MessageStatus::Queued));
     assert!(gateway.channel.calls().is_empty());
     let consumer = gateway.consume();
@@ -69,7 +69,7 @@ async fn what_is_accepted_is_answered_at_once_and_delivered_by_the_consumer(adap
 
 async fn a_second_copy_is_passed_over(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     let message = queued(adapters, &gateway).await;
     for _ in 0..3 {
         broker.append_message(ONE, &message);
@@ -83,7 +83,7 @@ async fn a_second_copy_is_passed_over(adapters: &Adapters) {
 
 async fn an_offset_is_finished_after_the_outcome_and_not_before(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     let gate = Arc::new(Semaphore::new(0));
     gateway.channel.next_to("ana", Act::Wait(gate.clone()));
     let (slow, quick) = (queued_to(adapters, &gateway, "ana").await, queued_to(adapters, &gateway, "bia").await);
@@ -100,7 +100,7 @@ async fn an_offset_is_finished_after_the_outcome_and_not_before(adapters: &Adapt
 
 async fn messages_to_one_recipient_leave_one_after_the_other_and_others_beside_them(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     let gate = Arc::new(Semaphore::new(0));
     gateway.channel.next_to("ana", Act::Wait(gate.clone()));
     let mut to_ana = Vec::new();
@@ -124,7 +124,7 @@ async fn messages_to_one_recipient_leave_one_after_the_other_and_others_beside_t
 
 async fn a_delivery_that_panics_does_not_hold_up_its_partition(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     gateway.channel.next(Act::Panic);
     let message = queued(adapters, &gateway).await;
     broker.append_message(ONE, &message);
@@ -137,7 +137,7 @@ async fn a_delivery_that_panics_does_not_hold_up_its_partition(adapters: &Adapte
 
 async fn a_record_that_is_none_of_ours_is_set_aside_and_holds_up_nobody(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     let unknown = MessageId(given::id());
     broker.append(ONE, b"k", Err("is no JSON".to_owned()));
     broker.append(ONE, b"k", Ok(DeliveryRequest { message_id: unknown, channel: ChannelName::new("webhook") }));
@@ -156,7 +156,7 @@ async fn a_record_that_is_none_of_ours_is_set_aside_and_holds_up_nobody(adapters
 
 async fn a_partition_is_given_up_when_what_was_claimed_is_finished_and_the_rest_is_left(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     let gate = Arc::new(Semaphore::new(0));
     gateway.channel.next(Act::Wait(gate.clone()));
     let first = queued_to(adapters, &gateway, "ana").await;
@@ -183,7 +183,7 @@ async fn a_partition_is_given_up_when_what_was_claimed_is_finished_and_the_rest_
 
 async fn a_long_backlog_pauses_its_partition_and_resumes_it(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     let gate = Arc::new(Semaphore::new(0));
     gateway.channel.next(Act::Wait(gate.clone()));
     let blocking = queued(adapters, &gateway).await;
@@ -201,23 +201,23 @@ async fn a_long_backlog_pauses_its_partition_and_resumes_it(adapters: &Adapters)
 
 async fn a_refused_publication_is_made_due_and_published_again(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     let _consumer = gateway.consume();
     broker.assign(&[ONE]);
     broker.refuse(true);
-    let submission = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
+    let submission = gateway.messages.send.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
     assert_eq!(submission.accepted_as, MessageStatus::Queued);
     gateway.relay_for(std::time::Duration::from_secs(5)).await;
     assert!(adapters.now(&submission.message).await.next_attempt_at.is_some());
     broker.refuse(false);
     gateway.relay_until(submission.message.id, MessageStatus::Sent).await;
     assert_eq!(gateway.channel.calls(), [submission.message.id]);
-    assert_eq!(gateway.handed_over_by_relay.load(Ordering::Relaxed), 1);
+    assert_eq!(gateway.taken_by_relay.load(Ordering::Relaxed), 1);
 }
 
 async fn a_failed_message_owes_its_dead_letter_and_pays_it(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     gateway.channel.next(Act::Fail(DeliveryError::refused("no such number")));
     let message = queued(adapters, &gateway).await;
     broker.append_message(ONE, &message);
@@ -232,7 +232,7 @@ async fn a_failed_message_owes_its_dead_letter_and_pays_it(adapters: &Adapters) 
 
 async fn dead_letters_that_cannot_be_published_delay_nothing_else(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     broker.refuse_dead_letters(true);
     gateway.channel.next_to("ana", Act::Fail(DeliveryError::refused("no such number")));
     let (failing, other) = (queued_to(adapters, &gateway, "ana").await, queued_to(adapters, &gateway, "bia").await);
@@ -250,13 +250,13 @@ async fn dead_letters_that_cannot_be_published_delay_nothing_else(adapters: &Ada
 
 async fn a_backlog_that_waits_is_not_published_again(adapters: &Adapters) {
     let broker = MemoryBroker::new();
-    let gateway = Gateway::through(adapters, through_memory(&broker)).await;
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     for recipient in ["ana", "bia", "caio"] {
-        gateway.send_message.execute(&gateway.caller(), gateway.command(recipient)).await.unwrap();
+        gateway.messages.send.execute(&gateway.caller(), gateway.command(recipient)).await.unwrap();
     }
     // No consumer for an hour: that is a backlog, not a fault.
     gateway.relay_for(std::time::Duration::from_secs(3_600)).await;
-    assert_eq!(gateway.handed_over_by_relay.load(Ordering::Relaxed), 0);
+    assert_eq!(gateway.taken_by_relay.load(Ordering::Relaxed), 0);
     let _consumer = gateway.consume();
     broker.assign(&[ONE]);
     finished(&broker, &gateway, 2).await;

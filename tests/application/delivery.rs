@@ -8,7 +8,7 @@ use correio::domain::message::delivery::{DeliveryError, FailureKind};
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 
-use super::gateway::Gateway;
+use super::gateway::TestGateway;
 use super::scripted::Act;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
@@ -25,11 +25,11 @@ on_every_adapter![
 ];
 
 async fn the_caller_learns_what_became_of_the_one_try(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
-    let sent = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
+    let gateway = TestGateway::start(adapters).await;
+    let sent = gateway.messages.send.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
     assert_eq!((sent.status, sent.tries), (MessageStatus::Sent, 1));
     gateway.channel.next(Act::Fail(DeliveryError::transient("away")));
-    let failed = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
+    let failed = gateway.messages.send.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
     assert_eq!((failed.status, failed.failure), (MessageStatus::Failed, Some(FailureKind::Channel)));
     for told in [sent, failed] {
         let row = adapters.now(&told).await;
@@ -39,11 +39,11 @@ async fn the_caller_learns_what_became_of_the_one_try(adapters: &Adapters) {
 }
 
 async fn a_queued_message_is_tried_with_backoff_until_its_tries_are_used_up(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
+    let gateway = TestGateway::start(adapters).await;
     for _ in 0..5 {
         gateway.channel.next(Act::Fail(DeliveryError::transient("away")));
     }
-    let owner = gateway.identity.current().unwrap();
+    let owner = gateway.node.identity.current().unwrap();
     let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await;
     let failed = gateway.relay_until(waiting.id, MessageStatus::Failed).await;
     assert_eq!((failed.tries, failed.try_number, failed.error.as_deref()), (5, 5, Some("away")));
@@ -55,17 +55,17 @@ async fn a_queued_message_is_tried_with_backoff_until_its_tries_are_used_up(adap
 }
 
 async fn a_permanent_failure_is_not_tried_again(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
+    let gateway = TestGateway::start(adapters).await;
     gateway.channel.next(Act::Fail(DeliveryError::refused("no such number")));
-    let owner = gateway.identity.current().unwrap();
+    let owner = gateway.node.identity.current().unwrap();
     let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await;
     let failed = gateway.relay_until(waiting.id, MessageStatus::Failed).await;
     assert_eq!((failed.tries, failed.failure), (1, Some(FailureKind::Recipient)));
 }
 
 async fn handing_over_twice_delivers_once(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
-    let owner = gateway.identity.current().unwrap();
+    let gateway = TestGateway::start(adapters).await;
+    let owner = gateway.node.identity.current().unwrap();
     let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await;
     let both = join_all([gateway.queue.hand_over(&waiting), gateway.queue.hand_over(&waiting)]).await;
     let done = both.iter().filter(|handover| matches!(handover, Ok(Handover::Done(_)))).count();
@@ -75,24 +75,24 @@ async fn handing_over_twice_delivers_once(adapters: &Adapters) {
 }
 
 async fn messages_to_one_recipient_leave_in_the_order_of_their_ids(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
+    let gateway = TestGateway::start(adapters).await;
     let caller = gateway.caller();
-    let sends = (0..30).map(|_| gateway.send_message.execute(&caller, gateway.command("ana")));
+    let sends = (0..30).map(|_| gateway.messages.send.execute(&caller, gateway.command("ana")));
     let submissions = join_all(sends).await;
     assert!(submissions.iter().all(|submission| submission.as_ref().unwrap().message.status == MessageStatus::Sent));
     assert!(gateway.channel.calls().is_sorted());
 }
 
 async fn another_recipient_does_not_wait_for_a_slow_one(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
+    let gateway = TestGateway::start(adapters).await;
     let gate = Arc::new(Semaphore::new(0));
     gateway.channel.next(Act::Wait(gate.clone()));
-    let (send_message, caller, command) = (gateway.send_message.clone(), gateway.caller(), gateway.command("ana"));
-    let slow = tokio::spawn(async move { send_message.execute(&caller, command).await });
+    let (sending, caller, command) = (gateway.gateway.clone(), gateway.caller(), gateway.command("ana"));
+    let slow = tokio::spawn(async move { sending.messages.send.execute(&caller, command).await });
     while gateway.channel.calls().is_empty() {
         tokio::task::yield_now().await;
     }
-    let quick = gateway.send_message.execute(&gateway.caller(), gateway.command("bia")).await.unwrap();
+    let quick = gateway.messages.send.execute(&gateway.caller(), gateway.command("bia")).await.unwrap();
     assert_eq!(quick.message.status, MessageStatus::Sent);
     assert!(!slow.is_finished());
     gate.add_permits(1);
@@ -100,11 +100,11 @@ async fn another_recipient_does_not_wait_for_a_slow_one(adapters: &Adapters) {
 }
 
 async fn without_faults_the_relay_hands_nothing_over(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
+    let gateway = TestGateway::start(adapters).await;
     let gate = Arc::new(Semaphore::new(0));
     gateway.channel.next(Act::Wait(gate.clone()));
-    let (send_message, caller, command) = (gateway.send_message.clone(), gateway.caller(), gateway.command("ana"));
-    let slow = tokio::spawn(async move { send_message.execute(&caller, command).await });
+    let (sending, caller, command) = (gateway.gateway.clone(), gateway.caller(), gateway.command("ana"));
+    let slow = tokio::spawn(async move { sending.messages.send.execute(&caller, command).await });
     while gateway.channel.calls().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -112,5 +112,5 @@ async fn without_faults_the_relay_hands_nothing_over(adapters: &Adapters) {
     gateway.relay_for(Duration::from_secs(60)).await;
     gate.add_permits(1);
     assert_eq!(slow.await.unwrap().unwrap().message.tries, 1);
-    assert_eq!(gateway.handed_over_by_relay.load(Ordering::Relaxed), 0);
+    assert_eq!(gateway.taken_by_relay.load(Ordering::Relaxed), 0);
 }

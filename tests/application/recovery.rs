@@ -10,7 +10,7 @@ use correio::domain::access::principal::Tenant;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 
-use super::gateway::{Gateway, NODE_TIMEOUT};
+use super::gateway::{NODE_TIMEOUT, TestGateway};
 use super::scripted::Act;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
@@ -30,10 +30,10 @@ on_every_adapter![
 ];
 
 async fn a_delivery_that_panicked_is_given_back_and_ends(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
+    let gateway = TestGateway::start(adapters).await;
     gateway.channel.next(Act::Panic);
-    let (send_message, caller, command) = (gateway.send_message.clone(), gateway.caller(), gateway.command("ana"));
-    let panicked = tokio::spawn(async move { send_message.execute(&caller, command).await }).await;
+    let (sending, caller, command) = (gateway.gateway.clone(), gateway.caller(), gateway.command("ana"));
+    let panicked = tokio::spawn(async move { sending.messages.send.execute(&caller, command).await }).await;
     assert!(panicked.unwrap_err().is_panic());
     let id = gateway.channel.calls()[0];
     let sent = gateway.relay_until(id, MessageStatus::Sent).await;
@@ -41,7 +41,7 @@ async fn a_delivery_that_panicked_is_given_back_and_ends(adapters: &Adapters) {
 }
 
 async fn what_a_gone_node_was_delivering_is_delivered_by_another(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
+    let gateway = TestGateway::start(adapters).await;
     let dead = adapters.live_node().await;
     let pending = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Pending, dead)).await;
     let sent = gateway.relay_until(pending.id, MessageStatus::Sent).await;
@@ -50,8 +50,8 @@ async fn what_a_gone_node_was_delivering_is_delivered_by_another(adapters: &Adap
 }
 
 async fn a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
-    let lost = gateway.identity.current().unwrap();
+    let gateway = TestGateway::start(adapters).await;
+    let lost = gateway.node.identity.current().unwrap();
     let pending = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Pending, lost)).await;
     let other = adapters.live_node().await;
     assert_eq!(adapters.taken(&Take { gone: vec![lost], ..given::take(other, 1) }).await, [pending.id]);
@@ -63,9 +63,9 @@ async fn a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over(adapter
 
 async fn a_node_that_lost_touch_while_it_prepared_calls_no_channel(adapters: &Adapters) {
     let instances = Arc::new(GatedInstances::new(adapters.instances.clone()));
-    let gated = Adapters { instances: instances.clone(), ..adapters.shared() };
-    let gateway = Gateway::start(&gated).await;
-    let lost = gateway.identity.current().unwrap();
+    let gated = adapters.with(|stores| stores.instances = instances.clone());
+    let gateway = TestGateway::start(&gated).await;
+    let lost = gateway.node.identity.current().unwrap();
     let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Pending, lost)).await;
     let (queue, handed) = (gateway.queue.clone(), waiting.clone());
     let delivering = tokio::spawn(async move { queue.hand_over(&handed).await });
@@ -84,9 +84,9 @@ async fn a_node_that_lost_touch_while_it_prepared_calls_no_channel(adapters: &Ad
 
 async fn a_claim_that_is_answered_too_late_calls_no_channel(adapters: &Adapters) {
     let claims = Arc::new(GatedClaims::new(adapters.messages.clone()));
-    let gated = Adapters { messages: claims.clone(), ..adapters.shared() };
-    let gateway = Gateway::start(&gated).await;
-    let lost = gateway.identity.current().unwrap();
+    let gated = adapters.with(|stores| stores.messages = claims.clone());
+    let gateway = TestGateway::start(&gated).await;
+    let lost = gateway.node.identity.current().unwrap();
     let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, lost)).await;
     let (queue, handed) = (gateway.queue.clone(), waiting.clone());
     let delivering = tokio::spawn(async move { queue.hand_over(&handed).await });
@@ -103,7 +103,7 @@ async fn a_claim_that_is_answered_too_late_calls_no_channel(adapters: &Adapters)
 }
 
 async fn a_message_that_its_processes_die_of_fails_at_last(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
+    let gateway = TestGateway::start(adapters).await;
     let dead = adapters.live_node().await;
     let waiting = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, dead)).await;
     let max_tries = waiting.max_tries;
@@ -119,14 +119,14 @@ async fn a_message_that_its_processes_die_of_fails_at_last(adapters: &Adapters) 
 }
 
 async fn a_node_that_lost_touch_goes_on_under_a_new_name(adapters: &Adapters) {
-    let gateway = Gateway::start(adapters).await;
-    let lost = gateway.identity.current().unwrap();
+    let gateway = TestGateway::start(adapters).await;
+    let lost = gateway.node.identity.current().unwrap();
     gateway.clock.advance(NODE_TIMEOUT);
-    assert_eq!(gateway.identity.current(), None);
+    assert_eq!(gateway.node.identity.current(), None);
     gateway.keep_node_alive.beat().await.unwrap();
-    let renamed = gateway.identity.current().unwrap();
+    let renamed = gateway.node.identity.current().unwrap();
     assert_ne!(renamed, lost);
-    let message = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
+    let message = gateway.messages.send.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
     assert_eq!(message.node, Some(renamed));
 }
 
@@ -178,17 +178,18 @@ impl MessageRepository for LostAnswer {
 
 async fn an_accept_whose_answer_was_lost_is_delivered_once(adapters: &Adapters) {
     let lossy = LostAnswer { messages: adapters.messages.clone(), lost: AtomicBool::new(false) };
-    let gateway = Gateway::with_messages(adapters, Arc::new(lossy)).await;
+    let lossy = adapters.with(|stores| stores.messages = Arc::new(lossy));
+    let gateway = TestGateway::start(&lossy).await;
     let mut command = gateway.command("ana");
     command.request = Some(given::request("pedido-1", 1));
-    let told = gateway.send_message.execute(&gateway.caller(), command.clone()).await;
+    let told = gateway.messages.send.execute(&gateway.caller(), command.clone()).await;
     assert!(matches!(told, Err(SendMessageError::Repository(RepositoryError::Unavailable(_)))));
     // Who comes again with the same key is not delivered twice.
-    let again = gateway.send_message.execute(&gateway.caller(), command.clone()).await;
+    let again = gateway.messages.send.execute(&gateway.caller(), command.clone()).await;
     assert!(matches!(again, Err(SendMessageError::InFlight)));
     let stored = adapters.search.list(&gateway.instance.tenant, &MessageFilter::default(), None, 10).await.unwrap();
     gateway.relay_until(stored[0].id, MessageStatus::Sent).await;
-    let repeated = gateway.send_message.execute(&gateway.caller(), command).await.unwrap();
+    let repeated = gateway.messages.send.execute(&gateway.caller(), command).await.unwrap();
     assert!(repeated.repeated && repeated.message.status == MessageStatus::Sent);
     assert_eq!(gateway.channel.calls(), [stored[0].id]);
 }

@@ -19,7 +19,7 @@ struct Story {
 
 impl Story {
     async fn begin() -> Self {
-        let instances = memory().await.unwrap().instances;
+        let instances = memory().await.unwrap().stores.instances;
         let instance = instance("acme", "hook");
         instances.insert(&instance).await.unwrap();
         let database = Arc::new(GatedInstances::new(instances));

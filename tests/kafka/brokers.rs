@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
 use correio::application::node::unreconciled::Unreconciled;
 use correio::application::ports::{
-    Arrival, Clock, DueMessages, MessageQueue, MessageSource, Partition, Record, RepositoryError, Take,
+    Arrival, Broker, Clock, DueMessages, MessageQueue, MessageSource, Partition, Record, RepositoryError, Take,
 };
 use correio::domain::Timestamp;
 use correio::domain::instance::{Instance, InstanceId};
@@ -111,7 +111,7 @@ impl TestBroker {
     /// Connected, with topics.
     pub async fn start(&self) -> Kafka {
         let kafka = self.start_with(&self.config());
-        kafka.prepare_topics().await;
+        kafka.prepare().await;
         eventually(SOON, "Kafka is there", async || kafka.connection.is_connected().then_some(())).await;
         kafka
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use correio::application::Stop;
-use correio::application::ports::{Arrival, MessageQueue, MessageSource};
+use correio::application::ports::{Arrival, Broker, MessageQueue, MessageSource};
 use correio::infrastructure::config::KafkaConfig;
 use correio::infrastructure::kafka::Kafka;
 use futures::FutureExt;
@@ -30,7 +30,7 @@ fn stop() -> (oneshot::Sender<()>, Stop) {
 
 async fn start(broker: &TestBroker) -> Kafka {
     let kafka = broker.start_with(&KafkaConfig { publish_timeout: PUBLISH_TIMEOUT, ..broker.config() });
-    kafka.prepare_topics().await;
+    kafka.prepare().await;
     kafka
 }
 
@@ -63,7 +63,7 @@ async fn a_backlog_that_waits_is_not_lost(broker: TestBroker) {
         assert!(kafka.queue.lost_before().unwrap() <= Utc::now() - MARGIN);
         drop(end);
     };
-    tokio::join!(kafka.run(stop), look);
+    tokio::join!(kafka.keep(stop), look);
 }
 
 async fn what_is_older_than_what_was_read_is_lost(broker: TestBroker) {
@@ -76,7 +76,7 @@ async fn what_is_older_than_what_was_read_is_lost(broker: TestBroker) {
         assert!(before >= start - MARGIN - chrono::TimeDelta::seconds(1) && before <= Utc::now() - MARGIN, "{before}");
         drop(end);
     };
-    tokio::join!(kafka.run(stop), look);
+    tokio::join!(kafka.keep(stop), look);
 }
 
 async fn a_topic_that_was_deleted_comes_back(broker: TestBroker) {
@@ -109,5 +109,5 @@ async fn a_topic_that_was_deleted_comes_back(broker: TestBroker) {
         assert_eq!(metadata.topics()[0].partitions().len(), 3);
         drop(end);
     };
-    tokio::join!(kafka.run(stop), look);
+    tokio::join!(kafka.keep(stop), look);
 }

@@ -1,6 +1,6 @@
 //! What happened in a run, and when: for the question whether the promises were kept, and for whoever reads why not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct Told {
     /// When each outcome was refused.
     pub refused_at: Vec<Duration>,
     pub answers: Vec<Answer>,
+    /// The services that ran.
+    pub services: BTreeSet<&'static str>,
     /// When a process's question whether a message is still its own was answered in the database.
     pub asked: Vec<(ProcessId, Duration)>,
 }
@@ -87,6 +89,10 @@ impl Chronicle {
 
     pub fn asked(&self, process: ProcessId, at: Duration) {
         self.lock().asked.push((process, at));
+    }
+
+    pub fn runs(&self, service: &'static str) {
+        self.lock().services.insert(service);
     }
 
     pub fn answered(&self, answer: Answer) {

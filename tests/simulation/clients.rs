@@ -73,9 +73,7 @@ impl Clients {
 
     /// One request; false when its answer did not come, or said to come again.
     async fn once(&self, key: Option<&str>, recipient: &str) -> bool {
-        let Some((tasks, send_message)) =
-            self.somebody(|process| (process.tasks.clone(), process.send_message.clone()))
-        else {
+        let Some((tasks, gateway)) = self.somebody(|process| (process.tasks.clone(), process.gateway.clone())) else {
             return false;
         };
         // The text of a message with a key is its key, so that two of one are seen.
@@ -97,7 +95,7 @@ impl Clients {
         let caller = Principal { tenant, subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
         let (answer, answered) = oneshot::channel();
         tasks.spawn(Box::pin(async move {
-            let _ = answer.send(send_message.execute(&caller, command).await);
+            let _ = answer.send(gateway.messages.send.execute(&caller, command).await);
         }));
         match answered.await {
             Ok(Ok(submission)) => {
@@ -113,13 +111,12 @@ impl Clients {
 
     /// Replays everything that has failed.
     pub fn replay(&self) {
-        let Some((tasks, replay)) = self.somebody(|process| (process.tasks.clone(), process.replay_messages.clone()))
-        else {
+        let Some((tasks, gateway)) = self.somebody(|process| (process.tasks.clone(), process.gateway.clone())) else {
             return;
         };
         let selection = FailedSelection { tenant: Some(self.instance.tenant.clone()), ..FailedSelection::default() };
         // An operator who is told an error looks at the rows, and may ask again.
-        tasks.spawn(Box::pin(async move { _ = replay.all(&selection).await }));
+        tasks.spawn(Box::pin(async move { _ = gateway.messages.replay.all(&selection).await }));
     }
 
     fn somebody<T>(&self, of: impl FnOnce(&SimProcess) -> T) -> Option<T> {

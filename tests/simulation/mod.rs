@@ -139,6 +139,17 @@ fn without_faults_the_relay_hands_over_only_what_is_timed() {
     }
 }
 
+/// The simulation lists none of them: a service that is added to the gateway runs here, too.
+#[test]
+fn every_service_of_a_process_runs_here() {
+    for mode in MODES {
+        let ended = run(1, Options { mode: Some(mode), ..CALM });
+        let (ran, mut wanted) = (ended.told.services, ended.services);
+        wanted.extend(["heartbeat", "intake"]);
+        assert_eq!(ran, wanted, "{mode:?}");
+    }
+}
+
 /// One seed among 2,000 breaks this with it, and nothing without it.
 fn finds(planted: Planted, options: Options, judge: fn(&Ended) -> Vec<Broken>, sentence: &str) {
     let judge_this = |ended: &Ended| judge(ended).into_iter().filter(|one| one.how.contains(sentence)).collect();

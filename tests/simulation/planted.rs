@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use correio::application::Stop;
+use correio::application::gateway::Gateway;
 use correio::application::ports::*;
 use correio::application::recovery::give_back_forgotten::{COMPARISON_INTERVAL, GiveBackForgotten};
+use correio::application::recovery::pay_dead_letters::PayDeadLetters;
+use correio::application::service::{Repeating, Service};
 use correio::domain::Timestamp;
 use correio::domain::node::NodeId;
 use futures::future::{Either, select};
@@ -26,11 +29,40 @@ pub enum Planted {
     WritesOffAtOnce,
 }
 
-/// What [`GiveBackForgotten`] does, in the wrong order.
-pub struct CompareMemoryFirst(pub GiveBackForgotten);
+/// The services of a process, with the mistake in its place.
+pub fn services(planted: Option<Planted>, gateway: &Gateway) -> Vec<Box<dyn Service>> {
+    let mut services = gateway.services();
+    let mut replace = |name: &str, by: Option<Box<dyn Service>>| {
+        let index = services.iter().position(|service| service.name() == name).expect(name);
+        services.remove(index);
+        services.extend(by);
+    };
+    match planted {
+        Some(Planted::NoComparison) => replace("comparison", None),
+        Some(Planted::MemoryBeforeRows) => {
+            replace("comparison", Some(Box::new(CompareMemoryFirst(gateway.give_back_forgotten()))));
+        }
+        Some(Planted::WritesOffAtOnce) => {
+            let pay = gateway.pay_dead_letters();
+            let (nodes, clock) = (Arc::new(NoNodes(pay.nodes.clone())), pay.clock.clone());
+            let pay = PayDeadLetters { nodes, ..pay };
+            replace("dead letters", Some(Box::new(Repeating::new(pay, clock))));
+        }
+        _ => {}
+    }
+    services
+}
 
-impl CompareMemoryFirst {
-    pub async fn run(self, stop: Stop) {
+/// What [`GiveBackForgotten`] does, in the wrong order.
+struct CompareMemoryFirst(GiveBackForgotten);
+
+#[async_trait]
+impl Service for CompareMemoryFirst {
+    fn name(&self) -> &'static str {
+        "comparison"
+    }
+
+    async fn run(self: Box<Self>, stop: Stop) {
         let GiveBackForgotten { due, identity, held, clock } = self.0;
         loop {
             if let Some(node) = identity.current() {
@@ -48,7 +80,7 @@ impl CompareMemoryFirst {
 }
 
 /// Nodes, of which none is to be seen.
-pub struct NoNodes(pub Arc<dyn NodeRepository>);
+struct NoNodes(Arc<dyn NodeRepository>);
 
 #[async_trait]
 impl NodeRepository for NoNodes {

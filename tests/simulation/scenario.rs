@@ -60,6 +60,8 @@ pub struct Ended {
     pub kills_in_delivery: usize,
     pub moves_in_delivery: usize,
     pub crashes_in_delivery: usize,
+    /// What a process has in its registry, by name.
+    pub services: BTreeSet<&'static str>,
 }
 
 pub struct World {
@@ -95,6 +97,7 @@ pub fn run(seed: u64, options: Options) -> Ended {
         kills_in_delivery: world.kills_in_delivery,
         moves_in_delivery: world.moves_in_delivery,
         crashes_in_delivery: world.crashes_in_delivery,
+        services: world.services(),
     }
 }
 
@@ -138,6 +141,11 @@ impl World {
             moves_in_delivery: 0,
             crashes_in_delivery: 0,
         }
+    }
+
+    fn services(&self) -> BTreeSet<&'static str> {
+        let processes = self.clients.processes.lock().unwrap();
+        processes.iter().flat_map(|process| process.gateway.services()).map(|service| service.name()).collect()
     }
 
     fn play(&mut self) {

@@ -2,21 +2,13 @@
 
 use std::any::Any;
 use std::io::Write;
+use std::ops::Deref;
 use std::str::FromStr;
-use std::sync::{Arc, Once};
+use std::sync::Once;
 
-use correio::application::ports::{
-    ApiKeyRepository, DueMessages, FailedMessages, InstanceRepository, MessageRepository, MessageSearch,
-    NodeRepository, OwedDeadLetters, Storage,
-};
-use correio::infrastructure::storage::postgres::{
-    PgApiKeyRepository, PgDatabase, PgDueMessages, PgFailedMessages, PgInstanceRepository, PgMessageRepository,
-    PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
-};
-use correio::infrastructure::storage::sqlite::{
-    SqliteApiKeyRepository, SqliteDatabase, SqliteDueMessages, SqliteFailedMessages, SqliteInstanceRepository,
-    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteStorage,
-};
+use correio::application::ports::Stores;
+use correio::infrastructure::storage::postgres::PgDatabase;
+use correio::infrastructure::storage::sqlite::SqliteDatabase;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection};
 use uuid::Uuid;
@@ -25,34 +17,29 @@ use super::memory::MemoryDatabase;
 
 /// One implementation of every storage port, over one fresh database.
 pub struct Adapters {
-    pub messages: Arc<dyn MessageRepository>,
-    pub due: Arc<dyn DueMessages>,
-    pub owed_dead_letters: Arc<dyn OwedDeadLetters>,
-    pub failed: Arc<dyn FailedMessages>,
-    pub search: Arc<dyn MessageSearch>,
-    pub nodes: Arc<dyn NodeRepository>,
-    pub instances: Arc<dyn InstanceRepository>,
-    pub api_keys: Arc<dyn ApiKeyRepository>,
-    pub storage: Arc<dyn Storage>,
+    pub stores: Stores,
     /// Cleans up when it is dropped.
     pub _database: Box<dyn Any + Send + Sync>,
 }
 
 impl Adapters {
-    /// The same, for as long as these live.
-    pub fn shared(&self) -> Self {
-        Self {
-            messages: self.messages.clone(),
-            due: self.due.clone(),
-            search: self.search.clone(),
-            nodes: self.nodes.clone(),
-            instances: self.instances.clone(),
-            api_keys: self.api_keys.clone(),
-            storage: self.storage.clone(),
-            owed_dead_letters: self.owed_dead_letters.clone(),
-            failed: self.failed.clone(),
-            _database: Box::new(()),
-        }
+    pub fn new(stores: Stores, database: impl Any + Send + Sync) -> Self {
+        Self { stores, _database: Box::new(database) }
+    }
+
+    /// These stores, for as long as the database of these adapters lives.
+    pub fn with(&self, change: impl FnOnce(&mut Stores)) -> Self {
+        let mut stores = self.stores.clone();
+        change(&mut stores);
+        Self::new(stores, ())
+    }
+}
+
+impl Deref for Adapters {
+    type Target = Stores;
+
+    fn deref(&self) -> &Stores {
+        &self.stores
     }
 }
 
@@ -64,18 +51,7 @@ pub async fn sqlite() -> Option<Adapters> {
     let directory = tempfile::tempdir().unwrap();
     let database = SqliteDatabase::open(&directory.path().join("correio.db")).await.unwrap();
     database.migrate().await.unwrap();
-    Some(Adapters {
-        messages: Arc::new(SqliteMessageRepository::new(database.clone())),
-        due: Arc::new(SqliteDueMessages::new(database.clone())),
-        owed_dead_letters: Arc::new(SqliteOwedDeadLetters::new(database.clone())),
-        failed: Arc::new(SqliteFailedMessages::new(database.clone())),
-        search: Arc::new(SqliteMessageSearch::new(database.clone())),
-        nodes: Arc::new(SqliteNodeRepository::new(database.clone())),
-        instances: Arc::new(SqliteInstanceRepository::new(database.clone())),
-        api_keys: Arc::new(SqliteApiKeyRepository::new(database.clone())),
-        storage: Arc::new(SqliteStorage::new(database)),
-        _database: Box::new(directory),
-    })
+    Some(Adapters::new(database.stores(), directory))
 }
 
 /// None, said once on the terminal, when `TEST_DATABASE_URL` names no server.
@@ -83,18 +59,7 @@ pub async fn postgres() -> Option<Adapters> {
     let fresh = FreshPostgres::create().await?;
     let database = PgDatabase::connect_with(fresh.options()).await.unwrap();
     database.migrate().await.unwrap();
-    Some(Adapters {
-        messages: Arc::new(PgMessageRepository::new(database.clone())),
-        due: Arc::new(PgDueMessages::new(database.clone())),
-        owed_dead_letters: Arc::new(PgOwedDeadLetters::new(database.clone())),
-        failed: Arc::new(PgFailedMessages::new(database.clone())),
-        search: Arc::new(PgMessageSearch::new(database.clone())),
-        nodes: Arc::new(PgNodeRepository::new(database.clone())),
-        instances: Arc::new(PgInstanceRepository::new(database.clone())),
-        api_keys: Arc::new(PgApiKeyRepository::new(database.clone())),
-        storage: Arc::new(PgStorage::new(database)),
-        _database: Box::new(fresh),
-    })
+    Some(Adapters::new(database.stores(), fresh))
 }
 
 /// An empty PostgreSQL database, dropped with this.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use correio::application::Stop;
 use correio::application::ports::*;
 use correio::domain::Timestamp;
 use correio::domain::message::{Message, MessageId, MessageStatus};
@@ -224,5 +225,22 @@ impl MemoryBroker {
         }
         self.change(|state| state.letters.push(letter));
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Broker for MemoryBroker {
+    fn is_connected(&self) -> bool {
+        true
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn prepare(&self) {}
+
+    async fn keep(&self, stop: Stop) {
+        stop.await;
     }
 }

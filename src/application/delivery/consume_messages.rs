@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures::channel::{mpsc, oneshot};
+use futures::future::select as select_first;
 use futures::stream::select;
 use futures::{FutureExt, StreamExt, stream};
 use tracing::{debug, error, info, warn};
@@ -11,14 +13,16 @@ use super::deliver_message::{ClaimResult, DeliverMessage};
 use crate::application::Stop;
 use crate::application::ports::until_answered::until_answered;
 use crate::application::ports::{
-    Arrival, Channels, Clock, DeadLetterTopic, MessageRepository, MessageSource, Partition, Record, Tasks,
+    Arrival, Broker, Channels, Clock, DeadLetterTopic, MessageRepository, MessageSource, Partition, Record, Tasks,
 };
+use crate::application::service::Service;
 use crate::domain::message::MessageId;
 
 /// Delivers what arrives from the broker: one key in order, different keys at the same time, never more than can be worked
 /// on. A record's offset counts as finished when its outcome is recorded, or when its claim got nothing.
 pub struct ConsumeMessages {
     pub source: Arc<dyn MessageSource>,
+    pub broker: Arc<dyn Broker>,
     pub process: Arc<DeliverMessage>,
     pub messages: Arc<dyn MessageRepository>,
     pub dead_letters: Arc<dyn DeadLetterTopic>,
@@ -49,9 +53,22 @@ struct Leaving {
     drained: oneshot::Sender<()>,
 }
 
+#[async_trait]
+impl Service for Arc<ConsumeMessages> {
+    fn name(&self) -> &'static str {
+        "consumer"
+    }
+
+    async fn run(self: Box<Self>, stop: Stop) {
+        // A consumer finds a topic at once that is there when it begins.
+        select_first(stop.clone(), self.broker.prepare()).await;
+        self.consume(stop).await;
+    }
+}
+
 impl ConsumeMessages {
-    /// Runs until it was told to stop and has given up its partitions in good order.
-    pub async fn run(self: Arc<Self>, stop: Stop) {
+    /// Runs until it shall stop and has given up its partitions in good order.
+    async fn consume(self: Arc<Self>, stop: Stop) {
         let (told, endings) = mpsc::unbounded();
         let arrivals = stream::unfold(self.source.clone(), |source| async move {
             let arrival = source.next().await;

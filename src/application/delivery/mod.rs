@@ -4,3 +4,4 @@ pub mod consume_messages;
 pub mod consumption;
 pub mod deliver_message;
 pub mod direct_message_queue;
+pub mod keep_broker;

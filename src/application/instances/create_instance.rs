@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::application::messages::send_message::unknown_channel_problem;
 use crate::application::ports::{
     Channels, CipherError, Clock, CredentialsCipher, Ids, InstanceRepository, RepositoryError,
 };
@@ -58,7 +57,7 @@ impl CreateInstance {
         command: CreateInstanceCommand,
     ) -> Result<ConfiguredInstance, CreateInstanceError> {
         let Some(sender) = self.channels.find(&command.channel) else {
-            return Err(CreateInstanceError::Invalid(vec![unknown_channel_problem(&self.channels)]));
+            return Err(CreateInstanceError::Invalid(vec![self.channels.unknown()]));
         };
         let address = sender.check_address(&command.channel_phone_or_id);
         let credentials = sender.check_credentials(command.credentials.as_ref());

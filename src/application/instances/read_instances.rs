@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use crate::application::messages::send_message::unknown_channel_problem;
 use crate::application::ports::{Channels, InstanceRepository, RepositoryError};
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::channel::ChannelName;
@@ -41,7 +40,7 @@ impl ReadInstances {
         channel: Option<&ChannelName>,
     ) -> Result<Vec<Instance>, ReadInstancesError> {
         if channel.is_some_and(|channel| self.channels.find(channel).is_none()) {
-            return Err(ReadInstancesError::Invalid(unknown_channel_problem(&self.channels)));
+            return Err(ReadInstancesError::Invalid(self.channels.unknown()));
         }
         Ok(self.instances.list(&caller.tenant, channel).await?)
     }

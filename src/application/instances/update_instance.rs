@@ -3,7 +3,6 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::create_instance::ConfiguredInstance;
-use crate::application::messages::send_message::unknown_channel_problem;
 use crate::application::ports::{Channels, CipherError, Clock, CredentialsCipher, InstanceRepository, RepositoryError};
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::InstanceId;
@@ -55,7 +54,7 @@ impl UpdateInstance {
         let sender = self
             .channels
             .find(&instance.channel)
-            .ok_or_else(|| UpdateInstanceError::Invalid(vec![unknown_channel_problem(&self.channels)]))?;
+            .ok_or_else(|| UpdateInstanceError::Invalid(vec![self.channels.unknown()]))?;
         let mut problems = Vec::new();
         let mut revealed_credentials = None;
         if let Some(address) = command.channel_phone_or_id {

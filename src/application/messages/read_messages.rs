@@ -1,7 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::send_message::unknown_channel_problem;
 use crate::application::ports::{Channels, MessageFilter, MessageSearch, RepositoryError};
 use crate::domain::access::principal::Principal;
 use crate::domain::message::attempt::{Attempt, every_attempt};
@@ -79,7 +78,7 @@ impl ReadMessages {
     fn check(&self, filter: &MessageFilter) -> Result<(), ReadMessagesError> {
         match &filter.channel {
             Some(channel) if self.channels.find(channel).is_none() => {
-                Err(ReadMessagesError::Invalid(unknown_channel_problem(&self.channels)))
+                Err(ReadMessagesError::Invalid(self.channels.unknown()))
             }
             _ => Ok(()),
         }

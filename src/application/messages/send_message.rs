@@ -157,11 +157,5 @@ fn repeat(kept: KeptRequest, request: Option<&IdempotentRequest>) -> Result<Subm
 }
 
 fn unknown_channel(channels: &Channels) -> SendMessageError {
-    SendMessageError::Invalid(vec![unknown_channel_problem(channels)])
-}
-
-/// Says which channels there are.
-pub fn unknown_channel_problem(channels: &Channels) -> FieldProblem {
-    let names: Vec<&str> = channels.names().map(ChannelName::as_str).collect();
-    FieldProblem::new("/channel", format!("must be one of {}", names.join(", ")))
+    SendMessageError::Invalid(vec![channels.unknown()])
 }

@@ -1,17 +1,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::{Either, select};
-use tracing::{info, warn};
+use async_trait::async_trait;
+use tracing::warn;
 
 use super::node_identity::NodeIdentity;
 use super::unreconciled::Unreconciled;
 use crate::application::Stop;
 use crate::application::ports::{Clock, DueMessages, Duties, Ids, NodeRepository, RepositoryError};
+use crate::application::service::Repeated;
 use crate::domain::node::NodeId;
 
 /// Writes this node's heartbeat, and gives the process a new name when it could not for too long.
+#[derive(Clone)]
 pub struct KeepNodeAlive {
     pub nodes: Arc<dyn NodeRepository>,
     pub due: Arc<dyn DueMessages>,
@@ -55,31 +56,6 @@ impl KeepNodeAlive {
         Ok(())
     }
 
-    pub async fn run(&self, stop: Stop) {
-        // Five beats have to fail before others may think us gone.
-        let interval = self.identity.timeout() / 5;
-        let mut failing = false;
-        loop {
-            match self.beat().await {
-                Ok(()) if failing => {
-                    failing = false;
-                    info!("the heartbeat is written again");
-                }
-                Ok(()) => {}
-                Err(error) => {
-                    if !failing {
-                        warn!(%error, "the heartbeat could not be written");
-                    }
-                    failing = true;
-                }
-            }
-            let wait = if failing { interval.min(Duration::from_millis(500)) } else { interval };
-            if let Either::Left(_) = select(stop.clone(), self.clock.sleep(wait).boxed()).await {
-                return;
-            }
-        }
-    }
-
     /// Says that this node stops in good order, if it does. `queued_are_kept`: all that it handed over waits in a broker
     /// that outlives it.
     pub async fn leave(&self, queued_are_kept: bool) {
@@ -90,5 +66,29 @@ impl KeepNodeAlive {
             Ok(false) => warn!(node = %id, "stopped before everything was delivered; another node takes it over"),
             Err(error) => warn!(node = %id, %error, "stopped without saying so in the database"),
         }
+    }
+}
+
+#[async_trait]
+impl Repeated for KeepNodeAlive {
+    fn name(&self) -> &'static str {
+        "heartbeat"
+    }
+
+    fn purpose(&self) -> &'static str {
+        "write the heartbeat"
+    }
+
+    /// Five beats have to fail before others may think this node gone.
+    fn interval(&self) -> Duration {
+        self.identity.timeout() / 5
+    }
+
+    fn interval_after_failure(&self) -> Duration {
+        self.interval().min(Duration::from_millis(500))
+    }
+
+    async fn round(&mut self, _: &Stop) -> Result<(), RepositoryError> {
+        self.beat().await
     }
 }

@@ -5,5 +5,6 @@ pub mod keep_node_alive;
 pub mod node_identity;
 pub mod node_watch;
 pub mod tally;
+pub mod this_node;
 pub mod under_way;
 pub mod unreconciled;

@@ -1,12 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::{Either, select};
-use tracing::warn;
+use async_trait::async_trait;
 
 use crate::application::Stop;
-use crate::application::ports::{Clock, Storage};
+use crate::application::ports::{Clock, RepositoryError, Storage};
+use crate::application::service::Repeated;
 
 /// Does now and then what the database needs: see [`Storage::maintain`].
 pub struct MaintainStorage {
@@ -14,16 +13,21 @@ pub struct MaintainStorage {
     pub clock: Arc<dyn Clock>,
 }
 
-impl MaintainStorage {
-    pub async fn run(&self, stop: Stop) {
-        const INTERVAL: Duration = Duration::from_secs(10 * 60);
-        loop {
-            if let Err(error) = self.storage.maintain(self.clock.now()).await {
-                warn!(%error, "the database could not be maintained; tried again later");
-            }
-            if let Either::Left(_) = select(stop.clone(), self.clock.sleep(INTERVAL).boxed()).await {
-                return;
-            }
-        }
+#[async_trait]
+impl Repeated for MaintainStorage {
+    fn name(&self) -> &'static str {
+        "maintenance"
+    }
+
+    fn purpose(&self) -> &'static str {
+        "maintain the database"
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_secs(10 * 60)
+    }
+
+    async fn round(&mut self, _: &Stop) -> Result<(), RepositoryError> {
+        self.storage.maintain(self.clock.now()).await
     }
 }

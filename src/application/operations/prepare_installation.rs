@@ -11,7 +11,7 @@ use crate::domain::instance::channel::ChannelName;
 pub struct PrepareInstallation {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub issue_api_key: IssueApiKey,
-    pub create_instance: Arc<CreateInstance>,
+    pub create_instance: CreateInstance,
 }
 
 /// The key that the installation shall have.

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::ports::{Broker, Clock, MessageSearch, MessageSource, RepositoryError, Storage};
+use crate::domain::Timestamp;
 
 /// Says how the process is.
 pub struct ReportHealth {
@@ -19,6 +20,8 @@ pub struct ReportHealth {
 }
 
 pub struct Health {
+    /// When this was found out.
+    pub at: Timestamp,
     pub healthy: bool,
     pub uptime: Duration,
     /// Messages of all tenants that still have to be delivered; 0 when the database does not answer.
@@ -65,6 +68,7 @@ impl ReportHealth {
             addresses: broker.addresses(),
         });
         Health {
+            at: self.clock.now(),
             healthy: is_ready.is_ok() && open.is_some(),
             broker,
             uptime: self.clock.monotonic().saturating_sub(self.started_at),

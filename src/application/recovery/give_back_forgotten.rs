@@ -1,14 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::{Either, select};
+use async_trait::async_trait;
 use tracing::warn;
 
 use crate::application::Stop;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::ports::{Clock, DueMessages, RepositoryError};
+use crate::application::service::Repeated;
 use crate::domain::message::Guard;
 
 /// The comparison: finds what the rows say is being delivered by this process, and is not. A task that panicked left it, or
@@ -24,24 +24,6 @@ pub struct GiveBackForgotten {
 pub const COMPARISON_INTERVAL: Duration = Duration::from_secs(5);
 
 impl GiveBackForgotten {
-    pub async fn run(&self, stop: Stop) {
-        let mut is_failing = false;
-        loop {
-            match self.compare().await {
-                Ok(()) => is_failing = false,
-                Err(error) => {
-                    if !is_failing {
-                        warn!(%error, "it cannot be read what this process is delivering");
-                    }
-                    is_failing = true;
-                }
-            }
-            if let Either::Left(_) = select(stop.clone(), self.clock.sleep(COMPARISON_INTERVAL).boxed()).await {
-                return;
-            }
-        }
-    }
-
     /// # Errors
     /// When the database does not answer; what is forgotten is found the next time.
     pub async fn compare(&self) -> Result<(), RepositoryError> {
@@ -59,5 +41,24 @@ impl GiveBackForgotten {
             warn!(messages = given_back, "given back: nobody was delivering them any more");
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Repeated for GiveBackForgotten {
+    fn name(&self) -> &'static str {
+        "comparison"
+    }
+
+    fn purpose(&self) -> &'static str {
+        "compare the rows that this process delivers with what it holds"
+    }
+
+    fn interval(&self) -> Duration {
+        COMPARISON_INTERVAL
+    }
+
+    async fn round(&mut self, _: &Stop) -> Result<(), RepositoryError> {
+        self.compare().await
     }
 }

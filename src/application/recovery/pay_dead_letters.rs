@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::{Either, select};
 use tracing::{debug, error, info, warn};
@@ -11,12 +12,15 @@ use crate::application::node::node_watch::NodeWatch;
 use crate::application::node::tally::Tally;
 use crate::application::node::under_way::UnderWay;
 use crate::application::ports::until_answered::until_answered;
-use crate::application::ports::{Clock, DeadLetterTopic, NodeRepository, OwedDeadLetters, RepositoryError, Tasks};
+use crate::application::ports::{
+    Clock, DeadLetterTopic, NodeRepository, NodeRow, OwedDeadLetters, RepositoryError, Tasks,
+};
+use crate::application::service::Repeated;
 use crate::domain::message::Message;
 use crate::domain::node::NodeId;
 
 /// Publishes the dead letters that failed messages owe; apart from the relay, so that a topic that is away delays nothing
-/// else. Where nobody publishes, says in the rows that they are the dead letters.
+/// else. Where no node publishes, says in the rows that they are the dead letters.
 pub struct PayDeadLetters {
     pub owed: Arc<dyn OwedDeadLetters>,
     pub nodes: Arc<dyn NodeRepository>,
@@ -26,60 +30,70 @@ pub struct PayDeadLetters {
     pub clock: Arc<dyn Clock>,
     pub tasks: Arc<dyn Tasks>,
     pub tally: Tally,
+    pub rounds: PaymentRounds,
+}
+
+/// What is remembered from one look to the next.
+pub struct PaymentRounds {
+    watch: NodeWatch,
+    under_way: UnderWay,
+}
+
+impl PaymentRounds {
+    /// Nodes are watched with this timeout.
+    pub fn new(timeout: Duration) -> Self {
+        let (under_way, _) = UnderWay::new();
+        Self { watch: NodeWatch::new(timeout), under_way }
+    }
 }
 
 /// How many are published at the same time, and written off at once.
 const AT_ONCE: u32 = 256;
 
-impl PayDeadLetters {
-    pub async fn run(self: Arc<Self>, stop: Stop) {
-        let (under_way, _finished) = UnderWay::new();
-        let interval = Duration::from_secs(1).min(self.identity.timeout() / 5);
-        let mut watch = NodeWatch::new(self.identity.timeout());
-        let mut is_failing = false;
-        loop {
-            match self.clone().look(&mut watch, &under_way, &stop).await {
-                Ok(()) => is_failing = false,
-                Err(error) => {
-                    watch.start_again();
-                    if !is_failing {
-                        warn!(%error, "it cannot be read which dead letters are owed");
-                    }
-                    is_failing = true;
-                }
-            }
-            if let Either::Left(_) = select(stop.clone(), self.clock.sleep(interval).boxed()).await {
-                return;
-            }
-        }
+#[async_trait]
+impl Repeated for PayDeadLetters {
+    fn name(&self) -> &'static str {
+        "dead letters"
     }
 
-    async fn look(
-        self: Arc<Self>,
-        watch: &mut NodeWatch,
-        under_way: &UnderWay,
-        stop: &Stop,
-    ) -> Result<(), RepositoryError> {
+    fn purpose(&self) -> &'static str {
+        "read which dead letters are owed"
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_secs(1).min(self.identity.timeout() / 5)
+    }
+
+    async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
+        let looked = self.look(stop).await;
+        if looked.is_err() {
+            self.rounds.watch.start_again();
+        }
+        looked
+    }
+}
+
+impl PayDeadLetters {
+    async fn look(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
         let rows = self.nodes.all().await?;
-        let gone = watch.look(&rows, self.clock.monotonic());
-        let is_live = |id: &NodeId| !gone.contains(id);
-        let publishers: Vec<NodeId> =
-            rows.iter().filter(|row| row.duties.publishes && !row.departed).map(|row| row.id).filter(is_live).collect();
+        let gone = self.rounds.watch.look(&rows, self.clock.monotonic());
+        let publishers = publishers(&rows, &gone);
         let Some(topic) = &self.topic else { return self.write_off(&publishers, &gone).await };
         let Some(node) = self.identity.current() else { return Ok(()) };
         // One of the publishers takes care of what none of them owns.
         let adopting = (publishers.iter().min() == Some(&node)).then_some(publishers.as_slice());
+        let under_way = &self.rounds.under_way;
         let free = AT_ONCE.saturating_sub(u32::try_from(under_way.len()).unwrap_or(u32::MAX));
         if free == 0 {
             return Ok(());
         }
         for message in self.owed.owed(node, adopting, &under_way.ids(), free).await? {
-            let Some(place) = under_way.enter(message.id) else { continue };
-            let (this, topic, stop) = (self.clone(), topic.clone(), stop.clone());
+            let Some(entry) = under_way.enter(message.id) else { continue };
+            let (payment, topic, stop) = (self.payment(), topic.clone(), stop.clone());
             self.tasks.spawn(
                 async move {
-                    let _place = place;
-                    this.publish(topic.as_ref(), &message, stop).await;
+                    let _entry = entry;
+                    payment.publish(topic.as_ref(), &message, stop).await;
                 }
                 .boxed(),
             );
@@ -87,6 +101,33 @@ impl PayDeadLetters {
         Ok(())
     }
 
+    /// Without a broker anywhere the row is the dead letter.
+    async fn write_off(&self, publishers: &[NodeId], gone: &[NodeId]) -> Result<(), RepositoryError> {
+        if publishers.is_empty() {
+            self.owed.write_off(gone, AT_ONCE, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    fn payment(&self) -> Payment {
+        Payment { owed: self.owed.clone(), clock: self.clock.clone(), tally: self.tally.clone() }
+    }
+}
+
+/// The nodes that publish dead letters, as far as this watch knows.
+fn publishers(rows: &[NodeRow], gone: &[NodeId]) -> Vec<NodeId> {
+    let publishes = |row: &&NodeRow| row.duties.publishes && !row.departed && !gone.contains(&row.id);
+    rows.iter().filter(publishes).map(|row| row.id).collect()
+}
+
+/// What the publication of one dead letter needs.
+struct Payment {
+    owed: Arc<dyn OwedDeadLetters>,
+    clock: Arc<dyn Clock>,
+    tally: Tally,
+}
+
+impl Payment {
     async fn publish(&self, topic: &dyn DeadLetterTopic, message: &Message, stop: Stop) {
         // A process that stops does not wait for a topic that is away: the debt is in the row.
         let Either::Right((published, _)) = select(stop, topic.put_message(message)).await else { return };
@@ -104,13 +145,5 @@ impl PayDeadLetters {
             Ok(false) => info!(message.id = %id, "replayed while its dead letter was being published"),
             Err(error) => error!(message.id = %id, %error, "its dead letter is published; its row cannot be written"),
         }
-    }
-
-    /// Without a broker anywhere the row is the dead letter.
-    async fn write_off(&self, publishers: &[NodeId], gone: &[NodeId]) -> Result<(), RepositoryError> {
-        if publishers.is_empty() {
-            self.owed.write_off(gone, AT_ONCE, self.clock.now()).await?;
-        }
-        Ok(())
     }
 }

@@ -45,6 +45,7 @@ struct Event<'m> {
     remote_jid: Option<&'m str>,
     #[serde(flatten)]
     content: Option<EventContent<'m>>,
+    #[serde(rename = "maxRetries")]
     max_tries: u32,
     created_at: String,
     /// The row has the rest.

@@ -10,6 +10,7 @@ mod topics;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use rdkafka::config::ClientConfig;
 use tokio::sync::mpsc;
 
@@ -120,27 +121,9 @@ impl Kafka {
         let thread = ConsumerThread::new(self.config.clone(), &self.group_id, membership, link.clone());
         Arc::new(KafkaMessageSource::new(link, arrivals, thread))
     }
-
-    /// Makes the topics if they are missing, so that nobody else makes them in another way. Waits for some seconds at most;
-    /// what did not work is tried again by [`run`](Self::run).
-    pub async fn prepare_topics(&self) {
-        if let Some(keeper) = &self.keeper {
-            keeper.prepare(PREPARATION).await;
-        }
-    }
-
-    /// Keeps the topics there, and finds out what Kafka has lost, until it shall stop.
-    pub async fn run(&self, stop: Stop) {
-        let keep = async {
-            if let Some(keeper) = &self.keeper {
-                keeper.run(stop.clone()).await;
-            }
-        };
-        let find = self.lost.run(&self.group, &self.connection, &*self.clock, stop.clone());
-        futures::join!(keep, find);
-    }
 }
 
+#[async_trait]
 impl Broker for Kafka {
     fn is_connected(&self) -> bool {
         self.connection.is_connected()
@@ -148,5 +131,23 @@ impl Broker for Kafka {
 
     fn addresses(&self) -> Vec<String> {
         self.brokers.clone()
+    }
+
+    /// Creates the topics that are missing, so that no other client creates them in another way.
+    async fn prepare(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.prepare(PREPARATION).await;
+        }
+    }
+
+    /// Keeps the topics there, and finds out what Kafka has lost.
+    async fn keep(&self, stop: Stop) {
+        let topics = async {
+            if let Some(keeper) = &self.keeper {
+                keeper.run(stop.clone()).await;
+            }
+        };
+        let lost = self.lost.run(&self.group, &self.connection, &*self.clock, stop.clone());
+        futures::join!(topics, lost);
     }
 }

@@ -1,39 +1,20 @@
 //! The database that the configuration names, behind the ports.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::postgres::{
-    PgApiKeyRepository, PgDatabase, PgDueMessages, PgFailedMessages, PgInstanceRepository, PgMessageRepository,
-    PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
-};
-use super::sqlite::{
-    InstallationLock, SqliteApiKeyRepository, SqliteDatabase, SqliteDueMessages, SqliteFailedMessages,
-    SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
-    SqliteOwedDeadLetters, SqliteStorage,
-};
-use crate::application::ports::{
-    ApiKeyRepository, DueMessages, FailedMessages, InstanceRepository, MessageRepository, MessageSearch,
-    NodeRepository, OwedDeadLetters, RepositoryError, Storage,
-};
+use super::postgres::PgDatabase;
+use super::sqlite::{InstallationLock, SqliteDatabase};
+use crate::application::ports::{RepositoryError, Stores};
 use crate::infrastructure::config::{ConfigError, DatabaseConfig};
 
 /// How long a database that does not answer is tried at a start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Everything that is stored, whatever it is stored in.
+/// The stores, and the database that is behind them.
 pub struct Database {
-    pub messages: Arc<dyn MessageRepository>,
-    pub due: Arc<dyn DueMessages>,
-    pub owed_dead_letters: Arc<dyn OwedDeadLetters>,
-    pub failed: Arc<dyn FailedMessages>,
-    pub search: Arc<dyn MessageSearch>,
-    pub nodes: Arc<dyn NodeRepository>,
-    pub instances: Arc<dyn InstanceRepository>,
-    pub api_keys: Arc<dyn ApiKeyRepository>,
-    pub storage: Arc<dyn Storage>,
+    pub stores: Stores,
     kind: Kind,
 }
 
@@ -78,33 +59,16 @@ impl Database {
     }
 
     fn sqlite(database: SqliteDatabase) -> Self {
-        Self {
-            messages: Arc::new(SqliteMessageRepository::new(database.clone())),
-            due: Arc::new(SqliteDueMessages::new(database.clone())),
-            owed_dead_letters: Arc::new(SqliteOwedDeadLetters::new(database.clone())),
-            failed: Arc::new(SqliteFailedMessages::new(database.clone())),
-            search: Arc::new(SqliteMessageSearch::new(database.clone())),
-            nodes: Arc::new(SqliteNodeRepository::new(database.clone())),
-            instances: Arc::new(SqliteInstanceRepository::new(database.clone())),
-            api_keys: Arc::new(SqliteApiKeyRepository::new(database.clone())),
-            storage: Arc::new(SqliteStorage::new(database.clone())),
-            kind: Kind::Sqlite(database),
-        }
+        Self { stores: database.stores(), kind: Kind::Sqlite(database) }
     }
 
     fn postgres(database: PgDatabase) -> Self {
-        Self {
-            messages: Arc::new(PgMessageRepository::new(database.clone())),
-            due: Arc::new(PgDueMessages::new(database.clone())),
-            owed_dead_letters: Arc::new(PgOwedDeadLetters::new(database.clone())),
-            failed: Arc::new(PgFailedMessages::new(database.clone())),
-            search: Arc::new(PgMessageSearch::new(database.clone())),
-            nodes: Arc::new(PgNodeRepository::new(database.clone())),
-            instances: Arc::new(PgInstanceRepository::new(database.clone())),
-            api_keys: Arc::new(PgApiKeyRepository::new(database.clone())),
-            storage: Arc::new(PgStorage::new(database.clone())),
-            kind: Kind::Postgres(database),
-        }
+        Self { stores: database.stores(), kind: Kind::Postgres(database) }
+    }
+
+    /// Whether only one process can use it at a time.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.kind, Kind::Sqlite(_))
     }
 
     /// Claims an embedded database for this process, for as long as the guard lives; none for a shared one.

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::CommandError;
 use super::token::tenant;
-use crate::application::access::issue_api_key::{IssueApiKey, NewApiKey};
+use crate::application::access::issue_api_key::NewApiKey;
+use crate::application::gateway::issue_api_key;
 use crate::application::ports::{Clock, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::api_key::ApiKey;
@@ -73,11 +74,7 @@ async fn create(
     let new = api_keys::generate().map_err(|error| CommandError::Other(error.to_string()))?;
     let everything_but_admin = || Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect();
     let scopes = if scopes.is_empty() { everything_but_admin() } else { scopes };
-    let issue = IssueApiKey {
-        api_keys: database.api_keys.clone(),
-        clock: Arc::new(SystemClock::new()),
-        ids: Arc::new(SystemIds::default()),
-    };
+    let issue = issue_api_key(&database.stores, Arc::new(SystemClock::new()), Arc::new(SystemIds::default()));
     let key = NewApiKey { tenant, name, key: &new.plaintext, prefix: new.prefix, scopes, expires_at };
     issue.execute(key).await?;
     println!("{}", new.plaintext);
@@ -86,7 +83,7 @@ async fn create(
 
 async fn list(database: &Database, tenant: Option<&Tenant>) -> Result<(), CommandError> {
     println!("ID\tTENANT\tNAME\tPREFIX\tSCOPES\tCREATED\tEXPIRES\tREVOKED");
-    for key in database.api_keys.list(tenant).await? {
+    for key in database.stores.api_keys.list(tenant).await? {
         println!("{}", row(&key));
     }
     Ok(())
@@ -111,7 +108,7 @@ fn row(key: &ApiKey) -> String {
 }
 
 async fn revoke(database: &Database, id: Uuid) -> Result<(), CommandError> {
-    if database.api_keys.revoke(id, SystemClock::new().now()).await? {
+    if database.stores.api_keys.revoke(id, SystemClock::new().now()).await? {
         Ok(())
     } else {
         Err(CommandError::Other(format!("there is no key with the id {id}")))

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::infrastructure::composition::SetupError;
 use crate::infrastructure::config::{Config, ConfigError, Role};
 use crate::infrastructure::storage::database::Database;
 use crate::infrastructure::telemetry::logging;
@@ -55,6 +56,15 @@ enum CommandError {
 impl From<ConfigError> for CommandError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<SetupError> for CommandError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Config(error) => Self::Config(error),
+            SetupError::Channel(error) => Self::Other(error.to_string()),
+        }
     }
 }
 

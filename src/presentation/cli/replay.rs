@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::CommandError;
 use super::token::tenant;
-use crate::application::messages::replay_messages::ReplayMessages;
+use crate::application::gateway::replay_messages;
 use crate::application::ports::{FailedSelection, Replay};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
@@ -54,7 +54,7 @@ pub async fn run(config: &Config, arguments: ReplayArguments) -> Result<(), Comm
 }
 
 async fn replay(database: &Database, arguments: ReplayArguments) -> Result<u64, CommandError> {
-    let replay_messages = ReplayMessages { failed: database.failed.clone(), clock: Arc::new(SystemClock::new()) };
+    let replay_messages = replay_messages(&database.stores, Arc::new(SystemClock::new()));
     if arguments.id.is_empty() {
         let selection = FailedSelection {
             tenant: arguments.tenant,
@@ -66,7 +66,7 @@ async fn replay(database: &Database, arguments: ReplayArguments) -> Result<u64, 
     }
     let mut replayed = 0;
     for id in arguments.id {
-        let message = database.messages.find(MessageId(id)).await?;
+        let message = database.stores.messages.find(MessageId(id)).await?;
         let message = message.filter(|it| arguments.tenant.as_ref().is_none_or(|tenant| it.tenant == *tenant));
         let outcome = match message {
             Some(message) => replay_messages.one(&message.tenant, message.id).await?,

@@ -10,7 +10,7 @@ use correio::infrastructure::config::{Brokers, KafkaConfig, KafkaSecurity};
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 
-use crate::application::gateway::{Gateway, directly, through_kafka};
+use crate::application::gateway::{TestGateway, directly, through_kafka};
 use crate::application::scripted::Act;
 use crate::kafka::brokers::TestBroker;
 use crate::support::databases::{self, Adapters};
@@ -50,18 +50,18 @@ on_every_queue![
     what_waits_when_it_is_closed_is_kept_or_unsettled,
 ];
 
-async fn direct(adapters: &Adapters) -> Option<Gateway> {
-    Some(Gateway::through(adapters, directly).await)
+async fn direct(adapters: &Adapters) -> Option<TestGateway> {
+    Some(TestGateway::through(adapters, directly).await)
 }
 
-async fn mock(adapters: &Adapters) -> Option<Gateway> {
-    Some(Gateway::through(adapters, through_kafka(config(Brokers::Embedded))).await)
+async fn mock(adapters: &Adapters) -> Option<TestGateway> {
+    Some(TestGateway::through(adapters, through_kafka(config(Brokers::Embedded))).await)
 }
 
-async fn real_kafka(adapters: &Adapters) -> Option<Gateway> {
+async fn real_kafka(adapters: &Adapters) -> Option<TestGateway> {
     let address = TestBroker::real_kafka()?.address;
     let config = config(Brokers::Addresses(vec![address]));
-    Some(Gateway::through(adapters, through_kafka(config)).await)
+    Some(TestGateway::through(adapters, through_kafka(config)).await)
 }
 
 fn config(brokers: Brokers) -> KafkaConfig {
@@ -78,21 +78,21 @@ fn config(brokers: Brokers) -> KafkaConfig {
 }
 
 /// A message that waits as this queue wants it to.
-async fn waiting(adapters: &Adapters, gateway: &Gateway) -> Message {
-    let owner = gateway.identity.current().unwrap();
+async fn waiting(adapters: &Adapters, gateway: &TestGateway) -> Message {
+    let owner = gateway.node.identity.current().unwrap();
     adapters.stored(given::message_of(&gateway.instance, gateway.queue.waiting_status(), owner)).await
 }
 
-async fn ended(adapters: &Adapters, gateway: &Gateway, id: MessageId) -> Message {
+async fn ended(adapters: &Adapters, gateway: &TestGateway, id: MessageId) -> Message {
     let find = async || adapters.messages.find(id).await.unwrap().filter(|message| !message.status.is_open());
     gateway.until("the message ends", find).await
 }
 
-async fn what_is_handed_over_is_delivered(adapters: &Adapters, gateway: &Gateway) {
+async fn what_is_handed_over_is_delivered(adapters: &Adapters, gateway: &TestGateway) {
     let _work = gateway.work();
     let message = waiting(adapters, gateway).await;
     // Who hands over a pending message holds it, and waits.
-    let hold = gateway.held.hold(message.id).filter(|_| message.status == MessageStatus::Pending);
+    let hold = gateway.node.held.hold(message.id).filter(|_| message.status == MessageStatus::Pending);
     let handover = gateway.queue.hand_over(&message).await.unwrap();
     drop(hold);
     assert_eq!(matches!(handover, Handover::Queued), gateway.queue.scope().publishes());
@@ -101,9 +101,9 @@ async fn what_is_handed_over_is_delivered(adapters: &Adapters, gateway: &Gateway
     assert_eq!(gateway.channel.calls(), [message.id]);
 }
 
-async fn handing_over_twice_delivers_once(adapters: &Adapters, gateway: &Gateway) {
+async fn handing_over_twice_delivers_once(adapters: &Adapters, gateway: &TestGateway) {
     let _work = gateway.work();
-    let owner = gateway.identity.current().unwrap();
+    let owner = gateway.node.identity.current().unwrap();
     let message = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await;
     let both = join_all([gateway.queue.hand_over(&message), gateway.queue.hand_over(&message)]).await;
     assert!(both.iter().all(Result::is_ok));
@@ -116,12 +116,12 @@ async fn handing_over_twice_delivers_once(adapters: &Adapters, gateway: &Gateway
     assert_eq!(gateway.channel.calls(), [message.id, behind.id]);
 }
 
-async fn messages_to_one_recipient_leave_in_the_order_in_which_they_were_accepted(_: &Adapters, gateway: &Gateway) {
+async fn messages_to_one_recipient_leave_in_the_order_in_which_they_were_accepted(_: &Adapters, gateway: &TestGateway) {
     let _work = gateway.work();
     let caller = gateway.caller();
     let sends = (0..60).map(|number| {
         let recipient = if number % 3 == 0 { "ana" } else { "bia" };
-        gateway.send_message.execute(&caller, gateway.command(recipient))
+        gateway.messages.send.execute(&caller, gateway.command(recipient))
     });
     let submissions = join_all(sends).await;
     let to_ana: Vec<MessageId> =
@@ -132,26 +132,29 @@ async fn messages_to_one_recipient_leave_in_the_order_in_which_they_were_accepte
     assert!(calls.is_sorted());
 }
 
-async fn another_recipient_does_not_wait_for_a_slow_one(_: &Adapters, gateway: &Gateway) {
+async fn another_recipient_does_not_wait_for_a_slow_one(_: &Adapters, gateway: &TestGateway) {
     let _work = gateway.work();
     let gate = Arc::new(Semaphore::new(0));
     gateway.channel.next_to("ana", Act::Wait(gate.clone()));
-    let (send_message, caller, command) = (gateway.send_message.clone(), gateway.caller(), gateway.command("ana"));
-    let slow = tokio::spawn(async move { send_message.execute(&caller, command).await });
+    let (sending, caller, command) = (gateway.gateway.clone(), gateway.caller(), gateway.command("ana"));
+    let slow = tokio::spawn(async move { sending.messages.send.execute(&caller, command).await });
     let is_begun = async || gateway.channel.calls().first().copied();
     gateway.until("the slow one has begun", is_begun).await;
-    gateway.send_message.execute(&gateway.caller(), gateway.command("bia")).await.unwrap();
+    gateway.messages.send.execute(&gateway.caller(), gateway.command("bia")).await.unwrap();
     gateway.until("the quick one has left", async || gateway.channel.calls().get(1).copied()).await;
     gate.add_permits(1);
     slow.await.unwrap().unwrap();
 }
 
-async fn a_message_that_fails_for_now_comes_back_until_its_tries_are_used_up(adapters: &Adapters, gateway: &Gateway) {
+async fn a_message_that_fails_for_now_comes_back_until_its_tries_are_used_up(
+    adapters: &Adapters,
+    gateway: &TestGateway,
+) {
     let _work = gateway.work();
     for _ in 0..5 {
         gateway.channel.next(Act::Fail(DeliveryError::transient("away")));
     }
-    let owner = gateway.identity.current().unwrap();
+    let owner = gateway.node.identity.current().unwrap();
     let message = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Queued, owner)).await;
     gateway.queue.hand_over(&message).await.unwrap();
     let failed = ended(adapters, gateway, message.id).await;
@@ -161,7 +164,7 @@ async fn a_message_that_fails_for_now_comes_back_until_its_tries_are_used_up(ada
     gateway.until("its dead letter is accounted for", paid).await;
 }
 
-async fn what_was_taken_over_from_direct_mode_is_delivered(adapters: &Adapters, gateway: &Gateway) {
+async fn what_was_taken_over_from_direct_mode_is_delivered(adapters: &Adapters, gateway: &TestGateway) {
     let _work = gateway.work();
     let pending = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Pending, given::node())).await;
     let sent = ended(adapters, gateway, pending.id).await;
@@ -169,14 +172,14 @@ async fn what_was_taken_over_from_direct_mode_is_delivered(adapters: &Adapters, 
     assert_eq!(gateway.channel.calls(), [pending.id]);
 }
 
-async fn what_waits_when_it_is_closed_is_kept_or_unsettled(adapters: &Adapters, gateway: &Gateway) {
+async fn what_waits_when_it_is_closed_is_kept_or_unsettled(adapters: &Adapters, gateway: &TestGateway) {
     let message = waiting(adapters, gateway).await;
     gateway.queue.hand_over(&message).await.unwrap();
     gateway.queue.close().await;
     if gateway.queue.scope() == QueueScope::Nowhere {
         assert_eq!(adapters.now(&message).await.status, MessageStatus::Sent);
     } else {
-        assert!(gateway.unreconciled.is_empty());
+        assert!(gateway.node.unreconciled.is_empty());
         assert!(gateway.queue.hand_over(&message).await.is_err(), "nothing is taken after the end");
     }
 }
@@ -188,9 +191,9 @@ async fn a_kafka_that_is_away_keeps_nobody_waiting_and_loses_nothing() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let away = Brokers::Addresses(vec![format!("127.0.0.1:{port}")]);
     let config = KafkaConfig { publish_timeout: Duration::from_secs(1), ..config(away) };
-    let gateway = Gateway::through(&adapters, through_kafka(config)).await;
+    let gateway = TestGateway::through(&adapters, through_kafka(config)).await;
     let _work = gateway.work();
-    let submission = gateway.send_message.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
+    let submission = gateway.messages.send.execute(&gateway.caller(), gateway.command("ana")).await.unwrap();
     assert_eq!(submission.message.status, MessageStatus::Queued);
     let due = async || adapters.now(&submission.message).await.next_attempt_at;
     gateway.until("the message is made due", due).await;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use correio::application::Stop;
 use correio::application::ports::*;
 use correio::domain::Timestamp;
 use correio::domain::message::{Message, MessageId};
@@ -161,5 +162,22 @@ impl DeadLetterTopic for SimBroker {
         // Nothing but ours is in the topic: whatever is set aside is a message that somebody lost.
         self.state().set_aside.push(format!("{:?} {reason}", record.content));
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Broker for SimBroker {
+    fn is_connected(&self) -> bool {
+        !self.state().is_away
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn prepare(&self) {}
+
+    async fn keep(&self, stop: Stop) {
+        stop.await;
     }
 }

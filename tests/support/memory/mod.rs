@@ -17,7 +17,7 @@ mod weather;
 
 use std::sync::{Arc, Mutex};
 
-use correio::application::ports::RepositoryError;
+use correio::application::ports::{RepositoryError, Stores};
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
@@ -58,7 +58,7 @@ impl MemoryDatabase {
     }
 
     pub fn adapters(&self) -> Adapters {
-        Adapters {
+        let stores = Stores {
             messages: Arc::new(MemoryMessageRepository::new(self.clone())),
             due: Arc::new(MemoryDueMessages::new(self.clone())),
             owed_dead_letters: Arc::new(MemoryOwedDeadLetters::new(self.clone())),
@@ -68,8 +68,8 @@ impl MemoryDatabase {
             instances: Arc::new(MemoryInstanceRepository::new(self.clone())),
             api_keys: Arc::new(MemoryApiKeyRepository::new(self.clone())),
             storage: Arc::new(MemoryStorage::new(self.clone())),
-            _database: Box::new(()),
-        }
+        };
+        Adapters::new(stores, ())
     }
 
     /// From now on the tables do this wrong, for everybody.

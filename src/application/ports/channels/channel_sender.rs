@@ -1,6 +1,3 @@
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
 use crate::domain::Timestamp;
@@ -68,22 +65,4 @@ pub struct NewCredentials {
     pub credentials: Credentials,
     /// What the client is told, this once: members of `data.credentials` in the answer.
     pub reveal: Option<serde_json::Value>,
-}
-
-/// The channels of this installation, by name.
-#[derive(Clone, Default)]
-pub struct Channels(BTreeMap<ChannelName, Arc<dyn ChannelSender>>);
-
-impl Channels {
-    pub fn new(senders: impl IntoIterator<Item = Arc<dyn ChannelSender>>) -> Self {
-        Self(senders.into_iter().map(|sender| (sender.channel(), sender)).collect())
-    }
-
-    pub fn find(&self, name: &ChannelName) -> Option<&Arc<dyn ChannelSender>> {
-        self.0.get(name)
-    }
-
-    pub fn names(&self) -> impl Iterator<Item = &ChannelName> {
-        self.0.keys()
-    }
 }

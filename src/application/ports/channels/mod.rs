@@ -2,6 +2,8 @@
 
 mod channel_sender;
 mod credentials_cipher;
+mod registry;
 
-pub use channel_sender::{ChannelSender, Channels, Delivery, NewCredentials};
+pub use channel_sender::{ChannelSender, Delivery, NewCredentials};
 pub use credentials_cipher::{CipherError, CredentialsCipher};
+pub use registry::Channels;

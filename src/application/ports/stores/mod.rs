@@ -11,6 +11,8 @@ mod owed_dead_letters;
 mod repository_error;
 mod storage;
 
+use std::sync::Arc;
+
 pub use api_key_repository::ApiKeyRepository;
 pub use due_messages::{DueMessages, Take};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay};
@@ -21,3 +23,17 @@ pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
 pub use repository_error::RepositoryError;
 pub use storage::Storage;
+
+/// Everything that is stored, whatever it is stored in.
+#[derive(Clone)]
+pub struct Stores {
+    pub messages: Arc<dyn MessageRepository>,
+    pub due: Arc<dyn DueMessages>,
+    pub owed_dead_letters: Arc<dyn OwedDeadLetters>,
+    pub failed: Arc<dyn FailedMessages>,
+    pub search: Arc<dyn MessageSearch>,
+    pub nodes: Arc<dyn NodeRepository>,
+    pub instances: Arc<dyn InstanceRepository>,
+    pub api_keys: Arc<dyn ApiKeyRepository>,
+    pub storage: Arc<dyn Storage>,
+}

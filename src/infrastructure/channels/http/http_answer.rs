@@ -20,8 +20,17 @@ const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(4);
 
 /// The HTTP client could not be built, e.g. because the machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client could not be set up")]
+#[error("cannot set up the HTTP client of the channels: {}", cause(.0))]
 pub struct ChannelSetupError(#[from] reqwest::Error);
+
+/// What is at the bottom of it: an error of reqwest says only that building failed.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
 
 /// Every request needs its own total timeout besides: this one only bounds connecting.
 pub fn client_builder(connect_timeout: Duration) -> ClientBuilder {

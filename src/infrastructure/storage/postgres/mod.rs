@@ -12,6 +12,7 @@ mod node_repository;
 mod partitions;
 mod row;
 mod storage;
+mod stores;
 
 pub use api_key_repository::PgApiKeyRepository;
 pub use database::PgDatabase;

@@ -13,6 +13,7 @@ mod messages;
 mod node_repository;
 mod row;
 mod storage;
+mod stores;
 
 pub use api_key_repository::SqliteApiKeyRepository;
 pub use database::SqliteDatabase;

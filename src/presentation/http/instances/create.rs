@@ -62,7 +62,7 @@ pub async fn create(
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let caller = caller.must(Scope::InstancesWrite)?;
-    let unknown = unknown_channel(body.value.get("channel"), &state.create_instance.channels);
+    let unknown = unknown_channel(body.value.get("channel"), &state.gateway.channels);
     let request = match (fields::read::<CreateRequest>(body.value), unknown) {
         (Ok(request), None) => request,
         (read, unknown) => {
@@ -79,7 +79,7 @@ pub async fn create(
         max_tries: request.max_retries.map(|tries| tries.0),
         metadata: request.metadata.map(|metadata| metadata.0),
     };
-    let configured = state.create_instance.execute(caller, command).await?;
+    let configured = state.gateway.instances.create.execute(caller, command).await?;
     let data = ConfiguredData {
         instance_id: configured.instance.id.to_string(),
         message: "Instância criada com sucesso",

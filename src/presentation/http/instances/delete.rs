@@ -31,7 +31,7 @@ pub async fn delete(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let caller = caller.must(Scope::InstancesWrite)?;
-    state.delete_instance.execute(caller, instance_id(id)?).await?;
+    state.gateway.instances.delete.execute(caller, instance_id(id)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

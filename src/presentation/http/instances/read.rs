@@ -43,7 +43,7 @@ pub async fn list(
 ) -> Result<Json<Envelope<Vec<InstanceData>>>, Problem> {
     let caller = caller.must(Scope::InstancesRead)?;
     let channel = query.channel.map(|name| ChannelName::new(name.0));
-    let instances = state.read_instances.all(caller, channel.as_ref()).await?;
+    let instances = state.gateway.instances.read.all(caller, channel.as_ref()).await?;
     let data = instances.into_iter().map(InstanceData::from).collect();
     Ok(Json(Envelope::saying("Instâncias listadas com sucesso", data)))
 }
@@ -64,7 +64,7 @@ pub async fn read(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Envelope<InstanceData>>, Problem> {
     let caller = caller.must(Scope::InstancesRead)?;
-    let instance = state.read_instances.one(caller, instance_id(id)?).await?;
+    let instance = state.gateway.instances.read.one(caller, instance_id(id)?).await?;
     Ok(Json(Envelope::of(instance.into())))
 }
 

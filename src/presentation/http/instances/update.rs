@@ -63,7 +63,7 @@ pub async fn update(
     let caller = caller.must(Scope::InstancesWrite)?;
     let id = instance_id(id)?;
     let command = read_update(body.value)?;
-    let configured = state.update_instance.execute(caller, id, command).await?;
+    let configured = state.gateway.instances.update.execute(caller, id, command).await?;
     let data = ConfiguredData {
         instance_id: configured.instance.id.to_string(),
         message: "Instância atualizada com sucesso",

@@ -134,7 +134,7 @@ pub async fn list(
     let caller = caller.must(Scope::MessagesRead)?;
     let limit = query.limit.map_or(Limit::DEFAULT, |limit| limit.0);
     let before = query.cursor.map(|cursor| cursor.0);
-    let page = state.read_messages.page(caller, &query.filter(), before, limit).await?;
+    let page = state.gateway.messages.read.page(caller, &query.filter(), before, limit).await?;
     Ok(Json(Page {
         success: true,
         data: page.messages.into_iter().map(MessageData::from).collect(),

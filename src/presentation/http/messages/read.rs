@@ -33,7 +33,7 @@ pub async fn read(
 ) -> Result<Json<Envelope<MessageData>>, Problem> {
     let caller = caller.must(Scope::MessagesRead)?;
     let id = path_id(id).map(MessageId).ok_or_else(Problem::unknown_message)?;
-    let (message, attempts) = state.read_messages.one(caller, id).await?;
+    let (message, attempts) = state.gateway.messages.read.one(caller, id).await?;
     let attempts = attempts.into_iter().map(AttemptData::from).collect();
     Ok(Json(Envelope::of(MessageData { attempts: Some(attempts), ..message.into() })))
 }

@@ -84,7 +84,7 @@ pub async fn one(
 ) -> Result<Response, Problem> {
     let caller = caller.must(Scope::MessagesWrite)?;
     let id = path_id(id).map(MessageId).ok_or_else(Problem::unknown_message)?;
-    match state.replay_messages.one(&caller.tenant, id).await? {
+    match state.gateway.messages.replay.one(&caller.tenant, id).await? {
         Replay::Queued => {
             let data = RetriedData { message_id: id.to_string(), status: MessageStatus::Queued.as_str() };
             Ok(Envelope::of(data).with_status(StatusCode::ACCEPTED))
@@ -118,7 +118,7 @@ pub async fn many(
         created_after: request.created_after.map(|at| at.0),
         created_before: request.created_before.map(|at| at.0),
     };
-    let use_case = state.replay_messages.clone();
-    let retried = to_its_end(&state.tasks, async move { use_case.all(&selection).await }).await??;
+    let gateway = state.gateway.clone();
+    let retried = to_its_end(&state.tasks, async move { gateway.messages.replay.all(&selection).await }).await??;
     Ok(Envelope::of(RetriedManyData { retried }).with_status(StatusCode::ACCEPTED))
 }

@@ -173,10 +173,11 @@ pub async fn send(
     caller.must(Scope::MessagesWrite)?;
     let key = idempotency_key(&headers)?;
     let request = key.map(|key| IdempotentRequest { key, fingerprint: Sha256::digest(&body.bytes).into() });
-    let command = SendMessageCommand { request, ..read(body, &state.send_message.channels)? };
-    let use_case = state.send_message.clone();
+    let command = SendMessageCommand { request, ..read(body, &state.gateway.channels)? };
+    let gateway = state.gateway.clone();
     // A caller that hangs up does not cancel the delivery.
-    let submission = to_its_end(&state.tasks, async move { use_case.execute(&caller.0, command).await }).await?;
+    let submission =
+        to_its_end(&state.tasks, async move { gateway.messages.send.execute(&caller.0, command).await }).await?;
     Ok(answer(submission?))
 }
 

@@ -71,7 +71,7 @@ pub async fn live() -> Json<Liveness> {
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ), security(()))]
 pub async fn ready(State(state): State<SharedState>) -> Result<Json<Liveness>, Problem> {
-    state.report_health.ready().await.map_err(Problem::unavailable)?;
+    state.gateway.operations.report_health.ready().await.map_err(Problem::unavailable)?;
     Ok(Json(Liveness { status: "ok" }))
 }
 
@@ -80,11 +80,11 @@ pub async fn ready(State(state): State<SharedState>) -> Result<Json<Liveness>, P
     responses((status = 200, body = HealthData, description = "healthy"), (status = 503, body = HealthData, description = "unhealthy")),
     security(()))]
 pub async fn health(State(state): State<SharedState>) -> Response {
-    let health = state.report_health.health().await;
+    let health = state.gateway.operations.report_health.health().await;
     let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let data = HealthData {
         status: if health.healthy { "healthy" } else { "unhealthy" },
-        timestamp: rfc3339(state.report_health.clock.now()),
+        timestamp: rfc3339(health.at),
         uptime: health.uptime.as_secs(),
         kafka: KafkaHealth { connected: health.broker.connected, brokers: health.broker.addresses, acks: "all" },
         outbox: OutboxHealth { enabled: true, pending: health.open_messages },

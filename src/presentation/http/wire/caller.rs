@@ -27,7 +27,7 @@ impl FromRequestParts<SharedState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
         let presented = presented(&parts.headers)?;
-        let principal = state.authenticate.execute(presented).await.map_err(|error| match error {
+        let principal = state.gateway.access.authenticate.execute(presented).await.map_err(|error| match error {
             AuthenticateError::Invalid(reason) => Problem::invalid_credentials(&reason),
             AuthenticateError::Repository(error) => error.into(),
             AuthenticateError::Unavailable(reason) => Problem::unavailable(reason),

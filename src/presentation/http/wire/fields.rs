@@ -6,7 +6,6 @@ use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, MergeWithError, Val
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::application::messages::send_message::unknown_channel_problem;
 use crate::application::ports::Channels;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::problem::FieldProblem;
@@ -68,7 +67,7 @@ fn refuse_nul(value: &Value, here: ValuePointerRef<'_>, problems: &mut Problems)
 pub fn unknown_channel(given: Option<&Value>, channels: &Channels) -> Option<FieldProblem> {
     let name = given.and_then(Value::as_str).filter(|name| !name.is_empty())?;
     let known = channels.find(&ChannelName::new(name)).is_some();
-    (!known).then(|| unknown_channel_problem(channels))
+    (!known).then(|| channels.unknown())
 }
 
 /// A member's name as a token of a JSON Pointer (RFC 6901, section 3).

@@ -1,0 +1,25 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::future::select;
+
+use crate::application::Stop;
+use crate::application::ports::Broker;
+use crate::application::service::Service;
+
+/// Keeps what messages travel through ready to use.
+pub struct KeepBroker {
+    pub broker: Arc<dyn Broker>,
+}
+
+#[async_trait]
+impl Service for KeepBroker {
+    fn name(&self) -> &'static str {
+        "broker"
+    }
+
+    async fn run(self: Box<Self>, stop: Stop) {
+        select(stop.clone(), self.broker.prepare()).await;
+        self.broker.keep(stop).await;
+    }
+}

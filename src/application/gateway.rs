@@ -1,0 +1,334 @@
+//! The one place that puts use cases together, and where a process of them lives and stops.
+
+mod life;
+mod transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use life::Farewell;
+pub use transport::{Brokered, Transport};
+
+use super::access::authenticate::Authenticate;
+use super::access::issue_api_key::IssueApiKey;
+use super::delivery::consume_messages::ConsumeMessages;
+use super::delivery::consumption::Limits;
+use super::delivery::deliver_message::DeliverMessage;
+use super::delivery::direct_message_queue::DirectMessageQueue;
+use super::delivery::keep_broker::KeepBroker;
+use super::instances::create_instance::CreateInstance;
+use super::instances::delete_instance::DeleteInstance;
+use super::instances::read_instances::ReadInstances;
+use super::instances::update_instance::UpdateInstance;
+use super::messages::lanes::Lanes;
+use super::messages::read_messages::ReadMessages;
+use super::messages::replay_messages::ReplayMessages;
+use super::messages::send_message::SendMessage;
+use super::node::keep_node_alive::KeepNodeAlive;
+use super::node::this_node::ThisNode;
+use super::operations::maintain_storage::MaintainStorage;
+use super::operations::prepare_installation::PrepareInstallation;
+use super::operations::report_health::ReportHealth;
+use super::ports::{
+    Channels, Clock, CredentialsCipher, Duties, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier,
+};
+use super::recovery::give_back_forgotten::GiveBackForgotten;
+use super::recovery::pay_dead_letters::{PayDeadLetters, PaymentRounds};
+use super::recovery::relay_due_messages::{RelayDueMessages, RelayRounds};
+use super::service::{Repeated, Repeating, Service};
+use crate::domain::message::dead_letter::DeadLetterPolicy;
+use crate::domain::message::retry::RetryPolicy;
+
+/// What a gateway needs from outside.
+#[derive(Clone)]
+pub struct Ports {
+    pub stores: Stores,
+    pub channels: Channels,
+    pub cipher: Arc<dyn CredentialsCipher>,
+    pub tokens: Arc<dyn TokenVerifier>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+    pub randomness: Arc<dyn Randomness>,
+    pub tasks: Arc<dyn Tasks>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Tries for a message whose instance and sender name none.
+    pub max_tries: u32,
+    pub retry: RetryPolicy,
+    /// What the consumer, or in direct mode the relay, works on at the same time.
+    pub limits: Limits,
+    /// How long a stopping process waits for what it has begun.
+    pub shutdown_timeout: Duration,
+    /// No other process can use the stores now.
+    pub is_alone: bool,
+    /// The process is there to deliver and for nothing else: without its source it is not ready.
+    pub only_delivers: bool,
+}
+
+/// One process: its use cases, and what it does in the background.
+pub struct Gateway {
+    pub messages: Messages,
+    pub instances: Instances,
+    pub access: Access,
+    pub operations: Operations,
+    pub channels: Channels,
+    pub node: ThisNode,
+    pub keep_node_alive: KeepNodeAlive,
+    pub queue: Arc<dyn MessageQueue>,
+    deliver_message: Arc<DeliverMessage>,
+    ports: Ports,
+    transport: Transport,
+    settings: Settings,
+}
+
+pub struct Messages {
+    pub send: SendMessage,
+    pub read: ReadMessages,
+    pub replay: ReplayMessages,
+}
+
+pub struct Instances {
+    pub create: CreateInstance,
+    pub read: ReadInstances,
+    pub update: UpdateInstance,
+    pub delete: DeleteInstance,
+}
+
+pub struct Access {
+    pub authenticate: Authenticate,
+    pub issue_api_key: IssueApiKey,
+}
+
+pub struct Operations {
+    pub prepare_installation: PrepareInstallation,
+    pub report_health: ReportHealth,
+}
+
+impl Gateway {
+    /// Puts the use cases together. Nothing runs yet.
+    pub fn assemble(ports: Ports, transport: Transport, node: ThisNode, settings: Settings) -> Self {
+        let deliver_message = Arc::new(ports.deliver_message(&node, &settings, transport.dead_letters()));
+        let queue = match &transport {
+            Transport::Direct => {
+                Arc::new(DirectMessageQueue::new(deliver_message.clone(), settings.limits.concurrency))
+            }
+            Transport::Brokered(brokered) => brokered.queue.clone(),
+        };
+        Self {
+            messages: ports.messages(&node, &settings, queue.clone()),
+            instances: ports.instances(transport.dead_letters()),
+            access: ports.access(),
+            operations: ports.operations(&node, &settings, &transport),
+            channels: ports.channels.clone(),
+            keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
+            node,
+            queue,
+            deliver_message,
+            ports,
+            transport,
+            settings,
+        }
+    }
+
+    /// Everything that the process does in the background, each time anew: a loop is added by a line here.
+    pub fn services(&self) -> Vec<Box<dyn Service>> {
+        let mut services = vec![
+            self.repeating(self.relay_due_messages()),
+            self.repeating(self.give_back_forgotten()),
+            self.repeating(self.pay_dead_letters()),
+            self.repeating(self.maintain_storage()),
+        ];
+        if let Transport::Brokered(brokered) = &self.transport {
+            services.push(Box::new(KeepBroker { broker: brokered.broker.clone() }));
+            services.extend(self.consume_messages(brokered).map(|consume| Box::new(consume) as Box<dyn Service>));
+        }
+        services
+    }
+
+    fn repeating(&self, work: impl Repeated + 'static) -> Box<dyn Service> {
+        Box::new(Repeating::new(work, self.ports.clock.clone()))
+    }
+
+    fn relay_due_messages(&self) -> RelayDueMessages {
+        let ThisNode { identity, held, unreconciled, .. } = self.node.clone();
+        RelayDueMessages {
+            due: self.ports.stores.due.clone(),
+            nodes: self.ports.stores.nodes.clone(),
+            queue: self.queue.clone(),
+            rounds: RelayRounds::new(identity.timeout()),
+            identity,
+            held,
+            unreconciled,
+            clock: self.ports.clock.clone(),
+            tasks: self.ports.tasks.clone(),
+        }
+    }
+
+    pub fn give_back_forgotten(&self) -> GiveBackForgotten {
+        GiveBackForgotten {
+            due: self.ports.stores.due.clone(),
+            identity: self.node.identity.clone(),
+            held: self.node.held.clone(),
+            clock: self.ports.clock.clone(),
+        }
+    }
+
+    pub fn pay_dead_letters(&self) -> PayDeadLetters {
+        let ThisNode { identity, tally, .. } = self.node.clone();
+        PayDeadLetters {
+            owed: self.ports.stores.owed_dead_letters.clone(),
+            nodes: self.ports.stores.nodes.clone(),
+            topic: self.transport.brokered().map(|brokered| brokered.dead_letters.clone()),
+            rounds: PaymentRounds::new(identity.timeout()),
+            identity,
+            clock: self.ports.clock.clone(),
+            tasks: self.ports.tasks.clone(),
+            tally,
+        }
+    }
+
+    fn maintain_storage(&self) -> MaintainStorage {
+        MaintainStorage { storage: self.ports.stores.storage.clone(), clock: self.ports.clock.clone() }
+    }
+
+    fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<ConsumeMessages>> {
+        let source = brokered.source.clone()?;
+        Some(Arc::new(ConsumeMessages {
+            source,
+            broker: brokered.broker.clone(),
+            process: self.deliver_message.clone(),
+            messages: self.ports.stores.messages.clone(),
+            dead_letters: brokered.dead_letters.clone(),
+            channels: self.channels.clone(),
+            clock: self.ports.clock.clone(),
+            tasks: self.ports.tasks.clone(),
+            limits: self.settings.limits,
+        }))
+    }
+}
+
+impl Ports {
+    fn deliver_message(&self, node: &ThisNode, settings: &Settings, dead_letters: DeadLetterPolicy) -> DeliverMessage {
+        let ThisNode { identity, held, tally, .. } = node.clone();
+        DeliverMessage {
+            messages: self.stores.messages.clone(),
+            instances: self.stores.instances.clone(),
+            channels: self.channels.clone(),
+            cipher: self.cipher.clone(),
+            identity,
+            held,
+            clock: self.clock.clone(),
+            randomness: self.randomness.clone(),
+            policy: settings.retry.clone(),
+            dead_letters,
+            tally,
+        }
+    }
+
+    fn messages(&self, node: &ThisNode, settings: &Settings, queue: Arc<dyn MessageQueue>) -> Messages {
+        let ThisNode { identity, held, unreconciled, tally } = node.clone();
+        Messages {
+            send: SendMessage {
+                messages: self.stores.messages.clone(),
+                instances: self.stores.instances.clone(),
+                channels: self.channels.clone(),
+                queue,
+                identity,
+                held,
+                lanes: Lanes::default(),
+                unreconciled,
+                clock: self.clock.clone(),
+                ids: self.ids.clone(),
+                tally,
+                max_tries: settings.max_tries,
+            },
+            read: ReadMessages { search: self.stores.search.clone(), channels: self.channels.clone() },
+            replay: replay_messages(&self.stores, self.clock.clone()),
+        }
+    }
+
+    fn instances(&self, dead_letters: DeadLetterPolicy) -> Instances {
+        Instances {
+            create: self.create_instance(),
+            read: ReadInstances { instances: self.stores.instances.clone(), channels: self.channels.clone() },
+            update: UpdateInstance {
+                instances: self.stores.instances.clone(),
+                channels: self.channels.clone(),
+                cipher: self.cipher.clone(),
+                clock: self.clock.clone(),
+            },
+            delete: DeleteInstance {
+                instances: self.stores.instances.clone(),
+                clock: self.clock.clone(),
+                dead_letters,
+            },
+        }
+    }
+
+    fn create_instance(&self) -> CreateInstance {
+        CreateInstance {
+            instances: self.stores.instances.clone(),
+            channels: self.channels.clone(),
+            cipher: self.cipher.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+        }
+    }
+
+    fn access(&self) -> Access {
+        Access {
+            authenticate: Authenticate {
+                api_keys: self.stores.api_keys.clone(),
+                tokens: self.tokens.clone(),
+                clock: self.clock.clone(),
+            },
+            issue_api_key: issue_api_key(&self.stores, self.clock.clone(), self.ids.clone()),
+        }
+    }
+
+    fn operations(&self, node: &ThisNode, settings: &Settings, transport: &Transport) -> Operations {
+        let brokered = transport.brokered();
+        Operations {
+            prepare_installation: PrepareInstallation {
+                api_keys: self.stores.api_keys.clone(),
+                issue_api_key: issue_api_key(&self.stores, self.clock.clone(), self.ids.clone()),
+                create_instance: self.create_instance(),
+            },
+            report_health: ReportHealth {
+                storage: self.stores.storage.clone(),
+                search: self.stores.search.clone(),
+                clock: self.clock.clone(),
+                tally: node.tally.clone(),
+                broker: brokered.map(|brokered| brokered.broker.clone()),
+                required_source: brokered
+                    .and_then(|brokered| brokered.source.clone())
+                    .filter(|_| settings.only_delivers),
+                started_at: self.clock.monotonic(),
+            },
+        }
+    }
+
+    fn keep_node_alive(&self, node: &ThisNode, duties: Duties) -> KeepNodeAlive {
+        KeepNodeAlive {
+            nodes: self.stores.nodes.clone(),
+            due: self.stores.due.clone(),
+            identity: node.identity.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            unreconciled: node.unreconciled.clone(),
+            duties,
+        }
+    }
+}
+
+/// For a command, too, which serves nothing.
+pub fn issue_api_key(stores: &Stores, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> IssueApiKey {
+    IssueApiKey { api_keys: stores.api_keys.clone(), clock, ids }
+}
+
+/// For a command, too, which serves nothing.
+pub fn replay_messages(stores: &Stores, clock: Arc<dyn Clock>) -> ReplayMessages {
+    ReplayMessages { failed: stores.failed.clone(), clock }
+}

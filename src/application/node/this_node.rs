@@ -1,0 +1,30 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::held_messages::HeldMessages;
+use super::node_identity::NodeIdentity;
+use super::tally::Tally;
+use super::unreconciled::Unreconciled;
+use crate::application::ports::Clock;
+
+/// What this process knows of itself: its name, what it holds, what its rows do not say yet, what it has done. Copies
+/// share it.
+#[derive(Clone)]
+pub struct ThisNode {
+    pub identity: NodeIdentity,
+    pub held: HeldMessages,
+    pub unreconciled: Unreconciled,
+    pub tally: Tally,
+}
+
+impl ThisNode {
+    /// Without a name yet. A name without a heartbeat for `timeout` is no longer good.
+    pub fn new(clock: Arc<dyn Clock>, timeout: Duration) -> Self {
+        Self {
+            identity: NodeIdentity::new(clock, timeout),
+            held: HeldMessages::default(),
+            unreconciled: Unreconciled::default(),
+            tally: Tally::default(),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! How a process works in the background: services, and the one way in which they complain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::{Either, select};
+use tracing::{info, warn};
+
+use super::Stop;
+use super::ports::{Clock, RepositoryError};
+
+/// Work that a process does from its start to its stop. [`Gateway::services`](super::gateway::Gateway::services) lists
+/// them all.
+#[async_trait]
+pub trait Service: Send {
+    /// A noun, for the log and for tests: `relay`.
+    fn name(&self) -> &'static str;
+
+    /// Returns once `stop` has resolved and what was begun is at its end.
+    async fn run(self: Box<Self>, stop: Stop);
+}
+
+/// Work that is done again and again, a round at a time.
+#[async_trait]
+pub trait Repeated: Send + Sync {
+    /// See [`Service::name`].
+    fn name(&self) -> &'static str;
+
+    /// What cannot be done while rounds fail: the end of a sentence that begins with "cannot".
+    fn purpose(&self) -> &'static str;
+
+    /// Pause between two rounds.
+    fn interval(&self) -> Duration;
+
+    /// Pause after a round that failed.
+    fn interval_after_failure(&self) -> Duration {
+        self.interval()
+    }
+
+    /// # Errors
+    /// When the database does not answer. The next round tries again.
+    async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError>;
+
+    /// Resolves when the next round is wanted before the pause is over.
+    async fn is_wanted(&mut self) {
+        std::future::pending().await
+    }
+}
+
+/// Repeated work as a service: it warns once when rounds begin to fail, and says once that they work again.
+pub struct Repeating<R> {
+    work: R,
+    clock: Arc<dyn Clock>,
+}
+
+impl<R: Repeated> Repeating<R> {
+    pub fn new(work: R, clock: Arc<dyn Clock>) -> Self {
+        Self { work, clock }
+    }
+}
+
+#[async_trait]
+impl<R: Repeated> Service for Repeating<R> {
+    fn name(&self) -> &'static str {
+        self.work.name()
+    }
+
+    async fn run(self: Box<Self>, stop: Stop) {
+        let Self { mut work, clock } = *self;
+        let (service, purpose) = (work.name(), work.purpose());
+        let mut is_failing = false;
+        loop {
+            let failure = work.round(&stop).await.err();
+            match &failure {
+                Some(error) if !is_failing => warn!(service, %error, "cannot {purpose}; tried again until it works"),
+                None if is_failing => info!(service, "can {purpose} again"),
+                _ => {}
+            }
+            is_failing = failure.is_some();
+            let interval = if is_failing { work.interval_after_failure() } else { work.interval() };
+            let next = select(clock.sleep(interval), work.is_wanted());
+            if let Either::Left(_) = select(stop.clone(), next).await {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Mutex, PoisonError};
+
+    use futures::FutureExt;
+    use futures::channel::oneshot;
+    use tracing::Level;
+
+    use super::*;
+    use crate::domain::Timestamp;
+
+    /// Time that is always over.
+    struct NoTime;
+
+    #[async_trait]
+    impl Clock for NoTime {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        async fn sleep(&self, _: Duration) {}
+    }
+
+    /// Rounds that work or fail as the script says; the last one stops the service.
+    struct Scripted {
+        rounds: Vec<bool>,
+        stop: Option<oneshot::Sender<()>>,
+    }
+
+    #[async_trait]
+    impl Repeated for Scripted {
+        fn name(&self) -> &'static str {
+            "post"
+        }
+
+        fn purpose(&self) -> &'static str {
+            "deliver the post"
+        }
+
+        fn interval(&self) -> Duration {
+            Duration::from_secs(1)
+        }
+
+        async fn round(&mut self, _: &Stop) -> Result<(), RepositoryError> {
+            let works = self.rounds.remove(0);
+            if self.rounds.is_empty() {
+                drop(self.stop.take());
+            }
+            if works { Ok(()) } else { Err(RepositoryError::Unavailable("away".to_owned())) }
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that a service writes whose rounds end so.
+    fn log_of(rounds: &[bool]) -> Vec<String> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let logs = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_max_level(Level::INFO);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let work = Scripted { rounds: rounds.to_vec(), stop: Some(stop) };
+        let service = Box::new(Repeating::new(work, Arc::new(NoTime)));
+        tracing::subscriber::with_default(logs.with_ansi(false).without_time().finish(), || {
+            let ended = service.run(stopped.map(|_| ()).boxed().shared()).now_or_never();
+            assert_eq!(ended, Some(()), "it goes on after its stop");
+        });
+        let written = lines.0.lock().unwrap().clone();
+        String::from_utf8(written).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_service_warns_once_when_it_begins_to_fail_and_says_once_that_it_works_again() {
+        let lines = log_of(&[true, false, false, false, true, true, false]);
+        let [first, again, second] = &lines[..] else { panic!("{lines:#?}") };
+        for warning in [first, second] {
+            assert!(warning.contains("WARN") && warning.contains("cannot deliver the post"), "{warning}");
+            assert!(warning.contains("service=\"post\"") && warning.contains("away"), "{warning}");
+        }
+        assert!(again.contains("INFO") && again.contains("can deliver the post again"), "{again}");
+    }
+
+    #[test]
+    fn a_service_that_works_says_nothing() {
+        assert_eq!(log_of(&[true; 5]), Vec::<String>::new());
+    }
+}

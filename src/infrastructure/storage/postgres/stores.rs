@@ -1,0 +1,24 @@
+use std::sync::Arc;
+
+use super::{
+    PgApiKeyRepository, PgDatabase, PgDueMessages, PgFailedMessages, PgInstanceRepository, PgMessageRepository,
+    PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
+};
+use crate::application::ports::Stores;
+
+impl PgDatabase {
+    /// Every storage port, over this database.
+    pub fn stores(&self) -> Stores {
+        Stores {
+            messages: Arc::new(PgMessageRepository::new(self.clone())),
+            due: Arc::new(PgDueMessages::new(self.clone())),
+            owed_dead_letters: Arc::new(PgOwedDeadLetters::new(self.clone())),
+            failed: Arc::new(PgFailedMessages::new(self.clone())),
+            search: Arc::new(PgMessageSearch::new(self.clone())),
+            nodes: Arc::new(PgNodeRepository::new(self.clone())),
+            instances: Arc::new(PgInstanceRepository::new(self.clone())),
+            api_keys: Arc::new(PgApiKeyRepository::new(self.clone())),
+            storage: Arc::new(PgStorage::new(self.clone())),
+        }
+    }
+}

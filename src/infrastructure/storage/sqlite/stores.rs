@@ -1,0 +1,24 @@
+use std::sync::Arc;
+
+use super::{
+    SqliteApiKeyRepository, SqliteDatabase, SqliteDueMessages, SqliteFailedMessages, SqliteInstanceRepository,
+    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteStorage,
+};
+use crate::application::ports::Stores;
+
+impl SqliteDatabase {
+    /// Every storage port, over this database.
+    pub fn stores(&self) -> Stores {
+        Stores {
+            messages: Arc::new(SqliteMessageRepository::new(self.clone())),
+            due: Arc::new(SqliteDueMessages::new(self.clone())),
+            owed_dead_letters: Arc::new(SqliteOwedDeadLetters::new(self.clone())),
+            failed: Arc::new(SqliteFailedMessages::new(self.clone())),
+            search: Arc::new(SqliteMessageSearch::new(self.clone())),
+            nodes: Arc::new(SqliteNodeRepository::new(self.clone())),
+            instances: Arc::new(SqliteInstanceRepository::new(self.clone())),
+            api_keys: Arc::new(SqliteApiKeyRepository::new(self.clone())),
+            storage: Arc::new(SqliteStorage::new(self.clone())),
+        }
+    }
+}
