@@ -5,6 +5,7 @@ pub mod channels;
 pub mod composition;
 pub mod config;
 pub mod kafka;
+pub mod private_directory;
 pub mod storage;
 pub mod system;
 pub mod telemetry;

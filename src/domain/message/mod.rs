@@ -6,6 +6,7 @@ pub mod dead_letter;
 pub mod delivery;
 pub mod retry;
 mod status;
+pub mod tries;
 
 use std::fmt;
 

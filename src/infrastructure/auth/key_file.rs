@@ -8,7 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
 
-use crate::infrastructure::config::{ConfigError, parse_credentials_key, private_directory};
+use crate::infrastructure::config::{ConfigError, parse_credentials_key};
+use crate::infrastructure::private_directory::private_directory;
 
 pub(super) const VARIABLE: &str = "CREDENTIALS_KEY";
 const FILE: &str = "credentials.key";

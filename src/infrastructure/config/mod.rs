@@ -23,9 +23,6 @@ pub use environment::variable;
 pub use kafka::{Brokers, KafkaClientCertificate, KafkaConfig, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism};
 pub use values::{credentials_key as parse_credentials_key, duration as parse_duration};
 
-/// A message is tried at most this often, whether the installation, an instance or a request says so.
-pub const MAX_TRIES_LIMIT: u32 = 100;
-
 /// Why a start is refused: the variable to look at, and a sentence that never repeats a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: {sentence}")]
@@ -221,13 +218,4 @@ impl fmt::Debug for Config {
             .field("queue", &self.queue)
             .finish_non_exhaustive()
     }
-}
-
-/// Makes a directory, and those above it, that only this user may look into. One that is there stays as it is.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn private_directory(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

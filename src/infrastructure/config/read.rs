@@ -2,7 +2,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Config, ConfigError, DatabaseConfig, HttpConfig, JwtConfig, MAX_TRIES_LIMIT, QueueConfig, kafka, values};
+use super::{Config, ConfigError, DatabaseConfig, HttpConfig, JwtConfig, QueueConfig, kafka, values};
+use crate::domain::message::tries::MOST_TRIES;
 
 /// Every variable that is read. `.env.example` documents exactly these.
 pub(super) const VARIABLES: &[&str] = &[
@@ -92,7 +93,7 @@ impl Config {
             queue: queue(&variables)?,
             worker_concurrency: variables.parsed_or("WORKER_CONCURRENCY", 64, values::number(1..=10_000))?,
             node_timeout: variables.parsed_or("NODE_TIMEOUT", seconds(15), values::duration_of_at_least(seconds(1)))?,
-            max_tries: variables.parsed_or("MAX_RETRIES", 3, values::number(1..=MAX_TRIES_LIMIT))?,
+            max_tries: variables.parsed_or("MAX_RETRIES", 3, values::number(1..=MOST_TRIES))?,
             retry_backoff: variables.parsed_or("RETRY_BACKOFF", [1, 4, 16].map(seconds).to_vec(), values::durations)?,
             shutdown_timeout: variables.parsed_or("SHUTDOWN_TIMEOUT", seconds(30), values::duration)?,
             webhook_block_private: variables.parsed_or("WEBHOOK_BLOCK_PRIVATE", false, values::boolean)?,

@@ -4,7 +4,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::application::ports::RepositoryError;
-use crate::infrastructure::config::private_directory;
+use crate::infrastructure::private_directory::private_directory;
 
 /// This process has the installation to itself, until this is dropped or the process ends, however it ends.
 #[derive(Debug)]

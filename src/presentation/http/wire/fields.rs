@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use crate::application::ports::Channels;
 use crate::domain::instance::channel::ChannelName;
+use crate::domain::message::tries::MOST_TRIES;
 use crate::domain::problem::FieldProblem;
-use crate::infrastructure::config::MAX_TRIES_LIMIT;
 
 /// All that is wrong with a request.
 #[derive(Debug, Default)]
@@ -177,8 +177,8 @@ pub struct MaxTries(pub u32);
 impl MaxTries {
     fn parse(number: u64) -> Result<Self, Detail> {
         match u32::try_from(number) {
-            Ok(number @ 1..=MAX_TRIES_LIMIT) => Ok(Self(number)),
-            _ => Err(Detail(format!("must be from 1 to {MAX_TRIES_LIMIT}"))),
+            Ok(number @ 1..=MOST_TRIES) => Ok(Self(number)),
+            _ => Err(Detail(format!("must be from 1 to {MOST_TRIES}"))),
         }
     }
 }
