@@ -2,8 +2,8 @@ use std::collections::HashMap;
 use std::env::{self, VarError};
 use std::io::ErrorKind;
 
-use super::ConfigError;
-use super::read::VARIABLES;
+use super::error::ConfigError;
+use super::sections::variables;
 
 const FILE: &str = ".env";
 
@@ -13,7 +13,7 @@ pub(super) struct Environment(HashMap<String, String>);
 impl Environment {
     pub(super) fn load() -> Result<Self, ConfigError> {
         let mut values = file()?;
-        for &variable in VARIABLES {
+        for variable in variables() {
             if let Some(value) = process(variable)? {
                 values.insert(variable.to_owned(), value);
             }
@@ -75,7 +75,7 @@ fn malformed(text: &str, error: &dotenvy::Error) -> ConfigError {
         }
         _ => None,
     };
-    let place = line.map_or("it".to_owned(), |index| format!("line {}", index + 1));
+    let place = line.map_or("a line".to_owned(), |index| format!("line {}", index + 1));
     ConfigError::new(FILE, format!("{place} cannot be read as NAME=value; values with spaces or `#` need quotes"))
 }
 

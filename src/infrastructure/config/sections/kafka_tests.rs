@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Brokers, Config, ConfigError, KafkaConfig, KafkaSecurity, QueueConfig};
+use crate::infrastructure::config::{Brokers, Config, ConfigError, KafkaConfig, KafkaSecurity, QueueConfig};
 
 fn read(values: &[(&str, &str)]) -> Result<KafkaConfig, ConfigError> {
     let config = Config::read(|name| {

@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::read::VARIABLES;
+use super::sections::variables;
 use super::*;
-
-const EXAMPLE: &str = include_str!("../../../.env.example");
 
 fn read(values: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::read(|name| values.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
@@ -57,12 +55,21 @@ fn what_is_read_is_what_the_example_documents() {
         (name == "KAFKA_ENABLED").then(|| "true".to_owned())
     })
     .unwrap();
-    let names = EXAMPLE.lines().filter_map(|line| line.trim_start_matches("# ").split_once('=')).map(|(name, _)| name);
+    let example = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".env.example")).unwrap();
+    let names = example.lines().filter_map(|line| line.trim_start_matches("# ").split_once('=')).map(|(name, _)| name);
     let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     let documented: BTreeSet<String> = names.filter(is_name).map(str::to_owned).collect();
-    let listed: BTreeSet<String> = VARIABLES.iter().map(|&name| name.to_owned()).collect();
+    let listed: BTreeSet<String> = variables().map(str::to_owned).collect();
     assert_eq!(*asked.borrow(), listed);
     assert_eq!(documented, listed);
+    assert_eq!(variables().count(), listed.len(), "a setting is listed twice");
+}
+
+#[test]
+fn what_the_example_shows_is_accepted() {
+    for entry in SECTIONS.iter().flat_map(|section| section.settings).filter(|entry| !entry.example.is_empty()) {
+        read(&[("KAFKA_ENABLED", "true"), (entry.name, entry.example)]).unwrap();
+    }
 }
 
 #[test]
@@ -221,9 +228,23 @@ fn a_split_role_needs_what_can_be_shared() {
     assert!("both".parse::<Role>().is_err());
 }
 
+fn any_variable() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(variables().collect::<Vec<_>>())
+}
+
 proptest! {
     #[test]
-    fn no_value_of_any_variable_panics(variable in proptest::sample::select(VARIABLES), value in ".*") {
+    fn no_error_quotes_a_value(variable in any_variable(), (before, after) in ("\\PC{0,40}", "\\PC{0,40}")) {
+        let value = format!("{before}hush{after}");
+        for enabled in ["false", "true"] {
+            if let Err(error) = read(&[(variable, &value), ("KAFKA_ENABLED", enabled)]) {
+                prop_assert!(!error.to_string().contains("hush"), "{}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn no_value_of_any_variable_panics(variable in any_variable(), value in ".*") {
         let _ = read(&[(variable, &value)]);
         let _ = read(&[("KAFKA_ENABLED", "true"), (variable, &value)]);
     }

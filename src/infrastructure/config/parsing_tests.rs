@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use super::values::{
-    boolean, bootstrap_api_key, credentials_key, credentials_keys, database, duration, durations, host, http_url,
-    log_filter, number, public_key,
-};
+use super::sections::access::{bootstrap_api_key, http_url, public_key};
+use super::sections::http::host;
+use super::sections::logs::log_filter;
+use super::sections::storage::{credentials_key, credentials_keys, database};
+use super::values::{boolean, duration, durations, number};
 use super::{DatabaseConfig, Role};
 use crate::corpus::prove_of_texts;
 
@@ -23,7 +24,7 @@ fn a_setting_is_read_or_refused_with_the_end_of_a_sentence() {
         refused(log_filter(text).err());
         refused(bootstrap_api_key(text).err());
         refused(credentials_key(text).err());
-        refused(number(1..=65_535_u16)(text).err());
+        refused(number(text, 1..=65_535_u16).err());
         refused(duration(text).err());
         assert!(duration(text).is_ok_and(|read| read <= YEAR) || duration(text).is_err());
         assert!(durations(text).is_ok_and(|read| !read.is_empty()) || durations(text).is_err());

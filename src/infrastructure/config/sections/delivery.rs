@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use crate::domain::message::tries::MOST_TRIES;
+use crate::infrastructure::config::error::ConfigError;
+use crate::infrastructure::config::setting::{Section, Setting};
+use crate::infrastructure::config::values::{boolean, duration, duration_of_at_least, durations, number};
+use crate::infrastructure::config::variables::Variables;
+
+#[derive(Clone, Debug)]
+pub struct DeliveryConfig {
+    pub worker_concurrency: usize,
+    pub node_timeout: Duration,
+    /// Tries for a message, the first included.
+    pub max_tries: u32,
+    /// The waits before the second, third, ... try; never empty.
+    pub retry_backoff: Vec<Duration>,
+    /// Webhooks go to public addresses only.
+    pub webhook_block_private: bool,
+    pub shutdown_timeout: Duration,
+}
+
+pub const SECTION: Section = Section {
+    title: "Delivery",
+    about: "",
+    settings: &[
+        WORKER_CONCURRENCY.entry(),
+        NODE_TIMEOUT.entry(),
+        MAX_RETRIES.entry(),
+        RETRY_BACKOFF.entry(),
+        WEBHOOK_BLOCK_PRIVATE.entry(),
+        SHUTDOWN_TIMEOUT.entry(),
+    ],
+};
+
+const WORKER_CONCURRENCY: Setting<usize> = Setting {
+    name: "WORKER_CONCURRENCY",
+    default: "64",
+    about: "Messages that a process delivers at the same time in the background, 1 to 10000. \
+            Messages whose caller waits for the result do not count.",
+    parse: |text| number(text, 1..=10_000),
+};
+
+const NODE_TIMEOUT: Setting<Duration> = Setting {
+    name: "NODE_TIMEOUT",
+    default: "15s",
+    about: "Time without a sign of life after which a process counts as gone; at least `1s`.",
+    parse: |text| duration_of_at_least(text, Duration::from_secs(1)),
+};
+
+const MAX_RETRIES: Setting<u32> = Setting {
+    name: "MAX_RETRIES",
+    default: "3",
+    about: "Tries for a message, the first included, 1 to 100. A message whose caller waits for the result is tried \
+            once: the caller gets the result and decides what to do.",
+    parse: |text| number(text, 1..=MOST_TRIES),
+};
+
+const RETRY_BACKOFF: Setting<Vec<Duration>> = Setting {
+    name: "RETRY_BACKOFF",
+    default: "1s,4s,16s",
+    about: "Waits before the second, third, ... try; the last one repeats. \
+            Each wait is spread by 20 % either way.",
+    parse: durations,
+};
+
+const WEBHOOK_BLOCK_PRIVATE: Setting<bool> = Setting {
+    name: "WEBHOOK_BLOCK_PRIVATE",
+    default: "false",
+    about: "`true` delivers webhooks to public addresses only.",
+    parse: boolean,
+};
+
+const SHUTDOWN_TIMEOUT: Setting<Duration> = Setting {
+    name: "SHUTDOWN_TIMEOUT",
+    default: "30s",
+    about: "Time that a stopping process has to finish what it has begun.",
+    parse: duration,
+};
+
+impl DeliveryConfig {
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        Ok(Self {
+            worker_concurrency: WORKER_CONCURRENCY.read(variables)?,
+            node_timeout: NODE_TIMEOUT.read(variables)?,
+            max_tries: MAX_RETRIES.read(variables)?,
+            retry_backoff: RETRY_BACKOFF.read(variables)?,
+            shutdown_timeout: SHUTDOWN_TIMEOUT.read(variables)?,
+            webhook_block_private: WEBHOOK_BLOCK_PRIVATE.read(variables)?,
+        })
+    }
+}

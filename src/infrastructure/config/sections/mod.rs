@@ -1,0 +1,29 @@
+//! The table of settings, a file a section: each declares its variables, says what operators read about them, and reads them.
+
+pub mod access;
+pub mod delivery;
+pub mod http;
+pub mod kafka;
+pub mod kafka_security;
+#[cfg(test)]
+mod kafka_tests;
+pub mod logs;
+pub mod storage;
+
+use super::setting::Section;
+
+/// Every setting there is, in the order in which operators read about them.
+pub const SECTIONS: &[Section] = &[
+    http::SECTION,
+    storage::SECTION,
+    access::SECTION,
+    delivery::SECTION,
+    kafka::SECTION,
+    kafka_security::SECTION,
+    logs::SECTION,
+];
+
+/// The name of every variable that is read.
+pub fn variables() -> impl Iterator<Item = &'static str> {
+    SECTIONS.iter().flat_map(|section| section.settings).map(|entry| entry.name)
+}

@@ -1,0 +1,124 @@
+use std::fmt;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use url::Url;
+
+use crate::infrastructure::config::error::ConfigError;
+use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
+use crate::infrastructure::config::values::Parsed;
+use crate::infrastructure::config::variables::Variables;
+
+#[derive(Clone)]
+pub struct StorageConfig {
+    pub data_dir: PathBuf,
+    pub database: DatabaseConfig,
+    /// The first encrypts, all decrypt. None: see `XChaChaCredentialsCipher::from_config`.
+    pub credentials_keys: Option<Vec<[u8; 32]>>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseConfig {
+    /// Embedded: a file.
+    Sqlite {
+        path: PathBuf,
+    },
+    Postgres {
+        url: String,
+    },
+}
+
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path } => f.debug_struct("Sqlite").field("path", path).finish(),
+            // The URL usually has a password in it.
+            Self::Postgres { .. } => f.debug_struct("Postgres").finish_non_exhaustive(),
+        }
+    }
+}
+
+pub const SECTION: Section = Section {
+    title: "Storage",
+    about: "",
+    settings: &[DATA_DIR.entry(), DATABASE_URL.entry(), CREDENTIALS_KEY.entry()],
+};
+
+const DATA_DIR: Setting<PathBuf> = Setting {
+    name: "DATA_DIR",
+    default: "./data",
+    about: "Directory of the embedded database and of the generated key.",
+    parse: |text| Ok(PathBuf::from(text)),
+};
+
+const DATABASE_URL: OptionalSetting<DatabaseConfig> = OptionalSetting {
+    name: "DATABASE_URL",
+    unset: "a SQLite file, `DATA_DIR/correio.db`",
+    example: "postgres://correio:password@localhost:5432/correio",
+    about: "Database: `sqlite://relative/path`, `sqlite:///absolute/path`, or the URL of a PostgreSQL database.",
+    parse: database,
+};
+
+const CREDENTIALS_KEY: OptionalSetting<Vec<[u8; 32]>> = OptionalSetting {
+    name: "CREDENTIALS_KEY",
+    unset: "with SQLite, a key generated into `DATA_DIR/credentials.key`; with PostgreSQL, the variable must be set",
+    example: "",
+    about: "Key that encrypts the credentials of channels at rest: 32 bytes in base64 (`openssl rand -base64 32` makes one). \
+            Of several keys with commas in between, the first encrypts and all decrypt. \
+            Every process of an installation needs the same value.",
+    parse: credentials_keys,
+};
+
+impl StorageConfig {
+    pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        let data_dir = DATA_DIR.read(variables)?;
+        let embedded = || DatabaseConfig::Sqlite { path: data_dir.join("correio.db") };
+        Ok(Self {
+            database: DATABASE_URL.read(variables)?.unwrap_or_else(embedded),
+            credentials_keys: CREDENTIALS_KEY.read(variables)?,
+            data_dir,
+        })
+    }
+}
+
+pub fn database(text: &str) -> Parsed<DatabaseConfig> {
+    if let Some(path) = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")) {
+        return sqlite(path);
+    }
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        Url::parse(text).map_err(|error| format!("is not a valid URL: {error}"))?;
+        return Ok(DatabaseConfig::Postgres { url: text.to_owned() });
+    }
+    Err("must start with `sqlite://` or `postgres://`".to_owned())
+}
+
+fn sqlite(path: &str) -> Parsed<DatabaseConfig> {
+    if path.is_empty() || path.ends_with('/') {
+        return Err("must name a file, like `sqlite://data/correio.db`".to_owned());
+    }
+    if path.contains(":memory:") {
+        return Err("must name a file, because a database in memory does not survive a restart".to_owned());
+    }
+    // Passing them on would let an installation switch durability off; dropping them would be silent.
+    if path.contains('?') {
+        return Err("takes no parameters after `?` with SQLite".to_owned());
+    }
+    Ok(DatabaseConfig::Sqlite { path: PathBuf::from(path) })
+}
+
+/// Keys are pasted from many tools, some of which leave the padding off.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+pub fn credentials_keys(text: &str) -> Parsed<Vec<[u8; 32]>> {
+    text.split(',').map(|item| credentials_key(item.trim())).collect()
+}
+
+pub fn credentials_key(text: &str) -> Parsed<[u8; 32]> {
+    let bytes = BASE64.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| "must be 32 bytes in base64 (`openssl rand -base64 32` makes one)".to_owned())
+}
