@@ -42,23 +42,23 @@ pub fn compose(
     tasks: &TaskTracker,
 ) -> Result<Gateway, SetupError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let node = ThisNode::new(clock.clone(), config.node_timeout);
+    let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
     let transport = transport(config, role, &node, &clock)?;
     let ports = Ports {
         stores: cached(database.stores.clone()),
         channels: channels(config, &clock)?,
         cipher,
-        tokens: Arc::new(JwtVerifier::new(&config.jwt, clock.clone())?),
+        tokens: Arc::new(JwtVerifier::new(&config.access.jwt, clock.clone())?),
         clock,
         ids: Arc::new(SystemIds::default()),
         randomness: Arc::new(SystemRandomness),
         tasks: Arc::new(TrackedTasks(tasks.clone())),
     };
     let settings = Settings {
-        max_tries: config.max_tries,
-        retry: RetryPolicy { backoff: config.retry_backoff.clone() },
-        limits: Limits::of(config.worker_concurrency),
-        shutdown_timeout: config.shutdown_timeout,
+        max_tries: config.delivery.max_tries,
+        retry: RetryPolicy { backoff: config.delivery.retry_backoff.clone() },
+        limits: Limits::of(config.delivery.worker_concurrency),
+        shutdown_timeout: config.delivery.shutdown_timeout,
         is_alone: database.is_embedded(),
         only_delivers: role == Role::Worker,
     };
@@ -86,7 +86,7 @@ fn transport(config: &Config, role: Role, node: &ThisNode, clock: &Arc<dyn Clock
 
 /// Every channel there is. A new one is one line here.
 fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ChannelSetupError> {
-    let webhook = WebhookSettings { block_private: config.webhook_block_private, ..WebhookSettings::default() };
+    let webhook = WebhookSettings { block_private: config.delivery.webhook_block_private, ..WebhookSettings::default() };
     let senders: Vec<Arc<dyn ChannelSender>> = vec![
         Arc::new(SandboxSender),
         Arc::new(WebhookSender::new(webhook, clock.clone())?),

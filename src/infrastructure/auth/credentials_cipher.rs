@@ -34,9 +34,11 @@ impl XChaChaCredentialsCipher {
     /// # Errors
     /// Without a key for a database that several processes, on several machines, can share: each would make its own.
     pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
-        match (config.credentials_keys.as_deref(), &config.database) {
+        match (config.storage.credentials_keys.as_deref(), &config.storage.database) {
             (Some([first, others @ ..]), _) => Ok(Self::new(first, others)),
-            (_, DatabaseConfig::Sqlite { .. }) => Ok(Self::new(&key_file::load_or_create(&config.data_dir)?, &[])),
+            (_, DatabaseConfig::Sqlite { .. }) => {
+                Ok(Self::new(&key_file::load_or_create(&config.storage.data_dir)?, &[]))
+            }
             (_, DatabaseConfig::Postgres { .. }) => Err(ConfigError::new(
                 key_file::VARIABLE,
                 "must be set when PostgreSQL is used, to the same value for every process \

@@ -25,26 +25,30 @@ fn nothing_has_to_be_configured() {
     let config = read(&[]).unwrap();
     assert_eq!(config.http.address().to_string(), "127.0.0.1:3000");
     assert_eq!(config.http.max_body_bytes, 1_048_576);
-    assert_eq!(config.database, DatabaseConfig::Sqlite { path: "./data/correio.db".into() });
-    assert_eq!(config.data_dir, Path::new("./data"));
+    assert_eq!(config.storage.database, DatabaseConfig::Sqlite { path: "./data/correio.db".into() });
+    assert_eq!(config.storage.data_dir, Path::new("./data"));
     assert_eq!(config.queue, QueueConfig::Direct);
-    assert_eq!(config.worker_concurrency, 64);
-    assert_eq!(config.node_timeout, Duration::from_secs(15));
-    assert_eq!(config.max_tries, 3);
-    assert_eq!(config.retry_backoff, [1, 4, 16].map(Duration::from_secs));
-    assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
-    assert!(!config.webhook_block_private);
-    assert_eq!(config.jwt.tenant_claim, "tenant");
-    assert_eq!((config.log_format, config.log_filter.as_str()), (None, "info"));
-    assert!(config.credentials_keys.is_none() && config.bootstrap_api_key.is_none());
-    assert!(config.jwt.secret.is_none() && config.jwt.public_key.is_none() && config.jwt.jwks_url.is_none());
+    assert_eq!(config.delivery.worker_concurrency, 64);
+    assert_eq!(config.delivery.node_timeout, Duration::from_secs(15));
+    assert_eq!(config.delivery.max_tries, 3);
+    assert_eq!(config.delivery.retry_backoff, [1, 4, 16].map(Duration::from_secs));
+    assert_eq!(config.delivery.shutdown_timeout, Duration::from_secs(30));
+    assert!(!config.delivery.webhook_block_private);
+    assert_eq!(config.access.jwt.tenant_claim, "tenant");
+    assert_eq!((config.logs.format, config.logs.filter.as_str()), (None, "info"));
+    assert!(config.storage.credentials_keys.is_none() && config.access.bootstrap_api_key.is_none());
+    assert!(
+        config.access.jwt.secret.is_none()
+            && config.access.jwt.public_key.is_none()
+            && config.access.jwt.jwks_url.is_none()
+    );
 }
 
 #[test]
 fn an_empty_value_counts_as_unset() {
     let config = Config::read(|_| Some(String::new())).unwrap();
     assert_eq!(config.http.port, 3000);
-    assert!(config.jwt.secret.is_none());
+    assert!(config.access.jwt.secret.is_none());
 }
 
 #[test]
@@ -78,11 +82,11 @@ fn databases_are_told_by_their_scheme() {
         [("sqlite://some/file.db", "some/file.db"), ("sqlite:///abs/file.db", "/abs/file.db"), ("sqlite:x.db", "x.db")]
     {
         let config = read(&[("DATABASE_URL", url)]).unwrap();
-        assert_eq!(config.database, DatabaseConfig::Sqlite { path: path.into() });
+        assert_eq!(config.storage.database, DatabaseConfig::Sqlite { path: path.into() });
     }
     for url in ["postgres://me:secret@db:5432/correio?sslmode=require", "postgresql:///correio?host=/run/postgresql"] {
         let config = read(&[("DATABASE_URL", url)]).unwrap();
-        assert_eq!(config.database, DatabaseConfig::Postgres { url: url.to_owned() });
+        assert_eq!(config.storage.database, DatabaseConfig::Postgres { url: url.to_owned() });
         assert!(!format!("{config:?}").contains("secret"));
     }
     for url in ["mysql://u:hush@db/x", "hush", "sqlite://", "sqlite::memory:", "sqlite://x.db?mode=rwc"] {
@@ -94,7 +98,7 @@ fn databases_are_told_by_their_scheme() {
 #[test]
 fn the_embedded_database_follows_the_data_directory() {
     let config = read(&[("DATA_DIR", "/srv/correio")]).unwrap();
-    assert_eq!(config.database, DatabaseConfig::Sqlite { path: "/srv/correio/correio.db".into() });
+    assert_eq!(config.storage.database, DatabaseConfig::Sqlite { path: "/srv/correio/correio.db".into() });
 }
 
 #[test]
@@ -127,13 +131,13 @@ fn numbers_stay_in_their_ranges() {
     ] {
         refused(variable, value);
     }
-    assert_eq!(read(&[("RETRY_BACKOFF", "0s, 300ms")]).unwrap().retry_backoff.len(), 2);
-    assert_eq!(read(&[("NODE_TIMEOUT", "1s")]).unwrap().node_timeout, Duration::from_secs(1));
+    assert_eq!(read(&[("RETRY_BACKOFF", "0s, 300ms")]).unwrap().delivery.retry_backoff.len(), 2);
+    assert_eq!(read(&[("NODE_TIMEOUT", "1s")]).unwrap().delivery.node_timeout, Duration::from_secs(1));
 }
 
 #[test]
 fn log_directives_may_have_spaces_around_them() {
-    assert_eq!(read(&[("RUST_LOG", " info, correio=debug ")]).unwrap().log_filter, "info,correio=debug");
+    assert_eq!(read(&[("RUST_LOG", " info, correio=debug ")]).unwrap().logs.filter, "info,correio=debug");
     let _ = read(&[("RUST_LOG", "\u{b}a¡=")]);
 }
 
@@ -166,7 +170,7 @@ fn durations_have_one_number_and_one_unit() {
 fn credentials_keys_are_32_bytes_each() {
     let padded = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let keys = format!("{padded}, {}", padded.trim_end_matches('='));
-    let keys = read(&[("CREDENTIALS_KEY", &keys)]).unwrap().credentials_keys.unwrap();
+    let keys = read(&[("CREDENTIALS_KEY", &keys)]).unwrap().storage.credentials_keys.unwrap();
     assert_eq!(keys, vec![std::array::from_fn(|index| index as u8); 2]);
     for text in ["aHVzaA==", "not base64 at all", &format!("{padded},")] {
         assert!(!refused("CREDENTIALS_KEY", text).to_string().contains("aHVz"));
@@ -176,18 +180,18 @@ fn credentials_keys_are_32_bytes_each() {
 #[test]
 fn keys_and_secrets_have_to_be_long_enough() {
     refused("JWT_SECRET", &"x".repeat(31));
-    assert_eq!(read(&[("JWT_SECRET", &"é".repeat(16))]).unwrap().jwt.secret.unwrap().len(), 32);
+    assert_eq!(read(&[("JWT_SECRET", &"é".repeat(16))]).unwrap().access.jwt.secret.unwrap().len(), 32);
     refused("BOOTSTRAP_API_KEY", &"x".repeat(31));
     refused("BOOTSTRAP_API_KEY", &"x ".repeat(32));
     refused("BOOTSTRAP_API_KEY", &format!("{}.a.b", "x".repeat(32)));
-    assert!(read(&[("BOOTSTRAP_API_KEY", &"x".repeat(32))]).unwrap().bootstrap_api_key.is_some());
+    assert!(read(&[("BOOTSTRAP_API_KEY", &"x".repeat(32))]).unwrap().access.bootstrap_api_key.is_some());
 }
 
 #[test]
 fn a_public_key_is_text_or_a_file() {
     let escaped = r"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
     let plain = escaped.replace("\\n", "\n");
-    let key = |text: &str| read(&[("JWT_PUBLIC_KEY", text)]).unwrap().jwt.public_key.unwrap();
+    let key = |text: &str| read(&[("JWT_PUBLIC_KEY", text)]).unwrap().access.jwt.public_key.unwrap();
     assert_eq!(key(escaped), plain);
     let file = std::env::temp_dir().join(format!("correio-{}.pem", uuid::Uuid::new_v4()));
     std::fs::write(&file, &plain).unwrap();

@@ -54,7 +54,7 @@ impl From<RepositoryError> for CommandError {
 }
 
 pub async fn run(config: &Config, command: KeysCommand) -> Result<(), CommandError> {
-    let database = Database::open(&config.database).await?;
+    let database = Database::open(&config.storage.database).await?;
     let done = match command {
         KeysCommand::Create { tenant, name, scope, expires } => create(&database, tenant, name, scope, expires).await,
         KeysCommand::List { tenant } => list(&database, tenant.as_ref()).await,

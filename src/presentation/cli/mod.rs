@@ -94,7 +94,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Serve { role } => Ok(serve::serve(&configured()?, role).await?),
         Command::Migrate => {
-            Database::open(&configured()?.database).await?.close().await;
+            Database::open(&configured()?.storage.database).await?.close().await;
             Ok(())
         }
         Command::Keys(command) => keys::run(&configured()?, command).await,
@@ -108,6 +108,6 @@ async fn execute(command: Command) -> Result<(), CommandError> {
 /// The configuration, with logging as it says.
 fn configured() -> Result<Config, ConfigError> {
     let config = Config::from_environment()?;
-    logging::init(config.log_format, &config.log_filter);
+    logging::init(config.logs.format, &config.logs.filter);
     Ok(config)
 }

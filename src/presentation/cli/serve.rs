@@ -26,7 +26,7 @@ use crate::presentation::http::{AppState, health_router, router};
 pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     config.require_queue_role(role)?;
     let stop_signal = stop_signal().map_err(|error| no_signals(&error))?;
-    let database = Database::connect(&config.database).await?;
+    let database = Database::connect(&config.storage.database).await?;
     let _lock = database.lock_installation()?;
     // Before the tables are touched: a start that is refused changes nothing.
     let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
@@ -91,7 +91,7 @@ async fn listen(config: &Config) -> Result<TcpListener, ConfigError> {
 }
 
 fn bootstrap_key(config: &Config) -> Result<BootstrapKey, ConfigError> {
-    if let Some(key) = &config.bootstrap_api_key {
+    if let Some(key) = &config.access.bootstrap_api_key {
         return Ok(BootstrapKey::Given { key: key.clone(), prefix: auth::api_keys::prefix(key) });
     }
     let generated = auth::api_keys::generate()

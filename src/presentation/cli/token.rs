@@ -41,7 +41,7 @@ pub fn run(config: &Config, arguments: TokenArguments) -> Result<(), CommandErro
         scopes: (!arguments.scope.is_empty()).then_some(arguments.scope),
         ttl: arguments.ttl,
     };
-    let signed = TokenSigner::new(&config.jwt)?.sign(&request, SystemClock::new().now());
+    let signed = TokenSigner::new(&config.access.jwt)?.sign(&request, SystemClock::new().now());
     let token = signed.map_err(|error| CommandError::Other(error.to_string()))?;
     println!("{token}");
     Ok(())
