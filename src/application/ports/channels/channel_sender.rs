@@ -10,7 +10,7 @@ use crate::domain::problem::FieldProblem;
 
 /// One way to deliver a message. Adding a channel is one implementation and one line in the composition root.
 ///
-/// `tests/contracts/channel_sender.rs` proves what is promised here for every implementation.
+/// `tests/contracts/delivery/channel_sender.rs` proves what is promised here for every implementation.
 #[async_trait]
 pub trait ChannelSender: Send + Sync {
     fn channel(&self) -> ChannelName;

@@ -7,7 +7,7 @@ use crate::domain::node::NodeId;
 
 /// The rows that somebody has to take up again: the relay's view of the messages.
 ///
-/// `tests/contracts/due_messages.rs` and `lost_messages.rs` prove this for every implementation.
+/// `tests/contracts/recovery/due_messages.rs` and `lost_messages.rs` prove this for every implementation.
 #[async_trait]
 pub trait DueMessages: Send + Sync {
     /// Takes due messages for `take.node`, at most `take.limit`, those due longest (and of equals the lowest ids) first:

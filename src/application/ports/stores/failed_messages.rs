@@ -8,7 +8,7 @@ use crate::domain::message::MessageId;
 /// Puts failed messages back on their way: `failed` -> `queued`, due now, `retries` 0, without `error`, `failure` and
 /// `dead_lettered_at`. `try` and the attempts go on counting.
 ///
-/// `tests/contracts/failed_messages.rs` proves this for every implementation.
+/// `tests/contracts/messages/failed_messages.rs` proves this for every implementation.
 #[async_trait]
 pub trait FailedMessages: Send + Sync {
     async fn replay(&self, tenant: &Tenant, id: MessageId, now: Timestamp) -> Result<Replay, RepositoryError>;

@@ -18,7 +18,7 @@ use crate::domain::node::NodeId;
 /// out of bounds is read, compared and counted on from as the bound. So whatever is in a row, it is brought to its end
 /// (`tests/bad_input/rows.rs`).
 ///
-/// `tests/contracts/message_repository.rs` and `claims.rs` prove this for every implementation.
+/// `tests/contracts/messages/message_repository.rs` and `claims.rs` prove this for every implementation.
 #[async_trait]
 pub trait MessageRepository: Send + Sync {
     /// Stores a new message and, in the same transaction, the key it came with. A key of the same tenant that is still

@@ -7,7 +7,7 @@ use crate::domain::node::NodeId;
 
 /// The rows that owe a record on the dead-letter topic: `failed` without `dead_lettered_at`.
 ///
-/// `tests/contracts/owed_dead_letters.rs` proves this for every implementation.
+/// `tests/contracts/recovery/owed_dead_letters.rs` proves this for every implementation.
 #[async_trait]
 pub trait OwedDeadLetters: Send + Sync {
     /// At most `limit` of them, lowest ids first: those of `node`, and, if `adopting` names nodes, those that none of them

@@ -12,7 +12,7 @@ use crate::domain::message::{Message, MessageStatus};
 ///   again: taking the same message twice must be harmless;
 /// - tells [`Unreconciled`](crate::application::node::unreconciled::Unreconciled) of what it took on and could not keep.
 ///
-/// `tests/contracts/message_queue.rs` proves this for every implementation.
+/// `tests/contracts/delivery/message_queue.rs` proves this for every implementation.
 #[async_trait]
 pub trait MessageQueue: Send + Sync {
     /// The state in which a message waits for this queue.
