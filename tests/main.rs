@@ -12,3 +12,6 @@ mod kafka;
 mod simulation;
 mod stories;
 mod support;
+
+// Under the name by which the files of the library know it that `channels::http` shares.
+use correio::domain;

@@ -3,6 +3,11 @@
 mod arbitrary_answers;
 mod evolution_answers;
 mod evolution_requests;
+#[allow(dead_code, reason = "the example needs a part of it")]
+mod http;
+mod ntfy_contract;
+mod ntfy_example;
+mod ntfy_page;
 mod sandbox;
 mod webhook;
 mod webhook_addresses;

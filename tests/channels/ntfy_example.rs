@@ -1,0 +1,99 @@
+//! Publishes a message to a topic of an ntfy server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, Url};
+use serde_json::{Value, json};
+
+use super::http::credentials_object::CredentialsObject;
+use super::http::http_answer::{ChannelSetupError, HttpAnswer, client_builder, may_work_later, without_answer};
+use super::http::redaction::Redaction;
+use correio::application::ports::{ChannelSender, Clock, Delivery, NewCredentials};
+use correio::domain::instance::ConnectionStatus;
+use correio::domain::instance::channel::ChannelName;
+use correio::domain::instance::credentials::Credentials;
+use correio::domain::message::Content;
+use correio::domain::message::delivery::{Acceptance, DeliveryError};
+use correio::domain::problem::FieldProblem;
+
+pub struct NtfySender {
+    client: Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl NtfySender {
+    /// A try is given up after `timeout`; a third of it may go into connecting.
+    ///
+    /// # Errors
+    /// When no HTTP client can be built on this machine.
+    pub fn new(timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, ChannelSetupError> {
+        let client = client_builder(timeout / 3).timeout(timeout).build()?;
+        Ok(Self { client, clock })
+    }
+}
+
+#[async_trait]
+impl ChannelSender for NtfySender {
+    fn channel(&self) -> ChannelName {
+        ChannelName::new("ntfy")
+    }
+
+    fn initial_status(&self) -> ConnectionStatus {
+        ConnectionStatus::Connected
+    }
+
+    /// `channelPhoneOrId`: the server's URL.
+    fn check_address(&self, address: &str) -> Result<(), Vec<FieldProblem>> {
+        match Url::parse(address) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(()),
+            _ => Err(vec![FieldProblem::new("/channelPhoneOrId", "must be an http or https URL")]),
+        }
+    }
+
+    fn check_credentials(&self, given: Option<&Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
+        let mut object = CredentialsObject::read(given, &["token"]);
+        let token = object.required_text("token").unwrap_or_default();
+        object.finish()?;
+        Ok(NewCredentials { credentials: Credentials::new(json!({ "token": token }).to_string()), reveal: None })
+    }
+
+    /// `remoteJid`: the topic.
+    fn check_message(&self, recipient: &str, content: &Content) -> Result<(), Vec<FieldProblem>> {
+        let mut problems = Vec::new();
+        if recipient.is_empty() || !recipient.chars().all(|it| it.is_ascii_alphanumeric() || "-_".contains(it)) {
+            problems.push(FieldProblem::new("/remoteJid", "must be a topic: letters, digits, - and _"));
+        }
+        if content.text.is_none() {
+            problems.push(FieldProblem::new("/message", "is required"));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
+        let stored: Value = serde_json::from_str(delivery.credentials.expose()).unwrap_or_default();
+        let Some(token) = stored["token"].as_str() else {
+            return Err(DeliveryError::misconfigured("The stored token cannot be read"));
+        };
+        let redaction = Redaction::of(token);
+        let url = format!("{}/{}", delivery.address.trim_end_matches('/'), delivery.recipient);
+        let request = self.client.post(url).bearer_auth(token).body(delivery.content.text.clone().unwrap_or_default());
+
+        let response = request.send().await.map_err(|error| without_answer("ntfy", error, &redaction))?;
+        let answer = HttpAnswer::read(response, 64 * 1024, self.clock.now()).await;
+        let status = answer.status.as_u16();
+        if answer.status.is_success() {
+            let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let channel_message_id = said["id"].as_str().map(str::to_owned);
+            return Ok(Acceptance { channel_message_id, http_status: Some(status) });
+        }
+        let reason = format!("HTTP {status} from ntfy: {}", redaction.snippet(&answer.text()));
+        let error = match status {
+            401 | 403 => DeliveryError::misconfigured(reason),
+            _ if may_work_later(answer.status) => DeliveryError::transient(reason).with_retry_after(answer.retry_after),
+            _ => DeliveryError::refused(reason),
+        };
+        Err(error.with_http_status(status))
+    }
+}
