@@ -3,6 +3,8 @@
 mod around;
 mod bench;
 mod bench_of_a_bad_server;
+mod documented_commands;
+mod documented_paths;
 mod processes;
 mod starting;
 mod switching;
