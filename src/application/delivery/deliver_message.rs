@@ -10,7 +10,6 @@ use crate::application::ports::{
     Channels, Claimed, Clock, CredentialsCipher, Delivery, InstanceRepository, MessageRepository, Outcome, Randomness,
     RepositoryError,
 };
-use crate::domain::Timestamp;
 use crate::domain::instance::{Destination, Instance};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
@@ -170,7 +169,12 @@ impl DeliverMessage {
             return self.as_it_is(message).await;
         }
         self.count(&message, &outcome);
-        after(message, outcome)
+        let mut ended = message;
+        if let Err(forbidden) = ended.end(outcome.ending()) {
+            error!(message.id = %ended.id, %forbidden, "its outcome is recorded all the same");
+            return self.as_it_is(ended).await;
+        }
+        ended
     }
 
     /// The message as its row says; as we know it, if the row is gone or cannot be read.
@@ -209,31 +213,4 @@ impl DeliverMessage {
 fn no_such_channel(message: &Message) -> DeliveryError {
     let name = storable(message.channel.as_str(), 255);
     DeliveryError::misconfigured(format!("This installation has no channel {name}."))
-}
-
-/// The message after an outcome that was recorded.
-fn after(mut message: Message, outcome: Outcome) -> Message {
-    let at: Timestamp = outcome.finished_at;
-    message.updated_at = at;
-    match outcome.next {
-        NextStep::Sent(acceptance) => {
-            message.status = MessageStatus::Sent;
-            message.channel_message_id = acceptance.channel_message_id;
-            message.attempt_http_status = acceptance.http_status;
-            message.sent_at = Some(at);
-            message.error = None;
-        }
-        NextStep::Failed { failure, error } => {
-            message.status = MessageStatus::Failed;
-            message.failure = Some(failure);
-            message.error = Some(error.reason);
-            message.dead_lettered_at = outcome.dead_lettered_at;
-        }
-        NextStep::Retry { at: next_attempt_at, error } => {
-            message.status = MessageStatus::Queued;
-            message.next_attempt_at = Some(next_attempt_at);
-            message.error = Some(error.reason);
-        }
-    }
-    message
 }

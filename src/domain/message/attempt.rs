@@ -93,7 +93,7 @@ fn without_row(message: &Message, number: u32) -> Attempt {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::Timestamp;
     use crate::domain::access::principal::{Principal, Tenant};
@@ -103,7 +103,7 @@ mod tests {
     use crate::domain::message::{Content, Draft, MessageId};
     use crate::domain::node::NodeId;
 
-    fn message(tries: u32) -> Message {
+    pub fn message(tries: u32) -> Message {
         let (tenant, now) = (Tenant::new("acme").unwrap(), Timestamp::UNIX_EPOCH);
         let sender = Principal { tenant: tenant.clone(), subject: "ana".to_owned(), scopes: Vec::new() };
         let instance = Instance {

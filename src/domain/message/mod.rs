@@ -6,6 +6,9 @@ pub mod dead_letter;
 pub mod delivery;
 pub mod retry;
 mod status;
+pub mod transition;
+#[cfg(test)]
+mod transition_tests;
 pub mod tries;
 
 use std::fmt;
@@ -20,7 +23,7 @@ use crate::domain::node::NodeId;
 use delivery::FailureKind;
 
 pub use content::{Content, Media, MediaType, UnknownMediaType};
-pub use status::{MOVES, MessageStatus, UnknownStatus};
+pub use status::{BY_RECEIPT, MOVES, MessageStatus, UnknownStatus};
 
 /// A UUIDv7: its order is the order in which one process accepted its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

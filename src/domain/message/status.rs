@@ -17,6 +17,8 @@ use MessageStatus::{Delivered, Failed, Pending, Processing, Queued, Read, Sent};
 
 /// Every move a message may make. What is not listed is refused, by the domain and by the SQL guards alike. (A write may make
 /// two of them: deleting an instance, or an outcome whose claim was lost, claims a queued message and ends it.)
+///
+/// [`CHANGES`](super::transition::CHANGES) says who makes which; tests hold both, and the text of the SQL, against each other.
 pub const MOVES: &[(MessageStatus, MessageStatus)] = &[
     (Pending, Sent), // direct: one try, the caller waits
     (Pending, Failed),
@@ -32,6 +34,10 @@ pub const MOVES: &[(MessageStatus, MessageStatus)] = &[
     (Sent, Read),
     (Sent, Failed), // a receipt that says so
 ];
+
+/// Those of them that only a receipt makes. No change does yet.
+pub const BY_RECEIPT: &[(MessageStatus, MessageStatus)] =
+    &[(Sent, Delivered), (Delivered, Read), (Sent, Read), (Sent, Failed)];
 
 impl MessageStatus {
     pub const ALL: [MessageStatus; 7] = [Pending, Queued, Processing, Sent, Delivered, Read, Failed];

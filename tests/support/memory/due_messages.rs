@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use correio::application::ports::{DueMessages, RepositoryError, Take};
 use correio::domain::Timestamp;
+use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
@@ -49,7 +50,7 @@ impl DueMessages for MemoryDueMessages {
             let mut given_back = 0;
             for guard in guards.iter().filter(|guard| is_in_delivery(guard.status)) {
                 let as_guarded = |message: &Message| message.guard() == *guard;
-                given_back += u64::from(make_due(tables, guard.id, as_guarded, now, GIVE_BACK));
+                given_back += u64::from(write(tables, guard.id, as_guarded, GIVE_BACK, |it| it.give_back(now)));
             }
             given_back
         };
@@ -65,7 +66,7 @@ impl DueMessages for MemoryDueMessages {
                     matches!(message.status, MessageStatus::Pending | MessageStatus::Queued)
                         && message.node == Some(*node)
                 };
-                made_due += u64::from(make_due(tables, *id, waits, now, MAKE_DUE));
+                made_due += u64::from(write(tables, *id, waits, MAKE_DUE, |it| it.make_due(now)));
             }
             made_due
         };
@@ -77,21 +78,17 @@ fn is_in_delivery(status: MessageStatus) -> bool {
     matches!(status, MessageStatus::Pending | MessageStatus::Processing)
 }
 
-/// Whether the message was one that `asked` wants and that waits for no time; then it is due now.
-fn make_due(
+/// Whether the message was one that `asked` wants and that waits for no time; then it is changed.
+fn write(
     tables: &mut Tables,
     id: MessageId,
     asked: impl Fn(&Message) -> bool,
-    now: Timestamp,
     writer: &'static str,
+    change: impl FnOnce(&mut Message) -> Result<(), ForbiddenMove>,
 ) -> bool {
     let found = tables.messages.get(&id).is_some_and(|message| message.next_attempt_at.is_none() && asked(message));
     if found {
-        tables.write(id, writer, |message| {
-            message.status = MessageStatus::Queued;
-            message.next_attempt_at = Some(now);
-            message.updated_at = now;
-        });
+        tables.write(id, writer, change);
     }
     found
 }
@@ -100,14 +97,8 @@ fn taken(tables: &mut Tables, take: &Take) -> Vec<Message> {
     let mut due = due(tables, take);
     due.sort();
     due.truncate(take.limit as usize);
-    let taken = due.into_iter().filter_map(|(_, id)| {
-        tables.write(id, TAKE, |message| {
-            message.status = MessageStatus::Queued;
-            message.node = Some(take.node);
-            message.next_attempt_at = None;
-            message.updated_at = take.now;
-        })
-    });
+    let taken =
+        due.into_iter().filter_map(|(_, id)| tables.write(id, TAKE, |message| message.take_over(take.node, take.now)));
     taken.collect()
 }
 

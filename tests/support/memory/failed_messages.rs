@@ -65,16 +65,6 @@ fn selected(selection: &FailedSelection, message: &Message) -> bool {
         && selection.created_before.is_none_or(|before| message.created_at < before)
 }
 
-/// Due by its time, so that the relay takes it whoever owned it. `try_number` goes on counting: what is still said of
-/// earlier tries has lost its guard.
 fn requeue(tables: &mut Tables, id: MessageId, now: Timestamp, writer: &'static str) {
-    tables.write(id, writer, |message| {
-        message.status = MessageStatus::Queued;
-        message.tries = 0;
-        message.error = None;
-        message.failure = None;
-        message.dead_lettered_at = None;
-        message.next_attempt_at = Some(now);
-        message.updated_at = now;
-    });
+    tables.write(id, writer, |message| message.replay(now));
 }

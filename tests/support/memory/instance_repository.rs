@@ -4,9 +4,8 @@ use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::{Instance, InstanceId};
+use correio::domain::message::MessageId;
 use correio::domain::message::attempt::{Attempt, AttemptOutcome};
-use correio::domain::message::delivery::FailureKind;
-use correio::domain::message::{MessageId, MessageStatus};
 
 use super::MemoryDatabase;
 use super::tables::{Tables, storable};
@@ -128,22 +127,8 @@ fn texts_are_storable(instance: &Instance) -> Result<(), RepositoryError> {
     ])
 }
 
-/// A queued message is claimed and failed in one write, so that a late claim's outcome has another try number.
 fn fail(tables: &mut Tables, id: MessageId, reason: &str, dead_lettered_at: Option<Timestamp>, now: Timestamp) {
-    let failed = tables.write(id, DELETE, |message| {
-        if message.status == MessageStatus::Queued {
-            message.attempt_started_at = Some(now);
-            message.tries += 1;
-            message.try_number += 1;
-        }
-        message.status = MessageStatus::Failed;
-        message.failure = Some(FailureKind::Channel);
-        message.error = Some(reason.to_owned());
-        message.attempt_http_status = None;
-        message.next_attempt_at = None;
-        message.dead_lettered_at = dead_lettered_at;
-        message.updated_at = now;
-    });
+    let failed = tables.write(id, DELETE, |message| message.fail(reason, dead_lettered_at, now));
     let Some(failed) = failed else { return };
     let attempt = Attempt {
         number: failed.try_number,

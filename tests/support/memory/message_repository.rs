@@ -152,20 +152,12 @@ fn claim(tables: &mut Tables, id: MessageId, node: NodeId, now: Timestamp) -> Op
     if message.status != MessageStatus::Queued || waits {
         return None;
     }
-    tables.claim(id, CLAIM, |message| {
-        message.status = MessageStatus::Processing;
-        message.node = Some(node);
-        message.try_number += 1;
-        message.tries += 1;
-        message.attempt_started_at = Some(now);
-        message.attempt_http_status = None;
-        message.updated_at = now;
-    })
+    tables.claim(id, CLAIM, |message| message.claim(node, now))
 }
 
 fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<bool, RepositoryError> {
     let guard = outcome.guard;
-    storable([row.channel_message_id.as_deref(), row.error.as_deref()])?;
+    storable([row.ending.channel_message_id.as_deref(), row.ending.error.as_deref()])?;
     // The guard on the state names those from which a try can end, whatever the caller believes.
     let under_way = matches!(guard.status, MessageStatus::Pending | MessageStatus::Processing);
     let still_its = match tables.messages.get(&guard.id) {
@@ -181,25 +173,13 @@ fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<boo
     let makes_good =
         guard.status == MessageStatus::Processing && tables.has_lost(&guard) && !tables.has(Bug::LostClaimsStayLost);
     if !under_way || !(still_its || makes_good) {
-        tables.refused(&guard, row.status);
+        tables.refused(&guard, row.ending.status);
         return Ok(false);
     }
-    tables.write(guard.id, RECORD, |message| {
-        if makes_good {
-            message.node = guard.node;
-            message.try_number = guard.try_number;
-            message.tries += 1;
-            message.attempt_started_at = Some(outcome.started_at);
-        }
-        message.status = row.status;
-        message.channel_message_id = row.channel_message_id.clone().or(message.channel_message_id.take());
-        message.error.clone_from(&row.error);
-        message.failure = row.failure;
-        message.attempt_http_status = row.http_status;
-        message.next_attempt_at = row.next_attempt_at;
-        message.dead_lettered_at = row.dead_lettered_at;
-        message.sent_at = row.sent_at.or(message.sent_at);
-        message.updated_at = outcome.finished_at;
+    let ending = row.ending.clone();
+    tables.write(guard.id, RECORD, |message| match message.status {
+        MessageStatus::Queued => message.claim_and_end(guard.node, outcome.started_at, ending),
+        _ => message.end(ending),
     });
     tables.believed(&guard);
     if row.has_row {
@@ -207,9 +187,9 @@ fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<boo
             number: guard.try_number,
             started_at: Some(outcome.started_at),
             finished_at: Some(outcome.finished_at),
-            outcome: Some(row.attempt),
-            error: row.error.clone(),
-            http_status: row.http_status,
+            outcome: Some(row.ending.attempt),
+            error: row.ending.error.clone(),
+            http_status: row.ending.http_status,
         };
         tables.tell_attempt(guard.id, attempt);
     }

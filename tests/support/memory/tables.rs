@@ -6,6 +6,7 @@ use correio::domain::access::api_key::ApiKey;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::Attempt;
+use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use uuid::Uuid;
@@ -124,16 +125,30 @@ impl Tables {
         self.messages.insert(message.id, message);
     }
 
-    /// The one way to write a state: what `change` did is in the history. None when there is no such message.
-    pub fn write(&mut self, id: MessageId, writer: &'static str, change: impl FnOnce(&mut Message)) -> Option<Message> {
+    /// The one way to write a state: what `change` did is in the history. None when there is no such message, or the domain
+    /// forbids it.
+    pub fn write(
+        &mut self,
+        id: MessageId,
+        writer: &'static str,
+        change: impl FnOnce(&mut Message) -> Result<(), ForbiddenMove>,
+    ) -> Option<Message> {
+        let written = self.change(id, writer, change)?;
         self.sync();
-        self.change(id, writer, change)
+        Some(written)
     }
 
     /// The same, but not on disk before somebody else's write is: a [`crash`](Self::crash) takes it back until then.
-    pub fn claim(&mut self, id: MessageId, writer: &'static str, change: impl FnOnce(&mut Message)) -> Option<Message> {
-        self.at_risk.push(self.messages.get(&id)?.clone());
-        self.change(id, writer, change)
+    pub fn claim(
+        &mut self,
+        id: MessageId,
+        writer: &'static str,
+        change: impl FnOnce(&mut Message) -> Result<(), ForbiddenMove>,
+    ) -> Option<Message> {
+        let before = self.messages.get(&id)?.clone();
+        let claimed = self.change(id, writer, change)?;
+        self.at_risk.push(before);
+        Some(claimed)
     }
 
     /// Something was written, and with it all that was committed before: a log has one end.
@@ -157,10 +172,15 @@ impl Tables {
         taken_back
     }
 
-    fn change(&mut self, id: MessageId, writer: &'static str, change: impl FnOnce(&mut Message)) -> Option<Message> {
+    fn change(
+        &mut self,
+        id: MessageId,
+        writer: &'static str,
+        change: impl FnOnce(&mut Message) -> Result<(), ForbiddenMove>,
+    ) -> Option<Message> {
         let message = self.messages.get_mut(&id)?;
         let (from, was_timed) = (message.status, message.next_attempt_at.is_some());
-        change(message);
+        change(message).ok()?;
         let written = message.clone();
         self.tell(Some(from), &written, was_timed, writer);
         Some(written)

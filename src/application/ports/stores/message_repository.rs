@@ -6,6 +6,7 @@ use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::Destination;
 use crate::domain::message::retry::NextStep;
+use crate::domain::message::transition::Ending;
 use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
 
@@ -95,4 +96,10 @@ pub struct Outcome {
     pub finished_at: Timestamp,
     /// Written with a failure where the row itself is the dead letter.
     pub dead_lettered_at: Option<Timestamp>,
+}
+
+impl Outcome {
+    pub fn ending(&self) -> Ending {
+        Ending::of(&self.next, self.finished_at, self.dead_lettered_at)
+    }
 }

@@ -1,4 +1,4 @@
-//! QueueScope requests on the public internet, whatever a URL or a name server says.
+//! Keeping requests on the public internet, whatever a URL or a name server says.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -40,7 +40,7 @@ where
     }
 
     async fn write(&self, outcome: &Outcome, row: OutcomeRow) -> Result<bool, RepositoryError> {
-        let ending = || RecordRequest { outcome: outcome.clone(), row: row.clone() };
+        let ending = || RecordRequest { guard: outcome.guard, started_at: outcome.started_at, row: row.clone() };
         if self.outcomes.submit(ending()).await? {
             return Ok(true);
         }

@@ -1,10 +1,9 @@
 //! What callers ask of either database, many at once.
 
 use super::{Batchable, OutcomeRow};
-use crate::application::ports::Outcome;
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::IdempotentRequest;
-use crate::domain::message::{Message, MessageId};
+use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
 
 /// A message to store, with its key if it has one.
@@ -49,9 +48,10 @@ impl Batchable for ClaimRequest {
     }
 }
 
-/// An outcome to record, and what of it stands in the row.
+/// An outcome to record, as it stands in the row.
 pub struct RecordRequest {
-    pub outcome: Outcome,
+    pub guard: Guard,
+    pub started_at: Timestamp,
     pub row: OutcomeRow,
 }
 
@@ -60,10 +60,10 @@ impl Batchable for RecordRequest {
 
     /// The first outcome of a message counts.
     fn key(&self) -> Option<MessageId> {
-        Some(self.outcome.guard.id)
+        Some(self.guard.id)
     }
 
     fn size(&self) -> usize {
-        self.row.error.as_ref().map_or(0, String::len) + size_of::<Self>()
+        self.row.ending.error.as_ref().map_or(0, String::len) + size_of::<Self>()
     }
 }

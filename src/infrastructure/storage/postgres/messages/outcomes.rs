@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::free_rows::free;
-use crate::application::ports::{Outcome, RepositoryError};
+use crate::application::ports::RepositoryError;
+use crate::domain::message::transition::Ending;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connection::{CHANGING_PROBES, OwnConnection};
 use crate::infrastructure::storage::postgres::row::get;
-use crate::infrastructure::storage::shared::{Batch, OutcomeRow, RecordRequest};
+use crate::infrastructure::storage::shared::{Batch, RecordRequest};
 
 pub(super) struct Outcomes {
     connection: Arc<OwnConnection>,
@@ -127,7 +128,7 @@ impl Batch for Outcomes {
     }
 
     async fn free(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
-        free(&self.connection, endings.iter().map(|ending| ending.outcome.guard.id)).await
+        free(&self.connection, endings.iter().map(|ending| ending.guard.id)).await
     }
 }
 
@@ -142,7 +143,7 @@ impl Batch for LostClaims {
     }
 
     async fn free(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
-        free(&self.connection, endings.iter().map(|ending| ending.outcome.guard.id)).await
+        free(&self.connection, endings.iter().map(|ending| ending.guard.id)).await
     }
 }
 
@@ -153,34 +154,37 @@ async fn write(
     endings: &[RecordRequest],
 ) -> Result<Vec<bool>, RepositoryError> {
     let mut in_order: Vec<&RecordRequest> = endings.iter().collect();
-    in_order.sort_unstable_by_key(|ending| ending.outcome.guard.id);
+    in_order.sort_unstable_by_key(|ending| ending.guard.id);
     let query = bind(sqlx::query(statement), &in_order);
     let rows = connection.run(async |connection| query.fetch_all(connection).await).await?;
     let written: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
-    Ok(endings.iter().map(|ending| written.contains(&ending.outcome.guard.id.0)).collect())
+    Ok(endings.iter().map(|ending| written.contains(&ending.guard.id.0)).collect())
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 fn bind<'q>(query: Query<'q>, endings: &[&'q RecordRequest]) -> Query<'q> {
-    fn of<'a, T>(endings: &[&'a RecordRequest], value: impl Fn(&'a Outcome, &'a OutcomeRow) -> T) -> Vec<T> {
-        endings.iter().map(|ending| value(&ending.outcome, &ending.row)).collect()
+    fn of<'a, T>(endings: &[&'a RecordRequest], value: impl Fn(&'a RecordRequest) -> T) -> Vec<T> {
+        endings.iter().map(|ending| value(ending)).collect()
+    }
+    fn row<'a, T>(endings: &[&'a RecordRequest], value: impl Fn(&'a Ending) -> T) -> Vec<T> {
+        of(endings, |ending| value(&ending.row.ending))
     }
     query
-        .bind(of(endings, |outcome, _| outcome.guard.id.0))
-        .bind(of(endings, |outcome, _| outcome.guard.status.as_str()))
-        .bind(of(endings, |outcome, _| outcome.guard.node.map(|node| node.0)))
-        .bind(of(endings, |outcome, _| i64::from(outcome.guard.try_number)))
-        .bind(of(endings, |_, row| row.status.as_str()))
-        .bind(of(endings, |_, row| row.channel_message_id.as_deref()))
-        .bind(of(endings, |_, row| row.error.as_deref()))
-        .bind(of(endings, |_, row| row.failure.map(|failure| failure.as_str())))
-        .bind(of(endings, |_, row| row.http_status.map(i32::from)))
-        .bind(of(endings, |_, row| row.next_attempt_at))
-        .bind(of(endings, |_, row| row.dead_lettered_at))
-        .bind(of(endings, |_, row| row.sent_at))
-        .bind(of(endings, |outcome, _| outcome.finished_at))
-        .bind(of(endings, |outcome, _| outcome.started_at))
-        .bind(of(endings, |_, row| row.attempt.as_str()))
-        .bind(of(endings, |_, row| row.has_row))
+        .bind(of(endings, |ending| ending.guard.id.0))
+        .bind(of(endings, |ending| ending.guard.status.as_str()))
+        .bind(of(endings, |ending| ending.guard.node.map(|node| node.0)))
+        .bind(of(endings, |ending| i64::from(ending.guard.try_number)))
+        .bind(row(endings, |row| row.status.as_str()))
+        .bind(row(endings, |row| row.channel_message_id.as_deref()))
+        .bind(row(endings, |row| row.error.as_deref()))
+        .bind(row(endings, |row| row.failure.map(|failure| failure.as_str())))
+        .bind(row(endings, |row| row.http_status.map(i32::from)))
+        .bind(row(endings, |row| row.next_attempt_at))
+        .bind(row(endings, |row| row.dead_lettered_at))
+        .bind(row(endings, |row| row.sent_at))
+        .bind(row(endings, |row| row.finished_at))
+        .bind(of(endings, |ending| ending.started_at))
+        .bind(row(endings, |row| row.attempt.as_str()))
+        .bind(of(endings, |ending| ending.row.has_row))
 }

@@ -128,23 +128,24 @@ async fn write(
     let mut query = self::statement(statement, endings);
     let written = query.build().persistent(false).fetch_all(&mut *transaction).await.map_err(translate)?;
     let written: HashSet<Uuid> = written.iter().map(|row| id(row, "id")).collect::<Result<_, _>>()?;
-    let has_row = |ending: &&RecordRequest| ending.row.has_row && written.contains(&ending.outcome.guard.id.0);
+    let has_row = |ending: &&RecordRequest| ending.row.has_row && written.contains(&ending.guard.id.0);
     let recorded: Vec<&RecordRequest> = endings.iter().filter(has_row).collect();
     if !recorded.is_empty() {
         attempts_of(&recorded).build().persistent(false).execute(&mut *transaction).await.map_err(translate)?;
     }
     transaction.commit().await.map_err(translate)?;
-    Ok(endings.iter().map(|ending| written.contains(&ending.outcome.guard.id.0)).collect())
+    Ok(endings.iter().map(|ending| written.contains(&ending.guard.id.0)).collect())
 }
 
 pub(super) fn statement([before, after]: [&'static str; 2], endings: &[RecordRequest]) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(before);
-    query.push_values(endings, |mut values, RecordRequest { outcome, row }| {
+    query.push_values(endings, |mut values, RecordRequest { guard, started_at, row }| {
+        let row = &row.ending;
         values
-            .push_bind(outcome.guard.id.0.hyphenated())
-            .push_bind(outcome.guard.status.as_str())
-            .push_bind(outcome.guard.node.map(|node| node.0.hyphenated()))
-            .push_bind(outcome.guard.try_number)
+            .push_bind(guard.id.0.hyphenated())
+            .push_bind(guard.status.as_str())
+            .push_bind(guard.node.map(|node| node.0.hyphenated()))
+            .push_bind(guard.try_number)
             .push_bind(row.status.as_str())
             .push_bind(row.channel_message_id.as_deref())
             .push_bind(row.error.as_deref())
@@ -153,8 +154,8 @@ pub(super) fn statement([before, after]: [&'static str; 2], endings: &[RecordReq
             .push_bind(time_text_option(row.next_attempt_at))
             .push_bind(time_text_option(row.dead_lettered_at))
             .push_bind(time_text_option(row.sent_at))
-            .push_bind(time_text(outcome.finished_at))
-            .push_bind(time_text(outcome.started_at));
+            .push_bind(time_text(row.finished_at))
+            .push_bind(time_text(*started_at));
     });
     query.push(after);
     query
@@ -163,12 +164,13 @@ pub(super) fn statement([before, after]: [&'static str; 2], endings: &[RecordReq
 fn attempts_of(endings: &[&RecordRequest]) -> QueryBuilder<Sqlite> {
     let [before, after] = ATTEMPTS;
     let mut query = QueryBuilder::new(before);
-    query.push_values(endings, |mut values, RecordRequest { outcome, row }| {
+    query.push_values(endings, |mut values, RecordRequest { guard, started_at, row }| {
+        let row = &row.ending;
         values
-            .push_bind(outcome.guard.id.0.hyphenated())
-            .push_bind(outcome.guard.try_number)
-            .push_bind(time_text(outcome.started_at))
-            .push_bind(time_text(outcome.finished_at))
+            .push_bind(guard.id.0.hyphenated())
+            .push_bind(guard.try_number)
+            .push_bind(time_text(*started_at))
+            .push_bind(time_text(row.finished_at))
             .push_bind(row.attempt.as_str())
             .push_bind(row.error.as_deref())
             .push_bind(row.http_status);

@@ -75,6 +75,5 @@ fn ending() -> RecordRequest {
     };
     let next = NextStep::Sent(Acceptance { channel_message_id: None, http_status: Some(200) });
     let outcome = Outcome { guard, next, started_at: Utc::now(), finished_at: Utc::now(), dead_lettered_at: None };
-    let row = OutcomeRow::of(&outcome);
-    RecordRequest { outcome, row }
+    RecordRequest { guard, started_at: outcome.started_at, row: OutcomeRow::of(&outcome) }
 }

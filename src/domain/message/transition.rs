@@ -1,0 +1,274 @@
+//! How a message changes: the end of a try, and every other way to another state. Adapters and answers follow from here.
+
+use super::attempt::AttemptOutcome;
+use super::delivery::{DeliveryError, FailureKind};
+use super::retry::NextStep;
+use super::{Message, MessageStatus};
+use crate::domain::Timestamp;
+use crate::domain::node::NodeId;
+
+use MessageStatus::{Failed, Pending, Processing, Queued, Sent};
+
+/// One way of changing a message: which states it starts from and which it leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Change {
+    pub name: &'static str,
+    pub from: &'static [MessageStatus],
+    pub to: &'static [MessageStatus],
+    /// Makes two moves of a queued message in one write: claims it and ends it.
+    pub claims: bool,
+}
+
+impl Change {
+    const fn new(name: &'static str, from: &'static [MessageStatus], to: &'static [MessageStatus]) -> Self {
+        Self { name, from, to, claims: false }
+    }
+
+    const fn claiming(self) -> Self {
+        Self { claims: true, ..self }
+    }
+
+    /// The moves of [`MOVES`](super::MOVES) that it makes.
+    pub fn moves(&self) -> impl Iterator<Item = (MessageStatus, MessageStatus)> + '_ {
+        let claims = self.from.iter().filter(|from| self.is_claimed_first(**from)).map(|from| (*from, Processing));
+        claims.chain(self.from.iter().flat_map(move |from| {
+            let begun = if self.is_claimed_first(*from) { Processing } else { *from };
+            self.to.iter().map(move |to| (begun, *to))
+        }))
+    }
+
+    fn is_claimed_first(&self, from: MessageStatus) -> bool {
+        self.claims && from == Queued
+    }
+}
+
+/// The end of a try.
+pub const END: Change = Change::new("end", &[Pending, Processing], &[Sent, Failed, Queued]);
+/// The end of a try whose claim a crash of the database took back: the claim and its outcome in one.
+pub const CLAIM_AND_END: Change = Change::new("claim and end", &[Queued], &[Sent, Failed, Queued]).claiming();
+pub const CLAIM: Change = Change::new("claim", &[Queued], &[Processing]);
+/// The relay takes a message upon its node, to hand it over.
+pub const TAKE: Change = Change::new("take", &MessageStatus::OPEN, &[Queued]);
+/// Nobody delivers it: it is due now.
+pub const GIVE_BACK: Change = Change::new("give back", &[Pending, Processing], &[Queued]);
+/// It was not handed over, or its accept was not answered: it is due now.
+pub const MAKE_DUE: Change = Change::new("make due", &[Pending, Queued], &[Queued]);
+pub const REPLAY: Change = Change::new("replay", &[Failed], &[Queued]);
+/// Its instance is deleted. A queued message is claimed by it, so that a late claim's outcome has another try number.
+pub const FAIL: Change = Change::new("fail", &MessageStatus::OPEN, &[Failed]).claiming();
+
+pub const CHANGES: [&Change; 8] = [&END, &CLAIM_AND_END, &CLAIM, &TAKE, &GIVE_BACK, &MAKE_DUE, &REPLAY, &FAIL];
+
+/// A move that is not among [`MOVES`](super::MOVES).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message does not become {to} from {from}")]
+pub struct ForbiddenMove {
+    pub from: MessageStatus,
+    pub to: MessageStatus,
+}
+
+/// What the end of a try leaves in the message and in its attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    pub status: MessageStatus,
+    pub attempt: AttemptOutcome,
+    /// None: what an earlier try got stays.
+    pub channel_message_id: Option<String>,
+    pub error: Option<String>,
+    pub failure: Option<FailureKind>,
+    pub http_status: Option<u16>,
+    pub next_attempt_at: Option<Timestamp>,
+    pub dead_lettered_at: Option<Timestamp>,
+    /// None: when an earlier try sent it stays.
+    pub sent_at: Option<Timestamp>,
+    pub finished_at: Timestamp,
+}
+
+impl Ending {
+    /// `dead_lettered_at` counts only with a failure.
+    pub fn of(step: &NextStep, finished_at: Timestamp, dead_lettered_at: Option<Timestamp>) -> Self {
+        match step {
+            NextStep::Sent(acceptance) => Self {
+                status: Sent,
+                attempt: AttemptOutcome::Sent,
+                channel_message_id: acceptance.channel_message_id.clone(),
+                error: None,
+                failure: None,
+                http_status: acceptance.http_status,
+                next_attempt_at: None,
+                dead_lettered_at: None,
+                sent_at: Some(finished_at),
+                finished_at,
+            },
+            NextStep::Failed { failure, error } => {
+                let unsuccessful = Self::unsuccessful(Failed, error, finished_at);
+                Self { failure: Some(*failure), dead_lettered_at, ..unsuccessful }
+            }
+            NextStep::Retry { at, error } => {
+                Self { next_attempt_at: Some(*at), ..Self::unsuccessful(Queued, error, finished_at) }
+            }
+        }
+    }
+
+    fn unsuccessful(status: MessageStatus, error: &DeliveryError, finished_at: Timestamp) -> Self {
+        Self {
+            status,
+            attempt: error.kind.into(),
+            channel_message_id: None,
+            error: Some(error.reason.clone()),
+            failure: None,
+            http_status: error.http_status,
+            next_attempt_at: None,
+            dead_lettered_at: None,
+            sent_at: None,
+            finished_at,
+        }
+    }
+}
+
+/// Each leaves the message as it was when the move is forbidden.
+impl Message {
+    /// Applies the end of a try.
+    ///
+    /// # Errors
+    /// When the message is not being delivered.
+    pub fn end(&mut self, ending: Ending) -> Result<(), ForbiddenMove> {
+        self.change(&END, ending.status)?;
+        self.channel_message_id = ending.channel_message_id.or(self.channel_message_id.take());
+        self.error = ending.error;
+        self.failure = ending.failure;
+        self.attempt_http_status = ending.http_status;
+        self.next_attempt_at = ending.next_attempt_at;
+        self.dead_lettered_at = ending.dead_lettered_at;
+        self.sent_at = ending.sent_at.or(self.sent_at);
+        self.updated_at = ending.finished_at;
+        Ok(())
+    }
+
+    /// Begins a try for `node`.
+    ///
+    /// # Errors
+    /// When the message is not queued.
+    pub fn claim(&mut self, node: NodeId, now: Timestamp) -> Result<(), ForbiddenMove> {
+        self.change(&CLAIM, Processing)?;
+        self.begin_try(now);
+        self.node = Some(node);
+        self.attempt_http_status = None;
+        self.updated_at = now;
+        Ok(())
+    }
+
+    /// Applies the end of a try whose claim was lost, and with it the claim.
+    ///
+    /// # Errors
+    /// When the message is not queued.
+    pub fn claim_and_end(
+        &mut self,
+        node: Option<NodeId>,
+        started_at: Timestamp,
+        ending: Ending,
+    ) -> Result<(), ForbiddenMove> {
+        self.change(&CLAIM_AND_END, Processing)?;
+        self.begin_try(started_at);
+        self.node = node;
+        self.end(ending)
+    }
+
+    /// The relay takes the message upon `node`, to hand it over.
+    ///
+    /// # Errors
+    /// When the message has ended.
+    pub fn take_over(&mut self, node: NodeId, now: Timestamp) -> Result<(), ForbiddenMove> {
+        self.change(&TAKE, Queued)?;
+        self.node = Some(node);
+        self.next_attempt_at = None;
+        self.updated_at = now;
+        Ok(())
+    }
+
+    /// Gives the message back, due now: nobody delivers it.
+    ///
+    /// # Errors
+    /// When the message is not being delivered.
+    pub fn give_back(&mut self, now: Timestamp) -> Result<(), ForbiddenMove> {
+        self.change(&GIVE_BACK, Queued)?;
+        self.become_due(now);
+        Ok(())
+    }
+
+    /// Makes a message due now that was not handed over, or of which it was not known whether it is stored.
+    ///
+    /// # Errors
+    /// When the message was claimed or has ended.
+    pub fn make_due(&mut self, now: Timestamp) -> Result<(), ForbiddenMove> {
+        self.change(&MAKE_DUE, Queued)?;
+        self.become_due(now);
+        Ok(())
+    }
+
+    /// Puts a failed message back on its way. `try_number` goes on counting: what is still said of earlier tries has lost
+    /// its guard.
+    ///
+    /// # Errors
+    /// When the message has not failed.
+    pub fn replay(&mut self, now: Timestamp) -> Result<(), ForbiddenMove> {
+        self.change(&REPLAY, Queued)?;
+        self.tries = 0;
+        self.error = None;
+        self.failure = None;
+        self.dead_lettered_at = None;
+        self.become_due(now);
+        Ok(())
+    }
+
+    /// Fails an open message because its instance is deleted.
+    ///
+    /// # Errors
+    /// When the message has ended.
+    pub fn fail(
+        &mut self,
+        reason: &str,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), ForbiddenMove> {
+        if self.status == Queued {
+            self.change(&FAIL, Processing)?;
+            self.begin_try(now);
+        }
+        self.change(&FAIL, Failed)?;
+        self.failure = Some(FailureKind::Channel);
+        self.error = Some(reason.to_owned());
+        self.attempt_http_status = None;
+        self.next_attempt_at = None;
+        self.dead_lettered_at = dead_lettered_at;
+        self.updated_at = now;
+        Ok(())
+    }
+
+    fn begin_try(&mut self, now: Timestamp) {
+        self.tries = self.tries.saturating_add(1);
+        self.try_number = self.try_number.saturating_add(1);
+        self.attempt_started_at = Some(now);
+    }
+
+    fn become_due(&mut self, now: Timestamp) {
+        self.next_attempt_at = Some(now);
+        self.updated_at = now;
+    }
+
+    fn change(&mut self, change: &Change, next: MessageStatus) -> Result<(), ForbiddenMove> {
+        if !change.from.contains(&self.status) {
+            return Err(ForbiddenMove { from: self.status, to: next });
+        }
+        self.move_to(next)
+    }
+
+    /// The one way to another state.
+    fn move_to(&mut self, next: MessageStatus) -> Result<(), ForbiddenMove> {
+        if !self.status.may_become(next) {
+            return Err(ForbiddenMove { from: self.status, to: next });
+        }
+        self.status = next;
+        Ok(())
+    }
+}

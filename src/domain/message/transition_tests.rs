@@ -1,0 +1,110 @@
+//! That the changes make the moves that are allowed, and no others.
+
+use std::collections::HashSet;
+
+use super::attempt::AttemptOutcome;
+use super::delivery::{Acceptance, DeliveryError, FailureKind};
+use super::retry::NextStep;
+use super::transition::{CHANGES, Change, Ending, ForbiddenMove};
+use super::{BY_RECEIPT, MOVES, Message, MessageStatus};
+use crate::domain::Timestamp;
+use crate::domain::message::attempt::tests::message;
+use crate::domain::node::NodeId;
+
+type Moves = HashSet<(MessageStatus, MessageStatus)>;
+
+fn made_by<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Moves {
+    changes.into_iter().flat_map(Change::moves).collect()
+}
+
+fn made_by_changes(moves: &[(MessageStatus, MessageStatus)]) -> Moves {
+    moves.iter().copied().filter(|it| !BY_RECEIPT.contains(it)).collect()
+}
+
+#[test]
+fn the_changes_make_every_move_that_no_receipt_makes_and_no_other() {
+    assert_eq!(made_by(CHANGES), made_by_changes(MOVES));
+    let more = [MOVES, &[(MessageStatus::Failed, MessageStatus::Sent)]].concat();
+    assert_ne!(made_by(CHANGES), made_by_changes(&more));
+    let planted = Change { name: "planted", from: &[MessageStatus::Failed], to: &[MessageStatus::Sent], claims: false };
+    assert_ne!(made_by(CHANGES.into_iter().chain([&planted])), made_by_changes(MOVES));
+}
+
+fn now() -> Timestamp {
+    "2026-11-28T12:00:00Z".parse().unwrap()
+}
+
+fn steps() -> [NextStep; 3] {
+    [
+        NextStep::Sent(Acceptance { channel_message_id: Some("wamid.2".to_owned()), http_status: Some(200) }),
+        NextStep::Retry { at: now(), error: DeliveryError::unknown("timeout") },
+        NextStep::Failed { failure: FailureKind::Recipient, error: DeliveryError::refused("no such number") },
+    ]
+}
+
+/// What each change does to a message; one that leads to several states does so once for each.
+fn results(change: &Change, message: &Message) -> Vec<Result<Message, ForbiddenMove>> {
+    let node = NodeId(uuid::Uuid::from_u128(2));
+    let apply = |change: &dyn Fn(&mut Message) -> Result<(), ForbiddenMove>| {
+        let mut changed = message.clone();
+        change(&mut changed).map(|()| changed)
+    };
+    let endings = steps().map(|step| Ending::of(&step, now(), None));
+    match change.name {
+        "end" => endings.iter().map(|ending| apply(&|it| it.end(ending.clone()))).collect(),
+        "claim and end" => {
+            endings.iter().map(|ending| apply(&|it| it.claim_and_end(Some(node), now(), ending.clone()))).collect()
+        }
+        "claim" => vec![apply(&|it| it.claim(node, now()))],
+        "take" => vec![apply(&|it| it.take_over(node, now()))],
+        "give back" => vec![apply(&|it| it.give_back(now()))],
+        "make due" => vec![apply(&|it| it.make_due(now()))],
+        "replay" => vec![apply(&|it| it.replay(now()))],
+        "fail" => vec![apply(&|it| it.fail("deleted", None, now()))],
+        other => panic!("{other} is not applied here"),
+    }
+}
+
+#[test]
+fn every_change_starts_from_its_states_and_leads_to_its_states() {
+    for change in CHANGES {
+        for status in MessageStatus::ALL {
+            let before = Message { status, ..message(1) };
+            for result in results(change, &before) {
+                assert_eq!(result.is_ok(), change.from.contains(&status), "{} from {status}: {result:?}", change.name);
+                if let Ok(after) = result {
+                    assert!(change.to.contains(&after.status), "{} from {status} to {}", change.name, after.status);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_try_that_fails_leaves_what_an_earlier_one_got() {
+    for step in steps() {
+        let earlier = Message {
+            status: MessageStatus::Processing,
+            channel_message_id: Some("wamid.1".to_owned()),
+            error: Some("away".to_owned()),
+            dead_lettered_at: Some(now()),
+            ..message(2)
+        };
+        let ending = Ending::of(&step, now(), None);
+        let mut after = earlier;
+        after.end(ending.clone()).unwrap();
+        let is_sent = ending.attempt == AttemptOutcome::Sent;
+        assert_eq!(after.channel_message_id.as_deref(), Some(if is_sent { "wamid.2" } else { "wamid.1" }));
+        assert_eq!((after.error.is_none(), after.sent_at.is_some()), (is_sent, is_sent));
+        assert_eq!((after.dead_lettered_at, after.updated_at), (None, now()));
+    }
+}
+
+#[test]
+fn a_queued_message_of_a_deleted_instance_gets_another_try_number() {
+    for status in MessageStatus::OPEN {
+        let mut failed = Message { status, ..message(1) };
+        failed.fail("deleted", None, now()).unwrap();
+        assert_eq!(failed.try_number, 1 + u32::from(status == MessageStatus::Queued), "{status}");
+    }
+}
