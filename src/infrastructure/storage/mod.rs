@@ -1,5 +1,7 @@
 //! What is stored, behind the ports: in SQLite or in PostgreSQL, as the configuration says.
 
+#[cfg(test)]
+mod changes_tests;
 pub mod database;
 pub mod postgres;
 pub mod shared;

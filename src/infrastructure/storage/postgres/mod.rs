@@ -17,6 +17,8 @@ mod stores;
 pub use api_key_repository::PgApiKeyRepository;
 pub use database::PgDatabase;
 pub use instances::PgInstanceRepository;
+#[cfg(test)]
+pub use messages::STATEMENTS;
 pub use messages::{PgDueMessages, PgFailedMessages, PgMessageRepository, PgMessageSearch, PgOwedDeadLetters};
 pub use node_repository::PgNodeRepository;
 pub use storage::PgStorage;

@@ -1,10 +1,10 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
-use uuid::Uuid;
 
 use super::SqliteDatabase;
 use super::error::translate;
-use super::row::{get, id, id_list, parsed, tenant, time, time_text, time_text_option};
+use super::messages::delete_instance;
+use super::row::{get, id, parsed, tenant, time, time_text};
 use crate::application::ports::{InstanceRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
@@ -147,58 +147,7 @@ impl InstanceRepository for SqliteInstanceRepository {
         dead_lettered_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, RepositoryError> {
-        let mut transaction = self.database.begin().await?;
-        let deleted = sqlx::query("delete from messaging_instances where tenant = ?1 and id = ?2")
-            .bind(tenant.as_str())
-            .bind(id.0.hyphenated())
-            .execute(&mut *transaction)
-            .await
-            .map_err(translate)?;
-        if deleted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        // A queued message is claimed and failed in one write, so that a late claim's outcome has another try number.
-        let failed = sqlx::query(
-            "update messaging_messages
-                set attempt_started_at = case when status = 'queued' then ?3 else attempt_started_at end,
-                    -- A count that somebody wrote may be out of bounds.
-                    retries = min(max(retries, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
-                    try = min(max(try, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
-                    status = 'failed',
-                    failure = 'channel',
-                    error = ?2,
-                    attempt_http_status = null,
-                    next_attempt_at = null,
-                    dead_lettered_at = ?4,
-                    updated_at = ?3
-              where instance_id = ?1
-                and status in ('pending', 'queued', 'processing')
-             returning id",
-        )
-        .bind(id.0.hyphenated())
-        .bind(reason)
-        .bind(time_text(now))
-        .bind(time_text_option(dead_lettered_at))
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(translate)?;
-        let failed = failed.iter().map(|row| self::id(row, "id")).collect::<Result<Vec<Uuid>, _>>()?;
-        sqlx::query(
-            "insert into messaging_message_attempts
-                    (message_id, number, started_at, finished_at, outcome, error)
-             select id, try, attempt_started_at, ?2, 'permanent', ?3
-               from messaging_messages
-              where id in (select value from json_each(?1))
-             on conflict do nothing",
-        )
-        .bind(id_list(failed))
-        .bind(time_text(now))
-        .bind(reason)
-        .execute(&mut *transaction)
-        .await
-        .map_err(translate)?;
-        transaction.commit().await.map_err(translate)?;
-        Ok(true)
+        delete_instance(&self.database, (tenant, id), reason, dead_lettered_at, now).await
     }
 }
 

@@ -19,6 +19,8 @@ pub use api_key_repository::SqliteApiKeyRepository;
 pub use database::SqliteDatabase;
 pub use instance_repository::SqliteInstanceRepository;
 pub use lock::InstallationLock;
+#[cfg(test)]
+pub use messages::STATEMENTS;
 pub use messages::{
     SqliteDueMessages, SqliteFailedMessages, SqliteMessageRepository, SqliteMessageSearch, SqliteOwedDeadLetters,
 };

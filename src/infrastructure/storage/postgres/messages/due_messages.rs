@@ -2,13 +2,14 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::changes::relaying;
 use crate::application::ports::{DueMessages, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::postgres::row::{count, get, message_columns, messages, status};
-use crate::infrastructure::storage::shared::{ASKED_IF_LOST, Flaws, id_above, tomorrow};
+use crate::infrastructure::storage::postgres::row::{count, get, status};
+use crate::infrastructure::storage::shared::Flaws;
 
 #[derive(Clone)]
 pub struct PgDueMessages {
@@ -21,183 +22,10 @@ impl PgDueMessages {
     }
 }
 
-/// Finds and takes what is due. Every part is a probe of an index, however many messages are open.
-///
-/// The rows are locked where they are found, by the very conditions that make them due: PostgreSQL asks these again of a
-/// row that somebody changed meanwhile, and passes over one that somebody else is taking.
-const TAKE: &str = concat!(
-    "
-    -- The nodes that own something, one probe each: from one to the next greater one.
-    with recursive owners (node_id) as (
-        (select node_id
-           from messaging_messages
-          where node_id is not null
-            and next_attempt_at is null
-            and status in ('pending', 'queued', 'processing')
-          order by node_id
-          limit 1)
-        union all
-        select (select messages.node_id
-                  from messaging_messages as messages
-                 where messages.node_id > owners.node_id
-                   and messages.next_attempt_at is null
-                   and messages.status in ('pending', 'queued', 'processing')
-                 order by messages.node_id
-                 limit 1)
-          from owners
-         where owners.node_id is not null
-    ),
-    -- Of which nodes what is due, whether or not they have any. That a node is unknown is asked here, in the statement
-    -- that takes: one that registered meanwhile is seen.
-    due_owners (node_id, status) as (
-        select owners.node_id, states.status
-          from owners
-         cross join (values ('pending'), ('queued'), ('processing')) as states (status)
-          left join messaging_nodes as nodes
-            on nodes.id = owners.node_id
-         where owners.node_id is not null
-           and (nodes.id is null
-                or owners.node_id = any($3)
-                or (states.status <> 'queued' and owners.node_id = any($4))
-                or (states.status = 'queued' and $5))
-    ),
-    timed (id, since) as (
-        select id, next_attempt_at
-          from messaging_messages
-         where next_attempt_at <= $1
-           and status in ('pending', 'queued', 'processing')
-           and id <> all($2)
-         order by next_attempt_at, id
-         limit $6
-           for update skip locked
-    ),
-    -- A range of one state, and the whole of the index as the order: with an equality and `order by id` the planner may
-    -- prefer to walk the primary key.
-    owned (id, since) as (
-        select found.id, found.created_at
-          from due_owners
-         cross join lateral (
-                   select messages.id, messages.created_at
-                     from messaging_messages as messages
-                    where messages.node_id = due_owners.node_id
-                      and messages.status between due_owners.status and due_owners.status
-                      and messages.status in ('pending', 'queued', 'processing')
-                      and messages.next_attempt_at is null
-                      and messages.id <> all($2)
-                    order by messages.node_id, messages.status, messages.id
-                    limit $6
-                      for update skip locked) as found
-    ),
-    unowned (id, since) as (
-        select found.id, found.created_at
-          from (values ('pending'), ('queued'), ('processing')) as states (status)
-         cross join lateral (
-                   select messages.id, messages.created_at
-                     from messaging_messages as messages
-                    where messages.node_id is null
-                      and messages.status between states.status and states.status
-                      and messages.status in ('pending', 'queued', 'processing')
-                      and messages.next_attempt_at is null
-                      and messages.id <> all($2)
-                    order by messages.node_id, messages.status, messages.id
-                    limit $6
-                      for update skip locked) as found
-    ),
-    -- What is due anyway is not asked for twice. What was handed over before that moment has an id below its: a node whose
-    -- oldest has not is passed over with one probe. With the bound inside the limit, the scan would run on to the end of
-    -- the backlog for more of them. A row that says it was handed over tomorrow does not say when it was.
-    -- `is not distinct from`: locked by their ids, never found by their owner again.
-    lost (id, since) as (
-        select found.id, found.created_at
-          from owners
-         cross join lateral (
-                   select messages.id
-                     from messaging_messages as messages
-                    where messages.node_id = owners.node_id
-                      and messages.status between 'queued' and 'queued'
-                      and messages.status in ('pending', 'queued', 'processing')
-                      and messages.next_attempt_at is null
-                    order by messages.node_id, messages.status, messages.id
-                    limit 1) as oldest
-         cross join lateral (
-                   select messages.id, messages.created_at
-                     from messaging_messages as messages
-                    where messages.id = any(array(
-                              select asked.id
-                                from (select messages.id, messages.updated_at
-                                        from messaging_messages as messages
-                                       where messages.node_id = owners.node_id
-                                         and messages.status between 'queued' and 'queued'
-                                         and messages.status in ('pending', 'queued', 'processing')
-                                         and messages.next_attempt_at is null
-                                       order by messages.node_id, messages.status, messages.id
-                                       limit $10) as asked
-                               where asked.id < $9
-                                 and (asked.updated_at < $8 or asked.updated_at > $11)
-                                 and asked.id <> all($2)
-                               order by asked.id
-                               limit $6))
-                      and messages.node_id is not distinct from owners.node_id
-                      and messages.status = 'queued'
-                      and messages.next_attempt_at is null
-                      and (messages.updated_at < $8 or messages.updated_at > $11)
-                    order by messages.id
-                      for update skip locked) as found
-         where $8::timestamptz is not null
-           and oldest.id < $9
-           and not exists (
-               select
-                 from due_owners
-                where due_owners.node_id = owners.node_id
-                  and due_owners.status = 'queued')
-    ),
-    due (id, since) as (
-        select id, since from timed
-        union all
-        select id, since from owned
-        union all
-        select id, since from unowned
-        union all
-        select id, since from lost
-        order by since, id
-        limit $6
-    ),
-    taken as (
-        update messaging_messages
-           set status = 'queued',
-               node_id = $7,
-               next_attempt_at = null,
-               updated_at = $1
-         where id = any(array(select id from due))
-        returning ",
-    message_columns!(),
-    "
-    )
-    select taken.*
-      from taken
-      join due using (id)
-     order by due.since, id"
-);
-
 #[async_trait]
 impl DueMessages for PgDueMessages {
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError> {
-        // Planned each time: a plan for any limit and any time does not use the indexes.
-        let query = sqlx::query(TAKE)
-            .persistent(false)
-            .bind(take.now)
-            .bind(take.held.iter().map(|held| held.0).collect::<Vec<Uuid>>())
-            .bind(ids(&take.gone))
-            .bind(ids(&take.departed))
-            .bind(take.unconsumed)
-            .bind(i64::from(take.limit))
-            .bind(take.node.0)
-            .bind(take.lost_before)
-            .bind(take.lost_before.map(id_above))
-            .bind(i64::from(ASKED_IF_LOST))
-            .bind(tomorrow(take.now));
-        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        Ok(messages(&rows))
+        relaying::take(&self.database, take).await
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
@@ -209,74 +37,18 @@ impl DueMessages for PgDueMessages {
                 and next_attempt_at is null
               order by id",
         )
-        .bind(ids(nodes));
+        .bind(nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>());
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         rows.iter().map(guard).collect()
     }
 
     async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
-        // Locked in order of id, so that two that give back at once do not wait for each other in a circle.
-        let query = sqlx::query(
-            "with held as (
-                 select messages.id
-                   from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[]) as guards (id, status, node_id, try)
-                   join messaging_messages as messages
-                     on messages.id = guards.id
-                    and messages.status = guards.status
-                    and messages.node_id is not distinct from guards.node_id
-                    and greatest(messages.try, 0) = guards.try -- as it is read
-                  where messages.status in ('pending', 'processing')
-                    and messages.next_attempt_at is null
-                    and messages.id = any($1)
-                  order by messages.id
-                    for update of messages
-             )
-             update messaging_messages
-                set status = 'queued',
-                    next_attempt_at = $5,
-                    updated_at = $5
-              where id = any(array(select id from held))",
-        )
-        .bind(guards.iter().map(|guard| guard.id.0).collect::<Vec<Uuid>>())
-        .bind(guards.iter().map(|guard| guard.status.as_str()).collect::<Vec<&str>>())
-        .bind(guards.iter().map(|guard| guard.node.map(|node| node.0)).collect::<Vec<Option<Uuid>>>())
-        .bind(guards.iter().map(|guard| i64::from(guard.try_number)).collect::<Vec<i64>>())
-        .bind(now);
-        let written = self.database.run(async |connection| query.execute(connection).await).await?;
-        Ok(written.rows_affected())
+        relaying::give_back(&self.database, guards, now).await
     }
 
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
-        // Locked in order of id, as above.
-        let query = sqlx::query(
-            "with owned as (
-                 select messages.id
-                   from unnest($1::uuid[], $2::uuid[]) as pairs (id, node_id)
-                   join messaging_messages as messages
-                     on messages.id = pairs.id
-                    and messages.node_id = pairs.node_id
-                  where messages.status in ('pending', 'queued')
-                    and messages.next_attempt_at is null
-                    and messages.id = any($1)
-                  order by messages.id
-                    for update of messages
-             )
-             update messaging_messages
-                set status = 'queued',
-                    next_attempt_at = $3,
-                    updated_at = $3
-              where id = any(array(select id from owned))",
-        )
-        .bind(messages.iter().map(|(id, _)| id.0).collect::<Vec<Uuid>>())
-        .bind(messages.iter().map(|(_, node)| node.0).collect::<Vec<Uuid>>())
-        .bind(now);
-        let written = self.database.run(async |connection| query.execute(connection).await).await?;
-        Ok(written.rows_affected())
+        relaying::make_due(&self.database, messages, now).await
     }
-}
-
-fn ids(nodes: &[NodeId]) -> Vec<Uuid> {
-    nodes.iter().map(|node| node.0).collect()
 }
 
 fn guard(row: &PgRow) -> Result<Guard, RepositoryError> {

@@ -1,11 +1,11 @@
 use async_trait::async_trait;
 
+use super::changes::replays;
 use crate::application::ports::{FailedMessages, FailedSelection, Replay, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::postgres::row::{get, only};
 
 #[derive(Clone)]
 pub struct PgFailedMessages {
@@ -18,100 +18,10 @@ impl PgFailedMessages {
     }
 }
 
-/// Due by its time, so that the relay takes it whoever owned it. `try` goes on counting: what is still said of earlier
-/// tries has lost its guard.
-macro_rules! replayed {
-    () => {
-        "status = 'queued',
-         retries = 0,
-         error = null,
-         failure = null,
-         dead_lettered_at = null,
-         next_attempt_at = $1,
-         updated_at = $1"
-    };
-}
-
-const REPLAY: &str = concat!(
-    "with replayed as (
-         update messaging_messages
-            set ",
-    replayed!(),
-    "
-          where id = $2
-            and tenant = $3
-            and status = 'failed'
-         returning id
-     )
-     select exists (select from replayed) as replayed,
-            exists (
-                select
-                  from messaging_messages
-                 where id = $2
-                   and tenant = $3
-            ) as known"
-);
-
-/// One probe a tenant, of the index of its failed messages, however many others there are.
-const REPLAY_MATCHING: &str = concat!(
-    "
-    -- The tenant asked for; or those that have failed messages, from one to the next greater one.
-    with recursive tenants (tenant) as (
-        (select tenant
-           from messaging_messages
-          where status = 'failed'
-            and ($2::text is null or tenant = $2)
-          order by tenant
-          limit 1)
-        union all
-        select (select messages.tenant
-                  from messaging_messages as messages
-                 where messages.tenant > tenants.tenant
-                   and messages.status = 'failed'
-                 order by messages.tenant
-                 limit 1)
-          from tenants
-         where tenants.tenant is not null
-           and $2::text is null
-    ),
-    -- A range of one tenant, and the whole of the index as the order: with an equality and `order by id` the planner may
-    -- prefer to walk the primary key.
-    matching (id) as (
-        select found.id
-          from tenants
-         cross join lateral (
-                   select messages.id
-                     from messaging_messages as messages
-                    where messages.tenant between tenants.tenant and tenants.tenant
-                      and messages.status = 'failed'
-                      and messages.updated_at <= $1
-                      and ($3::text is null or messages.channel_instance_id = $3)
-                      and ($4::timestamptz is null or messages.created_at >= $4)
-                      and ($5::timestamptz is null or messages.created_at < $5)
-                    order by messages.tenant, messages.id
-                    limit $6
-                      for update skip locked) as found
-         order by found.id
-         limit $6
-    )
-    update messaging_messages
-       set ",
-    replayed!(),
-    "
-     where id = any(array(select id from matching))"
-);
-
 #[async_trait]
 impl FailedMessages for PgFailedMessages {
     async fn replay(&self, tenant: &Tenant, id: MessageId, now: Timestamp) -> Result<Replay, RepositoryError> {
-        let query = sqlx::query(REPLAY).bind(now).bind(id.0).bind(tenant.as_str());
-        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        let Some(row) = only(rows) else { return Ok(Replay::Unknown) };
-        Ok(match (get(&row, "replayed")?, get(&row, "known")?) {
-            (true, _) => Replay::Queued,
-            (false, true) => Replay::NotFailed,
-            (false, false) => Replay::Unknown,
-        })
+        replays::replay(&self.database, tenant, id, now).await
     }
 
     async fn replay_matching(
@@ -120,16 +30,6 @@ impl FailedMessages for PgFailedMessages {
         limit: u32,
         now: Timestamp,
     ) -> Result<u64, RepositoryError> {
-        // Planned each time, for what is selected.
-        let query = sqlx::query(REPLAY_MATCHING)
-            .persistent(false)
-            .bind(now)
-            .bind(selection.tenant.as_ref().map(Tenant::as_str))
-            .bind(&selection.channel_instance_id)
-            .bind(selection.created_after)
-            .bind(selection.created_before)
-            .bind(i64::from(limit));
-        let written = self.database.run(async |connection| query.execute(connection).await).await?;
-        Ok(written.rows_affected())
+        replays::replay_matching(&self.database, selection, limit, now).await
     }
 }

@@ -1,15 +1,15 @@
 //! Messages: stored, claimed, brought to their ends, looked at.
 
-mod accepts;
-mod claims;
+mod changes;
 mod due_messages;
 mod failed_messages;
-mod free_rows;
 mod message_repository;
 mod message_search;
-mod outcomes;
 mod owed_dead_letters;
 
+#[cfg(test)]
+pub use changes::STATEMENTS;
+pub use changes::delete_instance;
 pub use due_messages::PgDueMessages;
 pub use failed_messages::PgFailedMessages;
 pub use message_repository::PgMessageRepository;

@@ -1,18 +1,15 @@
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
+use super::changes::relaying;
 use crate::application::ports::{DueMessages, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
-use crate::infrastructure::storage::shared::{ASKED_IF_LOST, Flaws, id_above, tomorrow};
+use crate::infrastructure::storage::shared::Flaws;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
-use crate::infrastructure::storage::sqlite::row::{
-    get, id, id_list, message_columns, messages, number, parsed_option, status, time_text, time_text_option,
-};
+use crate::infrastructure::storage::sqlite::row::{id, id_list, number, parsed_option, status};
 
 #[derive(Clone)]
 pub struct SqliteDueMessages {
@@ -25,158 +22,10 @@ impl SqliteDueMessages {
     }
 }
 
-/// The ids of what is due. Every part is a probe of an index, however many messages are open.
-const DUE: &str = "
-    -- The nodes that own something, one probe each: from one to the next greater one.
-    with recursive owners (node_id) as (
-        select (select node_id
-                  from messaging_messages
-                 where node_id is not null
-                   and next_attempt_at is null
-                   and status in ('pending', 'queued', 'processing')
-                 order by node_id
-                 limit 1)
-        union all
-        select (select node_id
-                  from messaging_messages
-                 where node_id > owners.node_id
-                   and next_attempt_at is null
-                   and status in ('pending', 'queued', 'processing')
-                 order by node_id
-                 limit 1)
-          from owners
-         where owners.node_id is not null
-    ),
-    -- Of which nodes what is due, whether or not they have any. That a node is unknown is asked here, in the statement
-    -- that takes: one that registered meanwhile is seen.
-    due_owners (node_id, status) as (
-        select owners.node_id, states.value
-          from owners
-         cross join json_each('[\"pending\", \"queued\", \"processing\"]') as states
-          left join messaging_nodes as nodes
-            on nodes.id = owners.node_id
-         where owners.node_id is not null
-           and (nodes.id is null
-                or owners.node_id in (select value from json_each(?3))
-                or (states.value <> 'queued' and owners.node_id in (select value from json_each(?4)))
-                or (states.value = 'queued' and ?5))
-    ),
-    timed (id, since) as (
-        select id, next_attempt_at
-          from messaging_messages
-         where next_attempt_at <= ?1
-           and status in ('pending', 'queued', 'processing')
-           and id not in (select value from json_each(?2))
-         order by next_attempt_at, id
-         limit ?6
-    ),
-    owned (id, since) as (
-        select messages.id, messages.created_at
-          from due_owners
-         cross join messaging_messages as messages
-         where messages.id in (
-                   select id
-                     from messaging_messages
-                    where node_id = due_owners.node_id
-                      and status = due_owners.status
-                      and status in ('pending', 'queued', 'processing')
-                      and next_attempt_at is null
-                      and id not in (select value from json_each(?2))
-                    order by id
-                    limit ?6)
-    ),
-    -- `+id`: in order of the primary key, every message would be looked at; nobody owns but a few.
-    unowned (id, since) as (
-        select id, created_at
-          from messaging_messages
-         where node_id is null
-           and status in ('pending', 'queued', 'processing')
-           and next_attempt_at is null
-           and id not in (select value from json_each(?2))
-         order by +id
-         limit ?6
-    ),
-    -- What is due anyway is not asked for twice. What was handed over before that moment has an id below its. A row that
-    -- says it was handed over tomorrow does not say when it was.
-    lost (id, since) as (
-        select messages.id, messages.created_at
-          from owners
-         cross join messaging_messages as messages
-         where ?7 is not null
-           and owners.node_id is not null
-           and not exists (
-               select 1
-                 from due_owners
-                where due_owners.node_id = owners.node_id
-                  and due_owners.status = 'queued')
-           and messages.id in (
-                   select id
-                     from (select id, updated_at
-                             from messaging_messages
-                            where node_id = owners.node_id
-                              and status = 'queued'
-                              and status in ('pending', 'queued', 'processing')
-                              and next_attempt_at is null
-                              and id < ?8
-                            order by id
-                            limit ?9)
-                    where (updated_at < ?7 or updated_at > ?10)
-                      and id not in (select value from json_each(?2))
-                    order by id
-                    limit ?6)
-    )
-    select id from (
-        select id, since from timed
-        union all
-        select id, since from owned
-        union all
-        select id, since from unowned
-        union all
-        select id, since from lost
-    )
-    order by since, id
-    limit ?6";
-
 #[async_trait]
 impl DueMessages for SqliteDueMessages {
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError> {
-        let mut transaction = self.database.begin().await?;
-        let due = sqlx::query(DUE)
-            .bind(time_text(take.now))
-            .bind(id_list(take.held.iter().map(|held| held.0)))
-            .bind(id_list(take.gone.iter().map(|node| node.0)))
-            .bind(id_list(take.departed.iter().map(|node| node.0)))
-            .bind(take.unconsumed)
-            .bind(take.limit)
-            .bind(time_text_option(take.lost_before))
-            .bind(take.lost_before.map(|time| id_above(time).hyphenated()))
-            .bind(ASKED_IF_LOST)
-            .bind(time_text(tomorrow(take.now)))
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(translate)?;
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
-        let due: Vec<String> = due.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
-        let rows = sqlx::query(concat!(
-            "update messaging_messages
-                set status = 'queued',
-                    node_id = ?2,
-                    next_attempt_at = null,
-                    updated_at = ?3
-              where id in (select value from json_each(?1))
-             returning ",
-            message_columns!()
-        ))
-        .bind(serde_json::json!(due).to_string())
-        .bind(take.node.0.hyphenated())
-        .bind(time_text(take.now))
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(translate)?;
-        transaction.commit().await.map_err(translate)?;
-        Ok(in_order(&due, &rows))
+        relaying::take(&self.database, take).await
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
@@ -200,62 +49,12 @@ impl DueMessages for SqliteDueMessages {
     }
 
     async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
-        let mut transaction = self.database.begin().await?;
-        let mut given_back = 0;
-        for guard in guards {
-            let written = sqlx::query(
-                "update messaging_messages
-                    set status = 'queued',
-                        next_attempt_at = ?5,
-                        updated_at = ?5
-                  where id = ?1
-                    and status = ?2
-                    and status in ('pending', 'processing')
-                    and node_id is ?3
-                    and min(max(try, 0), 2147483647) = ?4 -- as it is read
-                    and next_attempt_at is null",
-            )
-            .bind(guard.id.0.hyphenated())
-            .bind(guard.status.as_str())
-            .bind(guard.node.map(|node| node.0.hyphenated()))
-            .bind(guard.try_number)
-            .bind(time_text(now))
-            .execute(&mut *transaction)
-            .await
-            .map_err(translate)?;
-            given_back += written.rows_affected();
-        }
-        transaction.commit().await.map_err(translate)?;
-        Ok(given_back)
+        relaying::give_back(&self.database, guards, now).await
     }
 
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
-        let pairs: Vec<[String; 2]> =
-            messages.iter().map(|(id, node)| [id.0, node.0].map(|id| id.hyphenated().to_string())).collect();
-        let written = sqlx::query(
-            "update messaging_messages
-                set status = 'queued',
-                    next_attempt_at = ?2,
-                    updated_at = ?2
-              where (id, node_id) in (select value ->> 0, value ->> 1 from json_each(?1))
-                and status in ('pending', 'queued')
-                and next_attempt_at is null",
-        )
-        .bind(serde_json::json!(pairs).to_string())
-        .bind(time_text(now))
-        .execute(self.database.writer())
-        .await
-        .map_err(translate)?;
-        Ok(written.rows_affected())
+        relaying::make_due(&self.database, messages, now).await
     }
-}
-
-/// `returning` gives rows in any order.
-fn in_order(due: &[String], rows: &[SqliteRow]) -> Vec<Message> {
-    let places: HashMap<&str, usize> = due.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
-    let mut taken = messages(rows);
-    taken.sort_by_cached_key(|message| places.get(message.id.to_string().as_str()).copied());
-    taken
 }
 
 fn guard(row: &SqliteRow) -> Result<Guard, RepositoryError> {

@@ -1,8 +1,6 @@
 use async_trait::async_trait;
 
-use super::accepts::Accepts;
-use super::claims::Claims;
-use super::outcomes::{LostClaims, Outcomes, outcomes};
+use super::changes::{Accepts, Claims, LostClaims, Outcomes, outcomes};
 use crate::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};

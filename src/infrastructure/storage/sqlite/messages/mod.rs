@@ -1,16 +1,15 @@
 //! Messages: stored, claimed, brought to their ends, looked at.
 
-mod accepts;
-mod claims;
+mod changes;
 mod due_messages;
 mod failed_messages;
 mod message_repository;
 mod message_search;
-mod outcomes;
 mod owed_dead_letters;
-#[cfg(test)]
-mod plan_tests;
 
+#[cfg(test)]
+pub use changes::STATEMENTS;
+pub use changes::delete_instance;
 pub use due_messages::SqliteDueMessages;
 pub use failed_messages::SqliteFailedMessages;
 pub use message_repository::SqliteMessageRepository;

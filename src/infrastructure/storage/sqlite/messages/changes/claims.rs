@@ -14,7 +14,7 @@ use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{get, id, message, message_columns, time_text};
 
-pub(super) struct Claims {
+pub struct Claims {
     database: SqliteDatabase,
 }
 
@@ -26,7 +26,7 @@ impl Claims {
 
 /// Not guarded on the owner: with such a guard two relays can take turns for ever. The guards have a `+`, so that each row is
 /// looked up by its id, and not in an index of the open ones; the given ids have one, so that nobody indexes them and reads all messages.
-const CLAIM: &str = "update messaging_messages
+pub const CLAIM: &str = "update messaging_messages
         set status = 'processing',
             node_id = claims.claimer,
             -- A count that somebody wrote may be out of bounds.
@@ -37,7 +37,7 @@ const CLAIM: &str = "update messaging_messages
             updated_at = claims.now
        from (select column1 as message_id, column2 as claimer, column3 as now from (";
 
-const CLAIMED: &str = concat!(
+pub const CLAIMED: &str = concat!(
     ")) as claims
       where id = +claims.message_id
         and +status = 'queued'

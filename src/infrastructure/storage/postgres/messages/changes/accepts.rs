@@ -15,7 +15,7 @@ use crate::infrastructure::storage::postgres::connection::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::{AcceptRequest, Batch};
 
-pub(super) struct Accepts {
+pub struct Accepts {
     connection: OwnConnection,
 }
 

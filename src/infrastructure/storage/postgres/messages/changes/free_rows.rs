@@ -10,7 +10,7 @@ use crate::infrastructure::storage::postgres::connection::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
 
 /// Which of these messages nobody else holds.
-pub(super) async fn free(
+pub async fn free(
     connection: &OwnConnection,
     ids: impl Iterator<Item = MessageId> + Clone,
 ) -> Result<Vec<bool>, RepositoryError> {

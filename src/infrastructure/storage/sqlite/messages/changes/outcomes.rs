@@ -12,17 +12,17 @@ use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{id, time_text, time_text_option};
 
-pub(super) struct Outcomes {
+pub struct Outcomes {
     database: SqliteDatabase,
 }
 
 /// Outcomes whose claims are lost: the row is `queued` as it was, one try fewer. Here a claim is on disk as everything is; the
 /// port promises it of every adapter, and a disk that said so too early is made good as well.
-pub(super) struct LostClaims {
+pub struct LostClaims {
     database: SqliteDatabase,
 }
 
-pub(super) fn outcomes(database: SqliteDatabase) -> (Outcomes, LostClaims) {
+pub fn outcomes(database: SqliteDatabase) -> (Outcomes, LostClaims) {
     (Outcomes { database: database.clone() }, LostClaims { database })
 }
 

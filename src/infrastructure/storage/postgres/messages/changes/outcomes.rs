@@ -14,18 +14,18 @@ use crate::infrastructure::storage::postgres::connection::{CHANGING_PROBES, OwnC
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::{Batch, RecordRequest};
 
-pub(super) struct Outcomes {
+pub struct Outcomes {
     connection: Arc<OwnConnection>,
 }
 
 /// Outcomes whose claims are lost. A claim need not have been on disk: a crash of the database may have taken it back, and the
 /// row is `queued` as it was, one try fewer. (`try` never goes back otherwise.)
-pub(super) struct LostClaims {
+pub struct LostClaims {
     connection: Arc<OwnConnection>,
 }
 
 /// Both on one connection.
-pub(super) fn outcomes(database: PgDatabase) -> (Outcomes, LostClaims) {
+pub fn outcomes(database: PgDatabase) -> (Outcomes, LostClaims) {
     let connection = Arc::new(OwnConnection::new(database, CHANGING_PROBES));
     (Outcomes { connection: connection.clone() }, LostClaims { connection })
 }
@@ -94,12 +94,12 @@ macro_rules! end_with_attempts {
     };
 }
 
-const RECORD: &str = concat!(end_claimed!(), " returning messages.id");
+pub const RECORD: &str = concat!(end_claimed!(), " returning messages.id");
 
-const RECORD_WITH_ATTEMPTS: &str = end_with_attempts!(end_claimed!());
+pub const RECORD_WITH_ATTEMPTS: &str = end_with_attempts!(end_claimed!());
 
 /// The claim and its outcome in one.
-const CLAIM_AND_RECORD: &str = end_with_attempts!(concat!(
+pub const CLAIM_AND_RECORD: &str = end_with_attempts!(concat!(
     "update messaging_messages as messages ",
     set_outcome!(),
     ",       node_id = endings.node_id,

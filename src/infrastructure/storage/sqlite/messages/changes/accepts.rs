@@ -14,7 +14,7 @@ use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{id, time_text, time_text_option};
 
-pub(super) struct Accepts {
+pub struct Accepts {
     database: SqliteDatabase,
 }
 

@@ -15,7 +15,7 @@ use crate::infrastructure::storage::postgres::connection::{CHANGING_PROBES, OwnC
 use crate::infrastructure::storage::postgres::row::{get, message, message_columns};
 use crate::infrastructure::storage::shared::{Batch, ClaimRequest};
 
-pub(super) struct Claims {
+pub struct Claims {
     connection: OwnConnection,
 }
 
@@ -32,7 +32,7 @@ impl Claims {
 /// outcome, which claims and ends the message in one write. So it is said, for this transaction alone, once for all rows.
 ///
 /// Where each message goes is read in the same statement.
-const CLAIM: &str = concat!(
+pub const CLAIM: &str = concat!(
     "with claimed as (
      update messaging_messages as messages
         set status = 'processing',

@@ -1,0 +1,32 @@
+//! Every write of a message's state, one file a kind of statement. The states that each guards on and leads to are those of
+//! its change in the domain: `storage/changes_tests.rs` compares them.
+
+mod accepts;
+mod claims;
+mod deletion;
+mod free_rows;
+mod outcomes;
+pub mod relaying;
+pub mod replays;
+
+#[cfg(test)]
+use crate::domain::message::transition::{self, Change};
+
+pub use accepts::Accepts;
+pub use claims::Claims;
+pub use deletion::delete_instance;
+pub use outcomes::{LostClaims, Outcomes, outcomes};
+
+/// What each change is in SQL.
+#[cfg(test)]
+pub const STATEMENTS: [(&Change, &[&str]); 9] = [
+    (&transition::END, &[outcomes::RECORD, outcomes::RECORD_WITH_ATTEMPTS]),
+    (&transition::CLAIM_AND_END, &[outcomes::CLAIM_AND_RECORD]),
+    (&transition::CLAIM, &[claims::CLAIM]),
+    (&transition::TAKE, &[relaying::TAKE]),
+    (&transition::GIVE_BACK, &[relaying::GIVE_BACK]),
+    (&transition::MAKE_DUE, &[relaying::MAKE_DUE]),
+    (&transition::REPLAY, &[replays::REPLAY]),
+    (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
+    (&transition::FAIL, &[deletion::DELETE]),
+];

@@ -1,0 +1,134 @@
+//! Replaying failed messages.
+
+use crate::application::ports::{FailedSelection, Replay, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::access::principal::Tenant;
+use crate::domain::message::MessageId;
+use crate::infrastructure::storage::sqlite::SqliteDatabase;
+use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::row::{get, time_text, time_text_option};
+
+/// Due by its time, so that the relay takes it whoever owned it. `try` goes on counting: what is still said of earlier
+/// tries has lost its guard.
+macro_rules! replayed {
+    () => {
+        "status = 'queued',
+         retries = 0,
+         error = null,
+         failure = null,
+         dead_lettered_at = null,
+         next_attempt_at = ?1,
+         updated_at = ?1"
+    };
+}
+
+pub const REPLAY: &str = concat!(
+    "update messaging_messages
+        set ",
+    replayed!(),
+    "
+      where id = ?2
+        and tenant = ?3
+        and status = 'failed'"
+);
+
+/// One probe a tenant, of the index of its failed messages, however many others there are.
+pub const REPLAY_MATCHING: &str = concat!(
+    "
+    -- The tenant asked for; or those that have failed messages, from one to the next greater one.
+    with recursive tenants (tenant) as (
+        select coalesce(?2, (
+               select tenant
+                 from messaging_messages indexed by messaging_messages_failed
+                where status = 'failed'
+                order by tenant
+                limit 1))
+        union all
+        select (select tenant
+                  from messaging_messages indexed by messaging_messages_failed
+                 where tenant > tenants.tenant
+                   and status = 'failed'
+                 order by tenant
+                 limit 1)
+          from tenants
+         where tenants.tenant is not null
+           and ?2 is null
+    ),
+    matching (id) as (
+        select messages.id
+          from tenants
+         cross join messaging_messages as messages
+         where messages.id in (
+                   select id
+                     from messaging_messages indexed by messaging_messages_failed
+                    where tenant = tenants.tenant
+                      and status = 'failed'
+                      and updated_at <= ?1
+                      and (?3 is null or channel_instance_id = ?3)
+                      and (?4 is null or created_at >= ?4)
+                      and (?5 is null or created_at < ?5)
+                    order by id
+                    limit ?6)
+         order by messages.id
+         limit ?6
+    )
+    update messaging_messages
+       set ",
+    replayed!(),
+    "
+     where id in (select id from matching)"
+);
+
+pub async fn replay(
+    database: &SqliteDatabase,
+    tenant: &Tenant,
+    id: MessageId,
+    now: Timestamp,
+) -> Result<Replay, RepositoryError> {
+    let mut transaction = database.begin().await?;
+    let written = sqlx::query(REPLAY)
+        .bind(time_text(now))
+        .bind(id.0.hyphenated())
+        .bind(tenant.as_str())
+        .execute(&mut *transaction)
+        .await
+        .map_err(translate)?;
+    let known = sqlx::query(
+        "select exists (
+             select 1
+               from messaging_messages
+              where id = ?1
+                and tenant = ?2
+         ) as known",
+    )
+    .bind(id.0.hyphenated())
+    .bind(tenant.as_str())
+    .fetch_one(&mut *transaction)
+    .await
+    .map_err(translate)?;
+    transaction.commit().await.map_err(translate)?;
+    Ok(match (written.rows_affected() == 1, get(&known, "known")?) {
+        (true, _) => Replay::Queued,
+        (false, true) => Replay::NotFailed,
+        (false, false) => Replay::Unknown,
+    })
+}
+
+pub async fn replay_matching(
+    database: &SqliteDatabase,
+    selection: &FailedSelection,
+    limit: u32,
+    now: Timestamp,
+) -> Result<u64, RepositoryError> {
+    let written = sqlx::query(REPLAY_MATCHING)
+        .bind(time_text(now))
+        .bind(selection.tenant.as_ref().map(Tenant::as_str))
+        .bind(&selection.channel_instance_id)
+        .bind(time_text_option(selection.created_after))
+        .bind(time_text_option(selection.created_before))
+        .bind(limit)
+        .execute(database.writer())
+        .await
+        .map_err(translate)?;
+    Ok(written.rows_affected())
+}
