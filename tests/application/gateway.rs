@@ -240,7 +240,7 @@ impl TestGateway {
         SendMessageCommand {
             channel: self.instance.channel.clone(),
             channel_instance_id: self.instance.channel_instance_id.clone(),
-            draft: Draft { recipient: recipient.to_owned(), content, max_tries: None },
+            draft: Draft { recipient: recipient.to_owned(), content, ..Draft::default() },
             request: None,
         }
     }

@@ -84,7 +84,7 @@ impl Clients {
             draft: Draft {
                 recipient: recipient.to_owned(),
                 content: Content { text: Some(text), ..Content::default() },
-                max_tries: None,
+                ..Draft::default()
             },
             request: key.map(|key| IdempotentRequest {
                 key: IdempotencyKey::parse(key.as_bytes()).unwrap(),

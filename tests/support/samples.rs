@@ -50,6 +50,6 @@ pub fn instance(tenant_name: &str, name: &str) -> Instance {
 pub fn message_of(instance: &Instance, status: MessageStatus, owner: NodeId) -> Message {
     let sender = Principal { tenant: instance.tenant.clone(), subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
     let content = Content { text: Some("Olá".to_owned()), ..Content::default() };
-    let draft = Draft { recipient: "5585999999999".to_owned(), content, max_tries: None };
+    let draft = Draft { recipient: "5585999999999".to_owned(), content, ..Draft::default() };
     Message::accept(&sender, instance, draft, 3, status, owner, MessageId(id()), at(0))
 }

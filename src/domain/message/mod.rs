@@ -63,7 +63,7 @@ impl Direction {
 }
 
 /// What a caller asks to be sent, checked, before it is a message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Draft {
     pub recipient: String,
     pub content: Content,

@@ -1,89 +1,42 @@
-//! Rows, in the domain's types.
+//! Rows, as PostgreSQL gives their columns.
 
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgRow, PgTypeInfo, PgValueFormat, PgValueRef};
-use sqlx::{Decode, Postgres, Row, Type};
+use sqlx::{Decode, Postgres, Row as _, Type, TypeInfo};
 use uuid::Uuid;
 
 use super::error::translate;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
-use crate::domain::access::principal::Tenant;
-use crate::domain::instance::InstanceId;
-use crate::domain::instance::channel::ChannelName;
-use crate::domain::message::delivery::FailureKind;
-use crate::domain::message::{Content, Direction, Media, MediaType, Message, MessageId, MessageStatus};
-use crate::domain::node::NodeId;
-use crate::infrastructure::storage::shared::{Flaws, LARGEST_NUMBER};
+use crate::infrastructure::storage::shared::rows::Row;
 
-/// What [`message`] reads.
-macro_rules! message_columns {
-    () => {
-        "id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, \
-         payload::text as payload, media_url, media_type, direction, status, channel_message_id, error, failure, \
-         retries, max_retries, try, attempt_started_at, attempt_http_status, node_id, next_attempt_at, \
-         dead_lettered_at, sent_at, delivered_at, read_at, created_at, updated_at"
-    };
-}
-pub(super) use message_columns;
+pub(super) use crate::infrastructure::storage::shared::columns::message_columns;
+pub(super) use crate::infrastructure::storage::shared::rows::{
+    count_of, message, messages, number_option, parsed, parsed_option, status, tenant, time, time_option,
+};
 
-/// A message, whatever somebody has written into its row.
-///
-/// # Errors
-/// When its id cannot be read.
-pub(super) fn message(row: &PgRow) -> Result<Message, RepositoryError> {
-    let id = MessageId(get(row, "id")?);
-    let mut flaws = Flaws::default();
-    let content = content(row, &mut flaws);
-    let try_number = count(row, "try", &mut flaws);
-    if try_number == LARGEST_NUMBER {
-        flaws.add(format!("try is {try_number} and cannot go up"));
+impl Row for PgRow {
+    const KEEPS_JSON: bool = true;
+
+    fn id(&self, column: &str) -> Result<Option<Uuid>, RepositoryError> {
+        get(self, column)
     }
-    Ok(Message {
-        id,
-        tenant: flaws.or(Tenant::unreadable(), tenant(row)),
-        user_id: flaws.or_default(get(row, "user_id")),
-        instance_id: InstanceId(flaws.or_default(get(row, "instance_id"))),
-        channel: ChannelName::new(flaws.or_default::<String>(get(row, "channel"))),
-        channel_instance_id: flaws.or_default(get(row, "channel_instance_id")),
-        recipient: flaws.or_default(get(row, "remote_jid")),
-        content,
-        direction: flaws.or(Direction::Sent, parsed(row, "direction", Direction::parse)),
-        status: flaws.or(MessageStatus::Queued, status(row, "status")),
-        channel_message_id: flaws.or_default(get(row, "channel_message_id")),
-        error: flaws.or_default(get(row, "error")),
-        failure: flaws.or_default(parsed_option(row, "failure", FailureKind::parse)),
-        tries: count(row, "retries", &mut flaws),
-        max_tries: count(row, "max_retries", &mut flaws),
-        try_number,
-        attempt_started_at: flaws.or_default(time_option(row, "attempt_started_at")),
-        attempt_http_status: flaws.or_default(number_option(row, "attempt_http_status")),
-        node: flaws.or_default(get::<Option<Uuid>>(row, "node_id")).map(NodeId),
-        next_attempt_at: flaws.or_default(time_option(row, "next_attempt_at")),
-        dead_lettered_at: flaws.or_default(time_option(row, "dead_lettered_at")),
-        created_at: flaws.or_default(time(row, "created_at")),
-        updated_at: flaws.or_default(time(row, "updated_at")),
-        sent_at: flaws.or_default(time_option(row, "sent_at")),
-        delivered_at: flaws.or_default(time_option(row, "delivered_at")),
-        read_at: flaws.or_default(time_option(row, "read_at")),
-        flaw: flaws.sentence(),
-    })
-}
 
-fn content(row: &PgRow, flaws: &mut Flaws) -> Content {
-    let url: Option<String> = flaws.or_default(get(row, "media_url"));
-    let media_type: Option<MediaType> = flaws.or_default(parsed_option(row, "media_type", |text| text.parse().ok()));
-    if url.is_some() != media_type.is_some() {
-        flaws.add("of media_url and media_type there is only one".to_owned());
+    fn text(&self, column: &str) -> Result<Option<&str>, RepositoryError> {
+        get(self, column)
     }
-    let media = url.zip(media_type).map(|(url, media_type)| Media { url, media_type });
-    Content { text: flaws.or_default(get(row, "message")), media, payload: flaws.or_default(get(row, "payload")) }
-}
 
-/// Those of the rows that have an id: here, all.
-pub(super) fn messages(rows: &[PgRow]) -> Vec<Message> {
-    let named = |row| message(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
-    rows.iter().filter_map(named).collect()
+    fn json(&self, column: &str) -> Result<Option<String>, RepositoryError> {
+        get::<Option<Json>>(self, column).map(|json| json.map(|json| json.0))
+    }
+
+    fn number(&self, column: &str) -> Result<Option<i64>, RepositoryError> {
+        get::<Option<Number>>(self, column).map(|number| number.map(|number| number.0))
+    }
+
+    fn time(&self, column: &str) -> Result<Option<Timestamp>, RepositoryError> {
+        get::<Option<Time>>(self, column).map(|time| time.map(|time| time.0))
+    }
 }
 
 /// The row of a statement that gives one or none.
@@ -100,54 +53,55 @@ pub(super) fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(
     row.try_get(column).map_err(translate)
 }
 
-pub(super) fn parsed<T>(row: &PgRow, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, RepositoryError> {
-    parsed_option(row, column, parse)?.ok_or_else(|| RepositoryError::Corrupt(format!("{column} is null")))
-}
-
-pub(super) fn parsed_option<T>(
-    row: &PgRow,
-    column: &str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<Option<T>, RepositoryError> {
-    let text: Option<&str> = get(row, column)?;
-    let unreadable = |text| RepositoryError::Corrupt(format!("{column} is `{text}`"));
-    text.map(|text| parse(text).ok_or_else(|| unreadable(text))).transpose()
-}
-
-/// A count. PostgreSQL has no unsigned numbers: one below 0 is a flaw, and 0 stands in for it.
-pub(super) fn count(row: &PgRow, column: &str, flaws: &mut Flaws) -> u32 {
-    let number: i32 = flaws.or_default(get(row, column));
-    if number < 0 {
-        flaws.add(format!("{column} is {number}"));
-    }
-    number.max(0).cast_unsigned()
-}
-
-pub(super) fn number_option<T: TryFrom<i32>>(row: &PgRow, column: &str) -> Result<Option<T>, RepositoryError> {
-    let number: Option<i32> = get(row, column)?;
-    let unreadable = |number| RepositoryError::Corrupt(format!("{column} is {number}"));
-    number.map(|number| T::try_from(number).map_err(|_| unreadable(number))).transpose()
-}
-
-pub(super) fn tenant(row: &PgRow) -> Result<Tenant, RepositoryError> {
-    parsed(row, "tenant", |text| Tenant::new(text).ok())
-}
-
-pub(super) fn status(row: &PgRow, column: &str) -> Result<MessageStatus, RepositoryError> {
-    parsed(row, column, |text| text.parse().ok())
-}
-
 pub(super) fn sha256(row: &PgRow, column: &str) -> Result<[u8; 32], RepositoryError> {
     let bytes: &[u8] = get(row, column)?;
     bytes.try_into().map_err(|_| RepositoryError::Corrupt(format!("{column} has {} bytes", bytes.len())))
 }
 
-pub(super) fn time(row: &PgRow, column: &str) -> Result<Timestamp, RepositoryError> {
-    get::<Time>(row, column).map(|time| time.0)
+/// The text of a `json`, not what it says.
+struct Json(String);
+
+impl Type<Postgres> for Json {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("JSON")
+    }
+
+    fn compatible(given: &PgTypeInfo) -> bool {
+        given.name() == "JSON"
+    }
 }
 
-pub(super) fn time_option(row: &PgRow, column: &str) -> Result<Option<Timestamp>, RepositoryError> {
-    get::<Option<Time>>(row, column).map(|time| time.map(|time| time.0))
+impl<'r> Decode<'r, Postgres> for Json {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        Ok(Self(value.as_str()?.to_owned()))
+    }
+}
+
+/// A whole number, however wide its column is.
+struct Number(i64);
+
+impl Type<Postgres> for Number {
+    fn type_info() -> PgTypeInfo {
+        <i64 as Type<Postgres>>::type_info()
+    }
+
+    fn compatible(given: &PgTypeInfo) -> bool {
+        ["INT2", "INT4", "INT8"].contains(&given.name())
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for Number {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        if value.format() == PgValueFormat::Text {
+            return Ok(Self(value.as_str()?.parse()?));
+        }
+        let bytes = value.as_bytes()?;
+        Ok(Self(match bytes.len() {
+            2 => i16::from_be_bytes(bytes.try_into()?).into(),
+            4 => i32::from_be_bytes(bytes.try_into()?).into(),
+            _ => i64::from_be_bytes(bytes.try_into()?),
+        }))
+    }
 }
 
 /// PostgreSQL knows `infinity`, and more years than we do; sqlx panics at them.

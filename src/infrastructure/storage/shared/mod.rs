@@ -4,10 +4,12 @@ mod batcher;
 mod bounds;
 mod cached_api_keys;
 mod cached_instances;
+pub mod columns;
 mod flaws;
 mod outcome_row;
 mod recording;
 mod requests;
+pub mod rows;
 
 pub use batcher::{Batch, Batchable, Batcher};
 pub use bounds::{ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE, first_id, id_above, tomorrow};

@@ -8,7 +8,7 @@ use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::postgres::row::{count, get, status};
+use crate::infrastructure::storage::postgres::row::{count_of, get, status};
 use crate::infrastructure::storage::shared::Flaws;
 
 #[derive(Clone)]
@@ -56,6 +56,6 @@ fn guard(row: &PgRow) -> Result<Guard, RepositoryError> {
         id: MessageId(get(row, "id")?),
         status: status(row, "status")?,
         node: get::<Option<Uuid>>(row, "node_id")?.map(NodeId),
-        try_number: count(row, "try", &mut Flaws::default()),
+        try_number: count_of(row, "try", &mut Flaws::default()),
     })
 }

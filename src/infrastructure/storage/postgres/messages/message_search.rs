@@ -10,7 +10,7 @@ use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{
-    get, message, message_columns, messages, number_option, parsed_option, status, time_option,
+    count_of, get, message, message_columns, messages, number_option, parsed_option, status, time_option,
 };
 use crate::infrastructure::storage::shared::Flaws;
 
@@ -138,7 +138,7 @@ fn count(row: &PgRow) -> Result<u64, RepositoryError> {
 /// Without what of it cannot be read.
 fn attempt(row: &PgRow) -> Attempt {
     Attempt {
-        number: crate::infrastructure::storage::postgres::row::count(row, "number", &mut Flaws::default()),
+        number: count_of(row, "number", &mut Flaws::default()),
         started_at: time_option(row, "started_at").unwrap_or_default(),
         finished_at: time_option(row, "finished_at").unwrap_or_default(),
         outcome: parsed_option(row, "outcome", AttemptOutcome::parse).unwrap_or_default(),

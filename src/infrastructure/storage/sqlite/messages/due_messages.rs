@@ -9,7 +9,7 @@ use crate::domain::node::NodeId;
 use crate::infrastructure::storage::shared::Flaws;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
-use crate::infrastructure::storage::sqlite::row::{id, id_list, number, parsed_option, status};
+use crate::infrastructure::storage::sqlite::row::{count_of, id, id_list, parsed_option, status};
 
 #[derive(Clone)]
 pub struct SqliteDueMessages {
@@ -62,6 +62,6 @@ fn guard(row: &SqliteRow) -> Result<Guard, RepositoryError> {
         id: MessageId(id(row, "id")?),
         status: status(row, "status")?,
         node: parsed_option(row, "node_id", |text| text.parse().ok())?.map(NodeId),
-        try_number: number(row, "try", &mut Flaws::default()),
+        try_number: count_of(row, "try", &mut Flaws::default()),
     })
 }

@@ -12,7 +12,7 @@ use crate::infrastructure::storage::shared::Flaws;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{
-    get, message, message_columns, messages, number, parsed_option, status, time_option, time_text,
+    count_of, get, message, message_columns, messages, parsed_option, status, time_option, time_text,
 };
 
 #[derive(Clone)]
@@ -131,7 +131,7 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, tenant: &Tenant, filter: &MessageFil
 /// Without what of it cannot be read.
 fn attempt(row: &SqliteRow) -> Attempt {
     Attempt {
-        number: number(row, "number", &mut Flaws::default()),
+        number: count_of(row, "number", &mut Flaws::default()),
         started_at: time_option(row, "started_at").unwrap_or_default(),
         finished_at: time_option(row, "finished_at").unwrap_or_default(),
         outcome: parsed_option(row, "outcome", AttemptOutcome::parse).unwrap_or_default(),

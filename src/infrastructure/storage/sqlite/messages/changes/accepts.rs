@@ -1,14 +1,17 @@
 //! Storing messages, and with them the idempotency keys that they were sent with.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
+use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::access::idempotency::{IdempotentRequest, KEPT};
 use crate::domain::message::Message;
+use crate::infrastructure::storage::shared::columns::{COLUMNS, Value, names};
 use crate::infrastructure::storage::shared::{AcceptRequest, Batch};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
@@ -24,14 +27,9 @@ impl Accepts {
     }
 }
 
-/// Its text has as many rows as there are messages, so it is not kept for later. 21 parameters a message: of as many messages
+/// Its text has as many rows as there are messages, so it is not kept for later. One parameter a column: of as many messages
 /// as are gathered for one statement they stay well below the 32,766 that SQLite takes.
-const INSERT: &str = "
-    insert into messaging_messages
-           (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, payload, media_url,
-            media_type, direction, status, retries, max_retries, try, attempt_started_at, node_id, next_attempt_at,
-            created_at, updated_at)
-    ";
+static INSERT: LazyLock<String> = LazyLock::new(|| format!("insert into messaging_messages ({}) ", names()));
 
 const KEEP: &str = "
     insert into messaging_idempotency_keys
@@ -81,30 +79,16 @@ impl Batch for Accepts {
 }
 
 fn insert<'a>(accepts: impl Iterator<Item = &'a AcceptRequest>) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(INSERT);
+    let mut query = QueryBuilder::new(INSERT.as_str());
     query.push_values(accepts, |mut row, AcceptRequest { message, .. }| {
-        let media = message.content.media.as_ref();
-        row.push_bind(message.id.0.hyphenated())
-            .push_bind(message.tenant.as_str())
-            .push_bind(message.user_id.as_str())
-            .push_bind(message.instance_id.0.hyphenated())
-            .push_bind(message.channel.as_str())
-            .push_bind(message.channel_instance_id.as_str())
-            .push_bind(message.recipient.as_str())
-            .push_bind(message.content.text.as_deref())
-            .push_bind(message.content.payload.as_deref())
-            .push_bind(media.map(|media| media.url.as_str()))
-            .push_bind(media.map(|media| media.media_type.as_str()))
-            .push_bind(message.direction.as_str())
-            .push_bind(message.status.as_str())
-            .push_bind(message.tries)
-            .push_bind(message.max_tries)
-            .push_bind(message.try_number)
-            .push_bind(time_text_option(message.attempt_started_at))
-            .push_bind(message.node.map(|node| node.0.hyphenated()))
-            .push_bind(time_text_option(message.next_attempt_at))
-            .push_bind(time_text(message.created_at))
-            .push_bind(time_text(message.updated_at));
+        for column in COLUMNS {
+            match column.value {
+                Value::Id(of) => row.push_bind(of(message).map(Uuid::hyphenated)),
+                Value::Text(of) | Value::Json(of) => row.push_bind(of(message)),
+                Value::Number(of) => row.push_bind(of(message)),
+                Value::Time(of) => row.push_bind(time_text_option(of(message))),
+            };
+        }
     });
     query
 }

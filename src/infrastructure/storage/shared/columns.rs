@@ -1,0 +1,95 @@
+//! The columns of a message, one line each: what an accept sets, and what is read.
+
+use uuid::Uuid;
+
+use crate::domain::Timestamp;
+use crate::domain::message::Message;
+
+/// A column that an accept sets.
+pub struct Column {
+    pub name: &'static str,
+    pub share: Share,
+    pub value: Value,
+}
+
+/// Whether messages that are accepted together have it each its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    Own,
+    /// Most often all of a batch have the same, which is then said once.
+    Alike,
+}
+
+/// What of a message it holds.
+pub enum Value {
+    Id(fn(&Message) -> Option<Uuid>),
+    Text(fn(&Message) -> Option<&str>),
+    Json(fn(&Message) -> Option<&str>),
+    Number(fn(&Message) -> Option<i64>),
+    Time(fn(&Message) -> Option<Timestamp>),
+}
+
+impl Value {
+    fn is_same(&self, one: &Message, other: &Message) -> bool {
+        match self {
+            Value::Id(of) => of(one) == of(other),
+            Value::Text(of) | Value::Json(of) => of(one) == of(other),
+            Value::Number(of) => of(one) == of(other),
+            Value::Time(of) => of(one) == of(other),
+        }
+    }
+}
+
+/// Whether one statement can say once for both what is not their own.
+pub fn are_alike(one: &Message, other: &Message) -> bool {
+    COLUMNS.iter().filter(|column| column.share == Share::Alike).all(|column| column.value.is_same(one, other))
+}
+
+/// Makes of the table the accept's columns, and the list of all that are read.
+macro_rules! columns {
+    (
+        set by an accept: $($name:literal $share:ident $kind:ident $of:expr;)*
+        set later: $($later:literal)*
+    ) => {
+        pub const COLUMNS: &[Column] =
+            &[$(Column { name: $name, share: Share::$share, value: Value::$kind($of) }),*];
+
+        /// What a message is read from: see [`message`](super::rows::message).
+        macro_rules! message_columns {
+            () => { concat!($($name, ", ",)* $($later, ", ",)* "id") };
+        }
+    };
+}
+
+columns! {
+    set by an accept:
+        "id"                  Own   Id     |it| Some(it.id.0);
+        "tenant"              Own   Text   |it| Some(it.tenant.as_str());
+        "user_id"             Own   Text   |it| Some(it.user_id.as_str());
+        "instance_id"         Own   Id     |it| Some(it.instance_id.0);
+        "channel"             Own   Text   |it| Some(it.channel.as_str());
+        "channel_instance_id" Own   Text   |it| Some(it.channel_instance_id.as_str());
+        "remote_jid"          Own   Text   |it| Some(it.recipient.as_str());
+        "message"             Own   Text   |it| it.content.text.as_deref();
+        "max_retries"         Own   Number |it| Some(it.max_tries.into());
+        "created_at"          Own   Time   |it| Some(it.created_at);
+        "updated_at"          Own   Time   |it| Some(it.updated_at);
+        "payload"             Alike Json   |it| it.content.payload.as_deref();
+        "media_url"           Alike Text   |it| it.content.media.as_ref().map(|media| media.url.as_str());
+        "media_type"          Alike Text   |it| it.content.media.as_ref().map(|media| media.media_type.as_str());
+        "direction"           Alike Text   |it| Some(it.direction.as_str());
+        "status"              Alike Text   |it| Some(it.status.as_str());
+        "retries"             Alike Number |it| Some(it.tries.into());
+        "try"                 Alike Number |it| Some(it.try_number.into());
+        "attempt_started_at"  Alike Time   |it| it.attempt_started_at;
+        "node_id"             Alike Id     |it| it.node.map(|node| node.0);
+        "next_attempt_at"     Alike Time   |it| it.next_attempt_at;
+    set later:
+        "channel_message_id" "error" "failure" "attempt_http_status" "dead_lettered_at" "sent_at" "delivered_at" "read_at"
+}
+pub(in crate::infrastructure::storage) use message_columns;
+
+/// The names, with commas.
+pub fn names() -> String {
+    COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
+}
