@@ -62,6 +62,26 @@ impl Direction {
     }
 }
 
+/// How urgent a message is to its sender: 0 to 9, 9 the most. Stored and shown; nothing follows from it yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Priority(u8);
+
+impl Priority {
+    pub const HIGHEST: u8 = 9;
+
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Priority {
+    type Error = ();
+
+    fn try_from(number: i64) -> Result<Self, ()> {
+        u8::try_from(number).ok().filter(|number| *number <= Self::HIGHEST).map(Self).ok_or(())
+    }
+}
+
 /// What a caller asks to be sent, checked, before it is a message.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
@@ -69,6 +89,7 @@ pub struct Draft {
     pub content: Content,
     /// Tries, the first included.
     pub max_tries: Option<u32>,
+    pub priority: Option<Priority>,
 }
 
 /// The row, as far as delivering it is concerned.
@@ -91,6 +112,7 @@ pub struct Message {
     /// Tries begun since it was accepted or last replayed; shown to people.
     pub tries: u32,
     pub max_tries: u32,
+    pub priority: Option<Priority>,
     /// Tries begun ever; never goes back. Guards every write to a message that is being delivered.
     pub try_number: u32,
     /// When its last try began, and what the channel's HTTP status was.
@@ -143,6 +165,7 @@ impl Message {
             failure: None,
             tries: tries_begun,
             max_tries: draft.max_tries.or(instance.max_tries).unwrap_or(default_max_retries),
+            priority: draft.priority,
             try_number: tries_begun,
             attempt_started_at: (tries_begun > 0).then_some(now),
             attempt_http_status: None,

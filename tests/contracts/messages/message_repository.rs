@@ -5,7 +5,7 @@ use correio::domain::access::idempotency::KEPT;
 use correio::domain::message::attempt::AttemptOutcome;
 use correio::domain::message::delivery::{DeliveryError, FailureKind};
 use correio::domain::message::retry::NextStep;
-use correio::domain::message::{Content, Direction, Guard, Media, MediaType, Message, MessageStatus};
+use correio::domain::message::{Content, Direction, Guard, Media, MediaType, Message, MessageStatus, Priority};
 use futures::future::join_all;
 
 use crate::contracts::on_every_adapter;
@@ -57,7 +57,7 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
         message.content = Content { text: None, media: media(MediaType::Image), payload: payload("[1]") };
         message
     };
-    let changes: [fn(&mut Message); 8] = [
+    let changes: [fn(&mut Message); 9] = [
         |_| {},
         |message| message.status = MessageStatus::Queued,
         |message| message.attempt_started_at = None,
@@ -66,6 +66,7 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
         |message| message.try_number = 3,
         |message| message.next_attempt_at = Some(at(60)),
         |message| message.node = Some(node()),
+        |message| message.priority = Priority::try_from(9).ok(),
     ];
     let contents = [
         Content { text: Some("Olá".to_owned()), media: media(MediaType::Image), payload: payload("[1]") },

@@ -22,7 +22,8 @@ on_every_mode!(
     a_message_arrives_at_a_webhook_in_its_envelope,
     a_webhook_that_fails_is_the_channels_fault_and_one_that_refuses_the_recipients,
     whatsapp_gets_texts_and_media_of_each_type,
-    whatsapp_failures_are_told_apart;
+    whatsapp_failures_are_told_apart,
+    a_priority_is_shown_and_stored;
     only direct:
     who_waits_is_told_what_the_channel_said;
     only kafka:
@@ -75,6 +76,17 @@ async fn a_message_that_the_channel_takes_is_sent_and_its_try_is_listed(installa
     assert!(row["user_id"].as_str().unwrap().starts_with("key:"));
     assert_eq!(row["remote_jid"], "5585999999999");
     assert_eq!(row["error"], json!(null));
+}
+
+async fn a_priority_is_shown_and_stored(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    for priority in [json!(0), json!(9), json!(null)] {
+        let mut body = to_sandbox("5585999999999");
+        body["priority"] = priority.clone();
+        let message = app.sent(&body).await;
+        assert_eq!(message["priority"], priority);
+        assert_eq!(app.sql_message(message["id"].as_str().unwrap()).await["priority"], priority);
+    }
 }
 
 async fn who_waits_is_told_what_the_channel_said(installation: Installation) {

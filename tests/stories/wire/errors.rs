@@ -110,7 +110,7 @@ async fn every_problem_of_a_message_is_told_at_once(installation: Installation) 
     for (name, value) in [("message", json!([])), ("mesage", json!("x")), ("sendAt", json!("2030-01-01T00:00:00Z"))] {
         all_wrong[name] = value;
     }
-    let cases: [(Value, &[&str]); 12] = [
+    let cases: [(Value, &[&str]); 13] = [
         (json!({}), &["/channel", "/channelInstanceId", "/message", "/remoteJid"]),
         (
             all_wrong,
@@ -128,7 +128,8 @@ async fn every_problem_of_a_message_is_told_at_once(installation: Installation) 
         (with("channel", json!("pigeon")), &["/channel"]),
         (with("channel", json!("sms")), &["/channel"]),
         (with("groupId", json!("g")), &["/groupId"]),
-        (with("priority", json!(1)), &["/priority"]),
+        (with("priority", json!(10)), &["/priority"]),
+        (with("priority", json!(-1)), &["/priority"]),
         (with("mediaUrl", json!("file:///etc/passwd")), &["/mediaUrl"]),
         (with("mediaType", json!("image")), &["/mediaUrl"]),
         (with("maxRetries", json!(0)), &["/maxRetries"]),

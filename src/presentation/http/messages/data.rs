@@ -102,7 +102,7 @@ impl From<Message> for MessageData {
             error: message.error,
             retries: message.tries,
             max_retries: message.max_tries,
-            priority: None,
+            priority: message.priority.map(|priority| priority.number().into()),
             send_at: None,
             next_attempt_at: message.next_attempt_at.map(rfc3339),
             created_at: rfc3339(message.created_at),

@@ -17,7 +17,7 @@ use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use crate::domain::access::principal::Scope;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::delivery::FailureKind;
-use crate::domain::message::{Content, Draft, Media, MediaType, MessageStatus};
+use crate::domain::message::{Content, Draft, Media, MediaType, MessageStatus, Priority};
 use crate::domain::problem::FieldProblem;
 use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body::{JsonBody, to_its_end};
@@ -33,7 +33,7 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 static IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
 
 /// Members that the contract names and that cannot be used yet. As null they mean nothing and are taken.
-const NOT_YET: [&str; 3] = ["groupId", "priority", "sendAt"];
+const NOT_YET: [&str; 2] = ["groupId", "sendAt"];
 
 /// A message to send. `message` may be absent when there is a `payload`.
 #[derive(Debug, Deserr, ToSchema)]
@@ -63,6 +63,21 @@ pub struct SendRequest {
     payload: Option<Value>,
     #[deserr(default)]
     max_retries: Option<MaxTries>,
+    #[deserr(default)]
+    priority: Option<PriorityField>,
+}
+
+/// How urgent it is: 0 to 9, 9 the most. Shown with the message; without effect yet.
+#[derive(Debug, Clone, Copy, Deserr, ToSchema)]
+#[deserr(error = Problems, try_from(u64) = PriorityField::parse -> fields::Detail)]
+#[schema(value_type = u8, minimum = 0, maximum = 9)]
+pub struct PriorityField(Priority);
+
+impl PriorityField {
+    fn parse(number: u64) -> Result<Self, fields::Detail> {
+        let priority = i64::try_from(number).ok().and_then(|number| Priority::try_from(number).ok());
+        priority.map(Self).ok_or_else(|| fields::Detail(format!("must be from 0 to {}", Priority::HIGHEST)))
+    }
 }
 
 /// An absolute http or https URL of at most 2,048 bytes.
@@ -223,6 +238,7 @@ pub(in crate::presentation::http) fn read(body: JsonBody, channels: &Channels) -
             recipient: request.remote_jid.0,
             content: Content { text: request.message, media, payload },
             max_tries: request.max_retries.map(|tries| tries.0),
+            priority: request.priority.map(|priority| priority.0),
         },
         request: None,
     })
