@@ -5,4 +5,5 @@ mod delivery;
 pub mod gateway;
 mod recovery;
 mod remembering;
-pub mod scripted;
+pub mod scheduling;
+mod scripted;

@@ -8,11 +8,12 @@ use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::{
-    Accepted, Channels, Clock, Handover, Ids, InstanceRepository, KeptRequest, MessageQueue, MessageRepository,
-    RepositoryError,
+    Accepted, ChannelSender, Channels, Clock, Handover, Ids, InstanceRepository, KeptRequest, MessageQueue,
+    MessageRepository, RepositoryError,
 };
 use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::access::principal::Principal;
+use crate::domain::instance::Instance;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::{Draft, Message, MessageId, MessageStatus, OrderingKey};
 use crate::domain::problem::FieldProblem;
@@ -81,12 +82,8 @@ impl SendMessage {
             return Ok(submission);
         }
         let sender = self.channels.find(&command.channel).ok_or_else(|| unknown_channel(&self.channels))?;
-        let instance = self
-            .instances
-            .find_by_name(&caller.tenant, &command.channel, &command.channel_instance_id)
-            .await?
-            .ok_or(SendMessageError::UnknownInstance)?;
-        sender.check_message(&command.draft.recipient, &command.draft.content).map_err(SendMessageError::Invalid)?;
+        let instance = self.instance(caller, &command).await?;
+        self.check(sender.as_ref(), &command.draft)?;
 
         let node = self.identity.current_or_wait().await?;
         let key = OrderingKey { instance: instance.id, recipient: command.draft.recipient.clone() };
@@ -113,6 +110,10 @@ impl SendMessage {
             }
         }
 
+        if message.next_attempt_at.is_some() {
+            // The relay hands it over when its time has come.
+            return Ok(Submission { accepted_as: message.status, message, repeated: false });
+        }
         if sender.keeps_order() {
             place.turn().await;
         }
@@ -130,6 +131,19 @@ impl SendMessage {
             }
         };
         Ok(Submission { message, accepted_as, repeated: false })
+    }
+
+    async fn instance(&self, caller: &Principal, command: &SendMessageCommand) -> Result<Instance, SendMessageError> {
+        let found = self.instances.find_by_name(&caller.tenant, &command.channel, &command.channel_instance_id).await?;
+        found.ok_or(SendMessageError::UnknownInstance)
+    }
+
+    fn check(&self, sender: &dyn ChannelSender, draft: &Draft) -> Result<(), SendMessageError> {
+        let mut problems = sender.check_message(&draft.recipient, &draft.content).err().unwrap_or_default();
+        if !draft.is_within_a_year(self.clock.now()) {
+            problems.push(FieldProblem::new("/sendAt", "must be at most a year ahead"));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(SendMessageError::Invalid(problems)) }
     }
 
     /// The answer to an earlier request with the same key. Asked before anything else, because it holds even when the

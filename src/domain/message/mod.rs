@@ -13,6 +13,7 @@ pub mod tries;
 
 use std::fmt;
 
+use chrono::Months;
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
@@ -90,6 +91,16 @@ pub struct Draft {
     /// Tries, the first included.
     pub max_tries: Option<u32>,
     pub priority: Option<Priority>,
+    /// Not before. A moment that is past is now.
+    pub send_at: Option<Timestamp>,
+}
+
+impl Draft {
+    /// Whether `send_at` is no more than a year ahead: a message that waits must not outlive what keeps it.
+    pub fn is_within_a_year(&self, now: Timestamp) -> bool {
+        let latest = now.checked_add_months(Months::new(12)).unwrap_or(now);
+        self.send_at.is_none_or(|send_at| send_at <= latest)
+    }
 }
 
 /// The row, as far as delivering it is concerned.
@@ -113,6 +124,8 @@ pub struct Message {
     pub tries: u32,
     pub max_tries: u32,
     pub priority: Option<Priority>,
+    /// When its sender wanted it to be sent; [`next_attempt_at`](Self::next_attempt_at) says when it is due.
+    pub send_at: Option<Timestamp>,
     /// Tries begun ever; never goes back. Guards every write to a message that is being delivered.
     pub try_number: u32,
     /// When its last try began, and what the channel's HTTP status was.
@@ -136,7 +149,8 @@ pub struct Message {
 impl Message {
     /// A new message of `sender`, owned by `node`, waiting in `status`.
     ///
-    /// One that waits in `pending` is being delivered by whoever accepted it: its first try has begun.
+    /// One that waits in `pending` is being delivered by whoever accepted it: its first try has begun. One that is to be sent
+    /// later waits in `queued`, whatever `status` says, for its time: as `pending` it would be taken for orphaned.
     #[allow(clippy::too_many_arguments, reason = "these are the seven things a message is made of")]
     pub fn accept(
         sender: &Principal,
@@ -148,6 +162,8 @@ impl Message {
         id: MessageId,
         now: Timestamp,
     ) -> Message {
+        let due = draft.send_at.filter(|send_at| *send_at > now);
+        let status = if due.is_some() { MessageStatus::Queued } else { status };
         let tries_begun = u32::from(status == MessageStatus::Pending);
         Message {
             id,
@@ -166,11 +182,12 @@ impl Message {
             tries: tries_begun,
             max_tries: draft.max_tries.or(instance.max_tries).unwrap_or(default_max_retries),
             priority: draft.priority,
+            send_at: draft.send_at,
             try_number: tries_begun,
             attempt_started_at: (tries_begun > 0).then_some(now),
             attempt_http_status: None,
             node: Some(node),
-            next_attempt_at: None,
+            next_attempt_at: due,
             dead_lettered_at: None,
             created_at: now,
             updated_at: now,

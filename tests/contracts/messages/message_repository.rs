@@ -57,7 +57,7 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
         message.content = Content { text: None, media: media(MediaType::Image), payload: payload("[1]") };
         message
     };
-    let changes: [fn(&mut Message); 9] = [
+    let changes: [fn(&mut Message); 10] = [
         |_| {},
         |message| message.status = MessageStatus::Queued,
         |message| message.attempt_started_at = None,
@@ -67,6 +67,7 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
         |message| message.next_attempt_at = Some(at(60)),
         |message| message.node = Some(node()),
         |message| message.priority = Priority::try_from(9).ok(),
+        |message| message.send_at = Some(at(60)),
     ];
     let contents = [
         Content { text: Some("Olá".to_owned()), media: media(MediaType::Image), payload: payload("[1]") },

@@ -3,4 +3,5 @@
 mod idempotency;
 mod looking;
 mod replaying;
+mod scheduling;
 mod sending;

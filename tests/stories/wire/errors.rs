@@ -107,10 +107,10 @@ async fn every_problem_of_a_message_is_told_at_once(installation: Installation) 
     for (name, value) in [("channel", json!(1)), ("channelInstanceId", json!("")), ("remoteJid", json!(null))] {
         all_wrong[name] = value;
     }
-    for (name, value) in [("message", json!([])), ("mesage", json!("x")), ("sendAt", json!("2030-01-01T00:00:00Z"))] {
+    for (name, value) in [("message", json!([])), ("mesage", json!("x")), ("sendAt", json!("tomorrow"))] {
         all_wrong[name] = value;
     }
-    let cases: [(Value, &[&str]); 13] = [
+    let cases: [(Value, &[&str]); 15] = [
         (json!({}), &["/channel", "/channelInstanceId", "/message", "/remoteJid"]),
         (
             all_wrong,
@@ -130,6 +130,8 @@ async fn every_problem_of_a_message_is_told_at_once(installation: Installation) 
         (with("groupId", json!("g")), &["/groupId"]),
         (with("priority", json!(10)), &["/priority"]),
         (with("priority", json!(-1)), &["/priority"]),
+        (with("sendAt", json!("2999-01-01T00:00:00Z")), &["/sendAt"]),
+        (with("sendAt", json!("2026-01-18T12:00:00")), &["/sendAt"]),
         (with("mediaUrl", json!("file:///etc/passwd")), &["/mediaUrl"]),
         (with("mediaType", json!("image")), &["/mediaUrl"]),
         (with("maxRetries", json!(0)), &["/maxRetries"]),

@@ -75,6 +75,7 @@ columns! {
         "created_at"          Own   Time   |it| Some(it.created_at);
         "updated_at"          Own   Time   |it| Some(it.updated_at);
         "priority"            Alike Number |it| it.priority.map(|priority| priority.number().into());
+        "send_at"             Alike Time   |it| it.send_at;
         "payload"             Alike Json   |it| it.content.payload.as_deref();
         "media_url"           Alike Text   |it| it.content.media.as_ref().map(|media| media.url.as_str());
         "media_type"          Alike Text   |it| it.content.media.as_ref().map(|media| media.media_type.as_str());

@@ -56,6 +56,7 @@ pub fn message(row: &impl Row) -> Result<Message, RepositoryError> {
         tries: count_of(row, "retries", &mut flaws),
         max_tries: count_of(row, "max_retries", &mut flaws),
         priority: flaws.or_default(number_option(row, "priority")),
+        send_at: flaws.or_default(row.time("send_at")),
         try_number,
         attempt_started_at: flaws.or_default(row.time("attempt_started_at")),
         attempt_http_status: flaws.or_default(number_option(row, "attempt_http_status")),

@@ -103,7 +103,7 @@ impl From<Message> for MessageData {
             retries: message.tries,
             max_retries: message.max_tries,
             priority: message.priority.map(|priority| priority.number().into()),
-            send_at: None,
+            send_at: message.send_at.map(rfc3339),
             next_attempt_at: message.next_attempt_at.map(rfc3339),
             created_at: rfc3339(message.created_at),
             updated_at: rfc3339(message.updated_at),

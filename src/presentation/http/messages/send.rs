@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::application::messages::send_message::{SendMessageCommand, SendMessageError, Submission};
 use crate::application::ports::Channels;
+use crate::domain::Timestamp;
 use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use crate::domain::access::principal::Scope;
 use crate::domain::instance::channel::ChannelName;
@@ -25,6 +26,7 @@ use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::compact_json::compact;
 use crate::presentation::http::wire::envelope::{Envelope, rfc3339};
 use crate::presentation::http::wire::fields::{self, Address, MaxTries, Name, Problems, unknown_channel};
+use crate::presentation::http::wire::moment::Moment;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::{NoParameters, Query};
 use crate::presentation::http::wire::state::SharedState;
@@ -33,7 +35,7 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 static IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
 
 /// Members that the contract names and that cannot be used yet. As null they mean nothing and are taken.
-const NOT_YET: [&str; 2] = ["groupId", "sendAt"];
+const NOT_YET: [&str; 1] = ["groupId"];
 
 /// A message to send. `message` may be absent when there is a `payload`.
 #[derive(Debug, Deserr, ToSchema)]
@@ -65,6 +67,9 @@ pub struct SendRequest {
     max_retries: Option<MaxTries>,
     #[deserr(default)]
     priority: Option<PriorityField>,
+    /// Not before: at most a year ahead, to the millisecond. A moment that is past means now.
+    #[deserr(default)]
+    send_at: Option<Moment>,
 }
 
 /// How urgent it is: 0 to 9, 9 the most. Shown with the message; without effect yet.
@@ -157,8 +162,8 @@ pub struct SentData {
 
 /// Send a message
 ///
-/// Stores it and delivers it while the caller waits. A failure answers 422 (this recipient or content was refused for
-/// good) or 502 (the channel failed), with the message's id.
+/// Stores it and delivers it while the caller waits, unless `sendAt` says later: then it answers 202. A failure answers 422
+/// (this recipient or content was refused for good) or 502 (the channel failed), with the message's id.
 #[utoipa::path(
     post,
     path = "/api/messaging/message/send",
@@ -239,6 +244,7 @@ pub(in crate::presentation::http) fn read(body: JsonBody, channels: &Channels) -
             content: Content { text: request.message, media, payload },
             max_tries: request.max_retries.map(|tries| tries.0),
             priority: request.priority.map(|priority| priority.0),
+            send_at: request.send_at.and_then(|at| Timestamp::from_timestamp_millis(at.0.timestamp_millis())),
         },
         request: None,
     })
