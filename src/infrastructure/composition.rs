@@ -86,7 +86,8 @@ fn transport(config: &Config, role: Role, node: &ThisNode, clock: &Arc<dyn Clock
 
 /// Every channel there is. A new one is one line here.
 fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ChannelSetupError> {
-    let webhook = WebhookSettings { block_private: config.delivery.webhook_block_private, ..WebhookSettings::default() };
+    let webhook =
+        WebhookSettings { block_private: config.delivery.webhook_block_private, ..WebhookSettings::default() };
     let senders: Vec<Arc<dyn ChannelSender>> = vec![
         Arc::new(SandboxSender),
         Arc::new(WebhookSender::new(webhook, clock.clone())?),

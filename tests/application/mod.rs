@@ -5,5 +5,5 @@ mod delivery;
 pub mod gateway;
 mod recovery;
 mod remembering;
-pub mod scheduling;
-mod scripted;
+mod scheduling;
+pub mod scripted;

@@ -31,7 +31,7 @@ fn states(sql: &str) -> States {
         if !(owner.is_empty() || owner == "messages.") {
             continue;
         }
-        let named = after.split('\'').skip(1).step_by(2).map_while(|name| name.parse().ok());
+        let named = after.split('\'').skip(1).step_by(2).map_while(|name| name.parse::<MessageStatus>().ok());
         if text.ends_with("set") || (text.ends_with(',') && after.starts_with("= ")) {
             match after.strip_prefix("= '") {
                 Some(_) => states.writes.extend(named.take(1)),

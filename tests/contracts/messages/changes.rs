@@ -1,6 +1,6 @@
 //! Every adapter moves a row as the domain moves a message, and leaves alone what the domain does not move.
 
-use correio::application::ports::{Outcome, Replay, Take};
+use correio::application::ports::{Outcome, Replay, Stores, Take};
 use correio::domain::message::retry::NextStep;
 use correio::domain::message::transition::{CHANGES, Change, ForbiddenMove};
 use correio::domain::message::{Guard, Message, MessageStatus};
@@ -58,7 +58,7 @@ fn in_the_domain(change: &Change, it: &mut Message, by: NodeId, step: &NextStep)
 
 /// Whether it says that it wrote.
 async fn in_the_rows(adapters: &Adapters, change: &Change, it: &Message, by: NodeId, step: &NextStep) -> bool {
-    let Adapters { messages, due, failed, instances, .. } = adapters;
+    let Stores { messages, due, failed, instances, .. } = &adapters.stores;
     match change.name {
         "end" => messages.record(&outcome(it, step.clone())).await.unwrap(),
         "claim and end" => {

@@ -49,14 +49,14 @@ pub fn are_alike(one: &Message, other: &Message) -> bool {
 macro_rules! columns {
     (
         set by an accept: $($name:literal $share:ident $kind:ident $of:expr;)*
-        set later: $($later:literal)*
+        set later: $first:literal $($later:literal)*
     ) => {
         pub const COLUMNS: &[Column] =
             &[$(Column { name: $name, share: Share::$share, value: Value::$kind($of) }),*];
 
         /// What a message is read from: see [`message`](super::rows::message).
         macro_rules! message_columns {
-            () => { concat!($($name, ", ",)* $($later, ", ",)* "id") };
+            () => { concat!($($name, ", ",)* $first $(, ", ", $later)*) };
         }
     };
 }
