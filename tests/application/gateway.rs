@@ -12,10 +12,10 @@ use correio::application::node::this_node::ThisNode;
 use correio::application::ports::*;
 use correio::domain::Timestamp;
 use correio::domain::access::principal::{Principal, Scope};
-use correio::domain::instance::Instance;
 use correio::domain::instance::credentials::Credentials;
+use correio::domain::instance::{Instance, InstanceName};
 use correio::domain::message::retry::RetryPolicy;
-use correio::domain::message::{Content, Draft, Guard, Message, MessageId, MessageStatus};
+use correio::domain::message::{Content, Draft, Guard, Message, MessageId, MessageStatus, Recipient};
 use correio::domain::node::NodeId;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use correio::infrastructure::config::KafkaConfig;
@@ -239,8 +239,8 @@ impl TestGateway {
         let content = Content { text: Some("Olá".to_owned()), ..Content::default() };
         SendMessageCommand {
             channel: self.instance.channel.clone(),
-            channel_instance_id: self.instance.channel_instance_id.clone(),
-            draft: Draft { recipient: recipient.to_owned(), content, ..Draft::default() },
+            channel_instance_id: InstanceName::parse(self.instance.channel_instance_id.clone()).unwrap(),
+            draft: Draft::new(Recipient::parse(recipient).unwrap(), content),
             request: None,
         }
     }

@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use correio::application::messages::send_message::{SendMessageCommand, SendMessageError, Submission};
-use correio::application::ports::Clock;
+use correio::application::ports::{Clock, Partition};
 use correio::domain::message::{Draft, MessageStatus};
 
 use super::gateway::{TestGateway, through_memory};
@@ -30,8 +30,10 @@ async fn a_message_with_a_time_is_queued_and_delivered_at_its_time(adapters: &Ad
 }
 
 async fn through_a_broker_it_is_published_at_its_time(adapters: &Adapters) {
-    let gateway = TestGateway::through(adapters, through_memory(&MemoryBroker::new())).await;
+    let broker = MemoryBroker::new();
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     let _consuming = gateway.consume();
+    broker.assign(&[Partition(0)]);
     is_delivered_at_its_time(&gateway).await;
 }
 

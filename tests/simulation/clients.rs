@@ -8,8 +8,8 @@ use correio::application::messages::send_message::{SendMessageCommand, SendMessa
 use correio::application::ports::{FailedSelection, Tasks};
 use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use correio::domain::access::principal::{Principal, Scope};
-use correio::domain::instance::Instance;
-use correio::domain::message::{Content, Draft};
+use correio::domain::instance::{Instance, InstanceName};
+use correio::domain::message::{Content, Draft, Recipient};
 use futures::channel::oneshot;
 
 use super::chronicle::{Answer, Chronicle};
@@ -80,12 +80,8 @@ impl Clients {
         let text = key.unwrap_or("Olá").to_owned();
         let command = SendMessageCommand {
             channel: self.instance.channel.clone(),
-            channel_instance_id: self.instance.channel_instance_id.clone(),
-            draft: Draft {
-                recipient: recipient.to_owned(),
-                content: Content { text: Some(text), ..Content::default() },
-                ..Draft::default()
-            },
+            channel_instance_id: InstanceName::parse(self.instance.channel_instance_id.clone()).unwrap(),
+            draft: Draft::new(Recipient::parse(recipient).unwrap(), Content { text: Some(text), ..Content::default() }),
             request: key.map(|key| IdempotentRequest {
                 key: IdempotencyKey::parse(key.as_bytes()).unwrap(),
                 fingerprint: [1; 32],

@@ -7,7 +7,8 @@ use crate::application::ports::{
 };
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::instance::{Instance, InstanceId};
+use crate::domain::instance::{Instance, InstanceAddress, InstanceId, InstanceName};
+use crate::domain::message::MaxTries;
 use crate::domain::problem::FieldProblem;
 
 /// Configures a channel for a tenant.
@@ -21,11 +22,11 @@ pub struct CreateInstance {
 
 pub struct CreateInstanceCommand {
     pub channel: ChannelName,
-    pub channel_instance_id: String,
-    pub channel_phone_or_id: String,
-    pub name: Option<String>,
+    pub channel_instance_id: InstanceName,
+    pub channel_phone_or_id: InstanceAddress,
+    pub name: Option<InstanceName>,
     pub credentials: Option<Value>,
-    pub max_tries: Option<u32>,
+    pub max_tries: Option<MaxTries>,
     /// Compact JSON text of an object.
     pub metadata: Option<String>,
 }
@@ -59,7 +60,7 @@ impl CreateInstance {
         let Some(sender) = self.channels.find(&command.channel) else {
             return Err(CreateInstanceError::Invalid(vec![self.channels.unknown()]));
         };
-        let address = sender.check_address(&command.channel_phone_or_id);
+        let address = sender.check_address(command.channel_phone_or_id.as_str());
         let credentials = sender.check_credentials(command.credentials.as_ref());
         let new = match (address, credentials) {
             (Ok(()), Ok(new)) => new,
@@ -74,13 +75,13 @@ impl CreateInstance {
             id,
             tenant: caller.tenant.clone(),
             user_id: caller.subject.clone(),
-            name: command.name,
+            name: command.name.map(InstanceName::into_string),
             channel: command.channel,
-            channel_instance_id: command.channel_instance_id,
-            channel_phone_or_id: command.channel_phone_or_id,
+            channel_instance_id: command.channel_instance_id.into_string(),
+            channel_phone_or_id: command.channel_phone_or_id.into_string(),
             status: sender.initial_status(),
             credentials: self.cipher.seal(id, &new.credentials)?,
-            max_tries: command.max_tries,
+            max_tries: command.max_tries.map(MaxTries::number),
             metadata: command.metadata,
             created_at: now,
             updated_at: now,

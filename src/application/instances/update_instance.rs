@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::create_instance::ConfiguredInstance;
 use crate::application::ports::{Channels, CipherError, Clock, CredentialsCipher, InstanceRepository, RepositoryError};
 use crate::domain::access::principal::Principal;
-use crate::domain::instance::InstanceId;
+use crate::domain::instance::{InstanceAddress, InstanceId, InstanceName};
+use crate::domain::message::MaxTries;
 use crate::domain::problem::FieldProblem;
 
 /// Changes what can be changed of an instance. Its channel and its name are what messages refer to, and stay.
@@ -19,11 +20,11 @@ pub struct UpdateInstance {
 /// What is `None` stays; what is `Some(None)` is cleared.
 #[derive(Default)]
 pub struct UpdateInstanceCommand {
-    pub channel_phone_or_id: Option<String>,
-    pub name: Option<Option<String>>,
+    pub channel_phone_or_id: Option<InstanceAddress>,
+    pub name: Option<Option<InstanceName>>,
     /// Replaces all credentials.
     pub credentials: Option<Value>,
-    pub max_tries: Option<Option<u32>>,
+    pub max_tries: Option<Option<MaxTries>>,
     pub metadata: Option<Option<String>>,
 }
 
@@ -58,8 +59,8 @@ impl UpdateInstance {
         let mut problems = Vec::new();
         let mut revealed_credentials = None;
         if let Some(address) = command.channel_phone_or_id {
-            problems.extend(sender.check_address(&address).err().into_iter().flatten());
-            instance.channel_phone_or_id = address;
+            problems.extend(sender.check_address(address.as_str()).err().into_iter().flatten());
+            instance.channel_phone_or_id = address.into_string();
         }
         if let Some(given) = command.credentials {
             match sender.check_credentials(Some(&given)) {
@@ -73,8 +74,8 @@ impl UpdateInstance {
         if !problems.is_empty() {
             return Err(UpdateInstanceError::Invalid(problems));
         }
-        instance.name = command.name.unwrap_or(instance.name);
-        instance.max_tries = command.max_tries.unwrap_or(instance.max_tries);
+        instance.name = command.name.map_or(instance.name, |name| name.map(InstanceName::into_string));
+        instance.max_tries = command.max_tries.map_or(instance.max_tries, |tries| tries.map(MaxTries::number));
         instance.metadata = command.metadata.unwrap_or(instance.metadata);
         instance.updated_at = self.clock.now();
         if !self.instances.update(&instance).await? {

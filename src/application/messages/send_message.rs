@@ -14,6 +14,7 @@ use crate::application::ports::{
 use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::Instance;
+use crate::domain::instance::InstanceName;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::{Draft, Message, MessageId, MessageStatus, OrderingKey};
 use crate::domain::problem::FieldProblem;
@@ -38,7 +39,7 @@ pub struct SendMessage {
 #[derive(Clone, Debug)]
 pub struct SendMessageCommand {
     pub channel: ChannelName,
-    pub channel_instance_id: String,
+    pub channel_instance_id: InstanceName,
     pub draft: Draft,
     pub request: Option<IdempotentRequest>,
 }
@@ -86,7 +87,7 @@ impl SendMessage {
         self.check(sender.as_ref(), &command.draft)?;
 
         let node = self.identity.current_or_wait().await?;
-        let key = OrderingKey { instance: instance.id, recipient: command.draft.recipient.clone() };
+        let key = OrderingKey { instance: instance.id, recipient: command.draft.recipient.as_str().to_owned() };
         let mut place = self.lanes.enter(key, self.ids.as_ref());
         let message = Message::accept(
             caller,
@@ -134,12 +135,13 @@ impl SendMessage {
     }
 
     async fn instance(&self, caller: &Principal, command: &SendMessageCommand) -> Result<Instance, SendMessageError> {
-        let found = self.instances.find_by_name(&caller.tenant, &command.channel, &command.channel_instance_id).await?;
+        let found =
+            self.instances.find_by_name(&caller.tenant, &command.channel, command.channel_instance_id.as_str()).await?;
         found.ok_or(SendMessageError::UnknownInstance)
     }
 
     fn check(&self, sender: &dyn ChannelSender, draft: &Draft) -> Result<(), SendMessageError> {
-        let mut problems = sender.check_message(&draft.recipient, &draft.content).err().unwrap_or_default();
+        let mut problems = sender.check_message(draft.recipient.as_str(), &draft.content).err().unwrap_or_default();
         if !draft.is_within_a_year(self.clock.now()) {
             problems.push(FieldProblem::new("/sendAt", "must be at most a year ahead"));
         }

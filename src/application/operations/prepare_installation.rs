@@ -5,6 +5,8 @@ use crate::application::instances::create_instance::{CreateInstance, CreateInsta
 use crate::application::ports::{ApiKeyRepository, RepositoryError};
 use crate::domain::access::principal::{InvalidTenant, Principal, Scope, Tenant};
 use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::{InstanceAddress, InstanceName};
+use crate::domain::text::InvalidText;
 
 /// Makes sure that an installation has what everybody starts with: the tenant `default`, a key of it, and its instance
 /// `sandbox`. What is there stays as it is, also a key that was revoked.
@@ -26,6 +28,8 @@ pub enum BootstrapKey {
 pub enum PrepareInstallationError {
     #[error(transparent)]
     Tenant(#[from] InvalidTenant),
+    #[error(transparent)]
+    Name(#[from] InvalidText),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
     #[error(transparent)]
@@ -70,9 +74,9 @@ impl PrepareInstallation {
         let system = Principal { tenant, subject: "correio".to_owned(), scopes: Scope::ALL.to_vec() };
         let command = CreateInstanceCommand {
             channel: ChannelName::new("sandbox"),
-            channel_instance_id: "sandbox".to_owned(),
-            channel_phone_or_id: "sandbox".to_owned(),
-            name: Some("Sandbox".to_owned()),
+            channel_instance_id: InstanceName::parse("sandbox")?,
+            channel_phone_or_id: InstanceAddress::parse("sandbox")?,
+            name: Some(InstanceName::parse("Sandbox")?),
             credentials: None,
             max_tries: None,
             metadata: None,

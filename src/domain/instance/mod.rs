@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod credentials;
+mod name;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +13,8 @@ use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use channel::ChannelName;
 use credentials::SealedCredentials;
+
+pub use name::{InstanceAddress, InstanceName};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub Uuid);

@@ -100,7 +100,7 @@ pub(super) mod tests {
     use crate::domain::instance::channel::ChannelName;
     use crate::domain::instance::credentials::SealedCredentials;
     use crate::domain::instance::{ConnectionStatus, Instance, InstanceId};
-    use crate::domain::message::{Draft, MessageId};
+    use crate::domain::message::{Content, Draft, MessageId, Recipient};
     use crate::domain::node::NodeId;
 
     pub fn message(tries: u32) -> Message {
@@ -121,7 +121,7 @@ pub(super) mod tests {
             created_at: now,
             updated_at: now,
         };
-        let draft = Draft { recipient: "a".to_owned(), ..Draft::default() };
+        let draft = Draft::new(Recipient::parse("a").unwrap(), Content::default());
         let (node, id) = (NodeId(uuid::Uuid::nil()), MessageId(uuid::Uuid::nil()));
         let message = Message::accept(&sender, &instance, draft, 3, MessageStatus::Queued, node, id, now);
         Message { try_number: tries, ..message }

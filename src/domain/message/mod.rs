@@ -4,12 +4,13 @@ pub mod attempt;
 mod content;
 pub mod dead_letter;
 pub mod delivery;
+mod recipient;
 pub mod retry;
 mod status;
 pub mod transition;
 #[cfg(test)]
 mod transition_tests;
-pub mod tries;
+mod tries;
 
 use std::fmt;
 
@@ -24,7 +25,9 @@ use crate::domain::node::NodeId;
 use delivery::FailureKind;
 
 pub use content::{Content, Media, MediaType, UnknownMediaType};
+pub use recipient::Recipient;
 pub use status::{BY_RECEIPT, MOVES, MessageStatus, UnknownStatus};
+pub use tries::{InvalidTries, MaxTries};
 
 /// A UUIDv7: its order is the order in which one process accepted its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,18 +87,22 @@ impl TryFrom<i64> for Priority {
 }
 
 /// What a caller asks to be sent, checked, before it is a message.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Draft {
-    pub recipient: String,
+    pub recipient: Recipient,
     pub content: Content,
-    /// Tries, the first included.
-    pub max_tries: Option<u32>,
+    pub max_tries: Option<MaxTries>,
     pub priority: Option<Priority>,
     /// Not before. A moment that is past is now.
     pub send_at: Option<Timestamp>,
 }
 
 impl Draft {
+    /// A draft that says nothing but this.
+    pub fn new(recipient: Recipient, content: Content) -> Self {
+        Self { recipient, content, max_tries: None, priority: None, send_at: None }
+    }
+
     /// Whether `send_at` is no more than a year ahead: a message that waits must not outlive what keeps it.
     pub fn is_within_a_year(&self, now: Timestamp) -> bool {
         let latest = now.checked_add_months(Months::new(12)).unwrap_or(now);
@@ -151,12 +158,12 @@ impl Message {
     ///
     /// One that waits in `pending` is being delivered by whoever accepted it: its first try has begun. One that is to be sent
     /// later waits in `queued`, whatever `status` says, for its time: as `pending` it would be taken for orphaned.
-    #[allow(clippy::too_many_arguments, reason = "these are the seven things a message is made of")]
+    #[allow(clippy::too_many_arguments, reason = "these are the eight things that a message is made of")]
     pub fn accept(
         sender: &Principal,
         instance: &Instance,
         draft: Draft,
-        default_max_retries: u32,
+        default_max_tries: u32,
         status: MessageStatus,
         node: NodeId,
         id: MessageId,
@@ -172,7 +179,7 @@ impl Message {
             instance_id: instance.id,
             channel: instance.channel.clone(),
             channel_instance_id: instance.channel_instance_id.clone(),
-            recipient: draft.recipient,
+            recipient: draft.recipient.into_string(),
             content: draft.content,
             direction: Direction::Sent,
             status,
@@ -180,7 +187,7 @@ impl Message {
             error: None,
             failure: None,
             tries: tries_begun,
-            max_tries: draft.max_tries.or(instance.max_tries).unwrap_or(default_max_retries),
+            max_tries: draft.max_tries.map(MaxTries::number).or(instance.max_tries).unwrap_or(default_max_tries),
             priority: draft.priority,
             send_at: draft.send_at,
             try_number: tries_begun,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::domain::message::tries::MOST_TRIES;
+use crate::domain::message::MaxTries;
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{Section, Setting};
 use crate::infrastructure::config::values::{boolean, duration, duration_of_at_least, durations, number};
@@ -52,7 +52,7 @@ const MAX_RETRIES: Setting<u32> = Setting {
     default: "3",
     about: "Tries for a message, the first included, 1 to 100. A message whose caller waits for the result is tried \
             once: the caller gets the result and decides what to do.",
-    parse: |text| number(text, 1..=MOST_TRIES),
+    parse: |text| number(text, 1..=MaxTries::MOST),
 };
 
 const RETRY_BACKOFF: Setting<Vec<Duration>> = Setting {

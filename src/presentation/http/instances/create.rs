@@ -8,7 +8,7 @@ use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body::JsonBody;
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::envelope::Envelope;
-use crate::presentation::http::wire::fields::{self, Address, MaxTries, Name, Problems, unknown_channel};
+use crate::presentation::http::wire::fields::{self, Address, Name, Problems, TriesField, unknown_channel};
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::{NoParameters, Query};
 use crate::presentation::http::wire::state::SharedState;
@@ -39,7 +39,7 @@ pub struct CreateRequest {
     #[deserr(default)]
     credentials: Option<Value>,
     #[deserr(default)]
-    max_retries: Option<MaxTries>,
+    max_retries: Option<TriesField>,
     /// For the client's own use.
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
@@ -71,7 +71,7 @@ pub async fn create(
         }
     };
     let command = CreateInstanceCommand {
-        channel: ChannelName::new(request.channel.0),
+        channel: ChannelName::new(request.channel.into_string()),
         channel_instance_id: request.channel_instance_id.0,
         channel_phone_or_id: request.channel_phone_or_id.0,
         name: request.name.map(|name| name.0),

@@ -42,7 +42,7 @@ pub async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Envelope<Vec<InstanceData>>>, Problem> {
     let caller = caller.must(Scope::InstancesRead)?;
-    let channel = query.channel.map(|name| ChannelName::new(name.0));
+    let channel = query.channel.map(|name| ChannelName::new(name.into_string()));
     let instances = state.gateway.instances.read.all(caller, channel.as_ref()).await?;
     let data = instances.into_iter().map(InstanceData::from).collect();
     Ok(Json(Envelope::saying("Instâncias listadas com sucesso", data)))

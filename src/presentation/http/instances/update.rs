@@ -8,7 +8,7 @@ use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body::JsonBody;
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::envelope::Envelope;
-use crate::presentation::http::wire::fields::{self, Address, MaxTries, Name, Problems};
+use crate::presentation::http::wire::fields::{self, Address, Name, Problems, TriesField};
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::{NoParameters, Query};
 use crate::presentation::http::wire::state::SharedState;
@@ -35,7 +35,7 @@ pub struct UpdateRequest {
     #[deserr(default)]
     credentials: Option<Value>,
     #[deserr(default)]
-    max_retries: Option<MaxTries>,
+    max_retries: Option<TriesField>,
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
     metadata: Option<JsonObject>,

@@ -7,7 +7,7 @@ use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::MessageStatus;
 use crate::presentation::http::wire::answers::{Authenticated, WithQuery};
 use crate::presentation::http::wire::caller::Caller;
-use crate::presentation::http::wire::fields::{Address, Name, Problems};
+use crate::presentation::http::wire::fields::{Name, Problems, RecipientField};
 use crate::presentation::http::wire::moment::Moment;
 use crate::presentation::http::wire::page::{Cursor, Limit, Page};
 use crate::presentation::http::wire::problem::Problem;
@@ -30,7 +30,7 @@ pub struct CountQuery {
     #[deserr(default)]
     channel_instance_id: Option<Name>,
     #[deserr(default)]
-    remote_jid: Option<Address>,
+    remote_jid: Option<RecipientField>,
     /// Created at this moment or later.
     #[deserr(default)]
     created_after: Option<Moment>,
@@ -51,7 +51,7 @@ pub struct ListQuery {
     #[deserr(default)]
     channel_instance_id: Option<Name>,
     #[deserr(default)]
-    remote_jid: Option<Address>,
+    remote_jid: Option<RecipientField>,
     /// Created at this moment or later.
     #[deserr(default)]
     created_after: Option<Moment>,
@@ -97,9 +97,9 @@ impl From<CountQuery> for MessageFilter {
     fn from(query: CountQuery) -> Self {
         Self {
             status: query.status.map(MessageStatus::from),
-            channel: query.channel.map(|name| ChannelName::new(name.0)),
-            channel_instance_id: query.channel_instance_id.map(|name| name.0),
-            recipient: query.remote_jid.map(|address| address.0),
+            channel: query.channel.map(|name| ChannelName::new(name.into_string())),
+            channel_instance_id: query.channel_instance_id.map(Name::into_string),
+            recipient: query.remote_jid.map(|recipient| recipient.0.into_string()),
             created_after: query.created_after.map(|at| at.0),
             created_before: query.created_before.map(|at| at.0),
         }

@@ -114,7 +114,7 @@ pub async fn many(
     let request: RetryRequest = fields::read(body.value).map_err(|problems| Problem::invalid_field(problems.0))?;
     let selection = FailedSelection {
         tenant: Some(caller.0.tenant),
-        channel_instance_id: request.channel_instance_id.map(|name| name.0),
+        channel_instance_id: request.channel_instance_id.map(Name::into_string),
         created_after: request.created_after.map(|at| at.0),
         created_before: request.created_before.map(|at| at.0),
     };

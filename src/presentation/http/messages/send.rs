@@ -25,7 +25,7 @@ use crate::presentation::http::wire::body::{JsonBody, to_its_end};
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::compact_json::compact;
 use crate::presentation::http::wire::envelope::{Envelope, rfc3339};
-use crate::presentation::http::wire::fields::{self, Address, MaxTries, Name, Problems, unknown_channel};
+use crate::presentation::http::wire::fields::{self, Name, Problems, RecipientField, TriesField, unknown_channel};
 use crate::presentation::http::wire::moment::Moment;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::{NoParameters, Query};
@@ -50,7 +50,7 @@ pub struct SendRequest {
     /// The client's name of the instance.
     channel_instance_id: Name,
     /// The recipient.
-    remote_jid: Address,
+    remote_jid: RecipientField,
     #[deserr(default)]
     message: Option<String>,
     /// An absolute http or https URL.
@@ -64,7 +64,7 @@ pub struct SendRequest {
     #[deserr(default)]
     payload: Option<Value>,
     #[deserr(default)]
-    max_retries: Option<MaxTries>,
+    max_retries: Option<TriesField>,
     #[deserr(default)]
     priority: Option<PriorityField>,
     /// Not before: at most a year ahead, to the millisecond. A moment that is past means now.
@@ -237,7 +237,7 @@ pub(in crate::presentation::http) fn read(body: JsonBody, channels: &Channels) -
         url: url.0,
     });
     Ok(SendMessageCommand {
-        channel: ChannelName::new(request.channel.0),
+        channel: ChannelName::new(request.channel.into_string()),
         channel_instance_id: request.channel_instance_id.0,
         draft: Draft {
             recipient: request.remote_jid.0,

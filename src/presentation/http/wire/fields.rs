@@ -8,8 +8,10 @@ use utoipa::ToSchema;
 
 use crate::application::ports::Channels;
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::message::tries::MOST_TRIES;
+use crate::domain::instance::{InstanceAddress, InstanceName};
+use crate::domain::message::{MaxTries, Recipient};
 use crate::domain::problem::FieldProblem;
+use crate::domain::text::InvalidText;
 
 /// All that is wrong with a request.
 #[derive(Debug, Default)]
@@ -17,6 +19,12 @@ pub struct Problems(pub Vec<FieldProblem>);
 
 /// What is wrong with one member, whose place is known from where it was read.
 pub struct Detail(pub String);
+
+impl From<InvalidText> for Detail {
+    fn from(error: InvalidText) -> Self {
+        Detail(error.to_string())
+    }
+}
 
 impl From<&str> for Detail {
     fn from(text: &str) -> Self {
@@ -35,7 +43,9 @@ pub fn read<T: Deserr<Problems>>(value: Value) -> Result<T, Problems> {
         Ok(read) if problems.0.is_empty() => Ok(read),
         Ok(_) => Err(problems),
         Err(more) => {
-            problems.0.extend(more.0);
+            // A type of the domain refuses U+0000, too.
+            let new = more.0.into_iter().filter(|problem| !problems.0.contains(problem)).collect::<Vec<_>>();
+            problems.0.extend(new);
             Err(problems)
         }
     }
@@ -148,47 +158,50 @@ impl MergeWithError<Detail> for Problems {
 #[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(error = Problems, try_from(String) = Name::parse -> Detail)]
 #[schema(value_type = String, min_length = 1, max_length = 255)]
-pub struct Name(pub String);
+pub struct Name(pub InstanceName);
 
 impl Name {
     fn parse(text: String) -> Result<Self, Detail> {
-        within(&text, 255).map(|()| Self(text))
+        Ok(Self(InstanceName::parse(text)?))
+    }
+
+    pub fn into_string(self) -> String {
+        self.0.into_string()
     }
 }
 
-/// An address of a recipient or of an instance: 1 to 2,048 characters.
+/// An address of a recipient: 1 to 2,048 characters.
+#[derive(Clone, Debug, Deserr, ToSchema)]
+#[deserr(error = Problems, try_from(String) = RecipientField::parse -> Detail)]
+#[schema(as = Address, value_type = String, min_length = 1, max_length = 2048)]
+pub struct RecipientField(pub Recipient);
+
+impl RecipientField {
+    fn parse(text: String) -> Result<Self, Detail> {
+        Ok(Self(Recipient::parse(text)?))
+    }
+}
+
+/// An address of an instance: 1 to 2,048 characters.
 #[derive(Clone, Debug, Deserr, ToSchema)]
 #[deserr(error = Problems, try_from(String) = Address::parse -> Detail)]
 #[schema(value_type = String, min_length = 1, max_length = 2048)]
-pub struct Address(pub String);
+pub struct Address(pub InstanceAddress);
 
 impl Address {
     fn parse(text: String) -> Result<Self, Detail> {
-        within(&text, 2048).map(|()| Self(text))
+        Ok(Self(InstanceAddress::parse(text)?))
     }
 }
 
 /// How often a message is tried, the first try included: 1 to 100.
 #[derive(Clone, Copy, Debug, Deserr, ToSchema)]
-#[deserr(error = Problems, try_from(u64) = MaxTries::parse -> Detail)]
-#[schema(value_type = u32, minimum = 1, maximum = 100)]
-pub struct MaxTries(pub u32);
+#[deserr(error = Problems, try_from(u64) = TriesField::parse -> Detail)]
+#[schema(as = MaxRetries, value_type = u32, minimum = 1, maximum = 100)]
+pub struct TriesField(pub MaxTries);
 
-impl MaxTries {
+impl TriesField {
     fn parse(number: u64) -> Result<Self, Detail> {
-        match u32::try_from(number) {
-            Ok(number @ 1..=MOST_TRIES) => Ok(Self(number)),
-            _ => Err(Detail(format!("must be from 1 to {MOST_TRIES}"))),
-        }
+        MaxTries::new(number).map(Self).map_err(|error| Detail(error.to_string()))
     }
-}
-
-fn within(text: &str, most: usize) -> Result<(), Detail> {
-    if text.is_empty() {
-        return Err("must not be empty".into());
-    }
-    if text.chars().count() > most {
-        return Err(Detail(format!("must have at most {most} characters")));
-    }
-    Ok(())
 }
