@@ -139,7 +139,7 @@ async fn a_record_that_is_none_of_ours_is_set_aside_and_holds_up_nobody(adapters
     let broker = MemoryBroker::new();
     let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
     let unknown = MessageId(given::id());
-    broker.append(ONE, b"k", Err("is no JSON".to_owned()));
+    broker.append(ONE, b"k", Err("is not JSON".to_owned()));
     broker.append(ONE, b"k", Ok(DeliveryRequest { message_id: unknown, channel: ChannelName::new("webhook") }));
     let message = queued(adapters, &gateway).await;
     broker.append_message(ONE, &message);
@@ -149,7 +149,7 @@ async fn a_record_that_is_none_of_ours_is_set_aside_and_holds_up_nobody(adapters
     assert_eq!(adapters.now(&message).await.status, MessageStatus::Sent);
     let mut letters = broker.letters();
     letters.sort_by_key(|letter| letter.message_id.is_some());
-    let unreadable = Letter { message_id: None, error: "is no JSON".to_owned() };
+    let unreadable = Letter { message_id: None, error: "is not JSON".to_owned() };
     let unknown = Letter { message_id: Some(unknown), error: "names a message that there is not".to_owned() };
     assert_eq!(letters, [unreadable, unknown]);
 }

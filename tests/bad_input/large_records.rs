@@ -66,7 +66,7 @@ async fn a_record_too_large_for_the_dead_letters_goes_without_its_value_and_says
         assert_eq!((letter.key.as_deref(), &letter.value), (Some(b"anything".as_slice()), &None));
         assert_eq!(letter.header("value-omitted").as_deref(), Some("true"));
         assert_eq!(letter.header("original-partition").as_deref(), Some("0"));
-        assert!(letter.header("error").unwrap().starts_with("is no JSON"));
+        assert!(letter.header("error").unwrap().starts_with("is not JSON"));
     }
     assert!(app.is_alive());
 }

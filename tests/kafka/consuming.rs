@@ -151,7 +151,7 @@ async fn what_is_none_of_ours_arrives_with_the_reason(broker: TestBroker) {
     let source = consume(&kafka).await;
     let records = records(&source, 3).await;
     let reasons: Vec<_> = records.iter().map(|record| record.content.clone().unwrap_err()).collect();
-    assert!(reasons[0].starts_with("is no JSON"), "{}", reasons[0]);
+    assert!(reasons[0].starts_with("is not JSON"), "{}", reasons[0]);
     assert_eq!(reasons[1..], ["is empty (a tombstone)", "has version 7; this release reads version 1"]);
     assert_eq!((records[0].key.as_deref(), records[0].value.as_deref()), (None, Some(b"hello".as_slice())));
     assert_eq!((records[1].key.as_deref(), records[1].value.as_deref()), (Some(b"k".as_slice()), None));

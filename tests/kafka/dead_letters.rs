@@ -85,7 +85,7 @@ async fn a_record_that_nobody_understands_is_kept_byte_for_byte(broker: TestBrok
         offset: 0,
         key: key.map(<[u8]>::to_vec),
         value: value.map(<[u8]>::to_vec),
-        content: Err("is no JSON".to_owned()),
+        content: Err("is not JSON".to_owned()),
     };
     let cases = [poison(Some(b"\xff\x00k"), Some(b"\x00\xfe\xff")), poison(None, None), poison(Some(b""), Some(b""))];
     let reason = "ção ".repeat(1_000);
@@ -114,9 +114,9 @@ async fn what_is_too_large_with_its_headers_goes_without_its_value(broker: TestB
             offset: 0,
             key: Some(vec![b'k'; key]),
             value: Some(vec![b'v'; value]),
-            content: Err("is no JSON".to_owned()),
+            content: Err("is not JSON".to_owned()),
         };
-        kafka.dead_letter_topic.put_record(&record, "is no JSON").await.unwrap();
+        kafka.dead_letter_topic.put_record(&record, "is not JSON").await.unwrap();
     }
     let found = dead_letters(&broker, &kafka, 2).await;
     let omitted = |index: usize, name: &str| found[index].headers.get(name).map(String::as_str);

@@ -19,8 +19,8 @@ use crate::domain::text::storable;
 const VERSION: u64 = 1;
 const KIND: &str = "message.send";
 
-/// Bytes. A broker refuses records of more than 1 MiB unless it is told otherwise; what is larger than this travels as a
-/// reference, because whoever delivers it reads the row anyway.
+/// Bytes. A broker refuses records of more than 1 MiB unless it is configured otherwise; what is larger than this travels
+/// as a reference, because the worker that delivers it reads the row anyway.
 pub const LARGEST_VALUE: usize = 512 * 1024;
 
 /// Bytes. A recipient that is longer stands in the key as its hash, and not at all in a reference. Nor does any other text.
@@ -91,7 +91,7 @@ fn encoded(message: &Message, content: Option<EventContent<'_>>) -> Option<Vec<u
     serde_json::to_vec(&event).ok()
 }
 
-/// None when the payload is no JSON, which the row itself has to answer for.
+/// None when the payload is not JSON, which the row itself has to answer for.
 fn content(message: &Message) -> Option<EventContent<'_>> {
     let payload = message.content.payload.as_deref().map(serde_json::from_str).transpose().ok()?;
     let media = message.content.media.as_ref();
@@ -133,7 +133,7 @@ pub fn decode(value: Option<&[u8]>) -> Result<DeliveryRequest, String> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Err("is empty (a tombstone)".to_owned());
     };
-    let text = std::str::from_utf8(value).map_err(|error| format!("is no JSON: {error}"))?;
+    let text = std::str::from_utf8(value).map_err(|error| format!("is not JSON: {error}"))?;
     if !text.trim_ascii_start().starts_with('{') {
         return Err(no_json(text).unwrap_or_else(|| "is JSON, but no object".to_owned()));
     }
@@ -147,7 +147,7 @@ pub fn decode(value: Option<&[u8]>) -> Result<DeliveryRequest, String> {
         return Err(format!("has type {}, not `{KIND}`", shown(&head.kind)));
     }
     let id = head.message_id.as_str().and_then(|id| id.parse().ok());
-    let id = id.ok_or_else(|| format!("has messageId {}, which is no UUID", shown(&head.message_id)))?;
+    let id = id.ok_or_else(|| format!("has messageId {}, which is not a UUID", shown(&head.message_id)))?;
     // It decides on the order alone: the row says what the channel is, and answers for one that there is not.
     let channel = head.channel.as_str();
     let channel = channel.ok_or_else(|| format!("has channel {}, which names none", shown(&head.channel)))?;
@@ -156,7 +156,7 @@ pub fn decode(value: Option<&[u8]>) -> Result<DeliveryRequest, String> {
 
 /// Why it is none.
 fn no_json(text: &str) -> Option<String> {
-    serde_json::from_str::<IgnoredAny>(text).err().map(|error| format!("is no JSON: {error}"))
+    serde_json::from_str::<IgnoredAny>(text).err().map(|error| format!("is not JSON: {error}"))
 }
 
 fn shown(value: &Value) -> String {

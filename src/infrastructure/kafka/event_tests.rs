@@ -78,18 +78,18 @@ fn a_record_that_is_none_of_ours_is_told_why() {
     };
     assert_eq!(decode(None).unwrap_err(), "is empty (a tombstone)");
     assert_eq!(decode(Some(b"")).unwrap_err(), "is empty (a tombstone)");
-    assert!(decode(Some(b"hello")).unwrap_err().starts_with("is no JSON: "));
-    assert!(decode(Some(b"\xff\xfe")).unwrap_err().starts_with("is no JSON: "));
+    assert!(decode(Some(b"hello")).unwrap_err().starts_with("is not JSON: "));
+    assert!(decode(Some(b"\xff\xfe")).unwrap_err().starts_with("is not JSON: "));
     assert_eq!(decode(Some(b"[1]")).unwrap_err(), "is JSON, but no object");
-    assert!(decode(Some(b"[1")).unwrap_err().starts_with("is no JSON: "));
+    assert!(decode(Some(b"[1")).unwrap_err().starts_with("is not JSON: "));
     assert!(decode(Some(br#"{"version":1,"version":1}"#)).unwrap_err().starts_with("cannot be read: "));
-    assert!(decode(Some(br#"{"version":1,"version":1"#)).unwrap_err().starts_with("is no JSON: "));
+    assert!(decode(Some(br#"{"version":1,"version":1"#)).unwrap_err().starts_with("is not JSON: "));
     assert!(decode(Some(br#"{"version":1e400}"#)).unwrap_err().starts_with("cannot be read: "));
     assert!(decode(Some(br#"{"messageId":"\ud800"}"#)).unwrap_err().starts_with("cannot be read: "));
     assert_eq!(with("version", 7.into()), "has version 7; this release reads version 1");
     assert_eq!(with("version", "1".into()), "has version \"1\"; this release reads version 1");
     assert_eq!(with("type", Value::Null), "has type null, not `message.send`");
-    assert_eq!(with("messageId", "x".into()), "has messageId \"x\", which is no UUID");
+    assert_eq!(with("messageId", "x".into()), "has messageId \"x\", which is not a UUID");
     assert_eq!(with("channel", 7.into()), "has channel 7, which names none");
 }
 

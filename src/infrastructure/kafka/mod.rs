@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::config::ClientConfig;
-use tokio::sync::mpsc;
 
 use crate::application::Stop;
 use crate::application::node::unreconciled::Unreconciled;
@@ -20,7 +19,6 @@ use crate::application::ports::{Broker, Clock, QueueScope};
 use crate::infrastructure::config::{Brokers, ConfigError, KafkaConfig};
 
 use client::{EmbeddedBroker, client_config, refused};
-use consuming::{ConsumerThread, Link, Membership};
 use producing::Producer;
 use progress::{GroupProgress, LostRecords};
 use topics::TopicKeeper;
@@ -29,9 +27,6 @@ pub use client::Connection;
 pub use consuming::KafkaMessageSource;
 pub use producing::{KafkaDeadLetterTopic, KafkaMessageQueue};
 pub use topics::Topics;
-
-/// Arrivals that wait for the application. Few, because a record may be as large as a broker lets it.
-const ARRIVALS: usize = 64;
 
 /// How long a start waits for its topics.
 const PREPARATION: Duration = Duration::from_secs(5);
@@ -47,7 +42,7 @@ pub struct Kafka {
     config: ClientConfig,
     group_id: String,
     clock: Arc<dyn Clock>,
-    /// None with an embedded broker, whose topics nobody deletes.
+    /// None with an embedded broker, whose topics are never deleted.
     keeper: Option<Arc<TopicKeeper>>,
     lost: Arc<LostRecords>,
     group: Arc<GroupProgress>,
@@ -108,18 +103,10 @@ impl Kafka {
         })
     }
 
-    /// Consumes as a member of the group, from the moment on when somebody first asks for what is next.
+    /// Consumes as a member of the group, from the moment on when it is first asked for what is next.
     pub fn source(&self) -> Arc<KafkaMessageSource> {
-        let (sender, arrivals) = mpsc::channel(ARRIVALS);
-        let link = Arc::new(Link::new(self.topics.send.clone()));
-        let membership = Membership {
-            arrivals: sender,
-            link: link.clone(),
-            connection: self.connection.clone(),
-            partitions: Arc::default(),
-        };
-        let thread = ConsumerThread::new(self.config.clone(), &self.group_id, membership, link.clone());
-        Arc::new(KafkaMessageSource::new(link, arrivals, thread))
+        let topic = self.topics.send.clone();
+        Arc::new(KafkaMessageSource::new(self.config.clone(), &self.group_id, topic, self.connection.clone()))
     }
 }
 

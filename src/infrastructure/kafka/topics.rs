@@ -33,7 +33,7 @@ impl Topics {
     }
 }
 
-/// Makes topics that are missing: at the start, and when somebody has deleted one.
+/// Makes topics that are missing: at the start, and when one was deleted.
 pub struct TopicKeeper {
     pub config: ClientConfig,
     pub topics: Topics,
@@ -65,7 +65,7 @@ impl TopicKeeper {
                 () = stop.clone() => return,
                 () = self.clock.sleep(EVERY) => {}
             }
-            // A Kafka that is away is somebody else's complaint.
+            // That Kafka is away is logged elsewhere.
             if self.connection.is_connected() {
                 self.ensure().await;
             }
@@ -114,7 +114,7 @@ impl TopicKeeper {
         let replicas = self.replication_factor.unwrap_or(-1);
         let topic = |name| NewTopic::new(name, self.partitions, TopicReplication::Fixed(replicas));
         let topics: Vec<NewTopic<'_>> = missing.iter().copied().map(topic).collect();
-        // A client of its own: it is needed once in a long while, and nobody would listen to it meanwhile.
+        // A client of its own: it is needed once in a long while, and would be polled by no thread meanwhile.
         let mut config = self.config.clone();
         config.set("allow.auto.create.topics", "true").remove("statistics.interval.ms");
         let events = QuietEvents { client: "admin", connection: self.connection.clone() };

@@ -86,7 +86,7 @@ impl Connection {
     /// An error that librdkafka reports, which it deals with itself.
     pub fn error(&self, client: &'static str, error: &KafkaError, reason: &str) {
         let mut state = self.state();
-        // Somebody asked to be told where a partition ends.
+        // It was asked for, to learn where a partition ends.
         if matches!(error, KafkaError::PartitionEOF(_))
             || error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF)
         {

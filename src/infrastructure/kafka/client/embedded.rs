@@ -29,7 +29,7 @@ impl EmbeddedBroker {
                 Err(error) => return drop(started.send(Err(error))),
             };
             if started.send(Ok(cluster.bootstrap_servers())).is_ok() {
-                // Nobody sends anything: it fails when the sender is gone.
+                // Nothing is ever sent: it fails when the sender is gone.
                 let _gone = ended.recv();
             }
         });

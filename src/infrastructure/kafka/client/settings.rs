@@ -1,4 +1,4 @@
-//! What every client of librdkafka is told.
+//! The settings of every client of librdkafka.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub fn client_config(addresses: &[String], kafka: &KafkaConfig) -> ClientConfig 
     config
 }
 
-/// Of a consumer: nothing that somebody else writes into the topic makes it stand still.
+/// Of a consumer: nothing that another program writes into the topic makes it stand still.
 pub fn take_whatever_is_there(config: &mut ClientConfig) {
     config
         // A transaction that is never ended would hide for minutes what comes after it. We have none.
@@ -64,7 +64,7 @@ fn secure(config: &mut ClientConfig, security: &KafkaSecurity) {
     }
 }
 
-/// Why librdkafka takes no client with these settings. A broker that is away is no reason.
+/// Why librdkafka takes no client with these settings. A broker that is away is not a reason.
 pub fn refused(error: &KafkaError) -> ConfigError {
     // The error of a single setting has the value in it, which may be a secret.
     let sentence = match error {
@@ -82,7 +82,7 @@ pub fn refused(error: &KafkaError) -> ConfigError {
     ConfigError::new(variable.map_or("KAFKA_BROKERS", |(_, variable)| variable), sentence)
 }
 
-/// What librdkafka tells of a client that nobody else listens to.
+/// Logs what librdkafka reports of a client that has no other listener.
 pub struct QuietEvents {
     pub client: &'static str,
     pub connection: Arc<Connection>,

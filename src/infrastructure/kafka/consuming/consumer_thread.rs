@@ -1,23 +1,20 @@
 //! The thread that polls librdkafka's consumer.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use tracing::{error, warn};
 
-use super::membership::{DRAIN_TIMEOUT, Membership};
-use super::message_source::Link;
+use super::link::Link;
+use super::membership::{Consumer, DRAIN_TIMEOUT, Membership};
 use crate::application::ports::{Arrival, Partition, Record};
 use crate::infrastructure::kafka::client::take_whatever_is_there;
 use crate::infrastructure::kafka::event;
-
-pub type Consumer = BaseConsumer<Membership>;
 
 /// How long one look for records takes, and so how long it takes to notice that it shall end.
 const POLL: Duration = Duration::from_millis(100);
@@ -54,12 +51,12 @@ impl ConsumerThread {
         Self { config, membership, link }
     }
 
-    /// Consumes until it is told to end, with one consumer after the other if need be.
+    /// Consumes until it shall end, with one consumer after the other if need be.
     pub fn run(self) {
         while !self.is_closing() {
             match self.config.create_with_context::<_, Consumer>(self.membership.clone()) {
                 Ok(consumer) => self.consume(consumer),
-                Err(error) => error!(target: "kafka", %error, "no consumer"),
+                Err(error) => error!(target: "kafka", %error, "cannot create the Kafka consumer"),
             }
             let end = Instant::now() + PAUSE;
             while !self.is_closing() && Instant::now() < end {
@@ -70,11 +67,11 @@ impl ConsumerThread {
     }
 
     fn consume(&self, consumer: Consumer) {
-        if let Err(error) = consumer.subscribe(&[&self.link.topic]) {
+        if let Err(error) = consumer.subscribe(&[self.link.topic()]) {
             return error!(target: "kafka", %error, "the consumer cannot subscribe");
         }
         let consumer = Arc::new(consumer);
-        self.share(Some(consumer.clone()));
+        self.link.share(Some(consumer.clone()));
         while !self.is_closing() {
             match consumer.poll(POLL) {
                 Some(Ok(message)) => self.membership.deliver(Arrival::Record(record(&message)), None),
@@ -87,7 +84,7 @@ impl ConsumerThread {
             }
         }
         self.leave(&consumer);
-        self.share(None);
+        self.link.share(None);
         self.membership.give_up_everything();
         // What is left of it goes with its threads, which may still wait for a broker that is away.
         thread::spawn(move || drop(consumer));
@@ -114,12 +111,8 @@ impl ConsumerThread {
         }
     }
 
-    fn share(&self, consumer: Option<Arc<Consumer>>) {
-        *self.link.consumer.lock().unwrap_or_else(PoisonError::into_inner) = consumer;
-    }
-
     fn is_closing(&self) -> bool {
-        self.link.closing.load(Ordering::Acquire)
+        self.membership.standing.is_closing()
     }
 }
 

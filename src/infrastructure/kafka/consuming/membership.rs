@@ -1,7 +1,6 @@
 //! Our place in the group: which partitions are ours, and how they come and go.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, info, warn};
 
-use super::message_source::Link;
+use super::standing::Standing;
 use crate::application::ports::{Arrival, Partition};
 use crate::infrastructure::kafka::client::Connection;
 
@@ -26,12 +25,15 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two looks whether the application listens, or has drained.
 const LOOK: Duration = Duration::from_millis(1);
 
+/// A consumer that is a member of the group.
+pub type Consumer = BaseConsumer<Membership>;
+
 /// Runs on the thread that polls the consumer. librdkafka waits for it with everything that concerns the group, while
 /// heartbeats go on.
 #[derive(Clone)]
 pub struct Membership {
     pub arrivals: mpsc::Sender<Arrival>,
-    pub link: Arc<Link>,
+    pub standing: Arc<Standing>,
     pub connection: Arc<Connection>,
     pub partitions: Arc<Mutex<BTreeSet<Partition>>>,
 }
@@ -48,7 +50,7 @@ struct Group {
 }
 
 impl Membership {
-    /// Tells the application, which may be slow: without `patience`, until it listens, or shall end.
+    /// Hands an arrival to the application, which may be slow: without `patience`, waits until it listens or shall end.
     pub fn deliver(&self, arrival: Arrival, patience: Option<Duration>) {
         let end = patience.map(|patience| Instant::now() + patience);
         let mut waiting = arrival;
@@ -57,7 +59,7 @@ impl Membership {
                 Ok(()) | Err(TrySendError::Closed(_)) => return,
                 Err(TrySendError::Full(arrival)) => waiting = arrival,
             }
-            let too_late = end.map_or_else(|| self.link.closing.load(Ordering::Acquire), |end| Instant::now() >= end);
+            let too_late = end.map_or_else(|| self.standing.is_closing(), |end| Instant::now() >= end);
             if too_late {
                 return;
             }
@@ -73,7 +75,7 @@ impl Membership {
     pub fn give_up_everything(&self) {
         let rest: Vec<Partition> = self.ours().iter().copied().collect();
         self.give_up(rest);
-        self.link.joined.store(false, Ordering::Relaxed);
+        self.standing.set_joined(false);
     }
 
     /// Waits until what was claimed is finished.
@@ -94,14 +96,14 @@ impl Membership {
         }
     }
 
-    fn commit(&self, consumer: &BaseConsumer<Self>) {
-        // What was lost may be somebody else's by now, who commits for it.
+    fn commit(&self, consumer: &Consumer) {
+        // What was lost may have another owner by now, which commits for it.
         if consumer.assignment_lost() {
             return info!(target: "kafka", "the group went on without this process");
         }
         // It would wait for a coordinator for as long as a session lasts; a process that ends has no time for that.
         if !self.connection.is_connected() {
-            return info!(target: "kafka", "Kafka is away: what was finished of late will be read again");
+            return info!(target: "kafka", "Kafka is away: what was finished most recently will be read again");
         }
         match consumer.commit_consumer_state(CommitMode::Sync) {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
@@ -117,11 +119,11 @@ impl Membership {
 }
 
 impl ConsumerContext for Membership {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn pre_rebalance(&self, consumer: &Consumer, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Revoke(list) => {
                 if consumer.assignment_lost() {
-                    self.link.joined.store(false, Ordering::Relaxed);
+                    self.standing.set_joined(false);
                 }
                 let partitions = partitions(list);
                 debug!(target: "kafka", ?partitions, "giving up");
@@ -133,9 +135,9 @@ impl ConsumerContext for Membership {
         }
     }
 
-    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn post_rebalance(&self, consumer: &Consumer, rebalance: &Rebalance<'_>) {
         let Rebalance::Assign(list) = rebalance else { return };
-        self.link.joined.store(true, Ordering::Relaxed);
+        self.standing.set_joined(true);
         let partitions = partitions(list);
         debug!(target: "kafka", ?partitions, "assigned");
         if partitions.is_empty() {
@@ -170,9 +172,9 @@ impl ClientContext for Membership {
             return;
         };
         if group.join_state == "steady" {
-            self.link.joined.store(true, Ordering::Relaxed);
+            self.standing.set_joined(true);
         } else if group.state != "up" {
-            self.link.joined.store(false, Ordering::Relaxed);
+            self.standing.set_joined(false);
         }
     }
 

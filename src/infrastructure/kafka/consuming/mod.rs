@@ -1,9 +1,9 @@
 //! What is consumed, as a member of the group.
 
 mod consumer_thread;
+mod link;
 mod membership;
 mod message_source;
+mod standing;
 
-pub use consumer_thread::ConsumerThread;
-pub use membership::Membership;
-pub use message_source::{KafkaMessageSource, Link};
+pub use message_source::KafkaMessageSource;

@@ -58,7 +58,7 @@ impl MessageQueue for KafkaMessageQueue {
     }
 
     async fn close(&self) {
-        // What is not confirmed by then is published again by whoever takes it over.
+        // What is not confirmed by then is published again by the node that takes it over.
         const PATIENCE: Duration = Duration::from_secs(5);
         let producer = self.producer.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || producer.close(PATIENCE)).await {

@@ -69,7 +69,7 @@ pub struct Outgoing<'r> {
 type Client = ThreadedProducer<ProducerEvents>;
 type Record<'r> = BaseRecord<'r, [u8], [u8], Box<Report>>;
 
-/// Publishes without waiting, and makes librdkafka's producer anew when it has given up for good.
+/// Publishes without waiting, and replaces librdkafka's producer when it has given up for good.
 pub struct Producer {
     config: ClientConfig,
     client: RwLock<Arc<Client>>,
@@ -160,7 +160,7 @@ impl Producer {
     /// A producer that has met a fatal error never publishes again.
     fn replace(&self) {
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
-        // Somebody else may have been faster.
+        // Another caller may have been faster.
         let Some((_, cause)) = current.client().fatal_error() else { return };
         if self.closed.load(Ordering::Acquire) {
             return;
@@ -173,7 +173,7 @@ impl Producer {
                 let retiring = std::thread::spawn(move || abandon(&old));
                 self.retiring.lock().unwrap_or_else(PoisonError::into_inner).push(retiring);
             }
-            Err(error) => error!(target: "kafka", %error, "no new producer"),
+            Err(error) => error!(target: "kafka", %error, "cannot create a new Kafka producer"),
         }
     }
 
@@ -308,7 +308,7 @@ impl ProducerContext for ProducerEvents {
         let error = result.as_ref().err().map(|(error, _)| error);
         match report.purpose {
             Purpose::Message { id, node } => self.reports.message_reported(id, node, report.bytes, error),
-            // Whoever waited may have gone.
+            // The caller may have gone.
             Purpose::DeadLetter(done) => drop(done.send(error.cloned().map_or(Ok(()), Err))),
         }
     }

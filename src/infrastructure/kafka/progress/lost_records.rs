@@ -22,7 +22,7 @@ const SLACK: Duration = Duration::from_secs(15);
 /// The record that the group reads next in a partition was last handed over (`updated_at`, its timestamp) at some moment.
 /// A message of that partition that was handed over earlier than this moment by more than the producer's timeout stands
 /// before that record or nowhere: the producer gave it to the broker within its timeout, or reported it as failed. So if
-/// it still waits (`queued`), its record was lost, or was read by somebody who could not claim it. Of all partitions the
+/// it still waits (`queued`), its record was lost, or was read by a worker that could not claim it. Of all partitions the
 /// one that is furthest behind decides, because a row does not know its partition; one that is finished counts as now.
 ///
 /// A false alarm costs a second copy, which the claim makes harmless.
