@@ -3,17 +3,15 @@
 //! `cargo bench --bench parts` measures, `cargo bench --bench parts -- --test` only sees that it runs.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
-use correio::application::ports::Channels;
 use correio::domain::message::delivery::{Acceptance, DeliveryError};
 use correio::domain::message::retry::RetryPolicy;
 use correio::domain::message::{Content, Message, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::infrastructure::channels::{SandboxSender, SigningSecret};
+use correio::infrastructure::channels::SigningSecret;
 use correio::infrastructure::kafka::event;
 use correio::presentation::http::read_send_request;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -22,7 +20,7 @@ use uuid::Uuid;
 #[path = "../tests/support/samples.rs"]
 mod samples;
 
-use samples::{instance, message_of};
+use samples::{channels, instance, message_of};
 
 const REQUEST: &[u8] = include_bytes!("../tests/corpus/send-request/text.json");
 const WHOLE_REQUEST: &[u8] = include_bytes!("../tests/corpus/send-request/all.json");
@@ -87,7 +85,7 @@ fn signatures(criterion: &mut Criterion) {
 }
 
 fn requests(criterion: &mut Criterion) {
-    let channels = Channels::new([Arc::new(SandboxSender) as _]);
+    let channels = channels();
     let mut group = criterion.benchmark_group("request to send");
     for (name, request) in
         [("a text", REQUEST), ("every member", WHOLE_REQUEST), ("a refused one", b"{\"channel\": 1}")]

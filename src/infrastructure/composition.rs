@@ -89,7 +89,7 @@ fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, Channel
     let webhook =
         WebhookSettings { block_private: config.delivery.webhook_block_private, ..WebhookSettings::default() };
     let senders: Vec<Arc<dyn ChannelSender>> = vec![
-        Arc::new(SandboxSender),
+        Arc::new(SandboxSender::new(clock.clone())),
         Arc::new(WebhookSender::new(webhook, clock.clone())?),
         Arc::new(WhatsappEvolutionSender::new(EvolutionSettings::default(), clock.clone())?),
     ];

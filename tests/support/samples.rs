@@ -1,8 +1,8 @@
-//! An instance and a message of it, as tests and benches begin with them.
+//! An instance, a message of it and the channels that there are, as tests and benches begin with them.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use correio::application::ports::Ids;
+use correio::application::ports::{Channels, Ids};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::{Principal, Scope, Tenant};
 use correio::domain::instance::channel::ChannelName;
@@ -10,7 +10,8 @@ use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::instance::{ConnectionStatus, Instance, InstanceId};
 use correio::domain::message::{Content, Draft, Message, MessageId, MessageStatus, Recipient};
 use correio::domain::node::NodeId;
-use correio::infrastructure::system::SystemIds;
+use correio::infrastructure::channels::SandboxSender;
+use correio::infrastructure::system::{SystemClock, SystemIds};
 use uuid::Uuid;
 
 static IDS: LazyLock<SystemIds> = LazyLock::new(SystemIds::default);
@@ -52,4 +53,10 @@ pub fn message_of(instance: &Instance, status: MessageStatus, owner: NodeId) -> 
     let content = Content { text: Some("Olá".to_owned()), ..Content::default() };
     let draft = Draft::new(Recipient::parse("5585999999999").unwrap(), content);
     Message::accept(&sender, instance, draft, 3, status, owner, MessageId(id()), at(0))
+}
+
+/// The sandbox alone.
+#[allow(dead_code, reason = "for the unit tests of the crate and for benches")]
+pub fn channels() -> Channels {
+    Channels::new([Arc::new(SandboxSender::new(Arc::new(SystemClock::new()))) as _])
 }

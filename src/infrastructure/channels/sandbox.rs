@@ -1,10 +1,11 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::http::credentials_object;
-use crate::application::ports::{ChannelSender, Delivery, NewCredentials};
+use crate::application::ports::{ChannelSender, Clock, Delivery, NewCredentials};
 use crate::domain::instance::ConnectionStatus;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::credentials::Credentials;
@@ -16,7 +17,15 @@ use crate::domain::problem::FieldProblem;
 const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 
 /// Delivers nowhere: the recipient says how a try shall end. For trying out a client without a channel behind it.
-pub struct SandboxSender;
+pub struct SandboxSender {
+    clock: Arc<dyn Clock>,
+}
+
+impl SandboxSender {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock }
+    }
+}
 
 #[async_trait]
 impl ChannelSender for SandboxSender {
@@ -50,14 +59,14 @@ impl ChannelSender for SandboxSender {
         Ok(())
     }
 
-    /// Its recipients are words that say what to do, and many a test says the same word to many messages at once.
+    /// Recipients are commands, not people: tests send one command many times at once, and must not be serialised.
     fn keeps_order(&self) -> bool {
         false
     }
 
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
         let (wait, rest) = wait_asked(&delivery.recipient);
-        tokio::time::sleep(wait).await;
+        self.clock.sleep(wait).await;
         if rest.starts_with("fail-transient") {
             return Err(DeliveryError::transient("The sandbox was told to fail for now"));
         }

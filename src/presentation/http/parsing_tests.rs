@@ -21,9 +21,9 @@ use super::wire::problem::Problem;
 use super::wire::query::{NoParameters, Query};
 use super::{instances, messages};
 use crate::application::access::authenticate::Presented;
-use crate::application::ports::{Channels, MessageFilter};
+use crate::application::ports::MessageFilter;
 use crate::corpus::{prove, prove_of_texts};
-use crate::infrastructure::channels::SandboxSender;
+use crate::samples::channels;
 
 fn value(bytes: &[u8]) -> Option<Value> {
     serde_json::from_slice(bytes).ok()
@@ -45,7 +45,7 @@ fn assert_refused(problem: Problem) {
 
 #[test]
 fn a_request_to_send_is_read_or_refused() {
-    let channels = Channels::new([std::sync::Arc::new(SandboxSender) as _]);
+    let channels = channels();
     prove("send-request", |bytes| {
         let Some(value) = value(bytes) else { return };
         let body = JsonBody { value, bytes: bytes.to_vec().into() };
