@@ -1,4 +1,4 @@
-//! What the channels that speak HTTP share: their client, and reading answers that nobody vouches for.
+//! What the channels that speak HTTP share: their client, and reading answers that may be anything.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};

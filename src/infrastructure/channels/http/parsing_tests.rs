@@ -30,10 +30,10 @@ fn a_time_to_retry_after_is_read_or_as_if_it_were_absent() {
 fn what_is_told_has_no_secret_and_no_second_line() {
     prove_of_texts("evolution-answer", |said| {
         for secret in ["3EB0A1", "message", "\""] {
-            let told = Redaction::of(secret).snippet(said);
+            let shown = Redaction::of(secret).snippet(said);
             assert!(
-                !told.contains(secret) && !told.contains(char::is_control) && told.chars().count() <= 300,
-                "{told}"
+                !shown.contains(secret) && !shown.contains(char::is_control) && shown.chars().count() <= 300,
+                "{shown}"
             );
         }
     });

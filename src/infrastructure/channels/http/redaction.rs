@@ -9,10 +9,10 @@ const MASK: &str = "***";
 /// How much of what a channel said is worth keeping.
 const SNIPPET_LIMIT: usize = 300;
 
-/// Below this a value of a query is no secret, and masking it would only garble the sentence.
+/// Below this a value of a query is not a secret, and masking it would only garble the sentence.
 const SHORTEST_QUERY_SECRET: usize = 4;
 
-/// The texts that must not be told to anybody.
+/// The texts that must never be shown.
 #[derive(Default)]
 pub struct Redaction {
     secrets: Vec<String>,

@@ -29,7 +29,7 @@ use address::parse_address;
 
 pub use signing_secret::{InvalidSecret, SigningSecret};
 
-/// Nobody needs more of an answer: only its status counts, and a snippet of it is kept.
+/// More of an answer is not needed: only its status counts, and a snippet of it is kept.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
 const PEER: &str = "the webhook";

@@ -3,8 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::PEER;
-use super::request::RequestKind;
+use super::request::{PEER, RequestKind};
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::text::storable;
 use crate::infrastructure::channels::http::http_answer::{HttpAnswer, may_work_later};
@@ -27,12 +26,12 @@ pub enum Verdict {
 /// What the answer to a message means.
 pub fn judge(answer: &HttpAnswer, kind: RequestKind, redaction: &Redaction) -> Verdict {
     let status = answer.status.as_u16();
-    let told = AnswerText::read(answer);
-    let reason = match redaction.snippet(&told.said) {
+    let answered = AnswerText::read(answer);
+    let reason = match redaction.snippet(&answered.said) {
         said if said.is_empty() => format!("HTTP {status} from {PEER}"),
         said => format!("HTTP {status} from {PEER}: {said}"),
     };
-    if let Some(id) = told.key_id().filter(|_| answer.status.is_success()) {
+    if let Some(id) = answered.key_id().filter(|_| answer.status.is_success()) {
         return Verdict::Clear(Ok(Acceptance { channel_message_id: Some(id), http_status: Some(status) }));
     }
     if !answer.complete {
@@ -41,29 +40,29 @@ pub fn judge(answer: &HttpAnswer, kind: RequestKind, redaction: &Redaction) -> V
             "HTTP {status} from {PEER}, whose answer was cut off"
         ))));
     }
-    if answer.status == StatusCode::BAD_REQUEST && told.texts.iter().any(|text| text == "[object Object]") {
+    if answer.status == StatusCode::BAD_REQUEST && answered.texts.iter().any(|text| text == "[object Object]") {
         return Verdict::DependsOnConnection(reason);
     }
-    Verdict::Clear(Err(failure(answer, kind, &told, reason).with_retry_after(answer.retry_after)))
+    Verdict::Clear(Err(failure(answer, kind, &answered, reason).with_retry_after(answer.retry_after)))
 }
 
-fn failure(answer: &HttpAnswer, kind: RequestKind, told: &AnswerText, reason: String) -> DeliveryError {
+fn failure(answer: &HttpAnswer, kind: RequestKind, answered: &AnswerText, reason: String) -> DeliveryError {
     match answer.status.as_u16() {
-        200..300 => told.meta_failure(reason),
-        // Another address: the credentials name the wrong one, and an API key is not sent to just anybody.
+        200..300 => answered.meta_failure(reason),
+        // Another address: the credentials name the wrong one, and an API key is not sent to just any server.
         300..400 | 401 => DeliveryError::misconfigured(reason),
         // Something before it keeps us out. Of a voice message it may be the medium that is kept from it.
         403 if kind != RequestKind::Audio => DeliveryError::misconfigured(reason),
         // A voice message's dead URL passes its own status on.
-        404 if kind == RequestKind::Audio && told.error() != Some("Not Found") => DeliveryError::refused(reason),
+        404 if kind == RequestKind::Audio && answered.error() != Some("Not Found") => DeliveryError::refused(reason),
         404 => DeliveryError::misconfigured(reason),
         // The database's write follows the send.
-        400 if told.any_text(|text| text.starts_with("Prisma")) => DeliveryError::unknown(reason),
-        _ => match told.medium_status() {
+        400 if answered.any_text(|text| text.starts_with("Prisma")) => DeliveryError::unknown(reason),
+        _ => match answered.medium_status() {
             Some(medium) if may_work_later(medium) => DeliveryError::transient(reason),
             Some(_) => DeliveryError::refused(reason),
-            None if told.not_on_whatsapp => DeliveryError::refused(reason),
-            None if answer.status == StatusCode::BAD_REQUEST && told.any_text(is_passing) => {
+            None if answered.not_on_whatsapp => DeliveryError::refused(reason),
+            None if answer.status == StatusCode::BAD_REQUEST && answered.any_text(is_passing) => {
                 DeliveryError::transient(reason)
             }
             None if may_work_later(answer.status) => DeliveryError::transient(reason),
@@ -87,7 +86,7 @@ pub fn says_open(answer: &HttpAnswer) -> bool {
     answer.status.is_success() && state.and_then(Value::as_str) == Some("open")
 }
 
-/// What Evolution said, in whichever shape: `response.message` is a text, a list, a list of lists, or a list of objects.
+/// What Evolution said, in any of its shapes: `response.message` is a text, a list, a list of lists, or a list of objects.
 struct AnswerText {
     body: Value,
     /// Every text in `response.message`.
@@ -157,7 +156,7 @@ impl AnswerText {
         match code {
             Some(code) if META_REFUSALS.contains(&code) => DeliveryError::refused(reason),
             Some(code) if META_MISCONFIGURATIONS.contains(&code) => DeliveryError::misconfigured(reason),
-            // Its rate limits (4, 80007, 130429, 131048, 131056), and whatever else it is: no id means that nobody took it.
+            // Its rate limits (4, 80007, 130429, 131048, 131056), and whatever else it is: no id means that it was not taken.
             _ => DeliveryError::transient(reason),
         }
     }

@@ -23,13 +23,11 @@ use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::problem::FieldProblem;
 use answer::Verdict;
 use credentials::EvolutionCredentials;
-use request::EvolutionRequest;
+use request::{EvolutionRequest, PEER};
 
-/// A 201 tells the whole message again, thumbnail included, and its id must not be missed: without it the message
+/// A 201 repeats the whole message, thumbnail included, and its id must not be missed: without it the message
 /// would be sent again.
 const ANSWER_LIMIT: usize = 1024 * 1024;
-
-const PEER: &str = "the Evolution API";
 
 #[derive(Clone, Debug)]
 pub struct EvolutionSettings {
@@ -87,7 +85,7 @@ impl WhatsappEvolutionSender {
         Ok(HttpAnswer::read(response, ANSWER_LIMIT, self.clock.now()).await)
     }
 
-    /// Whether the instance is connected to WhatsApp; when nobody says so, it is not.
+    /// Whether the instance is connected to WhatsApp; without an answer, it is not.
     async fn is_open(&self, credentials: &EvolutionCredentials) -> bool {
         let route = ["instance", "connectionState"];
         match self.call(credentials, Method::GET, &route, None, self.settings.state_timeout).await {

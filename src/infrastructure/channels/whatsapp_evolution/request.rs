@@ -3,6 +3,9 @@ use url::Url;
 
 use crate::domain::message::{Content, Media, MediaType};
 
+/// What errors call the other side.
+pub const PEER: &str = "the Evolution API";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
     Text,
