@@ -11,7 +11,7 @@ const MARK: &str = "correio_";
 /// Of a key that we made, four characters beyond the mark tell keys apart; 232 of its 256 random bits stay unknown.
 const SHOWN_OF_OURS: usize = MARK.len() + 4;
 
-/// A key that somebody chose may be as short as 32 characters, and no more random than a sentence: show less of it.
+/// A key that a person chose may be as short as 32 characters, and no more random than a sentence: show less of it.
 const SHOWN_OF_OTHERS: usize = 4;
 
 /// A key and what is stored of it. Has no `Debug`, so that the key is not printed by accident.
@@ -36,7 +36,7 @@ pub fn generate() -> Result<NewApiKey, NoRandomness> {
 #[error("the system gives no randomness")]
 pub struct NoRandomness;
 
-/// What is stored of a key, whoever made it.
+/// What is stored of a key, generated or given.
 pub fn describe(plaintext: String) -> NewApiKey {
     NewApiKey { hash: hash(&plaintext), prefix: prefix(&plaintext), plaintext }
 }
@@ -56,7 +56,7 @@ mod tests {
         let (one, other) = (generate().unwrap(), generate().unwrap());
         assert_eq!(one.plaintext.len(), MARK.len() + 43);
         assert!(one.plaintext.starts_with("correio_"));
-        // Two dots would make it a JWT to whoever reads the header.
+        // Two dots would make it a JWT to the reader of the header.
         assert!(!one.plaintext.contains('.'));
         assert_ne!(one.plaintext, other.plaintext);
         assert_eq!(one.hash, hash(&one.plaintext));

@@ -5,7 +5,7 @@ use crate::domain::Timestamp;
 use crate::domain::access::principal::{Principal, Scope, Tenant};
 use crate::infrastructure::config::JwtConfig;
 
-/// Clocks differ by so many seconds without anybody noticing.
+/// Seconds by which clocks may differ unnoticed.
 const LEEWAY: f64 = 60.0;
 
 /// `sub` is stored with every row that its bearer makes.
@@ -46,7 +46,7 @@ impl ClaimRules {
     fn tenant(&self, claims: &Map<String, Value>, subject: &str) -> Result<Tenant, TokenError> {
         let name = match claims.get(&self.tenant_claim) {
             None => Some(subject),
-            // A claim that is there and names nobody must not open the subject's own tenant instead.
+            // A claim that is there and names no tenant must not open the subject's own tenant instead.
             Some(value) => value.as_str(),
         };
         name.and_then(|name| Tenant::new(name).ok())

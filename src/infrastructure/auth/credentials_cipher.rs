@@ -7,7 +7,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::instance::credentials::{Credentials, SealedCredentials};
 use crate::infrastructure::config::{Config, ConfigError, DatabaseConfig};
 
-/// The first byte of what we seal, so that another format can be told from it one day.
+/// The first byte of what we seal, so that another format can be recognised one day.
 const VERSION: u8 = 1;
 /// Long enough that random ones never meet, however often is sealed.
 const NONCE: usize = 24;

@@ -18,9 +18,9 @@ use crate::infrastructure::config::ConfigError;
 
 /// How long a set is believed before it is fetched again.
 const FRESH: Duration = Duration::from_secs(5 * 60);
-/// Anybody can make up a `kid`; so that they cannot make us bother the issuer, fetches are so far apart at least.
+/// Minimum pause between fetches: anybody can invent a `kid`, and must not be able to make us flood the issuer.
 const PAUSE: Duration = Duration::from_secs(10);
-/// The same while there is no set at all: nobody gets in, so that trying soon is worth more.
+/// The same while there is no set at all: no token is accepted, so that trying soon is worth more.
 const PAUSE_WITHOUT_SET: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_SET: usize = 1024 * 1024;
@@ -32,7 +32,7 @@ pub(super) struct PublishedKeys {
     client: Client,
     clock: Arc<dyn Clock>,
     set: RwLock<Option<Arc<KeySet>>>,
-    /// When a fetch last began or ended. Who holds it may fetch.
+    /// When a fetch last began or ended. The holder of the lock may fetch.
     attempted_at: Mutex<Option<Duration>>,
 }
 
@@ -69,7 +69,7 @@ impl PublishedKeys {
             return Ok(key);
         }
         let turn = self.attempted_at.lock().await;
-        // Somebody else may have fetched it while we waited for our turn.
+        // Another caller may have fetched it while we waited for our turn.
         let key = self.current().and_then(|set| set.find(kid, algorithm));
         if let Some(key) = key {
             return Ok(key);

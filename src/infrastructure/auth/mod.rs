@@ -1,4 +1,4 @@
-//! Who calls, and what is kept from whom: tokens, API keys, and the encryption of credentials.
+//! Tokens, API keys, and the encryption of credentials.
 
 pub mod api_keys;
 mod claims;

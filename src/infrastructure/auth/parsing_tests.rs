@@ -62,7 +62,7 @@ fn a_public_key_is_read_or_refused() {
 fn no_token_of_others_is_believed() {
     let verifier = JwtVerifier::new(&config(), Arc::new(SystemClock::new())).unwrap();
     prove_of_texts("token", |token| {
-        let verified = verifier.verify(token).now_or_never().expect("there is nobody to ask");
+        let verified = verifier.verify(token).now_or_never().expect("there is no issuer to ask");
         assert!(matches!(verified, Err(TokenError::Invalid(_))), "{verified:?}");
         assert!(!api_keys::prefix(token).contains(char::is_control) || token.contains(char::is_control));
     });

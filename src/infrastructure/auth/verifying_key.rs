@@ -54,7 +54,7 @@ impl VerifyingKey {
         } else if let Ok(key) = DecodingKey::from_ed_pem(pem) {
             (Algorithm::EdDSA, key)
         } else {
-            let key = DecodingKey::from_rsa_pem(pem).map_err(|_| UnusableKey("is no public key that can be read"))?;
+            let key = DecodingKey::from_rsa_pem(pem).map_err(|_| UnusableKey("is not a readable public key"))?;
             check_modulus(&key)?;
             (Algorithm::RS256, key)
         };
@@ -63,7 +63,7 @@ impl VerifyingKey {
 
     /// A key of a JSON Web Key Set, with its `kid`.
     pub(super) fn from_jwk(jwk: &Value) -> Result<(Option<String>, Self), UnusableKey> {
-        let jwk = PublishedKey::deserialize(jwk).map_err(|_| UnusableKey("is no JSON Web Key"))?;
+        let jwk = PublishedKey::deserialize(jwk).map_err(|_| UnusableKey("is not a JSON Web Key"))?;
         let signs = jwk.usage.as_deref().is_none_or(|usage| usage == "sig");
         let verifies = jwk.key_ops.as_ref().is_none_or(|operations| operations.iter().any(|it| it == "verify"));
         if !signs || !verifies {
@@ -123,7 +123,7 @@ impl VerifyingKey {
 fn check_modulus(key: &DecodingKey) -> Result<(), UnusableKey> {
     let modulus = match Jwk::from_decoding_key(key, None).map(|jwk| jwk.algorithm) {
         Ok(AlgorithmParameters::RSA(parts)) => BASE64URL.decode(parts.n).unwrap_or_default(),
-        _ => return Err(UnusableKey("is no RSA key that can be read")),
+        _ => return Err(UnusableKey("is not a readable RSA key")),
     };
     let length = modulus.iter().skip_while(|byte| **byte == 0).count();
     if !RSA_MODULUS_BYTES.contains(&length) {
