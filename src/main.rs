@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("correio: there is no runtime: {error}");
+            eprintln!("correio: cannot start the async runtime: {error}");
             return ExitCode::FAILURE;
         }
     };

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use clap::Subcommand;
 use uuid::Uuid;
 
-use super::CommandError;
-use super::token::tenant;
+use super::error::CommandError;
+use super::tenant::tenant;
 use crate::application::access::issue_api_key::NewApiKey;
 use crate::application::gateway::issue_api_key;
-use crate::application::ports::{Clock, RepositoryError};
+use crate::application::ports::Clock;
 use crate::domain::Timestamp;
 use crate::domain::access::api_key::ApiKey;
 use crate::domain::access::principal::{Scope, Tenant};
@@ -45,12 +45,6 @@ pub enum KeysCommand {
         /// Its id, as `list` shows it.
         id: Uuid,
     },
-}
-
-impl From<RepositoryError> for CommandError {
-    fn from(error: RepositoryError) -> Self {
-        Self::Other(error.to_string())
-    }
 }
 
 pub async fn run(config: &Config, command: KeysCommand) -> Result<(), CommandError> {

@@ -1,19 +1,21 @@
 //! The command line: `correio serve|migrate|keys|replay|token|bench`.
 
 mod bench;
+mod error;
 mod keys;
 mod replay;
 mod serve;
+mod tenant;
 mod token;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::infrastructure::composition::SetupError;
 use crate::infrastructure::config::{Config, ConfigError, Role};
 use crate::infrastructure::storage::database::Database;
 use crate::infrastructure::telemetry::logging;
+use error::CommandError;
 
 /// One authenticated REST API in front of every channel a company sends through.
 ///
@@ -43,35 +45,6 @@ enum Command {
     /// Print a token signed with `JWT_SECRET`.
     Token(token::TokenArguments),
     Bench(Box<bench::BenchArguments>),
-}
-
-/// Why a command ended without doing what it was asked.
-enum CommandError {
-    /// What it was given cannot be used.
-    Config(ConfigError),
-    /// Anything else, as a sentence.
-    Other(String),
-}
-
-impl From<ConfigError> for CommandError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
-    }
-}
-
-impl From<SetupError> for CommandError {
-    fn from(error: SetupError) -> Self {
-        match error {
-            SetupError::Config(error) => Self::Config(error),
-            SetupError::Channel(error) => Self::Other(error.to_string()),
-        }
-    }
-}
-
-impl From<String> for CommandError {
-    fn from(sentence: String) -> Self {
-        Self::Other(sentence)
-    }
 }
 
 /// Runs the command that the process was started with. 0: it did; 1: it could not start or do it; 2: wrong usage.

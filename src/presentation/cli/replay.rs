@@ -5,8 +5,8 @@ use std::sync::Arc;
 use clap::Args;
 use uuid::Uuid;
 
-use super::CommandError;
-use super::token::tenant;
+use super::error::CommandError;
+use super::tenant::tenant;
 use crate::application::gateway::replay_messages;
 use crate::application::ports::{FailedSelection, Replay};
 use crate::domain::Timestamp;

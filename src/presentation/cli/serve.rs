@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::application::Stop;
 use crate::application::operations::prepare_installation::BootstrapKey;
 use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::CommandError;
+use super::error::CommandError;
+use super::tenant::tenant;
 use crate::application::ports::Clock;
 use crate::domain::access::principal::{Scope, Tenant};
 use crate::infrastructure::auth::TokenSigner;
@@ -26,11 +27,6 @@ pub struct TokenArguments {
     /// How long it lives, e.g. `15m` or `24h`.
     #[arg(long, default_value = "1h", value_parser = parse_duration)]
     ttl: Duration,
-}
-
-/// A tenant's name, for the command line.
-pub fn tenant(text: &str) -> Result<Tenant, String> {
-    Tenant::new(text).map_err(|error| error.to_string())
 }
 
 /// Prints the token alone.

@@ -73,7 +73,7 @@ pub struct BenchArguments {
     pub json: bool,
 }
 
-/// A channel that can be measured without anybody else.
+/// A channel that can be measured without a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum BenchChannel {
     Webhook,

@@ -18,7 +18,7 @@ use url::Url;
 /// For one request, from connecting to the last byte of the answer: longer than a server waits for any channel.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where the server is, and what it has to be told with every request.
+/// Where the server is, and what every request has to carry.
 pub struct Server {
     addresses: Vec<SocketAddr>,
     host: HeaderValue,
@@ -82,7 +82,7 @@ impl Server {
             .header(AUTHORIZATION, self.authorization.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(());
-        request.map(|request| request.into_parts().0).map_err(|error| format!("{path} is no path: {error}"))
+        request.map(|request| request.into_parts().0).map_err(|error| format!("{path} is not a path: {error}"))
     }
 }
 
@@ -100,7 +100,7 @@ impl Connection {
     /// Connects, so that the first request does not have to.
     ///
     /// # Errors
-    /// When nobody answers.
+    /// When no server answers.
     pub async fn open(&mut self) -> Result<(), CallError> {
         let opened = tokio::time::timeout(PATIENCE, self.connect()).await;
         self.sender = Some(opened.map_err(|_| CallError::TooLate)??);
@@ -148,7 +148,7 @@ impl Connection {
         let stream = TcpStream::connect(&self.server.addresses[..]).await.map_err(CallError::Unreachable)?;
         stream.set_nodelay(true).map_err(CallError::Unreachable)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // What goes wrong with it is told to whoever sends on it.
+        // What goes wrong with it is reported where a request is sent on it.
         tokio::spawn(connection);
         Ok(sender)
     }

@@ -24,7 +24,7 @@ pub struct States {
 }
 
 impl States {
-    /// Messages for which somebody still has to do something.
+    /// Messages that have not ended.
     pub fn open(&self) -> u64 {
         self.pending + self.queued + self.processing
     }

@@ -1,4 +1,4 @@
-//! Latencies, and what is told of them.
+//! Latencies, and their summary.
 
 use std::time::Duration;
 
@@ -53,8 +53,10 @@ mod tests {
             latencies.record(Duration::from_millis(milliseconds));
         }
         let summary = latencies.summary().unwrap();
-        for (told, expected) in [(summary.p50, 50.0), (summary.p95, 95.0), (summary.p99, 99.0), (summary.max, 100.0)] {
-            assert!((told - expected).abs() / expected < 0.001, "{told}, not {expected}");
+        for (reported, expected) in
+            [(summary.p50, 50.0), (summary.p95, 95.0), (summary.p99, 99.0), (summary.max, 100.0)]
+        {
+            assert!((reported - expected).abs() / expected < 0.001, "{reported}, not {expected}");
         }
         latencies.record(Duration::MAX);
         assert!(latencies.summary().unwrap().max >= 86_400_000.0);

@@ -19,7 +19,7 @@ use hyper::Method;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::infrastructure::config::variable;
 use arguments::BenchChannel;
 use client::{Connection, Server};
@@ -112,7 +112,7 @@ async fn measure(
     for index in 0..arguments.instances {
         instances.make(instance_name(&run, index), &address).await?;
     }
-    // Whoever may not count learns it before the run, not after it.
+    // A key that may not count is refused before the run, not after it.
     instances.states().await?;
     let connections = connect(&server, arguments.concurrency).await?;
     let template = Template::new(Shape {
@@ -124,7 +124,7 @@ async fn measure(
     });
 
     let plan = arguments.plan();
-    // Its own: a contradiction ends the sending, and is no interrupt.
+    // Its own: a contradiction ends the sending, and is not an interrupt.
     let schedule = Schedule::begin(plan, stop.child_token());
     let arrivals = receiver.map(|receiver| receiver.serve(Marker::new(&run), schedule.began()));
     let load = Arc::new(Load {

@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_millis(200);
 /// Shows how far a run is, until it is dropped.
 pub struct Progress {
     bar: ProgressBar,
-    /// None where nobody would see it.
+    /// None where it would not be seen.
     ticking: Option<JoinHandle<()>>,
 }
 

@@ -34,7 +34,7 @@ impl Receiver {
         Ok(Self { listener, arrivals: Arc::new(Mutex::new(Arrivals::new()?)) })
     }
 
-    /// Where it is, for whoever can reach its address.
+    /// Its address, for a server that can reach it.
     ///
     /// # Errors
     /// When the system does not say where it listens.

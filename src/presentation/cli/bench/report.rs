@@ -11,7 +11,7 @@ use super::latency::LatencySummary;
 use super::load::Mode;
 use super::tally::{Answers, Arrivals};
 
-/// So many different errors are told; the rest only counts.
+/// At most this many different errors are listed; the rest is only counted.
 const ERRORS_TOLD: usize = 5;
 
 /// What the run was asked to do.
@@ -108,19 +108,22 @@ impl Report {
         }
     }
 
-    /// Why the run is no success, in a sentence.
+    /// Why the run was not a success, in a sentence.
     pub fn shortcomings(&self) -> Option<String> {
-        let told = [
+        let shortcomings = [
             (self.errors, "were not accepted"),
             (self.unsent, "were not sent in their time"),
             (self.undelivered.unwrap_or(0), "were accepted and not delivered"),
         ];
-        let mut told: Vec<String> =
-            told.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-        if told.is_empty() && self.accepted == 0 {
-            told.push("none was sent".to_owned());
+        let mut shortcomings: Vec<String> = shortcomings
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if shortcomings.is_empty() && self.accepted == 0 {
+            shortcomings.push("none was sent".to_owned());
         }
-        (!told.is_empty()).then(|| format!("of the messages, {}", told.join(", ")))
+        (!shortcomings.is_empty()).then(|| format!("of the messages, {}", shortcomings.join(", ")))
     }
 
     /// # Errors
@@ -233,16 +236,16 @@ mod tests {
         let (answers, arrivals) = two_of_three();
         let states = States { sent: 1, queued: 1, total: 2, ..States::default() };
         let report = Report::new(options(), &answers, Some(&arrivals), 0, Some(states));
-        let told: Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+        let json: Value = serde_json::from_str(&report.json().unwrap()).unwrap();
         assert_eq!(
-            (&told["mode"], &told["accepted"], &told["acceptedPerSecond"]),
+            (&json["mode"], &json["accepted"], &json["acceptedPerSecond"]),
             (&json!("kafka"), &json!(2), &json!(4.0))
         );
-        assert_eq!((&told["delivered"], &told["deliveredPerSecond"]), (&json!(1), &json!(1.0)));
-        assert_eq!((&told["undelivered"], &told["duplicates"], &told["errors"]), (&json!(1), &json!(0), &json!(1)));
-        assert_eq!(told["errorsByKind"], json!([{ "error": "HTTP 503 unavailable", "count": 1 }]));
-        assert_eq!((&told["states"]["sent"], &told["options"]["payloadSize"]), (&json!(1), &json!(100)));
-        let p50 = told["acceptMs"]["p50"].as_f64().unwrap();
+        assert_eq!((&json["delivered"], &json["deliveredPerSecond"]), (&json!(1), &json!(1.0)));
+        assert_eq!((&json["undelivered"], &json["duplicates"], &json["errors"]), (&json!(1), &json!(0), &json!(1)));
+        assert_eq!(json["errorsByKind"], json!([{ "error": "HTTP 503 unavailable", "count": 1 }]));
+        assert_eq!((&json["states"]["sent"], &json["options"]["payloadSize"]), (&json!(1), &json!(100)));
+        let p50 = json["acceptMs"]["p50"].as_f64().unwrap();
         assert!((p50 - 2.0).abs() < 0.01, "{p50}");
         assert_eq!(
             report.shortcomings().unwrap(),
@@ -257,18 +260,18 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_null() {
         let report = Report::new(options(), &Answers::new().unwrap(), None, 0, None);
-        let told: Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+        let json: Value = serde_json::from_str(&report.json().unwrap()).unwrap();
         for name in ["delivered", "deliveredPerSecond", "endToEndMs", "acceptMs", "states"] {
-            assert_eq!(told.get(name), Some(&Value::Null), "{name}");
+            assert_eq!(json.get(name), Some(&Value::Null), "{name}");
         }
-        assert_eq!(told["acceptedPerSecond"], json!(0.0));
+        assert_eq!(json["acceptedPerSecond"], json!(0.0));
         assert_eq!(report.shortcomings().unwrap(), "of the messages, none was sent");
     }
 
     #[test]
     fn five_kinds_of_errors_are_told_the_most_frequent_first() {
         let errors = (0..9).map(|kind| (format!("kind {kind}"), kind)).collect();
-        let told: Vec<u64> = most_frequent(&errors).iter().map(|error| error.count).collect();
-        assert_eq!(told, [8, 7, 6, 5, 4]);
+        let counts: Vec<u64> = most_frequent(&errors).iter().map(|error| error.count).collect();
+        assert_eq!(counts, [8, 7, 6, 5, 4]);
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 /// What is due at a fixed rate may still be sent this long after the duration is over; then it never is.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The shortest and the longest sleep of who keeps the rate: it does not spin, and it sees a stop.
+/// The shortest and the longest sleep of the task that keeps the rate: it does not spin, and it sees a stop.
 const SLEEPS: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(100));
 
 /// How much is to be sent, and how fast.
@@ -107,7 +107,7 @@ impl Schedule {
             let wait = intended(released, rate).saturating_sub(now);
             std::thread::sleep(wait.clamp(SLEEPS.0, SLEEPS.1));
         }
-        // Everybody who still waits learns that there is nothing left.
+        // Every worker that still waits learns that there is nothing left.
         self.due.add_permits(workers);
     }
 }
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(schedule.unsent(), 9);
         let schedule = begun(None, Some(SECOND), None);
         assert_eq!(schedule.take(SECOND), None);
-        assert_eq!(schedule.unsent(), 0, "nobody said how many");
+        assert_eq!(schedule.unsent(), 0, "no total was given");
     }
 
     #[test]

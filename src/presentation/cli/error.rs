@@ -1,0 +1,38 @@
+use crate::application::ports::RepositoryError;
+use crate::infrastructure::composition::SetupError;
+use crate::infrastructure::config::ConfigError;
+
+/// Why a command ended without doing what it was asked.
+pub enum CommandError {
+    /// What it was given cannot be used.
+    Config(ConfigError),
+    /// Anything else, as a sentence.
+    Other(String),
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<String> for CommandError {
+    fn from(sentence: String) -> Self {
+        Self::Other(sentence)
+    }
+}
+
+impl From<RepositoryError> for CommandError {
+    fn from(error: RepositoryError) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+impl From<SetupError> for CommandError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Config(error) => Self::Config(error),
+            SetupError::Channel(error) => Self::Other(error.to_string()),
+        }
+    }
+}
