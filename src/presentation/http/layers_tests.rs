@@ -1,9 +1,14 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use axum::Router;
 use axum::routing::get;
-use serde_json::Value;
 
 use super::layered;
-use crate::infrastructure::channels::http::tls;
+
+/// Two requests on one connection.
+const REQUESTS: &[u8] = b"GET /defect HTTP/1.1\r\nhost: a\r\nx-request-id: pedido-1\r\n\r\n\
+    GET /fine HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
 async fn defect() {
     panic!("a defect");
@@ -15,17 +20,22 @@ async fn a_handler_that_panics_is_answered_with_the_requests_id_and_so_is_the_ne
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, layered(routes)).await });
-    tls::install();
-    let client = reqwest::Client::new();
 
-    let answer =
-        client.get(format!("http://{address}/defect")).header("x-request-id", "pedido-1").send().await.unwrap();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.write_all(REQUESTS).unwrap();
+        let mut answers = String::new();
+        connection.read_to_string(&mut answers).unwrap();
+        answers
+    });
+    let answers = asked.await.unwrap();
 
-    assert_eq!((answer.status().as_u16(), &answer.headers()["x-request-id"]), (500, &"pedido-1".parse().unwrap()));
-    assert_eq!(answer.headers()["content-type"], "application/problem+json");
-    let problem: Value = answer.json().await.unwrap();
-    assert_eq!(problem["status"], 500, "{problem}");
-    assert!(!problem.to_string().contains("a defect"), "{problem}");
-    let fine = client.get(format!("http://{address}/fine")).send().await.unwrap();
-    assert_eq!(fine.text().await.unwrap(), "fine");
+    let next = answers.rfind("HTTP/1.1 200").unwrap_or_else(|| panic!("{answers}"));
+    let (defect, fine) = answers.split_at(next);
+    assert!(defect.starts_with("HTTP/1.1 500"), "{defect}");
+    assert!(defect.contains("\r\nx-request-id: pedido-1\r\n"), "{defect}");
+    assert!(defect.contains("\r\ncontent-type: application/problem+json\r\n"), "{defect}");
+    assert!(defect.contains(r#""status":500"#), "{defect}");
+    assert!(!defect.contains("a defect"), "{defect}");
+    assert!(fine.ends_with("\r\n\r\nfine"), "{fine}");
 }

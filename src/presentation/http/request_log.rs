@@ -12,7 +12,7 @@ use uuid::Uuid;
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives the request an id, unless it has a sane one, and logs how it was answered. Paths are logged as their route's
-/// pattern and queries not at all: they hold what is nobody's business.
+/// pattern and queries not at all: they may hold what is confidential.
 pub async fn log(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = kept_id(request.headers()).unwrap_or_else(new_id);

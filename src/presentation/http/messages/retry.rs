@@ -27,7 +27,7 @@ use crate::presentation::http::wire::state::{SharedState, path_id};
 #[serde(deny_unknown_fields)]
 #[schema(rename_all = "camelCase", example = json!({"status": "failed", "createdAfter": "2026-01-18T00:00:00Z"}))]
 pub struct RetryRequest {
-    /// Said, so that nobody replays by accident.
+    /// Must be given, so that nothing is replayed by accident.
     #[deserr(rename = "status")]
     #[schema(rename = "status")]
     _status: Failed,

@@ -148,14 +148,14 @@ pub struct SentData {
     /// The channel's own id.
     #[serde(skip_serializing_if = "Option::is_none")]
     channel_message_id: Option<String>,
-    /// `sent`, or `queued` when somebody delivers it later.
+    /// `sent`, or `queued` when it is delivered later.
     #[schema(example = "sent")]
     status: &'static str,
     /// When the channel took it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "date-time")]
     timestamp: Option<String>,
-    /// True when somebody delivers it later.
+    /// True when it is delivered later.
     #[serde(skip_serializing_if = "Option::is_none")]
     queued: Option<bool>,
 }
@@ -256,7 +256,7 @@ fn written_payload(body: &[u8]) -> Result<Option<&RawValue>, Problem> {
     Ok(written.payload)
 }
 
-/// What members need of each other; told together with what is wrong with each of them.
+/// What members need of each other; listed together with what is wrong with each of them.
 fn missing(members: &Map<String, Value>) -> Vec<FieldProblem> {
     let given = |name: &str| members.get(name).filter(|member| !member.is_null());
     let mut problems = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Documented, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
-/// The answers of every operation that asks who calls.
+/// The answers of every operation that authenticates its caller.
 pub struct Authenticated;
 
 /// The answers of every operation that reads a body.

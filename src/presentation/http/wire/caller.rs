@@ -1,4 +1,4 @@
-//! Who calls, and whether they may.
+//! The caller of a request, and its scopes.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;

@@ -1,4 +1,4 @@
-//! Reading what a client sent, member by member, such that all its problems are told at once.
+//! Reading what a client sent, member by member, such that all its problems are listed at once.
 
 use std::ops::ControlFlow;
 
@@ -73,7 +73,7 @@ fn refuse_nul(value: &Value, here: ValuePointerRef<'_>, problems: &mut Problems)
     }
 }
 
-/// That a `channel` is none of ours; told together with whatever else is wrong.
+/// The problem of a `channel` that is not ours, listed together with whatever else is wrong.
 pub fn unknown_channel(given: Option<&Value>, channels: &Channels) -> Option<FieldProblem> {
     let name = given.and_then(Value::as_str).filter(|name| !name.is_empty())?;
     let known = channels.find(&ChannelName::new(name)).is_some();

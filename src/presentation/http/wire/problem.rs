@@ -86,7 +86,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed-key", "The idempotency key is malformed", detail)
     }
 
-    /// Nothing was shown that says who calls.
+    /// No credentials were shown.
     pub fn unauthenticated() -> Self {
         let detail = "Send an API key as X-API-Key or a token as Authorization: Bearer.";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Credentials are missing", detail)
@@ -148,8 +148,9 @@ impl Problem {
     pub fn invalid_field(problems: impl IntoIterator<Item = FieldProblem>) -> Self {
         let errors: Vec<FieldError> =
             problems.into_iter().map(|problem| FieldError { path: problem.path, detail: problem.detail }).collect();
-        let told: Vec<String> = errors.iter().take(5).map(|error| format!("{} {}", error.path, error.detail)).collect();
-        let detail = format!("{}.", told.join("; "));
+        let first: Vec<String> =
+            errors.iter().take(5).map(|error| format!("{} {}", error.path, error.detail)).collect();
+        let detail = format!("{}.", first.join("; "));
         let title = "The request has invalid members";
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-field", title, detail);
         problem.0.body.errors = errors;
@@ -176,7 +177,7 @@ impl Problem {
         self
     }
 
-    /// Logs the cause, which is nobody else's business.
+    /// Logs the cause, which is never sent.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "internal error");
         let detail = "Something went wrong on our side; the log has the details under this request's id.";

@@ -14,12 +14,12 @@ pub type SharedState = Arc<AppState>;
 
 pub struct AppState {
     pub gateway: Arc<Gateway>,
-    /// Where work goes that a caller who hangs up must not cancel.
+    /// Runs the work that must go on when its caller hangs up.
     pub tasks: TaskTracker,
     pub max_body_bytes: usize,
 }
 
-/// An id in a path; anything that is no hyphenated UUID names nothing.
+/// An id in a path; anything that is not a hyphenated UUID names nothing.
 pub fn path_id(path: Result<Path<String>, PathRejection>) -> Option<Uuid> {
     let Path(text) = path.ok()?;
     text.parse::<uuid::fmt::Hyphenated>().ok().map(Uuid::from)
