@@ -26,7 +26,7 @@ impl Database {
     /// When it cannot be made.
     pub async fn create(stage: &Stage, build: &Build) -> Result<Self> {
         let database = Self::create_empty(stage).await?;
-        Setting::direct(&database).migrate(stage, build).await?;
+        Setting::direct(&database.url()).migrate(stage, build).await?;
         Ok(database)
     }
 

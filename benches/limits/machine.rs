@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::database::Database;
+use crate::disk;
 use crate::stage::{KAFKA_HEAP, POSTGRES_SETTINGS, Stage};
 use crate::tool;
 
@@ -21,33 +22,16 @@ pub async fn description(stage: &Stage) -> Result<Vec<(&'static str, String)>> {
     let data = stage.postgres.directory();
     Ok(vec![
         ("machine", format!("{cores} cores, {processor}, {memory:.0} GiB of memory")),
-        ("kernel", said(Command::new("uname").arg("-sr")).await?),
-        ("disk", format!("{} on {}", device(data).await?, filesystem(data).await?)),
+        ("kernel", tool::answer(Command::new("uname").arg("-sr")).await?),
+        ("disk", format!("{} on {}", disk::device(data).await?, disk::filesystem(data).await?)),
         ("PostgreSQL", format!("{postgres}, {}", POSTGRES_SETTINGS.join(", "))),
         ("Apache Kafka", format!("{}, a heap of {KAFKA_HEAP}, one node", kafka_version(&stage.kafka_jars))),
-        ("Rust", said(Command::new("rustc").arg("--version")).await.unwrap_or_else(|_| "unknown".to_owned())),
+        ("Rust", tool::answer(Command::new("rustc").arg("--version")).await.unwrap_or_else(|_| "unknown".to_owned())),
     ])
 }
 
 pub fn as_json(description: &[(&'static str, String)]) -> Value {
     description.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect()
-}
-
-/// The kind of the file system that this path is on, e.g. `ext2/ext3` or `tmpfs`.
-///
-/// # Errors
-/// When `stat` cannot say.
-pub async fn filesystem(path: &Path) -> Result<String> {
-    said(Command::new("stat").args(["-f", "-c", "%T"]).arg(path)).await
-}
-
-async fn device(path: &Path) -> Result<String> {
-    let table = said(Command::new("df").arg("--output=source").arg(path)).await?;
-    Ok(table.lines().last().unwrap_or_default().trim().to_owned())
-}
-
-async fn said(command: &mut Command) -> Result<String> {
-    Ok(tool::run(command).await?.trim().to_owned())
 }
 
 fn read_value(file: &str, name: &str) -> Option<String> {

@@ -9,6 +9,8 @@ mod arguments;
 mod build;
 mod connection;
 mod database;
+mod disk;
+mod failure;
 mod figures;
 mod machine;
 mod measurements;
@@ -36,7 +38,6 @@ mod support {
     pub mod samples;
 }
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -44,8 +45,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use arguments::Arguments;
 
-/// An error is one sentence for whoever started this.
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+pub use failure::Result;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

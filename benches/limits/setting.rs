@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use crate::Result;
 use crate::build::Build;
-use crate::database::Database;
 use crate::requests::API_KEY;
 use crate::stage::Stage;
 use crate::tool;
@@ -29,13 +28,13 @@ impl Setting {
     }
 
     /// The caller waits for the delivery.
-    pub fn direct(database: &Database) -> Self {
-        Self::new().with("DATABASE_URL", database.url())
+    pub fn direct(database_url: &str) -> Self {
+        Self::new().with("DATABASE_URL", database_url)
     }
 
     /// Through the real Kafka.
-    pub fn kafka(stage: &Stage, database: &Database) -> Self {
-        Self::new().with("DATABASE_URL", database.url()).through_kafka(stage)
+    pub fn kafka(stage: &Stage, database_url: &str) -> Self {
+        Self::new().with("DATABASE_URL", database_url).through_kafka(stage)
     }
 
     /// Through the real Kafka, into the embedded database.

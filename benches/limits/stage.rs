@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::Result;
 use crate::arguments::Arguments;
-use crate::machine;
+use crate::disk;
 use crate::nginx::Nginx;
 use crate::support::kafka_server::KafkaServer;
 use crate::support::postgres_server::PostgresServer;
@@ -53,7 +53,7 @@ impl Stage {
             tempfile::env::override_temp_dir(directory).map_err(|_| "the temporary directory was chosen already")?;
         }
         let directory = tempfile::tempdir()?;
-        if machine::filesystem(directory.path()).await? == "tmpfs" {
+        if disk::filesystem(directory.path()).await? == "tmpfs" {
             let path = directory.path().display();
             return Err(format!("{path} is memory and not a disk: name one with --directory").into());
         }

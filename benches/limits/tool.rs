@@ -35,6 +35,14 @@ pub async fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// The same, without the white space around it.
+///
+/// # Errors
+/// As [`run`].
+pub async fn answer(command: &mut Command) -> Result<String> {
+    Ok(run(command).await?.trim().to_owned())
+}
+
 async fn output(command: &mut Command) -> std::io::Result<Output> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut running = Running { leash: Leash::on(child.id()), child };

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Turn;
+use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
@@ -14,7 +14,7 @@ pub const CONNECTIONS: u32 = 128;
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let (stage, seconds) = (turn.stage, turn.extent.seconds);
     let mut database = Database::create(stage, turn.build).await?;
-    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database), "api").await?;
+    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database.url()), "api").await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     let live = format!("http://{}/health/live", server.address);
     let health = stage.wrk.get(&live, CONNECTIONS, seconds).await?;

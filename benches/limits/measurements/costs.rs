@@ -1,8 +1,8 @@
 //! What a message costs, in what can be counted.
 
-use super::Turn;
 use super::accepts;
 use super::flood::{PATIENCE, first_message};
+use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::{Cost, Figure};
@@ -23,7 +23,7 @@ async fn of(turn: &mut Turn<'_>, role: &str, figure: fn(Cost) -> Figure) -> Resu
         database.execute("create extension pg_stat_statements").await?;
         database.execute(format!("alter database {name} set pg_stat_statements.track = 'top'")).await?;
     }
-    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database), role).await?;
+    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database.url()), role).await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     if role == "all" {
         first_message(&server, &mut database).await?;

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::Turn;
+use super::turn::Turn;
 use crate::Result;
 use crate::connection::Connection;
 use crate::database::Database;
@@ -21,7 +21,7 @@ const COMMITS: f64 = 2.0;
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let (stage, turns) = (turn.stage, turn.extent.seconds.div_ceil(2));
     let mut database = Database::create(stage, turn.build).await?;
-    let server = Server::start(stage, turn.build, &Setting::direct(&database), "all").await?;
+    let server = Server::start(stage, turn.build, &Setting::direct(&database.url()), "all").await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     let (mut commits, mut calls, mut sends, mut added) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..turns {

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-use super::{Turn, accepts};
+use super::accepts;
+use super::turn::Turn;
 use crate::Result;
 use crate::connection::Connection;
 use crate::database::Database;
@@ -19,7 +20,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let stage = turn.stage;
     let mut database = Database::create(stage, turn.build).await?;
-    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database), "all").await?;
+    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database.url()), "all").await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     first_message(&server, &mut database).await?;
     let begin = Instant::now();

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::Turn;
 use super::accepts::{self, CONNECTIONS};
+use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
@@ -21,7 +21,7 @@ const LATEST: Duration = Duration::from_secs(5);
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let (stage, seconds) = (turn.stage, turn.extent.seconds);
     let mut database = Database::create(stage, turn.build).await?;
-    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database), "api").await?;
+    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database.url()), "api").await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     let warm_up = stage.wrk.send(&server.address, ("webhook", "5585"), CONNECTIONS, 2).await?;
     let maximum = turn.this_round(Figure::Accepts).unwrap_or_else(|| warm_up.rate());

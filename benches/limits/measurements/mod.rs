@@ -10,40 +10,17 @@ mod plain_inserts;
 mod queries;
 mod sqlite;
 mod sustained;
+mod turn;
 mod waiting;
 
 use crate::Result;
 use crate::arguments::{Arguments, Extent, Measurement};
 use crate::build::Build;
-use crate::figures::{Figure, Figures};
+use crate::figures::Figures;
 use crate::machine;
 use crate::report::Report;
 use crate::stage::Stage;
-
-/// One build's turn.
-struct Turn<'a> {
-    stage: &'a Stage,
-    build: &'a Build,
-    extent: &'a Extent,
-    /// Which figures belong together.
-    round: u32,
-    figures: &'a mut Figures,
-}
-
-impl Turn<'_> {
-    fn record(&mut self, figure: Figure, value: f64) {
-        self.figures.record(self.build.name, self.round, figure, value);
-    }
-
-    fn this_round(&self, figure: Figure) -> Option<f64> {
-        self.figures.in_round(self.build.name, self.round, figure)
-    }
-
-    /// Where the messages of an instance go to.
-    fn receiver(&self) -> String {
-        format!("http://{}/", self.stage.nginx.address)
-    }
-}
+use turn::Turn;
 
 /// What is measured in every round, in this order.
 const IN_ROUNDS: [Measurement; 6] = [

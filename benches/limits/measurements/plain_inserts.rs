@@ -1,4 +1,4 @@
-use super::Turn;
+use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;

@@ -16,7 +16,8 @@ use correio::infrastructure::system::SystemIds;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{Turn, large_table};
+use super::large_table;
+use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::{Figure, Query};

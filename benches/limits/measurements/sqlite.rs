@@ -3,8 +3,8 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use super::Turn;
 use super::accepts::{self, CONNECTIONS};
+use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
@@ -19,7 +19,7 @@ const SLOW: &str = "slow-600000ms-";
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let (stage, seconds) = (turn.stage, turn.extent.seconds);
     let mut database = Database::create(stage, turn.build).await?;
-    let setting = Setting::kafka(stage, &database).with("WORKER_CONCURRENCY", "1");
+    let setting = Setting::kafka(stage, &database.url()).with("WORKER_CONCURRENCY", "1");
     let server = start(turn, &setting).await?;
     let before = accepts::settled(&mut database).await?;
     let flow = stage.wrk.send(&server.address, ("sandbox", SLOW), CONNECTIONS, seconds).await?;

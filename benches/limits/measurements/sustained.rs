@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use super::Turn;
 use super::flood::{PATIENCE, first_message};
+use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
@@ -42,7 +42,7 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
 async fn is_sustained(turn: &Turn<'_>, rate: f64) -> Result<bool> {
     let (stage, seconds) = (turn.stage, turn.extent.sustained_seconds);
     let mut database = Database::create(stage, turn.build).await?;
-    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database), "all").await?;
+    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database.url()), "all").await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     first_message(&server, &mut database).await?;
     let load = OpenLoop {

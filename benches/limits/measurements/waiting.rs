@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
-use super::Turn;
 use super::accepts::{self, CONNECTIONS};
 use super::flood::PATIENCE;
+use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
@@ -13,7 +13,7 @@ use crate::setting::Setting;
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let stage = turn.stage;
     let mut database = Database::create(stage, turn.build).await?;
-    let setting = Setting::kafka(stage, &database);
+    let setting = Setting::kafka(stage, &database.url());
     let api = Server::start(stage, turn.build, &setting, "api").await?;
     api.create_instance("webhook", &turn.receiver()).await?;
     accept(turn, &api, &mut database).await?;
