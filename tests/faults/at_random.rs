@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::fault::Fault;
-use super::stage::{NODE_TIMEOUT, Setting, Stage, Way};
+use super::setting::Setting;
+use super::stage::{NODE_TIMEOUT, Stage};
 use super::trial::{Trial, in_settings};
+use super::way::Way;
 
 in_settings! {
     Kafka kafka: everything_fails_at_random;

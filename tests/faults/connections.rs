@@ -1,8 +1,9 @@
 //! Connections that are cut, slow, or silent, while both ends are well.
 
 use super::fault::Fault;
-use super::stage::{Setting, Way};
+use super::setting::Setting;
 use super::trial::{Trial, in_settings};
+use super::way::Way;
 
 in_settings! {
     Kafka kafka: connections_to_postgres_fail, connections_to_kafka_fail, connections_to_the_channel_fail;

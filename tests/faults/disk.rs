@@ -1,7 +1,7 @@
 //! A disk without room, under the embedded database.
 
 use super::fault::Fault;
-use super::stage::Setting;
+use super::setting::Setting;
 use super::trial::{Trial, in_settings};
 
 in_settings! {

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::books::Row;
 use super::disturbances::Disturbances;
 use super::receiver::Call;
+use super::row::Row;
 
 /// Messages that the channel took more than once, and why.
 ///

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
+
 use super::proxy::Weather;
-use super::stage::{Stage, Way};
+use super::stage::Stage;
+use super::way::Way;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -74,6 +77,27 @@ impl Fault {
             Fault::ReceiverGone => stage.receiver.come_back().await,
             Fault::DiskFull => stage.disk().empty(),
             Fault::Cut(way) | Fault::Slow(way) | Fault::Silent(way) => stage.proxy(way).turn(Weather::Fine),
+        }
+    }
+}
+
+impl Stage {
+    /// Lets this befall it for so long, and everything else go on meanwhile.
+    pub async fn suffers(&mut self, fault: Fault, time: Duration) {
+        self.suffers_all(&[fault], time).await;
+    }
+
+    /// At the same time. They end in this order: servers have to come before the processes that start on them.
+    pub async fn suffers_all(&mut self, faults: &[Fault], time: Duration) {
+        let mut begun = Vec::new();
+        for fault in faults {
+            begun.push(Utc::now());
+            fault.begin(self).await;
+        }
+        tokio::time::sleep(time).await;
+        for (fault, from) in faults.iter().zip(begun) {
+            fault.end(self).await;
+            self.disturbances.note(fault.what(), from);
         }
     }
 }

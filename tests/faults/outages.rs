@@ -1,7 +1,7 @@
 //! Servers that are killed and come back, with or without what they knew.
 
 use super::fault::Fault;
-use super::stage::Setting;
+use super::setting::Setting;
 use super::trial::{Trial, in_settings};
 
 in_settings! {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::fault::Fault;
-use super::stage::{NODE_TIMEOUT, Setting};
+use super::setting::Setting;
+use super::stage::NODE_TIMEOUT;
 use super::trial::{Trial, in_settings};
 
 in_settings! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::clients::Sent;
 use super::duplicates::Duplicates;
-use super::stage::Setting;
+use super::setting::Setting;
 
 /// One line of the table.
 pub struct Report<'r> {

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use tokio::sync::MutexGuard;
 
 use super::disturbances::Disturbances;
-use super::fault::Fault;
 use super::length::Length;
 use super::proxy::Proxy;
 use super::receiver::Receiver;
-use super::servers::{Needs, Servers};
+use super::servers::Servers;
+use super::setting::Setting;
 use super::small_disk::SmallDisk;
-use super::trial::Trial;
+use super::way::Way;
 use crate::support::databases::FreshPostgres;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::free_port::free_port;
@@ -22,64 +22,19 @@ use crate::support::installation::{Installation, Mode};
 use crate::support::process::Process;
 use crate::support::test_app::TestApp;
 
-/// How messages travel, and where they are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Setting {
-    /// PostgreSQL; an API, and two workers behind Kafka.
-    Kafka,
-    /// PostgreSQL; a process that clients call, and another that takes over what it leaves.
-    DirectPostgres,
-    /// One process.
-    DirectSqlite,
-}
-
-impl Setting {
-    pub fn name(self) -> &'static str {
-        match self {
-            Setting::Kafka => "Kafka",
-            Setting::DirectPostgres => "direct, PostgreSQL",
-            Setting::DirectSqlite => "direct, SQLite",
-        }
-    }
-
-    pub fn is_direct(self) -> bool {
-        self != Setting::Kafka
-    }
-
-    pub fn needs(self) -> Needs {
-        Needs { postgres: self != Setting::DirectSqlite, kafka: self == Setting::Kafka }
-    }
-
-    /// Messages a second: in the short run about half of what a build for debugging can do on a small machine, so that
-    /// what has piled up is soon worked off. A message is two commits, and SQLite writes one after the other to the disk.
-    pub fn rate(self, length: Length) -> u32 {
-        match self {
-            Setting::DirectSqlite => length.choose(75, 150),
-            Setting::Kafka | Setting::DirectPostgres => length.choose(250, 500),
-        }
-    }
-}
-
-/// From us to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Way {
-    Postgres,
-    Kafka,
-    Channel,
-}
-
-impl Way {
-    pub fn to_whom(self) -> &'static str {
-        match self {
-            Way::Postgres => "PostgreSQL",
-            Way::Kafka => "Kafka",
-            Way::Channel => "channel",
-        }
-    }
-}
-
 /// How long without a heartbeat makes a node gone, in every story.
 pub const NODE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a stage is set with.
+pub struct Plan {
+    pub setting: Setting,
+    /// Of the program, besides those that every stage has.
+    pub settings: Vec<(&'static str, &'static str)>,
+    /// Whether there is a proxy between the program and everything else.
+    pub proxied: bool,
+    /// The size of a disk for everything that is stored; None: the machine's own disk.
+    pub disk_megabytes: Option<u32>,
+}
 
 pub struct Stage {
     // The order is that in which they are dropped: processes before what they use.
@@ -96,8 +51,8 @@ pub struct Stage {
 
 impl Stage {
     /// None where something is not installed, or not allowed.
-    pub async fn set(trial: &Trial, length: Length) -> Option<Self> {
-        let setting = trial.setting;
+    pub async fn set(plan: &Plan, length: Length) -> Option<Self> {
+        let setting = plan.setting;
         let mut servers = Servers::for_one_story(setting.needs()).await?;
         let postgres = match setting {
             Setting::DirectSqlite => None,
@@ -108,7 +63,7 @@ impl Stage {
             Setting::DirectPostgres | Setting::DirectSqlite => Mode::Direct,
         };
         let installation = Installation::new(postgres, mode);
-        let disk = match trial.disk_megabytes {
+        let disk = match plan.disk_megabytes {
             Some(megabytes) => Some(SmallDisk::mount(&installation.data_dir(), megabytes)?),
             None => None,
         };
@@ -119,9 +74,9 @@ impl Stage {
         let mut settings = vec![("PORT", free_port().to_string()), ("NODE_TIMEOUT", "3s".to_owned())];
         settings.push(("RETRY_BACKOFF", "200ms,500ms,1s".to_owned()));
         settings.push(("RUST_LOG", "info,correio::presentation::http::request_log=warn".to_owned()));
-        settings.extend(trial.settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        settings.extend(plan.settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let mut hook = receiver.port();
-        if trial.proxied {
+        if plan.proxied {
             hook = free_port();
             proxies.insert(Way::Channel, Proxy::start(hook, receiver.port()).await);
             settings.extend(lead_through(&mut proxies, &installation, &mut servers).await);
@@ -151,25 +106,6 @@ impl Stage {
 
     pub fn disk(&self) -> &SmallDisk {
         self.disk.as_ref().expect("a small disk in this story")
-    }
-
-    /// Lets this befall it for so long, and everything else go on meanwhile.
-    pub async fn suffers(&mut self, fault: Fault, time: Duration) {
-        self.suffers_all(&[fault], time).await;
-    }
-
-    /// At the same time. They end in this order: servers have to come before the processes that start on them.
-    pub async fn suffers_all(&mut self, faults: &[Fault], time: Duration) {
-        let mut begun = Vec::new();
-        for fault in faults {
-            begun.push(Utc::now());
-            fault.begin(self).await;
-        }
-        tokio::time::sleep(time).await;
-        for (fault, from) in faults.iter().zip(begun) {
-            fault.end(self).await;
-            self.disturbances.note(fault.what(), from);
-        }
     }
 
     /// Every process is there, and delivers.

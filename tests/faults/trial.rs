@@ -4,7 +4,8 @@ use super::books::Books;
 use super::clients::Clients;
 use super::length::Length;
 use super::report::Report;
-use super::stage::{Setting, Stage};
+use super::setting::Setting;
+use super::stage::{Plan, Stage};
 
 /// How long it may take until nothing is open, after the fault is over and the last message was accepted.
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -14,40 +15,38 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 
 /// One fault, endured under load.
 pub struct Trial {
-    pub name: &'static str,
-    pub setting: Setting,
-    pub settings: Vec<(&'static str, &'static str)>,
-    pub proxied: bool,
-    pub disk_megabytes: Option<u32>,
+    name: &'static str,
+    plan: Plan,
     /// Whether a message may use up its tries.
-    pub may_fail: bool,
+    may_fail: bool,
 }
 
 impl Trial {
     pub fn of(name: &'static str, setting: Setting) -> Self {
-        Self { name, setting, settings: Vec::new(), proxied: false, disk_megabytes: None, may_fail: true }
+        let plan = Plan { setting, settings: Vec::new(), proxied: false, disk_megabytes: None };
+        Self { name, plan, may_fail: true }
     }
 
     pub fn with(mut self, name: &'static str, value: &'static str) -> Self {
-        self.settings.push((name, value));
+        self.plan.settings.push((name, value));
         self
     }
 
     /// Messages have tries enough to outlast the fault. In direct mode it is for the caller to try again.
     pub fn delivering_everything(mut self) -> Self {
-        self.may_fail = self.setting.is_direct();
+        self.may_fail = self.plan.setting.is_direct();
         self.with("MAX_RETRIES", "100")
     }
 
     /// With proxies between us and everybody else.
     pub fn through_proxies(mut self) -> Self {
-        self.proxied = true;
+        self.plan.proxied = true;
         self
     }
 
     /// With everything that is stored on a disk of this size.
     pub fn on_a_small_disk(mut self, megabytes: u32) -> Self {
-        self.disk_megabytes = Some(megabytes);
+        self.plan.disk_megabytes = Some(megabytes);
         self
     }
 
@@ -55,8 +54,8 @@ impl Trial {
     /// When something was lost, stayed open, or came twice without a reason.
     pub async fn endure(self, faults: impl AsyncFnOnce(&mut Stage)) {
         let Some(length) = Length::asked_for() else { return };
-        let Some(mut stage) = Stage::set(&self, length).await else { return };
-        let clients = Clients::start(stage.api.caller(), self.setting.rate(length));
+        let Some(mut stage) = Stage::set(&self.plan, length).await else { return };
+        let clients = Clients::start(stage.api.caller(), self.plan.setting.rate(length));
         stage.is_busy().await;
         let begin = Instant::now();
         faults(&mut stage).await;
@@ -79,7 +78,7 @@ impl Trial {
         let (balance, duplicates) = (books.balance(), books.duplicates());
         let report = Report {
             fault: self.name,
-            setting: self.setting,
+            setting: self.plan.setting,
             lasted,
             sent: &sent,
             delivered: balance.delivered,
@@ -109,7 +108,7 @@ macro_rules! in_settings {
                 $(
                     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                     async fn $story() {
-                        super::$story(crate::faults::stage::Setting::$setting).await;
+                        super::$story(crate::faults::setting::Setting::$setting).await;
                     }
                 )+
             }
