@@ -9,6 +9,7 @@ mod channel;
 mod chronicle;
 mod clients;
 mod faults;
+mod healing;
 mod order;
 mod planted;
 mod process;
@@ -16,6 +17,7 @@ mod promises;
 mod report;
 mod scenario;
 mod scheduler;
+mod story;
 mod weather;
 
 use std::panic;
@@ -25,9 +27,9 @@ use std::time::Instant;
 use crate::support::memory::{Bug, CRASH, Change};
 use planted::Planted;
 use process::Mode;
-use promises::Broken;
 use report::{report, trace};
 use scenario::{Ended, Options, run};
+use story::{Broken, Story, stories};
 
 const STORMY: Options = Options { faults: true, mode: None, planted: None, messages: 60 };
 const CALM: Options = Options { faults: false, ..STORMY };
@@ -112,7 +114,7 @@ fn whatever_goes_wrong_the_promises_are_kept() {
         hits.crashes.fetch_add(ended.crashes_in_delivery, Ordering::Relaxed);
         let is_loss = |change: &&Change| change.writer == CRASH;
         hits.lost.fetch_add(ended.history.iter().filter(is_loss).count(), Ordering::Relaxed);
-        let made_good = promises::stories(ended).iter().map(promises::Story::made_good).sum();
+        let made_good = stories(ended).iter().map(Story::made_good).sum();
         hits.made_good.fetch_add(made_good, Ordering::Relaxed);
         promises::broken(ended)
     });

@@ -6,8 +6,8 @@ use std::time::Duration;
 use correio::domain::message::MessageStatus;
 
 use super::process::NODE_TIMEOUT;
-use super::promises::{Broken, Story};
 use super::scenario::Ended;
+use super::story::{Broken, Story};
 
 /// First calls that came in another order than the messages. Those that needed the relay are not promised any order, nor
 /// those whose records Kafka disordered, or whose delivery was hit by something before the call.

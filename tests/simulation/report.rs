@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use correio::domain::message::MessageId;
 
-use super::promises::{Broken, stories};
 use super::scenario::Ended;
+use super::story::{Broken, stories};
 
 /// The seed, what was broken, and all that happened to the first message that it was broken for, in order.
 pub fn report(seed: u64, ended: &Ended, broken: &[Broken]) -> String {

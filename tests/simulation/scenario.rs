@@ -15,7 +15,7 @@ use super::broker::SimBroker;
 use super::channel::{Call, SimChannel};
 use super::chronicle::{Chronicle, Told};
 use super::clients::Clients;
-use super::faults::{Heal, Healing};
+use super::healing::{Heal, Healing};
 use super::planted::Planted;
 use super::process::{KEY, Mode, SimProcess, Surroundings};
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler};

@@ -1,6 +1,6 @@
 //! The group that consumes: who has which partition.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use correio::application::ports::{Arrival, Partition};
@@ -12,15 +12,6 @@ use super::{OUTSIDE, PARTITIONS, ProcessId, SimBroker};
 const SESSION: Duration = Duration::from_secs(10);
 /// How long a partition that is given up waits for what was claimed from it.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
-
-#[derive(Default)]
-pub(super) struct Member {
-    pub events: VecDeque<Arrival>,
-    pub position: BTreeMap<Partition, i64>,
-    pub paused: BTreeSet<Partition>,
-    pub finished: BTreeMap<Partition, i64>,
-    pub is_closing: bool,
-}
 
 impl SimBroker {
     /// Moves a partition to another member, if there is one; says whether there is.

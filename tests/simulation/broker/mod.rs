@@ -2,6 +2,7 @@
 //! go wrong between them.
 
 mod group;
+mod member;
 mod queue;
 mod source;
 
@@ -17,7 +18,7 @@ use correio::domain::message::{Message, MessageId};
 
 use super::chronicle::Chronicle;
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
-use group::Member;
+use member::Member;
 
 pub use queue::SimQueue;
 pub use source::SimSource;

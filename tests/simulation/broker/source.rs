@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use correio::application::ports::*;
 
-use super::group::Member;
+use super::member::Member;
 use super::{OUTSIDE, PARTITIONS, ProcessId, SimBroker};
 
 /// A process's member of the group.
