@@ -1,12 +1,9 @@
 //! A fresh database for every test, with everything that is stored in it.
 
-use std::any::Any;
 use std::io::Write;
-use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Once;
 
-use correio::application::ports::Stores;
 use correio::infrastructure::storage::postgres::PgDatabase;
 use correio::infrastructure::storage::sqlite::SqliteDatabase;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -15,33 +12,7 @@ use uuid::Uuid;
 
 use super::memory::MemoryDatabase;
 
-/// One implementation of every storage port, over one fresh database.
-pub struct Adapters {
-    pub stores: Stores,
-    /// Cleans up when it is dropped.
-    pub _database: Box<dyn Any + Send + Sync>,
-}
-
-impl Adapters {
-    pub fn new(stores: Stores, database: impl Any + Send + Sync) -> Self {
-        Self { stores, _database: Box::new(database) }
-    }
-
-    /// These stores, for as long as the database of these adapters lives.
-    pub fn with(&self, change: impl FnOnce(&mut Stores)) -> Self {
-        let mut stores = self.stores.clone();
-        change(&mut stores);
-        Self::new(stores, ())
-    }
-}
-
-impl Deref for Adapters {
-    type Target = Stores;
-
-    fn deref(&self) -> &Stores {
-        &self.stores
-    }
-}
+pub use super::adapters::Adapters;
 
 pub async fn memory() -> Option<Adapters> {
     Some(MemoryDatabase::default().adapters())

@@ -1,3 +1,4 @@
+pub mod adapters;
 pub mod answered;
 pub mod caller;
 pub mod corpus;

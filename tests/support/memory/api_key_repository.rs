@@ -5,7 +5,7 @@ use correio::domain::access::api_key::ApiKey;
 use correio::domain::access::principal::Tenant;
 use uuid::Uuid;
 
-use super::MemoryDatabase;
+use super::database::MemoryDatabase;
 use super::tables::{Tables, storable};
 
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 
-use super::MemoryDatabase;
+use super::database::MemoryDatabase;
 use super::tables::{Bug, Tables};
 
 const TAKE: &str = "due.take";

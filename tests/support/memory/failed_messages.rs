@@ -4,7 +4,7 @@ use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 
-use super::MemoryDatabase;
+use super::database::MemoryDatabase;
 use super::tables::Tables;
 
 const REPLAY: &str = "failed.replay";

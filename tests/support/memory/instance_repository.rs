@@ -7,7 +7,7 @@ use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::MessageId;
 use correio::domain::message::attempt::{Attempt, AttemptOutcome};
 
-use super::MemoryDatabase;
+use super::database::MemoryDatabase;
 use super::tables::{Tables, storable};
 
 const DELETE: &str = "instances.delete";

@@ -9,7 +9,7 @@ use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::infrastructure::storage::shared::OutcomeRow;
 
-use super::MemoryDatabase;
+use super::database::MemoryDatabase;
 use super::tables::{Bug, KeptKey, Tables, storable};
 
 const ACCEPT: &str = "messages.accept";

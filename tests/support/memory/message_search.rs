@@ -6,7 +6,7 @@ use correio::domain::access::principal::Tenant;
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 
-use super::MemoryDatabase;
+use super::database::MemoryDatabase;
 use super::tables::Tables;
 
 #[derive(Clone)]

@@ -4,6 +4,7 @@
 //! Mirrors `sqlite/` and `postgres/` file by file. What is one statement or transaction there is one change here.
 
 mod api_key_repository;
+mod database;
 mod due_messages;
 mod failed_messages;
 mod instance_repository;
@@ -15,18 +16,14 @@ mod storage;
 mod tables;
 mod weather;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use correio::application::ports::{RepositoryError, Stores};
-use correio::domain::message::attempt::Attempt;
-use correio::domain::message::{Message, MessageId, MessageStatus};
-use correio::domain::node::NodeId;
-use futures::channel::oneshot;
+use correio::application::ports::Stores;
 
-use super::databases::Adapters;
-use tables::Tables;
+use super::adapters::Adapters;
 
 pub use api_key_repository::MemoryApiKeyRepository;
+pub use database::MemoryDatabase;
 pub use due_messages::MemoryDueMessages;
 pub use failed_messages::MemoryFailedMessages;
 pub use instance_repository::MemoryInstanceRepository;
@@ -36,27 +33,9 @@ pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use storage::MemoryStorage;
 pub use tables::{Bug, CRASH, Change, Refusal, Settlement};
-pub use weather::{Calm, Statement, Weather};
-
-/// A database; clones share its tables.
-#[derive(Clone)]
-pub struct MemoryDatabase {
-    tables: Arc<Mutex<Tables>>,
-    weather: Arc<dyn Weather>,
-}
-
-impl Default for MemoryDatabase {
-    fn default() -> Self {
-        Self { tables: Arc::default(), weather: Arc::new(Calm) }
-    }
-}
+pub use weather::{Statement, Weather};
 
 impl MemoryDatabase {
-    /// The same tables, on another way to them: every process may have its own.
-    pub fn under(&self, weather: Arc<dyn Weather>) -> Self {
-        Self { tables: Arc::clone(&self.tables), weather }
-    }
-
     pub fn adapters(&self) -> Adapters {
         let stores = Stores {
             messages: Arc::new(MemoryMessageRepository::new(self.clone())),
@@ -70,85 +49,5 @@ impl MemoryDatabase {
             storage: Arc::new(MemoryStorage::new(self.clone())),
         };
         Adapters::new(stores, ())
-    }
-
-    /// From now on the tables do this wrong, for everybody.
-    pub fn plant(&self, bug: Bug) {
-        self.look(|tables| tables.plant(bug));
-    }
-
-    /// All messages, in order of their ids.
-    pub fn rows(&self) -> Vec<Message> {
-        self.look(|tables| tables.messages.values().cloned().collect())
-    }
-
-    /// The attempts of a message that have rows, in order of their number.
-    pub fn attempts(&self, id: MessageId) -> Vec<Attempt> {
-        self.look(|tables| tables.attempts_of(id))
-    }
-
-    /// Every state that was written, in order.
-    pub fn history(&self) -> Vec<Change> {
-        self.look(|tables| tables.history.clone())
-    }
-
-    /// Every dead letter that was marked as paid, in order.
-    pub fn settlements(&self) -> Vec<Settlement> {
-        self.look(|tables| tables.settlements.clone())
-    }
-
-    /// Every outcome that came too late, in order.
-    pub fn refusals(&self) -> Vec<Refusal> {
-        self.look(|tables| tables.refusals.clone())
-    }
-
-    /// The database dies, and comes back without the claims that nobody's write has followed. Returns whose they were.
-    pub fn crash(&self) -> Vec<(MessageId, NodeId)> {
-        self.look(Tables::crash)
-    }
-
-    /// How many claims a crash would take back.
-    pub fn at_risk(&self) -> usize {
-        self.look(|tables| tables.at_risk())
-    }
-
-    /// Who is delivering something, as far as the rows say.
-    pub fn delivering(&self) -> Vec<NodeId> {
-        let is_begun = |message: &&Message| message.status != MessageStatus::Queued;
-        self.look(|tables| tables.open().filter(is_begun).filter_map(|message| message.node).collect())
-    }
-
-    /// How many changes, settlements and refusals there are.
-    pub fn lengths(&self) -> [usize; 3] {
-        self.look(|tables| [tables.history.len(), tables.settlements.len(), tables.refusals.len()])
-    }
-
-    /// One statement or transaction: the request on its way, the change all at once, the answer on its way. A `change`
-    /// that gives an error must have changed nothing.
-    async fn run<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        change: impl FnOnce(&mut Tables) -> Result<T, RepositoryError> + Send + 'static,
-    ) -> Result<T, RepositoryError> {
-        let (answer, answered) = oneshot::channel();
-        let tables = Arc::clone(&self.tables);
-        // Who asked may have stopped listening.
-        let statement = Box::new(move || _ = answer.send(change(&mut tables.lock().unwrap())));
-        self.weather.carry(operation, statement).await?;
-        answered.await.unwrap_or_else(|_| Err(RepositoryError::Unavailable("never carried out".to_owned())))
-    }
-
-    /// The same for what is never late: it is done when its answer arrives, and so may borrow.
-    async fn run_now<T>(
-        &self,
-        operation: &'static str,
-        change: impl FnOnce(&mut Tables) -> Result<T, RepositoryError>,
-    ) -> Result<T, RepositoryError> {
-        self.weather.carry(operation, Box::new(|| ())).await?;
-        self.look(change)
-    }
-
-    fn look<T>(&self, look: impl FnOnce(&mut Tables) -> T) -> T {
-        look(&mut self.tables.lock().unwrap())
     }
 }

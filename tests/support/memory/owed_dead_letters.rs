@@ -4,7 +4,7 @@ use correio::domain::Timestamp;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 
-use super::MemoryDatabase;
+use super::database::MemoryDatabase;
 use super::tables::{Bug, Node, Tables};
 
 #[derive(Clone)]

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use correio::application::ports::{RepositoryError, Storage};
 use correio::domain::Timestamp;
 
-use super::MemoryDatabase;
+use super::database::MemoryDatabase;
 use super::tables::Tables;
 
 /// Deleted at once, as by the others: what comes between is seen here too.

@@ -1,0 +1,34 @@
+//! What a test asks of an adapter.
+
+use std::any::Any;
+use std::ops::Deref;
+
+use correio::application::ports::Stores;
+
+/// One implementation of every storage port, over one fresh database.
+pub struct Adapters {
+    pub stores: Stores,
+    /// Cleans up when it is dropped.
+    pub _database: Box<dyn Any + Send + Sync>,
+}
+
+impl Adapters {
+    pub fn new(stores: Stores, database: impl Any + Send + Sync) -> Self {
+        Self { stores, _database: Box::new(database) }
+    }
+
+    /// These stores, for as long as the database of these adapters lives.
+    pub fn with(&self, change: impl FnOnce(&mut Stores)) -> Self {
+        let mut stores = self.stores.clone();
+        change(&mut stores);
+        Self::new(stores, ())
+    }
+}
+
+impl Deref for Adapters {
+    type Target = Stores;
+
+    fn deref(&self) -> &Stores {
+        &self.stores
+    }
+}
