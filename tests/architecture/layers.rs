@@ -1,6 +1,6 @@
-//! Dependencies point inwards: the domain knows nothing but itself, the application nothing but the domain.
+//! Which layer may name which.
 
-use std::path::{Path, PathBuf};
+use super::sources::{self, Sources};
 
 /// What neither the domain nor the application may name.
 const OUTSIDE: [&str; 11] = [
@@ -20,24 +20,27 @@ const OUTSIDE: [&str; 11] = [
 /// What the domain may not name either.
 const OUTSIDE_THE_DOMAIN: [&str; 3] = ["application", "async_trait", "tracing"];
 
-/// Names that say nothing of what a file holds.
-const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", "manager", "managers", "misc"];
-
 #[test]
 fn the_domain_names_nothing_outside_of_it() {
     let forbidden: Vec<&str> = OUTSIDE.into_iter().chain(OUTSIDE_THE_DOMAIN).collect();
-    assert_eq!(named_under("src/domain", &forbidden), Vec::<String>::new());
+    assert_eq!(named_in(&sources::under(&["src/domain"]), &forbidden), Vec::<String>::new());
 }
 
 #[test]
 fn the_application_names_nothing_outside_of_it() {
-    assert_eq!(named_under("src/application", &OUTSIDE), Vec::<String>::new());
+    assert_eq!(named_in(&sources::under(&["src/application"]), &OUTSIDE), Vec::<String>::new());
 }
 
 #[test]
-fn every_file_is_called_after_what_it_holds() {
-    let offenders: Vec<PathBuf> = sources("src").into_iter().filter(|path| has_an_empty_name(path)).collect();
-    assert_eq!(offenders, Vec::<PathBuf>::new());
+fn the_http_api_names_no_adapter() {
+    let found = named_in(&sources::under(&["src/presentation/http"]), &["infrastructure"]);
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn the_infrastructure_names_no_presentation() {
+    let found = named_in(&sources::under(&["src/infrastructure"]), &["presentation"]);
+    assert_eq!(found, Vec::<String>::new());
 }
 
 #[test]
@@ -46,6 +49,8 @@ fn the_check_sees_what_is_named_in_code_and_only_that() {
         ("use tokio::sync::Mutex;", Some("tokio")),
         ("    let pool: sqlx::SqlitePool = open();", Some("sqlx")),
         ("use crate::{domain::text, infrastructure};", Some("infrastructure")),
+        ("use crate::infrastructure::config::MAX_TRIES;", Some("infrastructure")),
+        ("    crate::presentation::cli::run();", Some("presentation")),
         ("let url = \"http://a\"; use axum::Json;", Some("axum")),
         ("#[tokio::test] // a comment", Some("tokio")),
         ("// use tokio::sync::Mutex;", None),
@@ -57,27 +62,16 @@ fn the_check_sees_what_is_named_in_code_and_only_that() {
     for (line, expected) in planted {
         assert_eq!(named(line, &forbidden).first().map(|(_, name)| *name), expected, "{line}");
     }
-    assert_eq!(named("fn a() {}\n\nuse moka::Cache;", &forbidden), [(3, "moka")]);
+    let planted = sources::planted(&[("src/a.rs", "fn a() {}\n\nuse moka::Cache;"), ("src/b.rs", "// moka")]);
+    assert_eq!(named_in(&planted, &forbidden), ["src/a.rs:3 names moka"]);
 }
 
-#[test]
-fn the_check_sees_an_empty_name() {
-    for path in ["src/utils.rs", "src/http/helpers/mod.rs", "src/queue_manager.rs", "src/Common.rs"] {
-        assert!(has_an_empty_name(Path::new(path)), "{path}");
-    }
-    assert!(!has_an_empty_name(Path::new("src/domain/message/mod.rs")));
-}
-
-fn named_under(folder: &str, forbidden: &[&'static str]) -> Vec<String> {
-    let files = sources(folder);
-    assert!(!files.is_empty(), "nothing to check in {folder}");
-    let mut found = Vec::new();
-    for path in files {
-        let source = std::fs::read_to_string(&path).unwrap();
-        let names = named(&source, forbidden).into_iter();
-        found.extend(names.map(|(line, name)| format!("{}:{line} names {name}", path.display())));
-    }
-    found
+fn named_in(sources: &Sources, forbidden: &[&'static str]) -> Vec<String> {
+    let found = sources.iter().flat_map(|(path, source)| {
+        let names = named(source, forbidden).into_iter();
+        names.map(move |(line, name)| format!("{path}:{line} names {name}"))
+    });
+    found.collect()
 }
 
 /// The lines that name one of `forbidden`, outside of comments and texts.
@@ -107,31 +101,4 @@ fn without_texts_and_comment(line: &str) -> String {
         }
     }
     code
-}
-
-fn has_an_empty_name(path: &Path) -> bool {
-    path.iter().any(|part| {
-        let name = part.to_string_lossy().to_lowercase();
-        let name = name.trim_end_matches(".rs");
-        name.split('_').any(|word| EMPTY_NAMES.contains(&word))
-    })
-}
-
-/// Every Rust file under a folder of the crate, with its path inside of it.
-fn sources(folder: &str) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    let mut folders = vec![root.join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path.strip_prefix(root).unwrap().to_owned());
-            }
-        }
-    }
-    found.sort();
-    found
 }
