@@ -84,7 +84,7 @@ async fn everything_of(adapters: &Adapters, id: MessageId) -> String {
 
 #[derive(Debug)]
 enum Request {
-    Accept(Message, Option<&'static str>),
+    Accept(Box<Message>, Option<&'static str>),
     Claim(MessageId, NodeId),
     StillHolds(Guard),
     Record(Outcome),
@@ -171,7 +171,7 @@ impl World {
         let node = message.node.filter(|_| self.chance.below(8) > 0);
         self.ids.push(id);
         let message = Message { id, node, created_at: now, updated_at: now, ..message };
-        Request::Accept(message, self.chance.one(&[None, None, Some("one"), Some("other")]))
+        Request::Accept(Box::new(message), self.chance.one(&[None, None, Some("one"), Some("other")]))
     }
 
     fn outcome(&mut self, guard: Guard) -> Outcome {
