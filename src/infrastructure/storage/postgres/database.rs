@@ -10,12 +10,11 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout};
 
 use crate::application::ports::RepositoryError;
+use crate::infrastructure::storage::shared::migrations;
 
 use super::connection::{Lease, Trust};
 use super::error::translate;
 use super::{error, partitions};
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
 const CONNECTIONS: u32 = 20;
 
@@ -101,7 +100,7 @@ impl PgDatabase {
         let mut connection = PgConnection::connect_with(&self.options).await?;
         // That the tables are there already is no news, and a failed start has one line to say why.
         sqlx::query("set client_min_messages to warning").execute(&mut connection).await?;
-        MIGRATIONS.run(&mut connection).await?;
+        migrations::POSTGRES.run(&mut connection).await?;
         Ok(connection.close().await?)
     }
 

@@ -6,6 +6,7 @@ mod cached_api_keys;
 mod cached_instances;
 pub mod columns;
 mod flaws;
+pub mod migrations;
 mod outcome_row;
 mod recording;
 mod requests;

@@ -9,12 +9,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSy
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 
 use crate::application::ports::RepositoryError;
+use crate::infrastructure::storage::shared::migrations;
 
 use super::error::translate;
 use super::lock::{InstallationLock, LockFile};
 use super::{error, lock};
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a connection waits for another one, or another process, that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,7 +64,7 @@ impl SqliteDatabase {
     /// When the file cannot be written, or holds what a newer version made.
     pub async fn migrate(&self) -> Result<(), RepositoryError> {
         let _lock = LockFile::wait(beside(&self.0.path, "migrate.lock")).await?;
-        MIGRATIONS.run(&self.0.writer).await.map_err(error::translate_migration)
+        migrations::SQLITE.run(&self.0.writer).await.map_err(error::translate_migration)
     }
 
     /// Claims the installation for this process, for as long as the guard lives.
