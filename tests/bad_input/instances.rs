@@ -4,13 +4,15 @@ use uuid::Uuid;
 use super::hand::Hand;
 use crate::support::caller::to_sandbox;
 use crate::support::installation::Installation;
-use crate::support::modes::on_both_databases;
+use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
-on_both_databases!(
+stories!(
+    on_both_databases:
     an_instance_is_deleted_whatever_its_messages_hold,
     an_instance_that_cannot_be_read_hides_no_other_and_gets_what_was_queued;
-    only sqlite: an_instance_without_a_readable_address_fails_its_messages
+    only_on_sqlite:
+    an_instance_without_a_readable_address_fails_its_messages;
 );
 
 /// What nobody takes up before it is deleted.

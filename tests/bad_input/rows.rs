@@ -11,10 +11,10 @@ use super::seed::dice;
 use crate::support::caller::to_sandbox;
 use crate::support::eventually::SOON;
 use crate::support::installation::Installation;
-use crate::support::modes::on_every_mode;
+use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
-on_every_mode!(whatever_somebody_writes_into_a_row_it_ends_and_holds_up_no_other);
+stories!(on_every_installation: whatever_somebody_writes_into_a_row_it_ends_and_holds_up_no_other;);
 
 /// For rows of which only the comparison, or the broker's loss of their records, tells that nobody delivers them.
 const PATIENCE: Duration = Duration::from_secs(120);

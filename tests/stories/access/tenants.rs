@@ -7,16 +7,18 @@ use crate::support::answered::Answered;
 use crate::support::caller::{Caller, to_sandbox};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::installation::Installation;
-use crate::support::modes::on_every_mode;
+use crate::support::modes::stories;
 use crate::support::test_app::{JWT_SECRET, TestApp};
 
-on_every_mode!(
-    what_one_tenant_has_is_unknown_to_another,
+stories!(
+    on_one_installation:
     a_missing_scope_is_named,
     every_operation_asks_who_calls,
     a_token_gives_access_to_its_tenant_until_it_expires,
-    a_revoked_key_stops_within_five_seconds,
-    a_key_stops_when_it_expires,
+    a_key_stops_when_it_expires;
+    on_both_databases:
+    what_one_tenant_has_is_unknown_to_another,
+    a_revoked_key_stops_within_five_seconds;
 );
 
 const A_MESSAGE: &str = "/api/messaging/messages/019bd8a2-0000-7000-8000-000000000000";

@@ -5,17 +5,21 @@ use crate::support::caller::to_sandbox;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::installation::Installation;
-use crate::support::modes::on_every_mode;
+use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
-on_every_mode!(
+stories!(
+    on_one_installation:
+    what_an_instance_cannot_have_is_refused_with_every_path,
+    a_generated_secret_is_shown_once;
+    on_both_databases:
     an_instance_is_created_listed_read_changed_and_deleted,
     both_paths_create_and_a_taken_name_is_a_conflict,
-    null_clears_and_what_is_absent_stays,
-    what_an_instance_cannot_have_is_refused_with_every_path,
-    credentials_are_never_told_and_never_stored_in_the_clear,
-    a_generated_secret_is_shown_once,
-    deleting_an_instance_fails_its_open_message,
+    null_clears_and_what_is_absent_stays;
+    on_every_queue:
+    credentials_are_never_told_and_never_stored_in_the_clear;
+    on_every_installation:
+    deleting_an_instance_fails_its_open_message;
 );
 
 const INSTANCES: &str = "/api/messaging/instances";

@@ -7,20 +7,24 @@ use crate::support::caller::{REFUSED, TRANSIENT, to_sandbox};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::installation::Installation;
-use crate::support::modes::on_every_mode;
+use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
-on_every_mode!(
-    the_same_key_and_body_get_the_first_answer_again,
-    a_failure_is_replayed_as_it_was,
+stories!(
+    on_one_installation:
+    a_key_must_be_given_once_and_be_visible_ascii;
+    on_both_databases:
     another_body_under_the_same_key_is_refused,
-    a_key_must_be_given_once_and_be_visible_ascii,
-    a_request_refused_before_it_has_a_row_leaves_no_key,
+    a_request_refused_before_it_has_a_row_leaves_no_key;
+    on_every_queue:
+    the_same_key_and_body_get_the_first_answer_again,
+    a_failure_is_replayed_as_it_was;
+    on_every_installation:
     a_thousand_concurrent_sends_with_two_hundred_duplicate_keys_are_eight_hundred_deliveries;
-    only direct:
+    in_direct_mode:
     a_key_is_in_flight_until_its_message_ends;
-    only kafka:
-    a_key_is_never_in_flight,
+    in_kafka_mode:
+    a_key_is_never_in_flight;
 );
 
 async fn the_same_key_and_body_get_the_first_answer_again(installation: Installation) {

@@ -2,15 +2,18 @@ use serde_json::{Value, json};
 
 use crate::support::caller::to_sandbox;
 use crate::support::installation::Installation;
-use crate::support::modes::on_every_mode;
+use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
-on_every_mode!(
+stories!(
+    on_one_installation:
+    what_cannot_be_looked_for_is_refused_with_its_path;
+    on_both_databases:
     messages_are_listed_newest_first_a_page_at_a_time,
     messages_are_found_by_what_they_are_filtered_by,
-    what_cannot_be_looked_for_is_refused_with_its_path,
-    every_state_is_counted_also_those_without_messages,
-    operators_queries_work_as_they_stand,
+    operators_queries_work_as_they_stand;
+    on_every_queue:
+    every_state_is_counted_also_those_without_messages;
 );
 
 fn ids(list: &Value) -> Vec<String> {

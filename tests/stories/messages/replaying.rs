@@ -3,15 +3,17 @@ use serde_json::{Value, json};
 use crate::support::caller::{REFUSED, to_sandbox};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::installation::Installation;
-use crate::support::modes::on_every_mode;
+use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
-on_every_mode!(
-    a_failed_message_that_is_replayed_starts_its_tries_again,
+stories!(
+    on_both_databases:
     only_a_failed_message_is_replayed,
-    failed_messages_are_replayed_by_instance_and_time,
+    failed_messages_are_replayed_by_instance_and_time;
+    on_every_queue:
+    a_failed_message_that_is_replayed_starts_its_tries_again,
     an_operator_replays_from_the_command_line,
-    a_row_that_cannot_be_read_keeps_no_other_from_its_end,
+    a_row_that_cannot_be_read_keeps_no_other_from_its_end;
 );
 
 const MANY: &str = "/api/messaging/messages/retry";

@@ -2,12 +2,14 @@ use serde_json::{Value, json};
 
 use crate::support::caller::to_sandbox;
 use crate::support::installation::Installation;
-use crate::support::modes::on_every_mode;
+use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
-on_every_mode!(
-    a_message_with_a_time_waits_for_it_and_is_then_sent,
-    the_time_of_a_message_that_was_sent_at_once_is_shown,
+stories!(
+    on_both_databases:
+    the_time_of_a_message_that_was_sent_at_once_is_shown;
+    on_every_installation:
+    a_message_with_a_time_waits_for_it_and_is_then_sent;
 );
 
 fn at(time: chrono::DateTime<chrono::Utc>) -> String {

@@ -8,29 +8,32 @@ use crate::support::caller::{Failure, MISCONFIGURED, REFUSED, TRANSIENT, UNKNOWN
 use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::installation::Installation;
-use crate::support::modes::on_every_mode;
+use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-on_every_mode!(
-    a_message_that_the_channel_takes_is_sent_and_its_try_is_listed,
-    a_channel_that_fails_is_said_in_the_row,
-    a_refused_recipient_is_said_in_the_row,
-    a_failed_message_is_marked_when_its_dead_letter_is_out,
-    a_payload_arrives_at_a_webhook_byte_for_byte_and_signed,
-    a_message_arrives_at_a_webhook_in_its_envelope,
+stories!(
+    on_one_installation:
+    whatsapp_gets_texts_and_media_of_each_type;
+    in_both_modes:
     a_webhook_that_fails_is_the_channels_fault_and_one_that_refuses_the_recipients,
-    whatsapp_gets_texts_and_media_of_each_type,
-    whatsapp_failures_are_told_apart,
+    whatsapp_failures_are_told_apart;
+    on_both_databases:
     a_priority_is_shown_and_stored;
-    only direct:
+    on_every_queue:
+    a_payload_arrives_at_a_webhook_byte_for_byte_and_signed,
+    a_message_arrives_at_a_webhook_in_its_envelope;
+    on_every_installation:
+    a_message_that_the_channel_takes_is_sent_and_its_try_is_listed,
+    a_failure_is_said_in_the_row_which_is_marked_when_its_dead_letter_is_out;
+    in_direct_mode:
     who_waits_is_told_what_the_channel_said;
-    only kafka:
+    in_kafka_mode:
     who_does_not_wait_is_told_that_it_is_queued_and_finds_the_states_in_sql,
     a_message_that_fails_and_then_does_not_is_sent,
     a_message_may_have_tries_of_its_own,
-    a_webhook_gets_the_same_message_on_every_try,
+    a_webhook_gets_the_same_message_on_every_try;
 );
 
 fn to_webhook(payload: &Value) -> Value {
@@ -161,17 +164,7 @@ async fn a_webhook_gets_the_same_message_on_every_try(installation: Installation
     }
 }
 
-async fn a_channel_that_fails_is_said_in_the_row(installation: Installation) {
-    let app = TestApp::start(installation).await;
-    fails(&app, &to_sandbox("fail-transient"), TRANSIENT).await;
-}
-
-async fn a_refused_recipient_is_said_in_the_row(installation: Installation) {
-    let app = TestApp::start(installation).await;
-    fails(&app, &to_sandbox("fail-permanent"), REFUSED).await;
-}
-
-async fn a_failed_message_is_marked_when_its_dead_letter_is_out(installation: Installation) {
+async fn a_failure_is_said_in_the_row_which_is_marked_when_its_dead_letter_is_out(installation: Installation) {
     let app = TestApp::start(installation).await;
     for (recipient, failure) in [("fail-transient", TRANSIENT), ("fail-permanent", REFUSED)] {
         let failed = fails(&app, &to_sandbox(recipient), failure).await;

@@ -4,14 +4,17 @@ use crate::support::caller::{TRANSIENT, to_sandbox};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::installation::Installation;
-use crate::support::modes::on_every_mode;
+use crate::support::modes::stories;
 use crate::support::test_app::{BOOTSTRAP_KEY, TestApp};
 
-on_every_mode!(
+stories!(
+    on_one_installation:
+    the_documentation_comes_from_the_program_alone;
+    in_both_modes:
+    a_request_is_one_line_of_the_log_and_says_nothing_private;
+    on_every_queue:
     health_says_how_it_is,
-    the_documentation_comes_from_the_program_alone,
-    a_request_is_one_line_of_the_log_and_says_nothing_private,
-    new_credentials_are_used_from_the_next_message_on,
+    new_credentials_are_used_from_the_next_message_on;
 );
 
 async fn health_says_how_it_is(installation: Installation) {

@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::closed_port;
 use crate::support::installation::Installation;
-use crate::support::modes::on_both_databases;
+use crate::support::modes::stories;
 use crate::support::process::run;
 use crate::support::test_app::TestApp;
 
-on_both_databases!(
+stories!(
+    on_both_databases:
     the_first_start_prints_a_line_that_sends_a_message_and_the_second_does_not,
     the_migrations_can_run_before_the_server;
-    only sqlite:
+    only_on_sqlite:
     a_value_that_cannot_be_used_stops_the_start_in_one_line,
     what_is_said_of_kafka_must_be_usable,
     a_file_of_settings_is_read_and_the_environment_wins,
@@ -21,10 +22,10 @@ on_both_databases!(
     one_process_alone_plays_every_role_on_sqlite,
     a_second_server_on_the_same_file_is_refused,
     wrong_usage_ends_with_two;
-    only postgres:
+    only_on_postgres:
     credentials_in_a_shared_database_need_a_key_of_the_operator,
     without_kafka_one_process_plays_every_role,
-    with_an_embedded_broker_one_process_plays_every_role,
+    with_an_embedded_broker_one_process_plays_every_role;
 );
 
 /// Starts in vain; returns all that it wrote to standard error.

@@ -4,16 +4,19 @@ use serde_json::{Value, json};
 use crate::support::caller::to_sandbox;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::installation::Installation;
-use crate::support::modes::on_every_mode;
+use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
-on_every_mode!(
-    what_a_killed_process_left_open_the_next_start_brings_to_its_end,
-    a_shutdown_finishes_fifty_sends_in_flight,
-    a_shutdown_that_takes_too_long_leaves_its_messages_to_the_next_start,
+stories!(
+    on_one_installation:
+    a_caller_that_hangs_up_does_not_cancel_the_delivery;
+    on_both_databases:
     a_second_start_reuses_the_key_and_the_sandbox;
-    only direct:
-    a_caller_that_hangs_up_does_not_cancel_the_delivery,
+    on_every_queue:
+    a_shutdown_finishes_fifty_sends_in_flight;
+    on_every_installation:
+    what_a_killed_process_left_open_the_next_start_brings_to_its_end,
+    a_shutdown_that_takes_too_long_leaves_its_messages_to_the_next_start;
 );
 
 /// The state of a message while its channel is called.

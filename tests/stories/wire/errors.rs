@@ -8,21 +8,23 @@ use sqlx::{AssertSqlSafe, Connection};
 use crate::support::caller::to_sandbox;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::installation::Installation;
-use crate::support::modes::on_both_databases;
+use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
-on_both_databases!(
+stories!(
+    on_one_installation:
     what_is_not_json_is_malformed,
-    json_may_be_nested_one_hundred_and_twenty_seven_levels_deep,
     a_body_must_be_said_to_be_json,
-    a_body_over_the_limit_gets_an_answer_that_can_be_read,
     every_problem_of_a_message_is_told_at_once,
     a_nul_is_refused_wherever_it_is,
     parameters_that_a_route_does_not_have_are_refused,
     unknown_routes_ids_and_methods_are_told_apart,
     every_answer_has_a_request_id_and_a_sane_one_is_kept;
-    only postgres:
-    a_database_that_is_away_is_waited_for,
+    on_both_databases:
+    json_may_be_nested_one_hundred_and_twenty_seven_levels_deep,
+    a_body_over_the_limit_gets_an_answer_that_can_be_read;
+    only_on_postgres:
+    a_database_that_is_away_is_waited_for;
 );
 
 const SEND: &str = "/api/messaging/message/send";
