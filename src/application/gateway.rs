@@ -1,13 +1,9 @@
 //! The one place that puts use cases together, and where a process of them lives and stops.
 
-mod life;
-mod transport;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use life::Farewell;
-pub use transport::{Brokered, Transport};
+pub use super::transport::{Brokered, Transport};
 
 use super::access::authenticate::Authenticate;
 use super::access::issue_api_key::IssueApiKey;
@@ -78,9 +74,9 @@ pub struct Gateway {
     pub keep_node_alive: KeepNodeAlive,
     pub queue: Arc<dyn MessageQueue>,
     deliver_message: Arc<DeliverMessage>,
-    ports: Ports,
-    transport: Transport,
-    settings: Settings,
+    pub(super) ports: Ports,
+    pub(super) transport: Transport,
+    pub(super) settings: Settings,
 }
 
 pub struct Messages {

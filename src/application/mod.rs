@@ -4,12 +4,14 @@ pub mod access;
 pub mod delivery;
 pub mod gateway;
 pub mod instances;
+pub mod life;
 pub mod messages;
 pub mod node;
 pub mod operations;
 pub mod ports;
 pub mod recovery;
 pub mod service;
+pub mod transport;
 
 /// Resolves when the process shall stop.
 pub type Stop = futures::future::Shared<futures::future::BoxFuture<'static, ()>>;

@@ -12,8 +12,8 @@ use super::channels::{
 };
 use super::config::{Config, ConfigError, QueueConfig, Role};
 use super::kafka::Kafka;
+use super::storage::caching::{CachedApiKeys, CachedInstances};
 use super::storage::database::Database;
-use super::storage::shared::{CachedApiKeys, CachedInstances};
 use super::system::{SystemClock, SystemIds, SystemRandomness};
 use crate::application::delivery::consumption::Limits;
 use crate::application::gateway::{Brokered, Gateway, Ports, Settings, Transport};

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use correio::application::ports::{InstanceRepository, RepositoryError};
 use correio::domain::instance::Instance;
-use correio::infrastructure::storage::shared::CachedInstances;
+use correio::infrastructure::storage::caching::CachedInstances;
 
 use crate::support::databases::memory;
 use crate::support::gated_instances::GatedInstances;

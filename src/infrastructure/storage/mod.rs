@@ -1,5 +1,6 @@
 //! What is stored, behind the ports: in SQLite or in PostgreSQL, as the configuration says.
 
+pub mod caching;
 #[cfg(test)]
 mod changes_tests;
 pub mod database;

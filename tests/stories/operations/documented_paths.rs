@@ -8,9 +8,6 @@ use super::documented_commands::{pages, root};
 /// What a reader is asked to make.
 const TO_BE_MADE: [&str; 2] = ["src/infrastructure/channels/ntfy.rs", "tests/channels/ntfy.rs"];
 
-/// What is being written while these pages are: to be removed with the first of them that is there.
-const SOON_THERE: [&str; 3] = ["application/gateway.rs", "application/service.rs", "configuration.md"];
-
 #[test]
 fn every_path_and_link_of_a_page_leads_somewhere() {
     let known = everything();
@@ -22,7 +19,6 @@ fn every_path_and_link_of_a_page_leads_somewhere() {
         let links = links(&prose).into_iter().filter(|link| !leads_somewhere(link, &page));
         wrong.extend(paths.chain(links).map(|it| format!("{}: {it}", page.strip_prefix(root()).unwrap().display())));
     }
-    wrong.retain(|it| !SOON_THERE.iter().any(|soon| it.ends_with(soon)));
     assert_eq!(wrong, Vec::<String>::new());
 }
 

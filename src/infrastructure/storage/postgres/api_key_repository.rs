@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::PgDatabase;
+use super::connections::PgDatabase;
 use super::row::{get, parsed, sha256, tenant, time, time_option};
 use crate::application::ports::{ApiKeyRepository, RepositoryError};
 use crate::domain::Timestamp;

@@ -3,11 +3,11 @@
 //! Mirrors `sqlite/` file by file; what only a server asks for has files of its own.
 
 mod api_key_repository;
-mod connection;
-mod database;
+mod connections;
 mod error;
 mod instances;
 mod messages;
+mod migration;
 mod node_repository;
 mod partitions;
 mod row;
@@ -15,7 +15,7 @@ mod storage;
 mod stores;
 
 pub use api_key_repository::PgApiKeyRepository;
-pub use database::PgDatabase;
+pub use connections::PgDatabase;
 pub use instances::PgInstanceRepository;
 #[cfg(test)]
 pub use messages::STATEMENTS;

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::PgDatabase;
-use super::connection::OwnConnection;
+use super::connections::OwnConnection;
+use super::connections::PgDatabase;
 use super::row::get;
 use crate::application::ports::{Duties, NodeRepository, NodeRow, RepositoryError};
 use crate::domain::Timestamp;

@@ -4,7 +4,7 @@ use chrono::{Datelike, Days, NaiveTime};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use super::PgDatabase;
+use super::connections::PgDatabase;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::shared::first_id;

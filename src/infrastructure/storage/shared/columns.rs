@@ -51,7 +51,7 @@ macro_rules! columns {
         set by an accept: $($name:literal $share:ident $kind:ident $of:expr;)*
         set later: $first:literal $($later:literal)*
     ) => {
-        pub const COLUMNS: &[Column] =
+        const SET_BY_AN_ACCEPT: &[Column] =
             &[$(Column { name: $name, share: Share::$share, value: Value::$kind($of) }),*];
 
         /// What a message is read from: see [`message`](super::rows::message).
@@ -90,6 +90,9 @@ columns! {
         "channel_message_id" "error" "failure" "attempt_http_status" "dead_lettered_at" "sent_at" "delivered_at" "read_at"
 }
 pub(in crate::infrastructure::storage) use message_columns;
+
+/// What an accept sets, in the order of its parameters.
+pub const COLUMNS: &[Column] = SET_BY_AN_ACCEPT;
 
 /// The names, with commas.
 pub fn names() -> String {

@@ -2,8 +2,6 @@
 
 mod batcher;
 mod bounds;
-mod cached_api_keys;
-mod cached_instances;
 pub mod columns;
 mod flaws;
 pub mod migrations;
@@ -14,8 +12,6 @@ pub mod rows;
 
 pub use batcher::{Batch, Batchable, Batcher};
 pub use bounds::{ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE, first_id, id_above, tomorrow};
-pub use cached_api_keys::CachedApiKeys;
-pub use cached_instances::CachedInstances;
 pub use flaws::Flaws;
 pub use outcome_row::OutcomeRow;
 pub use recording::Recording;

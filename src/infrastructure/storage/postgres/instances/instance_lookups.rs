@@ -10,7 +10,7 @@ use super::instance_row::{instance, select_instances};
 use crate::application::ports::RepositoryError;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::postgres::connection::{OwnConnection, PROBES};
+use crate::infrastructure::storage::postgres::connections::{OwnConnection, PROBES};
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::{Batch, Batchable};
 

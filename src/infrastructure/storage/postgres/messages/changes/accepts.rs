@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::application::ports::RepositoryError;
 use crate::domain::access::idempotency::KEPT;
 use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::postgres::connection::OwnConnection;
+use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::columns::{COLUMNS, Column, Share, Value, are_alike, names};
 use crate::infrastructure::storage::shared::{AcceptRequest, Batch};

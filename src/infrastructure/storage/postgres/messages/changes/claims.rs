@@ -11,7 +11,7 @@ use crate::application::ports::{Claimed, RepositoryError};
 use crate::domain::instance::Destination;
 use crate::domain::instance::credentials::SealedCredentials;
 use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::postgres::connection::{CHANGING_PROBES, OwnConnection};
+use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, OwnConnection};
 use crate::infrastructure::storage::postgres::row::{get, message, message_columns};
 use crate::infrastructure::storage::shared::{Batch, ClaimRequest};
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::message::MessageId;
-use crate::infrastructure::storage::postgres::connection::OwnConnection;
+use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
 
 /// Which of these messages nobody else holds.

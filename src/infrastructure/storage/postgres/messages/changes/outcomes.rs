@@ -10,7 +10,7 @@ use super::free_rows::free;
 use crate::application::ports::RepositoryError;
 use crate::domain::message::transition::Ending;
 use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::postgres::connection::{CHANGING_PROBES, OwnConnection};
+use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, OwnConnection};
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::{Batch, RecordRequest};
 

@@ -1,3 +1,5 @@
+//! How a process lives: from its registration as a node to its farewell.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,7 +8,8 @@ use futures::channel::oneshot;
 use futures::future::{BoxFuture, Either, join_all, select};
 use tracing::{error, info, warn};
 
-use super::{Gateway, Transport};
+use super::gateway::Gateway;
+use super::transport::Transport;
 use crate::application::Stop;
 use crate::application::ports::{Clock, QueueScope, RepositoryError};
 use crate::application::service::{Repeating, Service};

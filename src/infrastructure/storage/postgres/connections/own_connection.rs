@@ -1,66 +1,11 @@
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Connection, PgConnection, Postgres};
+use sqlx::{Connection, PgConnection};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::database::{ACQUIRE_TIMEOUT, PgDatabase};
+use super::pool::{ACQUIRE_TIMEOUT, PgDatabase};
 use crate::application::ports::RepositoryError;
-
-/// Going back to the pool asks the server once more; one that has frozen meanwhile must not keep the place for ever.
-const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A connection that was idle for longer is tried before it is used.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-
-/// Which idle connections are used without being tried before.
-#[derive(Clone, Default)]
-pub(super) struct Trust {
-    /// When the database last did not answer somebody: what was idle then may be broken, too.
-    lost: Arc<StdMutex<Option<Instant>>>,
-}
-
-impl Trust {
-    pub(super) fn lose(&self) {
-        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    pub(super) fn covers(&self, idle_since: Instant) -> bool {
-        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        idle_since.elapsed() < TRUSTED_IDLE && lost.is_none_or(|lost| lost < idle_since)
-    }
-}
-
-/// A connection that goes back to the pool only when its work has come to an end.
-pub(super) struct Lease(Option<PoolConnection<Postgres>>);
-
-impl Lease {
-    pub(super) fn new(connection: PoolConnection<Postgres>) -> Self {
-        Self(Some(connection))
-    }
-
-    pub(super) fn connection(&mut self) -> Result<&mut PgConnection, RepositoryError> {
-        self.0.as_deref_mut().ok_or_else(|| RepositoryError::Unavailable("the connection is gone".to_owned()))
-    }
-
-    pub(super) fn finish<T>(mut self, result: &Result<T, sqlx::Error>) {
-        let answered = !matches!(result, Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)));
-        if answered && let Some(mut connection) = self.0.take() {
-            tokio::spawn(async move { timeout(RETURN_TIMEOUT, connection.return_to_pool()).await });
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            // Out of the pool, whose place is free at once, and closed without a word to a server that may not listen.
-            drop(connection.detach());
-        }
-    }
-}
 
 /// For statements that look up row after row by its id, whatever the planner believes: planned once, while the table is empty,
 /// they would read all of it for ever after.
@@ -74,15 +19,16 @@ macro_rules! probes {
     };
 }
 
-pub(super) const PROBES: &str = probes!();
+pub(in crate::infrastructure::storage::postgres) const PROBES: &str = probes!();
 
 /// For probes that change rows together: one that somebody holds, an operator's open transaction for example, must not keep
 /// the others waiting for long.
-pub(super) const CHANGING_PROBES: &str = concat!(probes!(), "; set lock_timeout = '200ms'");
+pub(in crate::infrastructure::storage::postgres) const CHANGING_PROBES: &str =
+    concat!(probes!(), "; set lock_timeout = '200ms'");
 
 /// A connection outside the pool, for work that never waits for other work's connections. Made when it is needed, and made
 /// again after it has failed.
-pub(super) struct OwnConnection {
+pub(in crate::infrastructure::storage::postgres) struct OwnConnection {
     database: PgDatabase,
     /// What is set on it, beside what is set on every connection.
     settings: &'static str,
@@ -101,12 +47,12 @@ struct Idle {
 const PLANS_KEPT: Duration = Duration::from_secs(5);
 
 impl OwnConnection {
-    pub(super) fn new(database: PgDatabase, settings: &'static str) -> Self {
+    pub(in crate::infrastructure::storage::postgres) fn new(database: PgDatabase, settings: &'static str) -> Self {
         Self { database, settings, place: Mutex::default() }
     }
 
     /// Does `work`, one after the other, within the time that a caller can wait.
-    pub(super) async fn run<T>(
+    pub(in crate::infrastructure::storage::postgres) async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, RepositoryError> {
@@ -135,21 +81,5 @@ impl OwnConnection {
         self.database.answered(sqlx::raw_sql(self.settings).execute(&mut connection)).await?;
         let now = Instant::now();
         Ok(Idle { connection, since: now, planned_at: now })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_idle_when_the_database_did_not_answer_is_tried_first() {
-        let (trust, now) = (Trust::default(), Instant::now());
-        let earlier = now.checked_sub(Duration::from_millis(1)).unwrap();
-        assert!(trust.covers(earlier));
-        assert!(!trust.covers(now.checked_sub(TRUSTED_IDLE).unwrap()));
-        trust.lose();
-        assert!(!trust.covers(earlier));
-        assert!(trust.covers(Instant::now() + Duration::from_millis(1)));
     }
 }

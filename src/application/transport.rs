@@ -1,3 +1,5 @@
+//! How messages travel, as the application sees the flag.
+
 use std::sync::Arc;
 
 use crate::application::ports::{Broker, DeadLetterTopic, Duties, MessageQueue, MessageSource};

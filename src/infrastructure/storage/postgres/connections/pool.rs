@@ -4,36 +4,29 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout};
 
 use crate::application::ports::RepositoryError;
-use crate::infrastructure::storage::shared::migrations;
 
-use super::connection::{Lease, Trust};
-use super::error::translate;
-use super::{error, partitions};
+use super::lease::{Lease, Trust};
+use crate::infrastructure::storage::postgres::error::translate;
 
 const CONNECTIONS: u32 = 20;
 
 /// How long a caller waits for a connection.
-pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(in crate::infrastructure::storage::postgres) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a caller waits for the database's answer. A frozen server or a lost network says nothing at all.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often it is tried to bring tables up to date that are in use, and how long is waited in between.
-const MIGRATION_TRIES: u32 = 60;
-const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
 
 /// A database that can be reached; clones share its connections.
 #[derive(Clone)]
 pub struct PgDatabase {
     pool: PgPool,
-    options: Arc<PgConnectOptions>,
-    pub(super) trust: Trust,
+    pub(in crate::infrastructure::storage::postgres) options: Arc<PgConnectOptions>,
+    pub(in crate::infrastructure::storage::postgres) trust: Trust,
 }
 
 impl PgDatabase {
@@ -73,37 +66,6 @@ impl PgDatabase {
         Ok(database)
     }
 
-    /// Brings the tables up to date. Safe to run in several processes at once.
-    ///
-    /// # Errors
-    /// When the database does not answer, or holds what a newer version made.
-    pub async fn migrate(&self) -> Result<(), RepositoryError> {
-        for _ in 0..MIGRATION_TRIES {
-            match self.migrate_once().await {
-                // Somebody reads the table for long; behind a migration that waits for him everybody else would wait, too.
-                Err(error) if error::is_lock_timeout(&error) => {
-                    tracing::warn!(%error, "the tables are in use, and are brought up to date later");
-                    tokio::time::sleep(MIGRATION_PAUSE).await;
-                }
-                Err(error) => return Err(error::translate_migration(error)),
-                Ok(()) => {
-                    partitions::create_ahead(self, chrono::Utc::now()).await;
-                    return Ok(());
-                }
-            }
-        }
-        Err(RepositoryError::Unavailable("the tables are in use, and cannot be brought up to date".to_owned()))
-    }
-
-    async fn migrate_once(&self) -> Result<(), MigrateError> {
-        // On a connection without a limit: another process may be migrating, and some migrations take their time.
-        let mut connection = PgConnection::connect_with(&self.options).await?;
-        // That the tables are there already is no news, and a failed start has one line to say why.
-        sqlx::query("set client_min_messages to warning").execute(&mut connection).await?;
-        migrations::POSTGRES.run(&mut connection).await?;
-        Ok(connection.close().await?)
-    }
-
     pub async fn close(&self) {
         self.pool.close().await;
     }
@@ -111,7 +73,7 @@ impl PgDatabase {
     /// Does `work` on a connection of the pool, within the time that a caller can wait.
     ///
     /// A connection whose work was given up, by us or by a caller who hung up, is closed and not used again.
-    pub(super) async fn run<T>(
+    pub(in crate::infrastructure::storage::postgres) async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, RepositoryError> {
@@ -123,7 +85,7 @@ impl PgDatabase {
     }
 
     /// What the database says, within the time that a caller can wait.
-    pub(super) async fn answered<T>(
+    pub(in crate::infrastructure::storage::postgres) async fn answered<T>(
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, RepositoryError> {
@@ -145,7 +107,9 @@ impl PgDatabase {
     }
 
     /// A connection outside the pool.
-    pub(super) async fn connect_apart(&self) -> Result<PgConnection, RepositoryError> {
+    pub(in crate::infrastructure::storage::postgres) async fn connect_apart(
+        &self,
+    ) -> Result<PgConnection, RepositoryError> {
         let connect = async {
             let mut connection = PgConnection::connect_with(&self.options).await?;
             prepare(&mut connection).await?;
