@@ -6,4 +6,5 @@ mod imports;
 mod layers;
 mod modules;
 mod rooms;
+mod services;
 mod sources;
