@@ -150,7 +150,7 @@ async fn a_record_that_is_none_of_ours_is_set_aside_and_holds_up_nobody(adapters
     let mut letters = broker.letters();
     letters.sort_by_key(|letter| letter.message_id.is_some());
     let unreadable = Letter { message_id: None, error: "is not JSON".to_owned() };
-    let unknown = Letter { message_id: Some(unknown), error: "names a message that there is not".to_owned() };
+    let unknown = Letter { message_id: Some(unknown), error: "names a message that does not exist".to_owned() };
     assert_eq!(letters, [unreadable, unknown]);
 }
 

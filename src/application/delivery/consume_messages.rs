@@ -153,7 +153,7 @@ impl ConsumeMessages {
                 Ok(ClaimResult::Delivered(_)) => return Ending::Done,
                 // Most often a second copy, or one that somebody else has.
                 Ok(ClaimResult::Nothing) if self.exists(call.message_id).await => return Ending::Done,
-                Ok(ClaimResult::Nothing) => return self.set_aside(job, "names a message that there is not").await,
+                Ok(ClaimResult::Nothing) => return self.set_aside(job, "names a message that does not exist").await,
                 // Who holds it may be asking in vain: then it is for this copy to claim it.
                 Ok(ClaimResult::Held) => self.clock.sleep(wait).await,
                 Err(cause) if cause.may_pass() => {

@@ -52,7 +52,7 @@ impl KeepNodeAlive {
         }
         let former = self.identity.last();
         let id = self.register().await?;
-        warn!(node = %id, former = ?former.map(|id| id.0), "no heartbeat could be written for too long: goes on as a new node");
+        warn!(node = %id, former = ?former.map(|id| id.0), "the heartbeat could not be written for too long; the process goes on as a new node");
         Ok(())
     }
 

@@ -38,7 +38,7 @@ impl GiveBackForgotten {
         let given_back = self.due.give_back(&forgotten, self.clock.now()).await?;
         // Most often their outcome landed between the two looks.
         if given_back > 0 {
-            warn!(messages = given_back, "given back: nobody was delivering them any more");
+            warn!(messages = given_back, "given back: this process was no longer delivering them");
         }
         Ok(())
     }

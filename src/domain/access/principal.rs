@@ -83,7 +83,7 @@ impl FromStr for Scope {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no scope; there are messages:write, messages:read, instances:write, instances:read, admin")]
+#[error("unknown scope `{0}`; known scopes: messages:write, messages:read, instances:write, instances:read, admin")]
 pub struct UnknownScope(String);
 
 /// The authenticated caller.

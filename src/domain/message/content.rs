@@ -53,5 +53,5 @@ impl FromStr for MediaType {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no media type")]
+#[error("unknown media type `{0}`")]
 pub struct UnknownMediaType(String);

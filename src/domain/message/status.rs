@@ -81,7 +81,7 @@ impl FromStr for MessageStatus {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no state of a message")]
+#[error("unknown state of a message: `{0}`")]
 pub struct UnknownStatus(String);
 
 #[cfg(test)]

@@ -118,3 +118,15 @@ fn greet(address: SocketAddr, bootstrap: &BootstrapKey) {
         "Send a first message:\n\n    curl -sS http://{reachable}/api/messaging/message/send \\\n      -H {key} \\\n      -H 'Content-Type: application/json' \\\n      -d '{{\"channel\": \"sandbox\", \"channelInstanceId\": \"sandbox\", \"remoteJid\": \"5585999999999\", \"message\": \"Olá!\"}}'\n"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_that_cannot_be_caught_are_not_blamed_on_a_setting() {
+        let error = no_signals(&std::io::Error::other("no more signals"));
+        let CommandError::Other(sentence) = error else { panic!("it names a setting") };
+        assert_eq!(sentence, "signals cannot be caught: no more signals");
+    }
+}

@@ -19,6 +19,7 @@ stories!(
     what_is_said_of_kafka_must_be_usable,
     a_file_of_settings_is_read_and_the_environment_wins,
     a_database_that_cannot_be_reached_stops_the_start_without_telling_its_password,
+    a_machine_without_root_certificates_is_not_blamed_on_a_setting,
     one_process_alone_plays_every_role_on_sqlite,
     a_second_server_on_the_same_file_is_refused,
     wrong_usage_ends_with_two;
@@ -121,6 +122,16 @@ async fn a_database_that_cannot_be_reached_stops_the_start_without_telling_its_p
     assert!(told.lines().last().unwrap().starts_with("correio: DATABASE_URL: "), "{told}");
     assert!(!told.contains("s3cr3t-w0rd"), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+async fn a_machine_without_root_certificates_is_not_blamed_on_a_setting(installation: Installation) {
+    let nothing = tempfile::tempdir().unwrap();
+    let (directory, file) = (nothing.path().to_str().unwrap(), nothing.path().join("none.pem"));
+    std::fs::write(&file, "").unwrap();
+    let settings = [("SSL_CERT_FILE", file.to_str().unwrap()), ("SSL_CERT_DIR", directory)];
+    let line = refused_start(&installation, &settings, &[]).await;
+    assert!(line.starts_with("correio: cannot set up the HTTP client of the channels: "), "{line}");
+    assert!(line.contains("certificates") && !line.contains("WEBHOOK_BLOCK_PRIVATE"), "{line}");
 }
 
 async fn one_process_alone_plays_every_role_on_sqlite(installation: Installation) {

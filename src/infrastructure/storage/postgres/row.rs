@@ -122,6 +122,6 @@ impl<'r> Decode<'r, Postgres> for Time {
         let since_2000 = <i64 as Decode<Postgres>>::decode(value)?;
         let since_1970 = since_2000.checked_add(MICROSECONDS_TO_2000);
         let time = since_1970.and_then(Timestamp::from_timestamp_micros);
-        time.map(Time).ok_or_else(|| "is no time of a calendar".into())
+        time.map(Time).ok_or_else(|| "is not a time of the calendar".into())
     }
 }

@@ -76,12 +76,12 @@ fn content<R: Row>(row: &R, flaws: &mut Flaws) -> Content {
     let url = flaws.or_default(text_option(row, "media_url"));
     let media_type: Option<MediaType> = flaws.or_default(parsed_option(row, "media_type", |text| text.parse().ok()));
     if url.is_some() != media_type.is_some() {
-        flaws.add("of media_url and media_type there is only one".to_owned());
+        flaws.add("media_url and media_type must be set together".to_owned());
     }
     let payload = flaws.or_default(row.json("payload"));
     let is_json = |payload: &str| R::KEEPS_JSON || serde_json::from_str::<&RawValue>(payload).is_ok();
     if !payload.as_deref().is_none_or(is_json) {
-        flaws.add("payload is no JSON".to_owned());
+        flaws.add("payload is not JSON".to_owned());
     }
     let media = url.zip(media_type).map(|(url, media_type)| Media { url, media_type });
     Content { text: flaws.or_default(text_option(row, "message")), media, payload }

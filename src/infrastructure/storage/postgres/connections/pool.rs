@@ -38,7 +38,7 @@ impl PgDatabase {
     pub async fn connect(url: &str) -> Result<Self, RepositoryError> {
         // The parser's own error may quote the URL, and with it the password.
         let options = PgConnectOptions::from_str(url)
-            .map_err(|_| RepositoryError::Refused("this is no URL of a PostgreSQL database".to_owned()))?;
+            .map_err(|_| RepositoryError::Refused("is not the URL of a PostgreSQL database".to_owned()))?;
         Self::connect_with(options).await
     }
 
