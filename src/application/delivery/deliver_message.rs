@@ -43,8 +43,8 @@ pub enum ClaimResult {
     Held,
 }
 
-/// Tries that nobody saw the end of are repeated, because a process may die of anything. So many more than a message may
-/// have, and it is the message that they die of.
+/// A try whose process died is repeated. After this many beyond the message's own limit, the message is taken to be what
+/// kills its processes, and fails.
 const UNENDED_TRIES: u32 = 10;
 
 impl DeliverMessage {

@@ -12,13 +12,13 @@ use crate::domain::message::OrderingKey;
 #[derive(Clone, Default)]
 pub struct Lanes(Arc<Mutex<HashMap<OrderingKey, Tail>>>);
 
-/// The last place of a lane: whoever comes next waits for it.
+/// The last place of a lane: the next one waits for it.
 struct Tail {
     place: Uuid,
     vacated: oneshot::Receiver<Vacated>,
 }
 
-/// Somebody vacated the lane; if it vacated before its turn, what it was waiting for is waited for in its stead.
+/// Sent when a place is dropped. If that was before its turn, carries the predecessor that the next place must now wait for.
 struct Vacated(Option<oneshot::Receiver<Vacated>>);
 
 /// A place in a lane. Dropping it lets the next one through.
@@ -46,7 +46,7 @@ impl Lanes {
 }
 
 impl LanePlace {
-    /// Waits until everybody ahead has vacated.
+    /// Waits until every place ahead has been dropped.
     pub async fn turn(&mut self) {
         while let Some(ahead) = &mut self.ahead {
             // Awaited in place: if this future is dropped, the next one still learns what to wait for.

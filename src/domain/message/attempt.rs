@@ -53,7 +53,7 @@ pub struct Attempt {
     pub http_status: Option<u16>,
 }
 
-/// So many tries are told although they have no row, the last ones: a count that somebody wrote by hand may be any.
+/// At most this many attempts without a row are listed, the latest: a hand-edited count can be arbitrarily large.
 const MOST_WITHOUT_ROW: u32 = 1_000;
 
 /// Every try of `message`, whether or not it has a row of its own: `recorded` are those that have one, in their order.

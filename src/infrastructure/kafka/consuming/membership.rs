@@ -22,7 +22,7 @@ use crate::infrastructure::kafka::client::Connection;
 /// How long a partition that is given up waits for what was claimed from it.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Between two looks whether the application listens, or has drained.
+/// Pause between two looks whether the application listens, or has drained its partitions.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// A consumer that is a member of the group.

@@ -30,8 +30,8 @@ pub trait Batch: Send + Sync + 'static {
     type Request: Batchable;
     type Answer: Send + 'static;
 
-    /// Whether whoever is about to ask gets to do it before the next statement begins. Statements are larger and fewer then,
-    /// and nobody is asked for meanwhile.
+    /// Whether to yield once before the next statement so that ready tasks can join it: larger, fewer statements, but the
+    /// database is idle during the yield.
     const LINGERS: bool = true;
 
     /// The answers, in the order of the requests.
@@ -79,8 +79,8 @@ struct Waiting<B: Batch> {
 /// Requests in one statement. More make it no cheaper, and its callers wait for all of it.
 const MOST: usize = 512;
 
-/// Who has waited for so long is told that the database is not available, unasked. When callers come faster than statements
-/// end, or these end because nobody answers, they would wait longer and longer, and ask again meanwhile.
+/// A caller that has waited this long gets `Unavailable` without its statement being sent. Otherwise, when callers arrive faster
+/// than statements finish, waits grow without bound while clients retry.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes in one statement, unless it is a single request.

@@ -295,7 +295,7 @@ fn first_answer(submission: Submission) -> Response {
         };
         return Envelope::saying("Mensagem enviada com sucesso", data).with_status(StatusCode::ACCEPTED);
     }
-    // A submission can say later that a message failed which the channel had taken: its caller was told that it was sent.
+    // A receipt can say later that a message failed which the channel had taken: its caller was answered that it was sent.
     if message.sent_at.is_none() {
         let reason = message.error.unwrap_or_default();
         return match message.failure {
