@@ -16,6 +16,7 @@ use super::instances::create_instance::CreateInstance;
 use super::instances::delete_instance::DeleteInstance;
 use super::instances::read_instances::ReadInstances;
 use super::instances::update_instance::UpdateInstance;
+use super::messages::cancel_message::CancelMessage;
 use super::messages::lanes::Lanes;
 use super::messages::read_messages::ReadMessages;
 use super::messages::replay_messages::ReplayMessages;
@@ -82,6 +83,7 @@ pub struct Gateway {
 pub struct Messages {
     pub send: SendMessage,
     pub read: ReadMessages,
+    pub cancel: CancelMessage,
     pub replay: ReplayMessages,
 }
 
@@ -225,6 +227,7 @@ impl Ports {
 
     fn messages(&self, node: &ThisNode, settings: &Settings, queue: Arc<dyn MessageQueue>) -> Messages {
         let ThisNode { identity, held, unreconciled, tally } = node.clone();
+        let node_timeout = identity.timeout();
         Messages {
             send: SendMessage {
                 messages: self.stores.messages.clone(),
@@ -241,6 +244,11 @@ impl Ports {
                 max_tries: settings.max_tries,
             },
             read: ReadMessages { search: self.stores.search.clone(), channels: self.channels.clone() },
+            cancel: CancelMessage {
+                cancellations: self.stores.cancellations.clone(),
+                clock: self.clock.clone(),
+                node_timeout,
+            },
             replay: replay_messages(&self.stores, self.clock.clone()),
         }
     }

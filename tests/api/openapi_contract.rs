@@ -94,7 +94,9 @@ impl Contract {
         for operation in &self.operations {
             let mut target = operation.path.clone();
             for (name, ids) in &self.ids {
-                target = target.replace(&format!("{{{name}}}"), ids.last().unwrap());
+                // The first message waits, the last has failed.
+                let id = if operation.id == "cancelMessage" { ids.first() } else { ids.last() };
+                target = target.replace(&format!("{{{name}}}"), id.unwrap());
             }
             let mut request = Request::new(&operation.method, target).with_key();
             if let Some(schema) = &operation.body {
@@ -222,13 +224,20 @@ impl Contract {
 
 /// Makes messages and instances, and tells their ids.
 fn existing(connection: &mut Connection) -> BTreeMap<&'static str, Vec<String>> {
-    let mut messages = Vec::new();
+    let mut send = |body: Value| {
+        let send = Request::new("POST", "/api/messaging/message/send").with_key().with_json(&body);
+        connection.ask(&send).unwrap().json()["data"]["messageId"].clone()
+    };
+    let later = (chrono::Utc::now() + chrono::Duration::days(1)).to_rfc3339();
+    let mut messages = vec![send(json!({"channel": "sandbox", "channelInstanceId": "sandbox",
+        "remoteJid": "5585999999999", "message": "Olá!", "sendAt": later}))];
+    let recipients = ["5585999999999", "fail-transient", "fail-permanent"];
+    messages.extend(recipients.map(|recipient| {
+        send(json!({"channel": "sandbox", "channelInstanceId": "sandbox", "remoteJid": recipient,
+            "message": "Olá!", "mediaUrl": "https://example.com/a.png", "payload": {"a": [1, null]}}))
+    }));
     let mut instances = Vec::new();
-    for (number, recipient) in ["5585999999999", "fail-transient", "fail-permanent"].into_iter().enumerate() {
-        let send = json!({"channel": "sandbox", "channelInstanceId": "sandbox", "remoteJid": recipient,
-            "message": "Olá!", "mediaUrl": "https://example.com/a.png", "payload": {"a": [1, null]}});
-        let send = Request::new("POST", "/api/messaging/message/send").with_key().with_json(&send);
-        messages.push(connection.ask(&send).unwrap().json()["data"]["messageId"].clone());
+    for number in 0..3 {
         let create = json!({"channel": "sandbox", "channelInstanceId": format!("existing-{number}"),
             "channelPhoneOrId": "x", "name": "a", "maxRetries": 3, "metadata": {"a": 1}});
         let create = Request::new("POST", "/api/messaging/instances").with_key().with_json(&create);

@@ -12,7 +12,7 @@ pub struct Nodes {
     pub unknown: String,
 }
 
-const STATES: [&str; 7] = ["pending", "queued", "processing", "sent", "delivered", "read", "failed"];
+const STATES: [&str; 8] = ["pending", "queued", "processing", "sent", "delivered", "read", "failed", "cancelled"];
 
 const PAST: &str = "2020-02-29T12:00:00.000Z";
 

@@ -27,6 +27,8 @@ pub struct Told {
     /// When each outcome was refused.
     pub refused_at: Vec<Duration>,
     pub answers: Vec<Answer>,
+    /// Messages of which a client was told that they are cancelled.
+    pub cancelled: Vec<MessageId>,
     /// The services that ran.
     pub services: BTreeSet<&'static str>,
     /// When a process's question whether a message is still its own was answered in the database.
@@ -99,6 +101,10 @@ impl Chronicle {
         self.lock().answers.push(answer);
     }
 
+    pub fn cancelled(&self, message: MessageId) {
+        self.lock().cancelled.push(message);
+    }
+
     pub fn told(&self) -> Told {
         self.lock().clone()
     }
@@ -117,5 +123,11 @@ impl Told {
             _ => one.process.is_none(),
         };
         self.interruptions.iter().any(|one| hit(one) && one.from <= end && one.to.saturating_add(aftermath) >= begin)
+    }
+    /// Whether something hit this process, and not the database for all, from `begin` to `end`, or so shortly before that it
+    /// still mattered.
+    pub fn was_hit(&self, process: ProcessId, begin: Duration, end: Duration, aftermath: Duration) -> bool {
+        let is_its = |one: &&Interruption| one.process == Some(process);
+        self.interruptions.iter().filter(is_its).any(|one| one.from <= end && one.to.saturating_add(aftermath) >= begin)
     }
 }

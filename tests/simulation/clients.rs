@@ -1,20 +1,21 @@
-//! Those who send, and the operator who replays what failed.
+//! Those who send, now or for later, and may take it back; and the operator who replays what failed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use correio::application::messages::send_message::{SendMessageCommand, SendMessageError};
-use correio::application::ports::{FailedSelection, Tasks};
+use correio::application::ports::{Cancellation, FailedSelection, Tasks};
 use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use correio::domain::access::principal::{Principal, Scope};
 use correio::domain::instance::{Instance, InstanceName};
-use correio::domain::message::{Content, Draft, Recipient};
+use correio::domain::message::{Content, Draft, MessageId, MessageStatus, Recipient};
 use futures::channel::oneshot;
 
 use super::chronicle::{Answer, Chronicle};
 use super::process::SimProcess;
 use super::scheduler::{OUTSIDE, Scheduler};
+use crate::support::given;
 
 #[derive(Clone)]
 pub struct Clients {
@@ -22,6 +23,8 @@ pub struct Clients {
     pub chronicle: Chronicle,
     pub processes: Arc<Mutex<Vec<SimProcess>>>,
     pub instance: Instance,
+    /// How likely what is queued is taken back.
+    pub taken_back: f64,
     /// How many wait for an answer, or have not asked yet.
     pub open: Arc<AtomicUsize>,
 }
@@ -62,9 +65,10 @@ impl Clients {
     /// Again and again until it is told what became of it.
     async fn send(&self, key: Option<&str>) {
         let recipient = format!("r{}", self.scheduler.draw(|rng| rng.u32(0..4)));
+        let ahead = self.scheduler.chance(0.1).then(|| self.scheduler.between(Duration::ZERO, Duration::from_secs(15)));
         for _ in 0..200 {
             // Without a key, asking again would be another message.
-            if self.once(key, &recipient).await || key.is_none() {
+            if self.once(key, &recipient, ahead).await || key.is_none() {
                 return;
             }
             self.scheduler.sleep(self.scheduler.between(Duration::from_millis(100), Duration::from_secs(2))).await;
@@ -72,7 +76,7 @@ impl Clients {
     }
 
     /// One request; false when its answer did not come, or said to come again.
-    async fn once(&self, key: Option<&str>, recipient: &str) -> bool {
+    async fn once(&self, key: Option<&str>, recipient: &str, ahead: Option<Duration>) -> bool {
         let Some((tasks, gateway)) = self.somebody(|process| (process.tasks.clone(), process.gateway.clone())) else {
             return false;
         };
@@ -81,7 +85,10 @@ impl Clients {
         let command = SendMessageCommand {
             channel: self.instance.channel.clone(),
             channel_instance_id: InstanceName::parse(self.instance.channel_instance_id.clone()).unwrap(),
-            draft: Draft::new(Recipient::parse(recipient).unwrap(), Content { text: Some(text), ..Content::default() }),
+            draft: Draft {
+                send_at: ahead.map(|ahead| given::at(0) + self.scheduler.now() + ahead),
+                ..Draft::new(Recipient::parse(recipient).unwrap(), Content { text: Some(text), ..Content::default() })
+            },
             request: key.map(|key| IdempotentRequest {
                 key: IdempotencyKey::parse(key.as_bytes()).unwrap(),
                 fingerprint: [1; 32],
@@ -98,11 +105,51 @@ impl Clients {
                 let (id, status) = (submission.message.id, submission.message.status);
                 self.chronicle.say_of(id, self.scheduler.now(), format!("its client is told: {status}"));
                 self.chronicle.answered(Answer { id, status });
+                if status == MessageStatus::Queued && self.scheduler.chance(self.taken_back) {
+                    self.takes_back(id);
+                }
                 true
             }
             Ok(Err(SendMessageError::Repository(_) | SendMessageError::InFlight)) | Err(_) => false,
             Ok(Err(other)) => panic!("a client was told {other}"),
         }
+    }
+
+    /// Some time later a client asks to cancel what it sent, until it is told what became of it.
+    fn takes_back(&self, id: MessageId) {
+        let client = self.clone();
+        self.scheduler.spawn(
+            OUTSIDE,
+            Box::pin(async move {
+                let latest = Duration::from_secs(if client.scheduler.chance(0.5) { 1 } else { 10 });
+                client.scheduler.sleep(client.scheduler.between(Duration::ZERO, latest)).await;
+                for _ in 0..20 {
+                    if client.cancel(id).await {
+                        return;
+                    }
+                    let pause = client.scheduler.between(Duration::from_millis(50), Duration::from_secs(1));
+                    client.scheduler.sleep(pause).await;
+                }
+            }),
+        );
+    }
+
+    /// One request; false when its answer did not come, or said to come again.
+    async fn cancel(&self, id: MessageId) -> bool {
+        let Some((tasks, gateway)) = self.somebody(|process| (process.tasks.clone(), process.gateway.clone())) else {
+            return false;
+        };
+        let tenant = self.instance.tenant.clone();
+        let (answer, answered) = oneshot::channel();
+        tasks.spawn(Box::pin(async move {
+            let _ = answer.send(gateway.messages.cancel.execute(&tenant, id).await);
+        }));
+        let Ok(Ok(cancellation)) = answered.await else { return false };
+        self.chronicle.say_of(id, self.scheduler.now(), format!("who would cancel it is told: {cancellation:?}"));
+        if cancellation == Cancellation::Cancelled {
+            self.chronicle.cancelled(id);
+        }
+        cancellation != Cancellation::Unsettled
     }
 
     /// Replays everything that has failed.

@@ -24,7 +24,7 @@ impl World {
             7 => self.jump(),
             8 | 18..=19 => self.bad_weather(),
             9 => self.database_goes_away(over),
-            20..=21 => self.database_crashes(over),
+            20..=21 => self.database_crashes(over, healing),
             10 => {
                 self.say(format!("Kafka goes away for {over:?}"));
                 self.around.broker.go_away(true);
@@ -102,6 +102,7 @@ impl World {
                 self.say("the database answers again");
                 self.around.outage.set(false);
             }
+            Heal::Claims => self.around.database.settle_claims(),
             Heal::Broker => {
                 self.around.broker.go_away(false);
                 self.around.broker.trouble(Trouble::default());
@@ -176,7 +177,7 @@ impl World {
     }
 
     /// It comes back by itself, most often soon: before anybody's name is lost, or can be watched.
-    fn database_crashes(&mut self, over: Duration) -> Option<(Duration, Heal)> {
+    fn database_crashes(&mut self, over: Duration, healing: &mut Healing) -> Option<(Duration, Heal)> {
         let soon = self.scheduler.between(Duration::from_millis(50), Duration::from_secs(1));
         let over = if self.scheduler.chance(0.7) { soon } else { over };
         // Who delivers slowly is still at it when the database answers again.
@@ -194,6 +195,7 @@ impl World {
         self.around.chronicle.changed(self.around.database.lengths(), now);
         self.say(format!("the database crashes, takes back {} claims, and is away for {over:?}", taken_back.len()));
         self.around.outage.dies();
+        healing.after(now + over + NODE_TIMEOUT, Heal::Claims);
         self.around.chronicle.interrupted(None, now, now + over);
         let delivers = |node| self.around.chronicle.process_of(node).is_some_and(|it| self.scheduler.lives(it));
         self.crashes_in_delivery += usize::from(taken_back.iter().any(|(_, node)| delivers(*node)));

@@ -31,7 +31,7 @@ use report::{report, trace};
 use scenario::{Ended, Options, run};
 use story::{Broken, Story, stories};
 
-const STORMY: Options = Options { faults: true, mode: None, planted: None, messages: 60 };
+const STORMY: Options = Options { faults: true, mode: None, planted: None, messages: 60, taken_back: 0.1 };
 const CALM: Options = Options { faults: false, ..STORMY };
 const MODES: [Mode; 2] = [Mode::Kafka, Mode::Direct];
 
@@ -199,6 +199,18 @@ fn an_outcome_over_somebody_elses_claim_is_found() {
     // Where each relay may take what is queued: a claim has to be made again while its first maker delivers.
     let options = Options { messages: 120, mode: Some(Mode::Direct), ..STORMY };
     finds(Planted::InTables(Bug::OutcomeIgnoresNode), options, promises::broken, "came too late");
+}
+
+#[test]
+fn a_cancellation_of_what_is_claimed_is_found() {
+    finds(Planted::InTables(Bug::CancelsWhatIsClaimed), STORMY, promises::broken, "to cancelled by");
+}
+
+#[test]
+fn a_cancellation_of_what_a_crash_made_look_unclaimed_is_found() {
+    // Many, because it has to be asked for between the crash and the outcome.
+    let options = Options { messages: 200, taken_back: 0.9, mode: Some(Mode::Kafka), ..STORMY };
+    finds(Planted::InTables(Bug::CancelsAfterACrash), options, promises::broken, "was cancelled at");
 }
 
 #[test]

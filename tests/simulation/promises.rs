@@ -19,7 +19,7 @@ pub fn broken(ended: &Ended) -> Vec<Broken> {
     for story in &stories {
         let mut say = |how: String| broken.push(Broken { message: Some(story.row.id), how });
         it_moved_by_the_table(story, &mut say);
-        it_ended_truly(story, &mut say);
+        it_ended_truly(story, ended, &mut say);
         its_tries_are_accounted_for(story, ended, &mut say);
         its_calls_were_its_owners(story, ended, &mut say);
     }
@@ -79,13 +79,14 @@ fn its_try_counted_claims(story: &Story, say: &mut impl FnMut(String)) {
     }
 }
 
-fn it_ended_truly(story: &Story, say: &mut impl FnMut(String)) {
+fn it_ended_truly(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
     let row = story.row;
     match row.status {
         MessageStatus::Sent if !story.was(&[Deed::Taken, Deed::TakenUnanswered]) => {
             say("is sent, and no channel took it".to_owned());
         }
         MessageStatus::Sent => {}
+        MessageStatus::Cancelled => it_was_cancelled_in_time(story, ended, say),
         MessageStatus::Failed => {
             let accepted_as = story.changes.first().map(|(_, change)| change.to);
             let told_at_once = accepted_as == Some(MessageStatus::Pending) && row.tries == 1 && story.replays() == 0;
@@ -99,6 +100,21 @@ fn it_ended_truly(story: &Story, say: &mut impl FnMut(String)) {
             }
         }
         open => say(format!("is still {open}, next at {:?}, of {:?}", row.next_attempt_at, row.node)),
+    }
+}
+
+/// Nobody called the channel afterwards, and nobody knew that it had taken the message: but for a caller whom something kept
+/// from learning or saying so.
+fn it_was_cancelled_in_time(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
+    let Some((at, _)) = story.changes.last() else { return };
+    for call in story.calls.iter().filter(|call| call.at >= *at || call.deed == Deed::Taken) {
+        let (begin, end) = (call.at.min(*at), call.at.max(*at));
+        if !ended.told.was_hit(call.by, begin, end, NODE_TIMEOUT) {
+            say(format!(
+                "was cancelled at {at:?}, although {:?} was called at {:?} by {:?}",
+                call.deed, call.at, call.by
+            ));
+        }
     }
 }
 
@@ -210,6 +226,11 @@ fn clients_were_told_the_truth(ended: &Ended, stories: &[Story], broken: &mut Ve
             say(format!("is {}, and its client was told {}", story.row.status, answer.status));
         }
     }
+    for id in &ended.told.cancelled {
+        if by_id.get(id).is_none_or(|story| story.row.status != MessageStatus::Cancelled) {
+            broken.push(Broken { message: Some(*id), how: "is not cancelled, and a client was told so".to_owned() });
+        }
+    }
 }
 
 fn keys_made_one_message(ended: &Ended, broken: &mut Vec<Broken>) {
@@ -227,8 +248,12 @@ pub fn broken_without_faults(ended: &Ended) -> Vec<Broken> {
     let mut broken = broken(ended);
     for story in stories(ended) {
         let mut say = |how: String| broken.push(Broken { message: Some(story.row.id), how });
+        // Where nobody consumes, what one relay has taken is due for each other until it is claimed.
+        let mut is_taken = false;
         for (at, change) in &story.changes {
-            if change.writer.starts_with("due.") && !(change.writer == "due.take" && change.was_timed) {
+            let is_due = change.writer == "due.take" && (change.was_timed || is_taken);
+            is_taken = is_due;
+            if change.writer.starts_with("due.") && !is_due {
                 say(format!("was handed over at {at:?} by {}, although nothing was wrong", change.writer));
             }
         }

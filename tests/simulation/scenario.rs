@@ -37,6 +37,8 @@ pub struct Options {
     pub planted: Option<Planted>,
     /// How many messages clients send.
     pub messages: u32,
+    /// How likely a client takes back what is queued.
+    pub taken_back: f64,
 }
 
 /// All that there is to know of a run.
@@ -128,6 +130,7 @@ impl World {
             chronicle,
             processes: Arc::default(),
             instance,
+            taken_back: options.taken_back,
             open: Arc::default(),
         };
         Self {

@@ -132,7 +132,7 @@ impl Caller {
     pub async fn ended(&self, id: &str) -> Value {
         eventually(SOON, "the message ends", async || {
             let message = self.message(id).await;
-            ["sent", "failed"].iter().any(|end| message["status"] == *end).then_some(message)
+            ["sent", "failed", "cancelled"].iter().any(|end| message["status"] == *end).then_some(message)
         })
         .await
     }

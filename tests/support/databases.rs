@@ -1,11 +1,13 @@
 //! A fresh database for every test, with everything that is stored in it.
 
 use std::io::Write;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Once;
 
 use correio::infrastructure::storage::postgres::PgDatabase;
 use correio::infrastructure::storage::sqlite::SqliteDatabase;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection};
 use uuid::Uuid;
@@ -85,4 +87,11 @@ async fn execute(server: &PgConnectOptions, sql: String) {
     let mut connection = PgConnection::connect_with(server).await.unwrap();
     sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
+}
+
+/// The migrations of an installation as it was at this version.
+pub async fn migrations_until(database: &str, version: i64) -> Migrator {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database);
+    let all = Migrator::new(directory).await.unwrap();
+    Migrator::with_migrations(all.iter().filter(|it| it.version <= version).cloned().collect())
 }

@@ -97,6 +97,18 @@ impl PostgresServer {
         self.running.is_some()
     }
 
+    /// Ends one of its processes, as the kernel does when memory runs out. Returns when it has recovered.
+    pub async fn kill_a_backend(&self) {
+        let mut victim = PgConnection::connect_with(&self.options()).await.unwrap();
+        let id: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut victim).await.unwrap();
+        assert!(Command::new("kill").args(["-KILL", &id.to_string()]).status().unwrap().success());
+        eventually(PATIENCE, "its connections are gone", async || victim.ping().await.err()).await;
+        eventually(PATIENCE, "it has recovered", async || {
+            PgConnection::connect_with(&self.options()).await.ok()?.ping().await.ok()
+        })
+        .await;
+    }
+
     /// Ends it without a warning and without a checkpoint, like `pg_ctl stop -m immediate`: it has to recover.
     pub fn kill(&mut self) {
         self.running = None;

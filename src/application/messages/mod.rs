@@ -1,5 +1,6 @@
-//! Messages as their senders and operators see them: accepted, shown, replayed.
+//! Messages as their senders and operators see them: accepted, shown, cancelled, replayed.
 
+pub mod cancel_message;
 pub mod lanes;
 pub mod read_messages;
 pub mod replay_messages;

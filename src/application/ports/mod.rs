@@ -9,9 +9,9 @@ pub mod until_answered;
 pub use channels::{ChannelSender, Channels, CipherError, CredentialsCipher, Delivery, NewCredentials};
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use stores::{
-    Accepted, ApiKeyRepository, Claimed, DueMessages, Duties, FailedMessages, FailedSelection, InstanceRepository,
-    KeptRequest, MessageFilter, MessageRepository, MessageSearch, NodeRepository, NodeRow, Outcome, OwedDeadLetters,
-    Replay, RepositoryError, Storage, Stores, Take,
+    Accepted, ApiKeyRepository, Cancellation, Cancellations, Claimed, DueMessages, Duties, FailedMessages,
+    FailedSelection, InstanceRepository, KeptRequest, MessageFilter, MessageRepository, MessageSearch, NodeRepository,
+    NodeRow, Outcome, OwedDeadLetters, Replay, RepositoryError, Storage, Stores, Take,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, MessageQueue, MessageSource, Partition, QueueError,

@@ -11,9 +11,10 @@ pub enum MessageStatus {
     Delivered,
     Read,
     Failed,
+    Cancelled,
 }
 
-use MessageStatus::{Delivered, Failed, Pending, Processing, Queued, Read, Sent};
+use MessageStatus::{Cancelled, Delivered, Failed, Pending, Processing, Queued, Read, Sent};
 
 /// Every move a message may make. What is not listed is refused, by the domain and by the SQL guards alike. (A write may make
 /// two of them: deleting an instance, or an outcome whose claim was lost, claims a queued message and ends it.)
@@ -28,7 +29,8 @@ pub const MOVES: &[(MessageStatus, MessageStatus)] = &[
     (Queued, Queued),     // the relay takes it: another node, the same state
     (Processing, Sent),
     (Processing, Failed),
-    (Failed, Queued), // replayed by a person
+    (Queued, Cancelled), // taken back before it was claimed
+    (Failed, Queued),    // replayed by a person
     (Sent, Delivered),
     (Delivered, Read),
     (Sent, Read),
@@ -40,7 +42,7 @@ pub const BY_RECEIPT: &[(MessageStatus, MessageStatus)] =
     &[(Sent, Delivered), (Delivered, Read), (Sent, Read), (Sent, Failed)];
 
 impl MessageStatus {
-    pub const ALL: [MessageStatus; 7] = [Pending, Queued, Processing, Sent, Delivered, Read, Failed];
+    pub const ALL: [MessageStatus; 8] = [Pending, Queued, Processing, Sent, Delivered, Read, Failed, Cancelled];
 
     /// The states in which somebody still has to do something about the message.
     pub const OPEN: [MessageStatus; 3] = [Pending, Queued, Processing];
@@ -62,6 +64,7 @@ impl MessageStatus {
             Delivered => "delivered",
             Read => "read",
             Failed => "failed",
+            Cancelled => "cancelled",
         }
     }
 }
@@ -101,6 +104,7 @@ mod tests {
             Delivered => 2,
             Read => 3,
             Failed => 4,
+            Cancelled => 5,
         }
     }
 
@@ -117,8 +121,8 @@ mod tests {
         }
 
         #[test]
-        fn every_open_state_can_reach_both_ends(start in proptest::sample::select(MessageStatus::OPEN.to_vec())) {
-            for end in [Sent, Failed] {
+        fn every_open_state_can_reach_every_end(start in proptest::sample::select(MessageStatus::OPEN.to_vec())) {
+            for end in [Sent, Failed, Cancelled] {
                 let mut seen = vec![start];
                 let mut next = 0;
                 while next < seen.len() {
@@ -132,8 +136,8 @@ mod tests {
         }
 
         #[test]
-        fn what_was_read_stays_read(next in any_status()) {
-            prop_assert!(!Read.may_become(next));
+        fn what_was_read_or_cancelled_stays_so(next in any_status()) {
+            prop_assert!(!Read.may_become(next) && !Cancelled.may_become(next));
         }
 
         #[test]

@@ -7,7 +7,7 @@ use super::{Message, MessageStatus};
 use crate::domain::Timestamp;
 use crate::domain::node::NodeId;
 
-use MessageStatus::{Failed, Pending, Processing, Queued, Sent};
+use MessageStatus::{Cancelled, Failed, Pending, Processing, Queued, Sent};
 
 /// One way of changing a message: which states it starts from and which it leads to.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,10 +54,12 @@ pub const GIVE_BACK: Change = Change::new("give back", &[Pending, Processing], &
 /// It was not handed over, or its accept was not answered: it is due now.
 pub const MAKE_DUE: Change = Change::new("make due", &[Pending, Queued], &[Queued]);
 pub const REPLAY: Change = Change::new("replay", &[Failed], &[Queued]);
+/// Its sender takes it back. Nothing leads on from there.
+pub const CANCEL: Change = Change::new("cancel", &[Queued], &[Cancelled]);
 /// Its instance is deleted. A queued message is claimed by it, so that a late claim's outcome has another try number.
 pub const FAIL: Change = Change::new("fail", &MessageStatus::OPEN, &[Failed]).claiming();
 
-pub const CHANGES: [&Change; 8] = [&END, &CLAIM_AND_END, &CLAIM, &TAKE, &GIVE_BACK, &MAKE_DUE, &REPLAY, &FAIL];
+pub const CHANGES: [&Change; 9] = [&END, &CLAIM_AND_END, &CLAIM, &TAKE, &GIVE_BACK, &MAKE_DUE, &REPLAY, &CANCEL, &FAIL];
 
 /// A move that is not among [`MOVES`](super::MOVES).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -218,6 +220,17 @@ impl Message {
         self.failure = None;
         self.dead_lettered_at = None;
         self.become_due(now);
+        Ok(())
+    }
+
+    /// Takes a message back that nobody has claimed. What an earlier try left in it stays.
+    ///
+    /// # Errors
+    /// When the message was claimed or has ended.
+    pub fn cancel(&mut self, now: Timestamp) -> Result<(), ForbiddenMove> {
+        self.change(&CANCEL, Cancelled)?;
+        self.next_attempt_at = None;
+        self.updated_at = now;
         Ok(())
     }
 

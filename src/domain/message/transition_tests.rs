@@ -60,6 +60,7 @@ fn results(change: &Change, message: &Message) -> Vec<Result<Message, ForbiddenM
         "give back" => vec![apply(&|it| it.give_back(now()))],
         "make due" => vec![apply(&|it| it.make_due(now()))],
         "replay" => vec![apply(&|it| it.replay(now()))],
+        "cancel" => vec![apply(&|it| it.cancel(now()))],
         "fail" => vec![apply(&|it| it.fail("deleted", None, now()))],
         other => panic!("{other} is not applied here"),
     }

@@ -59,6 +59,7 @@ fn documented() -> OpenApiRouter<SharedState> {
         .routes(routes!(messages::list::list))
         .routes(routes!(messages::stats::stats))
         .routes(routes!(messages::read::read))
+        .routes(routes!(messages::cancel::cancel))
         .routes(routes!(messages::retry::one))
         .routes(routes!(messages::retry::many))
         .routes(routes!(instances::create::create_as_known))

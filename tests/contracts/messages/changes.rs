@@ -1,6 +1,8 @@
 //! Every adapter moves a row as the domain moves a message, and leaves alone what the domain does not move.
 
-use correio::application::ports::{Outcome, Replay, Stores, Take};
+use std::time::Duration;
+
+use correio::application::ports::{Cancellation, Outcome, Replay, Stores, Take};
 use correio::domain::message::retry::NextStep;
 use correio::domain::message::transition::{CHANGES, Change, ForbiddenMove};
 use correio::domain::message::{Guard, Message, MessageStatus};
@@ -51,6 +53,7 @@ fn in_the_domain(change: &Change, it: &mut Message, by: NodeId, step: &NextStep)
         "give back" => it.give_back(at(5)),
         "make due" => it.make_due(at(5)),
         "replay" => it.replay(at(5)),
+        "cancel" => it.cancel(at(5)),
         "fail" => it.fail("deleted", Some(at(5)), at(5)),
         other => panic!("{other} is not asked here"),
     }
@@ -58,7 +61,7 @@ fn in_the_domain(change: &Change, it: &mut Message, by: NodeId, step: &NextStep)
 
 /// Whether it says that it wrote.
 async fn in_the_rows(adapters: &Adapters, change: &Change, it: &Message, by: NodeId, step: &NextStep) -> bool {
-    let Stores { messages, due, failed, instances, .. } = &adapters.stores;
+    let Stores { messages, due, failed, cancellations, instances, .. } = &adapters.stores;
     match change.name {
         "end" => messages.record(&outcome(it, step.clone())).await.unwrap(),
         "claim and end" => {
@@ -74,6 +77,11 @@ async fn in_the_rows(adapters: &Adapters, change: &Change, it: &Message, by: Nod
         "give back" => due.give_back(&[it.guard()], at(5)).await.unwrap() == 1,
         "make due" => due.make_due(&[(it.id, it.node.unwrap())], at(5)).await.unwrap() == 1,
         "replay" => failed.replay(&it.tenant, it.id, at(5)).await.unwrap() == Replay::Queued,
+        "cancel" => {
+            let cancellation = cancellations.cancel(&it.tenant, it.id, Duration::ZERO, at(5)).await.unwrap();
+            let was_so = it.status == MessageStatus::Cancelled;
+            (cancellation == Cancellation::Cancelled) && !was_so
+        }
         "fail" => {
             assert!(instances.delete(&it.tenant, it.instance_id, "deleted", Some(at(5)), at(5)).await.unwrap());
             change.from.contains(&it.status)

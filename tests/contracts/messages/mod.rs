@@ -1,5 +1,6 @@
 //! Messages, as their senders and operators see them.
 
+mod cancellations;
 mod changes;
 mod claims;
 mod failed_messages;

@@ -7,7 +7,7 @@ use correio::domain::message::MessageStatus;
 use correio::infrastructure::storage::postgres::{PgDatabase, PgMessageRepository};
 use sqlx::{Connection, PgConnection};
 
-use crate::support::databases::FreshPostgres;
+use crate::support::databases::{FreshPostgres, migrations_until};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::given::{message, node};
 
@@ -46,4 +46,21 @@ async fn tables_that_are_in_use_are_brought_up_to_date_later() {
                         where conname = 'messaging_messages_wait_for_a_time'
                           and conrelid = 'messaging_messages'::regclass";
     assert_eq!(sqlx::query_scalar::<_, i64>(constraints).fetch_one(&mut watch).await.unwrap(), 1);
+}
+
+/// As it was before messages could be cancelled.
+#[tokio::test]
+async fn an_older_installation_learns_a_new_state() {
+    let Some(fresh) = FreshPostgres::create().await else { return };
+    let mut other = PgConnection::connect_with(&fresh.options()).await.unwrap();
+    migrations_until("postgres", 3).await.run(&mut other).await.unwrap();
+    let database = PgDatabase::connect_with(fresh.options()).await.unwrap();
+    let accepted = message(MessageStatus::Queued, node());
+    PgMessageRepository::new(database.clone()).accept(&accepted, None).await.unwrap();
+    let cancel = "update messaging_messages set status = 'cancelled'";
+    assert!(sqlx::raw_sql(cancel).execute(&mut other).await.unwrap_err().to_string().contains("status_check"));
+    database.migrate().await.unwrap();
+    assert_eq!(sqlx::raw_sql(cancel).execute(&mut other).await.unwrap().rows_affected(), 1);
+    let no_state = "update messaging_messages set status = 'lost'";
+    assert!(sqlx::raw_sql(no_state).execute(&mut other).await.unwrap_err().to_string().contains("status_check"));
 }

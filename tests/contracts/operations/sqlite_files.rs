@@ -6,6 +6,8 @@ use futures::future::join_all;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection};
 
+use crate::support::databases::migrations_until;
+
 #[tokio::test]
 async fn an_installation_is_locked_while_the_guard_lives() {
     let directory = tempfile::tempdir().unwrap();
@@ -67,4 +69,35 @@ async fn an_older_installation_with_rows_that_would_never_end_is_brought_up_to_d
     database.migrate().await.unwrap();
     let ended = "select count(*) from messaging_messages where status = 'failed' and error = 'Its id is no UUID.'";
     assert_eq!(sqlx::query_scalar::<_, i64>(ended).fetch_one(&mut connection).await.unwrap(), 3);
+}
+
+/// As it was before messages could be cancelled.
+#[tokio::test]
+async fn an_older_installation_learns_a_new_state_while_somebody_else_has_it_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("correio.db");
+    let mut other =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path).create_if_missing(true))
+            .await
+            .unwrap();
+    migrations_until("sqlite", 3).await.run(&mut other).await.unwrap();
+    let cancel = "update messaging_messages set status = 'cancelled'";
+    let row = "insert into messaging_messages
+                   (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, direction,
+                    status, retries, try, max_retries, created_at, updated_at)
+               values ('01a20847-0000-7000-8000-000000000001', 'acme', 'ana', '01a20847-0000-7000-8000-000000000000',
+                       'webhook', 'hook', 'bia', 'sent',
+                       'queued', 0, 0, 3, '2026-11-23T12:00:00.000Z', '2026-11-23T12:00:00.000Z')";
+    sqlx::raw_sql(row).execute(&mut other).await.unwrap();
+    assert!(sqlx::raw_sql(cancel).execute(&mut other).await.unwrap_err().to_string().contains("CHECK"));
+
+    let database = SqliteDatabase::open(&path).await.unwrap();
+    database.migrate().await.unwrap();
+    assert_eq!(sqlx::raw_sql(cancel).execute(&mut other).await.unwrap().rows_affected(), 1);
+    let no_state = "update messaging_messages set status = 'lost'";
+    assert!(sqlx::raw_sql(no_state).execute(&mut other).await.unwrap_err().to_string().contains("CHECK"));
+    let counted = "select count from messaging_status_counts where status = 'cancelled'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(counted).fetch_one(&mut other).await.unwrap(), 1);
+    let sound = sqlx::query_scalar::<_, String>("pragma integrity_check").fetch_one(&mut other).await.unwrap();
+    assert_eq!(sound, "ok");
 }

@@ -1,5 +1,6 @@
 //! Messages, as their senders and operators see them.
 
+mod cancelling;
 mod idempotency;
 mod looking;
 mod replaying;

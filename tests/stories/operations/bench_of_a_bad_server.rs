@@ -60,7 +60,7 @@ async fn count(State(server): State<Arc<Server>>) -> Json<Value> {
         std::future::pending::<()>().await;
     }
     let none = json!({
-        "pending": 0, "queued": 0, "processing": 0, "sent": 0, "delivered": 0, "read": 0, "failed": 0, "total": 0
+        "pending": 0, "queued": 0, "processing": 0, "sent": 0, "delivered": 0, "read": 0, "failed": 0, "cancelled": 0, "total": 0
     });
     Json(json!({ "data": none }))
 }

@@ -63,6 +63,11 @@ impl MemoryDatabase {
         self.look(Tables::crash)
     }
 
+    /// A crash was long enough ago for messages to be cancelled again.
+    pub fn settle_claims(&self) {
+        self.look(Tables::settle_claims);
+    }
+
     /// How many claims a crash would take back.
     pub fn at_risk(&self) -> usize {
         self.look(|tables| tables.at_risk())

@@ -4,6 +4,7 @@
 //! Mirrors `sqlite/` and `postgres/` file by file. What is one statement or transaction there is one change here.
 
 mod api_key_repository;
+mod cancellations;
 mod database;
 mod due_messages;
 mod failed_messages;
@@ -23,6 +24,7 @@ use correio::application::ports::Stores;
 use super::adapters::Adapters;
 
 pub use api_key_repository::MemoryApiKeyRepository;
+pub use cancellations::MemoryCancellations;
 pub use database::MemoryDatabase;
 pub use due_messages::MemoryDueMessages;
 pub use failed_messages::MemoryFailedMessages;
@@ -42,6 +44,7 @@ impl MemoryDatabase {
             due: Arc::new(MemoryDueMessages::new(self.clone())),
             owed_dead_letters: Arc::new(MemoryOwedDeadLetters::new(self.clone())),
             failed: Arc::new(MemoryFailedMessages::new(self.clone())),
+            cancellations: Arc::new(MemoryCancellations::new(self.clone())),
             search: Arc::new(MemoryMessageSearch::new(self.clone())),
             nodes: Arc::new(MemoryNodeRepository::new(self.clone())),
             instances: Arc::new(MemoryInstanceRepository::new(self.clone())),

@@ -28,6 +28,8 @@ pub(super) struct Tables {
     pub refusals: Vec<Refusal>,
     /// Messages as they were before claims that are not yet on disk.
     at_risk: Vec<Message>,
+    /// How many crashes are so short ago that who lost a claim may not have said how its try ended.
+    unsettled: u32,
     planted: BTreeSet<Bug>,
 }
 
@@ -107,6 +109,10 @@ pub enum Bug {
     WritesOffWhoeverPublishes,
     /// The outcome of a claim that a crash took back is refused.
     LostClaimsStayLost,
+    /// What is being delivered is cancelled too.
+    CancelsWhatIsClaimed,
+    /// What a crash made look unclaimed is cancelled too.
+    CancelsAfterACrash,
 }
 
 impl Tables {
@@ -163,6 +169,7 @@ impl Tables {
 
     /// The database dies, and comes back without the claims that are not on disk. Returns whose they were.
     pub fn crash(&mut self) -> Vec<(MessageId, NodeId)> {
+        self.unsettled += 1;
         let mut taken_back = Vec::new();
         while let Some(before) = self.at_risk.pop() {
             let Some(claimed) = self.messages.insert(before.id, before.clone()) else { continue };
@@ -170,6 +177,15 @@ impl Tables {
             self.tell(Some(claimed.status), &before, claimed.next_attempt_at.is_some(), CRASH);
         }
         taken_back
+    }
+
+    /// Who lost a claim to a crash has said how its try ended, or lost its name.
+    pub fn settle_claims(&mut self) {
+        self.unsettled = self.unsettled.saturating_sub(1);
+    }
+
+    pub fn is_unsettled(&self) -> bool {
+        self.unsettled > 0
     }
 
     fn change(

@@ -1,6 +1,7 @@
 //! Everything that is stored.
 
 mod api_key_repository;
+mod cancellations;
 mod due_messages;
 mod failed_messages;
 mod instance_repository;
@@ -14,6 +15,7 @@ mod storage;
 use std::sync::Arc;
 
 pub use api_key_repository::ApiKeyRepository;
+pub use cancellations::{Cancellation, Cancellations};
 pub use due_messages::{DueMessages, Take};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay};
 pub use instance_repository::InstanceRepository;
@@ -31,6 +33,7 @@ pub struct Stores {
     pub due: Arc<dyn DueMessages>,
     pub owed_dead_letters: Arc<dyn OwedDeadLetters>,
     pub failed: Arc<dyn FailedMessages>,
+    pub cancellations: Arc<dyn Cancellations>,
     pub search: Arc<dyn MessageSearch>,
     pub nodes: Arc<dyn NodeRepository>,
     pub instances: Arc<dyn InstanceRepository>,

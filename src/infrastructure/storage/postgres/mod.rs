@@ -19,6 +19,8 @@ pub use connections::PgDatabase;
 pub use instances::PgInstanceRepository;
 #[cfg(test)]
 pub use messages::STATEMENTS;
-pub use messages::{PgDueMessages, PgFailedMessages, PgMessageRepository, PgMessageSearch, PgOwedDeadLetters};
+pub use messages::{
+    PgCancellations, PgDueMessages, PgFailedMessages, PgMessageRepository, PgMessageSearch, PgOwedDeadLetters,
+};
 pub use node_repository::PgNodeRepository;
 pub use storage::PgStorage;

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    PgApiKeyRepository, PgDatabase, PgDueMessages, PgFailedMessages, PgInstanceRepository, PgMessageRepository,
-    PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
+    PgApiKeyRepository, PgCancellations, PgDatabase, PgDueMessages, PgFailedMessages, PgInstanceRepository,
+    PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
 };
 use crate::application::ports::Stores;
 
@@ -14,6 +14,7 @@ impl PgDatabase {
             due: Arc::new(PgDueMessages::new(self.clone())),
             owed_dead_letters: Arc::new(PgOwedDeadLetters::new(self.clone())),
             failed: Arc::new(PgFailedMessages::new(self.clone())),
+            cancellations: Arc::new(PgCancellations::new(self.clone())),
             search: Arc::new(PgMessageSearch::new(self.clone())),
             nodes: Arc::new(PgNodeRepository::new(self.clone())),
             instances: Arc::new(PgInstanceRepository::new(self.clone())),

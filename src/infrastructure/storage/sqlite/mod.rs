@@ -22,7 +22,8 @@ pub use lock::InstallationLock;
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{
-    SqliteDueMessages, SqliteFailedMessages, SqliteMessageRepository, SqliteMessageSearch, SqliteOwedDeadLetters,
+    SqliteCancellations, SqliteDueMessages, SqliteFailedMessages, SqliteMessageRepository, SqliteMessageSearch,
+    SqliteOwedDeadLetters,
 };
 pub use node_repository::SqliteNodeRepository;
 pub use storage::SqliteStorage;

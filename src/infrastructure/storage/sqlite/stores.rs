@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use super::{
-    SqliteApiKeyRepository, SqliteDatabase, SqliteDueMessages, SqliteFailedMessages, SqliteInstanceRepository,
-    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteStorage,
+    SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDueMessages, SqliteFailedMessages,
+    SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
+    SqliteOwedDeadLetters, SqliteStorage,
 };
 use crate::application::ports::Stores;
 
@@ -14,6 +15,7 @@ impl SqliteDatabase {
             due: Arc::new(SqliteDueMessages::new(self.clone())),
             owed_dead_letters: Arc::new(SqliteOwedDeadLetters::new(self.clone())),
             failed: Arc::new(SqliteFailedMessages::new(self.clone())),
+            cancellations: Arc::new(SqliteCancellations::new(self.clone())),
             search: Arc::new(SqliteMessageSearch::new(self.clone())),
             nodes: Arc::new(SqliteNodeRepository::new(self.clone())),
             instances: Arc::new(SqliteInstanceRepository::new(self.clone())),

@@ -20,6 +20,9 @@ pub struct States {
     pub delivered: u64,
     pub read: u64,
     pub failed: u64,
+    /// A server of an earlier version tells of none.
+    #[serde(default)]
+    pub cancelled: u64,
     pub total: u64,
 }
 
@@ -30,7 +33,7 @@ impl States {
     }
 
     /// By name, without the total.
-    pub fn by_name(&self) -> [(&'static str, u64); 7] {
+    pub fn by_name(&self) -> [(&'static str, u64); 8] {
         [
             ("pending", self.pending),
             ("queued", self.queued),
@@ -39,6 +42,7 @@ impl States {
             ("delivered", self.delivered),
             ("read", self.read),
             ("failed", self.failed),
+            ("cancelled", self.cancelled),
         ]
     }
 
@@ -50,6 +54,7 @@ impl States {
         self.delivered += other.delivered;
         self.read += other.read;
         self.failed += other.failed;
+        self.cancelled += other.cancelled;
         self.total += other.total;
     }
 }

@@ -77,6 +77,7 @@ pub enum StatusField {
     Delivered,
     Read,
     Failed,
+    Cancelled,
 }
 
 impl From<StatusField> for MessageStatus {
@@ -89,6 +90,7 @@ impl From<StatusField> for MessageStatus {
             StatusField::Delivered => MessageStatus::Delivered,
             StatusField::Read => MessageStatus::Read,
             StatusField::Failed => MessageStatus::Failed,
+            StatusField::Cancelled => MessageStatus::Cancelled,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `/api/messaging/message` and `/api/messaging/messages`
 
+pub mod cancel;
 mod data;
 pub mod list;
 pub mod read;

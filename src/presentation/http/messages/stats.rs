@@ -24,6 +24,7 @@ pub struct StatsData {
     delivered: u64,
     read: u64,
     failed: u64,
+    cancelled: u64,
     total: u64,
 }
 
@@ -47,6 +48,7 @@ pub async fn stats(
         delivered: of(MessageStatus::Delivered),
         read: of(MessageStatus::Read),
         failed: of(MessageStatus::Failed),
+        cancelled: of(MessageStatus::Cancelled),
         total: counts.values().sum(),
     })))
 }

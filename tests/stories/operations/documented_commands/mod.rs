@@ -22,7 +22,7 @@ async fn the_readme_does_what_it_shows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tour_does_what_it_shows() {
-    walk("docs/tour.md", 17).await;
+    walk("docs/tour.md", 19).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

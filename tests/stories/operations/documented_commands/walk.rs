@@ -95,8 +95,12 @@ impl Walk {
             ["curl", ..] => self.call(&words[1..], place).await,
             ["export", assignment, ..] => {
                 let (name, value) = assignment.split_once('=').expect(place);
-                let value = if name == "CORREIO_KEY" { BOOTSTRAP_KEY } else { value };
-                self.variables.insert(name.to_owned(), value.to_owned());
+                let value = match (name, value) {
+                    ("CORREIO_KEY", _) => BOOTSTRAP_KEY.to_owned(),
+                    (_, "$(date -u -d tomorrow +%Y-%m-%dT%H:%M:%SZ)") => tomorrow(),
+                    _ => value.to_owned(),
+                };
+                self.variables.insert(name.to_owned(), value);
             }
             ["python3", ..] => self.receiver = Some(Receiver::start(self.receiver_port).await),
             [assigned, "run", "-q", "--", arguments @ .., last] if assigned.ends_with("=$(cargo") => {
@@ -221,6 +225,10 @@ fn same(comparison: &mut Comparison, shown: &Shown, answer: &Answered) -> Result
         comparison.headers(headers, &answered)?;
     }
     comparison.values(&shown.body, &answer.json())
+}
+
+fn tomorrow() -> String {
+    (chrono::Utc::now() + chrono::Duration::days(1)).format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// As `curl -i` prints it.

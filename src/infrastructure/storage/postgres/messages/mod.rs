@@ -1,5 +1,6 @@
 //! Messages: stored, claimed, brought to their ends, looked at.
 
+mod cancellations;
 mod changes;
 mod due_messages;
 mod failed_messages;
@@ -7,6 +8,7 @@ mod message_repository;
 mod message_search;
 mod owed_dead_letters;
 
+pub use cancellations::PgCancellations;
 #[cfg(test)]
 pub use changes::STATEMENTS;
 pub use changes::delete_instance;

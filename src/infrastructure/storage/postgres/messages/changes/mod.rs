@@ -2,6 +2,7 @@
 //! its change in the domain: `storage/changes_tests.rs` compares them.
 
 mod accepts;
+pub mod cancellation;
 mod claims;
 mod deletion;
 mod free_rows;
@@ -19,7 +20,7 @@ pub use outcomes::{LostClaims, Outcomes, outcomes};
 
 /// What each change is in SQL.
 #[cfg(test)]
-pub const STATEMENTS: [(&Change, &[&str]); 9] = [
+pub const STATEMENTS: [(&Change, &[&str]); 10] = [
     (&transition::END, &[outcomes::RECORD, outcomes::RECORD_WITH_ATTEMPTS]),
     (&transition::CLAIM_AND_END, &[outcomes::CLAIM_AND_RECORD]),
     (&transition::CLAIM, &[claims::CLAIM]),
@@ -28,5 +29,6 @@ pub const STATEMENTS: [(&Change, &[&str]); 9] = [
     (&transition::MAKE_DUE, &[relaying::MAKE_DUE]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
+    (&transition::CANCEL, &[cancellation::CANCEL]),
     (&transition::FAIL, &[deletion::DELETE]),
 ];

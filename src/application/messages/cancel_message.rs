@@ -1,0 +1,22 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::application::ports::{Cancellation, Cancellations, Clock, RepositoryError};
+use crate::domain::access::principal::Tenant;
+use crate::domain::message::MessageId;
+
+/// Takes a message back that waits: for its time, for its next try, or for a worker.
+pub struct CancelMessage {
+    pub cancellations: Arc<dyn Cancellations>,
+    pub clock: Arc<dyn Clock>,
+    /// After this long, who lost a claim to a crash of the database has recorded its outcome or lost its name.
+    pub node_timeout: Duration,
+}
+
+impl CancelMessage {
+    /// # Errors
+    /// When the database does not answer: the message may be cancelled or not.
+    pub async fn execute(&self, tenant: &Tenant, id: MessageId) -> Result<Cancellation, RepositoryError> {
+        self.cancellations.cancel(tenant, id, self.node_timeout, self.clock.now()).await
+    }
+}

@@ -1,0 +1,48 @@
+//! Taking a message back that nobody has claimed.
+
+use std::time::Duration;
+
+use crate::application::ports::{Cancellation, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::access::principal::Tenant;
+use crate::domain::message::MessageId;
+use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::row::{get, only, status};
+
+/// Locked first, so that the state that is told is the one that was found, not one before a claim at the same time.
+///
+/// A claim is not on disk at once. The server forgets it when it restarts; and also when one of its backends dies of a
+/// signal, after which it recovers without a new `pg_postmaster_start_time`: but then, too, its statistics begin anew.
+pub const CANCEL: &str = "
+    with found as materialized (
+         select id, status
+           from messaging_messages
+          where id = $1
+            and tenant = $2
+            for update
+     ), cancelled as (
+         update messaging_messages
+            set status = 'cancelled',
+                next_attempt_at = null,
+                updated_at = $3
+          where id = (select id from found)
+            and status = 'queued'
+            and greatest(pg_postmaster_start_time(), (select stats_reset from pg_stat_archiver))
+                <= clock_timestamp() - make_interval(secs => $4)
+         returning id
+     )
+     select status,
+            exists (select from cancelled) as written
+       from found";
+
+pub async fn cancel(
+    database: &PgDatabase,
+    (tenant, id): (&Tenant, MessageId),
+    unsettled: Duration,
+    now: Timestamp,
+) -> Result<Cancellation, RepositoryError> {
+    let query = sqlx::query(CANCEL).bind(id.0).bind(tenant.as_str()).bind(now).bind(unsettled.as_secs_f64());
+    let rows = database.run(async |connection| query.fetch_all(connection).await).await?;
+    let Some(row) = only(rows) else { return Ok(Cancellation::Unknown) };
+    Ok(Cancellation::of(Some(status(&row, "status")?), get(&row, "written")?))
+}
