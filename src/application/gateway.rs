@@ -130,7 +130,8 @@ impl Gateway {
         }
     }
 
-    /// Everything that the process does in the background, each time anew: a loop is added by a line here.
+    /// Everything that the process does in the background beside its heartbeat, each time anew: a loop is added by a line
+    /// here.
     pub fn services(&self) -> Vec<Box<dyn Service>> {
         let mut services = vec![
             self.repeating(self.relay_due_messages()),
@@ -327,12 +328,12 @@ impl Ports {
     }
 }
 
-/// For a command, too, which serves nothing.
+/// Also for a command, which serves nothing.
 pub fn issue_api_key(stores: &Stores, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> IssueApiKey {
     IssueApiKey { api_keys: stores.api_keys.clone(), clock, ids }
 }
 
-/// For a command, too, which serves nothing.
+/// Also for a command, which serves nothing.
 pub fn replay_messages(stores: &Stores, clock: Arc<dyn Clock>) -> ReplayMessages {
     ReplayMessages { failed: stores.failed.clone(), clock }
 }

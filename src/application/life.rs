@@ -20,11 +20,11 @@ use crate::domain::node::NodeId;
 pub enum Farewell {
     /// Everything that was begun is at its end.
     InGoodOrder,
-    /// Something was still under way when the time was over: others take it over.
+    /// Something was still under way when the time was over: other processes take it over.
     Interrupted,
 }
 
-/// How long a start waits for what messages travel through.
+/// How long a start waits for the broker.
 const BROKER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a process that stops waits for a database that is away.
@@ -37,18 +37,18 @@ impl Gateway {
     /// When the database does not answer.
     pub async fn start(&self) -> Result<NodeId, RepositoryError> {
         if let Transport::Brokered(brokered) = &self.transport {
-            // A client that sees this process listen finds the topics; a broker that is away delays the start by no more.
+            // A client that sees this process listen finds the topics; an absent broker delays the start by no more.
             self.within(BROKER_PATIENCE, brokered.broker.prepare()).await;
         }
         let node = self.keep_node_alive.register().await?;
         if self.settings.is_alone {
-            // Every earlier node has left, or is gone.
+            // Every earlier node has departed, or is gone.
             self.ports.stores.nodes.forget_dead(node).await?;
         }
         Ok(node)
     }
 
-    /// Lives until it shall stop, then finishes what it has begun, for at most `shutdown_timeout`.
+    /// Lives until `stop` resolves, then finishes what it has begun, for at most `shutdown_timeout`.
     ///
     /// `intake` brings requests in until its argument resolves, and returns when the last of them is answered.
     pub async fn live<I>(&self, intake: impl FnOnce(Stop) -> I, stop: Stop) -> Farewell
@@ -95,7 +95,7 @@ impl Gateway {
     async fn finish(&self, intake: BoxFuture<'static, ()>, services: Vec<BoxFuture<'static, ()>>) -> Farewell {
         let limit = self.settings.shutdown_timeout;
         let finished = async {
-            // A client that has stopped in the middle of its request keeps no process from stopping in good order.
+            // A client that stalls in the middle of its request must not keep the process from stopping in good order.
             self.within(limit / 2, intake).await;
             join_all(services).await;
             self.ports.tasks.finished().await;
@@ -113,7 +113,7 @@ impl Gateway {
         self.begin(service.name(), service.run(stop).boxed())
     }
 
-    /// Begins it beside everything else; the returned future waits for its end.
+    /// Starts the service concurrently; the returned future waits for its end.
     fn begin(&self, name: &'static str, service: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
         let (sender, end) = oneshot::channel::<()>();
         let ending = Ending { name, sender: Some(sender) };
@@ -141,7 +141,7 @@ async fn within<T>(clock: &Arc<dyn Clock>, limit: Duration, work: impl Future<Ou
     }
 }
 
-/// Reports a service that ends by a panic: it is not begun again before the next start of the process.
+/// Reports a service that panics: it does not run again before the next start of the process.
 struct Ending {
     name: &'static str,
     sender: Option<oneshot::Sender<()>>,

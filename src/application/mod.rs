@@ -1,4 +1,4 @@
-//! What Correio does: one folder a subject, one use case a file, named by its verb, on ports.
+//! What Correio does: one folder per subject, one use case per file, named by its verb, on ports.
 
 pub mod access;
 pub mod delivery;

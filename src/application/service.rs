@@ -1,4 +1,4 @@
-//! How a process works in the background: services, and the one way in which they complain.
+//! How a process works in the background: services, and the one way in which they report failures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::Stop;
 use super::ports::{Clock, RepositoryError};
 
 /// Work that a process does from its start to its stop. [`Gateway::services`](super::gateway::Gateway::services) lists
-/// them all.
+/// all but the heartbeat, which [`Gateway::live`](super::gateway::Gateway::live) starts before them and stops after them.
 #[async_trait]
 pub trait Service: Send {
     /// A noun, for the log and for tests: `relay`.
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::domain::Timestamp;
 
-    /// Time that is always over.
+    /// A clock without pauses.
     struct NoTime;
 
     #[async_trait]
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// The lines that a service writes whose rounds end so.
+    /// The lines that a service with these rounds writes.
     fn log_of(rounds: &[bool]) -> Vec<String> {
         let lines = Lines::default();
         let writer = lines.clone();

@@ -1,4 +1,4 @@
-//! How messages travel, as the application sees the flag.
+//! How messages travel, as the application sees the setting.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::domain::message::dead_letter::DeadLetterPolicy;
 /// How messages travel.
 #[derive(Clone)]
 pub enum Transport {
-    /// What is accepted is delivered at once.
+    /// What is accepted is delivered immediately.
     Direct,
     Brokered(Brokered),
 }

@@ -4,14 +4,14 @@ use crate::application::ports::{ApiKeyRepository, Clock, RepositoryError, TokenE
 use crate::domain::access::api_key;
 use crate::domain::access::principal::Principal;
 
-/// Says who calls.
+/// Identifies a caller.
 pub struct Authenticate {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub tokens: Arc<dyn TokenVerifier>,
     pub clock: Arc<dyn Clock>,
 }
 
-/// What a caller showed.
+/// What a caller presented.
 pub enum Presented<'a> {
     ApiKey(&'a str),
     /// A JWT or an API key.
@@ -31,7 +31,7 @@ pub enum AuthenticateError {
 
 impl Authenticate {
     /// # Errors
-    /// [`AuthenticateError::Invalid`] for everything that is not to be believed.
+    /// [`AuthenticateError::Invalid`] for every credential that is not valid.
     pub async fn execute(&self, presented: Presented<'_>) -> Result<Principal, AuthenticateError> {
         match presented {
             Presented::Bearer(token) if is_jwt(token) => self.tokens.verify(token).await.map_err(|error| match error {
@@ -45,7 +45,7 @@ impl Authenticate {
     async fn by_api_key(&self, key: &str) -> Result<Principal, AuthenticateError> {
         let found = self.api_keys.find_by_hash(&api_key::hash(key)).await?;
         let valid = found.filter(|found| found.is_valid_at(self.clock.now()));
-        // Unknown, revoked and expired are told alike: what a key once was is nobody's business.
+        // Unknown, revoked and expired keys get the same answer: a caller does not learn what a key once was.
         valid
             .map(|found| found.principal())
             .ok_or_else(|| AuthenticateError::Invalid("the API key is unknown, revoked or expired".to_owned()))

@@ -1,4 +1,4 @@
-//! Who calls, and the keys that callers are given.
+//! Authenticating callers, and issuing their API keys.
 
 pub mod authenticate;
 pub mod issue_api_key;

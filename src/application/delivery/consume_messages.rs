@@ -18,8 +18,10 @@ use crate::application::ports::{
 use crate::application::service::Service;
 use crate::domain::message::MessageId;
 
-/// Delivers what arrives from the broker: one key in order, different keys at the same time, never more than can be worked
-/// on. A record's offset counts as finished when its outcome is recorded, or when its claim got nothing.
+/// Delivers the records that arrive from the broker: one key in order, different keys concurrently, never more than can
+/// be worked on. A record's offset counts as finished when its outcome is recorded, when its claim got nothing, and
+/// when nothing more can be done about the record: it was set aside, or its delivery panicked (the comparison then gives
+/// the message back).
 pub struct ConsumeMessages {
     pub source: Arc<dyn MessageSource>,
     pub broker: Arc<dyn Broker>,
@@ -43,11 +45,11 @@ enum Event {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Done,
-    /// It was not begun: whoever has the partition now will see the record again.
+    /// The delivery was not begun: the partition's new owner will read the record again.
     Left,
 }
 
-/// Partitions on their way to somebody else, who waits for us.
+/// Partitions to give up, and the signal that the source waits for.
 struct Leaving {
     partitions: Vec<Partition>,
     drained: oneshot::Sender<()>,
@@ -60,14 +62,14 @@ impl Service for Arc<ConsumeMessages> {
     }
 
     async fn run(self: Box<Self>, stop: Stop) {
-        // A consumer finds a topic at once that is there when it begins.
+        // A consumer immediately finds a topic that exists when it begins.
         select_first(stop.clone(), self.broker.prepare()).await;
         self.consume(stop).await;
     }
 }
 
 impl ConsumeMessages {
-    /// Runs until it shall stop and has given up its partitions in good order.
+    /// Runs until `stop` has resolved and the partitions are given up in good order.
     async fn consume(self: Arc<Self>, stop: Stop) {
         let (told, endings) = mpsc::unbounded();
         let arrivals = stream::unfold(self.source.clone(), |source| async move {
@@ -102,7 +104,7 @@ impl ConsumeMessages {
                 self.clone().start(job, told.clone());
             }
             for done in leaving.extract_if(.., |one| consumption.is_drained(&one.partitions)) {
-                // Who waited may have lost its patience.
+                // The source may have stopped waiting.
                 let _ = done.drained.send(());
             }
         }
@@ -118,7 +120,7 @@ impl ConsumeMessages {
         }
     }
 
-    /// What must not overtake each other. A record that is none of ours waits for nobody.
+    /// The lane of records that must not overtake each other. A record that is not ours waits for no other.
     fn lane(&self, record: &Record) -> Option<Vec<u8>> {
         let call = record.content.as_ref().ok()?;
         let keeps_order = self.channels.find(&call.channel).is_none_or(|sender| sender.keeps_order());
@@ -151,10 +153,10 @@ impl ConsumeMessages {
             }
             match self.process.claim_and_deliver(call.message_id, &called).await {
                 Ok(ClaimResult::Delivered(_)) => return Ending::Done,
-                // Most often a second copy, or one that somebody else has.
+                // Most often a second copy, or claimed by another node.
                 Ok(ClaimResult::Nothing) if self.exists(call.message_id).await => return Ending::Done,
                 Ok(ClaimResult::Nothing) => return self.set_aside(job, "names a message that does not exist").await,
-                // Who holds it may be asking in vain: then it is for this copy to claim it.
+                // The task that holds it may fail to claim it: then it is for this copy to do so.
                 Ok(ClaimResult::Held) => self.clock.sleep(wait).await,
                 Err(cause) if cause.may_pass() => {
                     debug!(message.id = %call.message_id, %cause, "could not be claimed; tried again");
@@ -175,7 +177,7 @@ impl ConsumeMessages {
         !matches!(found, Ok(None))
     }
 
-    /// Puts a record that cannot be delivered where people find it. One that cannot be put there either is logged, and
+    /// Puts a record that cannot be delivered on the dead-letter topic. If that keeps failing, the record is logged and
     /// stays in its topic: it must not block its partition.
     async fn set_aside(&self, job: &Job, reason: &str) -> Ending {
         const PATIENCE: Duration = Duration::from_secs(60);
@@ -201,7 +203,7 @@ impl ConsumeMessages {
     }
 }
 
-/// Tells how a delivery ended, also that of a task that panicked or was dropped.
+/// Reports how a delivery ended, also when its task panicked or was dropped.
 struct ReportEnding {
     ticket: Option<JobTicket>,
     ending: Option<Ending>,
@@ -211,7 +213,7 @@ struct ReportEnding {
 impl ReportEnding {
     fn report_called(&self) {
         if let Some(ticket) = &self.ticket {
-            // Nobody listens any more when the consumer has been closed.
+            // The receiver is gone when the consumer has been closed.
             let _ = self.told.unbounded_send(Event::Called(ticket.slot));
         }
     }
@@ -220,10 +222,10 @@ impl ReportEnding {
 impl Drop for ReportEnding {
     fn drop(&mut self) {
         // A panic must not hold up its partition, and its message is found by the comparison. A task that is dropped
-        // belongs to a process that ends: what it left is for others.
+        // belongs to a process that ends: what it left is for other processes.
         let otherwise = if std::thread::panicking() { Ending::Done } else { Ending::Left };
         if let Some(ticket) = self.ticket.take() {
-            // Nobody listens any more when the consumer has been closed.
+            // The receiver is gone when the consumer has been closed.
             let _ = self.told.unbounded_send(Event::Ended(ticket, self.ending.unwrap_or(otherwise)));
         }
     }

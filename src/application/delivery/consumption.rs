@@ -1,5 +1,5 @@
-//! What a consumer has taken from its partitions and not finished: in memory, without I/O, so that its rules can be tested
-//! alone.
+//! Records that a consumer has taken from its partitions and not finished: in memory, without I/O, so that the rules
+//! can be tested alone.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::application::ports::{Partition, Record};
 
-/// How much is taken from the partitions at once, all of them together.
+/// How much is taken from all partitions together at the same time.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Channels that are called at the same time. What is called already does not count, though its outcome is still being
-    /// recorded: others would wait for the database with their calls.
+    /// Calls of channels at the same time. A delivery whose call is over does not count, though its outcome is still
+    /// being recorded: otherwise other calls would wait for the database.
     pub concurrency: usize,
     /// Records that wait in memory, so that a slow recipient's do not hide those behind them.
     pub records: usize,
-    /// Bytes of them.
+    /// Bytes of those records.
     pub bytes: usize,
 }
 
@@ -29,18 +29,18 @@ impl Limits {
 /// different keys at the same time.
 pub struct Consumption {
     limits: Limits,
-    /// One a time that a partition was assigned.
+    /// One window per assignment of a partition.
     tenures: HashMap<Tenure, Window>,
     current: HashMap<Partition, Tenure>,
     next_tenure: u64,
-    /// What waits behind a record of the same key; a key without an entry has nothing under way.
+    /// Jobs that wait behind a record of the same key; a key without an entry has nothing under way.
     lanes: HashMap<Vec<u8>, VecDeque<Job>>,
     ready: VecDeque<Job>,
-    /// Begun, and not yet through with their channel.
+    /// Deliveries begun whose call of the channel is not over.
     running: usize,
-    /// Through with their channel, and not yet ended.
+    /// Deliveries whose call is over and that have not ended.
     recording: usize,
-    /// What is to be set aside, apart: it must not take the places of what can be delivered.
+    /// Records to set aside, kept apart: they must not take the places of what can be delivered.
     unreadable: VecDeque<Job>,
     setting_aside: usize,
     setting_aside_bytes: usize,
@@ -52,8 +52,8 @@ const RECORDING_PER_CALL: usize = 4;
 /// How many records are set aside at the same time.
 const SET_ASIDE_AT_ONCE: usize = 16;
 
-/// And how many bytes, unless it is a single one. Records as large as a topic takes would fill the producer's buffer, which
-/// messages need too, and then refuse each other.
+/// And their bytes together, unless it is a single record. Records of the largest size that a topic takes would fill
+/// the producer's buffer, which messages need too, and would get each other refused.
 const SET_ASIDE_BYTES: usize = 8 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,7 +92,7 @@ pub struct SlotId {
     number: u64,
 }
 
-/// Where a job's end is told.
+/// What a job's end is reported with.
 #[derive(Clone, Debug)]
 pub struct JobTicket {
     pub slot: SlotId,
@@ -102,7 +102,7 @@ pub struct JobTicket {
 }
 
 impl Job {
-    /// Its partition went to somebody else: what is not claimed is left alone.
+    /// Its partition went to another consumer: what is not claimed is left alone.
     pub fn is_given_up(&self) -> bool {
         self.is_given_up.load(Ordering::Relaxed)
     }
@@ -144,7 +144,7 @@ impl Consumption {
         }
     }
 
-    /// These partitions go to somebody else. What of them has not begun never will.
+    /// These partitions go to another consumer. Their jobs that have not begun never will.
     pub fn give_up(&mut self, partitions: &[Partition]) {
         for partition in partitions {
             let Some(tenure) = self.current.remove(partition) else { continue };
@@ -162,7 +162,7 @@ impl Consumption {
         }
     }
 
-    /// Whether nothing that was begun in these partitions, before they were given up, is still going on.
+    /// Whether every delivery that was begun in these partitions before they were given up has ended.
     pub fn is_drained(&self, partitions: &[Partition]) -> bool {
         let is_leaving = |tenure: &Tenure, window: &Window| {
             partitions.contains(&window.partition) && self.current.get(&window.partition) != Some(tenure)
@@ -170,7 +170,7 @@ impl Consumption {
         !self.tenures.iter().any(|(tenure, window)| is_leaving(tenure, window))
     }
 
-    /// A record has arrived. `lane`: it must not overtake, or be overtaken by, others that name the same one.
+    /// A record has arrived. It must not overtake, or be overtaken by, others of the same `lane`.
     pub fn arrived(&mut self, record: Record, lane: Option<Vec<u8>>) -> Option<Consequence> {
         let share = self.current.len().max(1);
         let tenure = *self.current.get(&record.partition)?;
@@ -230,7 +230,7 @@ impl Consumption {
         self.unreadable.pop_front()
     }
 
-    /// A delivery is through with its channel; it ends when its outcome is recorded.
+    /// A delivery's call of its channel is over; the delivery ends when its outcome is recorded.
     pub fn called(&mut self, slot: SlotId) {
         let Some(slot) = self.slot(slot) else { return };
         if !std::mem::replace(&mut slot.is_called, true) {
@@ -255,7 +255,7 @@ impl Consumption {
         let tenure = ticket.slot.tenure;
         let Some(window) = self.tenures.get_mut(&tenure) else { return consequences };
         window.running = window.running.saturating_sub(1);
-        // A partition that was given up and has come back begins where the group says; its earlier tenure says no more.
+        // A partition that was given up and came back begins where the group says; its earlier tenure reports nothing.
         let current = self.current.get(&window.partition);
         let may_speak = current.is_none_or(|current| *current == tenure);
         if is_done
@@ -323,7 +323,7 @@ impl Window {
 
     /// Marks a slot; returns the last offset of the unbroken finished prefix if that has grown.
     ///
-    /// Slots are in order of arrival, not of offset: a topic that was made anew begins at 0 again.
+    /// Slots are in order of arrival, not of offset: a topic that was created again begins at 0.
     fn finish(&mut self, slot: u64) -> Option<i64> {
         self.slot(slot)?.is_finished = true;
         let mut last = None;
@@ -335,7 +335,7 @@ impl Window {
         last
     }
 
-    /// Whether it holds a `part`-th of its share of what may wait, or more.
+    /// Whether the window holds at least a `part`-th of its share of what may wait.
     fn fills(&self, limits: &Limits, partitions: usize, part: usize) -> bool {
         let records = (limits.records / partitions).max(2);
         let bytes = (limits.bytes / partitions).max(1);

@@ -55,7 +55,7 @@ fn whoever_only_waits_for_the_database_leaves_its_place_to_the_next() {
     let next = begin_all(&mut consumption);
     assert_eq!(next.iter().map(|job| job.record.offset).collect::<Vec<_>>(), [2]);
 
-    // It is not finished before it has ended, and its place is not given away twice.
+    // A record is not finished before its delivery has ended, and its place is not given away twice.
     assert_eq!(consumption.ended(begun[1].ticket.clone(), true), []);
     assert_eq!(begin_all(&mut consumption).len(), 1);
     assert_eq!(consumption.ended(begun[0].ticket.clone(), true), [Consequence::Finished(ONE, 1)]);

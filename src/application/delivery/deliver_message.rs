@@ -37,27 +37,27 @@ pub struct DeliverMessage {
 pub enum ClaimResult {
     /// A try has ended: the message as it is now.
     Delivered(Box<Message>),
-    /// Someone else has it, it ended, its time has not come, or there is none.
+    /// The message is claimed already, has ended, its time has not come, or it does not exist.
     Nothing,
-    /// This process is busy with it: whether there is something to claim is known only afterwards.
+    /// This process holds the message: whether there is something to claim is known only afterwards.
     Held,
 }
 
-/// A try whose process died is repeated. After this many beyond the message's own limit, the message is taken to be what
-/// kills its processes, and fails.
+/// A try whose process died is repeated. After this many beyond the message's own limit, the message is taken to be
+/// what kills its processes, and fails.
 const UNENDED_TRIES: u32 = 10;
 
 impl DeliverMessage {
-    /// The one try of a `pending` message, whose caller waits and holds it: any failure is `failed`.
-    /// Returns the message as it is afterwards, whoever brought it there.
+    /// The one try of a `pending` message, whose caller waits and holds it: any failure is `failed`. Returns the
+    /// message as it is afterwards, also when another process brought it there.
     pub async fn deliver_pending(&self, message: Message) -> Message {
         let found = until_answered(self.clock.as_ref(), || self.instances.find_any(message.instance_id)).await;
         let destination = found.map(|instance| instance.map(Instance::destination));
         self.deliver(Claimed { message, destination }, &|| ()).await
     }
 
-    /// Claims a `queued` message and delivers it. `called` is told when its channel has been called, and only the database
-    /// is still to be waited for.
+    /// Claims a `queued` message and delivers it. `called` is invoked when the call of the channel is over, and only
+    /// the database is still to be waited for.
     ///
     /// # Errors
     /// When the claim was not answered. The message is not held then: if it was claimed all the same, the comparison
@@ -79,7 +79,7 @@ impl DeliverMessage {
         let Claimed { message, destination } = claimed;
         let guard = message.guard();
         let prepared = self.prepare(&message, destination);
-        // The last thing before the call: what came before may have taken longer than others wait.
+        // Last before the call: what came before may have taken longer than other nodes wait (`NODE_TIMEOUT`).
         if !self.identity.is_certain(guard.node) && !self.still_holds(&guard).await {
             warn!(message.id = %message.id, "taken over before it could be delivered");
             return self.as_it_is(message).await;
@@ -153,7 +153,7 @@ impl DeliverMessage {
         })
     }
 
-    /// Writes the outcome until it has landed: given up, it would be delivered a second time.
+    /// Writes the outcome until it has landed: without it the message would be delivered a second time.
     async fn record(&self, message: Message, outcome: Outcome) -> Message {
         let recorded = loop {
             match until_answered(self.clock.as_ref(), || self.messages.record(&outcome)).await {

@@ -52,6 +52,6 @@ impl MessageQueue for DirectMessageQueue {
         None
     }
 
-    /// What is being delivered is waited for with the tasks that deliver it.
+    /// Nothing to wait for here: a stopping process waits for the tasks that deliver.
     async fn close(&self) {}
 }

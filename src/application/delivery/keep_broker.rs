@@ -7,7 +7,7 @@ use crate::application::Stop;
 use crate::application::ports::Broker;
 use crate::application::service::Service;
 
-/// Keeps what messages travel through ready to use.
+/// Keeps the broker that messages travel through ready.
 pub struct KeepBroker {
     pub broker: Arc<dyn Broker>,
 }

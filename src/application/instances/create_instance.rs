@@ -31,7 +31,7 @@ pub struct CreateInstanceCommand {
     pub metadata: Option<String>,
 }
 
-/// An instance, and what its owner is told this once.
+/// An instance, and what its owner is shown this once.
 pub struct ConfiguredInstance {
     pub instance: Instance,
     pub revealed_credentials: Option<Value>,

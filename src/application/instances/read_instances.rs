@@ -30,7 +30,7 @@ impl ReadInstances {
         self.instances.find(&caller.tenant, id).await?.ok_or(ReadInstancesError::UnknownInstance)
     }
 
-    /// All of a tenant's, oldest first; of one channel, if given.
+    /// The tenant's instances, oldest first; of one channel, if given.
     ///
     /// # Errors
     /// See [`ReadInstancesError`].

@@ -9,7 +9,7 @@ use crate::domain::instance::{InstanceAddress, InstanceId, InstanceName};
 use crate::domain::message::MaxTries;
 use crate::domain::problem::FieldProblem;
 
-/// Changes what can be changed of an instance. Its channel and its name are what messages refer to, and stay.
+/// Changes what can be changed of an instance. Messages refer to its channel and its `channel_instance_id`: both stay.
 pub struct UpdateInstance {
     pub instances: Arc<dyn InstanceRepository>,
     pub channels: Channels,

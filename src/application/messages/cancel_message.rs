@@ -5,11 +5,11 @@ use crate::application::ports::{Cancellation, Cancellations, Clock, RepositoryEr
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageId;
 
-/// Takes a message back that waits: for its time, for its next try, or for a worker.
+/// Takes back a message that waits: for its time, for its next try, or for a worker.
 pub struct CancelMessage {
     pub cancellations: Arc<dyn Cancellations>,
     pub clock: Arc<dyn Clock>,
-    /// After this long, who lost a claim to a crash of the database has recorded its outcome or lost its name.
+    /// After this long, a process that lost a claim to a database crash has recorded its outcome or lost its name.
     pub node_timeout: Duration,
 }
 

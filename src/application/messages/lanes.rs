@@ -18,7 +18,7 @@ struct Tail {
     vacated: oneshot::Receiver<Vacated>,
 }
 
-/// Sent when a place is dropped. If that was before its turn, carries the predecessor that the next place must now wait for.
+/// Sent when a place is dropped. If before its turn, carries the predecessor that the next place must now wait for.
 struct Vacated(Option<oneshot::Receiver<Vacated>>);
 
 /// A place in a lane. Dropping it lets the next one through.
@@ -65,7 +65,7 @@ impl Drop for LanePlace {
         }
         drop(tails);
         if let Some(leave) = self.leave.take() {
-            // Nobody may be waiting, which is fine.
+            // The next place may not exist, which is fine.
             let _ = leave.send(Vacated(self.ahead.take()));
         }
     }

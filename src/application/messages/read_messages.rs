@@ -53,7 +53,7 @@ impl ReadMessages {
         limit: u32,
     ) -> Result<MessagePage, ReadMessagesError> {
         self.check(filter)?;
-        // One more than asked for tells whether there is a next page.
+        // One more than requested shows whether there is a next page.
         let mut messages = self.search.list(&caller.tenant, filter, before, limit.saturating_add(1)).await?;
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = messages.len() > wanted;
@@ -62,7 +62,7 @@ impl ReadMessages {
         Ok(MessagePage { messages, next })
     }
 
-    /// How many are in which state.
+    /// How many messages are in which state.
     ///
     /// # Errors
     /// See [`ReadMessagesError`].

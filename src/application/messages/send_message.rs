@@ -44,11 +44,11 @@ pub struct SendMessageCommand {
     pub request: Option<IdempotentRequest>,
 }
 
-/// What became of it.
+/// What became of a request to send.
 #[derive(Clone, Debug)]
 pub struct Submission {
     pub message: Message,
-    /// `pending`: the caller waited for the result. `queued`: somebody delivers it later.
+    /// `pending`: the caller waited for the result. `queued`: the message is delivered later.
     pub accepted_as: MessageStatus,
     /// It was accepted by an earlier request with the same key.
     pub repeated: bool,
@@ -73,7 +73,7 @@ impl SendMessage {
     /// A caller that hangs up must not drop this future: presentation runs it in a task of its own.
     ///
     /// # Errors
-    /// See [`SendMessageError`]. A message that was accepted and then failed is no error: its submission says so.
+    /// See [`SendMessageError`]. A message that was accepted and then failed is not an error: its submission says so.
     pub async fn execute(
         &self,
         caller: &Principal,
@@ -118,7 +118,7 @@ impl SendMessage {
         if sender.keeps_order() {
             place.turn().await;
         }
-        // Only what is being delivered stays held: a queued message is free for whoever claims it.
+        // Only a `pending` message, which is being delivered, stays held: a `queued` one is free to be claimed.
         let _hold = hold.filter(|_| message.status == MessageStatus::Pending);
         let accepted_as = message.status;
         let message = match self.queue.hand_over(&message).await {
@@ -148,8 +148,8 @@ impl SendMessage {
         if problems.is_empty() { Ok(()) } else { Err(SendMessageError::Invalid(problems)) }
     }
 
-    /// The answer to an earlier request with the same key. Asked before anything else, because it holds even when the
-    /// instance has been deleted since.
+    /// The answer to an earlier request with the same key. Looked up before anything else, because it holds even when
+    /// the instance has been deleted since.
     async fn earlier_submission(
         &self,
         caller: &Principal,
@@ -165,7 +165,7 @@ fn repeat(kept: KeptRequest, request: Option<&IdempotentRequest>) -> Result<Subm
     if request.is_none_or(|request| request.fingerprint != kept.fingerprint) {
         return Err(SendMessageError::KeyReused);
     }
-    // Who waited for the result is answered with the result; so is who comes again.
+    // A caller that waited for the result gets the result; so does one that repeats the request.
     if kept.accepted_as == MessageStatus::Pending && kept.message.status.is_open() {
         return Err(SendMessageError::InFlight);
     }

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::message::MessageId;
 
-/// What this process is busy with: a message is held from before its insert or claim is sent until its outcome has
-/// landed. What the rows say is ours and is not held, nobody works on.
+/// The messages that this process is busy with: each is held from before its insert or claim is sent until its outcome
+/// has landed. A message that is ours by its row but is not held is not being worked on.
 #[derive(Clone, Default)]
 pub struct HeldMessages(Arc<Mutex<HashSet<MessageId>>>);
 

@@ -11,7 +11,7 @@ use crate::application::ports::{Clock, DueMessages, Duties, Ids, NodeRepository,
 use crate::application::service::Repeated;
 use crate::domain::node::NodeId;
 
-/// Writes this node's heartbeat, and gives the process a new name when it could not for too long.
+/// Writes this node's heartbeat, and gives the process a new name when no heartbeat could be written for too long.
 #[derive(Clone)]
 pub struct KeepNodeAlive {
     pub nodes: Arc<dyn NodeRepository>,
@@ -45,7 +45,7 @@ impl KeepNodeAlive {
             let sent = self.clock.monotonic();
             let has_row = self.nodes.beat(id).await?;
             self.identity.beaten(id, sent);
-            // Without a row, others take what the name owns: it is as bad as a name that went stale while we wrote.
+            // Without a row, other nodes take what the name owns: as bad as a name that went stale while we wrote.
             if has_row && self.identity.current() == Some(id) {
                 return Ok(());
             }
@@ -56,8 +56,8 @@ impl KeepNodeAlive {
         Ok(())
     }
 
-    /// Says that this node stops in good order, if it does. `queued_are_kept`: all that it handed over waits in a broker
-    /// that outlives it.
+    /// Records that this node stops in good order, if it does. `queued_are_kept`: everything that it handed over waits
+    /// in a broker that outlives the process.
     pub async fn leave(&self, queued_are_kept: bool) {
         let Some(id) = self.identity.last() else { return };
         let is_reconciled = self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
@@ -79,7 +79,7 @@ impl Repeated for KeepNodeAlive {
         "write the heartbeat"
     }
 
-    /// Five beats have to fail before others may think this node gone.
+    /// Five beats have to fail before other nodes may consider this one gone.
     fn interval(&self) -> Duration {
         self.identity.timeout() / 5
     }

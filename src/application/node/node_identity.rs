@@ -4,10 +4,10 @@ use std::time::Duration;
 use crate::application::ports::{Clock, RepositoryError};
 use crate::domain::node::NodeId;
 
-/// Under which name this process takes messages upon itself, and whether others may think it gone.
+/// The name under which this process takes messages, and whether other nodes may consider it gone.
 ///
-/// A name is good for `timeout` after the heartbeat that was last written for it was sent: nobody can have watched it
-/// stand still for that long. Then the process must go on under a new one.
+/// A name is good for `timeout` after the last heartbeat that was written for it was sent: no other node can have
+/// watched it stand still for that long. After that the process must go on under a new name.
 #[derive(Clone)]
 pub struct NodeIdentity {
     clock: Arc<dyn Clock>,
@@ -27,7 +27,7 @@ impl NodeIdentity {
         Self { clock, timeout, name: Arc::default() }
     }
 
-    /// How often the heartbeat stands still for others to call a node gone.
+    /// How long a heartbeat has to stand still before other nodes consider this one gone.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -53,7 +53,7 @@ impl NodeIdentity {
         Err(RepositoryError::Unavailable("no heartbeat could be written for too long".to_owned()))
     }
 
-    /// Whether nobody can have taken over what `node` claimed.
+    /// Whether no other node can have taken over what `node` claimed.
     pub fn is_certain(&self, node: Option<NodeId>) -> bool {
         node.is_some() && self.current() == node
     }
@@ -63,7 +63,7 @@ impl NodeIdentity {
         self.lock().map(|name| name.id)
     }
 
-    /// A heartbeat of `id`, sent at `sent`, was written. A name that went stale meanwhile stays so.
+    /// A heartbeat of `id`, sent at `sent`, was written. A name that went stale meanwhile stays stale.
     pub fn beaten(&self, id: NodeId, sent: Duration) {
         let mut name = self.lock();
         if let Some(current) = name.as_mut().filter(|current| current.id == id && self.is_fresh(current)) {

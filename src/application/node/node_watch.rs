@@ -4,8 +4,8 @@ use std::time::Duration;
 use crate::application::ports::NodeRow;
 use crate::domain::node::NodeId;
 
-/// Tells which nodes are gone: those whose heartbeat stood still for the timeout, by our own monotonic clock, with the
-/// database answering throughout. No two clocks are compared.
+/// Finds the nodes that are gone: those whose heartbeat stood still for the timeout, by our own monotonic clock, with
+/// the database answering throughout. No two clocks are compared.
 pub struct NodeWatch {
     timeout: Duration,
     seen: HashMap<NodeId, Seen>,
@@ -24,8 +24,8 @@ impl NodeWatch {
 
     /// Looks at the nodes, at `now`; returns those that are gone.
     pub fn look(&mut self, rows: &[NodeRow], now: Duration) -> Vec<NodeId> {
-        // Between two looks far apart (we were frozen, or the database took its time) nobody knows whether the database
-        // answered the others.
+        // After a long gap between two looks (we were frozen, or the database was slow) we do not know whether the
+        // database answered the other nodes.
         if self.last_look.is_some_and(|last| now.saturating_sub(last) > self.timeout / 2) {
             self.start_again();
         }
@@ -44,7 +44,7 @@ impl NodeWatch {
         gone
     }
 
-    /// The database did not answer: what stood still meanwhile says nothing.
+    /// The database did not answer: a heartbeat that stood still meanwhile proves nothing.
     pub fn start_again(&mut self) {
         self.seen.clear();
         self.last_look = None;

@@ -13,10 +13,10 @@ pub struct UnderWay {
     finished: Arc<Mutex<mpsc::Sender<()>>>,
 }
 
-/// Told when one of them has ended since it was last asked.
+/// Signalled when one of the messages has ended since the last read.
 pub struct Finished(mpsc::Receiver<()>);
 
-/// One of them; it has ended when this is dropped, also by a panic.
+/// One message under way; it has ended when this is dropped, also by a panic.
 pub struct Entry {
     id: MessageId,
     under_way: UnderWay,
@@ -24,12 +24,12 @@ pub struct Entry {
 
 impl UnderWay {
     pub fn new() -> (Self, Finished) {
-        // A word or two wait at most: they say that there is something to look at, not how much.
+        // At most one or two signals wait: they say that an entry has ended, not how many.
         let (finished, receiver) = mpsc::channel(1);
         (Self { ids: Arc::default(), finished: Arc::new(Mutex::new(finished)) }, Finished(receiver))
     }
 
-    /// None if it is under way already.
+    /// `None` if the message is under way already.
     pub fn enter(&self, id: MessageId) -> Option<Entry> {
         self.lock().insert(id).then(|| Entry { id, under_way: self.clone() })
     }
@@ -60,7 +60,7 @@ impl UnderWay {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.under_way.lock().remove(&self.id);
-        // Full: it has been told already. Closed: the loop has stopped.
+        // Full: the loop has been signalled already. Closed: the loop has stopped.
         let _ = self.under_way.finished.lock().unwrap_or_else(PoisonError::into_inner).try_send(());
     }
 }

@@ -5,10 +5,10 @@ use crate::application::ports::{Clock, DueMessages};
 use crate::domain::message::MessageId;
 use crate::domain::node::NodeId;
 
-/// Messages of which this process knows that somebody has to take them up again, while their rows do not say so yet:
+/// Messages that this process knows to need taking up again, while their rows do not say so yet:
 ///
-/// - accepts of which nobody knows whether they were committed: their callers were told that they failed, and a row that
-///   is there all the same must not stay open for ever;
+/// - accepts that may or may not have been committed: their callers got an error, and a row that is there all the same
+///   must not stay open for ever;
 /// - messages that the queue did not take, or took and could not keep.
 #[derive(Clone, Default)]
 pub struct Unreconciled(Arc<Mutex<Vec<One>>>);
@@ -16,7 +16,7 @@ pub struct Unreconciled(Arc<Mutex<Vec<One>>>);
 struct One {
     id: MessageId,
     node: NodeId,
-    /// Until an accept is reconciled nobody of this process touches it.
+    /// Until an accept is reconciled, no other task of this process touches it.
     _hold: Option<Hold>,
 }
 
@@ -35,8 +35,8 @@ impl Unreconciled {
         self.list().is_empty()
     }
 
-    /// Makes those due whose rows are there and still their node's. What the database does not answer for is asked the
-    /// next time. Returns whether nothing is left.
+    /// Makes those messages due whose rows exist and are still their node's. If the database does not answer, the
+    /// remaining ones are tried the next time. Returns whether nothing is left.
     pub async fn reconcile(&self, due: &dyn DueMessages, clock: &dyn Clock) -> bool {
         const AT_ONCE: usize = 1_000;
         loop {

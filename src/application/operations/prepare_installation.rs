@@ -8,15 +8,15 @@ use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{InstanceAddress, InstanceName};
 use crate::domain::text::InvalidText;
 
-/// Makes sure that an installation has what everybody starts with: the tenant `default`, a key of it, and its instance
-/// `sandbox`. What is there stays as it is, also a key that was revoked.
+/// Makes sure that an installation has its defaults: the tenant `default`, one of its keys, and its instance `sandbox`.
+/// What exists stays as it is, also a key that was revoked.
 pub struct PrepareInstallation {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub issue_api_key: IssueApiKey,
     pub create_instance: CreateInstance,
 }
 
-/// The key that the installation shall have.
+/// The key that the installation is to have.
 pub enum BootstrapKey {
     /// The operator's: added whenever it is missing.
     Given { key: String, prefix: String },
@@ -37,7 +37,7 @@ pub enum PrepareInstallationError {
 }
 
 impl PrepareInstallation {
-    /// True when the key was added.
+    /// Returns whether the key was added.
     ///
     /// # Errors
     /// When the database does not answer.

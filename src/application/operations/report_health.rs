@@ -5,22 +5,22 @@ use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::ports::{Broker, Clock, MessageSearch, MessageSource, RepositoryError, Storage};
 use crate::domain::Timestamp;
 
-/// Says how the process is.
+/// Reports the health of the process.
 pub struct ReportHealth {
     pub storage: Arc<dyn Storage>,
     pub search: Arc<dyn MessageSearch>,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
-    /// None: messages do not travel through one.
+    /// None: messages travel without a broker.
     pub broker: Option<Arc<dyn Broker>>,
-    /// What a process consumes from that is there for nothing else.
+    /// The source of a process that is there only to deliver.
     pub required_source: Option<Arc<dyn MessageSource>>,
     /// When the process started, by the monotonic clock.
     pub started_at: Duration,
 }
 
 pub struct Health {
-    /// When this was found out.
+    /// When this was determined.
     pub at: Timestamp,
     pub healthy: bool,
     pub uptime: Duration,
@@ -45,10 +45,11 @@ pub enum NotReady {
 }
 
 impl ReportHealth {
-    /// Whether the process can do its work. To accept messages no broker is needed; to deliver what others accepted is.
+    /// Whether the process can do its work. Accepting messages needs no broker; delivering what other processes
+    /// accepted does.
     ///
     /// # Errors
-    /// What it cannot do.
+    /// What the process cannot do.
     pub async fn ready(&self) -> Result<(), NotReady> {
         self.storage.ping().await?;
         match &self.required_source {

@@ -1,4 +1,4 @@
-//! Everything we need from outside, one small trait a file. A trait's doc is its contract.
+//! Everything we need from outside, one small trait per file. A trait's doc is its contract.
 
 pub mod channels;
 pub mod process;

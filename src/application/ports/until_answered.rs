@@ -5,8 +5,8 @@ use tracing::warn;
 
 use super::{Clock, RepositoryError};
 
-/// Asks again until the database has answered. For what must not be given up: the row says what we know, or somebody
-/// delivers a second time.
+/// Repeats `ask` until the database has answered. For what must not be given up: unless the row says what we know,
+/// another node delivers a second time.
 ///
 /// # Errors
 /// What the database answered, never an error that [may pass](RepositoryError::may_pass).

@@ -11,8 +11,8 @@ use crate::application::ports::{Clock, DueMessages, RepositoryError};
 use crate::application::service::Repeated;
 use crate::domain::message::Guard;
 
-/// The comparison: finds what the rows say is being delivered by this process, and is not. A task that panicked left it, or
-/// the answer to a claim was lost.
+/// The comparison: finds messages that this process delivers according to their rows, and in fact does not. A task that
+/// panicked left them, or the answer to a claim was lost.
 pub struct GiveBackForgotten {
     pub due: Arc<dyn DueMessages>,
     pub identity: NodeIdentity,
@@ -27,7 +27,7 @@ impl GiveBackForgotten {
     /// # Errors
     /// When the database does not answer; what is forgotten is found the next time.
     pub async fn compare(&self) -> Result<(), RepositoryError> {
-        // What a former name owned is for whoever sees that the name is gone.
+        // What a former name owned is taken by a node that sees the name gone.
         let Some(node) = self.identity.current() else { return Ok(()) };
         // The rows first, the memory after them: the other order gives back what was accepted in between.
         let rows = self.due.in_delivery(&[node]).await?;

@@ -19,8 +19,8 @@ use crate::application::service::Repeated;
 use crate::domain::message::Message;
 use crate::domain::node::NodeId;
 
-/// Publishes the dead letters that failed messages owe; apart from the relay, so that a topic that is away delays nothing
-/// else. Where no node publishes, says in the rows that they are the dead letters.
+/// Publishes the dead letters that failed messages owe; apart from the relay, so that a topic that is away delays
+/// nothing else. Where no node publishes, marks the rows themselves as the dead letters.
 pub struct PayDeadLetters {
     pub owed: Arc<dyn OwedDeadLetters>,
     pub nodes: Arc<dyn NodeRepository>,
@@ -47,7 +47,7 @@ impl PaymentRounds {
     }
 }
 
-/// How many are published at the same time, and written off at once.
+/// How many are published concurrently, and written off in one statement.
 const AT_ONCE: u32 = 256;
 
 #[async_trait]

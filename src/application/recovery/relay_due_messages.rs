@@ -16,7 +16,7 @@ use crate::application::service::Repeated;
 use crate::domain::message::Message;
 use crate::domain::node::NodeId;
 
-/// Takes up what is due: retries, what a dead process left, and what nobody else would deliver. While all is well it
+/// Takes up what is due: retries, what a dead process left, and what no other node would deliver. While all is well it
 /// finds nothing.
 pub struct RelayDueMessages {
     pub due: Arc<dyn DueMessages>,
@@ -42,10 +42,10 @@ pub struct RelayRounds {
     was_full: bool,
 }
 
-/// Pause between two looks, at the most.
+/// Longest pause between two looks.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Pause between two times at which the nodes that have ended are forgotten.
+/// Pause between two rounds of forgetting the nodes that have ended.
 const TIDYING_INTERVAL: Duration = Duration::from_secs(5);
 
 impl RelayRounds {
@@ -97,7 +97,7 @@ impl RelayDueMessages {
         let now = self.clock.monotonic();
         let gone = self.rounds.watch.look(&rows, now);
         self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
-        // Without a good name nothing can be taken upon oneself.
+        // Without a good name this process can take no messages.
         let Some(node) = self.identity.current() else { return Ok(()) };
         let departed: Vec<NodeId> = rows.iter().filter(|row| row.departed).map(|row| row.id).collect();
         if self.rounds.tidied_at.is_none_or(|last| now.saturating_sub(last) >= TIDYING_INTERVAL) {
@@ -117,7 +117,7 @@ impl RelayDueMessages {
         let take = Take {
             node,
             departed,
-            // A name of our own that we were watched to have lost counts as another's.
+            // A former name of our own that the watch found gone counts as another node's.
             gone,
             // What waits in a broker of ours is consumed sooner or later, if only by a worker that is yet to start.
             unconsumed: !self.queue.scope().publishes() && !is_consumed,

@@ -1,5 +1,5 @@
-//! That the SQL of each adapter guards on the states that the domain's changes start from, and leads to those that they lead
-//! to; and that no statement elsewhere writes a state.
+//! Checks that the SQL of each adapter guards on the states that the domain's changes start from and leads to the
+//! states that they lead to, and that no statement elsewhere writes a state.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

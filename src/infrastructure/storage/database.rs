@@ -9,7 +9,7 @@ use super::sqlite::{InstallationLock, SqliteDatabase};
 use crate::application::ports::{RepositoryError, Stores};
 use crate::infrastructure::config::{ConfigError, DatabaseConfig};
 
-/// How long a database that does not answer is tried at a start.
+/// How long a start keeps trying a database that does not answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The stores, and the database that is behind them.
@@ -46,7 +46,7 @@ impl Database {
         connected.map_err(unusable)
     }
 
-    /// Brings the tables up to date, which may take its time.
+    /// Brings the tables up to date, which may take long.
     ///
     /// # Errors
     /// A sentence that names `DATABASE_URL`.
@@ -66,7 +66,7 @@ impl Database {
         Self { stores: database.stores(), kind: Kind::Postgres(database) }
     }
 
-    /// Whether only one process can use it at a time.
+    /// Whether only one process can use the database at a time.
     pub fn is_embedded(&self) -> bool {
         matches!(self.kind, Kind::Sqlite(_))
     }

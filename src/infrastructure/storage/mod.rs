@@ -1,4 +1,4 @@
-//! What is stored, behind the ports: in SQLite or in PostgreSQL, as the configuration says.
+//! The stores behind the ports: in SQLite or in PostgreSQL, as the configuration says.
 
 pub mod caching;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::message::{Content, MessageId};
 use crate::domain::problem::FieldProblem;
 
-/// One way to deliver a message. Adding a channel is one implementation and one line in the composition root.
+/// One way to deliver a message. Adding a channel is one implementation, registered in the composition root.
 ///
 /// `tests/contracts/delivery/channel_sender.rs` proves what is promised here for every implementation.
 #[async_trait]
@@ -31,7 +31,7 @@ pub trait ChannelSender: Send + Sync {
     /// All that is wrong with them, with paths into the request, e.g. `/credentials/baseUrl`.
     fn check_credentials(&self, given: Option<&serde_json::Value>) -> Result<NewCredentials, Vec<FieldProblem>>;
 
-    /// Checks what can be known to be refused before it is accepted.
+    /// Checks, before a message is accepted, for what the channel will refuse.
     ///
     /// # Errors
     /// All that is wrong, with paths into the request: `/remoteJid`, `/message`, `/mediaUrl`, `/mediaType`, `/payload`.
@@ -42,7 +42,8 @@ pub trait ChannelSender: Send + Sync {
         true
     }
 
-    /// Delivers it: one try, bounded in time. The error says whether another one makes sense, and never holds a credential.
+    /// Delivers the message: one try, bounded in time. The error says whether another try makes sense, and never holds
+    /// a credential.
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError>;
 }
 
@@ -63,6 +64,6 @@ pub struct Delivery {
 pub struct NewCredentials {
     /// What is stored.
     pub credentials: Credentials,
-    /// What the client is told, this once: members of `data.credentials` in the answer.
+    /// What the client is shown, this once: members of `data.credentials` in the answer.
     pub reveal: Option<serde_json::Value>,
 }

@@ -22,7 +22,7 @@ impl Channels {
         self.0.keys()
     }
 
-    /// That a channel is not among these, with those that are.
+    /// The problem of an unknown channel, naming the known ones.
     pub fn unknown(&self) -> FieldProblem {
         let names: Vec<&str> = self.names().map(ChannelName::as_str).collect();
         FieldProblem::new("/channel", format!("must be one of {}", names.join(", ")))

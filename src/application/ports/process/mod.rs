@@ -1,4 +1,4 @@
-//! What a process has around it: time, ids, randomness, tasks, and whom it believes.
+//! What a process has around it: time, ids, randomness, tasks, and the verification of tokens.
 
 mod clock;
 mod ids;

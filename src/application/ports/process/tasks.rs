@@ -1,16 +1,16 @@
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 
-/// Runs work beside the caller's. A task that panics ends alone.
+/// Runs work concurrently with the caller's. A task that panics ends alone.
 #[async_trait]
 pub trait Tasks: Send + Sync {
     /// Runs work that a stopping process waits for.
     fn spawn(&self, task: BoxFuture<'static, ()>);
 
-    /// Runs the service of this name, for whose end its owner waits.
+    /// Runs the service of this name; its owner waits for its end.
     fn spawn_service(&self, name: &'static str, service: BoxFuture<'static, ()>);
 
-    /// How many tasks are not at their end; services do not count.
+    /// Number of tasks that have not ended; services do not count.
     fn under_way(&self) -> usize;
 
     /// Resolves when no task is under way.

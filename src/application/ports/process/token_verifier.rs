@@ -2,11 +2,11 @@ use async_trait::async_trait;
 
 use crate::domain::access::principal::Principal;
 
-/// Verifies a bearer token (JWT) and says who it is.
+/// Verifies a bearer token (JWT) and returns its principal.
 #[async_trait]
 pub trait TokenVerifier: Send + Sync {
     /// # Errors
-    /// [`TokenError::Invalid`] for every token that is not to be believed; the reason may be shown to its bearer.
+    /// [`TokenError::Invalid`] for every token that cannot be trusted; the reason may be shown to its bearer.
     async fn verify(&self, token: &str) -> Result<Principal, TokenError>;
 }
 
@@ -14,7 +14,7 @@ pub trait TokenVerifier: Send + Sync {
 pub enum TokenError {
     #[error("{0}")]
     Invalid(String),
-    /// The keys to verify it with cannot be had now.
+    /// The keys to verify the token with are not available now.
     #[error("the token cannot be verified now: {0}")]
     Unavailable(String),
 }

@@ -7,15 +7,15 @@ use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::{MessageId, MessageStatus};
 
-/// Takes messages back that nobody has claimed: `queued` -> `cancelled`, without a `next_attempt_at`. An end: nothing leads
-/// out of it.
+/// Takes back messages that no node has claimed: `queued` -> `cancelled`, without a `next_attempt_at`. The state is
+/// final: no move leads out of it.
 ///
 /// `tests/contracts/messages/cancellations.rs` proves this for every implementation.
 #[async_trait]
 pub trait Cancellations: Send + Sync {
-    /// A crash of the database can take back a claim that is not on disk: a message that is being delivered reads `queued`
-    /// until its outcome is recorded. So within `unsettled` of the database's last start, by its own clock, nothing is
-    /// cancelled where claims can be lost.
+    /// A crash of the database can take back a claim that is not on disk: a message that is being delivered reads
+    /// `queued` until its outcome is recorded. So within `unsettled` of the database's last start, by its own clock,
+    /// nothing is cancelled where claims can be lost.
     async fn cancel(
         &self,
         tenant: &Tenant,
@@ -31,14 +31,14 @@ pub enum Cancellation {
     Cancelled,
     /// It was claimed or has ended, and stays as it is.
     NotQueued(MessageStatus),
-    /// The database started too short a time ago: ask again.
+    /// The database started too recently: try again.
     Unsettled,
     /// Also for a message of another tenant.
     Unknown,
 }
 
 impl Cancellation {
-    /// What became of a message that was asked to be cancelled: the state it had before, and whether this was written.
+    /// The answer to a cancellation: from the state that the message had before, and whether `cancelled` was written.
     pub fn of(before: Option<MessageStatus>, written: bool) -> Self {
         match before {
             None => Self::Unknown,

@@ -5,21 +5,22 @@ use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
 
-/// The rows that somebody has to take up again: the relay's view of the messages.
+/// The rows that a node has to take up again: the relay's view of the messages.
 ///
 /// `tests/contracts/recovery/due_messages.rs` and `lost_messages.rs` prove this for every implementation.
 #[async_trait]
 pub trait DueMessages: Send + Sync {
-    /// Takes due messages for `take.node`, at most `take.limit`, those due longest (and of equals the lowest ids) first:
-    /// `queued`, that node's, without `next_attempt_at`. Two nodes that take at once get different messages.
+    /// Takes at most `take.limit` due messages for `take.node`, those due longest (and of equals the lowest ids) first:
+    /// they become `queued`, that node's, without `next_attempt_at`. Two nodes that take concurrently get different
+    /// messages.
     ///
-    /// A message with a `next_attempt_at` is due when that time has come and never before, whoever owned it. One without
-    /// is due
+    /// A message with a `next_attempt_at` is due when that time has come and never before, whichever node owned it. One
+    /// without is due
     /// - in any open state, when its node is among `take.gone`, has no row in `messaging_nodes`, or is not named;
     /// - `pending` or `processing`, when its node is among `take.departed`;
-    /// - `queued`, when `take.unconsumed`, or when it was last handed over (`updated_at`) before `take.lost_before`; one that
-    ///   claims to have been handed over a day from now, or later, counts as lost too. Of a long backlog only the oldest are
-    ///   asked whether they are lost; the others are when those have ended.
+    /// - `queued`, when `take.unconsumed`, or when it was last handed over (`updated_at`) before `take.lost_before`;
+    ///   one whose `updated_at` is more than a day ahead of `take.now` counts as lost too. Of a long backlog only the oldest are
+    ///   checked for being lost; the others are when those have ended.
     ///
     /// Messages among `take.held` are passed over.
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError>;
@@ -27,8 +28,8 @@ pub trait DueMessages: Send + Sync {
     /// The `pending` and `processing` messages without a `next_attempt_at` that these nodes own.
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError>;
 
-    /// Gives messages back that nobody delivers: `queued`, due now, if they are still as their guards say.
-    /// Returns how many were.
+    /// Gives back messages that no task delivers: `queued`, due now, if they are still as their guards say. Returns how
+    /// many were.
     async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError>;
 
     /// Makes those messages due now that are `pending` or `queued`, still their node's and without a `next_attempt_at`;

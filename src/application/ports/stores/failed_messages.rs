@@ -13,8 +13,8 @@ use crate::domain::message::MessageId;
 pub trait FailedMessages: Send + Sync {
     async fn replay(&self, tenant: &Tenant, id: MessageId, now: Timestamp) -> Result<Replay, RepositoryError>;
 
-    /// Replays at most `limit` that match, lowest ids first; returns how many. What failed (`updated_at`) after `now` is left
-    /// alone, so that asking until none is left ends.
+    /// Replays at most `limit` that match, lowest ids first; returns how many. What failed (`updated_at`) after `now`
+    /// is left alone, so that repeating this until none is left ends.
     async fn replay_matching(
         &self,
         selection: &FailedSelection,
@@ -32,7 +32,7 @@ pub enum Replay {
     Unknown,
 }
 
-/// Which failed messages; what is `None` does not narrow.
+/// Selects failed messages; a field that is `None` does not narrow.
 #[derive(Clone, Debug, Default)]
 pub struct FailedSelection {
     /// None: of all tenants.

@@ -13,7 +13,7 @@ pub trait InstanceRepository: Send + Sync {
     /// [`RepositoryError::Conflict`] when tenant, channel and `channel_instance_id` are taken together.
     async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError>;
 
-    /// For whoever delivers: whatever its tenant.
+    /// For delivery: of any tenant.
     async fn find_any(&self, id: InstanceId) -> Result<Option<Instance>, RepositoryError>;
 
     async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError>;
@@ -29,13 +29,13 @@ pub trait InstanceRepository: Send + Sync {
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError>;
 
     /// Writes everything that can change: `channel_phone_or_id`, `name`, `status`, `credentials`, `max_retries`,
-    /// `metadata`, `updated_at`. False when it is gone.
+    /// `metadata`, `updated_at`. False when the instance is gone.
     async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError>;
 
-    /// Deletes it and, in the same transaction, fails its open messages with `reason`: `failed`, failure `channel`, with
-    /// this `dead_lettered_at`, `try` raised for a `queued` one (a claim and its outcome in one write), and an attempt
-    /// row `permanent` with the reason for that try. A delivery that is under way thereby loses its guard.
-    /// False when there is none.
+    /// Deletes the instance and, in the same transaction, fails its open messages with `reason`: `failed`, failure
+    /// `channel`, with this `dead_lettered_at`, `try` raised for a `queued` one (a claim and its outcome in one write),
+    /// and an attempt row `permanent` with the reason for that try. A delivery that is under way thereby loses its
+    /// guard. False when there is no such instance.
     async fn delete(
         &self,
         tenant: &Tenant,

@@ -10,13 +10,13 @@ use crate::domain::message::transition::Ending;
 use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
 
-/// The rows of messages, as those who accept and deliver them write them.
+/// The rows of messages, for accepting and delivering them.
 ///
-/// Every write that returns `Ok` is committed and, unless it is a claim, on disk. Every write to a message that is being
-/// delivered is guarded (see [`Guard`]): one that comes too late changes nothing and says so.
+/// Every write that returns `Ok` is committed and, unless it is a claim, on disk. Every write to a message that is
+/// being delivered is guarded (see [`Guard`]): one that comes too late changes nothing and says so.
 ///
-/// A row that somebody wrote into by hand is read as far as it can be; the message says what cannot (`flaw`). A count that is
-/// out of bounds is read, compared and counted on from as the bound. So whatever is in a row, it is brought to its end
+/// A row that was edited by hand is read as far as it can be; `flaw` says what cannot be read. A count that is out of
+/// bounds is read, compared and counted on from as the bound. So a message is brought to its end whatever is in its row
 /// (`tests/bad_input/rows.rs`).
 ///
 /// `tests/contracts/messages/message_repository.rs` and `claims.rs` prove this for every implementation.
@@ -38,25 +38,26 @@ pub trait MessageRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<KeptRequest>, RepositoryError>;
 
-    /// For whoever delivers: whatever its tenant.
+    /// For delivery: of any tenant.
     async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError>;
 
-    /// `queued` -> `processing` for `node`, raising `retries` and `try` and setting `attempt_started_at`. Only a message
-    /// that is `queued` and has no `next_attempt_at` can be claimed, whoever owns it; otherwise, and for a second claim
-    /// by anybody, `None`.
+    /// `queued` -> `processing` for `node`, raising `retries` and `try` and setting `attempt_started_at`. Only a
+    /// message that is `queued` and has no `next_attempt_at` can be claimed, whichever node owns it; otherwise, and for
+    /// a second claim by any node, `None`.
     ///
-    /// With it comes where it goes, read not before the claim was asked for: what was replaced before is never used.
+    /// Also returns the destination, read no earlier than this was called: what was replaced before is never used.
     ///
-    /// It need not be on disk when this returns: see [`record`](Self::record).
+    /// The claim need not be on disk when this returns: see [`record`](Self::record).
     async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError>;
 
     /// Whether the message is still as the guard says.
     async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError>;
 
-    /// Writes how a try ended, with its attempt row (none for a first try that succeeded). False when the guard has lost.
+    /// Writes how a try ended, with its attempt row (none for a first try that succeeded). False when the guard has
+    /// lost.
     ///
-    /// A claim that a crash of the database took back is made good: if the guard is of a claim, and the message is `queued`,
-    /// without a `next_attempt_at` and with one try fewer, this claims it and ends the try in one write.
+    /// A claim that a crash of the database took back is made good: if the guard is of a claim, and the message is
+    /// `queued`, without a `next_attempt_at` and with one try fewer, this claims it and ends the try in one write.
     ///
     /// Texts that the database refuses are replaced by one that says so, rather than losing the outcome.
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError>;

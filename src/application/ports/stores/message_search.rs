@@ -9,7 +9,7 @@ use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::attempt::Attempt;
 use crate::domain::message::{Message, MessageId, MessageStatus};
 
-/// Looking at messages, as their tenant may. A foreign message is answered exactly like one that does not exist.
+/// Reads messages on behalf of their tenant. A foreign message is answered exactly like one that does not exist.
 #[async_trait]
 pub trait MessageSearch: Send + Sync {
     /// The message with the attempts that have rows, in order of their number.
@@ -35,7 +35,7 @@ pub trait MessageSearch: Send + Sync {
     async fn count_open(&self) -> Result<u64, RepositoryError>;
 }
 
-/// Which messages; what is `None` does not narrow.
+/// Selects messages; a field that is `None` does not narrow.
 #[derive(Clone, Debug, Default)]
 pub struct MessageFilter {
     pub status: Option<MessageStatus>,

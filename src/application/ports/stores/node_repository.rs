@@ -4,7 +4,7 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::node::NodeId;
 
-/// The processes that share a database. Uses a connection of its own, so that a heartbeat never queues behind other work.
+/// The processes that share a database. Uses its own connection, so that a heartbeat never queues behind other work.
 #[async_trait]
 pub trait NodeRepository: Send + Sync {
     /// Adds a node with heartbeat 0; does nothing if it is there.
@@ -15,15 +15,15 @@ pub trait NodeRepository: Send + Sync {
 
     async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError>;
 
-    /// Says that the node has stopped in good order, but only if every open message it owns has a `next_attempt_at` or,
-    /// with `queued_are_kept`, is `queued`; checked and written in one statement. False when it still owns others.
+    /// Records that the node has stopped in good order, but only if every open message it owns has a `next_attempt_at`
+    /// or, with `queued_are_kept`, is `queued`; checked and written in one statement. False when it still owns others.
     async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError>;
 
     /// Deletes those of `nodes` that no open message names any more.
     async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError>;
 
-    /// Deletes all nodes but this one and those that stopped in good order: for an installation that only one process can
-    /// use at a time, where every other must have died.
+    /// Deletes all nodes but this one and those that stopped in good order: for an installation that only one process
+    /// can use at a time, where every other must have died.
     async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError>;
 }
 
@@ -36,7 +36,7 @@ pub struct NodeRow {
     pub departed: bool,
 }
 
-/// What a node does beside accepting messages and minding the rows.
+/// What a node does besides accepting messages and minding the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Duties {
     /// It publishes messages and dead letters to a broker.

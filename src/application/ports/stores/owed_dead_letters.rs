@@ -10,8 +10,8 @@ use crate::domain::node::NodeId;
 /// `tests/contracts/recovery/owed_dead_letters.rs` proves this for every implementation.
 #[async_trait]
 pub trait OwedDeadLetters: Send + Sync {
-    /// At most `limit` of them, lowest ids first: those of `node`, and, if `adopting` names nodes, those that none of them
-    /// owns. Messages among `held` are passed over.
+    /// At most `limit` owed messages, lowest ids first: those of `node`, and, if `adopting` names nodes, those that
+    /// none of these owns. Messages among `held` are passed over.
     async fn owed(
         &self,
         node: NodeId,
@@ -20,11 +20,11 @@ pub trait OwedDeadLetters: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Message>, RepositoryError>;
 
-    /// Writes `dead_lettered_at` if the message is still failed by this try and owes its record. Returns whether it was.
+    /// Writes `dead_lettered_at`, and returns true, if the message is still failed by this try and owes its record.
     async fn mark_paid(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError>;
 
-    /// Writes `dead_lettered_at` on at most `limit` rows: nobody publishes, so the row is the dead letter. Returns how many.
-    /// None while there is a node that publishes, has not left and is not among `gone`: asked in the same statement, which
-    /// may be carried out long after it was decided on.
+    /// Writes `dead_lettered_at` on at most `limit` rows: no node publishes, so the row is the dead letter. Returns how
+    /// many. Writes none while a node publishes, has not departed and is not among `gone`: checked in the same
+    /// statement, which may be carried out long after it was decided on.
     async fn write_off(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError>;
 }

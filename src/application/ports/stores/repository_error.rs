@@ -4,16 +4,17 @@ pub enum RepositoryError {
     /// The database did not answer, or not in time. Whether a write took effect is unknown.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// Somebody else holds what it needs, for longer than it can wait; nothing was changed, and it may pass.
+    /// Another transaction holds what it needs, for longer than it can wait; nothing was changed, and it may pass.
     #[error("the database is not available for this: {0}")]
     Contested(String),
-    /// Something of that name is there already.
+    /// Something of that name exists already.
     #[error("it exists already")]
     Conflict,
     /// The database answered that it will not store this; nothing was changed.
     #[error("the database refused it: {0}")]
     Refused(String),
-    /// A row holds something that we never write.
+    /// A row holds something that we never write, or what is there is not our database: other tables, other migrations, a
+    /// file of another kind.
     #[error("a stored row cannot be read: {0}")]
     Corrupt(String),
 }

@@ -6,10 +6,10 @@ use crate::domain::Timestamp;
 /// The database as a whole.
 #[async_trait]
 pub trait Storage: Send + Sync {
-    /// Answers if the database does.
+    /// Succeeds if the database answers.
     async fn ping(&self) -> Result<(), RepositoryError>;
 
-    /// What has to be done now and then: deletes idempotency keys that have expired at `now`, and makes room for the
-    /// messages of the weeks to come. Safe to run in several processes at once.
+    /// Periodic work: deletes idempotency keys that have expired at `now`, and makes room for the messages of the weeks
+    /// to come. Safe to run in several processes concurrently.
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError>;
 }

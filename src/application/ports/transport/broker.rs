@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use crate::application::Stop;
 
-/// The broker that messages travel through, as its operators ask about it.
+/// The broker that messages travel through, as operators see it.
 #[async_trait]
 pub trait Broker: Send + Sync {
     /// Whether it was reachable when we last heard of it, a moment ago.
@@ -11,10 +11,10 @@ pub trait Broker: Send + Sync {
     /// `host:port` of where it is reached first.
     fn addresses(&self) -> Vec<String>;
 
-    /// Makes ready what messages travel through, such as topics. Returns after some seconds also when that did not work:
-    /// [`keep`](Self::keep) goes on trying.
+    /// Makes ready what messages travel through, such as topics. Returns after some seconds also when that did not
+    /// work: [`keep`](Self::keep) goes on trying.
     async fn prepare(&self);
 
-    /// Keeps it ready, and finds out what it has lost, until it shall stop.
+    /// Keeps the broker ready, and finds out what it has lost, until `stop` resolves.
     async fn keep(&self, stop: Stop);
 }

@@ -11,6 +11,6 @@ pub trait DeadLetterTopic: Send + Sync {
     /// broker has confirmed it.
     async fn put_message(&self, message: &Message) -> Result<(), QueueError>;
 
-    /// Publishes a record that cannot be delivered, byte for byte, with the reason. Returns when the broker has confirmed it.
+    /// Publishes an undeliverable record, byte for byte, with the reason. Returns when the broker has confirmed it.
     async fn put_record(&self, record: &Record, reason: &str) -> Result<(), QueueError>;
 }

@@ -3,14 +3,15 @@ use async_trait::async_trait;
 use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageStatus};
 
-/// Carries accepted messages towards their delivery: at once, or through a broker.
+/// Carries accepted messages towards their delivery: immediately, or through a broker.
 ///
 /// An implementation
 /// - may assume that the message is stored, open, and owned by this node;
 /// - keeps the order of messages that share an ordering key and are handed over one after the other;
 /// - returns an error for what it did not take on; its caller then makes the row due, so that the relay hands it over
 ///   again: taking the same message twice must be harmless;
-/// - tells [`Unreconciled`](crate::application::node::unreconciled::Unreconciled) of what it took on and could not keep.
+/// - reports what it took on and could not keep to
+///   [`Unreconciled`](crate::application::node::unreconciled::Unreconciled).
 ///
 /// `tests/contracts/delivery/message_queue.rs` proves this for every implementation.
 #[async_trait]
@@ -18,21 +19,21 @@ pub trait MessageQueue: Send + Sync {
     /// The state in which a message waits for this queue.
     fn waiting_status(&self) -> MessageStatus;
 
-    /// What becomes of a message that was handed over and that nobody has claimed yet.
+    /// What becomes of a message that was handed over and that no node has claimed yet.
     fn scope(&self) -> QueueScope;
 
-    /// How many messages the relay may have under way with it: few or none while it could not get rid of them.
+    /// How many messages the relay may have under way with this queue: few or none while the queue cannot pass them on.
     fn free_capacity(&self) -> usize;
 
     /// Never waits for a broker.
     async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError>;
 
-    /// What was last handed over (`updated_at`) before this moment and is still `queued`, it has lost or never got.
-    /// None: nothing is known to be lost. Answers at once, with what it last found out.
+    /// The queue has lost, or never got, what was last handed over (`updated_at`) before this moment and is still
+    /// `queued`. None: nothing is known to be lost. Returns immediately, with what it last found out.
     fn lost_before(&self) -> Option<Timestamp>;
 
-    /// Takes nothing more, and waits until it knows of everything it took on whether it is kept: what is not, is then
-    /// among the unreconciled.
+    /// Takes nothing more, and waits until it knows of every message it took on whether it is kept; one that is not is
+    /// then among the unreconciled.
     async fn close(&self);
 }
 
@@ -56,7 +57,7 @@ impl QueueScope {
 
 #[derive(Clone, Debug)]
 pub enum Handover {
-    /// Somebody will deliver it.
+    /// The message is delivered later.
     Queued,
     /// A try has ended while we waited: the message as it is now.
     Done(Box<Message>),

@@ -8,22 +8,22 @@ use crate::domain::message::MessageId;
 ///
 /// An implementation
 /// - begins a partition at the offset that the group has committed, and at its beginning where none is;
-/// - commits only what [`finished`](MessageSource::finished) told it;
-/// - says [`Arrival::Assigned`] before the first record of a partition, [`Arrival::GivenUp`] before it lets go of one, and
-///   then waits, within reason, until its receiver says that it has drained;
+/// - commits only what was reported to [`finished`](MessageSource::finished);
+/// - announces [`Arrival::Assigned`] before the first record of a partition, [`Arrival::GivenUp`] before it lets go of
+///   one, and then waits, within reason, until its receiver reports that it has drained;
 /// - reconnects for ever: a broker that is away only means that nothing arrives.
 #[async_trait]
 pub trait MessageSource: Send + Sync {
-    /// What happens next; waits for it. Loses nothing when it is dropped while it waits.
+    /// Waits for the next event. Loses nothing when it is dropped while it waits.
     async fn next(&self) -> Arrival;
 
-    /// Lets no more records of this partition come; a few that are on their way still do.
+    /// Stops the records of this partition; a few that are on their way still arrive.
     fn pause(&self, partition: Partition);
 
     fn resume(&self, partition: Partition);
 
-    /// Everything of this partition up to and including `offset` is done with. A partition that was given up meanwhile is
-    /// passed over.
+    /// Every record of this partition up to and including `offset` is done with. A partition that was given up
+    /// meanwhile is passed over.
     fn finished(&self, partition: Partition, offset: i64);
 
     /// Whether this process is a member of its group.
@@ -41,8 +41,8 @@ pub struct Partition(pub i32);
 pub enum Arrival {
     Assigned(Vec<Partition>),
     Record(Record),
-    /// These go to somebody else: what is not claimed is left alone. `drained` is told when everything that was claimed
-    /// from them is finished.
+    /// These go to another consumer: what is not claimed is left alone. `drained` is signalled when everything that was
+    /// claimed from them is finished.
     GivenUp {
         partitions: Vec<Partition>,
         drained: oneshot::Sender<()>,
@@ -57,7 +57,7 @@ pub struct Record {
     pub offset: i64,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
-    /// What it asks for, or a sentence that says why it is none of ours.
+    /// The request in it, or a sentence that says why it is not one of ours.
     pub content: Result<DeliveryRequest, String>,
 }
 
@@ -69,7 +69,7 @@ impl Record {
     }
 }
 
-/// That a message wants to be delivered.
+/// A request to deliver one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRequest {
     pub message_id: MessageId,

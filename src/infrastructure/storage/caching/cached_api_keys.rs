@@ -10,10 +10,11 @@ use crate::domain::Timestamp;
 use crate::domain::access::api_key::ApiKey;
 use crate::domain::access::principal::Tenant;
 
-/// How long a key is remembered. A key that is revoked, in whatever process, stops within 5 s.
+/// How long a key is remembered. A key that is revoked, in whatever process, stops this long after
+/// the last lookup that still found it was answered.
 const KEPT: Duration = Duration::from_secs(3);
 
-/// Spares the database one look a request. Only keys that were found are remembered, so guessing fills nothing.
+/// Saves the database a lookup per request. Only keys that were found are remembered: guessing fills no memory.
 pub struct CachedApiKeys {
     api_keys: Arc<dyn ApiKeyRepository>,
     found: Cache<[u8; 32], ApiKey>,

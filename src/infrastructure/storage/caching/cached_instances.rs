@@ -1,4 +1,4 @@
-//! Remembers instances for whoever accepts messages.
+//! A cache of instances for accepting messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,13 +13,13 @@ use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{Instance, InstanceId};
 
-/// How long an instance is remembered. A change made by this process is seen at once, one made by another a second
-/// after the database was last asked and has answered: until then an accept is as it would have been just before. Whoever
-/// delivers asks the database, so a message never travels with credentials that were replaced, or on behalf of an instance
-/// that was deleted.
+/// How long an instance is remembered. A change made by this process is seen immediately, one made by another process a
+/// second after the database was last queried and has answered: until then an accept is as it would have been just
+/// before. A delivery queries the database, so a message never travels with credentials that were replaced, or on
+/// behalf of an instance that was deleted.
 const KEPT: Duration = Duration::from_secs(1);
 
-/// Spares the database one look an accept. Only instances that were found are remembered.
+/// Saves the database one lookup per accept. Only instances that were found are remembered.
 pub struct CachedInstances {
     instances: Arc<dyn InstanceRepository>,
     found: Cache<Name, Arc<Instance>>,
@@ -75,7 +75,7 @@ impl InstanceRepository for CachedInstances {
         let found = self.instances.find_by_name(tenant, channel, &name.channel_instance_id).await?;
         if let Some(instance) = &found {
             self.found.insert(name, Arc::new(instance.clone())).await;
-            // It may have been read before a change and remembered after it.
+            // The instance may have been read before a change and remembered after it.
             if self.changes.load(Ordering::SeqCst) != changes {
                 self.found.invalidate_all();
             }

@@ -1,4 +1,4 @@
-//! What is remembered of the stores for a moment, in front of either database.
+//! Short-lived caches of the stores, in front of either database.
 
 mod cached_api_keys;
 mod cached_instances;

@@ -19,7 +19,8 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
                 _ if [SERIALIZATION_FAILURE, DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE].contains(&&*code) => {
                     RepositoryError::Contested(text)
                 }
-                // Wrong data, a violated constraint, more than fits: https://www.postgresql.org/docs/current/errcodes-appendix.html
+                // Wrong data, a violated constraint, more than fits:
+                // https://www.postgresql.org/docs/current/errcodes-appendix.html
                 Some("22" | "23" | "54") => RepositoryError::Refused(text),
                 // Connections, resources, an operator, the system, ...: it may pass.
                 _ => RepositoryError::Unavailable(text),
@@ -38,7 +39,7 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
     }
 }
 
-/// Whether a lock was not to be had in the time that a statement had for it.
+/// Whether a statement timed out waiting for a lock.
 pub(super) fn is_lock_timeout(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else { return false };
     error.as_database_error().and_then(|error| error.code()).as_deref() == Some(LOCK_NOT_AVAILABLE)

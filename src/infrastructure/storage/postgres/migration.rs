@@ -10,19 +10,19 @@ use super::{error, partitions};
 use crate::application::ports::RepositoryError;
 use crate::infrastructure::storage::shared::migrations;
 
-/// How often it is tried to bring tables up to date that are in use, and how long is waited in between.
+/// How often a migration of tables that are in use is tried, and the pause in between.
 const MIGRATION_TRIES: u32 = 60;
 const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
 
 impl PgDatabase {
-    /// Brings the tables up to date. Safe to run in several processes at once.
+    /// Brings the tables up to date. Safe to run in several processes concurrently.
     ///
     /// # Errors
     /// When the database does not answer, or holds what a newer version made.
     pub async fn migrate(&self) -> Result<(), RepositoryError> {
         for _ in 0..MIGRATION_TRIES {
             match self.migrate_once().await {
-                // Somebody reads the table for long; behind a migration that waits for him everybody else would wait, too.
+                // A long transaction reads the table; behind a migration that waits for it all others would wait, too.
                 Err(error) if error::is_lock_timeout(&error) => {
                     tracing::warn!(%error, "the tables are in use, and are brought up to date later");
                     tokio::time::sleep(MIGRATION_PAUSE).await;
@@ -40,7 +40,7 @@ impl PgDatabase {
     async fn migrate_once(&self) -> Result<(), MigrateError> {
         // On a connection without a limit: another process may be migrating, and some migrations take their time.
         let mut connection = PgConnection::connect_with(&self.options).await?;
-        // That the tables are there already is no news, and a failed start has one line to say why.
+        // Notices that the tables exist already are noise, and a failed start has one line to say why.
         sqlx::query("set client_min_messages to warning").execute(&mut connection).await?;
         migrations::POSTGRES.run(&mut connection).await?;
         Ok(connection.close().await?)

@@ -1,6 +1,6 @@
 //! Production: many processes that share one database.
 //!
-//! Mirrors `sqlite/` file by file; what only a server asks for has files of its own.
+//! Mirrors `sqlite/` file by file; what only a server needs has files of its own.
 
 mod api_key_repository;
 mod connections;

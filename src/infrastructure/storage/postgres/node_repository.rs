@@ -67,7 +67,7 @@ impl NodeRepository for PgNodeRepository {
     }
 
     async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
-        // Two questions, so that a long backlog that is kept is not looked through.
+        // Two subqueries, so that a long backlog that is kept is not scanned.
         let query = sqlx::query(
             "update messaging_nodes
                 set left_at = coalesce(left_at, $3)
@@ -93,7 +93,7 @@ impl NodeRepository for PgNodeRepository {
     }
 
     async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
-        // Two questions, so that each has its index.
+        // Two subqueries, so that each has its index.
         let query = sqlx::query(
             "delete from messaging_nodes
               where id = any($1)

@@ -14,8 +14,8 @@ const WEEKS: u64 = 5;
 
 const PARTITIONED: [&str; 2] = ["messaging_messages", "messaging_message_attempts"];
 
-/// Makes the partitions of this week and the next four. What cannot be made now is left to the next time: the default
-/// partition takes its rows, and is also the usual reason, once it has some.
+/// Creates the partitions of this week and the next four. One that cannot be created now is left to the next time: the
+/// default partition takes its rows, and is also the usual reason, once it has some.
 pub(super) async fn create_ahead(database: &PgDatabase, now: Timestamp) {
     for table in PARTITIONED {
         for week in 0..WEEKS {
@@ -60,7 +60,7 @@ impl Partition {
                     return Ok(());
                 }
                 let mut transaction = connection.begin().await?;
-                // Making a partition waits for whoever uses the table, and everybody else then waits behind it.
+                // Creating a partition waits for every user of the table, and all later ones then wait behind it.
                 sqlx::query("set local lock_timeout = '1s'").execute(&mut *transaction).await?;
                 sqlx::query("select pg_advisory_xact_lock(hashtext('correio partitions'))")
                     .execute(&mut *transaction)
@@ -77,7 +77,7 @@ impl Partition {
                 .await;
                 match created {
                     Ok(_) => transaction.commit().await,
-                    // What another process has made while we waited is not always seen by the question above.
+                    // A partition that another process created while we waited is not always seen by the check above.
                     Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(DUPLICATE_TABLE) => Ok(()),
                     Err(error) => Err(error),
                 }

@@ -4,7 +4,7 @@ use super::{PgDatabase, partitions};
 use crate::application::ports::{RepositoryError, Storage};
 use crate::domain::Timestamp;
 
-/// Deleted at once, so that no statement takes long.
+/// Keys deleted by one statement, so that none takes long.
 const BATCH: u32 = 1_000;
 
 #[derive(Clone)]

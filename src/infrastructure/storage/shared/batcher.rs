@@ -1,4 +1,4 @@
-//! What concurrent callers ask of a database at the same time, asked as one.
+//! Requests that callers make of a database concurrently, sent as one statement.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -10,12 +10,12 @@ use futures::channel::oneshot;
 
 use crate::application::ports::RepositoryError;
 
-/// What a caller asks, to be asked together with others of its kind.
+/// A caller's request, to be sent together with others of its kind.
 pub trait Batchable: Send + Sync + 'static {
     /// What no two requests of one statement may share, because it could not tell them apart.
     type Key: Eq + Hash + Send;
 
-    /// `None`: it gets along with every other.
+    /// `None`: compatible with every other request.
     fn key(&self) -> Option<Self::Key> {
         None
     }
@@ -24,34 +24,34 @@ pub trait Batchable: Send + Sync + 'static {
     fn size(&self) -> usize;
 }
 
-/// A statement that answers many requests of one kind at once, in one transaction.
+/// A statement that answers many requests of one kind together, in one transaction.
 #[async_trait]
 pub trait Batch: Send + Sync + 'static {
     type Request: Batchable;
     type Answer: Send + 'static;
 
-    /// Whether to yield once before the next statement so that ready tasks can join it: larger, fewer statements, but the
-    /// database is idle during the yield.
+    /// Whether to yield once before the next statement so that ready tasks can join it: larger, fewer statements, but
+    /// the database is idle during the yield.
     const LINGERS: bool = true;
 
     /// The answers, in the order of the requests.
     ///
     /// # Errors
-    /// For all of them. Unless it is [`RepositoryError::Unavailable`], nothing was changed, and those are asked again that
-    /// may be answered, so that only the guilty ones fail.
+    /// For all of them. Unless it is [`RepositoryError::Unavailable`], nothing was changed, and the requests that may
+    /// succeed are tried again, so that only the guilty ones fail.
     async fn execute(&self, requests: &[Self::Request]) -> Result<Vec<Self::Answer>, RepositoryError>;
 
-    /// After [`RepositoryError::Contested`]: for which requests nobody else holds anything now.
+    /// After [`RepositoryError::Contested`]: for which requests no other transaction holds anything now.
     ///
     /// # Errors
-    /// When the database does not say.
+    /// When the database does not answer.
     async fn free(&self, requests: &[Self::Request]) -> Result<Vec<bool>, RepositoryError> {
         Ok(vec![true; requests.len()])
     }
 }
 
-/// Gathers requests: while one batch is under way, those who come wait for the next. There is no timer, so a lone request
-/// waits for nobody; the busier the database, the larger the batches.
+/// Gathers requests: while one batch is under way, new ones wait for the next. There is no timer, so a lone request
+/// does not wait; the busier the database, the larger the batches.
 pub struct Batcher<B: Batch>(Arc<Shared<B>>);
 
 impl<B: Batch> Clone for Batcher<B> {
@@ -76,11 +76,11 @@ struct Waiting<B: Batch> {
     answer: oneshot::Sender<Result<B::Answer, RepositoryError>>,
 }
 
-/// Requests in one statement. More make it no cheaper, and its callers wait for all of it.
+/// Requests in one statement, at most. More do not make it cheaper, and its callers wait for all of them.
 const MOST: usize = 512;
 
-/// A caller that has waited this long gets `Unavailable` without its statement being sent. Otherwise, when callers arrive faster
-/// than statements finish, waits grow without bound while clients retry.
+/// A caller that has waited this long gets `Unavailable` without its statement being sent. Otherwise, when callers
+/// arrive faster than statements finish, waits grow without bound while clients retry.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes in one statement, unless it is a single request.
@@ -91,10 +91,10 @@ impl<B: Batch> Batcher<B> {
         Self(Arc::new(Shared { batch, queue: Mutex::new(Queue { waiting: Vec::new(), is_busy: false }) }))
     }
 
-    /// The request is asked to its end, also when its caller has gone.
+    /// The request is carried out also when its caller has gone.
     ///
     /// # Errors
-    /// What the database says; [`RepositoryError::Unavailable`] also when nobody is left to ask it.
+    /// The database's error; [`RepositoryError::Unavailable`] also when the task that sends requests has died.
     pub async fn submit(&self, request: B::Request) -> Result<B::Answer, RepositoryError> {
         let (sender, answer) = oneshot::channel();
         if self.0.queue().push(Waiting { waiting_since: Instant::now(), request, answer: sender }) {
@@ -104,7 +104,7 @@ impl<B: Batch> Batcher<B> {
     }
 }
 
-/// Whoever asks, until nothing is waiting.
+/// The task that sends batches, until nothing is waiting.
 struct Busy<B: Batch> {
     shared: Arc<Shared<B>>,
     is_done: bool,
@@ -125,14 +125,14 @@ impl<B: Batch> Busy<B> {
         let mut queue = self.shared.queue();
         queue.turn_late_ones_away();
         let asked = queue.take();
-        // Under the lock: whoever comes next finds nobody busy, and begins.
+        // Under the lock: the next caller finds the queue idle, and starts a task.
         queue.is_busy = !asked.is_empty();
         self.is_done = asked.is_empty();
         (!asked.is_empty()).then_some(asked)
     }
 }
 
-/// By a panic, or with the runtime: those who wait learn that nobody asks for them any more.
+/// By a panic, or with the runtime: the waiting callers learn that no task sends their requests any more.
 impl<B: Batch> Drop for Busy<B> {
     fn drop(&mut self) {
         if !self.is_done {
@@ -150,13 +150,13 @@ impl<B: Batch> Shared<B> {
 }
 
 impl<B: Batch> Queue<B> {
-    /// Whether nobody was busy so far.
+    /// Returns whether no task was busy so far.
     fn push(&mut self, asked: Waiting<B>) -> bool {
         self.waiting.push(asked);
         !std::mem::replace(&mut self.is_busy, true)
     }
 
-    /// Nothing was asked for them yet, so nothing can have been changed.
+    /// Nothing was sent for these requests yet, so nothing can have been changed.
     fn turn_late_ones_away(&mut self) {
         let now = Instant::now();
         let late = self.waiting.partition_point(|asked| now.duration_since(asked.waiting_since) >= PATIENCE);
@@ -165,13 +165,13 @@ impl<B: Batch> Queue<B> {
         }
     }
 
-    /// As many of those who wait as fit into one statement, in the order in which they came.
+    /// As many of the waiting requests as fit into one statement, in order of arrival.
     fn take(&mut self) -> Vec<Waiting<B>> {
         let mut keys = HashSet::new();
         let (mut count, mut size) = (0, 0);
         let fits = |asked: &mut Waiting<B>| {
             let larger = size + asked.request.size();
-            // Also one that does not fit keeps later ones of its key from overtaking it.
+            // Also a request that does not fit keeps later ones of its key from overtaking it.
             let is_alone = asked.request.key().is_none_or(|key| keys.insert(key));
             if count == MOST || (count > 0 && larger > LARGEST) {
                 return false;
@@ -218,7 +218,7 @@ async fn answer<B: Batch>(batch: &B, mut requests: Vec<B::Request>, mut callers:
     let mut callers = callers.into_iter();
     for (request, caller) in requests.chunks(1).zip(callers.by_ref()) {
         let answer = batch.execute(request).await.and_then(only);
-        // The others would wait as long for each that is left.
+        // Each of the remaining requests would take as long.
         let given_up = answer.as_ref().err().filter(|error| error.may_pass()).cloned();
         tell(caller, answer);
         if let Some(error) = given_up {
@@ -243,7 +243,7 @@ fn tell_all<A>(
 }
 
 fn tell<A>(caller: oneshot::Sender<Result<A, RepositoryError>>, answer: Result<A, RepositoryError>) {
-    // Who has gone does not need it.
+    // A caller that has gone does not need it.
     let _ = caller.send(answer);
 }
 

@@ -5,8 +5,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
 
-/// Answers each number with itself, one statement a permit; refuses statements with a 13, does not answer those with a 99, waits in
-/// vain for another's lock in those with a 55, and panics at 666. Numbers of one hundred share a key.
+/// Answers each number with itself, one statement a permit; refuses statements with a 13, does not answer those with a
+/// 99, waits in vain for another's lock in those with a 55, and panics at 666. Numbers of one hundred share a key.
 struct Echo {
     permits: Semaphore,
     statements: mpsc::UnboundedSender<Vec<u32>>,
@@ -57,13 +57,13 @@ impl Story {
         Self { echo: Batcher::new(Echo { permits: Semaphore::new(0), statements: sender }), statements }
     }
 
-    /// Asks 1, and while that is under way the others; then lets all statements through.
+    /// Submits 1, and while that is under way the others; then lets all statements through.
     async fn ask(&self, numbers: impl IntoIterator<Item = u32>) -> Vec<Result<u32, RepositoryError>> {
         let mut asks = vec![];
         for number in std::iter::once(1).chain(numbers) {
             let echo = self.echo.clone();
             asks.push(tokio::spawn(async move { echo.submit(number).await }));
-            // On one thread everybody has asked, and the first statement has begun, when we are back.
+            // On one thread every task has submitted, and the first statement has begun, when we are back.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
         }
@@ -83,7 +83,7 @@ async fn who_comes_while_a_statement_is_under_way_shares_the_next() {
     let answers = story.ask([2, 3, 5]).await;
     assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [1, 2, 3, 5]);
     assert_eq!(story.statements(), [vec![1], vec![2, 3, 5]]);
-    // And the next comes at once.
+    // And the next is sent immediately.
     assert_eq!(story.echo.submit(7).await.unwrap(), 7);
     assert_eq!(story.statements(), [[7]]);
 }
@@ -119,7 +119,7 @@ async fn only_what_somebody_else_holds_is_kept_waiting() {
     assert!(held(&answers[2]) && held(&answers[4]) && held(&answers[5]), "{answers:?}");
     assert_eq!(story.statements(), [vec![1], vec![2, 55, 3, 55, 55, 5], vec![2, 3, 5]]);
 
-    // Alone, or all of them: there is nobody to be asked without.
+    // Alone, or all of them: no request is left to send without them.
     let mut story = Story::begin();
     assert!(story.ask([55]).await.iter().skip(1).all(held));
     assert_eq!(story.statements(), [[1], [55]]);
@@ -191,7 +191,7 @@ async fn a_question_is_asked_to_its_end_when_its_caller_has_gone() {
     assert_eq!(story.statements.recv().await.unwrap(), [1, 2]);
 }
 
-/// The same, without letting anybody ask first.
+/// The same, without letting other callers submit first.
 struct Prompt(Echo);
 
 #[async_trait]
@@ -205,7 +205,7 @@ impl Batch for Prompt {
     }
 }
 
-/// Whoever is answered and asks again at once is in the next statement of one that lingers, and only of that.
+/// A caller that submits again immediately after its answer is in the next statement only if the batch lingers.
 #[tokio::test]
 async fn the_next_statement_waits_for_who_is_about_to_ask_only_if_it_lingers() {
     async fn statements<B: Batch<Request = u32, Answer = u32>>(

@@ -12,15 +12,15 @@ pub struct Column {
     pub value: Value,
 }
 
-/// Whether messages that are accepted together have it each its own.
+/// Whether each message of a batch has its own value of the column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     Own,
-    /// Most often all of a batch have the same, which is then said once.
+    /// Most often the same for all of a batch, and then sent once.
     Alike,
 }
 
-/// What of a message it holds.
+/// What a column holds of a message.
 pub enum Value {
     Id(fn(&Message) -> Option<Uuid>),
     Text(fn(&Message) -> Option<&str>),
@@ -40,12 +40,12 @@ impl Value {
     }
 }
 
-/// Whether one statement can say once for both what is not their own.
+/// Whether one statement can send the `Alike` columns once for both.
 pub fn are_alike(one: &Message, other: &Message) -> bool {
     COLUMNS.iter().filter(|column| column.share == Share::Alike).all(|column| column.value.is_same(one, other))
 }
 
-/// Makes of the table the accept's columns, and the list of all that are read.
+/// Turns the table into the accept's columns and the list of all that are read.
 macro_rules! columns {
     (
         set by an accept: $($name:literal $share:ident $kind:ident $of:expr;)*

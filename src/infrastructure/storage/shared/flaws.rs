@@ -1,12 +1,12 @@
 use crate::application::ports::RepositoryError;
 use crate::domain::text::storable;
 
-/// What of a row cannot be read, because somebody wrote into it by hand. Something stands in for it, so that the message can
-/// be shown, and ended, like any other.
+/// Collects what of a row cannot be read, usually because it was edited by hand. Something stands in for it, so that
+/// the message can be shown, and ended, like any other.
 #[derive(Debug, Default)]
 pub struct Flaws(Vec<String>);
 
-/// Characters of what is told of them.
+/// Most characters that are reported of them.
 const LONGEST: usize = 500;
 
 impl Flaws {
@@ -29,7 +29,7 @@ impl Flaws {
         self.0.push(storable(&flaw, LONGEST));
     }
 
-    /// The end of a sentence, if there are any.
+    /// All of them as the end of a sentence, if there are any.
     pub fn sentence(self) -> Option<String> {
         (!self.0.is_empty()).then(|| storable(&self.0.join("; "), LONGEST))
     }

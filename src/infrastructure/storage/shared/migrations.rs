@@ -9,7 +9,7 @@ pub static POSTGRES: LazyLock<Migrator> =
 pub static SQLITE: LazyLock<Migrator> =
     LazyLock::new(|| migrator(include!(concat!(env!("OUT_DIR"), "/migrations_sqlite.rs"))));
 
-/// Of the version, the description and the SQL of each, as `build.rs` lists them.
+/// From the version, the description and the SQL of each migration, as `build.rs` lists them.
 fn migrator(listed: &[(i64, &'static str, &'static str)]) -> Migrator {
     let migrations = listed.iter().map(|(version, description, sql)| {
         Migration::new(*version, (*description).into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -8,7 +8,7 @@ use crate::domain::message::transition::Ending;
 #[derive(Clone, Debug)]
 pub struct OutcomeRow {
     pub ending: Ending,
-    /// Whether the attempt has a row of its own: a first one that succeeded is told by the message's.
+    /// Whether the attempt has a row of its own: a first one that succeeded is in the message's row.
     pub has_row: bool,
 }
 

@@ -4,7 +4,7 @@ use super::{Batch, Batcher, OutcomeRow, RecordRequest};
 use crate::application::ports::{Outcome, RepositoryError};
 use crate::domain::message::MessageStatus;
 
-/// `O` records what its guard holds for; `L` finds that the claim was lost, and makes both good.
+/// `O` records an outcome whose guard holds; `L` finds that the claim was lost, and makes both good.
 pub struct Recording<O: Batch, L: Batch> {
     outcomes: Batcher<O>,
     lost_claims: Batcher<L>,
@@ -28,7 +28,7 @@ where
     /// False when neither guard holds.
     ///
     /// # Errors
-    /// What the database says; never that it refuses the channel's words.
+    /// The database's error; never that it refuses the channel's words.
     pub async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {
         match self.write(outcome, OutcomeRow::of(outcome)).await {
             Err(RepositoryError::Refused(reason)) => {

@@ -1,4 +1,4 @@
-//! What callers ask of either database, many at once.
+//! What callers request of either database, many concurrently.
 
 use super::{Batchable, OutcomeRow};
 use crate::domain::Timestamp;
@@ -15,7 +15,7 @@ pub struct AcceptRequest {
 impl Batchable for AcceptRequest {
     type Key = (String, String);
 
-    /// A key is kept for one of those who bring it, and a statement can write it once.
+    /// A key is kept for one of the requests that bring it, and a statement can write it only once.
     fn key(&self) -> Option<Self::Key> {
         let request = self.request.as_ref()?;
         Some((self.message.tenant.as_str().to_owned(), request.key.as_str().to_owned()))

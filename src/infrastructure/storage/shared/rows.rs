@@ -16,7 +16,7 @@ use crate::domain::node::NodeId;
 
 /// The columns of a row, as a database gives them. An error says what is there instead.
 pub trait Row {
-    /// Whether the column's type keeps what is not JSON out.
+    /// Whether the column's type keeps out what is not JSON.
     const KEEPS_JSON: bool;
 
     fn id(&self, column: &str) -> Result<Option<Uuid>, RepositoryError>;
@@ -27,7 +27,7 @@ pub trait Row {
     fn time(&self, column: &str) -> Result<Option<Timestamp>, RepositoryError>;
 }
 
-/// A message, whatever somebody has written into its row.
+/// A message, whatever was written into its row by hand.
 ///
 /// # Errors
 /// When its id cannot be read.
@@ -87,7 +87,7 @@ fn content<R: Row>(row: &R, flaws: &mut Flaws) -> Content {
     Content { text: flaws.or_default(text_option(row, "message")), media, payload }
 }
 
-/// Those of the rows that have an id. One that has none (somebody took it) must not keep the others from their end.
+/// The messages of rows that have an id. One without (removed by hand) must not keep the others from their end.
 pub fn messages(rows: &[impl Row]) -> Vec<Message> {
     let named = |row| message(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
     rows.iter().filter_map(named).collect()

@@ -29,7 +29,7 @@ pub struct SqliteDatabase(Arc<Connections>);
 
 struct Connections {
     path: PathBuf,
-    /// SQLite has one writer at a time: those that wait for a connection do so in order, those that wait for a lock do not.
+    /// SQLite has one writer at a time: those waiting for a connection do so in order, those waiting for a lock do not.
     writer: SqlitePool,
     readers: SqlitePool,
     /// For heartbeats, which never queue behind other work.
@@ -40,10 +40,10 @@ impl SqliteDatabase {
     /// Opens the file, and creates it and its directory if need be.
     ///
     /// # Errors
-    /// [`RepositoryError::Unavailable`] when it cannot be opened, [`RepositoryError::Corrupt`] when it is no database.
+    /// [`RepositoryError::Unavailable`] when it cannot be opened, [`RepositoryError::Corrupt`] when not a database.
     pub async fn open(path: &Path) -> Result<Self, RepositoryError> {
         let path = path.to_owned();
-        // Switching to WAL needs the file for itself and does not wait for it: several processes may start at once.
+        // Switching to WAL needs the file exclusively and does not wait for it: several processes may start together.
         let _lock = LockFile::wait(beside(&path, "migrate.lock")).await?;
         drop(lock::open(&path)?);
         let options = SqliteConnectOptions::new()
@@ -58,7 +58,7 @@ impl SqliteDatabase {
         Ok(Self(Arc::new(Connections { path, writer, readers, nodes })))
     }
 
-    /// Brings the tables up to date. Safe to run in several processes at once.
+    /// Brings the tables up to date. Safe to run in several processes concurrently.
     ///
     /// # Errors
     /// When the file cannot be written, or holds what a newer version made.
@@ -107,8 +107,8 @@ fn pool(connections: u32) -> PoolOptions<Sqlite> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .before_acquire(|connection: &mut SqliteConnection, _| {
-            // A disk that is full (and some other errors) makes SQLite itself roll back. The driver does not learn of it,
-            // tries to roll back as well, and from then on believes this connection to be in a transaction.
+            // A disk that is full (and some other errors) makes SQLite itself roll back. The driver does not learn of
+            // it, tries to roll back as well, and from then on believes this connection to be in a transaction.
             let is_left_over = connection.is_in_transaction();
             Box::pin(async move { Ok(!is_left_over) })
         })

@@ -106,7 +106,7 @@ impl InstanceRepository for SqliteInstanceRepository {
         .fetch_all(self.database.readers())
         .await
         .map_err(translate)?;
-        // One that somebody broke must not hide the others.
+        // A row that was broken by hand must not hide the others.
         let readable = |row| instance(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
         Ok(rows.iter().filter_map(readable).collect())
     }

@@ -34,7 +34,7 @@ impl LockFile {
     }
 }
 
-/// Opens a file that nobody else may read: messages are nobody else's business. SQLite gives its log the same mode.
+/// Opens a file that no other user may read: messages are private. SQLite gives its log the same mode.
 pub(super) fn open(path: &Path) -> Result<File, RepositoryError> {
     if let Some(directory) = path.parent() {
         private_directory(directory).map_err(|error| unavailable(directory, &error))?;

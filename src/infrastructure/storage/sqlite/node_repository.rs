@@ -70,7 +70,7 @@ impl NodeRepository for SqliteNodeRepository {
     }
 
     async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
-        // Two questions, so that a long backlog that is kept is not looked through; each in the words of the index.
+        // Two subqueries, so that a long backlog that is kept is not scanned; each in the words of the index.
         let left = sqlx::query(
             "update messaging_nodes
                 set left_at = coalesce(left_at, ?3)
@@ -100,7 +100,7 @@ impl NodeRepository for SqliteNodeRepository {
     }
 
     async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
-        // Two questions, so that each has its index.
+        // Two subqueries, so that each has its index.
         sqlx::query(
             "delete from messaging_nodes
               where id in (select value from json_each(?1))

@@ -1,4 +1,4 @@
-//! Rows, as SQLite gives their columns, and what it is given.
+//! Rows, as SQLite gives their columns, and the values that it is given.
 
 use std::str::FromStr;
 

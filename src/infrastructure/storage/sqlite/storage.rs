@@ -6,7 +6,7 @@ use super::row::time_text;
 use crate::application::ports::{RepositoryError, Storage};
 use crate::domain::Timestamp;
 
-/// Deleted at once, so that no writer waits long.
+/// Keys deleted by one statement, so that no writer waits long.
 const BATCH: u32 = 1_000;
 
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::application::ports::RepositoryError;
 
-/// Going back to the pool asks the server once more; one that has frozen meanwhile must not keep the place for ever.
+/// Returning a connection takes a round trip more; a server that froze meanwhile must not keep the place for ever.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that was idle for longer is tried before it is used.
@@ -16,7 +16,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// Which idle connections are used without being tried before.
 #[derive(Clone, Default)]
 pub(in crate::infrastructure::storage::postgres) struct Trust {
-    /// When the database last did not answer somebody: what was idle then may be broken, too.
+    /// When the database last failed to answer a caller: connections that were idle then may be broken, too.
     lost: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -56,7 +56,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
-            // Out of the pool, whose place is free at once, and closed without a word to a server that may not listen.
+            // Detached, so its place is free immediately, and closed without a message to a server that may not listen.
             drop(connection.detach());
         }
     }

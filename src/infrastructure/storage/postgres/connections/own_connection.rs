@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout};
 use super::pool::{ACQUIRE_TIMEOUT, PgDatabase};
 use crate::application::ports::RepositoryError;
 
-/// For statements that look up row after row by its id, whatever the planner believes: planned once, while the table is empty,
-/// they would read all of it for ever after.
+/// For statements that look up each row by its id, whatever the planner estimates: planned once, while the table is
+/// empty, they would read all of it for ever after.
 macro_rules! probes {
     () => {
         "set plan_cache_mode = force_generic_plan;
@@ -21,16 +21,16 @@ macro_rules! probes {
 
 pub(in crate::infrastructure::storage::postgres) const PROBES: &str = probes!();
 
-/// For probes that change rows together: one that somebody holds, an operator's open transaction for example, must not keep
-/// the others waiting for long.
+/// For probes that change rows together: a row that another transaction holds (an operator's open one, for example)
+/// must not keep the others waiting for long.
 pub(in crate::infrastructure::storage::postgres) const CHANGING_PROBES: &str =
     concat!(probes!(), "; set lock_timeout = '200ms'");
 
-/// A connection outside the pool, for work that never waits for other work's connections. Made when it is needed, and made
-/// again after it has failed.
+/// A connection outside the pool, for work that never waits for other work's connections. Opened when it is needed, and
+/// opened again after it has failed.
 pub(in crate::infrastructure::storage::postgres) struct OwnConnection {
     database: PgDatabase,
-    /// What is set on it, beside what is set on every connection.
+    /// What is set on it, besides what is set on every connection.
     settings: &'static str,
     place: Mutex<Option<Idle>>,
 }
@@ -41,9 +41,9 @@ struct Idle {
     planned_at: Instant,
 }
 
-/// How long a connection of its own keeps the plans of its statements. They are kept because planning one for all partitions
-/// costs more than carrying it out; not for long, because one made for a partition that was empty (the next week's, or a new
-/// installation's) may read all of an index later on.
+/// How long such a connection keeps the plans of its statements. They are kept because planning one for all partitions
+/// costs more than executing it; not for long, because a plan made for a partition that was empty (the next week's, or
+/// a new installation's) may read all of an index later on.
 const PLANS_KEPT: Duration = Duration::from_secs(5);
 
 impl OwnConnection {
@@ -51,13 +51,13 @@ impl OwnConnection {
         Self { database, settings, place: Mutex::default() }
     }
 
-    /// Does `work`, one after the other, within the time that a caller can wait.
+    /// Runs `work`, one call after the other, within the time that a caller can wait.
     pub(in crate::infrastructure::storage::postgres) async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, RepositoryError> {
         let mut place = self.place.lock().await;
-        // Out of its place while it works: if we are given up, it is not there for the next.
+        // Taken out while it works: if this future is dropped, the next caller does not find it.
         let Idle { mut connection, planned_at, .. } = self.connection(place.take()).await?;
         let done = self.database.answered(work(&mut connection)).await;
         if !matches!(done, Err(RepositoryError::Unavailable(_))) {

@@ -1,4 +1,4 @@
-//! A server, its connections, and how long is waited for them.
+//! A server, its connections, and how long callers wait for them.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ impl PgDatabase {
     /// Connects to `postgres://user:password@host:port/database`.
     ///
     /// # Errors
-    /// [`RepositoryError::Refused`] when this is no such URL, [`RepositoryError::Unavailable`] when the database does
-    /// not answer. No error holds the URL.
+    /// [`RepositoryError::Refused`] when this is not such a URL, [`RepositoryError::Unavailable`] when the database
+    /// does not answer. No error holds the URL.
     pub async fn connect(url: &str) -> Result<Self, RepositoryError> {
         // The parser's own error may quote the URL, and with it the password.
         let options = PgConnectOptions::from_str(url)
@@ -70,9 +70,9 @@ impl PgDatabase {
         self.pool.close().await;
     }
 
-    /// Does `work` on a connection of the pool, within the time that a caller can wait.
+    /// Runs `work` on a connection of the pool, within the time that a caller can wait.
     ///
-    /// A connection whose work was given up, by us or by a caller who hung up, is closed and not used again.
+    /// A connection whose work was given up, by a timeout or by a caller that hung up, is closed and not used again.
     pub(in crate::infrastructure::storage::postgres) async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
@@ -84,7 +84,7 @@ impl PgDatabase {
         result.map_err(|error| self.translated(error))
     }
 
-    /// What the database says, within the time that a caller can wait.
+    /// The database's answer, within the time that a caller can wait.
     pub(in crate::infrastructure::storage::postgres) async fn answered<T>(
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>>,
@@ -120,9 +120,9 @@ impl PgDatabase {
     }
 }
 
-/// What we promise needs `synchronous_commit`, whatever the server's default. The timeouts let the server end what we have
-/// given up. Statements that probe an index some times look expensive to the planner, and would take a hundred times
-/// longer to compile than to run.
+/// What we promise needs `synchronous_commit`, whatever the server's default. The timeouts let the server end what we
+/// have given up. Without `jit`: statements that probe an index several times look expensive to the planner, and would
+/// take a hundred times longer to compile than to run.
 async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(
         "set synchronous_commit = on;

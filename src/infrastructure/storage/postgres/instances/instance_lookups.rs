@@ -1,4 +1,4 @@
-//! Finding the instance of a message: whoever accepts or delivers one asks, many of them at once and most for the same one.
+//! Finding the instance of a message: every accept and delivery does so, many concurrently and most for the same one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use crate::infrastructure::storage::postgres::connections::{OwnConnection, PROBE
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::{Batch, Batchable};
 
-/// A row that cannot be read fails those who asked for it, and no others.
+/// A row that cannot be read fails the callers that asked for it, and no others.
 type Found = Result<Option<Instance>, RepositoryError>;
 
 impl Batchable for InstanceId {

@@ -82,7 +82,7 @@ impl InstanceRepository for PgInstanceRepository {
         .bind(tenant.as_str())
         .bind(channel.map(ChannelName::as_str));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        // One that somebody broke must not hide the others.
+        // A row that was broken by hand must not hide the others.
         let readable = |row| instance(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
         Ok(rows.iter().filter_map(readable).collect())
     }

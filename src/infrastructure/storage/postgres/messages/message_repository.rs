@@ -37,7 +37,7 @@ impl MessageRepository for PgMessageRepository {
         message: &Message,
         request: Option<&IdempotentRequest>,
     ) -> Result<Accepted, RepositoryError> {
-        // The key may expire and be deleted between the two questions: then it is free after all.
+        // The key may expire and be deleted between the two queries: then it is free after all.
         for _ in 0..3 {
             let accept = AcceptRequest { message: message.clone(), request: request.cloned() };
             if self.accepts.submit(accept).await? {

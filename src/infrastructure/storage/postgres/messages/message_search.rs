@@ -135,7 +135,7 @@ fn count(row: &PgRow) -> Result<u64, RepositoryError> {
     u64::try_from(count).map_err(|_| RepositoryError::Corrupt(format!("a count is {count}")))
 }
 
-/// Without what of it cannot be read.
+/// An attempt, without what cannot be read.
 fn attempt(row: &PgRow) -> Attempt {
     Attempt {
         number: count_of(row, "number", &mut Flaws::default()),

@@ -28,7 +28,7 @@ impl OwedDeadLetters for PgOwedDeadLetters {
         held: &[MessageId],
         limit: u32,
     ) -> Result<Vec<Message>, RepositoryError> {
-        // What no node is named for is nobody's too.
+        // A message without a node is owned by none of them either.
         let query = sqlx::query(concat!(
             "select ",
             message_columns!(),
@@ -51,7 +51,7 @@ impl OwedDeadLetters for PgOwedDeadLetters {
     }
 
     async fn mark_paid(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError> {
-        // Guarded on the try: replayed and failed again, it owes another record. `updated_at` stays when it failed.
+        // Guarded on the try: after a replay and a new failure it owes another record. `updated_at` stays as it was.
         let query = sqlx::query(
             "update messaging_messages
                 set dead_lettered_at = $3

@@ -29,7 +29,7 @@ impl DueMessages for SqliteDueMessages {
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
-        // The index is used for conditions that are written as it says them; `+id`: not in order of the primary key.
+        // The index serves conditions that are written as its own are; `+id`: not in order of the primary key.
         let rows = sqlx::query(
             "select id, status, node_id, try
                from messaging_messages

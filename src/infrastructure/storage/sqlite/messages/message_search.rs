@@ -128,7 +128,7 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, tenant: &Tenant, filter: &MessageFil
     }
 }
 
-/// Without what of it cannot be read.
+/// An attempt, without what cannot be read.
 fn attempt(row: &SqliteRow) -> Attempt {
     Attempt {
         number: count_of(row, "number", &mut Flaws::default()),

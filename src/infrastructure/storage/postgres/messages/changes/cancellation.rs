@@ -1,4 +1,4 @@
-//! Taking a message back that nobody has claimed.
+//! Taking back a message that no node has claimed.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{get, only, status};
 
-/// Locked first, so that the state that is told is the one that was found, not one before a claim at the same time.
+/// Locked first, so that the returned state is the one that was found, not one from before a concurrent claim.
 ///
-/// A claim is not on disk at once. The server forgets it when it restarts; and also when one of its backends dies of a
-/// signal, after which it recovers without a new `pg_postmaster_start_time`: but then, too, its statistics begin anew.
+/// A claim is not on disk immediately. The server forgets it when it restarts, and also when one of its backends is
+/// killed by a signal, after which it recovers without a new `pg_postmaster_start_time`; but then, too, its statistics
+/// are reset.
 pub const CANCEL: &str = "
     with found as materialized (
          select id, status

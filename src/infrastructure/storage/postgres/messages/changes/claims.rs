@@ -25,13 +25,14 @@ impl Claims {
     }
 }
 
-/// The guard on the state is the lock: of two that claim at once, the second waits, looks again, and gets nothing.
-/// Not guarded on the owner: with such a guard two relays can take turns for ever.
+/// The guard on the state is the lock: of two concurrent claims, the second waits, checks again, and gets nothing. Not
+/// guarded on the owner: with such a guard two relays can take turns for ever.
 ///
-/// A claim need not be on disk before the channel is called: one that a crash of the database takes back is found by the
-/// outcome, which claims and ends the message in one write. So it is said, for this transaction alone, once for all rows.
+/// A claim need not be on disk before the channel is called: one that a crash of the database takes back is found by
+/// the outcome, which claims and ends the message in one write. Hence `synchronous_commit` is off, for this transaction
+/// alone, set once for all rows.
 ///
-/// Where each message goes is read in the same statement.
+/// Each message's destination is read in the same statement.
 pub const CLAIM: &str = concat!(
     "with claimed as (
      update messaging_messages as messages

@@ -8,9 +8,8 @@ use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{get, only};
 
 /// One statement is one transaction. A queued message is claimed and failed in one write, so that a late claim's
-/// outcome has another try number. Open rows are looked for in the two indexes that have no others, and asked
-/// again whether they are open once they are locked. Locked in order of id, so that two who change rows at once do
-/// not wait for each other in a circle.
+/// outcome has another try number. Open rows are found in the two indexes that hold no others, and checked again to be
+/// open once they are locked. Locked in order of id, so that two concurrent changes do not deadlock.
 pub const DELETE: &str = "
     with deleted as (
          delete from messaging_instances

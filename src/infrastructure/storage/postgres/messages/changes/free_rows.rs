@@ -9,7 +9,7 @@ use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
 
-/// Which of these messages nobody else holds.
+/// Which of these messages no other transaction holds.
 pub async fn free(
     connection: &OwnConnection,
     ids: impl Iterator<Item = MessageId> + Clone,

@@ -18,8 +18,8 @@ pub struct Outcomes {
     connection: Arc<OwnConnection>,
 }
 
-/// Outcomes whose claims are lost. A claim need not have been on disk: a crash of the database may have taken it back, and the
-/// row is `queued` as it was, one try fewer. (`try` never goes back otherwise.)
+/// Outcomes whose claims are lost. A claim need not have been on disk: a crash of the database may have taken it back,
+/// and the row is `queued` as it was, one try fewer. (`try` never goes back otherwise.)
 pub struct LostClaims {
     connection: Arc<OwnConnection>,
 }
@@ -56,7 +56,7 @@ macro_rules! set_outcome {
     };
 }
 
-/// The guard on the state names those from which a try can end, whatever the caller believes.
+/// The guard on the state names the states from which a try can end, whatever the caller believes.
 macro_rules! end_claimed {
     () => {
         concat!(
@@ -147,7 +147,7 @@ impl Batch for LostClaims {
     }
 }
 
-/// Returns whose guards have held. One statement is one transaction.
+/// Returns which guards have held. One statement is one transaction.
 async fn write(
     connection: &OwnConnection,
     statement: &'static str,

@@ -12,8 +12,8 @@ use crate::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 
 /// Finds and takes what is due. Every part is a probe of an index, however many messages are open.
 ///
-/// The rows are locked where they are found, by the very conditions that make them due: PostgreSQL asks these again of a
-/// row that somebody changed meanwhile, and passes over one that somebody else is taking.
+/// The rows are locked where they are found, by the very conditions that make them due: PostgreSQL checks these again
+/// on a row that another transaction changed meanwhile, and passes over a row that another one is taking.
 pub const TAKE: &str = concat!(
     "
     -- The nodes that own something, one probe each: from one to the next greater one.
@@ -168,7 +168,7 @@ pub const TAKE: &str = concat!(
      order by due.since, id"
 );
 
-/// Locked in order of id, so that two that give back at once do not wait for each other in a circle.
+/// Locked in order of id, so that two concurrent statements do not deadlock.
 pub const GIVE_BACK: &str = "
     with held as (
          select messages.id
@@ -211,7 +211,7 @@ pub const MAKE_DUE: &str = "
       where id = any(array(select id from owned))";
 
 pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, RepositoryError> {
-    // Planned each time: a plan for any limit and any time does not use the indexes.
+    // Planned each time: a generic plan, for any limit and any time, does not use the indexes.
     let query = sqlx::query(TAKE)
         .persistent(false)
         .bind(take.now)

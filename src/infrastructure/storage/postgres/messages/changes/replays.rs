@@ -7,8 +7,8 @@ use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{get, only};
 
-/// Due by its time, so that the relay takes it whoever owned it. `try` goes on counting: what is still said of earlier
-/// tries has lost its guard.
+/// Due by its time, so that the relay takes it whichever node owned it. `try` goes on counting: a late outcome of an
+/// earlier try has lost its guard.
 macro_rules! replayed {
     () => {
         "status = 'queued',
@@ -41,7 +41,7 @@ pub const REPLAY: &str = concat!(
             ) as known"
 );
 
-/// One probe a tenant, of the index of its failed messages, however many others there are.
+/// One probe per tenant, of the index of its failed messages, however many others there are.
 pub const REPLAY_MATCHING: &str = concat!(
     "
     -- The tenant asked for; or those that have failed messages, from one to the next greater one.

@@ -27,8 +27,8 @@ impl Accepts {
     }
 }
 
-/// Its text has as many rows as there are messages, so it is not kept for later. One parameter a column: of as many messages
-/// as are gathered for one statement they stay well below the 32,766 that SQLite takes.
+/// Its text has one row per message, so the statement is not cached. At one parameter per column, as many messages as
+/// are gathered for one statement stay well below the 32,766 parameters that SQLite takes.
 static INSERT: LazyLock<String> = LazyLock::new(|| format!("insert into messaging_messages ({}) ", names()));
 
 const KEEP: &str = "
@@ -36,7 +36,7 @@ const KEEP: &str = "
            (tenant, key, fingerprint, message_id, accepted_as, created_at, expires_at)
     ";
 
-/// A key that no other message has; an expired one is nobody's.
+/// Keeps a key that no other message has; an expired one is free.
 const UNLESS_TAKEN: &str = "
     on conflict (tenant, key) do update
        set fingerprint = excluded.fingerprint,

@@ -1,4 +1,4 @@
-//! Taking a message back that nobody has claimed.
+//! Taking back a message that no node has claimed.
 
 use crate::application::ports::{Cancellation, RepositoryError};
 use crate::domain::Timestamp;

@@ -24,8 +24,9 @@ impl Claims {
     }
 }
 
-/// Not guarded on the owner: with such a guard two relays can take turns for ever. The guards have a `+`, so that each row is
-/// looked up by its id, and not in an index of the open ones; the given ids have one, so that nobody indexes them and reads all messages.
+/// Not guarded on the owner: with such a guard two relays can take turns for ever. The guards have a `+`, so that each
+/// row is looked up by its id, and not in an index of the open ones; the given ids have one, so that SQLite does not
+/// index them and read all messages.
 pub const CLAIM: &str = "update messaging_messages
         set status = 'processing',
             node_id = claims.claimer,
@@ -56,7 +57,7 @@ fn claimed(row: &SqliteRow) -> Result<Claimed, RepositoryError> {
     Ok(Claimed { message: message(row)?, destination: destination(row) })
 }
 
-/// Both are there or neither is: no instance is without.
+/// Both exist or neither does: no instance lacks them.
 fn destination(row: &SqliteRow) -> Result<Option<Destination>, RepositoryError> {
     let Some(credentials) = get(row, "destination_credentials")? else { return Ok(None) };
     let address = get(row, "destination_address")?;
@@ -70,7 +71,7 @@ impl Batch for Claims {
     type Answer = Result<Option<Claimed>, RepositoryError>;
 
     async fn execute(&self, claims: &[ClaimRequest]) -> Result<Vec<Self::Answer>, RepositoryError> {
-        // Its text has as many rows as there are claims, so it is not kept for later.
+        // Its text has one row per claim, so the statement is not cached.
         let mut query = statement(claims);
         let rows = query.build().persistent(false).fetch_all(self.database.writer()).await.map_err(translate)?;
         let named = |row: SqliteRow| id(&row, "id").map(|id| (id, row));

@@ -1,5 +1,5 @@
-//! Every write of a message's state, one file a kind of statement. The states that each guards on and leads to are those of
-//! its change in the domain: `storage/changes_tests.rs` compares them.
+//! Every write of a message's state, one file per kind of statement. The states that each guards on and leads to are
+//! those of its change in the domain: `storage/changes_tests.rs` compares them.
 
 mod accepts;
 pub mod cancellation;

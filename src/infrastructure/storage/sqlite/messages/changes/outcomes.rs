@@ -16,8 +16,8 @@ pub struct Outcomes {
     database: SqliteDatabase,
 }
 
-/// Outcomes whose claims are lost: the row is `queued` as it was, one try fewer. Here a claim is on disk as everything is; the
-/// port promises it of every adapter, and a disk that said so too early is made good as well.
+/// Outcomes whose claims are lost: the row is `queued` as it was, one try fewer. Here a claim is on disk as everything
+/// is; but the port promises this of every adapter, and a claim that the disk confirmed too early is made good as well.
 pub struct LostClaims {
     database: SqliteDatabase,
 }
@@ -51,11 +51,11 @@ macro_rules! set_outcome {
     };
 }
 
-/// What stands before and after the rows. The guard on the state names those from which a try can end, whatever the caller
-/// believes.
+/// The text before and after the rows. The guard on the state names the states from which a try can end, whatever the
+/// caller believes.
 ///
-/// The `+` leave but one way to look: each message by its id. With statistics of a large table, SQLite may take it to be better
-/// to index the rows that are given, and to read all messages.
+/// The `+` leave only one way to look: each message by its id. With statistics of a large table, SQLite may prefer to
+/// index the given rows, and to read all messages.
 pub(super) const RECORD: [&str; 2] = [
     concat!("update messaging_messages ", set_outcome!(), from_endings!()),
     ")) as endings
@@ -87,7 +87,7 @@ pub(super) const CLAIM_AND_RECORD: [&str; 2] = [
      returning id",
 ];
 
-/// A try has one row; whoever got past the guard first wrote it.
+/// A try has one row, written by the first statement to pass the guard.
 const ATTEMPTS: [&str; 2] = [
     "insert into messaging_message_attempts
             (message_id, number, started_at, finished_at, outcome, error, http_status)
@@ -117,14 +117,14 @@ impl Batch for LostClaims {
     }
 }
 
-/// Returns whose guards have held.
+/// Returns which guards have held.
 async fn write(
     database: &SqliteDatabase,
     statement: [&'static str; 2],
     endings: &[RecordRequest],
 ) -> Result<Vec<bool>, RepositoryError> {
     let mut transaction = database.begin().await?;
-    // Its text has as many rows as there are outcomes, so it is not kept for later.
+    // Its text has one row per outcome, so the statement is not cached.
     let mut query = self::statement(statement, endings);
     let written = query.build().persistent(false).fetch_all(&mut *transaction).await.map_err(translate)?;
     let written: HashSet<Uuid> = written.iter().map(|row| id(row, "id")).collect::<Result<_, _>>()?;

@@ -8,8 +8,8 @@ use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{get, time_text, time_text_option};
 
-/// Due by its time, so that the relay takes it whoever owned it. `try` goes on counting: what is still said of earlier
-/// tries has lost its guard.
+/// Due by its time, so that the relay takes it whichever node owned it. `try` goes on counting: a late outcome of an
+/// earlier try has lost its guard.
 macro_rules! replayed {
     () => {
         "status = 'queued',
@@ -32,7 +32,7 @@ pub const REPLAY: &str = concat!(
         and status = 'failed'"
 );
 
-/// One probe a tenant, of the index of its failed messages, however many others there are.
+/// One probe per tenant, of the index of its failed messages, however many others there are.
 pub const REPLAY_MATCHING: &str = concat!(
     "
     -- The tenant asked for; or those that have failed messages, from one to the next greater one.
