@@ -152,10 +152,12 @@ fn every_service_of_a_process_runs_here() {
     }
 }
 
-/// One seed among 2,000 breaks this with it, and nothing without it.
-fn finds(planted: Planted, options: Options, judge: fn(&Ended) -> Vec<Broken>, sentence: &str) {
+/// One seed among 2,000 breaks this with it, and nothing without it. `known` found it when this was written, and is tried
+/// first; whatever changes the course of a run may change which seeds do.
+fn finds(planted: Planted, known: u64, options: Options, judge: fn(&Ended) -> Vec<Broken>, sentence: &str) {
     let judge_this = |ended: &Ended| judge(ended).into_iter().filter(|one| one.how.contains(sentence)).collect();
-    let found = first_broken(0..2_000, |_| Options { planted: Some(planted), ..options }, judge_this);
+    let find = |seeds| first_broken(seeds, |_| Options { planted: Some(planted), ..options }, judge_this);
+    let found = find(known..known + 1).or_else(|| find(0..2_000));
     let (seed, report) = found.unwrap_or_else(|| panic!("{planted:?} was not found"));
     println!("{planted:?} is found by seed {seed}:\n{report}\n");
     let sound = judge(&run(seed, options));
@@ -164,71 +166,71 @@ fn finds(planted: Planted, options: Options, judge: fn(&Ended) -> Vec<Broken>, s
 
 #[test]
 fn a_claim_before_its_time_is_found() {
-    finds(Planted::InTables(Bug::ClaimIgnoresNextAttempt), STORMY, promises::broken, "claimed before its time");
+    finds(Planted::InTables(Bug::ClaimIgnoresNextAttempt), 23, STORMY, promises::broken, "claimed before its time");
 }
 
 #[test]
 fn an_outcome_that_comes_too_late_is_found() {
     // Many, because somebody has to be on his second try when the outcome of the first arrives again.
     let options = Options { messages: 300, ..STORMY };
-    finds(Planted::InTables(Bug::OutcomeIgnoresTry), options, promises::broken, "came too late");
+    finds(Planted::InTables(Bug::OutcomeIgnoresTry), 199, options, promises::broken, "came too late");
 }
 
 #[test]
 fn a_call_for_what_somebody_else_has_is_found() {
-    finds(Planted::InTables(Bug::EverybodyStillHolds), STORMY, promises::broken, "was not its own");
+    finds(Planted::InTables(Bug::EverybodyStillHolds), 1, STORMY, promises::broken, "was not its own");
 }
 
 #[test]
 fn a_dead_letter_that_is_written_off_too_early_is_found() {
-    finds(Planted::WritesOffAtOnce, STORMY, promises::broken, "written off");
+    finds(Planted::WritesOffAtOnce, 10, STORMY, promises::broken, "written off");
 }
 
 #[test]
 fn a_relay_that_takes_from_live_nodes_is_found() {
-    finds(Planted::InTables(Bug::RelayTakesProcessingOfLiveNodes), STORMY, promises::broken, "for no reason");
+    finds(Planted::InTables(Bug::RelayTakesProcessingOfLiveNodes), 1, STORMY, promises::broken, "for no reason");
 }
 
 #[test]
 fn a_lost_claim_that_stays_lost_is_found() {
-    finds(Planted::InTables(Bug::LostClaimsStayLost), STORMY, promises::broken, "how it had ended");
+    finds(Planted::InTables(Bug::LostClaimsStayLost), 0, STORMY, promises::broken, "how it had ended");
 }
 
 #[test]
 fn an_outcome_over_somebody_elses_claim_is_found() {
     // Where each relay may take what is queued: a claim has to be made again while its first maker delivers.
     let options = Options { messages: 120, mode: Some(Mode::Direct), ..STORMY };
-    finds(Planted::InTables(Bug::OutcomeIgnoresNode), options, promises::broken, "came too late");
+    finds(Planted::InTables(Bug::OutcomeIgnoresNode), 123, options, promises::broken, "came too late");
 }
 
 #[test]
 fn a_cancellation_of_what_is_claimed_is_found() {
-    finds(Planted::InTables(Bug::CancelsWhatIsClaimed), STORMY, promises::broken, "to cancelled by");
+    finds(Planted::InTables(Bug::CancelsWhatIsClaimed), 31, STORMY, promises::broken, "to cancelled by");
 }
 
 #[test]
 fn a_cancellation_of_what_a_crash_made_look_unclaimed_is_found() {
     // Many, because it has to be asked for between the crash and the outcome.
     let options = Options { messages: 200, taken_back: 0.9, mode: Some(Mode::Kafka), ..STORMY };
-    finds(Planted::InTables(Bug::CancelsAfterACrash), options, promises::broken, "was cancelled at");
+    finds(Planted::InTables(Bug::CancelsAfterACrash), 197, options, promises::broken, "was cancelled at");
 }
 
 #[test]
 fn a_comparison_in_the_wrong_order_is_found() {
     // Many, because somebody has to claim between the two looks.
     let options = Options { messages: 120, ..STORMY };
-    finds(Planted::MemoryBeforeRows, options, promises::broken, "for no reason");
+    finds(Planted::MemoryBeforeRows, 9, options, promises::broken, "for no reason");
 }
 
 #[test]
 fn a_missing_comparison_is_found() {
-    finds(Planted::NoComparison, STORMY, promises::broken, "is still");
+    finds(Planted::NoComparison, 3, STORMY, promises::broken, "is still");
 }
 
 #[test]
 fn an_offset_before_its_outcome_is_found_where_nothing_is_wrong() {
     let options = Options { mode: Some(Mode::Kafka), ..CALM };
-    finds(Planted::OffsetBeforeOutcome, options, promises::broken_without_faults, "although nothing was wrong");
+    finds(Planted::OffsetBeforeOutcome, 6, options, promises::broken_without_faults, "although nothing was wrong");
 }
 
 #[test]
