@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use correio::application::ports::{InstanceRepository, RepositoryError};
-use correio::domain::instance::Instance;
+use correio::domain::instance::{Instance, InstanceChange};
 use correio::infrastructure::storage::caching::CachedInstances;
 
 use crate::support::databases::memory;
 use crate::support::gated_instances::GatedInstances;
-use crate::support::given::instance;
+use crate::support::given::{at, instance};
 
 struct Story {
     database: Arc<GatedInstances>,
@@ -34,8 +34,11 @@ impl Story {
         Some(Self::find(&self.remembered, &self.instance).await.unwrap()?.channel_phone_or_id)
     }
 
-    fn moved(&self) -> Instance {
-        Instance { channel_phone_or_id: "https://example.org/moved".to_owned(), ..self.instance.clone() }
+    async fn moves(&self) {
+        let address = Some("https://example.org/moved".to_owned());
+        let change = InstanceChange { channel_phone_or_id: address, ..InstanceChange::default() };
+        let updated = self.remembered.update(&self.instance.tenant, self.instance.id, &change, at(5)).await;
+        assert!(updated.unwrap().is_some());
     }
 }
 
@@ -59,7 +62,7 @@ async fn a_change_is_seen_at_once() {
     let story = Story::begin().await;
     story.database.gate.add_permits(10);
     story.address().await;
-    assert!(story.remembered.update(&story.moved()).await.unwrap());
+    story.moves().await;
     assert_eq!(story.address().await.as_deref(), Some("https://example.org/moved"));
 
     let gone = &story.instance;
@@ -75,7 +78,7 @@ async fn what_was_read_before_a_change_is_not_remembered_after_it() {
     while story.database.read.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
-    assert!(story.remembered.update(&story.moved()).await.unwrap());
+    story.moves().await;
     story.database.gate.add_permits(10);
     assert_eq!(reading.await.unwrap().unwrap().unwrap().channel_phone_or_id, "https://example.org/hook");
     assert_eq!(story.address().await.as_deref(), Some("https://example.org/moved"));

@@ -6,7 +6,7 @@ use correio::application::ports::{InstanceRepository, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::channel::ChannelName;
-use correio::domain::instance::{Instance, InstanceId};
+use correio::domain::instance::{Instance, InstanceChange, InstanceId};
 use tokio::sync::Semaphore;
 
 /// What was read of an instance, by its id or by its name, is told only through the gate: once a permit.
@@ -59,8 +59,14 @@ impl InstanceRepository for GatedInstances {
         self.instances.list(tenant, channel).await
     }
 
-    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
-        self.instances.update(instance).await
+    async fn update(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        change: &InstanceChange,
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        self.instances.update(tenant, id, change, now).await
     }
 
     async fn delete(

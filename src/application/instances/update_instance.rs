@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::create_instance::ConfiguredInstance;
 use crate::application::ports::{Channels, CipherError, Clock, CredentialsCipher, InstanceRepository, RepositoryError};
 use crate::domain::access::principal::Principal;
-use crate::domain::instance::{InstanceAddress, InstanceId, InstanceName};
+use crate::domain::instance::{InstanceAddress, InstanceChange, InstanceId, InstanceName};
 use crate::domain::message::MaxTries;
 use crate::domain::problem::FieldProblem;
 
@@ -51,21 +51,25 @@ impl UpdateInstance {
         command: UpdateInstanceCommand,
     ) -> Result<ConfiguredInstance, UpdateInstanceError> {
         let found = self.instances.find(&caller.tenant, id).await?;
-        let mut instance = found.ok_or(UpdateInstanceError::UnknownInstance)?;
-        let sender = self
-            .channels
-            .find(&instance.channel)
-            .ok_or_else(|| UpdateInstanceError::Invalid(vec![self.channels.unknown()]))?;
+        let channel = found.ok_or(UpdateInstanceError::UnknownInstance)?.channel;
+        let sender =
+            self.channels.find(&channel).ok_or_else(|| UpdateInstanceError::Invalid(vec![self.channels.unknown()]))?;
         let mut problems = Vec::new();
         let mut revealed_credentials = None;
+        let mut change = InstanceChange {
+            name: command.name.map(|name| name.map(InstanceName::into_string)),
+            max_tries: command.max_tries.map(|tries| tries.map(MaxTries::number)),
+            metadata: command.metadata,
+            ..InstanceChange::default()
+        };
         if let Some(address) = command.channel_phone_or_id {
             problems.extend(sender.check_address(address.as_str()).err().into_iter().flatten());
-            instance.channel_phone_or_id = address.into_string();
+            change.channel_phone_or_id = Some(address.into_string());
         }
         if let Some(given) = command.credentials {
             match sender.check_credentials(Some(&given)) {
                 Ok(new) => {
-                    instance.credentials = self.cipher.seal(id, &new.credentials)?;
+                    change.credentials = Some(self.cipher.seal(id, &new.credentials)?);
                     revealed_credentials = new.reveal;
                 }
                 Err(more) => problems.extend(more),
@@ -74,13 +78,8 @@ impl UpdateInstance {
         if !problems.is_empty() {
             return Err(UpdateInstanceError::Invalid(problems));
         }
-        instance.name = command.name.map_or(instance.name, |name| name.map(InstanceName::into_string));
-        instance.max_tries = command.max_tries.map_or(instance.max_tries, |tries| tries.map(MaxTries::number));
-        instance.metadata = command.metadata.unwrap_or(instance.metadata);
-        instance.updated_at = self.clock.now();
-        if !self.instances.update(&instance).await? {
-            return Err(UpdateInstanceError::UnknownInstance);
-        }
+        let updated = self.instances.update(&caller.tenant, id, &change, self.clock.now()).await?;
+        let instance = updated.ok_or(UpdateInstanceError::UnknownInstance)?;
         Ok(ConfiguredInstance { instance, revealed_credentials })
     }
 }

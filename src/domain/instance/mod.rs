@@ -83,6 +83,18 @@ pub struct Instance {
     pub updated_at: Timestamp,
 }
 
+/// What is to be changed of an instance. `None` stays as it is, whoever else changes it at the same time; `Some(None)` is
+/// cleared.
+#[derive(Clone, Debug, Default)]
+pub struct InstanceChange {
+    pub channel_phone_or_id: Option<String>,
+    pub name: Option<Option<String>>,
+    pub status: Option<ConnectionStatus>,
+    pub credentials: Option<SealedCredentials>,
+    pub max_tries: Option<Option<u32>>,
+    pub metadata: Option<Option<String>>,
+}
+
 /// Where an instance's messages go, and with what right.
 #[derive(Clone, Debug)]
 pub struct Destination {

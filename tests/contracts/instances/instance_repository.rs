@@ -1,10 +1,11 @@
 use correio::application::ports::RepositoryError;
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::credentials::SealedCredentials;
-use correio::domain::instance::{ConnectionStatus, Instance, InstanceId};
+use correio::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
 use correio::domain::message::MessageStatus;
 use correio::domain::message::attempt::AttemptOutcome;
 use correio::domain::message::delivery::FailureKind;
+use futures::future::join_all;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
@@ -15,7 +16,8 @@ on_every_adapter![
     a_name_is_taken_once_in_its_tenant_and_channel,
     a_foreign_instance_is_like_none,
     a_list_is_a_tenants_and_oldest_first,
-    an_update_writes_what_can_change_and_nothing_else,
+    a_change_writes_what_it_names_and_nothing_else,
+    of_changes_at_once_each_holds,
     a_deleted_instance_fails_its_open_messages,
     a_late_outcome_of_a_deleted_instances_message_loses,
     what_a_deleted_instance_fails_owes_its_record_unless_told_otherwise,
@@ -58,8 +60,10 @@ async fn a_foreign_instance_is_like_none(adapters: &Adapters) {
     assert!(adapters.instances.find(&me, theirs.id).await.unwrap().is_none());
     assert!(adapters.instances.find_by_name(&me, &theirs.channel, "hook").await.unwrap().is_none());
     assert!(adapters.instances.list(&me, None).await.unwrap().is_empty());
-    let mine = Instance { tenant: me, ..theirs };
-    assert!(!adapters.instances.update(&mine).await.unwrap());
+    let change = InstanceChange { name: Some(None), ..InstanceChange::default() };
+    assert!(adapters.instances.update(&me, theirs.id, &change, at(5)).await.unwrap().is_none());
+    let now = adapters.instances.find_any(theirs.id).await.unwrap().unwrap();
+    assert_eq!(format!("{now:?}"), format!("{theirs:?}"));
     assert!(adapters.instances.find_any(InstanceId(id())).await.unwrap().is_none());
 }
 
@@ -76,23 +80,60 @@ async fn a_list_is_a_tenants_and_oldest_first(adapters: &Adapters) {
     assert_eq!(names(webhooks), ["late"]);
 }
 
-async fn an_update_writes_what_can_change_and_nothing_else(adapters: &Adapters) {
+async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
+    let mut expected = stored(adapters, "acme", "hook").await;
+    let none = InstanceChange::default;
+    let changes = [
+        InstanceChange { name: Some(Some("Matriz".to_owned())), ..none() },
+        InstanceChange { name: Some(None), ..none() },
+        InstanceChange { channel_phone_or_id: Some("https://example.org/other".to_owned()), ..none() },
+        InstanceChange { status: Some(ConnectionStatus::Error), ..none() },
+        InstanceChange { credentials: Some(SealedCredentials(vec![9])), ..none() },
+        InstanceChange { max_tries: Some(Some(7)), ..none() },
+        InstanceChange { max_tries: Some(None), ..none() },
+        InstanceChange { metadata: Some(Some("{}".to_owned())), ..none() },
+        InstanceChange { metadata: Some(None), ..none() },
+        none(),
+    ];
+    for (change, now) in changes.into_iter().zip(50..) {
+        let InstanceChange { channel_phone_or_id, name, status, credentials, max_tries, metadata } = change.clone();
+        expected = Instance {
+            channel_phone_or_id: channel_phone_or_id.unwrap_or(expected.channel_phone_or_id),
+            name: name.unwrap_or(expected.name),
+            status: status.unwrap_or(expected.status),
+            credentials: credentials.unwrap_or(expected.credentials),
+            max_tries: max_tries.unwrap_or(expected.max_tries),
+            metadata: metadata.unwrap_or(expected.metadata),
+            updated_at: at(now),
+            ..expected
+        };
+        let updated = adapters.instances.update(&expected.tenant, expected.id, &change, at(now)).await.unwrap();
+        let found = adapters.instances.find_any(expected.id).await.unwrap();
+        for instance in [updated.unwrap(), found.unwrap()] {
+            assert_eq!(format!("{instance:?}"), format!("{expected:?}"), "{change:?}");
+            assert_eq!(instance.credentials, expected.credentials);
+        }
+    }
+    let earlier = adapters.instances.update(&expected.tenant, expected.id, &none(), at(1)).await.unwrap().unwrap();
+    assert_eq!(earlier.updated_at, expected.updated_at, "a clock went back");
+}
+
+async fn of_changes_at_once_each_holds(adapters: &Adapters) {
     let before = stored(adapters, "acme", "hook").await;
-    let changed = Instance {
-        name: None,
-        channel_phone_or_id: "https://example.org/other".to_owned(),
-        status: ConnectionStatus::Error,
-        credentials: SealedCredentials(vec![9]),
-        max_tries: None,
-        metadata: Some("{}".to_owned()),
-        updated_at: at(5),
-        ..before.clone()
-    };
-    let forged = Instance { created_at: at(99), user_id: "other".to_owned(), ..changed.clone() };
-    assert!(adapters.instances.update(&forged).await.unwrap());
+    let none = InstanceChange::default;
+    let changes = [
+        InstanceChange { name: Some(Some("Matriz".to_owned())), ..none() },
+        InstanceChange { channel_phone_or_id: Some("https://example.org/other".to_owned()), ..none() },
+        InstanceChange { credentials: Some(SealedCredentials(vec![9])), ..none() },
+        InstanceChange { max_tries: Some(Some(7)), ..none() },
+        InstanceChange { metadata: Some(Some("{}".to_owned())), ..none() },
+    ];
+    let update = |change| adapters.instances.update(&before.tenant, before.id, change, at(5));
+    join_all(changes.iter().map(update)).await.into_iter().for_each(|updated| assert!(updated.unwrap().is_some()));
     let now = adapters.instances.find_any(before.id).await.unwrap().unwrap();
-    assert_eq!(format!("{now:?}"), format!("{changed:?}"));
-    assert_eq!(now.credentials, changed.credentials);
+    assert_eq!((now.name.as_deref(), now.max_tries, now.metadata.as_deref()), (Some("Matriz"), Some(7), Some("{}")));
+    assert_eq!(now.channel_phone_or_id, "https://example.org/other");
+    assert_eq!(now.credentials, SealedCredentials(vec![9]));
 }
 
 async fn a_deleted_instance_fails_its_open_messages(adapters: &Adapters) {

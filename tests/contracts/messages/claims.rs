@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use correio::application::ports::Accepted;
+use correio::domain::instance::InstanceChange;
 use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::message::MessageStatus;
 use futures::future::join_all;
@@ -74,13 +75,16 @@ async fn only_a_queued_message_that_waits_for_nothing_can_be_claimed(adapters: &
 }
 
 async fn a_claim_says_where_the_message_goes_by_then(adapters: &Adapters) {
-    let mut instance = instance("acme", "loja");
+    let instance = instance("acme", "loja");
     adapters.instances.insert(&instance).await.unwrap();
     let message = adapters.stored(message_of(&instance, MessageStatus::Queued, node())).await;
     // Replaced after it was accepted: what was before is never used.
-    instance.channel_phone_or_id = "https://example.org/de-agora-em-diante".to_owned();
-    instance.credentials = SealedCredentials(b"new".to_vec());
-    assert!(adapters.instances.update(&instance).await.unwrap());
+    let change = InstanceChange {
+        channel_phone_or_id: Some("https://example.org/de-agora-em-diante".to_owned()),
+        credentials: Some(SealedCredentials(b"new".to_vec())),
+        ..InstanceChange::default()
+    };
+    let instance = adapters.instances.update(&instance.tenant, instance.id, &change, at(4)).await.unwrap().unwrap();
     let claimed = adapters.messages.claim(message.id, node(), at(5)).await.unwrap().unwrap();
     let destination = claimed.destination.unwrap().unwrap();
     assert_eq!(destination.address, instance.channel_phone_or_id);

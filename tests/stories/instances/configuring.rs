@@ -1,3 +1,4 @@
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -15,7 +16,8 @@ stories!(
     on_both_databases:
     an_instance_is_created_listed_read_changed_and_deleted,
     both_paths_create_and_a_taken_name_is_a_conflict,
-    null_clears_and_what_is_absent_stays;
+    null_clears_and_what_is_absent_stays,
+    of_changes_at_once_none_is_lost;
     on_every_queue:
     credentials_are_never_told_and_never_stored_in_the_clear;
     on_every_installation:
@@ -29,6 +31,27 @@ fn a_shop() -> Value {
         "channel": "sandbox", "channelInstanceId": "loja", "channelPhoneOrId": "5585988888888",
         "name": "Loja", "maxRetries": 5, "metadata": { "dono": "José" },
     })
+}
+
+/// Whoever changes one member writes back no other: not the credentials that somebody has just replaced.
+async fn of_changes_at_once_none_is_lost(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let id = app.create_instance(&a_shop()).await;
+    let path = format!("{INSTANCES}/{id}");
+    for round in 1..=60 {
+        let (name, address) = (format!("Loja {round}"), format!("55859{round:08}"));
+        let changes = [
+            json!({ "name": name }),
+            json!({ "channelPhoneOrId": address }),
+            json!({ "maxRetries": round }),
+            json!({ "metadata": { "rodada": round } }),
+        ];
+        let answers = join_all(changes.iter().map(|change| app.patch(&path, change))).await;
+        assert!(answers.iter().all(|answer| answer.status == 200), "{round}");
+        let now = app.get(&path).await.data();
+        assert_eq!((&now["name"], &now["channelPhoneOrId"]), (&json!(name), &json!(address)));
+        assert_eq!((&now["maxRetries"], &now["metadata"]), (&json!(round), &json!({ "rodada": round })));
+    }
 }
 
 async fn an_instance_is_created_listed_read_changed_and_deleted(installation: Installation) {

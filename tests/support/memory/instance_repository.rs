@@ -3,7 +3,7 @@ use correio::application::ports::{InstanceRepository, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::channel::ChannelName;
-use correio::domain::instance::{Instance, InstanceId};
+use correio::domain::instance::{Instance, InstanceChange, InstanceId};
 use correio::domain::message::MessageId;
 use correio::domain::message::attempt::{Attempt, AttemptOutcome};
 
@@ -73,20 +73,30 @@ impl InstanceRepository for MemoryInstanceRepository {
         self.database.run_now("instances.list", |tables| Ok(list(tables))).await
     }
 
-    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
+    async fn update(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        change: &InstanceChange,
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError> {
         let update = |tables: &mut Tables| {
-            texts_are_storable(instance)?;
-            let stored = tables.instances.get_mut(&instance.id).filter(|it| it.tenant == instance.tenant);
-            let Some(stored) = stored else { return Ok(false) };
-            stored.channel_phone_or_id.clone_from(&instance.channel_phone_or_id);
-            stored.name.clone_from(&instance.name);
-            stored.status = instance.status;
-            stored.credentials = instance.credentials.clone();
-            stored.max_tries = instance.max_tries;
-            stored.metadata.clone_from(&instance.metadata);
-            stored.updated_at = instance.updated_at;
+            let Some(stored) = tables.instances.get_mut(&id).filter(|it| it.tenant == *tenant) else { return Ok(None) };
+            let change = change.clone();
+            let changed = Instance {
+                channel_phone_or_id: change.channel_phone_or_id.unwrap_or_else(|| stored.channel_phone_or_id.clone()),
+                name: change.name.unwrap_or_else(|| stored.name.clone()),
+                status: change.status.unwrap_or(stored.status),
+                credentials: change.credentials.unwrap_or_else(|| stored.credentials.clone()),
+                max_tries: change.max_tries.unwrap_or(stored.max_tries),
+                metadata: change.metadata.unwrap_or_else(|| stored.metadata.clone()),
+                updated_at: stored.updated_at.max(now),
+                ..stored.clone()
+            };
+            texts_are_storable(&changed)?;
+            *stored = changed.clone();
             tables.sync();
-            Ok(true)
+            Ok(Some(changed))
         };
         self.database.run_now("instances.update", update).await
     }

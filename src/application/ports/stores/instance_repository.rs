@@ -4,7 +4,7 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::instance::{Instance, InstanceId};
+use crate::domain::instance::{Instance, InstanceChange, InstanceId};
 
 /// Where instances are kept. A foreign tenant's instance is answered exactly like one that does not exist.
 #[async_trait]
@@ -28,9 +28,15 @@ pub trait InstanceRepository: Send + Sync {
     /// A tenant's instances, oldest first; of one channel, if given.
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError>;
 
-    /// Writes everything that can change: `channel_phone_or_id`, `name`, `status`, `credentials`, `max_retries`,
-    /// `metadata`, `updated_at`. False when the instance is gone.
-    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError>;
+    /// Writes what the change names and nothing else, in one statement: of concurrent changes of different members each
+    /// holds. `updated_at` never goes back. Returns the instance as it is then; `None` when there is no such instance.
+    async fn update(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        change: &InstanceChange,
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError>;
 
     /// Deletes the instance and, in the same transaction, fails its open messages with `reason`: `failed`, failure
     /// `channel`, with this `dead_lettered_at`, `try` raised for a `queued` one (a claim and its outcome in one write),

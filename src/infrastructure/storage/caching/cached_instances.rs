@@ -11,7 +11,7 @@ use crate::application::ports::{InstanceRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::instance::{Instance, InstanceId};
+use crate::domain::instance::{Instance, InstanceChange, InstanceId};
 
 /// How long an instance is remembered. A change made by this process is seen immediately, one made by another process a
 /// second after the database was last queried and has answered: until then an accept is as it would have been just
@@ -87,8 +87,14 @@ impl InstanceRepository for CachedInstances {
         self.instances.list(tenant, channel).await
     }
 
-    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
-        let updated = self.instances.update(instance).await;
+    async fn update(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        change: &InstanceChange,
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        let updated = self.instances.update(tenant, id, change, now).await;
         self.changed();
         updated
     }

@@ -10,7 +10,7 @@ use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::credentials::SealedCredentials;
-use crate::domain::instance::{Instance, InstanceId};
+use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
 
 #[derive(Clone)]
 pub struct SqliteInstanceRepository {
@@ -23,16 +23,33 @@ impl SqliteInstanceRepository {
     }
 }
 
-macro_rules! select_instances {
-    ($($rest:literal)?) => {
-        concat!(
-            "select id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
-                    max_retries, metadata, created_at, updated_at
-               from messaging_instances ",
-            $($rest)?
-        )
+macro_rules! instance_columns {
+    () => {
+        "id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials, max_retries,
+         metadata, created_at, updated_at"
     };
 }
+
+macro_rules! select_instances {
+    ($($rest:literal)?) => {
+        concat!("select ", instance_columns!(), " from messaging_instances ", $($rest)?)
+    };
+}
+
+const UPDATE: &str = concat!(
+    "update messaging_instances
+        set channel_phone_or_id = coalesce(?3, channel_phone_or_id),
+            status = coalesce(?4, status),
+            credentials = coalesce(?5, credentials),
+            name = case when ?6 then ?7 else name end,
+            max_retries = case when ?8 then ?9 else max_retries end,
+            metadata = case when ?10 then ?11 else metadata end,
+            updated_at = max(updated_at, ?12)
+      where tenant = ?1
+        and id = ?2
+     returning ",
+    instance_columns!()
+);
 
 #[async_trait]
 impl InstanceRepository for SqliteInstanceRepository {
@@ -111,32 +128,30 @@ impl InstanceRepository for SqliteInstanceRepository {
         Ok(rows.iter().filter_map(readable).collect())
     }
 
-    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
-        let updated = sqlx::query(
-            "update messaging_instances
-                set channel_phone_or_id = ?3,
-                    name = ?4,
-                    status = ?5,
-                    credentials = ?6,
-                    max_retries = ?7,
-                    metadata = ?8,
-                    updated_at = ?9
-              where tenant = ?1
-                and id = ?2",
-        )
-        .bind(instance.tenant.as_str())
-        .bind(instance.id.0.hyphenated())
-        .bind(&instance.channel_phone_or_id)
-        .bind(&instance.name)
-        .bind(instance.status.as_str())
-        .bind(&instance.credentials.0)
-        .bind(instance.max_tries)
-        .bind(&instance.metadata)
-        .bind(time_text(instance.updated_at))
-        .execute(self.database.writer())
-        .await
-        .map_err(translate)?;
-        Ok(updated.rows_affected() == 1)
+    async fn update(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        change: &InstanceChange,
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        let rows = sqlx::query(UPDATE)
+            .bind(tenant.as_str())
+            .bind(id.0.hyphenated())
+            .bind(&change.channel_phone_or_id)
+            .bind(change.status.map(ConnectionStatus::as_str))
+            .bind(change.credentials.as_ref().map(|sealed| &sealed.0))
+            .bind(change.name.is_some())
+            .bind(change.name.as_ref().and_then(Option::as_ref))
+            .bind(change.max_tries.is_some())
+            .bind(change.max_tries.flatten())
+            .bind(change.metadata.is_some())
+            .bind(change.metadata.as_ref().and_then(Option::as_ref))
+            .bind(time_text(now))
+            .fetch_all(self.database.writer())
+            .await
+            .map_err(translate)?;
+        rows.first().map(instance).transpose()
     }
 
     async fn delete(

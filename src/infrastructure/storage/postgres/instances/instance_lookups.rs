@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::instance_row::{instance, select_instances};
+use super::instance_row::{instance, instance_columns, select_instances};
 use crate::application::ports::RepositoryError;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::infrastructure::storage::postgres::PgDatabase;

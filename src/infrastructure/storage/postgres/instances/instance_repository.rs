@@ -1,15 +1,15 @@
 use async_trait::async_trait;
 
 use super::instance_lookups::{ById, ByName};
-use super::instance_row::{instance, select_instances};
+use super::instance_row::{instance, instance_columns, select_instances};
 use crate::application::ports::{InstanceRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::instance::{Instance, InstanceId};
+use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
 use crate::infrastructure::storage::postgres::PgDatabase;
-
 use crate::infrastructure::storage::postgres::messages::delete_instance;
+use crate::infrastructure::storage::postgres::row::only;
 use crate::infrastructure::storage::shared::Batcher;
 
 #[derive(Clone)]
@@ -28,6 +28,21 @@ impl PgInstanceRepository {
         }
     }
 }
+
+const UPDATE: &str = concat!(
+    "update messaging_instances
+        set channel_phone_or_id = coalesce($3, channel_phone_or_id),
+            status = coalesce($4, status),
+            credentials = coalesce($5, credentials),
+            name = case when $6 then $7 else name end,
+            max_retries = case when $8 then $9 else max_retries end,
+            metadata = case when $10 then $11::json else metadata end,
+            updated_at = greatest(updated_at, $12)
+      where tenant = $1
+        and id = $2
+     returning ",
+    instance_columns!()
+);
 
 #[async_trait]
 impl InstanceRepository for PgInstanceRepository {
@@ -87,30 +102,28 @@ impl InstanceRepository for PgInstanceRepository {
         Ok(rows.iter().filter_map(readable).collect())
     }
 
-    async fn update(&self, instance: &Instance) -> Result<bool, RepositoryError> {
-        let query = sqlx::query(
-            "update messaging_instances
-                set channel_phone_or_id = $3,
-                    name = $4,
-                    status = $5,
-                    credentials = $6,
-                    max_retries = $7,
-                    metadata = $8::json,
-                    updated_at = $9
-              where tenant = $1
-                and id = $2",
-        )
-        .bind(instance.tenant.as_str())
-        .bind(instance.id.0)
-        .bind(&instance.channel_phone_or_id)
-        .bind(&instance.name)
-        .bind(instance.status.as_str())
-        .bind(&instance.credentials.0)
-        .bind(instance.max_tries.map(i64::from))
-        .bind(&instance.metadata)
-        .bind(instance.updated_at);
-        let updated = self.database.run(async |connection| query.execute(connection).await).await?;
-        Ok(updated.rows_affected() == 1)
+    async fn update(
+        &self,
+        tenant: &Tenant,
+        id: InstanceId,
+        change: &InstanceChange,
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        let query = sqlx::query(UPDATE)
+            .bind(tenant.as_str())
+            .bind(id.0)
+            .bind(&change.channel_phone_or_id)
+            .bind(change.status.map(ConnectionStatus::as_str))
+            .bind(change.credentials.as_ref().map(|sealed| &sealed.0))
+            .bind(change.name.is_some())
+            .bind(change.name.as_ref().and_then(Option::as_ref))
+            .bind(change.max_tries.is_some())
+            .bind(change.max_tries.flatten().map(i64::from))
+            .bind(change.metadata.is_some())
+            .bind(change.metadata.as_ref().and_then(Option::as_ref))
+            .bind(now);
+        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        only(rows).as_ref().map(instance).transpose()
     }
 
     async fn delete(

@@ -8,14 +8,17 @@ use crate::domain::instance::credentials::SealedCredentials;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::infrastructure::storage::postgres::row::{get, number_option, parsed, tenant, time};
 
+macro_rules! instance_columns {
+    () => {
+        "id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials, max_retries,
+         metadata::text as metadata, created_at, updated_at"
+    };
+}
+pub(super) use instance_columns;
+
 macro_rules! select_instances {
     ($($rest:literal)?) => {
-        concat!(
-            "select id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
-                    max_retries, metadata::text as metadata, created_at, updated_at
-               from messaging_instances ",
-            $($rest)?
-        )
+        concat!("select ", instance_columns!(), " from messaging_instances ", $($rest)?)
     };
 }
 pub(super) use select_instances;
