@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use correio::application::ports::Accepted;
 use correio::domain::access::idempotency::KEPT;
+use correio::domain::instance::channel::ChannelName;
 use correio::domain::message::attempt::AttemptOutcome;
 use correio::domain::message::delivery::{DeliveryError, FailureKind};
 use correio::domain::message::retry::NextStep;
@@ -11,7 +12,9 @@ use futures::future::join_all;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
 use crate::support::given;
-use crate::support::given::{at, failed, message, message_of, node, outcome, request, retry, sent, tenant};
+use crate::support::given::{
+    at, failed, id, instance, message, message_of, node, outcome, request, retry, sent, tenant,
+};
 
 on_every_adapter![
     what_was_accepted_reads_back_as_it_was,
@@ -48,16 +51,16 @@ async fn what_was_accepted_reads_back_as_it_was(adapters: &Adapters) {
 
 /// Alike in what one statement may say once for all of them, and in all of that but one thing.
 async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Adapters) {
-    let owner = node();
+    let (owner, hook) = (node(), instance("acme", "hook"));
     let media = |media_type| Some(Media { url: "https://example.org/a.png".to_owned(), media_type });
     let elsewhere = Media { url: "https://example.org/b.png".to_owned(), media_type: MediaType::Image };
     let payload = |payload: &str| Some(payload.to_owned());
     let alike = || {
-        let mut message = message(MessageStatus::Pending, owner);
+        let mut message = message_of(&hook, MessageStatus::Pending, owner);
         message.content = Content { text: None, media: media(MediaType::Image), payload: payload("[1]") };
         message
     };
-    let changes: [fn(&mut Message); 10] = [
+    let changes: [fn(&mut Message); 16] = [
         |_| {},
         |message| message.status = MessageStatus::Queued,
         |message| message.attempt_started_at = None,
@@ -68,6 +71,12 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
         |message| message.node = Some(node()),
         |message| message.priority = Priority::try_from(9).ok(),
         |message| message.send_at = Some(at(60)),
+        |message| message.tenant = tenant("globex"),
+        |message| message.user_id = "bia".to_owned(),
+        |message| message.instance_id.0 = id(),
+        |message| message.channel = ChannelName::new("sandbox"),
+        |message| message.channel_instance_id = "other".to_owned(),
+        |message| message.max_tries = 9,
     ];
     let contents = [
         Content { text: Some("Olá".to_owned()), media: media(MediaType::Image), payload: payload("[1]") },

@@ -12,11 +12,14 @@ pub struct Column {
     pub value: Value,
 }
 
-/// Whether each message of a batch has its own value of the column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which messages of a batch have the same value of the column, as a rule: it is then sent once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Share {
+    /// None.
     Own,
-    /// Most often the same for all of a batch, and then sent once.
+    /// Those that one sender sends through one instance.
+    Sender,
+    /// All.
     Alike,
 }
 
@@ -40,9 +43,9 @@ impl Value {
     }
 }
 
-/// Whether one statement can send the `Alike` columns once for both.
-pub fn are_alike(one: &Message, other: &Message) -> bool {
-    COLUMNS.iter().filter(|column| column.share == Share::Alike).all(|column| column.value.is_same(one, other))
+/// Whether one statement can send the columns of this share once for both.
+pub fn are_alike(share: Share, one: &Message, other: &Message) -> bool {
+    COLUMNS.iter().filter(|column| column.share == share).all(|column| column.value.is_same(one, other))
 }
 
 /// Turns the table into the accept's columns and the list of all that are read.
@@ -63,29 +66,29 @@ macro_rules! columns {
 
 columns! {
     set by an accept:
-        "id"                  Own   Id     |it| Some(it.id.0);
-        "tenant"              Own   Text   |it| Some(it.tenant.as_str());
-        "user_id"             Own   Text   |it| Some(it.user_id.as_str());
-        "instance_id"         Own   Id     |it| Some(it.instance_id.0);
-        "channel"             Own   Text   |it| Some(it.channel.as_str());
-        "channel_instance_id" Own   Text   |it| Some(it.channel_instance_id.as_str());
-        "remote_jid"          Own   Text   |it| Some(it.recipient.as_str());
-        "message"             Own   Text   |it| it.content.text.as_deref();
-        "max_retries"         Own   Number |it| Some(it.max_tries.into());
-        "created_at"          Own   Time   |it| Some(it.created_at);
-        "updated_at"          Own   Time   |it| Some(it.updated_at);
-        "priority"            Alike Number |it| it.priority.map(|priority| priority.number().into());
-        "send_at"             Alike Time   |it| it.send_at;
-        "payload"             Alike Json   |it| it.content.payload.as_deref();
-        "media_url"           Alike Text   |it| it.content.media.as_ref().map(|media| media.url.as_str());
-        "media_type"          Alike Text   |it| it.content.media.as_ref().map(|media| media.media_type.as_str());
-        "direction"           Alike Text   |it| Some(it.direction.as_str());
-        "status"              Alike Text   |it| Some(it.status.as_str());
-        "retries"             Alike Number |it| Some(it.tries.into());
-        "try"                 Alike Number |it| Some(it.try_number.into());
-        "attempt_started_at"  Alike Time   |it| it.attempt_started_at;
-        "node_id"             Alike Id     |it| it.node.map(|node| node.0);
-        "next_attempt_at"     Alike Time   |it| it.next_attempt_at;
+        "id"                  Own    Id     |it| Some(it.id.0);
+        "tenant"              Sender Text   |it| Some(it.tenant.as_str());
+        "user_id"             Sender Text   |it| Some(it.user_id.as_str());
+        "instance_id"         Sender Id     |it| Some(it.instance_id.0);
+        "channel"             Sender Text   |it| Some(it.channel.as_str());
+        "channel_instance_id" Sender Text   |it| Some(it.channel_instance_id.as_str());
+        "remote_jid"          Own    Text   |it| Some(it.recipient.as_str());
+        "message"             Own    Text   |it| it.content.text.as_deref();
+        "max_retries"         Sender Number |it| Some(it.max_tries.into());
+        "created_at"          Own    Time   |it| Some(it.created_at);
+        "updated_at"          Own    Time   |it| Some(it.updated_at);
+        "priority"            Alike  Number |it| it.priority.map(|priority| priority.number().into());
+        "send_at"             Alike  Time   |it| it.send_at;
+        "payload"             Alike  Json   |it| it.content.payload.as_deref();
+        "media_url"           Alike  Text   |it| it.content.media.as_ref().map(|media| media.url.as_str());
+        "media_type"          Alike  Text   |it| it.content.media.as_ref().map(|media| media.media_type.as_str());
+        "direction"           Alike  Text   |it| Some(it.direction.as_str());
+        "status"              Alike  Text   |it| Some(it.status.as_str());
+        "retries"             Alike  Number |it| Some(it.tries.into());
+        "try"                 Alike  Number |it| Some(it.try_number.into());
+        "attempt_started_at"  Alike  Time   |it| it.attempt_started_at;
+        "node_id"             Alike  Id     |it| it.node.map(|node| node.0);
+        "next_attempt_at"     Alike  Time   |it| it.next_attempt_at;
     set later:
         "channel_message_id" "error" "failure" "attempt_http_status" "dead_lettered_at" "sent_at" "delivered_at" "read_at"
 }
