@@ -2,16 +2,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use correio::application::ports::Handover;
+use correio::application::messages::send_message::{LONGEST_WAIT, MOST_WAITING, SendMessageError, Submission};
+use correio::application::ports::{Handover, MessageFilter};
 use correio::domain::message::MessageStatus;
 use correio::domain::message::delivery::{DeliveryError, FailureKind};
 use futures::future::join_all;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::gateway::TestGateway;
 use super::scripted::Act;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
+use crate::support::eventually::{SOON, eventually};
 use crate::support::given;
 
 on_every_adapter![
@@ -21,6 +24,7 @@ on_every_adapter![
     handing_over_twice_delivers_once,
     messages_to_one_recipient_leave_in_the_order_of_their_ids,
     another_recipient_does_not_wait_for_a_slow_one,
+    for_a_recipient_that_hangs_so_many_wait_so_long_and_nothing_of_the_others_is_stored,
     without_faults_the_relay_hands_nothing_over,
 ];
 
@@ -113,4 +117,37 @@ async fn without_faults_the_relay_hands_nothing_over(adapters: &Adapters) {
     gate.add_permits(1);
     assert_eq!(slow.await.unwrap().unwrap().message.tries, 1);
     assert_eq!(gateway.taken_by_relay.load(Ordering::Relaxed), 0);
+}
+
+async fn for_a_recipient_that_hangs_so_many_wait_so_long_and_nothing_of_the_others_is_stored(adapters: &Adapters) {
+    const TOO_MANY: usize = 5;
+    let (gateway, gate) = (TestGateway::start(adapters).await, Arc::new(Semaphore::new(0)));
+    gateway.channel.next_to("ana", Act::Wait(gate.clone()));
+    let mut requests = JoinSet::new();
+    let mut send = |recipient: &str| {
+        let (gateway, caller, command) = (gateway.gateway.clone(), gateway.caller(), gateway.command(recipient));
+        requests.spawn(async move { gateway.messages.send.execute(&caller, command).await })
+    };
+    send("ana");
+    eventually(SOON, "the channel is called", async || (gateway.channel.calls().len() == 1).then_some(())).await;
+    for _ in 0..MOST_WAITING + TOO_MANY {
+        send("ana");
+    }
+    let refused = async |requests: &mut JoinSet<_>| {
+        let refused: Result<Submission, SendMessageError> = requests.join_next().await.unwrap().unwrap();
+        assert!(matches!(refused, Err(SendMessageError::Busy)), "{refused:?}");
+    };
+    for _ in 0..TOO_MANY {
+        refused(&mut requests).await;
+    }
+    assert_eq!(requests.len(), 1 + MOST_WAITING);
+    gateway.clock.advance(LONGEST_WAIT);
+    for _ in 0..MOST_WAITING {
+        refused(&mut requests).await;
+    }
+    let counts = adapters.search.count(&gateway.instance.tenant, &MessageFilter::default()).await.unwrap();
+    assert_eq!(counts, [(MessageStatus::Pending, 1)].into());
+    gate.add_permits(1);
+    let first = requests.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!(first.message.status, MessageStatus::Sent);
 }

@@ -110,7 +110,9 @@ impl Clients {
                 }
                 true
             }
-            Ok(Err(SendMessageError::Repository(_) | SendMessageError::InFlight)) | Err(_) => false,
+            Ok(Err(SendMessageError::Repository(_) | SendMessageError::InFlight | SendMessageError::Busy)) | Err(_) => {
+                false
+            }
             Ok(Err(other)) => panic!("a client was told {other}"),
         }
     }

@@ -1,8 +1,10 @@
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::{Either, select};
 use tracing::debug;
 
-use super::lanes::Lanes;
+use super::lanes::{LanePlace, Lanes};
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;
@@ -17,7 +19,14 @@ use crate::domain::instance::Instance;
 use crate::domain::instance::InstanceName;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::{Draft, Message, MessageId, MessageStatus, OrderingKey};
+use crate::domain::node::NodeId;
 use crate::domain::problem::FieldProblem;
+
+/// Requests that wait in direct mode for the one that is calling their recipient.
+pub const MOST_WAITING: usize = 100;
+
+/// How long each of them does.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Accepts a message: stored first, then handed to the queue.
 pub struct SendMessage {
@@ -65,6 +74,9 @@ pub enum SendMessageError {
     KeyReused,
     #[error("the message of this idempotency key is still being delivered")]
     InFlight,
+    /// Too many requests wait for this recipient, or this one has for too long. Nothing was stored.
+    #[error("the recipient is called for others, one after the other, and too many wait")]
+    Busy,
     #[error(transparent)]
     Repository(#[from] RepositoryError),
 }
@@ -86,9 +98,7 @@ impl SendMessage {
         let instance = self.instance(caller, &command).await?;
         self.check(sender.as_ref(), &command.draft)?;
 
-        let node = self.identity.current_or_wait().await?;
-        let key = OrderingKey { instance: instance.id, recipient: command.draft.recipient.as_str().to_owned() };
-        let mut place = self.lanes.enter(key, self.ids.as_ref());
+        let (node, id, mut place) = self.begin(sender.as_ref(), &instance, &command.draft).await?;
         let message = Message::accept(
             caller,
             &instance,
@@ -96,7 +106,7 @@ impl SendMessage {
             self.max_tries,
             self.queue.waiting_status(),
             node,
-            MessageId(place.id),
+            id,
             self.clock.now(),
         );
         let hold = self.held.hold(message.id);
@@ -115,7 +125,7 @@ impl SendMessage {
             // The relay hands it over when its time has come.
             return Ok(Submission { accepted_as: message.status, message, repeated: false });
         }
-        if sender.keeps_order() {
+        if let Some(place) = &mut place {
             place.turn().await;
         }
         // Only a `pending` message, which is being delivered, stays held: a `queued` one is free to be claimed.
@@ -132,6 +142,51 @@ impl SendMessage {
             }
         };
         Ok(Submission { message, accepted_as, repeated: false })
+    }
+
+    /// Whether callers wait for the delivery.
+    fn waits(&self) -> bool {
+        self.queue.waiting_status() == MessageStatus::Pending
+    }
+
+    /// What the message has before it is stored: its node, its id, and its place if it keeps an order. Where callers wait,
+    /// its turn has come.
+    async fn begin(
+        &self,
+        sender: &dyn ChannelSender,
+        instance: &Instance,
+        draft: &Draft,
+    ) -> Result<(NodeId, MessageId, Option<LanePlace>), SendMessageError> {
+        let mut node = self.identity.current_or_wait().await?;
+        let mut place = self.place(sender, instance, draft)?;
+        if let Some(place) = place.as_mut().filter(|_| self.waits()) {
+            self.turn_in_time(place).await?;
+            node = self.identity.current_or_wait().await?;
+        }
+        let id = place.as_ref().map_or_else(|| self.ids.next(), |place| place.id);
+        Ok((node, MessageId(id), place))
+    }
+
+    /// A place in the lane of its recipient, for a message that keeps an order: one that waits for its time keeps none.
+    fn place(
+        &self,
+        sender: &dyn ChannelSender,
+        instance: &Instance,
+        draft: &Draft,
+    ) -> Result<Option<LanePlace>, SendMessageError> {
+        if !sender.keeps_order() || draft.send_at.is_some_and(|send_at| send_at > self.clock.now()) {
+            return Ok(None);
+        }
+        let key = OrderingKey { instance: instance.id, recipient: draft.recipient.as_str().to_owned() };
+        let most = if self.waits() { MOST_WAITING } else { usize::MAX };
+        self.lanes.enter(key, self.ids.as_ref(), most).map(Some).ok_or(SendMessageError::Busy)
+    }
+
+    async fn turn_in_time(&self, place: &mut LanePlace) -> Result<(), SendMessageError> {
+        match select(Box::pin(place.turn()), self.clock.sleep(LONGEST_WAIT)).await {
+            Either::Left(_) => Ok(()),
+            Either::Right(_) => Err(SendMessageError::Busy),
+        }
     }
 
     async fn instance(&self, caller: &Principal, command: &SendMessageCommand) -> Result<Instance, SendMessageError> {

@@ -321,6 +321,7 @@ impl From<SendMessageError> for Problem {
             SendMessageError::UnknownInstance => Problem::unknown_instance(),
             SendMessageError::KeyReused => Problem::key_reused(),
             SendMessageError::InFlight => Problem::in_flight(),
+            SendMessageError::Busy => Problem::recipient_busy(),
             SendMessageError::Repository(error) => error.into(),
         }
     }

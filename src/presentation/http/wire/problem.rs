@@ -184,6 +184,13 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
     }
 
+    /// In direct mode: too many requests wait for one recipient. Not logged: its caller is told, and nothing is wrong here.
+    pub fn recipient_busy() -> Self {
+        let detail = "Too many requests wait for this recipient; nothing was stored, try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The recipient is busy", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
     /// Logs the cause.
     pub fn unavailable(cause: impl std::fmt::Display) -> Self {
         tracing::warn!(%cause, "unavailable");
