@@ -60,7 +60,8 @@ impl KeepNodeAlive {
     /// in a broker that outlives the process.
     pub async fn leave(&self, queued_are_kept: bool) {
         let Some(id) = self.identity.last() else { return };
-        let is_reconciled = self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
+        let reconciled = self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
+        let is_reconciled = reconciled.is_ok() && self.unreconciled.is_empty();
         match self.nodes.leave(id, queued_are_kept && is_reconciled, self.clock.now()).await {
             Ok(true) => {}
             Ok(false) => warn!(node = %id, "stopped before everything was delivered; another node takes it over"),

@@ -1,53 +1,73 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::application::ports::NodeRow;
+use crate::application::ports::{Clock, NodeRepository, NodeRow, RepositoryError};
 use crate::domain::node::NodeId;
 
 /// Finds the nodes that are gone: those whose heartbeat stood still for the timeout, by our own monotonic clock, with
 /// the database answering throughout. No two clocks are compared.
+///
+/// What an answer says was true at some moment between the question and the answer. So a heartbeat stands still only
+/// since the answer that first read it, and only until the last question whose answer reads it still.
 pub struct NodeWatch {
     timeout: Duration,
     seen: HashMap<NodeId, Seen>,
-    last_look: Option<Duration>,
+    last_answer: Option<Duration>,
 }
 
+#[derive(Clone, Copy)]
 struct Seen {
     heartbeat: i64,
     since: Duration,
 }
 
+/// What a look found.
+pub struct Sighting {
+    pub rows: Vec<NodeRow>,
+    pub gone: Vec<NodeId>,
+}
+
 impl NodeWatch {
     pub fn new(timeout: Duration) -> Self {
-        Self { timeout, seen: HashMap::new(), last_look: None }
+        Self { timeout, seen: HashMap::new(), last_answer: None }
     }
 
-    /// Looks at the nodes, at `now`; returns those that are gone.
-    pub fn look(&mut self, rows: &[NodeRow], now: Duration) -> Vec<NodeId> {
-        // After a long gap between two looks (we were frozen, or the database was slow) we do not know whether the
+    /// Reads the nodes, and judges which are gone.
+    ///
+    /// # Errors
+    /// When the database does not answer. A heartbeat that stood still meanwhile proves nothing: the watch starts again.
+    pub async fn look(&mut self, nodes: &dyn NodeRepository, clock: &dyn Clock) -> Result<Sighting, RepositoryError> {
+        let asked = clock.monotonic();
+        let rows = nodes.all().await.inspect_err(|_| self.start_again())?;
+        let gone = self.judge(&rows, asked, clock.monotonic());
+        Ok(Sighting { rows, gone })
+    }
+
+    fn judge(&mut self, rows: &[NodeRow], asked: Duration, answered: Duration) -> Vec<NodeId> {
+        // After a long gap between two answers (we were frozen, or the database was slow) we do not know whether the
         // database answered the other nodes.
-        if self.last_look.is_some_and(|last| now.saturating_sub(last) > self.timeout / 2) {
+        if self.last_answer.is_some_and(|last| answered.saturating_sub(last) > self.timeout / 2) {
             self.start_again();
         }
-        self.last_look = Some(now);
+        self.last_answer = Some(answered);
         self.seen.retain(|id, _| rows.iter().any(|row| row.id == *id));
         let mut gone = Vec::new();
         for row in rows {
-            let seen = self.seen.entry(row.id).or_insert(Seen { heartbeat: row.heartbeat, since: now });
+            let now = Seen { heartbeat: row.heartbeat, since: answered };
+            let seen = self.seen.entry(row.id).or_insert(now);
             if seen.heartbeat != row.heartbeat {
-                *seen = Seen { heartbeat: row.heartbeat, since: now };
+                *seen = now;
             }
-            if !row.departed && now.saturating_sub(seen.since) >= self.timeout {
+            if !row.departed && asked.saturating_sub(seen.since) >= self.timeout {
                 gone.push(row.id);
             }
         }
         gone
     }
 
-    /// The database did not answer: a heartbeat that stood still meanwhile proves nothing.
-    pub fn start_again(&mut self) {
+    fn start_again(&mut self) {
         self.seen.clear();
-        self.last_look = None;
+        self.last_answer = None;
     }
 }
 
@@ -65,7 +85,11 @@ mod tests {
     }
 
     fn gone_at(watch: &mut NodeWatch, heartbeat: i64, seconds: u64) -> bool {
-        !watch.look(&[row(heartbeat)], Duration::from_secs(seconds)).is_empty()
+        gone_between(watch, heartbeat, seconds, seconds)
+    }
+
+    fn gone_between(watch: &mut NodeWatch, heartbeat: i64, asked: u64, answered: u64) -> bool {
+        !watch.judge(&[row(heartbeat)], Duration::from_secs(asked), Duration::from_secs(answered)).is_empty()
     }
 
     #[test]
@@ -79,6 +103,27 @@ mod tests {
     fn one_that_moves_is_alive() {
         let mut watch = NodeWatch::new(TIMEOUT);
         assert!((0..100).all(|look| !gone_at(&mut watch, i64::try_from(look / 4).unwrap(), look * 3)));
+    }
+
+    /// The heartbeat may have moved right after it was read.
+    #[test]
+    fn the_time_that_an_answer_takes_does_not_count_at_the_end() {
+        let mut watch = NodeWatch::new(TIMEOUT);
+        assert!(!gone_at(&mut watch, 7, 0));
+        assert!(!gone_at(&mut watch, 7, 7));
+        assert!(!gone_between(&mut watch, 7, 14, 14));
+        assert!(!gone_between(&mut watch, 7, 14, 20), "it was read when it had stood still for 14 s, perhaps");
+        assert!(gone_between(&mut watch, 7, 20, 21));
+    }
+
+    /// It may have been read only when the answer was nearly there.
+    #[test]
+    fn the_time_that_an_answer_takes_does_not_count_at_the_beginning() {
+        let mut watch = NodeWatch::new(TIMEOUT);
+        assert!(!gone_between(&mut watch, 7, 0, 7));
+        assert!(!gone_at(&mut watch, 7, 14));
+        assert!(!gone_at(&mut watch, 7, 21), "it may have begun at 7 s");
+        assert!(gone_at(&mut watch, 7, 22));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::held_messages::Hold;
-use crate::application::ports::{Clock, DueMessages};
+use crate::application::ports::{Clock, DueMessages, RepositoryError};
 use crate::domain::message::MessageId;
 use crate::domain::node::NodeId;
 
@@ -35,25 +35,30 @@ impl Unreconciled {
         self.list().is_empty()
     }
 
-    /// Makes those messages due whose rows exist and are still their node's. If the database does not answer, the
-    /// remaining ones are tried the next time. Returns whether nothing is left.
-    pub async fn reconcile(&self, due: &dyn DueMessages, clock: &dyn Clock) -> bool {
+    /// Makes those messages due whose rows exist and are still their node's, some thousands at a time: more may come as
+    /// fast as they are written, and the caller has other work.
+    ///
+    /// # Errors
+    /// When the database does not answer: the remaining ones are tried the next time.
+    pub async fn reconcile(&self, due: &dyn DueMessages, clock: &dyn Clock) -> Result<(), RepositoryError> {
         const AT_ONCE: usize = 1_000;
-        loop {
+        const STATEMENTS: usize = 10;
+        for _ in 0..STATEMENTS {
             let some: Vec<One> = {
                 let mut list = self.list();
                 let count = list.len().min(AT_ONCE);
                 list.drain(..count).collect()
             };
             if some.is_empty() {
-                return true;
+                return Ok(());
             }
             let messages: Vec<(MessageId, NodeId)> = some.iter().map(|one| (one.id, one.node)).collect();
-            if due.make_due(&messages, clock.now()).await.is_err() {
+            if let Err(error) = due.make_due(&messages, clock.now()).await {
                 self.list().extend(some);
-                return false;
+                return Err(error);
             }
         }
+        Ok(())
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<One>> {

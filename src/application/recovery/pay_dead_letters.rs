@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,9 +9,9 @@ use tracing::{debug, error, info, warn};
 
 use crate::application::Stop;
 use crate::application::node::node_identity::NodeIdentity;
-use crate::application::node::node_watch::NodeWatch;
+use crate::application::node::node_watch::{NodeWatch, Sighting};
 use crate::application::node::tally::Tally;
-use crate::application::node::under_way::UnderWay;
+use crate::application::node::under_way::{Finished, UnderWay};
 use crate::application::ports::until_answered::until_answered;
 use crate::application::ports::{
     Clock, DeadLetterTopic, NodeRepository, NodeRow, OwedDeadLetters, RepositoryError, Tasks,
@@ -37,13 +38,18 @@ pub struct PayDeadLetters {
 pub struct PaymentRounds {
     watch: NodeWatch,
     under_way: UnderWay,
+    finished: Finished,
+    /// As many were found as could be published at the same time, or were written off in one statement: there may be more.
+    was_full: bool,
+    /// A payment of this round has failed. Those that follow would most likely fail, too: they wait for the next round.
+    has_failed: Arc<AtomicBool>,
 }
 
 impl PaymentRounds {
     /// Nodes are watched with this timeout.
     pub fn new(timeout: Duration) -> Self {
-        let (under_way, _) = UnderWay::new();
-        Self { watch: NodeWatch::new(timeout), under_way }
+        let (under_way, finished) = UnderWay::new();
+        Self { watch: NodeWatch::new(timeout), under_way, finished, was_full: false, has_failed: Arc::default() }
     }
 }
 
@@ -65,29 +71,42 @@ impl Repeated for PayDeadLetters {
     }
 
     async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
-        let looked = self.look(stop).await;
-        if looked.is_err() {
-            self.rounds.watch.start_again();
+        self.rounds.was_full = false;
+        self.rounds.has_failed.store(false, Ordering::Relaxed);
+        let sighting = self.rounds.watch.look(self.nodes.as_ref(), self.clock.as_ref()).await?;
+        self.rounds.was_full = self.pay(&sighting, stop).await?;
+        Ok(())
+    }
+
+    /// With many owed, the next are read as soon as half of these are paid.
+    async fn is_wanted(&mut self) {
+        let PaymentRounds { under_way, finished, was_full, has_failed, .. } = &mut self.rounds;
+        if !*was_full {
+            return std::future::pending().await;
         }
-        looked
+        under_way.until_at_most(AT_ONCE as usize / 2, finished).await;
+        if has_failed.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
     }
 }
 
 impl PayDeadLetters {
-    async fn look(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
-        let rows = self.nodes.all().await?;
-        let gone = self.rounds.watch.look(&rows, self.clock.monotonic());
-        let publishers = publishers(&rows, &gone);
-        let Some(topic) = &self.topic else { return self.write_off(&publishers, &gone).await };
-        let Some(node) = self.identity.current() else { return Ok(()) };
+    /// Returns whether there may be more.
+    async fn pay(&self, Sighting { rows, gone }: &Sighting, stop: &Stop) -> Result<bool, RepositoryError> {
+        let publishers = publishers(rows, gone);
+        let Some(topic) = &self.topic else { return self.write_off(&publishers, gone).await };
+        let Some(node) = self.identity.current() else { return Ok(false) };
         // One of the publishers takes care of what none of them owns.
         let adopting = (publishers.iter().min() == Some(&node)).then_some(publishers.as_slice());
         let under_way = &self.rounds.under_way;
         let free = AT_ONCE.saturating_sub(u32::try_from(under_way.len()).unwrap_or(u32::MAX));
         if free == 0 {
-            return Ok(());
+            return Ok(true);
         }
-        for message in self.owed.owed(node, adopting, &under_way.ids(), free).await? {
+        let owed = self.owed.owed(node, adopting, &under_way.ids(), free).await?;
+        let may_be_more = owed.len() >= free as usize;
+        for message in owed {
             let Some(entry) = under_way.enter(message.id) else { continue };
             let (payment, topic, stop) = (self.payment(), topic.clone(), stop.clone());
             self.tasks.spawn(
@@ -98,19 +117,24 @@ impl PayDeadLetters {
                 .boxed(),
             );
         }
-        Ok(())
+        Ok(may_be_more)
     }
 
     /// Without a broker anywhere the row is the dead letter.
-    async fn write_off(&self, publishers: &[NodeId], gone: &[NodeId]) -> Result<(), RepositoryError> {
-        if publishers.is_empty() {
-            self.owed.write_off(gone, AT_ONCE, self.clock.now()).await?;
+    async fn write_off(&self, publishers: &[NodeId], gone: &[NodeId]) -> Result<bool, RepositoryError> {
+        if !publishers.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        Ok(self.owed.write_off(gone, AT_ONCE, self.clock.now()).await? >= u64::from(AT_ONCE))
     }
 
     fn payment(&self) -> Payment {
-        Payment { owed: self.owed.clone(), clock: self.clock.clone(), tally: self.tally.clone() }
+        Payment {
+            owed: self.owed.clone(),
+            clock: self.clock.clone(),
+            tally: self.tally.clone(),
+            has_failed: self.rounds.has_failed.clone(),
+        }
     }
 }
 
@@ -125,6 +149,7 @@ struct Payment {
     owed: Arc<dyn OwedDeadLetters>,
     clock: Arc<dyn Clock>,
     tally: Tally,
+    has_failed: Arc<AtomicBool>,
 }
 
 impl Payment {
@@ -133,6 +158,7 @@ impl Payment {
         let Either::Right((published, _)) = select(stop, topic.put_message(message)).await else { return };
         if let Err(error) = published {
             // It stays owed, and is found again.
+            self.has_failed.store(true, Ordering::Relaxed);
             warn!(message.id = %message.id, %error, "its dead letter could not be published; tried again");
             return;
         }

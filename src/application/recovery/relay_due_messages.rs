@@ -8,10 +8,12 @@ use tracing::{debug, info};
 use crate::application::Stop;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
-use crate::application::node::node_watch::NodeWatch;
+use crate::application::node::node_watch::{NodeWatch, Sighting};
 use crate::application::node::under_way::{Finished, UnderWay};
 use crate::application::node::unreconciled::Unreconciled;
-use crate::application::ports::{Clock, DueMessages, MessageQueue, NodeRepository, RepositoryError, Take, Tasks};
+use crate::application::ports::{
+    Clock, DueMessages, MessageQueue, NodeRepository, NodeRow, RepositoryError, Take, Tasks,
+};
 use crate::application::service::Repeated;
 use crate::domain::message::Message;
 use crate::domain::node::NodeId;
@@ -74,11 +76,12 @@ impl Repeated for RelayDueMessages {
 
     async fn round(&mut self, _: &Stop) -> Result<(), RepositoryError> {
         self.rounds.was_full = false;
-        let looked = self.look().await;
-        if looked.is_err() {
-            self.rounds.watch.start_again();
-        }
-        looked
+        let sighting = self.rounds.watch.look(self.nodes.as_ref(), self.clock.as_ref()).await?;
+        // None of these keeps the others from being done.
+        let reconciled = self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
+        let taken = self.take(&sighting).await;
+        let tidied = self.tidy(&sighting).await;
+        reconciled.and(taken).and(tidied)
     }
 
     /// With many due, the next are taken as soon as half of the places are free again.
@@ -92,21 +95,9 @@ impl Repeated for RelayDueMessages {
 }
 
 impl RelayDueMessages {
-    async fn look(&mut self) -> Result<(), RepositoryError> {
-        let rows = self.nodes.all().await?;
-        let now = self.clock.monotonic();
-        let gone = self.rounds.watch.look(&rows, now);
-        self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
+    async fn take(&mut self, Sighting { rows, gone }: &Sighting) -> Result<(), RepositoryError> {
         // Without a good name this process can take no messages.
         let Some(node) = self.identity.current() else { return Ok(()) };
-        let departed: Vec<NodeId> = rows.iter().filter(|row| row.departed).map(|row| row.id).collect();
-        if self.rounds.tidied_at.is_none_or(|last| now.saturating_sub(last) >= TIDYING_INTERVAL) {
-            let ended: Vec<NodeId> = gone.iter().chain(&departed).copied().collect();
-            if !ended.is_empty() {
-                self.nodes.forget(&ended).await?;
-            }
-            self.rounds.tidied_at = Some(now);
-        }
         self.rounds.capacity = self.queue.free_capacity();
         let free = self.rounds.capacity.saturating_sub(self.rounds.under_way.len());
         if free == 0 {
@@ -116,9 +107,9 @@ impl RelayDueMessages {
         let is_consumed = rows.iter().any(|row| row.duties.consumes && !row.departed && !gone.contains(&row.id));
         let take = Take {
             node,
-            departed,
+            departed: departed(rows).collect(),
             // A former name of our own that the watch found gone counts as another node's.
-            gone,
+            gone: gone.clone(),
             // What waits in a broker of ours is consumed sooner or later, if only by a worker that is yet to start.
             unconsumed: !self.queue.scope().publishes() && !is_consumed,
             lost_before: self.queue.lost_before(),
@@ -137,6 +128,17 @@ impl RelayDueMessages {
         Ok(())
     }
 
+    /// Forgets the nodes that have ended.
+    async fn tidy(&mut self, Sighting { rows, gone }: &Sighting) -> Result<(), RepositoryError> {
+        let now = self.clock.monotonic();
+        if self.rounds.tidied_at.is_some_and(|last| now.saturating_sub(last) < TIDYING_INTERVAL) {
+            return Ok(());
+        }
+        self.rounds.tidied_at = Some(now);
+        let ended: Vec<NodeId> = gone.iter().copied().chain(departed(rows)).collect();
+        if ended.is_empty() { Ok(()) } else { self.nodes.forget(&ended).await }
+    }
+
     fn hand_over(&self, message: Message, node: NodeId) {
         let Some(entry) = self.rounds.under_way.enter(message.id) else { return };
         let (queue, unreconciled) = (self.queue.clone(), self.unreconciled.clone());
@@ -152,4 +154,8 @@ impl RelayDueMessages {
             .boxed(),
         );
     }
+}
+
+fn departed(rows: &[NodeRow]) -> impl Iterator<Item = NodeId> {
+    rows.iter().filter(|row| row.departed).map(|row| row.id)
 }

@@ -4,7 +4,8 @@ pub enum RepositoryError {
     /// The database did not answer, or not in time. Whether a write took effect is unknown.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// Another transaction holds what it needs, for longer than it can wait; nothing was changed, and it may pass.
+    /// Another transaction holds what it needs, or too many requests are ahead of it, for longer than it can wait; nothing
+    /// was changed, and it may pass.
     #[error("the database is not available for this: {0}")]
     Contested(String),
     /// Something of that name exists already.

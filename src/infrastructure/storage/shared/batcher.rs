@@ -79,7 +79,8 @@ struct Waiting<B: Batch> {
 /// Requests in one statement, at most. More do not make it cheaper, and its callers wait for all of them.
 const MOST: usize = 512;
 
-/// A caller that has waited this long gets `Unavailable` without its statement being sent. Otherwise, when callers
+/// A caller that has waited this long gets `Contested` without its statement being sent: nothing of it has to be found out
+/// afterwards. Otherwise, when callers
 /// arrive faster than statements finish, waits grow without bound while clients retry.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -161,7 +162,7 @@ impl<B: Batch> Queue<B> {
         let now = Instant::now();
         let late = self.waiting.partition_point(|asked| now.duration_since(asked.waiting_since) >= PATIENCE);
         for late in self.waiting.drain(..late) {
-            tell(late.answer, Err(RepositoryError::Unavailable("timed out waiting to be batched".to_owned())));
+            tell(late.answer, Err(RepositoryError::Contested("too many requests are ahead of it".to_owned())));
         }
     }
 

@@ -149,7 +149,7 @@ async fn who_has_waited_too_long_is_told_so_unasked() {
         story.echo.0.queue().waiting[0].waiting_since -= PATIENCE;
         story.echo.0.batch.permits.add_permits(10);
         assert_eq!(ahead.await.unwrap().is_ok(), ends);
-        assert!(matches!(late.await.unwrap(), Err(RepositoryError::Unavailable(_))));
+        assert!(matches!(late.await.unwrap(), Err(RepositoryError::Contested(_))));
         assert_eq!(in_time.await.unwrap().unwrap(), 3);
         assert_eq!(story.statements(), [[number], [3]]);
     }
