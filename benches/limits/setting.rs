@@ -22,8 +22,11 @@ pub struct Setting {
 
 impl Setting {
     fn new() -> Self {
-        let variables =
-            vec![("CREDENTIALS_KEY", CREDENTIALS_KEY.to_owned()), ("BOOTSTRAP_API_KEY", API_KEY.to_owned())];
+        let variables = vec![
+            ("CREDENTIALS_KEY", CREDENTIALS_KEY.to_owned()),
+            ("BOOTSTRAP_API_KEY", API_KEY.to_owned()),
+            ("SANDBOX_ENABLED", "true".to_owned()),
+        ];
         Self { name: format!("limits-{}", Uuid::new_v4().simple()), variables }
     }
 

@@ -88,11 +88,13 @@ fn transport(config: &Config, role: Role, node: &ThisNode, clock: &Arc<dyn Clock
 fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ChannelSetupError> {
     let webhook =
         WebhookSettings { block_private: config.delivery.webhook_block_private, ..WebhookSettings::default() };
-    let senders: Vec<Arc<dyn ChannelSender>> = vec![
-        Arc::new(SandboxSender::new(clock.clone())),
+    let mut senders: Vec<Arc<dyn ChannelSender>> = vec![
         Arc::new(WebhookSender::new(webhook, clock.clone())?),
         Arc::new(WhatsappEvolutionSender::new(EvolutionSettings::default(), clock.clone())?),
     ];
+    if config.has_sandbox() {
+        senders.push(Arc::new(SandboxSender::new(clock.clone())));
+    }
     Ok(Channels::new(senders))
 }
 

@@ -81,6 +81,7 @@ impl Installation {
         let mut environment = Vec::new();
         if let Some(postgres) = &self.postgres {
             environment.push(("DATABASE_URL", postgres.options().to_url_lossy().to_string()));
+            environment.push(("SANDBOX_ENABLED", "true".to_owned()));
             environment.push(("CREDENTIALS_KEY", "c3Rvcmllcy1jcmVkZW50aWFscy1rZXktMzItYnl0ZSE=".to_owned()));
         }
         let brokers = match &self.mode {

@@ -71,6 +71,11 @@ impl TestApp {
         Caller::new(&process.address, &self.installation.mode).with_key(BOOTSTRAP_KEY)
     }
 
+    /// From the next restart on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.extend(owned(&[(name, value)]));
+    }
+
     /// Another process with the same settings on the same installation; the one before must have ended.
     pub async fn restart(&mut self) {
         self.process.environment = [self.installation.environment(), self.settings.clone()].concat();

@@ -12,7 +12,7 @@ use crate::server::Server;
 use crate::setting::Setting;
 
 /// Recipients of the sandbox that take ten minutes.
-const SLOW: &str = "slow-600000ms-";
+const SLOW: &str = "slow-30000ms-";
 
 /// Accepting alone, as far as one process can that has to do everything: it publishes to the real Kafka, and delivers one
 /// message at a time to a recipient that does not answer.

@@ -8,7 +8,8 @@ use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{InstanceAddress, InstanceName};
 use crate::domain::text::InvalidText;
 
-/// Makes sure that an installation has its defaults: the tenant `default`, one of its keys, and its instance `sandbox`.
+/// Makes sure that an installation has its defaults: the tenant `default`, one of its keys, and its instance `sandbox` if
+/// there is such a channel.
 /// What exists stays as it is, also a key that was revoked.
 pub struct PrepareInstallation {
     pub api_keys: Arc<dyn ApiKeyRepository>,
@@ -50,7 +51,9 @@ impl PrepareInstallation {
             }
         };
         let added = wanted && self.add_key(tenant.clone(), key, prefix).await?;
-        self.add_sandbox(tenant).await?;
+        if self.create_instance.channels.find(&sandbox()).is_some() {
+            self.add_sandbox(tenant).await?;
+        }
         Ok(added)
     }
 
@@ -73,7 +76,7 @@ impl PrepareInstallation {
     async fn add_sandbox(&self, tenant: Tenant) -> Result<(), PrepareInstallationError> {
         let system = Principal { tenant, subject: "correio".to_owned(), scopes: Scope::ALL.to_vec() };
         let command = CreateInstanceCommand {
-            channel: ChannelName::new("sandbox"),
+            channel: sandbox(),
             channel_instance_id: InstanceName::parse("sandbox")?,
             channel_phone_or_id: InstanceAddress::parse("sandbox")?,
             name: Some(InstanceName::parse("Sandbox")?),
@@ -86,4 +89,8 @@ impl PrepareInstallation {
             Err(error) => Err(PrepareInstallationError::Instance(error)),
         }
     }
+}
+
+fn sandbox() -> ChannelName {
+    ChannelName::new("sandbox")
 }

@@ -13,8 +13,8 @@ use crate::domain::message::Content;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::problem::FieldProblem;
 
-/// However often a recipient says `slow-`, a try is bounded.
-const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
+/// However often a recipient says `slow-`, a try takes no longer than one of a real channel.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Delivers nowhere: the recipient says how a try shall end. For trying out a client without a channel behind it.
 pub struct SandboxSender {
@@ -62,6 +62,10 @@ impl ChannelSender for SandboxSender {
     /// Recipients are commands, not people: tests send one command many times at once, and must not be serialised.
     fn keeps_order(&self) -> bool {
         false
+    }
+
+    fn longest_try(&self) -> Duration {
+        LONGEST_WAIT
     }
 
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {

@@ -48,6 +48,12 @@ impl Config {
         })
     }
 
+    /// Whether there is a channel that delivers nowhere. What runs on PostgreSQL is taken to be for earnest.
+    pub fn has_sandbox(&self) -> bool {
+        let is_embedded = matches!(self.storage.database, DatabaseConfig::Sqlite { .. });
+        self.delivery.sandbox_enabled.unwrap_or(is_embedded)
+    }
+
     /// Checks that this configuration lets a process play this role.
     ///
     /// # Errors

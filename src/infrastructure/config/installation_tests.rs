@@ -96,6 +96,19 @@ fn databases_are_told_by_their_scheme() {
 }
 
 #[test]
+fn there_is_a_sandbox_where_the_database_is_embedded_or_the_operator_says_so() {
+    let postgres = ("DATABASE_URL", "postgres://db/correio");
+    for (settings, expected) in [
+        (vec![], true),
+        (vec![postgres], false),
+        (vec![postgres, ("SANDBOX_ENABLED", "true")], true),
+        (vec![("SANDBOX_ENABLED", "false")], false),
+    ] {
+        assert_eq!(read(&settings).unwrap().has_sandbox(), expected, "{settings:?}");
+    }
+}
+
+#[test]
 fn the_embedded_database_follows_the_data_directory() {
     let config = read(&[("DATA_DIR", "/srv/correio")]).unwrap();
     assert_eq!(config.storage.database, DatabaseConfig::Sqlite { path: "/srv/correio/correio.db".into() });
@@ -126,6 +139,7 @@ fn numbers_stay_in_their_ranges() {
         ("RETRY_BACKOFF", "1s,,4s"),
         ("RETRY_BACKOFF", "1s 4s"),
         ("WEBHOOK_BLOCK_PRIVATE", "yes"),
+        ("SANDBOX_ENABLED", "maybe"),
         ("LOG_FORMAT", "JSON"),
         ("RUST_LOG", "correio=loud"),
     ] {

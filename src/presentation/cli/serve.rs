@@ -8,7 +8,7 @@ use futures::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::error::CommandError;
 use crate::application::Stop;
@@ -17,7 +17,7 @@ use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::compose;
 use crate::infrastructure::config::{Config, ConfigError, Role};
 use crate::infrastructure::storage::database::Database;
-use crate::presentation::http::{AppState, health_router, router};
+use crate::presentation::http::{self, AppState, InFlight, Limits, health_router, router};
 
 /// Serves until TERM or INT, then finishes what is in flight, for at most `SHUTDOWN_TIMEOUT`.
 ///
@@ -42,17 +42,22 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     let address = listener.local_addr().map_err(|error| ConfigError::new("PORT", error.to_string()))?;
     info!(%address, node = %node, %role, version = env!("CARGO_PKG_VERSION"), "listening");
     if key_added && role.accepts() {
-        greet(address, &bootstrap);
+        greet(address, &bootstrap, config.has_sandbox());
     }
 
-    let state = Arc::new(AppState { gateway: gateway.clone(), tasks, max_body_bytes: config.http.max_body_bytes });
+    let state = Arc::new(AppState {
+        gateway: gateway.clone(),
+        tasks,
+        max_body_bytes: config.http.max_body_bytes,
+        in_flight: InFlight::new(config.http.max_in_flight),
+    });
     let app = if role.accepts() { router(state) } else { health_router(state) };
-    let intake = |stop| async move {
-        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop).await {
-            error!(%error, "the HTTP server ended");
-        }
+    let limits = Limits {
+        connections: config.http.max_connections,
+        header_timeout: config.http.header_timeout,
+        keep_alive_timeout: config.http.keep_alive_timeout,
     };
-    gateway.live(intake, stop_signal).await;
+    gateway.live(|stop| http::serve(listener, app, limits, stop), stop_signal).await;
     // A database that is away keeps no process from stopping.
     if tokio::time::timeout(Duration::from_secs(5), database.close()).await.is_err() {
         warn!("stopped without closing the database");
@@ -100,7 +105,7 @@ fn bootstrap_key(config: &Config) -> Result<BootstrapKey, ConfigError> {
 }
 
 /// What a newcomer needs, on standard error and not in the log, where a key has no place.
-fn greet(address: SocketAddr, bootstrap: &BootstrapKey) {
+fn greet(address: SocketAddr, bootstrap: &BootstrapKey, has_sandbox: bool) {
     let reachable = if address.ip().is_unspecified() {
         SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())
     } else {
@@ -114,6 +119,10 @@ fn greet(address: SocketAddr, bootstrap: &BootstrapKey) {
         // The operator knows it, and has a reason to keep it out of here.
         BootstrapKey::Given { .. } => "\"X-API-Key: $BOOTSTRAP_API_KEY\"".to_owned(),
     };
+    if !has_sandbox {
+        eprintln!("Create an instance to send through: http://{reachable}/api\n");
+        return;
+    }
     eprintln!(
         "Send a first message:\n\n    curl -sS http://{reachable}/api/messaging/message/send \\\n      -H {key} \\\n      -H 'Content-Type: application/json' \\\n      -d '{{\"channel\": \"sandbox\", \"channelInstanceId\": \"sandbox\", \"remoteJid\": \"5585999999999\", \"message\": \"Olá!\"}}'\n"
     );

@@ -2,20 +2,35 @@
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use tracing::{Instrument, info, info_span};
 use uuid::Uuid;
 
+use super::wire::problem::Problem;
+use super::wire::serving::InFlight;
+
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives the request an id, unless it has a sane one, and logs how it was answered. Paths are logged as their route's
+/// Gives the request an id, unless it has a sane one, and logs how it was answered, unless too many are in work already. Paths are logged as their route's
 /// pattern and queries not at all: they may hold what is confidential.
-pub async fn log(request: Request, next: Next) -> Response {
-    let start = Instant::now();
+pub async fn log(State(in_flight): State<InFlight>, request: Request, next: Next) -> Response {
     let id = kept_id(request.headers()).unwrap_or_else(new_id);
+    // Whether the process lives is answered however much there is to do.
+    let mut response = if request.uri().path() == "/health/live" {
+        logged(request, next, &id).await
+    } else {
+        let answered = in_flight.run(logged(request, next, &id)).await;
+        answered.unwrap_or_else(|| Problem::too_many_in_flight().into_response())
+    };
+    response.headers_mut().insert(X_REQUEST_ID.clone(), id);
+    response
+}
+
+async fn logged(request: Request, next: Next, id: &HeaderValue) -> Response {
+    let start = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
     let span = info_span!("request", request_id = id.to_str().unwrap_or_default(), tenant = tracing::field::Empty,);
@@ -25,9 +40,7 @@ pub async fn log(request: Request, next: Next) -> Response {
         info!(%method, route, status = response.status().as_u16(), duration_ms, "request");
         response
     };
-    let mut response = answered.instrument(span).await;
-    response.headers_mut().insert(X_REQUEST_ID.clone(), id);
-    response
+    answered.instrument(span).await
 }
 
 /// A client's own id, if it is one that can be logged as it stands: 1 to 128 visible ASCII characters.

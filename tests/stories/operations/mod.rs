@@ -6,5 +6,6 @@ mod bench_of_a_bad_server;
 mod documented_commands;
 mod documented_paths;
 mod processes;
+mod sandbox;
 mod starting;
 mod switching;

@@ -68,6 +68,7 @@ async fn a_value_that_cannot_be_used_stops_the_start_in_one_line(installation: I
         ("MAX_BODY_BYTES", "1 MiB"),
         ("SHUTDOWN_TIMEOUT", "30"),
         ("WEBHOOK_BLOCK_PRIVATE", "yes"),
+        ("SANDBOX_ENABLED", "maybe"),
     ];
     for (variable, value) in cases {
         let line = refused_start(&installation, &[(variable, value)], &[]).await;

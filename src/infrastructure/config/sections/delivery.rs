@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::domain::message::MaxTries;
 use crate::infrastructure::config::error::ConfigError;
-use crate::infrastructure::config::setting::{Section, Setting};
+use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
 use crate::infrastructure::config::values::{boolean, duration, duration_of_at_least, durations, number};
 use crate::infrastructure::config::variables::Variables;
 
@@ -16,6 +16,8 @@ pub struct DeliveryConfig {
     pub retry_backoff: Vec<Duration>,
     /// Webhooks go to public addresses only.
     pub webhook_block_private: bool,
+    /// None: as the database says, see [`Config::has_sandbox`](crate::infrastructure::config::Config::has_sandbox).
+    pub sandbox_enabled: Option<bool>,
     pub shutdown_timeout: Duration,
 }
 
@@ -28,6 +30,7 @@ pub const SECTION: Section = Section {
         MAX_RETRIES.entry(),
         RETRY_BACKOFF.entry(),
         WEBHOOK_BLOCK_PRIVATE.entry(),
+        SANDBOX_ENABLED.entry(),
         SHUTDOWN_TIMEOUT.entry(),
     ],
 };
@@ -35,8 +38,8 @@ pub const SECTION: Section = Section {
 const WORKER_CONCURRENCY: Setting<usize> = Setting {
     name: "WORKER_CONCURRENCY",
     default: "64",
-    about: "Messages that a process delivers at the same time in the background, 1 to 10000. \
-            Messages whose caller waits for the result do not count.",
+    about: "Calls to channels that a process makes at the same time in the background, 1 to 10000; up to four times as many \
+            outcomes may be waiting to be recorded. Messages whose caller waits for the result do not count.",
     parse: |text| number(text, 1..=10_000),
 };
 
@@ -70,6 +73,15 @@ const WEBHOOK_BLOCK_PRIVATE: Setting<bool> = Setting {
     parse: boolean,
 };
 
+const SANDBOX_ENABLED: OptionalSetting<bool> = OptionalSetting {
+    name: "SANDBOX_ENABLED",
+    unset: "`true` with SQLite, `false` with PostgreSQL",
+    example: "",
+    about: "Whether there is a channel `sandbox`, which delivers nowhere, and an instance of it. \
+            It is for trying out; who may send to it can keep workers busy.",
+    parse: boolean,
+};
+
 const SHUTDOWN_TIMEOUT: Setting<Duration> = Setting {
     name: "SHUTDOWN_TIMEOUT",
     default: "30s",
@@ -86,6 +98,7 @@ impl DeliveryConfig {
             retry_backoff: RETRY_BACKOFF.read(variables)?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.read(variables)?,
             webhook_block_private: WEBHOOK_BLOCK_PRIVATE.read(variables)?,
+            sandbox_enabled: SANDBOX_ENABLED.read(variables)?,
         })
     }
 }

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{Section, Setting};
-use crate::infrastructure::config::values::{Parsed, number};
+use crate::infrastructure::config::values::{Parsed, duration_between, number};
 use crate::infrastructure::config::variables::Variables;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,10 +13,25 @@ pub struct HttpConfig {
     /// 0 picks a free port.
     pub port: u16,
     pub max_body_bytes: usize,
+    pub max_in_flight: usize,
+    pub max_connections: usize,
+    pub header_timeout: Duration,
+    pub keep_alive_timeout: Duration,
 }
 
-pub const SECTION: Section =
-    Section { title: "HTTP", about: "", settings: &[HOST.entry(), PORT.entry(), MAX_BODY_BYTES.entry()] };
+pub const SECTION: Section = Section {
+    title: "HTTP",
+    about: "",
+    settings: &[
+        HOST.entry(),
+        PORT.entry(),
+        MAX_BODY_BYTES.entry(),
+        MAX_IN_FLIGHT.entry(),
+        MAX_CONNECTIONS.entry(),
+        HEADER_TIMEOUT.entry(),
+        KEEP_ALIVE_TIMEOUT.entry(),
+    ],
+};
 
 const HOST: Setting<IpAddr> = Setting {
     name: "HOST",
@@ -37,12 +54,46 @@ const MAX_BODY_BYTES: Setting<usize> = Setting {
     parse: |text| number(text, 1..=1_073_741_824),
 };
 
+const MAX_IN_FLIGHT: Setting<usize> = Setting {
+    name: "MAX_IN_FLIGHT",
+    default: "4096",
+    about: "Requests that are in work at the same time, 1 to 1000000. More are answered 503 with `Retry-After`, without a \
+            query; `/health/live` is answered always.",
+    parse: |text| number(text, 1..=1_000_000),
+};
+
+const MAX_CONNECTIONS: Setting<usize> = Setting {
+    name: "MAX_CONNECTIONS",
+    default: "20000",
+    about: "Connections at the same time, 1 to 1000000. More are accepted and closed.",
+    parse: |text| number(text, 1..=1_000_000),
+};
+
+const HEADER_TIMEOUT: Setting<Duration> = Setting {
+    name: "HEADER_TIMEOUT",
+    default: "15s",
+    about: "Time for the head of a request to arrive, `1s` to `1h`; after it the connection is closed.",
+    parse: |text| duration_between(text, Duration::from_secs(1), Duration::from_secs(3_600)),
+};
+
+const KEEP_ALIVE_TIMEOUT: Setting<Duration> = Setting {
+    name: "KEEP_ALIVE_TIMEOUT",
+    default: "75s",
+    about: "Time after which a connection without a request is closed, `1s` to `1h`. It should be longer than that of a proxy \
+            in front, which otherwise may send a request into a connection that is being closed.",
+    parse: |text| duration_between(text, Duration::from_secs(1), Duration::from_secs(3_600)),
+};
+
 impl HttpConfig {
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
         Ok(Self {
             host: HOST.read(variables)?,
             port: PORT.read(variables)?,
             max_body_bytes: MAX_BODY_BYTES.read(variables)?,
+            max_in_flight: MAX_IN_FLIGHT.read(variables)?,
+            max_connections: MAX_CONNECTIONS.read(variables)?,
+            header_timeout: HEADER_TIMEOUT.read(variables)?,
+            keep_alive_timeout: KEEP_ALIVE_TIMEOUT.read(variables)?,
         })
     }
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use super::state::SharedState;
+use crate::presentation::http::wire::serving::keep_counting;
 
 /// A body over the limit is read on up to here, so that its sender gets to read the answer.
 const MOST_READ_ON: usize = 16 * 1024 * 1024;
@@ -81,5 +82,8 @@ pub async fn to_its_end<T: Send + 'static>(
     use tracing::Instrument;
     // Kilobytes, which would be moved again and again on their way into the task, and out of it.
     let work = Box::pin(work);
-    tasks.spawn(work.in_current_span()).await.map_err(|error| Problem::internal(format!("a task ended: {error}")))
+    tasks
+        .spawn(keep_counting(work).in_current_span())
+        .await
+        .map_err(|error| Problem::internal(format!("a task ended: {error}")))
 }

@@ -10,4 +10,5 @@ pub mod moment;
 pub mod page;
 pub mod problem;
 pub mod query;
+pub mod serving;
 pub mod state;

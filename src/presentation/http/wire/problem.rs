@@ -191,6 +191,13 @@ impl Problem {
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
+    /// Not logged for each: [`InFlight`](crate::presentation::http::wire::serving::InFlight) says it once.
+    pub fn too_many_in_flight() -> Self {
+        let detail = "Too many requests are in work; nothing was done for this one, try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Too many requests", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
     /// Logs the cause.
     pub fn unavailable(cause: impl std::fmt::Display) -> Self {
         tracing::warn!(%cause, "unavailable");

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::application::gateway::Gateway;
+use crate::presentation::http::wire::serving::InFlight;
 
 /// What the handlers need, shared: each request has several handles to it.
 pub type SharedState = Arc<AppState>;
@@ -17,6 +18,7 @@ pub struct AppState {
     /// Runs the work that must go on when its caller hangs up.
     pub tasks: TaskTracker,
     pub max_body_bytes: usize,
+    pub in_flight: InFlight,
 }
 
 /// An id in a path; anything that is not a hyphenated UUID names nothing.

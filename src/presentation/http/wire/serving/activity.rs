@@ -1,0 +1,79 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::limits::Limits;
+
+/// What a connection is at, and since when.
+#[derive(Clone)]
+pub struct Activity {
+    phase: Arc<Mutex<Phase>>,
+    limits: Limits,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// A head is on its way, or the first is waited for.
+    Head {
+        since: Instant,
+    },
+    Answering,
+    /// Between two requests.
+    Idle {
+        since: Instant,
+    },
+}
+
+/// A request that is being answered, until this is dropped.
+pub struct Answering(Activity);
+
+impl Activity {
+    pub fn begin(limits: Limits) -> Self {
+        Self { phase: Arc::new(Mutex::new(Phase::Head { since: Instant::now() })), limits }
+    }
+
+    /// Bytes have come.
+    pub fn received(&self) {
+        let mut phase = self.phase();
+        if let Phase::Idle { .. } = *phase {
+            *phase = Phase::Head { since: Instant::now() };
+        }
+    }
+
+    /// A head is there.
+    pub fn answering(&self) -> Answering {
+        *self.phase() = Phase::Answering;
+        Answering(self.clone())
+    }
+
+    /// When to ask next whether it is overdue. Not later than the shorter of the limits from now, so that whatever begins
+    /// meanwhile is not missed.
+    pub fn next_look(&self) -> Instant {
+        let latest = Instant::now() + self.limits.header_timeout.min(self.limits.keep_alive_timeout);
+        self.end().map_or(latest, |end| end.min(latest))
+    }
+
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.end().is_some_and(|end| end <= now)
+    }
+
+    fn end(&self) -> Option<Instant> {
+        let (since, limit): (Instant, Duration) = match *self.phase() {
+            Phase::Head { since } => (since, self.limits.header_timeout),
+            Phase::Idle { since } => (since, self.limits.keep_alive_timeout),
+            Phase::Answering => return None,
+        };
+        Some(since + limit)
+    }
+
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        *self.0.phase() = Phase::Idle { since: Instant::now() };
+    }
+}

@@ -1,0 +1,205 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::get;
+use futures::FutureExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use super::{InFlight, Limits, serve};
+use crate::presentation::http::layered;
+use crate::presentation::http::wire::body::to_its_end;
+
+const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(900);
+/// Longer than anything here takes on a busy machine.
+const LATEST: Duration = Duration::from_secs(20);
+
+struct Server {
+    address: std::net::SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    ended: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(app: Router, connections: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = stopped.map(|_| ()).boxed().shared();
+        let limits = Limits { connections, header_timeout: HEADER_TIMEOUT, keep_alive_timeout: KEEP_ALIVE_TIMEOUT };
+        Self { address, stop: Some(stop), ended: tokio::spawn(serve(listener, app, limits, stopped)) }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+fn quick() -> Router {
+    Router::new().route("/", get(async || "fine"))
+}
+
+async fn send(connection: &mut TcpStream, path: &str) {
+    connection.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
+}
+
+/// The next answer, until its body is `fine` or its connection ends.
+async fn answer(connection: &mut TcpStream) -> String {
+    let mut text = String::new();
+    let read = async {
+        let mut byte = [0];
+        while !text.ends_with("fine") && !text.ends_with("}") && connection.read(&mut byte).await.unwrap_or(0) == 1 {
+            text.push(char::from(byte[0]));
+        }
+    };
+    tokio::time::timeout(LATEST, read).await.unwrap();
+    text
+}
+
+/// How long it takes until the server closes.
+async fn closed_after(connection: &mut TcpStream) -> Duration {
+    let begin = Instant::now();
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(LATEST, connection.read_to_end(&mut rest)).await.expect("it is closed");
+    assert!(rest.is_empty(), "{closed:?} {}", String::from_utf8_lossy(&rest));
+    begin.elapsed()
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let server = Server::start(quick(), 10).await;
+    let mut connection = server.connect().await;
+    let after = closed_after(&mut connection).await;
+    assert!(after >= HEADER_TIMEOUT.mul_f64(0.9) && after < KEEP_ALIVE_TIMEOUT * 10, "{after:?}");
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_closed_whenever_it_began() {
+    let server = Server::start(quick(), 10).await;
+    for requests in 0..3 {
+        let mut connection = server.connect().await;
+        for _ in 0..requests {
+            send(&mut connection, "/").await;
+            assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+        }
+        connection.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+        let after = closed_after(&mut connection).await;
+        assert!(after >= HEADER_TIMEOUT.mul_f64(0.9), "after {requests} requests: {after:?}");
+    }
+}
+
+#[tokio::test]
+async fn between_two_requests_a_connection_may_be_silent_for_longer() {
+    let server = Server::start(quick(), 10).await;
+    let mut connection = server.connect().await;
+    send(&mut connection, "/").await;
+    assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+    let after = closed_after(&mut connection).await;
+    assert!(after >= KEEP_ALIVE_TIMEOUT.mul_f64(0.9), "{after:?}");
+}
+
+#[tokio::test]
+async fn an_answer_may_take_longer_than_every_silence() {
+    let slow = Router::new().route(
+        "/",
+        get(async || {
+            tokio::time::sleep(KEEP_ALIVE_TIMEOUT + HEADER_TIMEOUT).await;
+            "fine"
+        }),
+    );
+    let server = Server::start(slow, 10).await;
+    let mut connection = server.connect().await;
+    send(&mut connection, "/").await;
+    assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_closed_until_another_has_gone() {
+    let server = Server::start(quick(), 1).await;
+    let mut first = server.connect().await;
+    send(&mut first, "/").await;
+    assert!(answer(&mut first).await.starts_with("HTTP/1.1 200"));
+    let mut second = server.connect().await;
+    let after = closed_after(&mut second).await;
+    assert!(after < LATEST, "{after:?}");
+    drop(first);
+    let served = async {
+        loop {
+            let mut next = server.connect().await;
+            send(&mut next, "/").await;
+            if answer(&mut next).await.starts_with("HTTP/1.1 200") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(LATEST, served).await.expect("a place is free again");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_answers_what_it_has_begun_and_takes_nothing_more() {
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (told, waits) = (begun.clone(), go_on.clone());
+    let slow = Router::new().route(
+        "/",
+        get(async move || {
+            told.notify_one();
+            waits.notified().await;
+            "fine"
+        }),
+    );
+    let mut server = Server::start(slow, 10).await;
+    let mut idle = server.connect().await;
+    let mut connection = server.connect().await;
+    send(&mut connection, "/").await;
+    begun.notified().await;
+    drop(server.stop.take());
+    let _how_long = closed_after(&mut idle).await;
+    assert!(TcpStream::connect(server.address).await.is_err(), "it listens no more");
+    assert!(!server.ended.is_finished());
+    go_on.notify_one();
+    assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+    tokio::time::timeout(LATEST, server.ended).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn a_request_too_many_is_refused_while_the_process_says_that_it_lives() {
+    let (gate, tasks) = (Arc::new(Semaphore::new(0)), TaskTracker::new());
+    let (waits, runs) = (gate.clone(), tasks.clone());
+    let slow = async move || {
+        let work = async move { drop(waits.acquire().await) };
+        to_its_end(&runs, work).await.map(|()| "fine")
+    };
+    let routes = Router::new().route("/slow", get(slow)).route("/health/live", get(async || "fine"));
+    let server = Server::start(layered(routes, InFlight::new(1)), 10).await;
+    let mut first = server.connect().await;
+    send(&mut first, "/slow").await;
+    while tasks.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // Its caller has gone, and its work goes on.
+    drop(first);
+    let mut connection = server.connect().await;
+    for _ in 0..20 {
+        send(&mut connection, "/slow").await;
+        let refused = answer(&mut connection).await;
+        assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+        assert!(refused.contains("\r\nretry-after: ") && refused.contains("\r\nx-request-id: "), "{refused}");
+        send(&mut connection, "/health/live").await;
+        assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+    }
+    gate.add_permits(10);
+    let taken = async {
+        loop {
+            send(&mut connection, "/slow").await;
+            if answer(&mut connection).await.starts_with("HTTP/1.1 200") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(LATEST, taken).await.expect("its place is free again");
+}
