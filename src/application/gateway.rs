@@ -248,7 +248,7 @@ impl Ports {
             cancel: CancelMessage {
                 cancellations: self.stores.cancellations.clone(),
                 clock: self.clock.clone(),
-                node_timeout,
+                unsettled: CancelMessage::unsettled(node_timeout, self.channels.longest_try()),
             },
             replay: replay_messages(&self.stores, self.clock.clone()),
         }

@@ -99,6 +99,10 @@ impl ChannelSender for ScriptedChannel {
         Ok(())
     }
 
+    fn longest_try(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
         self.calls.lock().unwrap().push(delivery.message_id);
         let own = self.script_for.lock().unwrap().get_mut(&delivery.recipient).and_then(VecDeque::pop_front);

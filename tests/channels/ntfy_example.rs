@@ -20,6 +20,7 @@ use correio::domain::problem::FieldProblem;
 
 pub struct NtfySender {
     client: Client,
+    timeout: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -30,7 +31,7 @@ impl NtfySender {
     /// When no HTTP client can be built on this machine.
     pub fn new(timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, ChannelSetupError> {
         let client = client_builder(timeout / 3).timeout(timeout).build()?;
-        Ok(Self { client, clock })
+        Ok(Self { client, timeout, clock })
     }
 }
 
@@ -69,6 +70,10 @@ impl ChannelSender for NtfySender {
             problems.push(FieldProblem::new("/message", "is required"));
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    fn longest_try(&self) -> Duration {
+        self.timeout
     }
 
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {

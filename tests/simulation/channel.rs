@@ -14,6 +14,9 @@ use correio::domain::problem::FieldProblem;
 
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler, TOLD_TO_PANIC};
 
+/// Longer than `NODE_TIMEOUT`.
+pub const LONGEST_TRY: Duration = Duration::from_secs(8);
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mood {
     pub transient: f64,
@@ -96,6 +99,10 @@ impl ChannelSender for SimChannel {
         Ok(())
     }
 
+    fn longest_try(&self) -> Duration {
+        LONGEST_TRY
+    }
+
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
         let mood = *self.mood.lock().unwrap();
         let scheduler = &self.scheduler;
@@ -117,7 +124,9 @@ impl ChannelSender for SimChannel {
         let call = Call { message: delivery.message_id, by: self.process, at, deed };
         self.calls.lock().unwrap().push(call);
         if scheduler.chance(mood.slow) {
-            scheduler.sleep(scheduler.between(Duration::from_millis(10), Duration::from_secs(3))).await;
+            // Most take less time than others wait for a node, some take more.
+            let longest = if scheduler.chance(0.1) { LONGEST_TRY } else { Duration::from_secs(3) };
+            scheduler.sleep(scheduler.between(Duration::from_millis(10), longest)).await;
         } else {
             scheduler.sleep(scheduler.between(Duration::ZERO, Duration::from_millis(50))).await;
         }

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use correio::application::messages::cancel_message::CancelMessage;
+
 use super::broker::Trouble;
-use super::channel::Mood;
+use super::channel::{LONGEST_TRY, Mood};
 use super::healing::{Heal, Healing};
 use super::process::{Mode, NODE_TIMEOUT, SimProcess};
 use super::scenario::World;
@@ -24,7 +26,7 @@ impl World {
             7 => self.jump(),
             8 | 18..=19 => self.bad_weather(),
             9 => self.database_goes_away(over),
-            20..=21 => self.database_crashes(over, healing),
+            20..=21 => self.database_crashes(over),
             10 => {
                 self.say(format!("Kafka goes away for {over:?}"));
                 self.around.broker.go_away(true);
@@ -102,7 +104,6 @@ impl World {
                 self.say("the database answers again");
                 self.around.outage.set(false);
             }
-            Heal::Claims => self.around.database.settle_claims(),
             Heal::Broker => {
                 self.around.broker.go_away(false);
                 self.around.broker.trouble(Trouble::default());
@@ -177,7 +178,7 @@ impl World {
     }
 
     /// It comes back by itself, most often soon: before anybody's name is lost, or can be watched.
-    fn database_crashes(&mut self, over: Duration, healing: &mut Healing) -> Option<(Duration, Heal)> {
+    fn database_crashes(&mut self, over: Duration) -> Option<(Duration, Heal)> {
         let soon = self.scheduler.between(Duration::from_millis(50), Duration::from_secs(1));
         let over = if self.scheduler.chance(0.7) { soon } else { over };
         // Who delivers slowly is still at it when the database answers again.
@@ -195,16 +196,17 @@ impl World {
         self.around.chronicle.changed(self.around.database.lengths(), now);
         self.say(format!("the database crashes, takes back {} claims, and is away for {over:?}", taken_back.len()));
         self.around.outage.dies();
-        healing.after(now + over + NODE_TIMEOUT, Heal::Claims);
         self.around.chronicle.interrupted(None, now, now + over);
         let delivers = |node| self.around.chronicle.process_of(node).is_some_and(|it| self.scheduler.lives(it));
         self.crashes_in_delivery += usize::from(taken_back.iter().any(|(_, node)| delivers(*node)));
         let (scheduler, outage) = (self.scheduler.clone(), self.around.outage.clone());
-        let chronicle = self.around.chronicle.clone();
+        let (chronicle, database) = (self.around.chronicle.clone(), self.around.database.clone());
         let comes_back = async move {
             scheduler.sleep(over).await;
             chronicle.say(scheduler.now(), "the database is up again");
             outage.set(false);
+            scheduler.sleep(CancelMessage::unsettled(NODE_TIMEOUT, LONGEST_TRY)).await;
+            database.settle_claims();
         };
         self.scheduler.spawn(OUTSIDE, Box::pin(comes_back));
         is_slow.then_some((over, Heal::Channel))

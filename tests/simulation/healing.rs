@@ -11,8 +11,6 @@ pub enum Heal {
     Thaw(ProcessId),
     Weather,
     Database,
-    /// Who lost a claim to a crash of the database has recorded its outcome, or lost its name.
-    Claims,
     Broker,
     Channel,
 }

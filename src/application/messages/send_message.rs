@@ -13,6 +13,7 @@ use crate::application::ports::{
     Accepted, ChannelSender, Channels, Clock, Handover, Ids, InstanceRepository, KeptRequest, MessageQueue,
     MessageRepository, RepositoryError,
 };
+use crate::domain::Timestamp;
 use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::Instance;
@@ -51,6 +52,16 @@ pub struct SendMessageCommand {
     pub channel_instance_id: InstanceName,
     pub draft: Draft,
     pub request: Option<IdempotentRequest>,
+}
+
+/// What a message has before it is stored.
+struct Beginning {
+    instance: Instance,
+    node: NodeId,
+    id: MessageId,
+    /// If it keeps an order.
+    place: Option<LanePlace>,
+    now: Timestamp,
 }
 
 /// What became of a request to send.
@@ -98,7 +109,8 @@ impl SendMessage {
         let instance = self.instance(caller, &command).await?;
         self.check(sender.as_ref(), &command.draft)?;
 
-        let (node, id, mut place) = self.begin(sender.as_ref(), &instance, &command.draft).await?;
+        let Beginning { instance, node, id, mut place, now } =
+            self.begin(caller, &command, sender.as_ref(), instance).await?;
         let message = Message::accept(
             caller,
             &instance,
@@ -107,7 +119,7 @@ impl SendMessage {
             self.queue.waiting_status(),
             node,
             id,
-            self.clock.now(),
+            now,
         );
         let hold = self.held.hold(message.id);
         match self.messages.accept(&message, command.request.as_ref()).await {
@@ -149,22 +161,25 @@ impl SendMessage {
         self.queue.waiting_status() == MessageStatus::Pending
     }
 
-    /// What the message has before it is stored: its node, its id, and its place if it keeps an order. Where callers wait,
-    /// its turn has come.
+    /// Where callers wait, the message's turn has come then.
     async fn begin(
         &self,
+        caller: &Principal,
+        command: &SendMessageCommand,
         sender: &dyn ChannelSender,
-        instance: &Instance,
-        draft: &Draft,
-    ) -> Result<(NodeId, MessageId, Option<LanePlace>), SendMessageError> {
-        let mut node = self.identity.current_or_wait().await?;
-        let mut place = self.place(sender, instance, draft)?;
-        if let Some(place) = place.as_mut().filter(|_| self.waits()) {
-            self.turn_in_time(place).await?;
-            node = self.identity.current_or_wait().await?;
-        }
-        let id = place.as_ref().map_or_else(|| self.ids.next(), |place| place.id);
-        Ok((node, MessageId(id), place))
+        instance: Instance,
+    ) -> Result<Beginning, SendMessageError> {
+        let node = self.identity.current_or_wait().await?;
+        let now = self.clock.now();
+        let mut place = self.place(sender, &instance, &command.draft, now)?;
+        let id = MessageId(place.as_ref().map_or_else(|| self.ids.next(), |place| place.id));
+        let Some(waiting) = place.as_mut().filter(|_| self.waits()) else {
+            return Ok(Beginning { instance, node, id, place, now });
+        };
+        self.turn_in_time(waiting).await?;
+        // It may have waited for long.
+        let node = self.identity.current_or_wait().await?;
+        Ok(Beginning { instance: self.instance(caller, command).await?, node, id, place, now: self.clock.now() })
     }
 
     /// A place in the lane of its recipient, for a message that keeps an order: one that waits for its time keeps none.
@@ -173,8 +188,9 @@ impl SendMessage {
         sender: &dyn ChannelSender,
         instance: &Instance,
         draft: &Draft,
+        now: Timestamp,
     ) -> Result<Option<LanePlace>, SendMessageError> {
-        if !sender.keeps_order() || draft.send_at.is_some_and(|send_at| send_at > self.clock.now()) {
+        if !sender.keeps_order() || draft.send_at.is_some_and(|send_at| send_at > now) {
             return Ok(None);
         }
         let key = OrderingKey { instance: instance.id, recipient: draft.recipient.as_str().to_owned() };

@@ -6,7 +6,7 @@ use futures::future::join_all;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{at, message, node, outcome, sent, take, tenant};
+use crate::support::given::{at, message, node, outcome, retry, sent, take, tenant};
 
 on_every_adapter![
     a_message_that_waits_is_cancelled_and_delivered_by_nobody,
@@ -14,6 +14,7 @@ on_every_adapter![
     one_that_is_cancelled_already_is_said_to_be_so_and_stays_as_it_is,
     a_foreign_message_is_like_none,
     of_a_claim_and_a_cancellation_at_once_one_wins,
+    a_retry_and_a_cancellation_at_once_leave_it_cancelled_or_waiting,
 ];
 
 async fn cancel(adapters: &Adapters, message: &Message, now: i64) -> Cancellation {
@@ -81,6 +82,25 @@ async fn of_a_claim_and_a_cancellation_at_once_one_wins(adapters: &Adapters) {
             }
             None => assert_eq!((cancelled, now), (Cancellation::Cancelled, MessageStatus::Cancelled)),
         }
+    };
+    join_all((0..50).map(one)).await;
+}
+
+/// A message that becomes queued while its cancellation waits for the row.
+async fn a_retry_and_a_cancellation_at_once_leave_it_cancelled_or_waiting(adapters: &Adapters) {
+    let owner = node();
+    let one = async |_| {
+        let claimed = adapters.open(MessageStatus::Processing, owner).await;
+        let outcome = outcome(&claimed, retry(60));
+        let (recorded, cancelled) = futures::join!(adapters.messages.record(&outcome), cancel(adapters, &claimed, 50));
+        assert!(recorded.unwrap());
+        let now = adapters.now(&claimed).await.status;
+        let expected = match cancelled {
+            Cancellation::NotQueued(MessageStatus::Processing) => MessageStatus::Queued,
+            Cancellation::Cancelled => MessageStatus::Cancelled,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(now, expected);
     };
     join_all((0..50).map(one)).await;
 }

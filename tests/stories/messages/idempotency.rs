@@ -22,7 +22,8 @@ stories!(
     on_every_installation:
     a_thousand_concurrent_sends_with_two_hundred_duplicate_keys_are_eight_hundred_deliveries;
     in_direct_mode:
-    a_key_is_in_flight_until_its_message_ends;
+    a_key_is_in_flight_until_its_message_ends,
+    a_message_that_was_cancelled_is_not_said_to_have_failed;
     in_kafka_mode:
     a_key_is_never_in_flight;
 );
@@ -61,6 +62,16 @@ async fn another_body_under_the_same_key_is_refused(installation: Installation) 
     let other = app.send_once("pedido-1", &to_sandbox("5585988888888")).await;
     assert_eq!((other.status, other.problem().as_str()), (422, "key-reused"));
     assert_eq!(app.sql_number("select count(*) from messaging_messages").await, 1);
+}
+
+/// It was taken over before its caller had an answer, and cancelled then.
+async fn a_message_that_was_cancelled_is_not_said_to_have_failed(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let id = app.accepted(&app.send_once("pedido-1", &to_sandbox("5585999999999")).await);
+    app.sql(&format!("update messaging_messages set status = 'cancelled', sent_at = null where id = '{id}'")).await;
+    let again = app.send_once("pedido-1", &to_sandbox("5585999999999")).await;
+    assert_eq!((again.status, again.problem().as_str()), (409, "conflict"));
+    assert_eq!(again.json()["detail"], "The message was cancelled.");
 }
 
 async fn a_key_is_in_flight_until_its_message_ends(installation: Installation) {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::domain::Timestamp;
@@ -42,7 +44,10 @@ pub trait ChannelSender: Send + Sync {
         true
     }
 
-    /// Delivers the message: one try, bounded in time. The error says whether another try makes sense, and never holds
+    /// How long a try may take at the most.
+    fn longest_try(&self) -> Duration;
+
+    /// Delivers the message: one try, which ends within [`longest_try`](Self::longest_try). The error says whether another try makes sense, and never holds
     /// a credential.
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError>;
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ChannelSender;
 use crate::domain::instance::channel::ChannelName;
@@ -20,6 +21,11 @@ impl Channels {
 
     pub fn names(&self) -> impl Iterator<Item = &ChannelName> {
         self.0.keys()
+    }
+
+    /// How long a try of any of them may take at the most.
+    pub fn longest_try(&self) -> Duration {
+        self.0.values().map(|sender| sender.longest_try()).max().unwrap_or_default()
     }
 
     /// The problem of an unknown channel, naming the known ones.

@@ -15,7 +15,7 @@ use crate::domain::message::{MessageId, MessageStatus};
 pub trait Cancellations: Send + Sync {
     /// A crash of the database can take back a claim that is not on disk: a message that is being delivered reads
     /// `queued` until its outcome is recorded. So within `unsettled` of the database's last start, by its own clock,
-    /// nothing is cancelled where claims can be lost.
+    /// nothing is cancelled where claims can be lost. (A failover to another server goes unnoticed.)
     async fn cancel(
         &self,
         tenant: &Tenant,

@@ -107,6 +107,10 @@ impl ChannelSender for WebhookSender {
         Ok(())
     }
 
+    fn longest_try(&self) -> Duration {
+        self.settings.timeout
+    }
+
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
         let secret = stored_secret(&delivery.credentials)?;
         let url = parse_address(&delivery.address, self.settings.block_private)

@@ -135,6 +135,11 @@ impl ChannelSender for WhatsappEvolutionSender {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
+    fn longest_try(&self) -> Duration {
+        let EvolutionSettings { text_timeout, media_timeout, state_timeout, .. } = self.settings;
+        text_timeout.max(media_timeout) + state_timeout
+    }
+
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
         let credentials = EvolutionCredentials::stored(&delivery.credentials, &delivery.channel_instance_id)?;
         let number = recipient::number(&delivery.recipient)

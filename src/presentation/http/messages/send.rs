@@ -177,7 +177,8 @@ pub struct SentData {
             headers(("Idempotent-Replay" = String, description = "`true` when an earlier request's answer is repeated"))),
         (status = 202, body = Envelope<SentData>, description = "It is stored and will be delivered"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "in-flight"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json",
+            description = "in-flight; conflict: it was cancelled"),
         (status = 502, body = ProblemBody, content_type = "application/problem+json", description = "channel-failed"),
         Authenticated,
         WithBody,
@@ -294,6 +295,10 @@ fn first_answer(submission: Submission) -> Response {
             queued: Some(true),
         };
         return Envelope::saying("Mensagem enviada com sucesso", data).with_status(StatusCode::ACCEPTED);
+    }
+    // Under a key, or while its caller waited for a process that was frozen.
+    if message.status == MessageStatus::Cancelled {
+        return Problem::conflict("The message was cancelled.").into_response();
     }
     // A receipt can say later that a message failed which the channel had taken: its caller was answered that it was sent.
     if message.sent_at.is_none() {

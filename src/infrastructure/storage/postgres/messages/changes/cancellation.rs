@@ -13,7 +13,10 @@ use crate::infrastructure::storage::postgres::row::{get, only, status};
 ///
 /// A claim is not on disk immediately. The server forgets it when it restarts, and also when one of its backends is
 /// killed by a signal, after which it recovers without a new `pg_postmaster_start_time`; but then, too, its statistics
-/// are reset.
+/// are reset. Both are times of the beginning of the recovery.
+///
+/// The update checks no state itself: it would check that of the row's version when the statement began, which may not be
+/// the one that is locked.
 pub const CANCEL: &str = "
     with found as materialized (
          select id, status
@@ -26,8 +29,7 @@ pub const CANCEL: &str = "
             set status = 'cancelled',
                 next_attempt_at = null,
                 updated_at = $3
-          where id = (select id from found)
-            and status = 'queued'
+          where id = (select id from found where status = 'queued')
             and greatest(pg_postmaster_start_time(), (select stats_reset from pg_stat_archiver))
                 <= clock_timestamp() - make_interval(secs => $4)
          returning id
