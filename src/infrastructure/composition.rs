@@ -1,6 +1,7 @@
 //! The composition root: picks adapters from the configuration and gives them to the gateway.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -43,10 +44,11 @@ pub fn compose(
 ) -> Result<Gateway, SetupError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
-    let transport = transport(config, role, &node, &clock)?;
+    let channels = channels(config, &clock)?;
+    let transport = transport(config, role, &node, &clock, channels.longest_try())?;
     let ports = Ports {
         stores: cached(database.stores.clone()),
-        channels: channels(config, &clock)?,
+        channels,
         cipher,
         tokens: Arc::new(JwtVerifier::new(&config.access.jwt, clock.clone())?),
         clock,
@@ -69,7 +71,13 @@ pub fn compose(
 ///
 /// # Errors
 /// When the configuration cannot be used. A broker that is away is not an error.
-fn transport(config: &Config, role: Role, node: &ThisNode, clock: &Arc<dyn Clock>) -> Result<Transport, ConfigError> {
+fn transport(
+    config: &Config,
+    role: Role,
+    node: &ThisNode,
+    clock: &Arc<dyn Clock>,
+    longest_try: Duration,
+) -> Result<Transport, ConfigError> {
     match &config.queue {
         QueueConfig::Direct => Ok(Transport::Direct),
         QueueConfig::Kafka(settings) => {
@@ -77,7 +85,7 @@ fn transport(config: &Config, role: Role, node: &ThisNode, clock: &Arc<dyn Clock
             Ok(Transport::Brokered(Brokered {
                 queue: kafka.queue.clone(),
                 dead_letters: kafka.dead_letter_topic.clone(),
-                source: role.delivers().then(|| kafka.source() as Arc<dyn MessageSource>),
+                source: role.delivers().then(|| kafka.source(longest_try) as Arc<dyn MessageSource>),
                 broker: kafka,
             }))
         }

@@ -113,7 +113,7 @@ pub fn through_kafka(config: KafkaConfig) -> impl FnOnce(&ThisNode, &Arc<dyn Clo
         Transport::Brokered(Brokered {
             queue: kafka.queue.clone(),
             dead_letters: kafka.dead_letter_topic.clone(),
-            source: Some(kafka.source()),
+            source: Some(kafka.source(Duration::from_secs(60))),
             broker: kafka,
         })
     }

@@ -154,7 +154,7 @@ pub async fn hand_over_some(kafka: &Kafka, count: usize) -> Vec<Message> {
 
 /// A member of the group, on its way into it.
 pub async fn consume(kafka: &Kafka) -> Arc<KafkaMessageSource> {
-    let source = kafka.source();
+    let source = kafka.source(Duration::from_secs(60));
     // It joins when it is first asked.
     assert!(futures::poll!(std::pin::pin!(source.next())).is_pending());
     source

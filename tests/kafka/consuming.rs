@@ -198,7 +198,7 @@ async fn a_source_that_is_closed_stays_closed(broker: TestBroker) {
     let source = consume(&kafka).await;
     source.close();
     close(&source).await;
-    let never_asked = kafka.source();
+    let never_asked = kafka.source(Duration::from_secs(60));
     never_asked.close();
     assert!(matches!(arrival(&never_asked).await, Arrival::Closed));
     source.finished(Partition(0), 1);

@@ -49,6 +49,12 @@ pub struct Kafka {
     _embedded: Option<EmbeddedBroker>,
 }
 
+/// What it takes to record the outcome of a try.
+const RECORDING: Duration = Duration::from_secs(10);
+
+/// The group takes a member for dead that does not answer for five minutes (`max.poll.interval.ms`).
+const LONGEST_DRAIN: Duration = Duration::from_secs(240);
+
 impl Kafka {
     /// Begins to connect. What could not be published will be among the `unreconciled`.
     ///
@@ -103,10 +109,12 @@ impl Kafka {
         })
     }
 
-    /// Consumes as a member of the group, from the moment on when it is first asked for what is next.
-    pub fn source(&self) -> Arc<KafkaMessageSource> {
-        let topic = self.topics.send.clone();
-        Arc::new(KafkaMessageSource::new(self.config.clone(), &self.group_id, topic, self.connection.clone()))
+    /// Consumes as a member of the group, from the moment on when it is first asked for what is next. A partition that is
+    /// given up waits for the messages that are being delivered, each of which may take `longest_try`.
+    pub fn source(&self, longest_try: Duration) -> Arc<KafkaMessageSource> {
+        let (config, topic, connection) = (self.config.clone(), self.topics.send.clone(), self.connection.clone());
+        let drain_timeout = (longest_try + RECORDING).min(LONGEST_DRAIN);
+        Arc::new(KafkaMessageSource::new(config, &self.group_id, topic, connection, drain_timeout))
     }
 }
 

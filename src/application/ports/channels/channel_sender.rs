@@ -47,8 +47,8 @@ pub trait ChannelSender: Send + Sync {
     /// How long a try may take at the most.
     fn longest_try(&self) -> Duration;
 
-    /// Delivers the message: one try, which ends within [`longest_try`](Self::longest_try). The error says whether another try makes sense, and never holds
-    /// a credential.
+    /// Delivers the message: one try, which ends within [`longest_try`](Self::longest_try). The error says whether another
+    /// try makes sense, and never holds a credential.
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError>;
 }
 

@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use tracing::{error, warn};
 
 use super::link::Link;
-use super::membership::{Consumer, DRAIN_TIMEOUT, Membership};
+use super::membership::{Consumer, Membership};
 use crate::application::ports::{Arrival, Partition, Record};
 use crate::infrastructure::kafka::client::take_whatever_is_there;
 use crate::infrastructure::kafka::event;
@@ -63,7 +63,7 @@ impl ConsumerThread {
                 thread::sleep(POLL);
             }
         }
-        self.membership.deliver(Arrival::Closed, Some(DRAIN_TIMEOUT));
+        self.membership.deliver(Arrival::Closed, Some(self.membership.drain_timeout));
     }
 
     fn consume(&self, consumer: Consumer) {
@@ -101,7 +101,7 @@ impl ConsumerThread {
             drop(consumer.poll(POLL));
             // A group that cannot be reached is left by being silent.
             let patience = match (self.membership.has_partitions(), self.membership.connection.is_connected()) {
-                (true, _) => DRAIN_TIMEOUT + LEAVE,
+                (true, _) => self.membership.drain_timeout + LEAVE,
                 (false, true) => LEAVE,
                 (false, false) => Duration::ZERO,
             };

@@ -19,9 +19,6 @@ use super::standing::Standing;
 use crate::application::ports::{Arrival, Partition};
 use crate::infrastructure::kafka::client::Connection;
 
-/// How long a partition that is given up waits for what was claimed from it.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Pause between two looks whether the application listens, or has drained its partitions.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -36,6 +33,9 @@ pub struct Membership {
     pub standing: Arc<Standing>,
     pub connection: Arc<Connection>,
     pub partitions: Arc<Mutex<BTreeSet<Partition>>>,
+    /// How long a partition that is given up waits for what was claimed from it. Its next owner delivers later messages to
+    /// the same recipients: one that is still being delivered here would be overtaken.
+    pub drain_timeout: Duration,
 }
 
 #[derive(Deserialize)]
@@ -86,8 +86,8 @@ impl Membership {
         }
         let (drained, mut draining) = oneshot::channel();
         let given_up = partitions.len();
-        self.deliver(Arrival::GivenUp { partitions, drained }, Some(DRAIN_TIMEOUT));
-        let end = Instant::now() + DRAIN_TIMEOUT;
+        self.deliver(Arrival::GivenUp { partitions, drained }, Some(self.drain_timeout));
+        let end = Instant::now() + self.drain_timeout;
         while let Ok(None) = draining.try_recv() {
             if Instant::now() >= end {
                 return warn!(target: "kafka", given_up, "partitions are given up before all their messages are finished");
@@ -148,7 +148,7 @@ impl ConsumerContext for Membership {
             warn!(target: "kafka", %error, "partitions that arrived are not resumed");
         }
         self.ours().extend(&partitions);
-        self.deliver(Arrival::Assigned(partitions), Some(DRAIN_TIMEOUT));
+        self.deliver(Arrival::Assigned(partitions), Some(self.drain_timeout));
     }
 
     fn commit_callback(&self, result: Result<(), KafkaError>, _offsets: &TopicPartitionList) {

@@ -1,5 +1,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::config::ClientConfig;
@@ -27,12 +28,23 @@ pub struct KafkaMessageSource {
 
 impl KafkaMessageSource {
     /// Consumes from the first call of `next` on, until it is closed or dropped.
-    pub fn new(config: ClientConfig, group_id: &str, topic: String, connection: Arc<Connection>) -> Self {
+    pub fn new(
+        config: ClientConfig,
+        group_id: &str,
+        topic: String,
+        connection: Arc<Connection>,
+        drain_timeout: Duration,
+    ) -> Self {
         let (sender, arrivals) = mpsc::channel(ARRIVALS);
         let link = Arc::new(Link::new(topic));
         let standing = Arc::new(Standing::default());
-        let membership =
-            Membership { arrivals: sender, standing: standing.clone(), connection, partitions: Arc::default() };
+        let membership = Membership {
+            arrivals: sender,
+            standing: standing.clone(),
+            connection,
+            partitions: Arc::default(),
+            drain_timeout,
+        };
         let thread = ConsumerThread::new(config, group_id, membership, link.clone());
         Self { thread: Mutex::new(Some(thread)), arrivals: tokio::sync::Mutex::new(arrivals), link, standing }
     }
