@@ -11,7 +11,7 @@ use crate::figures::Figure;
 use crate::server::Server;
 use crate::setting::Setting;
 
-/// Recipients of the sandbox that take ten minutes.
+/// Recipients of the sandbox that take half a minute.
 const SLOW: &str = "slow-30000ms-";
 
 /// Accepting alone, as far as one process can that has to do everything: it publishes to the real Kafka, and delivers one
