@@ -1,4 +1,4 @@
-//! The one place that puts use cases together, and where a process of them lives and stops.
+//! The one place that puts use cases together. `life.rs` starts and stops a process of them.
 
 use std::sync::Arc;
 use std::time::Duration;

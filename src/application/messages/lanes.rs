@@ -65,6 +65,12 @@ impl LanePlace {
         }
     }
 
+    /// Whether a place ahead is still taken.
+    pub fn has_to_wait(&mut self) -> bool {
+        self.move_up();
+        self.ahead.is_some()
+    }
+
     /// Passes over the places ahead that are vacant already: otherwise those that are dropped before their turn would be
     /// kept, each by the next, for as long as the lane is in use.
     fn move_up(&mut self) {
@@ -163,6 +169,7 @@ mod tests {
         drop(third);
         assert!(lanes.lanes().is_empty());
     }
+
     #[test]
     fn a_lane_that_is_full_takes_nobody_until_somebody_leaves() {
         let (lanes, ids) = (Lanes::default(), Counting::default());

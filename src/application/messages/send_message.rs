@@ -173,7 +173,9 @@ impl SendMessage {
         let now = self.clock.now();
         let mut place = self.place(sender, &instance, &command.draft, now)?;
         let id = MessageId(place.as_ref().map_or_else(|| self.ids.next(), |place| place.id));
-        let Some(waiting) = place.as_mut().filter(|_| self.waits()) else {
+        // Most need not wait, and what was looked up for them is as good as new.
+        let has_to_wait = self.waits() && place.as_mut().is_some_and(LanePlace::has_to_wait);
+        let Some(waiting) = place.as_mut().filter(|_| has_to_wait) else {
             return Ok(Beginning { instance, node, id, place, now });
         };
         self.turn_in_time(waiting).await?;
