@@ -69,8 +69,10 @@ const recovered = async () => {
         await client.query("insert into kept values ('waited for the disk')");
         await client.query("set synchronous_commit = off");
         await client.query("insert into kept values ('did not wait')");
+        // The server lets others in until it has noticed; then it ends this client.
+        const ended = new Promise(resolve => client.once("end", resolve));
         process.kill(pid, "SIGKILL");
-        await client.end().catch(() => {});
+        await ended;
         client = await recovered();
         const after = await times(client);
         const kept = (await client.query("select way from kept order by way")).rows.map(row => row.way);
