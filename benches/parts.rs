@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use correio::domain::message::delivery::{Acceptance, DeliveryError};
-use correio::domain::message::retry::RetryPolicy;
+use correio::domain::message::retry::{RetryPolicy, SoFar};
 use correio::domain::message::{Content, Message, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::infrastructure::channels::SigningSecret;
@@ -33,16 +33,21 @@ fn states(criterion: &mut Criterion) {
             pairs.filter(|(from, to)| black_box(*from).may_become(black_box(*to))).count()
         });
     });
-    let policy = RetryPolicy { backoff: [1, 4, 16].map(Duration::from_secs).to_vec() };
+    let policy = RetryPolicy {
+        backoff: [1, 4, 16].map(Duration::from_secs).to_vec(),
+        undeliverable_after: Duration::from_secs(86_400),
+    };
     let now = DateTime::<Utc>::UNIX_EPOCH;
+    let so_far =
+        |tries_begun| SoFar { tries_begun, max_tries: 3, deferrals: 0, deferred_since: None, is_awaited: false };
     group.bench_function("after a failure", |bencher| {
         let verdict = Err::<Acceptance, _>(DeliveryError::transient("HTTP 503 from the webhook"));
-        let after = |verdict| policy.after(black_box(verdict), black_box(2), 3, now, 0.5);
+        let after = |verdict| policy.after(black_box(verdict), black_box(&so_far(2)), now, 0.5);
         bencher.iter_batched(|| verdict.clone(), after, BatchSize::SmallInput);
     });
     group.bench_function("after a success", |bencher| {
         let verdict = Ok(Acceptance { channel_message_id: None, http_status: Some(200) });
-        let after = |verdict| policy.after(black_box(verdict), black_box(1), 3, now, 0.5);
+        let after = |verdict| policy.after(black_box(verdict), black_box(&so_far(1)), now, 0.5);
         bencher.iter_batched(|| verdict.clone(), after, BatchSize::SmallInput);
     });
     group.finish();

@@ -7,11 +7,13 @@ pub use super::transport::{Brokered, Transport};
 
 use super::access::authenticate::Authenticate;
 use super::access::issue_api_key::IssueApiKey;
+use super::delivery::admission::Admission;
 use super::delivery::consume_messages::ConsumeMessages;
 use super::delivery::consumption::Limits;
 use super::delivery::deliver_message::DeliverMessage;
 use super::delivery::direct_message_queue::DirectMessageQueue;
 use super::delivery::keep_broker::KeepBroker;
+use super::delivery::put_off_message::PutOffMessage;
 use super::instances::create_instance::CreateInstance;
 use super::instances::delete_instance::DeleteInstance;
 use super::instances::read_instances::ReadInstances;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub retry: RetryPolicy,
     /// What the consumer, or in direct mode the relay, works on at the same time.
     pub limits: Limits,
+    /// How many of these one instance may have.
+    pub instance_concurrency: usize,
     /// How long a stopping process waits for what it has begun.
     pub shutdown_timeout: Duration,
     /// No other process can use the stores now.
@@ -75,6 +79,7 @@ pub struct Gateway {
     pub keep_node_alive: KeepNodeAlive,
     pub queue: Arc<dyn MessageQueue>,
     deliver_message: Arc<DeliverMessage>,
+    admission: Admission,
     pub(super) ports: Ports,
     pub(super) transport: Transport,
     pub(super) settings: Settings,
@@ -108,9 +113,12 @@ impl Gateway {
     /// Puts the use cases together. Nothing runs yet.
     pub fn assemble(ports: Ports, transport: Transport, node: ThisNode, settings: Settings) -> Self {
         let deliver_message = Arc::new(ports.deliver_message(&node, &settings, transport.dead_letters()));
+        let admission = Admission::new(ports.clock.clone(), settings.instance_concurrency);
         let queue = match &transport {
             Transport::Direct => {
-                Arc::new(DirectMessageQueue::new(deliver_message.clone(), settings.limits.concurrency))
+                let put_off = ports.put_off_message(&deliver_message);
+                let concurrency = settings.limits.concurrency;
+                Arc::new(DirectMessageQueue::new(deliver_message.clone(), put_off, admission.clone(), concurrency))
             }
             Transport::Brokered(brokered) => brokered.queue.clone(),
         };
@@ -124,6 +132,7 @@ impl Gateway {
             node,
             queue,
             deliver_message,
+            admission,
             ports,
             transport,
             settings,
@@ -170,6 +179,7 @@ impl Gateway {
             due: self.ports.stores.due.clone(),
             identity: self.node.identity.clone(),
             held: self.node.held.clone(),
+            answered: self.node.answered.clone(),
             clock: self.ports.clock.clone(),
         }
     }
@@ -198,6 +208,8 @@ impl Gateway {
             source,
             broker: brokered.broker.clone(),
             process: self.deliver_message.clone(),
+            put_off: self.ports.put_off_message(&self.deliver_message),
+            admission: self.admission.clone(),
             messages: self.ports.stores.messages.clone(),
             dead_letters: brokered.dead_letters.clone(),
             channels: self.channels.clone(),
@@ -210,7 +222,7 @@ impl Gateway {
 
 impl Ports {
     fn deliver_message(&self, node: &ThisNode, settings: &Settings, dead_letters: DeadLetterPolicy) -> DeliverMessage {
-        let ThisNode { identity, held, tally, .. } = node.clone();
+        let ThisNode { identity, held, answered, tally, .. } = node.clone();
         DeliverMessage {
             messages: self.stores.messages.clone(),
             instances: self.stores.instances.clone(),
@@ -218,6 +230,7 @@ impl Ports {
             cipher: self.cipher.clone(),
             identity,
             held,
+            answered,
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
             policy: settings.retry.clone(),
@@ -226,8 +239,12 @@ impl Ports {
         }
     }
 
+    fn put_off_message(&self, process: &Arc<DeliverMessage>) -> PutOffMessage {
+        PutOffMessage { messages: self.stores.messages.clone(), process: process.clone(), clock: self.clock.clone() }
+    }
+
     fn messages(&self, node: &ThisNode, settings: &Settings, queue: Arc<dyn MessageQueue>) -> Messages {
-        let ThisNode { identity, held, unreconciled, tally } = node.clone();
+        let ThisNode { identity, held, unreconciled, tally, .. } = node.clone();
         let node_timeout = identity.timeout();
         Messages {
             send: SendMessage {

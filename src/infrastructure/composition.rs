@@ -58,8 +58,12 @@ pub fn compose(
     };
     let settings = Settings {
         max_tries: config.delivery.max_tries,
-        retry: RetryPolicy { backoff: config.delivery.retry_backoff.clone() },
+        retry: RetryPolicy {
+            backoff: config.delivery.retry_backoff.clone(),
+            undeliverable_after: config.delivery.undeliverable_after,
+        },
         limits: Limits::of(config.delivery.worker_concurrency),
+        instance_concurrency: config.delivery.instance_concurrency,
         shutdown_timeout: config.delivery.shutdown_timeout,
         is_alone: database.is_embedded(),
         only_delivers: role == Role::Worker,
@@ -96,14 +100,17 @@ fn transport(
 fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ChannelSetupError> {
     let webhook =
         WebhookSettings { block_private: config.delivery.webhook_block_private, ..WebhookSettings::default() };
-    let mut senders: Vec<Arc<dyn ChannelSender>> = vec![
+    let senders: [Arc<dyn ChannelSender>; 3] = [
         Arc::new(WebhookSender::new(webhook, clock.clone())?),
         Arc::new(WhatsappEvolutionSender::new(EvolutionSettings::default(), clock.clone())?),
+        Arc::new(SandboxSender::new(clock.clone())),
     ];
-    if config.has_sandbox() {
-        senders.push(Arc::new(SandboxSender::new(clock.clone())));
+    let sandbox = senders[2].channel();
+    let mut channels = Channels::new(senders);
+    if !config.has_sandbox() {
+        channels.switch_off(sandbox, "The sandbox is switched off (SANDBOX_ENABLED).");
     }
-    Ok(Channels::new(senders))
+    Ok(channels)
 }
 
 fn cached(stores: Stores) -> Stores {

@@ -14,7 +14,6 @@ use correio::domain::Timestamp;
 use correio::domain::access::principal::{Principal, Scope};
 use correio::domain::instance::credentials::Credentials;
 use correio::domain::instance::{Instance, InstanceName};
-use correio::domain::message::retry::RetryPolicy;
 use correio::domain::message::{Content, Draft, Guard, Message, MessageId, MessageStatus, Recipient};
 use correio::domain::node::NodeId;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
@@ -49,8 +48,8 @@ impl DueMessages for CountingDueMessages {
         self.due.in_delivery(nodes).await
     }
 
-    async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
-        self.due.give_back(guards, now).await
+    async fn give_back(&self, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
+        self.due.give_back(forgotten, now).await
     }
 
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
@@ -137,6 +136,8 @@ impl Deref for TestGateway {
     }
 }
 
+pub const INSTANCE_CONCURRENCY: usize = 2;
+
 const RELAY: &str = "relay";
 const COMPARISON: &str = "comparison";
 const MAINTENANCE: &str = "maintenance";
@@ -171,8 +172,9 @@ impl TestGateway {
         };
         let settings = Settings {
             max_tries: 3,
-            retry: RetryPolicy { backoff: [1, 4, 16].map(Duration::from_secs).to_vec() },
+            retry: given::retry_policy(),
             limits: Limits { concurrency: 8, records: 100, bytes: 1 << 20 },
+            instance_concurrency: INSTANCE_CONCURRENCY,
             shutdown_timeout: Duration::from_secs(30),
             is_alone: false,
             only_delivers: false,
@@ -267,6 +269,23 @@ impl TestGateway {
         }
         running.stop().await;
         found.unwrap_or_else(|| panic!("message {id} never became {wanted}"))
+    }
+
+    pub fn cipher(&self) -> XChaChaCredentialsCipher {
+        XChaChaCredentialsCipher::new(&[7; 32], &[])
+    }
+
+    pub fn credentials(&self) -> Credentials {
+        Credentials::new("{}")
+    }
+
+    /// Lets the relay run and time pass until the message was put off so often.
+    pub async fn until_put_off(&self, id: MessageId, times: u32) -> Message {
+        let running = self.mind_rows();
+        let put_off = async || self.messages.find(id).await.unwrap().filter(|message| message.deferrals >= times);
+        let message = self.until("the message is put off", put_off).await;
+        running.stop().await;
+        message
     }
 
     /// Lets the relay run for so long of its time.

@@ -7,6 +7,7 @@ use correio::application::ports::*;
 use correio::domain::Timestamp;
 use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use correio::domain::access::principal::Tenant;
+use correio::domain::message::deferral::{Deferral, Deferred};
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 
@@ -109,7 +110,7 @@ async fn a_message_that_its_processes_die_of_fails_at_last(adapters: &Adapters) 
     let max_tries = waiting.max_tries;
     for _ in 0..max_tries + 10 {
         let claimed = adapters.messages.claim(waiting.id, dead, given::at(1)).await.unwrap().unwrap().message;
-        assert_eq!(adapters.due.give_back(&[claimed.guard()], given::at(2)).await.unwrap(), 1);
+        assert_eq!(adapters.due.give_back(&[given::spent(claimed.guard())], given::at(2)).await.unwrap(), 1);
         assert_eq!(adapters.taken(&given::take(dead, 2)).await, [waiting.id]);
     }
     let failed = gateway.relay_until(waiting.id, MessageStatus::Failed).await;
@@ -165,6 +166,10 @@ impl MessageRepository for LostAnswer {
 
     async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError> {
         self.messages.claim(id, node, now).await
+    }
+
+    async fn defer(&self, deferral: &Deferral) -> Result<Deferred, RepositoryError> {
+        self.messages.defer(deferral).await
     }
 
     async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
 use correio::application::node::unreconciled::Unreconciled;
 use correio::application::ports::{
-    Arrival, Broker, Clock, DueMessages, MessageQueue, MessageSource, Partition, Record, RepositoryError, Take,
+    Arrival, Broker, Clock, DueMessages, Forgotten, MessageQueue, MessageSource, Partition, Record, RepositoryError,
+    Take,
 };
 use correio::domain::Timestamp;
 use correio::domain::instance::{Instance, InstanceId};
@@ -228,7 +229,7 @@ impl DueMessages for MadeDue {
         Ok(Vec::new())
     }
 
-    async fn give_back(&self, _guards: &[Guard], _now: Timestamp) -> Result<u64, RepositoryError> {
+    async fn give_back(&self, _forgotten: &[Forgotten], _now: Timestamp) -> Result<u64, RepositoryError> {
         Ok(0)
     }
 

@@ -63,12 +63,16 @@ impl Service for CompareMemoryFirst {
     }
 
     async fn run(self: Box<Self>, stop: Stop) {
-        let GiveBackForgotten { due, identity, held, clock } = self.0;
+        let GiveBackForgotten { due, identity, held, answered, clock } = self.0;
         loop {
             if let Some(node) = identity.current() {
                 let held = held.all();
                 if let Ok(rows) = due.in_delivery(&[node]).await {
-                    let forgotten: Vec<_> = rows.into_iter().filter(|row| !held.contains(&row.id)).collect();
+                    let forgotten: Vec<_> = rows
+                        .into_iter()
+                        .filter(|row| !held.contains(&row.id))
+                        .map(|guard| Forgotten { guard, is_spent: answered.knows(&guard) })
+                        .collect();
                     let _ = due.give_back(&forgotten, clock.now()).await;
                 }
             }

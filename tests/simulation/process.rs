@@ -290,7 +290,11 @@ impl Surroundings {
     fn settings(&self, mode: Mode) -> Settings {
         Settings {
             max_tries: self.max_tries,
-            retry: RetryPolicy { backoff: [1, 4].map(Duration::from_secs).to_vec() },
+            retry: RetryPolicy {
+                backoff: [1, 4].map(Duration::from_secs).to_vec(),
+                undeliverable_after: Duration::from_secs(60),
+            },
+            instance_concurrency: 3,
             limits: Limits { concurrency: if mode == Mode::Direct { 8 } else { 4 }, records: 40, bytes: 1 << 20 },
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             is_alone: false,

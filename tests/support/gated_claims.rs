@@ -6,6 +6,7 @@ use correio::application::ports::{Accepted, Claimed, KeptRequest, MessageReposit
 use correio::domain::Timestamp;
 use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use correio::domain::access::principal::Tenant;
+use correio::domain::message::deferral::{Deferral, Deferred};
 use correio::domain::message::{Guard, Message, MessageId};
 use correio::domain::node::NodeId;
 use tokio::sync::Semaphore;
@@ -52,6 +53,10 @@ impl MessageRepository for GatedClaims {
         self.made.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.unwrap().forget();
         claimed
+    }
+
+    async fn defer(&self, deferral: &Deferral) -> Result<Deferred, RepositoryError> {
+        self.messages.defer(deferral).await
     }
 
     async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {

@@ -1,11 +1,14 @@
 //! Things to begin a story with.
 
-use correio::application::ports::{Duties, Outcome, Take};
+use std::time::Duration;
+
+use correio::application::ports::{Duties, Forgotten, Outcome, Take};
 use correio::domain::Timestamp;
 use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
+use correio::domain::message::deferral::Deferral;
 use correio::domain::message::delivery::{Acceptance, DeliveryError, FailureKind};
-use correio::domain::message::retry::NextStep;
-use correio::domain::message::{Message, MessageId, MessageStatus};
+use correio::domain::message::retry::{NextStep, RetryPolicy};
+use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use uuid::Uuid;
 
@@ -47,6 +50,29 @@ pub fn retry(seconds: i64) -> NextStep {
 pub fn failed() -> NextStep {
     let error = DeliveryError::refused("no such number").with_http_status(422);
     NextStep::Failed { failure: FailureKind::Recipient, error }
+}
+
+/// Because this process cannot deliver it.
+pub fn put_off(seconds: i64) -> NextStep {
+    NextStep::PutOff { at: at(seconds), error: DeliveryError::not_now("not here", Duration::MAX) }
+}
+
+/// To be put off at noon, for so long.
+pub fn deferral(id: MessageId, pause: u64) -> Deferral {
+    let pause = Duration::from_secs(pause);
+    Deferral { id, pause, not_before: None, reason: "too many at once".to_owned(), now: at(5) }
+}
+
+/// A try that may have been made.
+pub fn spent(guard: Guard) -> Forgotten {
+    Forgotten { guard, is_spent: true }
+}
+
+pub fn retry_policy() -> RetryPolicy {
+    RetryPolicy {
+        backoff: [1, 4, 16].map(Duration::from_secs).to_vec(),
+        undeliverable_after: Duration::from_secs(3_600),
+    }
 }
 
 /// What a relay asks for that finds every known node alive, a consumer among them.

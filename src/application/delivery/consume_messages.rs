@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,24 +9,29 @@ use futures::stream::select;
 use futures::{FutureExt, StreamExt, stream};
 use tracing::{debug, error, info, warn};
 
-use super::consumption::{Consequence, Consumption, Job, JobTicket, Limits, SlotId};
-use super::deliver_message::{ClaimResult, DeliverMessage};
+use super::admission::{Admission, Pass, Wait};
+use super::consumption::{Consequence, Consumption, End, Job, Limits, Now, SlotId, Task};
+use super::deliver_message::{ClaimResult, DeliverMessage, Progress};
+use super::put_off_message::{PutOff, PutOffMessage};
 use crate::application::Stop;
 use crate::application::ports::until_answered::until_answered;
 use crate::application::ports::{
     Arrival, Broker, Channels, Clock, DeadLetterTopic, MessageRepository, MessageSource, Partition, Record, Tasks,
 };
 use crate::application::service::Service;
+use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
 
 /// Delivers the records that arrive from the broker: one key in order, different keys concurrently, never more than can
-/// be worked on. A record's offset counts as finished when its outcome is recorded, when its claim got nothing, and
-/// when nothing more can be done about the record: it was set aside, or its delivery panicked (the comparison then gives
-/// the message back).
+/// be worked on. A record's offset counts as finished when its outcome is recorded, when its claim got nothing, when its
+/// message was put off, when its call takes long (its row says where it is), and when nothing more can be done about the
+/// record: it was set aside, or its delivery panicked (the comparison then gives the message back).
 pub struct ConsumeMessages {
     pub source: Arc<dyn MessageSource>,
     pub broker: Arc<dyn Broker>,
     pub process: Arc<DeliverMessage>,
+    pub put_off: PutOffMessage,
+    pub admission: Admission,
     pub messages: Arc<dyn MessageRepository>,
     pub dead_letters: Arc<dyn DeadLetterTopic>,
     pub channels: Channels,
@@ -37,17 +43,13 @@ pub struct ConsumeMessages {
 enum Event {
     Arrived(Arrival),
     Called(SlotId),
-    Ended(JobTicket, Ending),
+    Ended(SlotId, End),
+    SomeTimeHasPassed,
     Stop,
 }
 
-/// How the delivery of a record ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    Done,
-    /// The delivery was not begun: the partition's new owner will read the record again.
-    Left,
-}
+/// How often is looked for what takes too long.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Partitions to give up, and the signal that the source waits for.
 struct Leaving {
@@ -76,31 +78,38 @@ impl ConsumeMessages {
             let arrival = source.next().await;
             Some((Event::Arrived(arrival), source))
         });
+        let looks = stream::unfold(self.clock.clone(), |clock| async move {
+            clock.sleep(LOOK_INTERVAL).await;
+            Some((Event::SomeTimeHasPassed, clock))
+        });
         let stopped = stream::once(stop).map(|()| Event::Stop);
-        let mut events = select(select(endings, stopped).boxed(), arrivals.boxed());
-        let mut consumption = Consumption::new(self.limits);
+        let of_our_own = select(select(endings, stopped), looks);
+        let mut events = select(of_our_own.boxed(), arrivals.boxed());
+        let mut consumption = Consumption::new(self.limits, self.admission.clone());
         let mut leaving: Vec<Leaving> = Vec::new();
         while let Some(event) = events.next().await {
+            let now = Now { monotonic: self.clock.monotonic(), time: self.clock.now() };
             match event {
                 Event::Arrived(Arrival::Assigned(partitions)) => {
                     info!(?partitions, "assigned");
-                    consumption.assigned(&partitions);
+                    consumption.assigned(&partitions, now);
                 }
                 Event::Arrived(Arrival::Record(record)) => {
                     let lane = self.lane(&record);
-                    self.carry_out(consumption.arrived(record, lane));
+                    self.carry_out(consumption.arrived(record, lane, now));
                 }
                 Event::Arrived(Arrival::GivenUp { partitions, drained }) => {
                     info!(?partitions, "given up");
-                    consumption.give_up(&partitions);
+                    consumption.give_up(&partitions, now);
                     leaving.push(Leaving { partitions, drained });
                 }
                 Event::Arrived(Arrival::Closed) => return,
                 Event::Called(slot) => consumption.called(slot),
-                Event::Ended(ticket, ending) => self.carry_out(consumption.ended(ticket, ending == Ending::Done)),
+                Event::Ended(slot, end) => self.carry_out(consumption.ended(slot, end, now)),
+                Event::SomeTimeHasPassed => self.carry_out(consumption.passed(now)),
                 Event::Stop => self.source.close(),
             }
-            while let Some(job) = consumption.begin() {
+            while let Some(job) = consumption.begin(now) {
                 self.clone().start(job, told.clone());
             }
             for done in leaving.extract_if(.., |one| consumption.is_drained(&one.partitions)) {
@@ -127,47 +136,74 @@ impl ConsumeMessages {
         record.key.clone().filter(|_| keeps_order)
     }
 
-    fn start(self: Arc<Self>, job: Job, told: mpsc::UnboundedSender<Event>) {
+    fn start(self: Arc<Self>, mut job: Job, told: mpsc::UnboundedSender<Event>) {
         let tasks = self.tasks.clone();
-        let ending = ReportEnding { ticket: Some(job.ticket.clone()), ending: None, told };
+        let report =
+            Report { slot: job.slot, pass: job.pass.take(), is_claimed: job.is_claimed.clone(), end: None, told };
         tasks.spawn(
             async move {
-                let mut ending = ending;
-                let ended = self.deliver(&job, || ending.report_called()).await;
-                ending.ending = Some(ended);
+                let mut report = report;
+                let end = self.work_on(&job, &report).await;
+                report.end = Some(end);
             }
             .boxed(),
         );
     }
 
-    async fn deliver(&self, job: &Job, called: impl Fn() + Send + Sync) -> Ending {
+    async fn work_on(&self, job: &Job, report: &Report) -> End {
+        match (&job.record.content, &job.task) {
+            (Ok(call), Task::PutOff { wait, not_before }) => {
+                self.put_off(job, call.message_id, wait, *not_before).await
+            }
+            (Ok(call), _) => self.deliver(job, call.message_id, report).await,
+            (Err(reason), _) => self.set_aside(job, reason).await,
+        }
+    }
+
+    async fn deliver(&self, job: &Job, id: MessageId, report: &Report) -> End {
         const LONGEST_WAIT: Duration = Duration::from_secs(2);
-        let call = match &job.record.content {
-            Ok(call) => call,
-            Err(reason) => return self.set_aside(job, reason).await,
-        };
         let mut wait = Duration::from_millis(50);
         loop {
             if job.is_given_up() {
-                return Ending::Left;
+                return End::Left;
             }
-            match self.process.claim_and_deliver(call.message_id, &called).await {
-                Ok(ClaimResult::Delivered(_)) => return Ending::Done,
+            match self.process.claim_and_deliver(id, report).await {
+                Ok(ClaimResult::Delivered(_)) => return End::Done,
                 // Most often a second copy, or claimed by another node.
-                Ok(ClaimResult::Nothing) if self.exists(call.message_id).await => return Ending::Done,
+                Ok(ClaimResult::Nothing) if self.exists(id).await => return End::Done,
                 Ok(ClaimResult::Nothing) => return self.set_aside(job, "names a message that does not exist").await,
                 // The task that holds it may fail to claim it: then it is for this copy to do so.
                 Ok(ClaimResult::Held) => self.clock.sleep(wait).await,
                 Err(cause) if cause.may_pass() => {
-                    debug!(message.id = %call.message_id, %cause, "could not be claimed; tried again");
+                    debug!(message.id = %id, %cause, "could not be claimed; tried again");
                     self.clock.sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
                 Err(cause) => {
-                    error!(message.id = %call.message_id, %cause, "cannot be claimed");
+                    error!(message.id = %id, %cause, "cannot be claimed");
                     return self.set_aside(job, "names a message whose row cannot be read").await;
                 }
             }
+        }
+    }
+
+    async fn put_off(&self, job: &Job, id: MessageId, wait: &Wait, not_before: Option<Timestamp>) -> End {
+        const PAUSE: Duration = Duration::from_millis(500);
+        loop {
+            if job.is_given_up() {
+                return End::Left;
+            }
+            match self.put_off.execute(id, wait, not_before).await {
+                Ok(PutOff::Until(time)) => return End::PutOff(time),
+                Ok(PutOff::NotWaiting) => return End::Done,
+                Ok(PutOff::Held) => {}
+                Err(cause) if cause.may_pass() => debug!(message.id = %id, %cause, "could not be put off; tried again"),
+                Err(cause) => {
+                    error!(message.id = %id, %cause, "cannot be put off");
+                    return self.set_aside(job, "names a message whose row cannot be read").await;
+                }
+            }
+            self.clock.sleep(PAUSE).await;
         }
     }
 
@@ -179,23 +215,23 @@ impl ConsumeMessages {
 
     /// Puts a record that cannot be delivered on the dead-letter topic. If that keeps failing, the record is logged and
     /// stays in its topic: it must not block its partition.
-    async fn set_aside(&self, job: &Job, reason: &str) -> Ending {
+    async fn set_aside(&self, job: &Job, reason: &str) -> End {
         const PATIENCE: Duration = Duration::from_secs(60);
         let record = &job.record;
         warn!(partition = record.partition.0, offset = record.offset, reason, "a record that cannot be delivered");
         let begun = self.clock.monotonic();
         let mut wait = Duration::from_secs(1);
         loop {
-            let Err(cause) = self.dead_letters.put_record(record, reason).await else { return Ending::Done };
+            let Err(cause) = self.dead_letters.put_record(record, reason).await else { return End::Done };
             if job.is_given_up() {
-                return Ending::Left;
+                return End::Left;
             }
             if self.clock.monotonic().saturating_sub(begun) >= PATIENCE {
                 error!(
                     partition = record.partition.0, offset = record.offset, reason, %cause,
                     "it could not be put among the dead letters; passed over"
                 );
-                return Ending::Done;
+                return End::Done;
             }
             self.clock.sleep(wait).await;
             wait *= 2;
@@ -203,30 +239,45 @@ impl ConsumeMessages {
     }
 }
 
-/// Reports how a delivery ended, also when its task panicked or was dropped.
-struct ReportEnding {
-    ticket: Option<JobTicket>,
-    ending: Option<Ending>,
+/// Reports how the work on a record goes and how it ended, also when its task panicked or was dropped.
+struct Report {
+    slot: SlotId,
+    pass: Option<Pass>,
+    is_claimed: Arc<AtomicBool>,
+    end: Option<End>,
     told: mpsc::UnboundedSender<Event>,
 }
 
-impl ReportEnding {
-    fn report_called(&self) {
-        if let Some(ticket) = &self.ticket {
-            // The receiver is gone when the consumer has been closed.
-            let _ = self.told.unbounded_send(Event::Called(ticket.slot));
+impl Report {
+    fn leave(&self) {
+        if let Some(pass) = &self.pass {
+            pass.leave();
         }
+    }
+
+    fn tell(&self, event: Event) {
+        // The receiver is gone when the consumer has been closed.
+        let _ = self.told.unbounded_send(event);
     }
 }
 
-impl Drop for ReportEnding {
+impl Progress for Report {
+    fn claimed(&self) {
+        self.is_claimed.store(true, Ordering::Relaxed);
+    }
+
+    fn called(&self) {
+        self.leave();
+        self.tell(Event::Called(self.slot));
+    }
+}
+
+impl Drop for Report {
     fn drop(&mut self) {
         // A panic must not hold up its partition, and its message is found by the comparison. A task that is dropped
         // belongs to a process that ends: what it left is for other processes.
-        let otherwise = if std::thread::panicking() { Ending::Done } else { Ending::Left };
-        if let Some(ticket) = self.ticket.take() {
-            // The receiver is gone when the consumer has been closed.
-            let _ = self.told.unbounded_send(Event::Ended(ticket, self.ending.unwrap_or(otherwise)));
-        }
+        let otherwise = if std::thread::panicking() { End::Done } else { End::Left };
+        self.leave();
+        self.tell(Event::Ended(self.slot, self.end.unwrap_or(otherwise)));
     }
 }

@@ -1,20 +1,24 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
+use super::admission::Wait;
+use crate::application::node::answered_claims::AnsweredClaims;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;
 use crate::application::ports::until_answered::until_answered;
 use crate::application::ports::{
-    Channels, Claimed, Clock, CredentialsCipher, Delivery, InstanceRepository, MessageRepository, Outcome, Randomness,
-    RepositoryError,
+    ChannelSender, Channels, Claimed, Clock, CredentialsCipher, Delivery, InstanceRepository, MessageRepository,
+    Outcome, Randomness, RepositoryError,
 };
+use crate::domain::Timestamp;
 use crate::domain::instance::{Destination, Instance};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
-use crate::domain::message::retry::{NextStep, RetryPolicy};
-use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
+use crate::domain::message::retry::{NextStep, RetryPolicy, SoFar};
+use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::text::storable;
 
 /// Delivers messages: claim, call the channel, record.
@@ -25,6 +29,7 @@ pub struct DeliverMessage {
     pub cipher: Arc<dyn CredentialsCipher>,
     pub identity: NodeIdentity,
     pub held: HeldMessages,
+    pub answered: AnsweredClaims,
     pub clock: Arc<dyn Clock>,
     pub randomness: Arc<dyn Randomness>,
     pub policy: RetryPolicy,
@@ -43,6 +48,18 @@ pub enum ClaimResult {
     Held,
 }
 
+/// Hears how far a delivery has come.
+pub trait Progress: Send + Sync {
+    /// The claim is answered: the row says who delivers it.
+    fn claimed(&self) {}
+
+    /// The call of the channel is over, and only the database is still to be waited for.
+    fn called(&self) {}
+}
+
+/// Nobody needs to hear.
+impl Progress for () {}
+
 /// A try whose process died is repeated. After this many beyond the message's own limit, the message is taken to be
 /// what kills its processes, and fails.
 const UNENDED_TRIES: u32 = 10;
@@ -53,11 +70,10 @@ impl DeliverMessage {
     pub async fn deliver_pending(&self, message: Message) -> Message {
         let found = until_answered(self.clock.as_ref(), || self.instances.find_any(message.instance_id)).await;
         let destination = found.map(|instance| instance.map(Instance::destination));
-        self.deliver(Claimed { message, destination }, &|| ()).await
+        self.deliver(Claimed { message, destination }, &()).await
     }
 
-    /// Claims a `queued` message and delivers it. `called` is invoked when the call of the channel is over, and only
-    /// the database is still to be waited for.
+    /// Claims a `queued` message and delivers it.
     ///
     /// # Errors
     /// When the claim was not answered. The message is not held then: if it was claimed all the same, the comparison
@@ -65,36 +81,64 @@ impl DeliverMessage {
     pub async fn claim_and_deliver(
         &self,
         id: MessageId,
-        called: &(dyn Fn() + Send + Sync),
+        progress: &dyn Progress,
     ) -> Result<ClaimResult, RepositoryError> {
         let Some(_hold) = self.held.hold(id) else { return Ok(ClaimResult::Held) };
-        let node = self.identity.current_or_wait().await?;
-        match self.messages.claim(id, node, self.clock.now()).await? {
-            Some(claimed) => Ok(ClaimResult::Delivered(Box::new(self.deliver(claimed, called).await))),
-            None => Ok(ClaimResult::Nothing),
-        }
+        let Some(claimed) = self.claim(id).await? else { return Ok(ClaimResult::Nothing) };
+        progress.claimed();
+        Ok(ClaimResult::Delivered(Box::new(self.deliver(claimed, progress).await)))
     }
 
-    async fn deliver(&self, claimed: Claimed, called: &(dyn Fn() + Send + Sync)) -> Message {
+    /// Claims a `queued` message that was put off too often to be put off without a claim, and puts it off all the same.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn claim_and_put_off(&self, id: MessageId, wait: &Wait) -> Result<ClaimResult, RepositoryError> {
+        let Some(_hold) = self.held.hold(id) else { return Ok(ClaimResult::Held) };
+        let Some(Claimed { message, .. }) = self.claim(id).await? else { return Ok(ClaimResult::Nothing) };
+        let began = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
+        let ended = self.end(message, began, Err(DeliveryError::not_now(wait.reason, wait.pause))).await;
+        Ok(ClaimResult::Delivered(Box::new(ended)))
+    }
+
+    async fn claim(&self, id: MessageId) -> Result<Option<Claimed>, RepositoryError> {
+        let node = self.identity.current_or_wait().await?;
+        let claimed = self.messages.claim(id, node, self.clock.now()).await?;
+        if let Some(Claimed { message, .. }) = &claimed {
+            self.answered.remember(&message.guard());
+        }
+        Ok(claimed)
+    }
+
+    async fn deliver(&self, claimed: Claimed, progress: &dyn Progress) -> Message {
         let Claimed { message, destination } = claimed;
         let guard = message.guard();
         let prepared = self.prepare(&message, destination);
         // Last before the call: what came before may have taken longer than other nodes wait (`NODE_TIMEOUT`).
         if !self.identity.is_certain(guard.node) && !self.still_holds(&guard).await {
             warn!(message.id = %message.id, "taken over before it could be delivered");
+            self.answered.forget(&guard);
             return self.as_it_is(message).await;
         }
         debug!(message.id = %message.id, try_number = message.tries, "delivering");
         let started_at = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
         let verdict = match prepared {
-            Ok(delivery) => self.call(&message, delivery).await,
+            Ok((sender, delivery)) => sender.send(&delivery).await,
             Err(error) => Err(error),
         };
-        called();
-        let finished_at = self.clock.now();
-        // The caller of a pending message decides itself what to do after its one try.
-        let max_tries = if message.status == MessageStatus::Pending { message.tries } else { message.max_tries };
-        let next = self.policy.after(verdict, message.tries, max_tries, finished_at, self.randomness.chance());
+        progress.called();
+        self.end(message, started_at, verdict).await
+    }
+
+    /// Decides what follows, and records it.
+    async fn end(
+        &self,
+        message: Message,
+        started_at: Timestamp,
+        verdict: Result<Acceptance, DeliveryError>,
+    ) -> Message {
+        let (guard, finished_at) = (message.guard(), self.clock.now());
+        let next = self.policy.after(verdict, &SoFar::of(&message), finished_at, self.randomness.chance());
         let dead_lettered_at = match next {
             NextStep::Failed { .. } => self.dead_letters.dead_lettered_at(finished_at),
             _ => None,
@@ -102,19 +146,18 @@ impl DeliverMessage {
         self.record(message, Outcome { guard, next, started_at, finished_at, dead_lettered_at }).await
     }
 
-    async fn call(&self, message: &Message, delivery: Delivery) -> Result<Acceptance, DeliveryError> {
-        match self.channels.find(&message.channel) {
-            Some(sender) => sender.send(&delivery).await,
-            None => Err(no_such_channel(message)),
-        }
+    fn no_such_channel(&self, message: &Message) -> DeliveryError {
+        let name = storable(message.channel.as_str(), 255);
+        let not_here = || not_here(format!("This process has no channel {name}."));
+        self.channels.switched_off(&message.channel).map_or_else(not_here, DeliveryError::misconfigured)
     }
 
-    /// Gathers what the channel needs.
+    /// Gathers the channel and what it needs.
     fn prepare(
         &self,
         message: &Message,
         destination: Result<Option<Destination>, RepositoryError>,
-    ) -> Result<Delivery, DeliveryError> {
+    ) -> Result<(&dyn ChannelSender, Delivery), DeliveryError> {
         if let Some(flaw) = &message.flaw {
             return Err(DeliveryError::misconfigured(format!("Its row cannot be read: {flaw}.")));
         }
@@ -130,11 +173,12 @@ impl DeliverMessage {
                 return Err(DeliveryError::misconfigured("The instance's row cannot be read."));
             }
         };
+        let sender = self.channels.find(&message.channel).ok_or_else(|| self.no_such_channel(message))?;
         let credentials = self.cipher.open(message.instance_id, &credentials).map_err(|cause| {
             error!(instance.id = %message.instance_id, %cause, "the credentials cannot be opened");
-            DeliveryError::misconfigured("The instance's credentials cannot be decrypted with CREDENTIALS_KEY.")
+            not_here("The instance's credentials cannot be decrypted with this process's CREDENTIALS_KEY.")
         })?;
-        Ok(Delivery {
+        let delivery = Delivery {
             message_id: message.id,
             channel_instance_id: message.channel_instance_id.clone(),
             address,
@@ -142,7 +186,8 @@ impl DeliverMessage {
             recipient: message.recipient.clone(),
             content: message.content.clone(),
             created_at: message.created_at,
-        })
+        };
+        Ok((sender.as_ref(), delivery))
     }
 
     async fn still_holds(&self, guard: &Guard) -> bool {
@@ -160,10 +205,12 @@ impl DeliverMessage {
                 Ok(recorded) => break recorded,
                 Err(cause) => {
                     error!(message.id = %message.id, %cause, "the outcome cannot be recorded; tried again");
-                    self.clock.sleep(std::time::Duration::from_secs(2)).await;
+                    self.clock.sleep(Duration::from_secs(2)).await;
                 }
             }
         };
+        // Landed or lost, this try is no longer a question.
+        self.answered.forget(&outcome.guard);
         if !recorded {
             warn!(message.id = %message.id, "its outcome came too late: someone else has taken it over");
             return self.as_it_is(message).await;
@@ -206,11 +253,14 @@ impl DeliverMessage {
                 self.tally.retried();
                 info!(message.id = %message.id, tries = message.tries, next_attempt_at = %at, %error, "will be tried again");
             }
+            NextStep::PutOff { at, error } => {
+                warn!(message.id = %message.id, next_attempt_at = %at, %error, "cannot be delivered by this process; put off");
+            }
         }
     }
 }
 
-fn no_such_channel(message: &Message) -> DeliveryError {
-    let name = storable(message.channel.as_str(), 255);
-    DeliveryError::misconfigured(format!("This installation has no channel {name}."))
+/// What this process cannot do, another one may.
+fn not_here(reason: impl Into<String>) -> DeliveryError {
+    DeliveryError::not_now(reason, Duration::MAX)
 }

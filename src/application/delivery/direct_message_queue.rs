@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::admission::{Admission, Answer};
 use super::deliver_message::{ClaimResult, DeliverMessage};
+use super::put_off_message::PutOffMessage;
 use crate::application::ports::{Handover, MessageQueue, QueueError, QueueScope};
 use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageStatus};
@@ -12,13 +14,15 @@ use crate::domain::message::{Message, MessageStatus};
 /// Delivers what it is handed while the caller waits.
 pub struct DirectMessageQueue {
     process: Arc<DeliverMessage>,
+    put_off: PutOffMessage,
+    admission: Admission,
     concurrency: usize,
 }
 
 impl DirectMessageQueue {
     /// The relay may have `concurrency` deliveries under way; those whose callers wait come on top.
-    pub fn new(process: Arc<DeliverMessage>, concurrency: usize) -> Self {
-        Self { process, concurrency }
+    pub fn new(process: Arc<DeliverMessage>, put_off: PutOffMessage, admission: Admission, concurrency: usize) -> Self {
+        Self { process, put_off, admission, concurrency }
     }
 }
 
@@ -41,7 +45,14 @@ impl MessageQueue for DirectMessageQueue {
             let message = self.process.deliver_pending(message.clone()).await;
             return Ok(Handover::Done(Box::new(message)));
         }
-        match self.process.claim_and_deliver(message.id, &|| ()).await {
+        let taken = match self.admission.ask(message.instance_id) {
+            Answer::Go(pass) => self.process.claim_and_deliver(message.id, &pass).await,
+            Answer::NotBefore(wait) => {
+                let put_off = self.put_off.execute(message.id, &wait, None).await;
+                return put_off.map(|_| Handover::Queued).map_err(|error| QueueError(error.to_string()));
+            }
+        };
+        match taken {
             Ok(ClaimResult::Delivered(message)) => Ok(Handover::Done(message)),
             Ok(ClaimResult::Nothing | ClaimResult::Held) => Ok(Handover::Queued),
             Err(error) => Err(QueueError(error.to_string())),

@@ -1,5 +1,6 @@
 //! This process among others: its name, its heartbeat, and what it holds in memory.
 
+pub mod answered_claims;
 pub mod held_messages;
 pub mod keep_node_alive;
 pub mod node_identity;

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answered_claims::AnsweredClaims;
 use super::held_messages::HeldMessages;
 use super::node_identity::NodeIdentity;
 use super::tally::Tally;
@@ -13,6 +14,7 @@ use crate::application::ports::Clock;
 pub struct ThisNode {
     pub identity: NodeIdentity,
     pub held: HeldMessages,
+    pub answered: AnsweredClaims,
     pub unreconciled: Unreconciled,
     pub tally: Tally,
 }
@@ -23,6 +25,7 @@ impl ThisNode {
         Self {
             identity: NodeIdentity::new(clock, timeout),
             held: HeldMessages::default(),
+            answered: AnsweredClaims::default(),
             unreconciled: Unreconciled::default(),
             tally: Tally::default(),
         }

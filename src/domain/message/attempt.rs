@@ -32,7 +32,7 @@ impl AttemptOutcome {
 impl From<DeliveryErrorKind> for AttemptOutcome {
     fn from(kind: DeliveryErrorKind) -> Self {
         match kind {
-            DeliveryErrorKind::Transient { .. } => AttemptOutcome::Transient,
+            DeliveryErrorKind::Transient { .. } | DeliveryErrorKind::NotNow { .. } => AttemptOutcome::Transient,
             DeliveryErrorKind::Unknown => AttemptOutcome::Unknown,
             DeliveryErrorKind::Permanent { .. } => AttemptOutcome::Permanent,
         }

@@ -27,6 +27,8 @@ pub enum DeliveryErrorKind {
     Transient { retry_after: Option<Duration> },
     /// Perhaps it was taken: its answer was lost. Tried again like a transient failure, which can deliver twice.
     Unknown,
+    /// It was not called: here and now it cannot be. Another process may know better, or this one later.
+    NotNow { pause: Duration },
     /// It will not work, however often it is tried.
     Permanent { failure: FailureKind },
 }
@@ -60,6 +62,11 @@ impl DeliveryError {
 
     pub fn unknown(reason: impl Into<String>) -> Self {
         Self::new(DeliveryErrorKind::Unknown, reason)
+    }
+
+    /// Not to be tried before `pause` has passed; at first not much later either, however long it is.
+    pub fn not_now(reason: impl Into<String>, pause: Duration) -> Self {
+        Self::new(DeliveryErrorKind::NotNow { pause }, reason)
     }
 
     /// This recipient or this content is refused for good.

@@ -3,6 +3,7 @@
 pub mod attempt;
 mod content;
 pub mod dead_letter;
+pub mod deferral;
 pub mod delivery;
 mod recipient;
 pub mod retry;
@@ -142,6 +143,10 @@ pub struct Message {
     pub node: Option<NodeId>,
     /// Not before; none: now, by its owner.
     pub next_attempt_at: Option<Timestamp>,
+    /// How often it was put off since it was accepted or last replayed.
+    pub deferrals: u32,
+    /// When it was first put off since its last try.
+    pub deferred_since: Option<Timestamp>,
     pub dead_lettered_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -195,6 +200,8 @@ impl Message {
             attempt_http_status: None,
             node: Some(node),
             next_attempt_at: due,
+            deferrals: 0,
+            deferred_since: None,
             dead_lettered_at: None,
             created_at: now,
             updated_at: now,

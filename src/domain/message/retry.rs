@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::deferral::longest_pause;
 use super::delivery::{Acceptance, DeliveryError, DeliveryErrorKind, FailureKind};
+use super::{Message, MessageStatus};
 use crate::domain::Timestamp;
 
 /// How often and after which waits a message is tried again.
@@ -10,6 +12,32 @@ use crate::domain::Timestamp;
 pub struct RetryPolicy {
     /// The waits before the second, third, ... try; the last one repeats. Empty: no wait.
     pub backoff: Vec<Duration>,
+    /// How long a message is put off for want of a process that can deliver it, before it fails.
+    pub undeliverable_after: Duration,
+}
+
+/// What has become of a message so far.
+#[derive(Clone, Copy, Debug)]
+pub struct SoFar {
+    pub tries_begun: u32,
+    pub max_tries: u32,
+    pub deferrals: u32,
+    pub deferred_since: Option<Timestamp>,
+    /// Its caller waits for its one try, and decides itself what follows.
+    pub is_awaited: bool,
+}
+
+impl SoFar {
+    pub fn of(message: &Message) -> Self {
+        let is_awaited = message.status == MessageStatus::Pending;
+        Self {
+            tries_begun: message.tries,
+            max_tries: if is_awaited { message.tries } else { message.max_tries },
+            deferrals: message.deferrals,
+            deferred_since: message.deferred_since,
+            is_awaited,
+        }
+    }
 }
 
 /// A channel that asks for more than this is tried again after this long.
@@ -22,28 +50,40 @@ const JITTER: f64 = 0.2;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextStep {
     Sent(Acceptance),
-    Failed { failure: FailureKind, error: DeliveryError },
-    Retry { at: Timestamp, error: DeliveryError },
+    Failed {
+        failure: FailureKind,
+        error: DeliveryError,
+    },
+    Retry {
+        at: Timestamp,
+        error: DeliveryError,
+    },
+    /// The channel was not called: nothing is spent. The error says why not.
+    PutOff {
+        at: Timestamp,
+        error: DeliveryError,
+    },
 }
 
 impl RetryPolicy {
-    /// What follows `verdict`, which ended at `now` as the `tries_begun`-th try of at most `max_tries`.
+    /// What follows `verdict`, which ended the last try at `now`.
     ///
     /// `chance` is a random number from 0 to 1 that spreads the wait.
     pub fn after(
         &self,
         verdict: Result<Acceptance, DeliveryError>,
-        tries_begun: u32,
-        max_tries: u32,
+        so_far: &SoFar,
         now: Timestamp,
         chance: f64,
     ) -> NextStep {
+        let &SoFar { tries_begun, max_tries, .. } = so_far;
         let error = match verdict {
             Ok(acceptance) => return NextStep::Sent(acceptance),
             Err(error) => error,
         };
         let retry_after = match error.kind {
             DeliveryErrorKind::Permanent { failure } => return NextStep::Failed { failure, error },
+            DeliveryErrorKind::NotNow { pause } => return self.put_off(error, pause, so_far, now),
             DeliveryErrorKind::Transient { retry_after } => retry_after,
             DeliveryErrorKind::Unknown => None,
         };
@@ -53,6 +93,19 @@ impl RetryPolicy {
         let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
         let wait = self.wait_after(tries_begun, chance).max(asked);
         NextStep::Retry { at: now + wait, error }
+    }
+
+    /// Fails it at last: what nobody can deliver must not wait for ever.
+    fn put_off(&self, mut error: DeliveryError, pause: Duration, so_far: &SoFar, now: Timestamp) -> NextStep {
+        let is_over = |since: Timestamp| (now - since).to_std().is_ok_and(|waited| waited >= self.undeliverable_after);
+        let has_waited = so_far.deferred_since.is_some_and(is_over);
+        if has_waited {
+            error.reason.push_str(" No process could deliver it for UNDELIVERABLE_AFTER.");
+        }
+        if has_waited || so_far.is_awaited {
+            return NextStep::Failed { failure: FailureKind::Channel, error };
+        }
+        NextStep::PutOff { at: now + pause.min(longest_pause(so_far.deferrals)), error }
     }
 
     fn wait_after(&self, tries_begun: u32, chance: f64) -> Duration {
@@ -68,11 +121,18 @@ mod tests {
     use proptest::prelude::*;
 
     fn policy() -> RetryPolicy {
-        RetryPolicy { backoff: [1, 4, 16].map(Duration::from_secs).to_vec() }
+        RetryPolicy {
+            backoff: [1, 4, 16].map(Duration::from_secs).to_vec(),
+            undeliverable_after: Duration::from_secs(3_600),
+        }
     }
 
     fn now() -> Timestamp {
         "2026-01-18T12:00:00Z".parse().unwrap()
+    }
+
+    fn so_far(tries_begun: u32, max_tries: u32) -> SoFar {
+        SoFar { tries_begun, max_tries, deferrals: 0, deferred_since: None, is_awaited: false }
     }
 
     fn wait(step: NextStep) -> f64 {
@@ -85,7 +145,7 @@ mod tests {
     #[test]
     fn the_waits_follow_the_list_and_the_last_one_repeats() {
         for (tries, expected) in [(1, 1.0), (2, 4.0), (3, 16.0), (4, 16.0), (40, 16.0)] {
-            let step = policy().after(Err(DeliveryError::transient("away")), tries, 100, now(), 0.5);
+            let step = policy().after(Err(DeliveryError::transient("away")), &so_far(tries, 100), now(), 0.5);
             assert!((wait(step) - expected).abs() < 1e-6);
         }
     }
@@ -93,26 +153,47 @@ mod tests {
     #[test]
     fn a_channel_that_says_when_is_believed_up_to_a_day() {
         let ask = |wait| DeliveryError::transient("busy").with_retry_after(Some(Duration::from_secs(wait)));
-        assert!((wait(policy().after(Err(ask(30)), 1, 3, now(), 0.5)) - 30.0).abs() < 1e-6);
-        assert!((wait(policy().after(Err(ask(u64::MAX)), 1, 3, now(), 0.5)) - 86_400.0).abs() < 1e-6);
+        assert!((wait(policy().after(Err(ask(30)), &so_far(1, 3), now(), 0.5)) - 30.0).abs() < 1e-6);
+        assert!((wait(policy().after(Err(ask(u64::MAX)), &so_far(1, 3), now(), 0.5)) - 86_400.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_this_process_cannot_do_waits_longer_each_time_and_fails_at_last() {
+        let cannot = || Err(DeliveryError::not_now("no such channel here.", Duration::MAX));
+        for (deferrals, pause) in [(0, 10), (1, 20), (9, 5_120), (u32::MAX, 5_120)] {
+            let so_far = SoFar { deferrals, deferred_since: Some(now()), ..so_far(9, 3) };
+            let NextStep::PutOff { at, .. } = policy().after(cannot(), &so_far, now(), 0.5) else { panic!("failed") };
+            assert_eq!((at - now()).num_seconds(), pause, "whatever its tries");
+        }
+        let since = now() - Duration::from_secs(3_600);
+        let so_far = SoFar { deferrals: 5, deferred_since: Some(since), ..so_far(1, 3) };
+        let NextStep::Failed { error, .. } = policy().after(cannot(), &so_far, now(), 0.5) else { panic!("put off") };
+        assert_eq!(error.reason, "no such channel here. No process could deliver it for UNDELIVERABLE_AFTER.");
+    }
+
+    #[test]
+    fn nobody_waits_for_another_process_while_his_caller_waits_for_him() {
+        let awaited = SoFar { is_awaited: true, ..so_far(1, 1) };
+        let step = policy().after(Err(DeliveryError::not_now("not here", Duration::MAX)), &awaited, now(), 0.5);
+        assert!(matches!(step, NextStep::Failed { failure: FailureKind::Channel, .. }));
     }
 
     proptest! {
         #[test]
         fn jitter_stays_within_a_fifth(chance in 0.0..=1.0f64) {
-            let waited = wait(policy().after(Err(DeliveryError::unknown("timeout")), 2, 3, now(), chance));
+            let waited = wait(policy().after(Err(DeliveryError::unknown("timeout")), &so_far(2, 3), now(), chance));
             prop_assert!((3.2 - 1e-6..=4.8 + 1e-6).contains(&waited));
         }
 
         #[test]
         fn no_try_is_left_after_the_last(tries in 1..10u32, max in 1..10u32) {
-            let step = policy().after(Err(DeliveryError::transient("away")), tries, max, now(), 0.5);
+            let step = policy().after(Err(DeliveryError::transient("away")), &so_far(tries, max), now(), 0.5);
             prop_assert_eq!(matches!(step, NextStep::Failed { .. }), tries >= max);
         }
 
         #[test]
         fn what_is_refused_for_good_is_never_tried_again(tries in 1..10u32, max in 1..10u32) {
-            let step = policy().after(Err(DeliveryError::refused("no such number")), tries, max, now(), 0.5);
+            let step = policy().after(Err(DeliveryError::refused("no such number")), &so_far(tries, max), now(), 0.5);
             let failed = matches!(step, NextStep::Failed { failure: FailureKind::Recipient, .. });
             prop_assert!(failed);
         }

@@ -1,6 +1,7 @@
 //! How a message changes: the end of a try, and every other way to another state. Adapters and answers follow from here.
 
 use super::attempt::AttemptOutcome;
+use super::deferral::Deferral;
 use super::delivery::{DeliveryError, FailureKind};
 use super::retry::NextStep;
 use super::{Message, MessageStatus};
@@ -54,12 +55,15 @@ pub const GIVE_BACK: Change = Change::new("give back", &[Pending, Processing], &
 /// It was not handed over, or its accept was not answered: it is due now.
 pub const MAKE_DUE: Change = Change::new("make due", &[Pending, Queued], &[Queued]);
 pub const REPLAY: Change = Change::new("replay", &[Failed], &[Queued]);
+/// Its instance may not be called now.
+pub const DEFER: Change = Change::new("defer", &[Queued], &[Queued]);
 /// Its sender takes it back. Nothing leads on from there.
 pub const CANCEL: Change = Change::new("cancel", &[Queued], &[Cancelled]);
 /// Its instance is deleted. A queued message is claimed by it, so that a late claim's outcome has another try number.
 pub const FAIL: Change = Change::new("fail", &MessageStatus::OPEN, &[Failed]).claiming();
 
-pub const CHANGES: [&Change; 9] = [&END, &CLAIM_AND_END, &CLAIM, &TAKE, &GIVE_BACK, &MAKE_DUE, &REPLAY, &CANCEL, &FAIL];
+pub const CHANGES: [&Change; 10] =
+    [&END, &CLAIM_AND_END, &CLAIM, &TAKE, &GIVE_BACK, &MAKE_DUE, &DEFER, &REPLAY, &CANCEL, &FAIL];
 
 /// A move that is not among [`MOVES`](super::MOVES).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +88,8 @@ pub struct Ending {
     /// None: when an earlier try sent it stays.
     pub sent_at: Option<Timestamp>,
     pub finished_at: Timestamp,
+    /// Whether the channel was called, or would have been: otherwise no try is spent.
+    pub is_spent: bool,
 }
 
 impl Ending {
@@ -101,6 +107,7 @@ impl Ending {
                 dead_lettered_at: None,
                 sent_at: Some(finished_at),
                 finished_at,
+                is_spent: true,
             },
             NextStep::Failed { failure, error } => {
                 let unsuccessful = Self::unsuccessful(Failed, error, finished_at);
@@ -108,6 +115,10 @@ impl Ending {
             }
             NextStep::Retry { at, error } => {
                 Self { next_attempt_at: Some(*at), ..Self::unsuccessful(Queued, error, finished_at) }
+            }
+            NextStep::PutOff { at, error } => {
+                let unsuccessful = Self::unsuccessful(Queued, error, finished_at);
+                Self { next_attempt_at: Some(*at), is_spent: false, ..unsuccessful }
             }
         }
     }
@@ -124,6 +135,7 @@ impl Ending {
             dead_lettered_at: None,
             sent_at: None,
             finished_at,
+            is_spent: true,
         }
     }
 }
@@ -144,6 +156,12 @@ impl Message {
         self.dead_lettered_at = ending.dead_lettered_at;
         self.sent_at = ending.sent_at.or(self.sent_at);
         self.updated_at = ending.finished_at;
+        if ending.is_spent {
+            self.deferred_since = None;
+        } else {
+            self.tries = self.tries.saturating_sub(1);
+            self.count_deferral(ending.finished_at);
+        }
         Ok(())
     }
 
@@ -188,13 +206,29 @@ impl Message {
         Ok(())
     }
 
-    /// Gives the message back, due now: nobody delivers it.
+    /// Gives the message back, due now: nobody delivers it. Its try counts unless it is known that none was made.
     ///
     /// # Errors
     /// When the message is not being delivered.
-    pub fn give_back(&mut self, now: Timestamp) -> Result<(), ForbiddenMove> {
+    pub fn give_back(&mut self, is_spent: bool, now: Timestamp) -> Result<(), ForbiddenMove> {
         self.change(&GIVE_BACK, Queued)?;
+        if !is_spent {
+            self.tries = self.tries.saturating_sub(1);
+        }
         self.become_due(now);
+        Ok(())
+    }
+
+    /// Puts the message off, without a try.
+    ///
+    /// # Errors
+    /// When the message is not queued.
+    pub fn defer(&mut self, deferral: &Deferral) -> Result<(), ForbiddenMove> {
+        self.change(&DEFER, Queued)?;
+        self.next_attempt_at = Some(deferral.until(self.deferrals));
+        self.error = Some(deferral.reason.clone());
+        self.updated_at = deferral.now;
+        self.count_deferral(deferral.now);
         Ok(())
     }
 
@@ -219,6 +253,8 @@ impl Message {
         self.error = None;
         self.failure = None;
         self.dead_lettered_at = None;
+        self.deferrals = 0;
+        self.deferred_since = None;
         self.become_due(now);
         Ok(())
     }
@@ -262,6 +298,11 @@ impl Message {
         self.tries = self.tries.saturating_add(1);
         self.try_number = self.try_number.saturating_add(1);
         self.attempt_started_at = Some(now);
+    }
+
+    fn count_deferral(&mut self, now: Timestamp) {
+        self.deferrals = self.deferrals.saturating_add(1);
+        self.deferred_since.get_or_insert(now);
     }
 
     fn become_due(&mut self, now: Timestamp) {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::attempt::AttemptOutcome;
+use super::deferral::Deferral;
 use super::delivery::{Acceptance, DeliveryError, FailureKind};
 use super::retry::NextStep;
 use super::transition::{CHANGES, Change, Ending, ForbiddenMove};
@@ -34,12 +35,18 @@ fn now() -> Timestamp {
     "2026-11-28T12:00:00Z".parse().unwrap()
 }
 
-fn steps() -> [NextStep; 3] {
+fn steps() -> [NextStep; 4] {
     [
+        NextStep::PutOff { at: now(), error: DeliveryError::misconfigured("no such channel here") },
         NextStep::Sent(Acceptance { channel_message_id: Some("wamid.2".to_owned()), http_status: Some(200) }),
         NextStep::Retry { at: now(), error: DeliveryError::unknown("timeout") },
         NextStep::Failed { failure: FailureKind::Recipient, error: DeliveryError::refused("no such number") },
     ]
+}
+
+fn deferral(message: &Message) -> Deferral {
+    let pause = std::time::Duration::from_secs(5);
+    Deferral { id: message.id, pause, not_before: None, reason: "later".to_owned(), now: now() }
 }
 
 /// What each change does to a message; one that leads to several states does so once for each.
@@ -57,7 +64,8 @@ fn results(change: &Change, message: &Message) -> Vec<Result<Message, ForbiddenM
         }
         "claim" => vec![apply(&|it| it.claim(node, now()))],
         "take" => vec![apply(&|it| it.take_over(node, now()))],
-        "give back" => vec![apply(&|it| it.give_back(now()))],
+        "give back" => [true, false].map(|is_spent| apply(&|it| it.give_back(is_spent, now()))).to_vec(),
+        "defer" => vec![apply(&|it| it.defer(&deferral(it)))],
         "make due" => vec![apply(&|it| it.make_due(now()))],
         "replay" => vec![apply(&|it| it.replay(now()))],
         "cancel" => vec![apply(&|it| it.cancel(now()))],

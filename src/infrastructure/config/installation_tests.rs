@@ -131,6 +131,8 @@ fn numbers_stay_in_their_ranges() {
     for (variable, value) in [
         ("WORKER_CONCURRENCY", "0"),
         ("WORKER_CONCURRENCY", "10001"),
+        ("INSTANCE_CONCURRENCY", "0"),
+        ("UNDELIVERABLE_AFTER", "soon"),
         ("MAX_RETRIES", "0"),
         ("MAX_RETRIES", "101"),
         ("MAX_BODY_BYTES", "0"),
@@ -145,6 +147,9 @@ fn numbers_stay_in_their_ranges() {
     ] {
         refused(variable, value);
     }
+    let share = |variables| read(variables).unwrap().delivery.instance_concurrency;
+    assert_eq!([share(&[]), share(&[("WORKER_CONCURRENCY", "3")])], [16, 1]);
+    assert_eq!(share(&[("WORKER_CONCURRENCY", "3"), ("INSTANCE_CONCURRENCY", "9")]), 9);
     assert_eq!(read(&[("RETRY_BACKOFF", "0s, 300ms")]).unwrap().delivery.retry_backoff.len(), 2);
     assert_eq!(read(&[("NODE_TIMEOUT", "1s")]).unwrap().delivery.node_timeout, Duration::from_secs(1));
 }

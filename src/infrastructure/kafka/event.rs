@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::application::ports::DeliveryRequest;
+use crate::domain::instance::InstanceId;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::{Message, MessageId};
 use crate::domain::text::storable;
@@ -122,6 +123,7 @@ struct Head {
     #[serde(rename = "type")]
     kind: Value,
     message_id: Value,
+    instance_id: Value,
     channel: Value,
 }
 
@@ -146,12 +148,22 @@ pub fn decode(value: Option<&[u8]>) -> Result<DeliveryRequest, String> {
     if head.kind != KIND {
         return Err(format!("has type {}, not `{KIND}`", shown(&head.kind)));
     }
-    let id = head.message_id.as_str().and_then(|id| id.parse().ok());
-    let id = id.ok_or_else(|| format!("has messageId {}, which is not a UUID", shown(&head.message_id)))?;
+    let id = uuid("messageId", &head.message_id)?;
+    // It decides on whose share of the calls it is made from.
+    let instance = uuid("instanceId", &head.instance_id)?;
     // It decides on the order alone: the row says what the channel is, and answers for one that there is not.
     let channel = head.channel.as_str();
     let channel = channel.ok_or_else(|| format!("has channel {}, which names none", shown(&head.channel)))?;
-    Ok(DeliveryRequest { message_id: MessageId(id), channel: ChannelName::new(channel) })
+    Ok(DeliveryRequest {
+        message_id: MessageId(id),
+        instance: InstanceId(instance),
+        channel: ChannelName::new(channel),
+    })
+}
+
+fn uuid(member: &str, value: &Value) -> Result<Uuid, String> {
+    let id = value.as_str().and_then(|id| id.parse().ok());
+    id.ok_or_else(|| format!("has {member} {}, which is not a UUID", shown(value)))
 }
 
 /// Why it is none.

@@ -69,7 +69,10 @@ fn long_recipients_have_keys_of_their_own() {
 
 #[test]
 fn a_record_that_is_none_of_ours_is_told_why() {
-    let ours = json!({ "version": 1, "type": KIND, "messageId": Uuid::nil(), "channel": "webhook", "new": [1] });
+    let (message, instance) = (Uuid::nil(), Uuid::nil());
+    let ours = json!({
+        "version": 1, "type": KIND, "messageId": message, "instanceId": instance, "channel": "webhook", "new": [1],
+    });
     assert!(decode(Some(ours.to_string().as_bytes())).is_ok());
     let with = |member: &str, value: Value| {
         let mut record = ours.clone();
@@ -133,7 +136,7 @@ proptest! {
         let mut message = message(&recipient, text(&said));
         message.id = MessageId(Uuid::from_u128(id));
         let call = decode(Some(&value(&message, limit))).unwrap();
-        prop_assert_eq!(call, DeliveryRequest { message_id: message.id, channel: message.channel });
+        prop_assert_eq!(call, DeliveryRequest { message_id: message.id, instance: message.instance_id, channel: message.channel });
     }
 }
 

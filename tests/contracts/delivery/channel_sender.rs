@@ -184,6 +184,7 @@ pub fn ending(verdict: &Result<Acceptance, DeliveryError>) -> &'static str {
         Ok(_) => "sent",
         Err(DeliveryErrorKind::Transient { .. }) => "transient",
         Err(DeliveryErrorKind::Unknown) => "unknown",
+        Err(DeliveryErrorKind::NotNow { .. }) => "not now",
         Err(DeliveryErrorKind::Permanent { failure: FailureKind::Recipient }) => "refused",
         Err(DeliveryErrorKind::Permanent { failure: FailureKind::Channel }) => "misconfigured",
     }

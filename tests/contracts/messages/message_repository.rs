@@ -13,7 +13,7 @@ use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
 use crate::support::given;
 use crate::support::given::{
-    at, failed, id, instance, message, message_of, node, outcome, request, retry, sent, tenant,
+    at, failed, id, instance, message, message_of, node, outcome, put_off, request, retry, sent, tenant,
 };
 
 on_every_adapter![
@@ -316,7 +316,7 @@ async fn an_outcome_counts_once(adapters: &Adapters) {
 /// A claim need not be on disk when its message is delivered: a crash may take it back.
 async fn an_outcome_makes_good_a_claim_that_was_lost(adapters: &Adapters) {
     let owner = node();
-    for next in [sent(), retry(60), failed()] {
+    for next in [sent(), retry(60), failed(), put_off(60)] {
         let queued = adapters.open(MessageStatus::Queued, owner).await;
         let guard = Guard { status: MessageStatus::Processing, node: Some(node()), try_number: 1, id: queued.id };
         let outcome = correio::application::ports::Outcome { guard, ..outcome(&queued, next.clone()) };
@@ -326,10 +326,11 @@ async fn an_outcome_makes_good_a_claim_that_was_lost(adapters: &Adapters) {
         let (now, attempts) = adapters.search.find(&queued.tenant, queued.id).await.unwrap().unwrap();
         let status = match next {
             NextStep::Sent(_) => MessageStatus::Sent,
-            NextStep::Retry { .. } => MessageStatus::Queued,
+            NextStep::Retry { .. } | NextStep::PutOff { .. } => MessageStatus::Queued,
             NextStep::Failed { .. } => MessageStatus::Failed,
         };
-        assert_eq!((now.status, now.node, now.try_number, now.tries), (status, guard.node, 1, 1));
+        let spent = u32::from(!matches!(next, NextStep::PutOff { .. }));
+        assert_eq!((now.status, now.node, now.try_number, now.tries), (status, guard.node, 1, spent));
         assert_eq!((now.attempt_started_at, now.updated_at), (Some(at(9)), at(10)));
         assert_eq!(attempts.len(), usize::from(status != MessageStatus::Sent));
     }

@@ -1,9 +1,12 @@
 //! Whatever is asked, in whatever order, every set of adapters answers as the one in memory does: a simulation on that one
 //! speaks for the others.
 
-use correio::application::ports::{Duties, FailedSelection, MessageFilter, Outcome, RepositoryError, Take};
+use std::time::Duration;
+
+use correio::application::ports::{Duties, FailedSelection, Forgotten, MessageFilter, Outcome, RepositoryError, Take};
 use correio::domain::Timestamp;
 use correio::domain::instance::Instance;
+use correio::domain::message::deferral::Deferral;
 use correio::domain::message::delivery::{DeliveryError, FailureKind};
 use correio::domain::message::retry::NextStep;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
@@ -90,7 +93,8 @@ enum Request {
     Record(Outcome),
     Take(Take),
     InDelivery(Vec<NodeId>),
-    GiveBack(Vec<Guard>),
+    GiveBack(Vec<Forgotten>),
+    Defer(Deferral),
     MakeDue(Vec<(MessageId, NodeId)>),
     Replay(MessageId, &'static str),
     ReplayMatching(FailedSelection, u32),
@@ -130,7 +134,11 @@ impl World {
             14 => Request::Record(self.outcome(Guard { try_number: latest.try_number.saturating_sub(1), ..latest })),
             15..18 => Request::Take(self.take()),
             18 => Request::InDelivery(chance.some(&self.nodes)),
-            19 => Request::GiveBack(chance.some(&self.guards)),
+            19 if chance.yes() => {
+                let some = chance.some(&self.guards);
+                Request::GiveBack(some.into_iter().map(|guard| Forgotten { guard, is_spent: chance.yes() }).collect())
+            }
+            19 => Request::Defer(Self::deferral(chance, id, now)),
             20 => {
                 let some = chance.some(&self.ids);
                 Request::MakeDue(some.into_iter().map(|id| (id, chance.one(&self.nodes))).collect())
@@ -159,6 +167,12 @@ impl World {
         Asked(question, now)
     }
 
+    fn deferral(chance: &mut Chance, id: MessageId, now: Timestamp) -> Deferral {
+        let not_before = chance.yes().then(|| now + Duration::from_secs(chance.below(20)));
+        let pause = Duration::from_secs(chance.below(30));
+        Deferral { id, pause, not_before, reason: "too many at once".to_owned(), now }
+    }
+
     fn accept(&mut self, number: u64) -> Request {
         let instance = self.chance.one(&self.instances);
         let status = self.chance.one(&[MessageStatus::Pending, MessageStatus::Queued, MessageStatus::Queued]);
@@ -182,6 +196,7 @@ impl World {
             sent(),
             NextStep::Retry { at: soon, error: DeliveryError::transient("away") },
             NextStep::Failed { failure, error: DeliveryError::refused("no such number").with_http_status(422) },
+            NextStep::PutOff { at: soon, error: DeliveryError::not_now("not here", Duration::MAX) },
         ]);
         let dead_lettered_at = self.chance.yes().then_some(finished_at);
         Outcome { guard, next, started_at, finished_at, dead_lettered_at }
@@ -248,7 +263,8 @@ impl Asked {
             Request::Record(outcome) => format!("{:?}", adapters.messages.record(outcome).await?),
             Request::Take(take) => format!("{:?}", adapters.due.take(take).await?),
             Request::InDelivery(nodes) => format!("{:?}", adapters.due.in_delivery(nodes).await?),
-            Request::GiveBack(guards) => format!("{:?}", adapters.due.give_back(guards, now).await?),
+            Request::GiveBack(forgotten) => format!("{:?}", adapters.due.give_back(forgotten, now).await?),
+            Request::Defer(deferral) => format!("{:?}", adapters.messages.defer(deferral).await?),
             Request::MakeDue(pairs) => format!("{:?}", adapters.due.make_due(pairs, now).await?),
             Request::Replay(id, name) => format!("{:?}", adapters.failed.replay(&tenant(name), *id, now).await?),
             Request::ReplayMatching(selection, limit) => {

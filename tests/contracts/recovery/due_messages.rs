@@ -7,7 +7,7 @@ use futures::future::join_all;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{at, message, node, outcome, sent, take};
+use crate::support::given::{at, message, node, outcome, sent, spent, take};
 
 on_every_adapter![
     a_timed_message_is_due_when_its_time_has_come_whoever_owned_it,
@@ -222,10 +222,10 @@ async fn giving_back_makes_due_and_asks_the_guard(adapters: &Adapters) {
         Guard { status: MessageStatus::Pending, ..right },
         adapters.open(MessageStatus::Queued, owner).await.guard(),
     ];
-    assert_eq!(adapters.due.give_back(&wrong, at(20)).await.unwrap(), 0);
+    assert_eq!(adapters.due.give_back(&wrong.map(spent), at(20)).await.unwrap(), 0);
     assert_eq!(adapters.due.give_back(&[], at(20)).await.unwrap(), 0);
-    assert_eq!(adapters.due.give_back(&[right, pending.guard(), wrong[2]], at(20)).await.unwrap(), 2);
-    assert_eq!(adapters.due.give_back(&[right], at(20)).await.unwrap(), 0);
+    assert_eq!(adapters.due.give_back(&[right, pending.guard(), wrong[2]].map(spent), at(20)).await.unwrap(), 2);
+    assert_eq!(adapters.due.give_back(&[spent(right)], at(20)).await.unwrap(), 0);
     let now = adapters.now(&processing).await;
     assert_eq!((now.status, now.next_attempt_at), (MessageStatus::Queued, Some(at(20))));
     assert_eq!((now.node, now.try_number), (Some(owner), 1));

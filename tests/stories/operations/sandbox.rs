@@ -21,7 +21,7 @@ async fn a_sandbox_that_is_switched_off_takes_nothing_and_says_so_of_what_waits(
     app.restart().await;
 
     let failed = app.ended(&waiting).await;
-    let error = "This installation has no channel sandbox.";
+    let error = "The sandbox is switched off (SANDBOX_ENABLED).";
     assert_eq!((&failed["status"], &failed["error"]), (&json!("failed"), &json!(error)), "{failed}");
     let sent = app.send(&to_sandbox("5585999999999")).await;
     assert_eq!((sent.status, sent.paths()), (422, vec!["/channel".to_owned()]));

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use correio::application::ports::{DueMessages, RepositoryError, Take};
+use correio::application::ports::{DueMessages, Forgotten, RepositoryError, Take};
 use correio::domain::Timestamp;
 use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
@@ -44,13 +44,14 @@ impl DueMessages for MemoryDueMessages {
         self.database.run("due.in_delivery", move |tables| Ok(guards(tables))).await
     }
 
-    async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
-        let guards = guards.to_vec();
+    async fn give_back(&self, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
+        let forgotten = forgotten.to_vec();
         let give_back = move |tables: &mut Tables| {
             let mut given_back = 0;
-            for guard in guards.iter().filter(|guard| is_in_delivery(guard.status)) {
+            for Forgotten { guard, is_spent } in forgotten.iter().filter(|it| is_in_delivery(it.guard.status)) {
                 let as_guarded = |message: &Message| message.guard() == *guard;
-                given_back += u64::from(write(tables, guard.id, as_guarded, GIVE_BACK, |it| it.give_back(now)));
+                given_back +=
+                    u64::from(write(tables, guard.id, as_guarded, GIVE_BACK, |it| it.give_back(*is_spent, now)));
             }
             given_back
         };

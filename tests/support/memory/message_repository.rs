@@ -5,6 +5,7 @@ use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest, KE
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::Instance;
 use correio::domain::message::attempt::Attempt;
+use correio::domain::message::deferral::{Deferral, Deferred, MAX_DEFERRALS};
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::infrastructure::storage::shared::OutcomeRow;
@@ -14,6 +15,7 @@ use super::tables::{Bug, KeptKey, Tables, storable};
 
 const ACCEPT: &str = "messages.accept";
 const CLAIM: &str = "messages.claim";
+const DEFER: &str = "messages.defer";
 const RECORD: &str = "messages.record";
 
 #[derive(Clone)]
@@ -88,6 +90,11 @@ impl MessageRepository for MemoryMessageRepository {
         self.database.run(CLAIM, move |tables| Ok(claimed(tables))).await
     }
 
+    async fn defer(&self, deferral: &Deferral) -> Result<Deferred, RepositoryError> {
+        let deferral = deferral.clone();
+        self.database.run(DEFER, move |tables| defer(tables, &deferral)).await
+    }
+
     async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
         let guard = *guard;
         self.database
@@ -155,6 +162,19 @@ fn claim(tables: &mut Tables, id: MessageId, node: NodeId, now: Timestamp) -> Op
     tables.claim(id, CLAIM, |message| message.claim(node, now))
 }
 
+fn defer(tables: &mut Tables, deferral: &Deferral) -> Result<Deferred, RepositoryError> {
+    storable([Some(deferral.reason.as_str())])?;
+    let Some(message) = tables.messages.get(&deferral.id) else { return Ok(Deferred::Nothing) };
+    if message.status != MessageStatus::Queued || message.next_attempt_at.is_some() {
+        return Ok(Deferred::Nothing);
+    }
+    if message.deferrals >= MAX_DEFERRALS {
+        return Ok(Deferred::TooOften);
+    }
+    let deferred = tables.write(deferral.id, DEFER, |message| message.defer(deferral));
+    Ok(deferred.and_then(|message| message.next_attempt_at).map_or(Deferred::Nothing, Deferred::Until))
+}
+
 fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<bool, RepositoryError> {
     let guard = outcome.guard;
     storable([row.ending.channel_message_id.as_deref(), row.ending.error.as_deref()])?;
@@ -170,8 +190,9 @@ fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<boo
         _ => tables.is_as(&guard),
     };
     // A claim that a crash took back, and its outcome in one.
-    let makes_good =
-        guard.status == MessageStatus::Processing && tables.has_lost(&guard) && !tables.has(Bug::LostClaimsStayLost);
+    let makes_good = guard.status == MessageStatus::Processing
+        && tables.has_lost(&guard, row.ending.status)
+        && !tables.has(Bug::LostClaimsStayLost);
     if !under_way || !(still_its || makes_good) {
         tables.refused(&guard, row.ending.status);
         return Ok(false);

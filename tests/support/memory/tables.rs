@@ -247,10 +247,12 @@ impl Tables {
     }
 
     /// Whether the row is as it was before the claim of which the guard tells.
-    pub fn has_lost(&self, guard: &Guard) -> bool {
+    /// It may have been put off since, if the try was the first and sent it.
+    pub fn has_lost(&self, guard: &Guard, ended: MessageStatus) -> bool {
+        let may_wait = guard.try_number == 1 && ended == MessageStatus::Sent;
         self.messages.get(&guard.id).is_some_and(|message| {
             message.status == MessageStatus::Queued
-                && message.next_attempt_at.is_none()
+                && (may_wait || message.next_attempt_at.is_none())
                 && message.try_number + 1 == guard.try_number
         })
     }

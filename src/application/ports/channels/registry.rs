@@ -8,24 +8,40 @@ use crate::domain::problem::FieldProblem;
 
 /// The channels of this installation, by name.
 #[derive(Clone, Default)]
-pub struct Channels(BTreeMap<ChannelName, Arc<dyn ChannelSender>>);
+pub struct Channels {
+    senders: BTreeMap<ChannelName, Arc<dyn ChannelSender>>,
+    /// Channels that the operator has switched off, with a sentence that says so.
+    switched_off: BTreeMap<ChannelName, &'static str>,
+}
 
 impl Channels {
     pub fn new(senders: impl IntoIterator<Item = Arc<dyn ChannelSender>>) -> Self {
-        Self(senders.into_iter().map(|sender| (sender.channel(), sender)).collect())
+        let senders = senders.into_iter().map(|sender| (sender.channel(), sender)).collect();
+        Self { senders, switched_off: BTreeMap::new() }
+    }
+
+    /// What waits for this channel fails with that sentence: no process is to deliver it.
+    pub fn switch_off(&mut self, name: ChannelName, sentence: &'static str) {
+        self.senders.remove(&name);
+        self.switched_off.insert(name, sentence);
+    }
+
+    /// The sentence about a channel that is switched off.
+    pub fn switched_off(&self, name: &ChannelName) -> Option<&'static str> {
+        self.switched_off.get(name).copied()
     }
 
     pub fn find(&self, name: &ChannelName) -> Option<&Arc<dyn ChannelSender>> {
-        self.0.get(name)
+        self.senders.get(name)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &ChannelName> {
-        self.0.keys()
+        self.senders.keys()
     }
 
     /// How long a try of any of them may take at the most.
     pub fn longest_try(&self) -> Duration {
-        self.0.values().map(|sender| sender.longest_try()).max().unwrap_or_default()
+        self.senders.values().map(|sender| sender.longest_try()).max().unwrap_or_default()
     }
 
     /// The problem of an unknown channel, naming the known ones.

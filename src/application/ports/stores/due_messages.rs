@@ -28,13 +28,21 @@ pub trait DueMessages: Send + Sync {
     /// The `pending` and `processing` messages without a `next_attempt_at` that these nodes own.
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError>;
 
-    /// Gives back messages that no task delivers: `queued`, due now, if they are still as their guards say. Returns how
-    /// many were.
-    async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError>;
+    /// Gives back messages that no task delivers: `queued`, due now, if they are still as their guards say; `retries` goes
+    /// back by one where the try is not spent, `try` never. Returns how many were.
+    async fn give_back(&self, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError>;
 
     /// Makes those messages due now that are `pending` or `queued`, still their node's and without a `next_attempt_at`;
     /// the others are left alone. Returns how many were.
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError>;
+}
+
+/// A message that is being delivered by its row, and by no task.
+#[derive(Clone, Copy, Debug)]
+pub struct Forgotten {
+    pub guard: Guard,
+    /// Whether a call may have been made.
+    pub is_spent: bool,
 }
 
 #[derive(Clone, Debug)]

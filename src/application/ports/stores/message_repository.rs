@@ -5,6 +5,7 @@ use crate::domain::Timestamp;
 use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::Destination;
+use crate::domain::message::deferral::{Deferral, Deferred};
 use crate::domain::message::retry::NextStep;
 use crate::domain::message::transition::Ending;
 use crate::domain::message::{Guard, Message, MessageId, MessageStatus};
@@ -50,14 +51,19 @@ pub trait MessageRepository: Send + Sync {
     /// The claim need not be on disk when this returns: see [`record`](Self::record).
     async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError>;
 
+    /// Puts off a message that is `queued` and has no `next_attempt_at`, whichever node owns it, without a try: see
+    /// [`Deferral::until`] for until when. Its state, `try`, `retries` and node stay.
+    async fn defer(&self, deferral: &Deferral) -> Result<Deferred, RepositoryError>;
+
     /// Whether the message is still as the guard says.
     async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError>;
 
-    /// Writes how a try ended, with its attempt row (none for a first try that succeeded). False when the guard has
-    /// lost.
+    /// Writes how a try ended, with its attempt row (none for a first try that succeeded). One that was put off is not
+    /// spent: `retries` goes back by one, `try` does not. False when the guard has lost.
     ///
     /// A claim that a crash of the database took back is made good: if the guard is of a claim, and the message is
-    /// `queued`, without a `next_attempt_at` and with one try fewer, this claims it and ends the try in one write.
+    /// `queued`, without a `next_attempt_at` and with one try fewer, this claims it and ends the try in one write. If it was
+    /// sent by its first try, this holds whatever its `next_attempt_at`.
     ///
     /// Texts that the database refuses are replaced by one that says so, rather than losing the outcome.
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError>;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
-pub use due_messages::{DueMessages, Take};
+pub use due_messages::{DueMessages, Forgotten, Take};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay};
 pub use instance_repository::InstanceRepository;
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 use futures::channel::oneshot;
 
+use crate::domain::instance::InstanceId;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::MessageId;
 
@@ -73,5 +74,6 @@ impl Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRequest {
     pub message_id: MessageId,
+    pub instance: InstanceId,
     pub channel: ChannelName,
 }

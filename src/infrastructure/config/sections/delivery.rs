@@ -9,11 +9,14 @@ use crate::infrastructure::config::variables::Variables;
 #[derive(Clone, Debug)]
 pub struct DeliveryConfig {
     pub worker_concurrency: usize,
+    /// Of these, at most.
+    pub instance_concurrency: usize,
     pub node_timeout: Duration,
     /// Tries for a message, the first included.
     pub max_tries: u32,
     /// The waits before the second, third, ... try; never empty.
     pub retry_backoff: Vec<Duration>,
+    pub undeliverable_after: Duration,
     /// Webhooks go to public addresses only.
     pub webhook_block_private: bool,
     /// None: as the database says, see [`Config::has_sandbox`](crate::infrastructure::config::Config::has_sandbox).
@@ -26,9 +29,11 @@ pub const SECTION: Section = Section {
     about: "",
     settings: &[
         WORKER_CONCURRENCY.entry(),
+        INSTANCE_CONCURRENCY.entry(),
         NODE_TIMEOUT.entry(),
         MAX_RETRIES.entry(),
         RETRY_BACKOFF.entry(),
+        UNDELIVERABLE_AFTER.entry(),
         WEBHOOK_BLOCK_PRIVATE.entry(),
         SANDBOX_ENABLED.entry(),
         SHUTDOWN_TIMEOUT.entry(),
@@ -40,6 +45,15 @@ const WORKER_CONCURRENCY: Setting<usize> = Setting {
     default: "64",
     about: "Calls to channels that a process makes at the same time in the background, 1 to 10000; up to four times as many \
             outcomes may be waiting to be recorded. Messages whose caller waits for the result do not count.",
+    parse: |text| number(text, 1..=10_000),
+};
+
+const INSTANCE_CONCURRENCY: OptionalSetting<usize> = OptionalSetting {
+    name: "INSTANCE_CONCURRENCY",
+    unset: "a quarter of `WORKER_CONCURRENCY`",
+    example: "",
+    about: "How many of these calls one instance may have, 1 to 10000: one whose receiver hangs leaves the others to the \
+            rest.",
     parse: |text| number(text, 1..=10_000),
 };
 
@@ -64,6 +78,14 @@ const RETRY_BACKOFF: Setting<Vec<Duration>> = Setting {
     about: "Waits before the second, third, ... try; the last one repeats. \
             Each wait is spread by 20 % either way.",
     parse: durations,
+};
+
+const UNDELIVERABLE_AFTER: Setting<Duration> = Setting {
+    name: "UNDELIVERABLE_AFTER",
+    default: "24h",
+    about: "How long a message waits for a process that has its channel and can open its instance's credentials, before it \
+            fails. No try is spent on waiting.",
+    parse: duration,
 };
 
 const WEBHOOK_BLOCK_PRIVATE: Setting<bool> = Setting {
@@ -91,11 +113,15 @@ const SHUTDOWN_TIMEOUT: Setting<Duration> = Setting {
 
 impl DeliveryConfig {
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        let worker_concurrency = WORKER_CONCURRENCY.read(variables)?;
+        let share = INSTANCE_CONCURRENCY.read(variables)?;
         Ok(Self {
-            worker_concurrency: WORKER_CONCURRENCY.read(variables)?,
+            worker_concurrency,
+            instance_concurrency: share.unwrap_or_else(|| (worker_concurrency / 4).max(1)),
             node_timeout: NODE_TIMEOUT.read(variables)?,
             max_tries: MAX_RETRIES.read(variables)?,
             retry_backoff: RETRY_BACKOFF.read(variables)?,
+            undeliverable_after: UNDELIVERABLE_AFTER.read(variables)?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.read(variables)?,
             webhook_block_private: WEBHOOK_BLOCK_PRIVATE.read(variables)?,
             sandbox_enabled: SANDBOX_ENABLED.read(variables)?,

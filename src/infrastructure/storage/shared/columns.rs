@@ -91,6 +91,7 @@ columns! {
         "next_attempt_at"     Alike  Time   |it| it.next_attempt_at;
     set later:
         "channel_message_id" "error" "failure" "attempt_http_status" "dead_lettered_at" "sent_at" "delivered_at" "read_at"
+        "deferrals" "deferred_since"
 }
 pub(in crate::infrastructure::storage) use message_columns;
 

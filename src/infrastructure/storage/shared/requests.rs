@@ -3,6 +3,7 @@
 use super::{Batchable, OutcomeRow};
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::IdempotentRequest;
+use crate::domain::message::deferral::Deferral;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
 
@@ -45,6 +46,19 @@ impl Batchable for ClaimRequest {
 
     fn size(&self) -> usize {
         size_of::<Self>()
+    }
+}
+
+impl Batchable for Deferral {
+    type Key = MessageId;
+
+    /// Of two deferrals of one message the second finds nothing.
+    fn key(&self) -> Option<MessageId> {
+        Some(self.id)
+    }
+
+    fn size(&self) -> usize {
+        self.reason.len() + size_of::<Self>()
     }
 }
 

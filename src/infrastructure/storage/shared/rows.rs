@@ -62,6 +62,8 @@ pub fn message(row: &impl Row) -> Result<Message, RepositoryError> {
         attempt_http_status: flaws.or_default(number_option(row, "attempt_http_status")),
         node: flaws.or_default(row.id("node_id")).map(NodeId),
         next_attempt_at: flaws.or_default(row.time("next_attempt_at")),
+        deferrals: count_of(row, "deferrals", &mut flaws),
+        deferred_since: flaws.or_default(row.time("deferred_since")),
         dead_lettered_at: flaws.or_default(row.time("dead_lettered_at")),
         created_at: flaws.or_default(time(row, "created_at")),
         updated_at: flaws.or_default(time(row, "updated_at")),

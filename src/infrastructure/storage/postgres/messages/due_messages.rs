@@ -3,7 +3,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::changes::relaying;
-use crate::application::ports::{DueMessages, RepositoryError, Take};
+use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -42,8 +42,8 @@ impl DueMessages for PgDueMessages {
         rows.iter().map(guard).collect()
     }
 
-    async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
-        relaying::give_back(&self.database, guards, now).await
+    async fn give_back(&self, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
+        relaying::give_back(&self.database, forgotten, now).await
     }
 
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {

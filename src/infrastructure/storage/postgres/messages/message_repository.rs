@@ -1,10 +1,11 @@
 use async_trait::async_trait;
 
-use super::changes::{Accepts, Claims, LostClaims, Outcomes, outcomes};
+use super::changes::{Accepts, Claims, Deferrals, LostClaims, Outcomes, outcomes};
 use crate::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use crate::domain::access::principal::Tenant;
+use crate::domain::message::deferral::{Deferral, Deferred};
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
@@ -16,6 +17,7 @@ pub struct PgMessageRepository {
     database: PgDatabase,
     accepts: Batcher<Accepts>,
     claims: Batcher<Claims>,
+    deferrals: Batcher<Deferrals>,
     recording: Recording<Outcomes, LostClaims>,
 }
 
@@ -24,6 +26,7 @@ impl PgMessageRepository {
         Self {
             accepts: Batcher::new(Accepts::new(database.clone())),
             claims: Batcher::new(Claims::new(database.clone())),
+            deferrals: Batcher::new(Deferrals::new(database.clone())),
             recording: Recording::new(outcomes(database.clone())),
             database,
         }
@@ -83,6 +86,10 @@ impl MessageRepository for PgMessageRepository {
 
     async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError> {
         self.claims.submit(ClaimRequest { id, node, now }).await?
+    }
+
+    async fn defer(&self, deferral: &Deferral) -> Result<Deferred, RepositoryError> {
+        self.deferrals.submit(deferral.clone()).await
     }
 
     async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
 use super::changes::relaying;
-use crate::application::ports::{DueMessages, RepositoryError, Take};
+use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -48,8 +48,8 @@ impl DueMessages for SqliteDueMessages {
         Ok(rows.iter().filter_map(named).collect())
     }
 
-    async fn give_back(&self, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
-        relaying::give_back(&self.database, guards, now).await
+    async fn give_back(&self, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
+        relaying::give_back(&self.database, forgotten, now).await
     }
 
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {

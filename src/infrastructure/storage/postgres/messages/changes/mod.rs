@@ -4,6 +4,7 @@
 mod accepts;
 pub mod cancellation;
 mod claims;
+mod deferrals;
 mod deletion;
 mod free_rows;
 mod outcomes;
@@ -15,18 +16,20 @@ use crate::domain::message::transition::{self, Change};
 
 pub use accepts::Accepts;
 pub use claims::Claims;
+pub use deferrals::Deferrals;
 pub use deletion::delete_instance;
 pub use outcomes::{LostClaims, Outcomes, outcomes};
 
 /// What each change is in SQL.
 #[cfg(test)]
-pub const STATEMENTS: [(&Change, &[&str]); 10] = [
+pub const STATEMENTS: [(&Change, &[&str]); 11] = [
     (&transition::END, &[outcomes::RECORD, outcomes::RECORD_WITH_ATTEMPTS]),
     (&transition::CLAIM_AND_END, &[outcomes::CLAIM_AND_RECORD]),
     (&transition::CLAIM, &[claims::CLAIM]),
     (&transition::TAKE, &[relaying::TAKE]),
     (&transition::GIVE_BACK, &[relaying::GIVE_BACK]),
     (&transition::MAKE_DUE, &[relaying::MAKE_DUE]),
+    (&transition::DEFER, &[deferrals::DEFER]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
     (&transition::CANCEL, &[cancellation::CANCEL]),

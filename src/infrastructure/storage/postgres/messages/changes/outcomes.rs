@@ -37,7 +37,8 @@ macro_rules! endings {
                  unnest($7::text[]) as error, unnest($8::text[]) as failure, unnest($9::integer[]) as http_status,
                  unnest($10::timestamptz[]) as next_attempt_at, unnest($11::timestamptz[]) as dead_lettered_at,
                  unnest($12::timestamptz[]) as sent_at, unnest($13::timestamptz[]) as finished_at,
-                 unnest($14::timestamptz[]) as started_at, unnest($15::text[]) as attempt, unnest($16::boolean[]) as has_row
+                 unnest($14::timestamptz[]) as started_at, unnest($15::text[]) as attempt, unnest($16::boolean[]) as has_row,
+                 unnest($17::boolean[]) as is_spent
          ) as endings"
     };
 }
@@ -56,12 +57,44 @@ macro_rules! set_outcome {
     };
 }
 
+/// Where a try has been made, as where each of them succeeded.
+macro_rules! count_a_try {
+    () => {
+        ", deferred_since = null"
+    };
+}
+
+/// Where perhaps none has been made. A count that somebody wrote may be out of bounds.
+macro_rules! count_what_is_spent {
+    () => {
+        ", deferrals = case
+                 when endings.is_spent then messages.deferrals
+                 else least(greatest(messages.deferrals, 0), 2147483646) + 1
+             end,
+             deferred_since = case
+                 when endings.is_spent then null
+                 else coalesce(messages.deferred_since, endings.finished_at)
+             end"
+    };
+}
+
+/// The claim has counted the try.
+macro_rules! take_back_what_is_not_spent {
+    () => {
+        ", retries = case
+                 when endings.is_spent then messages.retries
+                 else greatest(messages.retries, 1) - 1
+             end"
+    };
+}
+
 /// The guard on the state names the states from which a try can end, whatever the caller believes.
 macro_rules! end_claimed {
-    () => {
+    ($($counts:expr),+) => {
         concat!(
             "update messaging_messages as messages ",
             set_outcome!(),
+            $($counts,)+
             " from ",
             endings!(),
             " where messages.id = endings.id
@@ -94,25 +127,28 @@ macro_rules! end_with_attempts {
     };
 }
 
-pub const RECORD: &str = concat!(end_claimed!(), " returning messages.id");
+pub const RECORD: &str = concat!(end_claimed!(count_a_try!()), " returning messages.id");
 
-pub const RECORD_WITH_ATTEMPTS: &str = end_with_attempts!(end_claimed!());
+pub const RECORD_WITH_ATTEMPTS: &str =
+    end_with_attempts!(end_claimed!(count_what_is_spent!(), take_back_what_is_not_spent!()));
 
 /// The claim and its outcome in one.
 pub const CLAIM_AND_RECORD: &str = end_with_attempts!(concat!(
     "update messaging_messages as messages ",
     set_outcome!(),
+    count_what_is_spent!(),
     ",       node_id = endings.node_id,
              try = endings.try,
-             retries = least(greatest(messages.retries, 0), 2147483646) + 1,
+             retries = least(greatest(messages.retries, 0), 2147483646) + endings.is_spent::integer,
              attempt_started_at = endings.started_at
        from ",
     endings!(),
     " where messages.id = endings.id
         and endings.old_status = 'processing'
         and messages.status = 'queued'
-        -- So written that no index on the open rows seems to serve: each row is looked up by its id.
-        and (messages.next_attempt_at is null) is true
+        -- So written that no index on the open rows seems to serve: each row is looked up by its id. What was sent by its
+        -- first try is sent, though somebody has put it off since the crash.
+        and (messages.next_attempt_at is null or (endings.status = 'sent' and endings.try = 1)) is true
         and messages.try = endings.try - 1"
 ));
 
@@ -187,4 +223,5 @@ fn bind<'q>(query: Query<'q>, endings: &[&'q RecordRequest]) -> Query<'q> {
         .bind(of(endings, |ending| ending.started_at))
         .bind(row(endings, |row| row.attempt.as_str()))
         .bind(of(endings, |ending| ending.row.has_row))
+        .bind(row(endings, |row| row.is_spent))
 }

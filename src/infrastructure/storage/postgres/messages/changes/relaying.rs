@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 
-use crate::application::ports::{RepositoryError, Take};
+use crate::application::ports::{Forgotten, RepositoryError, Take};
 use crate::domain::Timestamp;
-use crate::domain::message::{Guard, Message, MessageId};
+use crate::domain::message::{Message, MessageId};
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{message_columns, messages};
@@ -171,8 +171,9 @@ pub const TAKE: &str = concat!(
 /// Locked in order of id, so that two concurrent statements do not deadlock.
 pub const GIVE_BACK: &str = "
     with held as (
-         select messages.id
-           from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[]) as guards (id, status, node_id, try)
+         select messages.id,
+                guards.is_spent
+           from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $6::boolean[]) as guards (id, status, node_id, try, is_spent)
            join messaging_messages as messages
              on messages.id = guards.id
             and messages.status = guards.status
@@ -184,11 +185,13 @@ pub const GIVE_BACK: &str = "
           order by messages.id
             for update of messages
      )
-     update messaging_messages
+     update messaging_messages as messages
         set status = 'queued',
+            retries = case when held.is_spent then messages.retries else greatest(messages.retries, 1) - 1 end,
             next_attempt_at = $5,
             updated_at = $5
-      where id = any(array(select id from held))";
+       from held
+      where messages.id = held.id";
 
 /// Locked in order of id, as above.
 pub const MAKE_DUE: &str = "
@@ -229,13 +232,15 @@ pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, Re
     Ok(messages(&rows))
 }
 
-pub async fn give_back(database: &PgDatabase, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
+pub async fn give_back(database: &PgDatabase, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
+    let guards = || forgotten.iter().map(|one| one.guard);
     let query = sqlx::query(GIVE_BACK)
-        .bind(guards.iter().map(|guard| guard.id.0).collect::<Vec<Uuid>>())
-        .bind(guards.iter().map(|guard| guard.status.as_str()).collect::<Vec<&str>>())
-        .bind(guards.iter().map(|guard| guard.node.map(|node| node.0)).collect::<Vec<Option<Uuid>>>())
-        .bind(guards.iter().map(|guard| i64::from(guard.try_number)).collect::<Vec<i64>>())
-        .bind(now);
+        .bind(guards().map(|guard| guard.id.0).collect::<Vec<Uuid>>())
+        .bind(guards().map(|guard| guard.status.as_str()).collect::<Vec<&str>>())
+        .bind(guards().map(|guard| guard.node.map(|node| node.0)).collect::<Vec<Option<Uuid>>>())
+        .bind(guards().map(|guard| i64::from(guard.try_number)).collect::<Vec<i64>>())
+        .bind(now)
+        .bind(forgotten.iter().map(|one| one.is_spent).collect::<Vec<bool>>());
     let written = database.run(async |connection| query.execute(connection).await).await?;
     Ok(written.rows_affected())
 }

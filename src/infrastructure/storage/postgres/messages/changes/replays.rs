@@ -16,6 +16,8 @@ macro_rules! replayed {
          error = null,
          failure = null,
          dead_lettered_at = null,
+         deferrals = 0,
+         deferred_since = null,
          next_attempt_at = $1,
          updated_at = $1"
     };

@@ -32,7 +32,7 @@ macro_rules! from_endings {
         " from (select column1 as message_id, column2 as old_status, column3 as owner, column4 as number,
                        column5 as new_status, column6 as channels_id, column7 as reason, column8 as kind,
                        column9 as http_status, column10 as due_at, column11 as dead_at, column12 as taken_at,
-                       column13 as finished_at, column14 as started_at
+                       column13 as finished_at, column14 as started_at, column15 as is_spent
                   from ("
     };
 }
@@ -47,6 +47,9 @@ macro_rules! set_outcome {
              next_attempt_at = endings.due_at,
              dead_lettered_at = endings.dead_at,
              sent_at = coalesce(endings.taken_at, sent_at),
+             -- Where no try has been made it was put off. A count that somebody wrote may be out of bounds.
+             deferrals = iif(endings.is_spent, deferrals, min(max(deferrals, 0), 2147483646) + 1),
+             deferred_since = iif(endings.is_spent, null, coalesce(deferred_since, endings.finished_at)),
              updated_at = endings.finished_at"
     };
 }
@@ -57,7 +60,13 @@ macro_rules! set_outcome {
 /// The `+` leave only one way to look: each message by its id. With statistics of a large table, SQLite may prefer to
 /// index the given rows, and to read all messages.
 pub(super) const RECORD: [&str; 2] = [
-    concat!("update messaging_messages ", set_outcome!(), from_endings!()),
+    concat!(
+        "update messaging_messages ",
+        set_outcome!(),
+        // The claim has counted the try.
+        ", retries = iif(endings.is_spent, retries, max(retries, 1) - 1)",
+        from_endings!()
+    ),
     ")) as endings
       where id = +endings.message_id
         and +status = +endings.old_status
@@ -74,7 +83,7 @@ pub(super) const CLAIM_AND_RECORD: [&str; 2] = [
         set_outcome!(),
         ",       node_id = endings.owner,
                  try = endings.number,
-                 retries = min(max(retries, 0), 2147483646) + 1,
+                 retries = min(max(retries, 0), 2147483646) + endings.is_spent,
                  attempt_started_at = endings.started_at",
         from_endings!()
     ),
@@ -82,7 +91,7 @@ pub(super) const CLAIM_AND_RECORD: [&str; 2] = [
       where id = +endings.message_id
         and +endings.old_status = 'processing'
         and +status = 'queued'
-        and +next_attempt_at is null
+        and (+next_attempt_at is null or (endings.new_status = 'sent' and endings.number = 1))
         and +try = endings.number - 1
      returning id",
 ];
@@ -155,7 +164,8 @@ pub(super) fn statement([before, after]: [&'static str; 2], endings: &[RecordReq
             .push_bind(time_text_option(row.dead_lettered_at))
             .push_bind(time_text_option(row.sent_at))
             .push_bind(time_text(row.finished_at))
-            .push_bind(time_text(*started_at));
+            .push_bind(time_text(*started_at))
+            .push_bind(row.is_spent);
     });
     query.push(after);
     query

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use sqlx::sqlite::SqliteRow;
 
-use crate::application::ports::{RepositoryError, Take};
+use crate::application::ports::{Forgotten, RepositoryError, Take};
 use crate::domain::Timestamp;
-use crate::domain::message::{Guard, Message, MessageId};
+use crate::domain::message::{Message, MessageId};
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
@@ -143,6 +143,7 @@ pub const TAKE: &str = concat!(
 pub const GIVE_BACK: &str = "
     update messaging_messages
         set status = 'queued',
+            retries = iif(?6, retries, max(retries, 1) - 1),
             next_attempt_at = ?5,
             updated_at = ?5
       where id = ?1
@@ -192,16 +193,21 @@ pub async fn take(database: &SqliteDatabase, take: &Take) -> Result<Vec<Message>
     Ok(in_order(&due, &rows))
 }
 
-pub async fn give_back(database: &SqliteDatabase, guards: &[Guard], now: Timestamp) -> Result<u64, RepositoryError> {
+pub async fn give_back(
+    database: &SqliteDatabase,
+    forgotten: &[Forgotten],
+    now: Timestamp,
+) -> Result<u64, RepositoryError> {
     let mut transaction = database.begin().await?;
     let mut given_back = 0;
-    for guard in guards {
+    for Forgotten { guard, is_spent } in forgotten {
         let written = sqlx::query(GIVE_BACK)
             .bind(guard.id.0.hyphenated())
             .bind(guard.status.as_str())
             .bind(guard.node.map(|node| node.0.hyphenated()))
             .bind(guard.try_number)
             .bind(time_text(now))
+            .bind(is_spent)
             .execute(&mut *transaction)
             .await
             .map_err(translate)?;

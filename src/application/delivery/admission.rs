@@ -1,0 +1,142 @@
+//! Whether an instance may be called now.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::deliver_message::Progress;
+use crate::application::ports::Clock;
+use crate::domain::instance::InstanceId;
+
+/// Gives each instance its share of the calls that this process makes in the background, so that one whose receiver hangs
+/// never takes all of them. Copies share it.
+#[derive(Clone)]
+pub struct Admission {
+    clock: Arc<dyn Clock>,
+    /// Calls of one instance at the same time.
+    share: usize,
+    instances: Arc<Mutex<HashMap<InstanceId, Standing>>>,
+}
+
+/// There for as long as the instance is being called, or somebody waits for his turn to call it.
+#[derive(Clone, Copy)]
+struct Standing {
+    calls: usize,
+    /// How long its calls take, smoothed.
+    takes: Duration,
+    /// When there will be a place for whoever is put off next: one moment for each, by the monotonic clock.
+    next_place: Duration,
+}
+
+/// Whether an instance may be called now.
+pub enum Answer {
+    Go(Pass),
+    /// Not before this has passed.
+    NotBefore(Wait),
+}
+
+/// Why a message waits, and how long that is expected to take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    pub pause: Duration,
+    /// A sentence for people.
+    pub reason: &'static str,
+}
+
+/// A place among an instance's calls, free again when this is dropped or [left](Pass::leave).
+pub struct Pass {
+    admission: Admission,
+    instance: InstanceId,
+    since: Duration,
+    has_left: AtomicBool,
+}
+
+/// What is known of an instance that has not been called yet.
+const FIRST_GUESS: Duration = Duration::from_secs(1);
+
+/// The weight of what was known before, against one call that has just ended.
+const MEMORY: u32 = 7;
+
+/// Whoever is put off comes back through the database.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+const SHARE_IS_TAKEN: &str =
+    "Its instance is being called as often at the same time as one process may (INSTANCE_CONCURRENCY).";
+
+impl Admission {
+    pub fn new(clock: Arc<dyn Clock>, share: usize) -> Self {
+        Self { clock, share: share.max(1), instances: Arc::default() }
+    }
+
+    /// A place for one call, now or some time later. Whoever is told to come later has a moment of his own, so that not all
+    /// come at once.
+    pub fn ask(&self, instance: InstanceId) -> Answer {
+        self.enter(instance).map_or_else(|| Answer::NotBefore(self.wait(instance)), Answer::Go)
+    }
+
+    /// A place for one call, if there is one now.
+    pub fn enter(&self, instance: InstanceId) -> Option<Pass> {
+        let now = self.clock.monotonic();
+        let mut instances = self.instances();
+        let standing = instances.entry(instance).or_insert(Standing::at(now));
+        if standing.calls >= self.share {
+            return None;
+        }
+        standing.calls += 1;
+        drop(instances);
+        Some(Pass { admission: self.clone(), instance, since: now, has_left: AtomicBool::new(false) })
+    }
+
+    /// How long one who found no place waits for his.
+    pub fn wait(&self, instance: InstanceId) -> Wait {
+        let now = self.clock.monotonic();
+        let mut instances = self.instances();
+        let standing = instances.entry(instance).or_insert(Standing::at(now));
+        let share = u32::try_from(self.share).unwrap_or(u32::MAX);
+        standing.next_place = standing.next_place.max(now).saturating_add(standing.takes / share);
+        Wait { pause: standing.next_place.saturating_sub(now).max(SHORTEST_PAUSE), reason: SHARE_IS_TAKEN }
+    }
+
+    fn leave(&self, instance: InstanceId, since: Duration) {
+        let now = self.clock.monotonic();
+        let mut instances = self.instances();
+        let Some(standing) = instances.get_mut(&instance) else { return };
+        standing.calls = standing.calls.saturating_sub(1);
+        standing.takes = (standing.takes * MEMORY + now.saturating_sub(since)) / (MEMORY + 1);
+        if standing.calls == 0 && standing.next_place <= now {
+            instances.remove(&instance);
+        }
+    }
+
+    fn instances(&self) -> MutexGuard<'_, HashMap<InstanceId, Standing>> {
+        self.instances.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Standing {
+    fn at(now: Duration) -> Self {
+        Self { calls: 0, takes: FIRST_GUESS, next_place: now }
+    }
+}
+
+impl Pass {
+    /// The call is over.
+    pub fn leave(&self) {
+        if !self.has_left.swap(true, Ordering::Relaxed) {
+            self.admission.leave(self.instance, self.since);
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Progress for Pass {
+    fn called(&self) {
+        self.leave();
+    }
+}

@@ -1,0 +1,85 @@
+//! What takes too long, and what waits for it.
+
+use std::time::Duration;
+
+use super::job::{Job, Task};
+use super::limits::{PATIENCE, SLOW};
+use super::places::Phase;
+use super::{Consequence, Consumption, Now, extracted};
+use crate::application::delivery::admission::Wait;
+
+const RECIPIENT_HANGS: &str = "Its recipient is being called for an earlier message, which takes long.";
+const RECIPIENT_WAITS: &str = "Earlier messages to its recipient were put off.";
+
+impl Consumption {
+    /// Some time has passed: what hangs gives up its places, and what waits for it is put off. To be called about once a
+    /// second.
+    pub fn passed(&mut self, now: Now) -> Vec<Consequence> {
+        self.put_off.forget(now.time);
+        for (lane, head) in self.lanes.overdue(now.monotonic) {
+            if !self.under_way.get(&head).is_some_and(|head| head.is_calling_for(SLOW, now)) {
+                continue;
+            }
+            let wait = Wait { pause: PATIENCE, reason: RECIPIENT_HANGS };
+            let jobs = self.lanes.drain(&lane);
+            self.put_off_all(jobs, &wait);
+        }
+        self.put_off_blocked(now);
+        self.release_hanging(now)
+    }
+
+    /// Calls that take long hold no place in the window, where rows say where they are, nor among the calls.
+    fn release_hanging(&mut self, now: Now) -> Vec<Consequence> {
+        let mut released = Vec::new();
+        for (slot, one) in self.under_way.iter_mut().filter(|(_, one)| one.is_calling_for(PATIENCE, now)) {
+            if one.phase == Phase::Calling && self.places.has_room_to_hang(self.limits.concurrency) {
+                self.places.change(&mut one.phase, Phase::Hanging, one.size);
+            }
+            if !std::mem::replace(&mut one.is_released, true) {
+                released.push(*slot);
+            }
+        }
+        let mut consequences = Vec::new();
+        for slot in released {
+            consequences.extend(self.finish(slot));
+            consequences.extend(self.resume(slot.tenure));
+        }
+        consequences
+    }
+
+    /// What waits for a place of its instance, and has filled its partition's window: others wait behind it.
+    fn put_off_blocked(&mut self, now: Now) {
+        let tenures = &self.tenures;
+        let is_in_the_way = |job: &Job| {
+            let is_full = tenures.get(&job.slot.tenure).is_some_and(|window| window.is_paused);
+            is_full && now.monotonic.saturating_sub(job.since) >= PATIENCE
+        };
+        let mut jobs = Vec::new();
+        for blocked in self.blocked.values_mut() {
+            jobs.extend(extracted(blocked, is_in_the_way));
+        }
+        self.blocked.retain(|_, blocked| !blocked.is_empty());
+        for job in jobs {
+            let Some(instance) = job.instance() else { continue };
+            let behind = job.lane.as_deref().map(|lane| self.lanes.drain(lane)).unwrap_or_default();
+            let lane = job.lane.clone();
+            let wait = self.admission.wait(instance);
+            self.put_off_all([job].into_iter().chain(behind), &wait);
+            self.let_next_through(lane.as_deref(), now);
+        }
+    }
+
+    /// The first for as long as it takes, the others after it.
+    fn put_off_all(&mut self, jobs: impl IntoIterator<Item = Job>, wait: &Wait) {
+        for (index, job) in jobs.into_iter().enumerate() {
+            let first = Task::PutOff { wait: wait.clone(), not_before: None };
+            self.put_off.push(if index == 0 { Job { task: first, ..job } } else { after_the_others(job) });
+        }
+    }
+}
+
+/// To be put off to when those come back that it must not overtake.
+pub fn after_the_others(job: Job) -> Job {
+    let wait = Wait { pause: Duration::ZERO, reason: RECIPIENT_WAITS };
+    Job { task: Task::PutOff { wait, not_before: None }, ..job }
+}

@@ -1,0 +1,151 @@
+use uuid::Uuid;
+
+use super::limits::HANGING_PER_CALL;
+use super::scene::*;
+use super::*;
+
+/// Its claim is answered.
+fn claimed(job: Job) -> Job {
+    job.is_claimed.store(true, Ordering::Relaxed);
+    job
+}
+
+#[test]
+fn an_instance_has_its_share_of_the_places_and_the_next_of_it_has_the_first_that_is_free() {
+    let mut consumption = Scene::sharing(limits(10, 100), 2);
+    consumption.assigned(&[ONE]);
+    for offset in 0..5 {
+        consumption.arrived(record_of(7, ONE, offset), None);
+    }
+    consumption.arrived(record_of(8, ONE, 5), None);
+    let begun = begin_all(&mut consumption);
+    assert_eq!(offsets(&begun), [0, 1, 5], "another instance does not wait behind it");
+    consumption.called(&begun[1]);
+    assert_eq!(offsets(&begin_all(&mut consumption)), [2]);
+}
+
+#[test]
+fn a_call_that_hangs_holds_no_window_and_no_place_and_what_waits_behind_it_is_put_off() {
+    let mut consumption = with_one_partition(limits(1, 100));
+    for offset in 0..3 {
+        consumption.arrived(record(ONE, offset), lane("ana"));
+    }
+    consumption.arrived(record(ONE, 3), lane("bia"));
+    let hung = consumption.begin().map(claimed).unwrap();
+    assert_eq!(consumption.pass(4), []);
+    assert!(consumption.begin().is_none(), "there is one place");
+    assert_eq!(consumption.pass(1), [Consequence::Finished(ONE, 0)]);
+
+    // One after the other, so that none comes back before an earlier one.
+    let mut begun = begin_all(&mut consumption);
+    assert_eq!(offsets(&begun), [1, 3]);
+    let first = begun.remove(0);
+    let Task::PutOff { wait, not_before: None } = &first.task else { panic!("{:?}", first.task) };
+    assert_eq!(wait.pause, PATIENCE);
+    let back_at = consumption.time(10);
+    assert_eq!(consumption.ended(first, End::PutOff(back_at)), [Consequence::Finished(ONE, 1)]);
+    let second = consumption.begin().unwrap();
+    let Task::PutOff { wait, not_before } = &second.task else { panic!("{:?}", second.task) };
+    assert_eq!((wait.pause, *not_before), (Duration::ZERO, Some(back_at)));
+    consumption.ended(second, End::PutOff(back_at));
+
+    // Nor does a later one overtake them, until they are back.
+    consumption.arrived(record(ONE, 4), lane("ana"));
+    assert!(
+        matches!(consumption.begin().unwrap().task, Task::PutOff { not_before, .. } if not_before == Some(back_at))
+    );
+    assert_eq!(consumption.ended(hung, End::Done), []);
+    consumption.ended(begun.remove(0), End::Done);
+    consumption.pass(5);
+    consumption.arrived(record(ONE, 5), lane("bia"));
+    assert_eq!(consumption.begin().unwrap().task, Task::Deliver);
+}
+
+#[test]
+fn a_key_is_delivered_again_when_what_was_put_off_is_back() {
+    let mut consumption = with_one_partition(limits(2, 100));
+    consumption.arrived(record(ONE, 0), lane("ana"));
+    consumption.arrived(record(ONE, 1), lane("ana"));
+    let hung = consumption.begin().map(claimed).unwrap();
+    consumption.pass(5);
+    let waiting = consumption.begin().unwrap();
+    let back_at = consumption.time(7);
+    consumption.ended(waiting, End::PutOff(back_at));
+    consumption.ended(hung, End::Done);
+    consumption.pass(2);
+    consumption.arrived(record(ONE, 2), lane("ana"));
+    assert_eq!(consumption.begin().unwrap().task, Task::Deliver);
+}
+
+#[test]
+fn a_call_that_is_not_claimed_yet_keeps_its_record() {
+    let mut consumption = with_one_partition(limits(1, 100));
+    consumption.arrived(record(ONE, 0), lane("ana"));
+    let waits_for_the_database = consumption.begin().unwrap();
+    assert_eq!(consumption.pass(60), []);
+    assert_eq!(consumption.ended(waits_for_the_database, End::Done), [Consequence::Finished(ONE, 0)]);
+}
+
+#[test]
+fn what_only_waits_for_a_place_is_not_put_off() {
+    let mut consumption = with_one_partition(limits(1, 100));
+    consumption.arrived(record(ONE, 0), None);
+    for offset in 1..4 {
+        consumption.arrived(record(ONE, offset), lane("ana"));
+    }
+    let slow = consumption.begin().unwrap();
+    consumption.pass(60);
+    assert!(consumption.begin().is_none());
+    consumption.ended(slow, End::Done);
+    let _hung = consumption.begin().map(claimed).unwrap();
+    consumption.pass(4);
+    assert!(consumption.begin().is_none(), "it has waited for 64 s, but for only 4 of them behind a call");
+    consumption.pass(1);
+    assert!(matches!(consumption.begin().unwrap().task, Task::PutOff { .. }));
+}
+
+#[test]
+fn what_waits_for_its_instance_is_put_off_when_others_wait_behind_it() {
+    let mut consumption = Scene::sharing(limits(10, 8), 1);
+    consumption.assigned(&[ONE]);
+    for offset in 0..7 {
+        consumption.arrived(record_of(7, ONE, offset), None);
+    }
+    let mut hung: Vec<Job> = begin_all(&mut consumption).into_iter().map(claimed).collect();
+    assert_eq!(offsets(&hung), [0]);
+    consumption.pass(6);
+    assert!(consumption.begin().is_none(), "nobody waits behind them");
+    for offset in 7..10 {
+        consumption.arrived(record_of(8, ONE, offset), None);
+    }
+    let of_another = begin_all(&mut consumption);
+    assert_eq!(offsets(&of_another), [7]);
+    consumption.pass(0);
+    let put_off = begin_all(&mut consumption);
+    assert_eq!(offsets(&put_off), (1..7).collect::<Vec<_>>());
+    let pauses: Vec<Duration> = put_off
+        .iter()
+        .map(|job| if let Task::PutOff { wait, .. } = &job.task { wait.pause } else { panic!("{:?}", job.task) })
+        .collect();
+    assert!(pauses.is_sorted() && pauses[0] < pauses[5], "each at a moment of its own: {pauses:?}");
+    consumption.ended(hung.remove(0), End::Done);
+    assert!(consumption.consumption.blocked.keys().all(|instance| instance.0 == Uuid::from_u128(8)));
+}
+
+#[test]
+fn calls_that_hang_leave_their_places_to_so_many_others_and_no_more() {
+    let mut consumption = with_one_partition(limits(2, 1_000));
+    for offset in 0..100 {
+        consumption.arrived(record(ONE, offset), None);
+    }
+    let mut hung = 0;
+    loop {
+        let begun: Vec<Job> = begin_all(&mut consumption).into_iter().map(claimed).collect();
+        if begun.is_empty() {
+            break;
+        }
+        hung += begun.len();
+        consumption.pass(5);
+    }
+    assert_eq!(hung, 2 + 2 * HANGING_PER_CALL);
+}

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use tracing::debug;
+
+use super::admission::Wait;
+use super::deliver_message::{ClaimResult, DeliverMessage};
+use crate::application::ports::{Clock, MessageRepository, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::message::MessageId;
+use crate::domain::message::deferral::{Deferral, Deferred};
+
+/// Puts off a queued message whose instance may not be called now: no try is spent, and the relay brings it back.
+#[derive(Clone)]
+pub struct PutOffMessage {
+    pub messages: Arc<dyn MessageRepository>,
+    pub process: Arc<DeliverMessage>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOff {
+    Until(Timestamp),
+    /// It is claimed, waits for its time, has ended, or does not exist.
+    NotWaiting,
+    /// This process holds the message.
+    Held,
+}
+
+impl PutOffMessage {
+    /// Not to an earlier time than `not_before`.
+    ///
+    /// # Errors
+    /// When the database did not answer: it may be put off or not, and is to be put off again.
+    pub async fn execute(
+        &self,
+        id: MessageId,
+        wait: &Wait,
+        not_before: Option<Timestamp>,
+    ) -> Result<PutOff, RepositoryError> {
+        let reason = wait.reason.to_owned();
+        let deferral = Deferral { id, pause: wait.pause, not_before, reason, now: self.clock.now() };
+        match self.messages.defer(&deferral).await? {
+            Deferred::Until(time) => {
+                debug!(message.id = %id, until = %time, reason = wait.reason, "put off");
+                Ok(PutOff::Until(time))
+            }
+            Deferred::Nothing => Ok(PutOff::NotWaiting),
+            Deferred::TooOften => match self.process.claim_and_put_off(id, wait).await? {
+                ClaimResult::Delivered(message) => {
+                    Ok(message.next_attempt_at.map_or(PutOff::NotWaiting, PutOff::Until))
+                }
+                ClaimResult::Nothing => Ok(PutOff::NotWaiting),
+                ClaimResult::Held => Ok(PutOff::Held),
+            },
+        }
+    }
+}

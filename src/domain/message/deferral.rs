@@ -1,0 +1,75 @@
+//! Putting a queued message off whose instance may not be called now. No try is spent on it.
+
+use std::time::Duration;
+
+use super::MessageId;
+use crate::domain::Timestamp;
+
+/// How often a message is put off between its accept, or replay, and a claim. With no bound, two processes could put it off
+/// in turns for ever, without any fault.
+pub const MAX_DEFERRALS: u32 = 32;
+
+/// The longest first pause. Each one may be twice as long as the one before: so a message that waits because something is
+/// broken is not looked at all the time, and once that is mended waits no longer than it has waited already.
+const FIRST: Duration = Duration::from_secs(10);
+
+/// How often the longest pause doubles: up to an hour and a half.
+pub const DOUBLINGS: u32 = 9;
+
+/// Until when to put one message off.
+#[derive(Clone, Debug)]
+pub struct Deferral {
+    pub id: MessageId,
+    /// How long it is expected to take until the instance may be called; counts as far as [`longest_pause`] allows.
+    pub pause: Duration,
+    /// When the message that it must not overtake comes back.
+    pub not_before: Option<Timestamp>,
+    /// A sentence for people.
+    pub reason: String,
+    pub now: Timestamp,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deferred {
+    Until(Timestamp),
+    /// It is not waiting to be claimed: it has been claimed, waits for its time, has ended, or does not exist.
+    Nothing,
+    /// It was put off [`MAX_DEFERRALS`] times: it has to be claimed.
+    TooOften,
+}
+
+/// How long a message may be put off that was put off `deferrals` times before.
+pub fn longest_pause(deferrals: u32) -> Duration {
+    FIRST * 2_u32.pow(deferrals.min(DOUBLINGS))
+}
+
+impl Deferral {
+    /// When a message comes back that was put off `deferrals` times before.
+    pub fn until(&self, deferrals: u32) -> Timestamp {
+        let until = self.now + self.pause.min(longest_pause(deferrals));
+        self.not_before.map_or(until, |not_before| until.max(not_before))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_as_long_as_expected_but_at_first_not_longer_than_ten_seconds() {
+        let now = Timestamp::UNIX_EPOCH;
+        let id = MessageId(uuid::Uuid::nil());
+        let until = |pause, deferrals, not_before| {
+            let pause = Duration::from_secs(pause);
+            Deferral { id, pause, not_before, reason: String::new(), now }.until(deferrals).timestamp()
+        };
+        assert_eq!([until(3, 0, None), until(3, 40, None)], [3, 3]);
+        assert_eq!(
+            [0, 1, 2, 9, 10, u32::MAX].map(|deferrals| until(1_000_000, deferrals, None)),
+            [10, 20, 40, 5_120, 5_120, 5_120]
+        );
+        assert_eq!(until(3, 0, Some(now + Duration::from_secs(60))), 60);
+        assert_eq!(until(3, 0, Some(now)), 3);
+    }
+}

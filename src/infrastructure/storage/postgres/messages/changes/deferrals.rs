@@ -1,0 +1,106 @@
+//! Putting messages off whose instance may not be called now.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::free_rows::free;
+use crate::application::ports::RepositoryError;
+use crate::domain::Timestamp;
+use crate::domain::message::deferral::{DOUBLINGS, Deferral, Deferred, MAX_DEFERRALS, longest_pause};
+use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, OwnConnection};
+use crate::infrastructure::storage::postgres::row::get;
+use crate::infrastructure::storage::shared::Batch;
+
+pub struct Deferrals {
+    connection: OwnConnection,
+}
+
+impl Deferrals {
+    pub fn new(database: PgDatabase) -> Self {
+        Self { connection: OwnConnection::new(database, CHANGING_PROBES) }
+    }
+}
+
+/// Not guarded on the owner: with such a guard two relays can take turns for ever.
+///
+/// Locked first, in order of id, so that whether a row was found and put off too often is one answer.
+pub const DEFER: &str = "
+    with found as materialized (
+         select messages.id,
+                -- A count that somebody wrote may be out of bounds.
+                least(greatest(messages.deferrals, 0), 2147483646) as deferrals,
+                asked.pause,
+                asked.not_before,
+                asked.reason,
+                asked.now
+           from (select unnest($1::uuid[]) as id, unnest($2::double precision[]) as pause,
+                        unnest($3::timestamptz[]) as not_before, unnest($4::text[]) as reason,
+                        unnest($5::timestamptz[]) as now) as asked
+           join messaging_messages as messages
+             on messages.id = asked.id
+          where messages.status = 'queued'
+            -- So written that no index on the open rows seems to serve: each row is looked up by its id.
+            and (messages.next_attempt_at is null) is true
+          order by messages.id
+            for update of messages
+     ), deferred as (
+         update messaging_messages as messages
+            set status = 'queued',
+                next_attempt_at = greatest(
+                    found.now + make_interval(secs => least(found.pause, $6 * power(2, least(found.deferrals, $7)))),
+                    found.not_before),
+                deferrals = found.deferrals + 1,
+                deferred_since = coalesce(messages.deferred_since, found.now),
+                error = found.reason,
+                updated_at = found.now
+           from found
+          where messages.id = found.id
+            and found.deferrals < $8
+         returning messages.id, messages.next_attempt_at
+     )
+     select found.id,
+            deferred.next_attempt_at
+       from found
+       left join deferred
+         on deferred.id = found.id";
+
+#[async_trait]
+impl Batch for Deferrals {
+    type Request = Deferral;
+    type Answer = Deferred;
+
+    async fn execute(&self, deferrals: &[Deferral]) -> Result<Vec<Deferred>, RepositoryError> {
+        fn of<'a, T>(deferrals: &'a [Deferral], value: impl Fn(&'a Deferral) -> T) -> Vec<T> {
+            deferrals.iter().map(value).collect()
+        }
+        let query = sqlx::query(DEFER)
+            .bind(of(deferrals, |it| it.id.0))
+            .bind(of(deferrals, |it| it.pause.as_secs_f64()))
+            .bind(of(deferrals, |it| it.not_before))
+            .bind(of(deferrals, |it| it.reason.as_str()))
+            .bind(of(deferrals, |it| it.now))
+            .bind(longest_pause(0).as_secs_f64())
+            .bind(i64::from(DOUBLINGS))
+            .bind(i64::from(MAX_DEFERRALS));
+        let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
+        let found: HashMap<Uuid, Option<Timestamp>> = rows.iter().map(found).collect::<Result<_, _>>()?;
+        let answer = |deferral: &Deferral| match found.get(&deferral.id.0) {
+            None => Deferred::Nothing,
+            Some(None) => Deferred::TooOften,
+            Some(Some(until)) => Deferred::Until(*until),
+        };
+        Ok(deferrals.iter().map(answer).collect())
+    }
+
+    async fn free(&self, deferrals: &[Deferral]) -> Result<Vec<bool>, RepositoryError> {
+        free(&self.connection, deferrals.iter().map(|deferral| deferral.id)).await
+    }
+}
+
+fn found(row: &PgRow) -> Result<(Uuid, Option<Timestamp>), RepositoryError> {
+    Ok((get(row, "id")?, get(row, "next_attempt_at")?))
+}
