@@ -99,7 +99,11 @@ impl MessageSource for SimSource {
     fn close(&self) {
         let broker = self.broker.clone();
         let process = self.process;
-        self.member(|member| member.is_closing = true);
+        // It gives up all at once: while one is drained, nothing more is taken from the others.
+        self.member(|member| {
+            member.is_closing = true;
+            member.position.clear();
+        });
         self.broker.scheduler.spawn(
             OUTSIDE,
             Box::pin(async move {
