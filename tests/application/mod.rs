@@ -4,6 +4,7 @@ mod consuming;
 mod delivery;
 pub mod gateway;
 mod recovery;
+mod remembered_keys;
 mod remembering;
 mod scheduling;
 pub mod scripted;
