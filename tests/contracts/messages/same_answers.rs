@@ -1,7 +1,9 @@
 //! Whatever is asked, in whatever order, every set of adapters answers as the one in memory does: a simulation on that one
 //! speaks for the others.
 
-use correio::application::ports::{Duties, FailedSelection, MessageFilter, Outcome, RepositoryError, Take};
+use correio::application::ports::{
+    Duties, FailedSelection, MessageFilter, Outcome, RepositoryError, SearchError, Take,
+};
 use correio::domain::Timestamp;
 use correio::domain::instance::Instance;
 use correio::domain::message::delivery::{DeliveryError, FailureKind};
@@ -293,11 +295,19 @@ impl Asked {
                 format!("{:?}", adapters.messages.kept_request(&tenant("acme"), &key, now).await?)
             }
             Request::Look(filter, before) => {
-                let listed = adapters.search.list(&tenant("acme"), filter, *before, 5).await?;
-                let mut counts: Vec<_> = adapters.search.count(&tenant("acme"), filter).await?.into_iter().collect();
+                let listed = adapters.search.list(&tenant("acme"), filter, *before, 5).await.map_err(unsearched)?;
+                let counts = adapters.search.count(&tenant("acme"), filter).await.map_err(unsearched)?;
+                let mut counts: Vec<_> = counts.into_iter().collect();
                 counts.sort_by_key(|(status, _)| status.as_str());
                 format!("{listed:?} {counts:?} {:?}", adapters.search.count_open().await?)
             }
         })
+    }
+}
+
+fn unsearched(error: SearchError) -> RepositoryError {
+    match error {
+        SearchError::Repository(error) => error,
+        error => RepositoryError::Contested(error.to_string()),
     }
 }

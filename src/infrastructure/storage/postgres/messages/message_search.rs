@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, Postgres, QueryBuilder};
 
-use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError};
+use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
@@ -66,28 +66,21 @@ impl MessageSearch for PgMessageSearch {
         filter: &MessageFilter,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, RepositoryError> {
+    ) -> Result<Vec<Message>, SearchError> {
         let mut query = QueryBuilder::new(concat!("select ", message_columns!(), " from messaging_messages"));
         narrow(&mut query, tenant, filter);
         if let Some(before) = before {
             query.push(" and id < ").push_bind(before.0);
         }
         query.push(" order by id desc limit ").push_bind(i64::from(limit));
-        let query = query.build();
-        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        Ok(messages(&rows))
+        Ok(messages(&self.database.searches.find(query).await?))
     }
 
-    async fn count(
-        &self,
-        tenant: &Tenant,
-        filter: &MessageFilter,
-    ) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+    async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError> {
         let mut query = QueryBuilder::new("select status, count(*) as count from messaging_messages");
         narrow(&mut query, tenant, filter);
         query.push(" group by status");
-        let query = query.build();
-        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        let rows = self.database.searches.find(query).await?;
         rows.iter().map(|row| Ok((status(row, "status")?, count(row)?))).collect()
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
-use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError};
+use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
@@ -64,26 +64,22 @@ impl MessageSearch for SqliteMessageSearch {
         filter: &MessageFilter,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, RepositoryError> {
+    ) -> Result<Vec<Message>, SearchError> {
         let mut query = QueryBuilder::new(concat!("select ", message_columns!(), " from messaging_messages"));
         narrow(&mut query, tenant, filter);
         if let Some(before) = before {
             query.push(" and id < ").push_bind(before.0.hyphenated());
         }
         query.push(" order by id desc limit ").push_bind(limit);
-        let rows = query.build().fetch_all(self.database.readers()).await.map_err(translate)?;
+        let rows = self.database.searches().find(query).await?;
         Ok(messages(&rows))
     }
 
-    async fn count(
-        &self,
-        tenant: &Tenant,
-        filter: &MessageFilter,
-    ) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+    async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError> {
         let mut query = QueryBuilder::new("select status, count(*) as count from messaging_messages");
         narrow(&mut query, tenant, filter);
         query.push(" group by status");
-        let rows = query.build().fetch_all(self.database.readers()).await.map_err(translate)?;
+        let rows = self.database.searches().find(query).await?;
         rows.iter().map(|row| Ok((status(row, "status")?, get(row, "count")?))).collect()
     }
 
