@@ -65,7 +65,9 @@ impl Server {
     }
 
     /// A connection outside of pools.
-    pub(super) async fn connect_apart(&self) -> Result<PgConnection, RepositoryError> {
+    pub(in crate::infrastructure::storage::postgres) async fn connect_apart(
+        &self,
+    ) -> Result<PgConnection, RepositoryError> {
         let connect = async {
             let mut connection = PgConnection::connect_with(&self.options).await?;
             prepare(&mut connection, SERVER_TIMEOUT).await?;
@@ -76,7 +78,7 @@ impl Server {
     }
 
     /// The database's answer, within the time that a caller can wait.
-    pub(super) async fn answered<T>(
+    pub(in crate::infrastructure::storage::postgres) async fn answered<T>(
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, RepositoryError> {
