@@ -12,7 +12,7 @@ use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{
     count_of, get, message, message_columns, messages, number_option, parsed_option, status, time_option,
 };
-use crate::infrastructure::storage::shared::Flaws;
+use crate::infrastructure::storage::shared::{Flaws, id_of_those_since};
 
 #[derive(Clone)]
 pub struct PgMessageSearch {
@@ -116,6 +116,8 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: &Tenant, filter: &MessageF
         query.push(" and remote_jid = ").push_bind(recipient.clone());
     }
     if let Some(after) = filter.created_after {
+        // For the partitions and the index; `created_at` is in none.
+        query.push(" and id >= ").push_bind(id_of_those_since(after));
         query.push(" and created_at >= ").push_bind(after);
     }
     if let Some(before) = filter.created_before {
@@ -137,5 +139,20 @@ fn attempt(row: &PgRow) -> Attempt {
         outcome: parsed_option(row, "outcome", AttemptOutcome::parse).unwrap_or_default(),
         error: get(row, "error").unwrap_or_default(),
         http_status: number_option(row, "http_status").unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_that_is_narrowed_by_time_reads_no_older_week() {
+        let filter =
+            MessageFilter { created_after: Some("2026-11-23T12:00:00Z".parse().unwrap()), ..MessageFilter::default() };
+        let mut query = QueryBuilder::new("select from messaging_messages");
+        narrow(&mut query, &Tenant::new("acme").unwrap(), &filter);
+        let expected = "select from messaging_messages where tenant = $1 and id >= $2 and created_at >= $3";
+        assert_eq!(query.into_string(), expected);
     }
 }
