@@ -5,6 +5,7 @@ mod delivery;
 pub mod gateway;
 mod putting_off;
 mod recovery;
+mod remembered_keys;
 mod remembering;
 mod scheduling;
 pub mod scripted;

@@ -32,7 +32,8 @@ pub async fn postgres() -> Option<Adapters> {
     let fresh = FreshPostgres::create().await?;
     let database = PgDatabase::connect_with(fresh.options()).await.unwrap();
     database.migrate().await.unwrap();
-    Some(Adapters::new(database.stores(), fresh))
+    let beside = PgDatabase::connect_with(fresh.options()).await.unwrap().stores();
+    Some(Adapters::new(database.stores(), fresh).beside(beside))
 }
 
 /// An empty PostgreSQL database, dropped with this.

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::application::ports::{Channels, MessageFilter, MessageSearch, RepositoryError};
+use crate::application::ports::{Channels, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Principal;
 use crate::domain::message::attempt::{Attempt, every_attempt};
 use crate::domain::message::{Message, MessageId, MessageStatus};
@@ -27,6 +27,9 @@ pub enum ReadMessagesError {
     /// Also for a message of another tenant.
     #[error("there is no such message")]
     UnknownMessage,
+    /// No list, and no counts.
+    #[error(transparent)]
+    Search(#[from] SearchError),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
 }

@@ -1,6 +1,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::{Either, Shared, select};
+
 use crate::application::ports::{Clock, RepositoryError};
 use crate::domain::node::NodeId;
 
@@ -13,6 +17,20 @@ pub struct NodeIdentity {
     clock: Arc<dyn Clock>,
     timeout: Duration,
     name: Arc<Mutex<Option<Name>>>,
+    renaming: Arc<Mutex<Renaming>>,
+}
+
+/// Wakes all that wait for the next name.
+struct Renaming {
+    rename: oneshot::Sender<()>,
+    renamed: Shared<oneshot::Receiver<()>>,
+}
+
+impl Default for Renaming {
+    fn default() -> Self {
+        let (rename, renamed) = oneshot::channel();
+        Self { rename, renamed: renamed.shared() }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -24,7 +42,7 @@ struct Name {
 
 impl NodeIdentity {
     pub fn new(clock: Arc<dyn Clock>, timeout: Duration) -> Self {
-        Self { clock, timeout, name: Arc::default() }
+        Self { clock, timeout, name: Arc::default(), renaming: Arc::default() }
     }
 
     /// How long a heartbeat has to stand still before other nodes consider this one gone.
@@ -43,12 +61,21 @@ impl NodeIdentity {
     /// # Errors
     /// [`RepositoryError::Unavailable`]: no heartbeat could be written for too long.
     pub async fn current_or_wait(&self) -> Result<NodeId, RepositoryError> {
-        const PATIENCE: u32 = 100;
-        for _ in 0..PATIENCE {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        if let Some(id) = self.current() {
+            return Ok(id);
+        }
+        let mut given_up = self.clock.sleep(PATIENCE);
+        loop {
+            // Before the look, so that a name that comes right after it is not missed.
+            let renamed = self.renaming.lock().unwrap_or_else(PoisonError::into_inner).renamed.clone();
             if let Some(id) = self.current() {
                 return Ok(id);
             }
-            self.clock.sleep(Duration::from_millis(20)).await;
+            match select(renamed, given_up).await {
+                Either::Left((_, still_waiting)) => given_up = still_waiting,
+                Either::Right(_) => break,
+            }
         }
         Err(RepositoryError::Unavailable("no heartbeat could be written for too long".to_owned()))
     }
@@ -74,6 +101,10 @@ impl NodeIdentity {
     /// The process goes on as `id`, registered at `sent`.
     pub fn rename(&self, id: NodeId, sent: Duration) {
         *self.lock() = Some(Name { id, beat_at: sent });
+        let next = Renaming::default();
+        let last = std::mem::replace(&mut *self.renaming.lock().unwrap_or_else(PoisonError::into_inner), next);
+        // Nobody may be waiting.
+        let _ = last.rename.send(());
     }
 
     fn is_fresh(&self, name: &Name) -> bool {
@@ -82,5 +113,80 @@ impl NodeIdentity {
 
     fn lock(&self) -> MutexGuard<'_, Option<Name>> {
         self.name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+    use std::task::Poll;
+
+    use async_trait::async_trait;
+    use futures::future::join_all;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::Timestamp;
+
+    /// Counts the pauses, and lets them end when the test says so.
+    #[derive(Default)]
+    struct Time {
+        seconds: AtomicU64,
+        pauses: AtomicUsize,
+        is_late: AtomicBool,
+    }
+
+    #[async_trait]
+    impl Clock for Time {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_secs(self.seconds.load(Ordering::SeqCst))
+        }
+
+        async fn sleep(&self, _: Duration) {
+            self.pauses.fetch_add(1, Ordering::SeqCst);
+            poll_fn(|_| if self.is_late.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }).await;
+        }
+    }
+
+    /// A process whose name is no longer good.
+    fn stale() -> (Arc<Time>, NodeIdentity) {
+        let time = Arc::new(Time::default());
+        let identity = NodeIdentity::new(time.clone(), Duration::from_secs(15));
+        identity.rename(NodeId(Uuid::nil()), time.monotonic());
+        time.seconds.store(15, Ordering::SeqCst);
+        (time, identity)
+    }
+
+    #[test]
+    fn all_that_wait_go_on_with_the_next_name_and_none_looks_again_and_again() {
+        let (time, identity) = stale();
+        let mut waiting = Box::pin(join_all((0..3).map(|_| identity.current_or_wait())));
+        for _ in 0..10 {
+            assert!(waiting.as_mut().now_or_never().is_none());
+        }
+        assert_eq!(time.pauses.load(Ordering::SeqCst), 3);
+        let next = NodeId(Uuid::max());
+        identity.rename(next, time.monotonic());
+        let names = waiting.as_mut().now_or_never().expect("they are woken");
+        assert!(names.into_iter().all(|name| name.unwrap() == next));
+    }
+
+    #[test]
+    fn a_name_that_does_not_come_is_waited_for_once() {
+        let (time, identity) = stale();
+        let mut waiting = Box::pin(identity.current_or_wait());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        // Stale when it comes: it took too long to be registered.
+        identity.rename(NodeId(Uuid::max()), Duration::ZERO);
+        assert!(waiting.as_mut().now_or_never().is_none());
+        time.is_late.store(true, Ordering::SeqCst);
+        let answer = waiting.as_mut().now_or_never().expect("it gives up");
+        assert!(answer.unwrap_err().may_pass());
+        assert_eq!(time.pauses.load(Ordering::SeqCst), 1);
     }
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::limits::Limits;
 use super::postgres::PgDatabase;
 use super::sqlite::{InstallationLock, SqliteDatabase};
 use crate::application::ports::{RepositoryError, Stores};
-use crate::infrastructure::config::{ConfigError, DatabaseConfig};
+use crate::infrastructure::config::{Config, ConfigError, DatabaseConfig};
 
 /// How long a start keeps trying a database that does not answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +29,7 @@ impl Database {
     ///
     /// # Errors
     /// A sentence that names `DATABASE_URL`.
-    pub async fn open(config: &DatabaseConfig) -> Result<Self, ConfigError> {
+    pub async fn open(config: &Config) -> Result<Self, ConfigError> {
         let database = Self::connect(config).await?;
         database.migrate().await?;
         Ok(database)
@@ -37,13 +38,20 @@ impl Database {
     /// Connects. A database that does not answer is tried for at most 10 s.
     ///
     /// # Errors
-    /// A sentence that names `DATABASE_URL`.
-    pub async fn connect(config: &DatabaseConfig) -> Result<Self, ConfigError> {
-        let connected = match config {
-            DatabaseConfig::Sqlite { path } => patiently(|| SqliteDatabase::open(path)).await.map(Self::sqlite),
-            DatabaseConfig::Postgres { url } => patiently(|| PgDatabase::connect(url)).await.map(Self::postgres),
-        };
-        connected.map_err(unusable)
+    /// A sentence that names `DATABASE_URL`; also for a server that is too old.
+    pub async fn connect(config: &Config) -> Result<Self, ConfigError> {
+        let limits = limits(config);
+        match &config.storage.database {
+            DatabaseConfig::Sqlite { path } => {
+                patiently(|| SqliteDatabase::open_within(path, limits)).await.map(Self::sqlite).map_err(unusable)
+            }
+            DatabaseConfig::Postgres { url } => {
+                let database = patiently(|| PgDatabase::connect(url, limits)).await.map_err(unusable)?;
+                let version = database.version().await.map_err(unusable)?;
+                version.refusal().map_or(Ok(()), |refusal| Err(ConfigError::new("DATABASE_URL", refusal)))?;
+                Ok(Self::postgres(database))
+            }
+        }
     }
 
     /// Brings the tables up to date, which may take long.
@@ -64,6 +72,14 @@ impl Database {
 
     fn postgres(database: PgDatabase) -> Self {
         Self { stores: database.stores(), kind: Kind::Postgres(database) }
+    }
+
+    /// How many connections to a server this process opens at most; none without a server.
+    pub fn connections(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Sqlite(_) => None,
+            Kind::Postgres(database) => Some(database.connections()),
+        }
     }
 
     /// Whether only one process can use the database at a time.
@@ -94,6 +110,15 @@ impl Database {
     }
 }
 
+fn limits(config: &Config) -> Limits {
+    Limits {
+        pool: config.storage.pool_size,
+        searches: config.storage.search_concurrency,
+        heartbeat: Limits::heartbeat(config.delivery.node_timeout),
+        ..Limits::default()
+    }
+}
+
 fn unusable(error: RepositoryError) -> ConfigError {
     ConfigError::new("DATABASE_URL", error.to_string())
 }
@@ -117,4 +142,14 @@ where
         sleep(PAUSE).await;
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_that_sets_no_limits_has_those_that_tests_have() {
+        assert_eq!(limits(&Config::read(|_| None).unwrap()), Limits::default());
+    }
 }

@@ -4,6 +4,7 @@ pub mod caching;
 #[cfg(test)]
 mod changes_tests;
 pub mod database;
+pub mod limits;
 pub mod postgres;
 pub mod shared;
 pub mod sqlite;

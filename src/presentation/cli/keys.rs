@@ -48,7 +48,7 @@ pub enum KeysCommand {
 }
 
 pub async fn run(config: &Config, command: KeysCommand) -> Result<(), CommandError> {
-    let database = Database::open(&config.storage.database).await?;
+    let database = Database::open(config).await?;
     let done = match command {
         KeysCommand::Create { tenant, name, scope, expires } => create(&database, tenant, name, scope, expires).await,
         KeysCommand::List { tenant } => list(&database, tenant.as_ref()).await,

@@ -67,7 +67,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Serve { role } => Ok(serve::serve(&configured()?, role).await?),
         Command::Migrate => {
-            Database::open(&configured()?.storage.database).await?.close().await;
+            Database::open(&configured()?).await?.close().await;
             Ok(())
         }
         Command::Keys(command) => keys::run(&configured()?, command).await,

@@ -26,7 +26,7 @@ use crate::presentation::http::{self, AppState, InFlight, Limits, health_router,
 pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     config.require_queue_role(role)?;
     let stop_signal = stop_signal().map_err(|error| no_signals(&error))?;
-    let database = Database::connect(&config.storage.database).await?;
+    let database = Database::connect(config).await?;
     let _lock = database.lock_installation()?;
     // Before the tables are touched: a start that is refused changes nothing.
     let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
@@ -40,7 +40,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
 
     let listener = listen(config).await?;
     let address = listener.local_addr().map_err(|error| ConfigError::new("PORT", error.to_string()))?;
-    info!(%address, node = %node, %role, version = env!("CARGO_PKG_VERSION"), "listening");
+    let connections = database.connections();
+    info!(%address, node = %node, %role, connections, version = env!("CARGO_PKG_VERSION"), "listening");
     if key_added && role.accepts() {
         greet(address, &bootstrap, config.has_sandbox());
     }

@@ -1,6 +1,7 @@
 use correio::application::ports::MessageFilter;
 use correio::domain::instance::channel::ChannelName;
-use correio::domain::message::{Message, MessageStatus};
+use correio::domain::message::{Message, MessageId, MessageStatus};
+use uuid::Uuid;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
@@ -42,7 +43,10 @@ async fn every_filter_narrows(adapters: &Adapters) {
         let mut instance = instance("acme", name);
         instance.channel = ChannelName::new(channel);
         let message = message_of(&instance, MessageStatus::Queued, node());
-        Message { recipient: recipient.to_owned(), created_at: at(seconds), ..message }
+        // Of that time, too.
+        let time = u128::from(at(seconds).timestamp_millis().cast_unsigned()) << 80;
+        let id = MessageId(Uuid::from_u128(time | (message.id.0.as_u128() & ((1 << 80) - 1))));
+        Message { id, recipient: recipient.to_owned(), created_at: at(seconds), ..message }
     };
     let one = adapters.stored(accepted(1, "webhook", "a", "x")).await.id;
     let two = adapters.stored(accepted(2, "webhook", "b", "y")).await.id;

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use correio::application::ports::{Duties, FailedSelection, Forgotten, MessageFilter, Outcome, RepositoryError, Take};
+use correio::application::ports::{
+    Duties, FailedSelection, Forgotten, MessageFilter, Outcome, RepositoryError, SearchError, Take,
+};
 use correio::domain::Timestamp;
 use correio::domain::instance::Instance;
 use correio::domain::message::deferral::Deferral;
@@ -309,11 +311,19 @@ impl Asked {
                 format!("{:?}", adapters.messages.kept_request(&tenant("acme"), &key, now).await?)
             }
             Request::Look(filter, before) => {
-                let listed = adapters.search.list(&tenant("acme"), filter, *before, 5).await?;
-                let mut counts: Vec<_> = adapters.search.count(&tenant("acme"), filter).await?.into_iter().collect();
+                let listed = adapters.search.list(&tenant("acme"), filter, *before, 5).await.map_err(unsearched)?;
+                let counts = adapters.search.count(&tenant("acme"), filter).await.map_err(unsearched)?;
+                let mut counts: Vec<_> = counts.into_iter().collect();
                 counts.sort_by_key(|(status, _)| status.as_str());
                 format!("{listed:?} {counts:?} {:?}", adapters.search.count_open().await?)
             }
         })
+    }
+}
+
+fn unsearched(error: SearchError) -> RepositoryError {
+    match error {
+        SearchError::Repository(error) => error,
+        error => RepositoryError::Contested(error.to_string()),
     }
 }

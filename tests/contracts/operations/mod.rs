@@ -1,5 +1,6 @@
 //! Starting, stopping, switching, looking at the whole.
 
+mod postgres_connections;
 mod postgres_crash;
 mod postgres_locks;
 mod postgres_migrations;

@@ -1,12 +1,14 @@
 //! What the SQLite adapter promises beyond the ports.
 
 use correio::application::ports::RepositoryError;
+use correio::domain::message::MessageStatus;
 use correio::infrastructure::storage::sqlite::SqliteDatabase;
 use futures::future::join_all;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection};
 
 use crate::support::databases::migrations_until;
+use crate::support::given::{message, node};
 
 #[tokio::test]
 async fn an_installation_is_locked_while_the_guard_lives() {
@@ -100,4 +102,32 @@ async fn an_older_installation_learns_a_new_state_while_somebody_else_has_it_ope
     assert_eq!(sqlx::query_scalar::<_, i64>(counted).fetch_one(&mut other).await.unwrap(), 1);
     let sound = sqlx::query_scalar::<_, String>("pragma integrity_check").fetch_one(&mut other).await.unwrap();
     assert_eq!(sound, "ok");
+}
+
+/// A reader that looks long keeps all that is written meanwhile in the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_has_grown_is_small_again_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("correio.db");
+    let database = SqliteDatabase::open(&path).await.unwrap();
+    database.migrate().await.unwrap();
+    let log = || std::fs::metadata(path.with_file_name("correio.db-wal")).unwrap().len();
+    let messages = database.stores().messages;
+    let accept = async || {
+        let mut large = message(MessageStatus::Queued, node());
+        large.content.text = Some("x".repeat(1_000_000));
+        messages.accept(&large, None).await.unwrap();
+    };
+
+    let mut reader = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.unwrap();
+    let mut looking = reader.begin().await.unwrap();
+    sqlx::query("select count(*) from messaging_messages").execute(&mut *looking).await.unwrap();
+    while log() < 40_000_000 {
+        accept().await;
+    }
+    looking.rollback().await.unwrap();
+    // The first one writes the log back into the file, the second one begins it anew.
+    accept().await;
+    accept().await;
+    assert!(log() <= 16 << 20, "{}", log());
 }

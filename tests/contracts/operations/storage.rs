@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::{Adapters, FreshPostgres};
 use crate::support::given::{at, message, node, request};
+use correio::infrastructure::storage::limits::Limits;
 use correio::infrastructure::storage::postgres::PgDatabase;
 
 on_every_adapter![
@@ -110,7 +111,7 @@ async fn several_processes_may_migrate_at_once() {
 #[tokio::test]
 async fn no_error_tells_the_password() {
     for url in ["postgres://user:geheim@127.0.0.1:1/x", "postgres://user:geheim@127.0.0.1:port/x", "geheim"] {
-        let error = PgDatabase::connect(url).await.err().unwrap();
+        let error = PgDatabase::connect(url, Limits::default()).await.err().unwrap();
         assert!(!format!("{error:?} {error}").contains("geheim"));
     }
 }

@@ -157,8 +157,8 @@ async fn takers_at_once_get_different_messages(adapters: &Adapters) {
         });
     }
     let mut takers = Vec::new();
-    for _ in 0..6 {
-        let (due, taker) = (Arc::clone(&adapters.due), adapters.live_node().await);
+    for number in 0..6 {
+        let (due, taker) = (Arc::clone(&adapters.of_process(number).due), adapters.live_node().await);
         takers.push(tokio::spawn(async move {
             let mut taken = Vec::new();
             for _ in 0..10 {
@@ -175,7 +175,7 @@ async fn takers_at_once_get_different_messages(adapters: &Adapters) {
 
 async fn a_node_that_registered_before_it_accepted_is_never_unknown(adapters: &Adapters) {
     let taker = adapters.live_node().await;
-    let due = Arc::clone(&adapters.due);
+    let due = Arc::clone(&adapters.of_process(1).due);
     let taking = tokio::spawn(async move {
         let mut taken = 0;
         for _ in 0..60 {
@@ -290,6 +290,7 @@ async fn those_who_make_due_at_once_in_any_order_do_not_block_each_other(adapter
         pairs.push((adapters.open(MessageStatus::Queued, owner).await.id, owner));
     }
     let backwards: Vec<_> = pairs.iter().rev().copied().collect();
-    let making = (0..6).map(|number| adapters.due.make_due([&pairs, &backwards][number % 2], at(20)));
+    let making =
+        (0..6).map(|number| adapters.of_process(number).due.make_due([&pairs, &backwards][number % 2], at(20)));
     assert_eq!(join_all(making).await.into_iter().map(Result::unwrap).sum::<u64>(), 200);
 }

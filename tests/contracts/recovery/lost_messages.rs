@@ -112,8 +112,8 @@ async fn what_is_lost_goes_to_one_of_those_who_take_at_once(adapters: &Adapters)
         expected.insert(adapters.stored(accepted(number, owner)).await.id);
     }
     let mut takers = Vec::new();
-    for _ in 0..6 {
-        let (due, taker) = (Arc::clone(&adapters.due), adapters.live_node().await);
+    for number in 0..6 {
+        let (due, taker) = (Arc::clone(&adapters.of_process(number).due), adapters.live_node().await);
         takers.push(tokio::spawn(async move {
             let mut taken = Vec::new();
             for _ in 0..10 {

@@ -159,10 +159,10 @@ async fn settled_in_several_places_at_once_every_row_is_counted_once(adapters: &
     for _ in 0..30 {
         owing(adapters, node()).await;
     }
-    let settling = (0..4).map(|_| async {
+    let settling = (0..4).map(async |number| {
         let mut settled = 0;
         for _ in 0..20 {
-            settled += adapters.owed_dead_letters.write_off(&[], 4, at(30)).await.unwrap();
+            settled += adapters.of_process(number).owed_dead_letters.write_off(&[], 4, at(30)).await.unwrap();
         }
         settled
     });

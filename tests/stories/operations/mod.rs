@@ -3,6 +3,7 @@
 mod around;
 mod bench;
 mod bench_of_a_bad_server;
+mod connections;
 mod documented_commands;
 mod documented_paths;
 mod processes;

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use correio::application::ports::{MessageFilter, MessageSearch, RepositoryError};
+use correio::application::ports::{MessageFilter, MessageSearch, RepositoryError, SearchError};
 use correio::domain::access::principal::Tenant;
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Message, MessageId, MessageStatus};
@@ -36,20 +36,16 @@ impl MessageSearch for MemoryMessageSearch {
         filter: &MessageFilter,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, RepositoryError> {
+    ) -> Result<Vec<Message>, SearchError> {
         let is_listed =
             |message: &&Message| matches(message, tenant, filter) && before.is_none_or(|before| message.id < before);
         let list = |tables: &mut Tables| {
             tables.messages.values().rev().filter(is_listed).take(limit as usize).cloned().collect()
         };
-        self.database.run_now("search.list", |tables| Ok(list(tables))).await
+        Ok(self.database.run_now("search.list", |tables| Ok(list(tables))).await?)
     }
 
-    async fn count(
-        &self,
-        tenant: &Tenant,
-        filter: &MessageFilter,
-    ) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+    async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError> {
         let count = |tables: &mut Tables| {
             let mut counts = HashMap::new();
             for message in tables.messages.values().filter(|message| matches(message, tenant, filter)) {
@@ -57,7 +53,7 @@ impl MessageSearch for MemoryMessageSearch {
             }
             counts
         };
-        self.database.run_now("search.count", |tables| Ok(count(tables))).await
+        Ok(self.database.run_now("search.count", |tables| Ok(count(tables))).await?)
     }
 
     async fn count_open(&self) -> Result<u64, RepositoryError> {

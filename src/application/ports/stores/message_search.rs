@@ -10,6 +10,9 @@ use crate::domain::message::attempt::Attempt;
 use crate::domain::message::{Message, MessageId, MessageStatus};
 
 /// Reads messages on behalf of their tenant. A foreign message is answered exactly like one that does not exist.
+///
+/// A list or a count may have to read a whole history. Few run at the same time, each for a limited time, and nothing
+/// that keeps messages going waits for them.
 #[async_trait]
 pub trait MessageSearch: Send + Sync {
     /// The message with the attempts that have rows, in order of their number.
@@ -22,17 +25,26 @@ pub trait MessageSearch: Send + Sync {
         filter: &MessageFilter,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, RepositoryError>;
+    ) -> Result<Vec<Message>, SearchError>;
 
     /// How many messages are in which state; states without any may be missing.
-    async fn count(
-        &self,
-        tenant: &Tenant,
-        filter: &MessageFilter,
-    ) -> Result<HashMap<MessageStatus, u64>, RepositoryError>;
+    async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError>;
 
     /// How many messages of all tenants are open.
     async fn count_open(&self) -> Result<u64, RepositoryError>;
+}
+
+/// Why a search found nothing out.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SearchError {
+    /// As many were running as may, for longer than one waits for its turn.
+    #[error("as many searches are running as may run at the same time")]
+    Busy,
+    /// It was ended because it took longer than one may take. The same will most likely take as long again.
+    #[error("the search took too long")]
+    TooLong,
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
 }
 
 /// Selects messages; a field that is `None` does not narrow.

@@ -20,7 +20,7 @@ pub use due_messages::{DueMessages, Forgotten, Take};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay};
 pub use instance_repository::InstanceRepository;
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
-pub use message_search::{MessageFilter, MessageSearch};
+pub use message_search::{MessageFilter, MessageSearch, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
 pub use repository_error::RepositoryError;

@@ -4,7 +4,8 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::node::NodeId;
 
-/// The processes that share a database. Uses its own connection, so that a heartbeat never queues behind other work.
+/// The processes that share a database. `register` and `beat` use a connection of their own, so that a heartbeat never
+/// queues behind other work.
 #[async_trait]
 pub trait NodeRepository: Send + Sync {
     /// Adds a node with heartbeat 0; does nothing if it is there.

@@ -60,7 +60,9 @@ const INSTANCE_CONCURRENCY: OptionalSetting<usize> = OptionalSetting {
 const NODE_TIMEOUT: Setting<Duration> = Setting {
     name: "NODE_TIMEOUT",
     default: "15s",
-    about: "Time without a sign of life after which a process counts as gone; at least `1s`.",
+    about: "Time without a sign of life after which a process counts as gone; at least `1s`. A heartbeat has three tenths of it, \
+            from 1 s to 10 s, to be answered: the shorter it is, the sooner a database that is slow for a moment makes processes go on as \
+            new nodes.",
     parse: |text| duration_of_at_least(text, Duration::from_secs(1)),
 };
 

@@ -8,13 +8,16 @@ use url::Url;
 
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
-use crate::infrastructure::config::values::Parsed;
+use crate::infrastructure::config::values::{Parsed, number};
 use crate::infrastructure::config::variables::Variables;
 
 #[derive(Clone)]
 pub struct StorageConfig {
     pub data_dir: PathBuf,
     pub database: DatabaseConfig,
+    /// Connections that requests share; with PostgreSQL only.
+    pub pool_size: u32,
+    pub search_concurrency: u32,
     /// The first encrypts, all decrypt. None: see `XChaChaCredentialsCipher::from_config`.
     pub credentials_keys: Option<Vec<[u8; 32]>>,
 }
@@ -43,7 +46,13 @@ impl fmt::Debug for DatabaseConfig {
 pub const SECTION: Section = Section {
     title: "Storage",
     about: "",
-    settings: &[DATA_DIR.entry(), DATABASE_URL.entry(), CREDENTIALS_KEY.entry()],
+    settings: &[
+        DATA_DIR.entry(),
+        DATABASE_URL.entry(),
+        DATABASE_POOL_SIZE.entry(),
+        SEARCH_CONCURRENCY.entry(),
+        CREDENTIALS_KEY.entry(),
+    ],
 };
 
 const DATA_DIR: Setting<PathBuf> = Setting {
@@ -59,6 +68,22 @@ const DATABASE_URL: OptionalSetting<DatabaseConfig> = OptionalSetting {
     example: "postgres://correio:password@localhost:5432/correio",
     about: "Database: `sqlite://relative/path`, `sqlite:///absolute/path`, or the URL of a PostgreSQL database.",
     parse: database,
+};
+
+const DATABASE_POOL_SIZE: Setting<u32> = Setting {
+    name: "DATABASE_POOL_SIZE",
+    default: "20",
+    about: "PostgreSQL: connections that a process's requests share, 2 to 1000. It opens some more of its own; \
+            `connections` of the log line `listening` is the sum.",
+    parse: |text| number(text, 2..=1_000),
+};
+
+const SEARCH_CONCURRENCY: Setting<u32> = Setting {
+    name: "SEARCH_CONCURRENCY",
+    default: "4",
+    about: "Lists and counts of messages that a process makes at the same time, 1 to 100, each on a connection of its own. \
+            One more waits for its turn for 5 s and is then answered 503 with `Retry-After`; one that takes longer than 5 s is ended.",
+    parse: |text| number(text, 1..=100),
 };
 
 const CREDENTIALS_KEY: OptionalSetting<Vec<[u8; 32]>> = OptionalSetting {
@@ -77,6 +102,8 @@ impl StorageConfig {
         let embedded = || DatabaseConfig::Sqlite { path: data_dir.join("correio.db") };
         Ok(Self {
             database: DATABASE_URL.read(variables)?.unwrap_or_else(embedded),
+            pool_size: DATABASE_POOL_SIZE.read(variables)?,
+            search_concurrency: SEARCH_CONCURRENCY.read(variables)?,
             credentials_keys: CREDENTIALS_KEY.read(variables)?,
             data_dir,
         })

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use moka::future::Cache;
@@ -14,15 +14,42 @@ use crate::domain::access::principal::Tenant;
 /// the last lookup that still found it was answered.
 const KEPT: Duration = Duration::from_secs(3);
 
-/// Saves the database a lookup per request. Only keys that were found are remembered: guessing fills no memory.
+/// How long it is remembered that there is no such key. A key that is created works at the latest this long afterwards,
+/// in whatever process; later only by what a lookup that was made before it was created still takes.
+const UNKNOWN_KEPT: Duration = Duration::from_secs(1);
+
+/// Keys of each kind, at most. Guessing fills no more memory, and does not drive out those that are used.
+const CAPACITY: u64 = 10_000;
+
+/// Saves the database a lookup per request, also those of keys that are unknown; and callers that ask for the same key
+/// at the same time share a lookup.
 pub struct CachedApiKeys {
     api_keys: Arc<dyn ApiKeyRepository>,
     found: Cache<[u8; 32], ApiKey>,
+    /// Since when it is known that there is none.
+    unknown: Cache<[u8; 32], Instant>,
+}
+
+/// Why a lookup found nothing.
+enum Missing {
+    Unknown,
+    Unanswered(RepositoryError),
 }
 
 impl CachedApiKeys {
     pub fn new(api_keys: Arc<dyn ApiKeyRepository>) -> Self {
-        Self { api_keys, found: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build() }
+        let found = Cache::builder().max_capacity(CAPACITY).time_to_live(KEPT).build();
+        let unknown = Cache::builder().max_capacity(CAPACITY).time_to_live(UNKNOWN_KEPT).build();
+        Self { api_keys, found, unknown }
+    }
+
+    async fn look_up(&self, hash: &[u8; 32]) -> Result<ApiKey, Missing> {
+        let asked = Instant::now();
+        let key = self.api_keys.find_by_hash(hash).await.map_err(Missing::Unanswered)?;
+        if key.is_none() {
+            self.unknown.insert(*hash, asked).await;
+        }
+        key.ok_or(Missing::Unknown)
     }
 }
 
@@ -33,18 +60,23 @@ impl ApiKeyRepository for CachedApiKeys {
     }
 
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError> {
-        self.api_keys.insert(key).await
+        let inserted = self.api_keys.insert(key).await;
+        self.unknown.invalidate(&key.hash).await;
+        inserted
     }
 
     async fn find_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, RepositoryError> {
-        if let Some(key) = self.found.get(hash).await {
-            return Ok(Some(key));
+        if self.unknown.get(hash).await.is_some_and(|since| since.elapsed() < UNKNOWN_KEPT) {
+            return Ok(None);
         }
-        let key = self.api_keys.find_by_hash(hash).await?;
-        if let Some(key) = &key {
-            self.found.insert(*hash, key.clone()).await;
+        // Nothing that fails is remembered, but all that wait for it share it.
+        match self.found.try_get_with_by_ref(hash, self.look_up(hash)).await {
+            Ok(key) => Ok(Some(key)),
+            Err(missing) => match missing.as_ref() {
+                Missing::Unknown => Ok(None),
+                Missing::Unanswered(error) => Err(error.clone()),
+            },
         }
-        Ok(key)
     }
 
     async fn list(&self, tenant: Option<&Tenant>) -> Result<Vec<ApiKey>, RepositoryError> {

@@ -8,6 +8,7 @@ const UNIQUE_VIOLATION: &str = "23505";
 const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK_DETECTED: &str = "40P01";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+const QUERY_CANCELED: &str = "57014";
 
 pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
     let text = error.to_string();
@@ -37,6 +38,11 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
         | sqlx::Error::RowNotFound => RepositoryError::Corrupt(text),
         _ => RepositoryError::Unavailable(text),
     }
+}
+
+/// Whether the server ended a statement because it took too long, or because an operator told it to.
+pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some(QUERY_CANCELED)
 }
 
 /// Whether a statement timed out waiting for a lock.

@@ -39,7 +39,7 @@ impl PgDatabase {
 
     async fn migrate_once(&self) -> Result<(), MigrateError> {
         // On a connection without a limit: another process may be migrating, and some migrations take their time.
-        let mut connection = PgConnection::connect_with(&self.options).await?;
+        let mut connection = PgConnection::connect_with(&self.server.options).await?;
         // Notices that the tables exist already are noise, and a failed start has one line to say why.
         sqlx::query("set client_min_messages to warning").execute(&mut connection).await?;
         migrations::POSTGRES.run(&mut connection).await?;

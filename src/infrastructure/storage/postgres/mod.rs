@@ -15,7 +15,7 @@ mod storage;
 mod stores;
 
 pub use api_key_repository::PgApiKeyRepository;
-pub use connections::PgDatabase;
+pub use connections::{PgDatabase, ServerVersion};
 pub use instances::PgInstanceRepository;
 #[cfg(test)]
 pub use messages::STATEMENTS;

@@ -1,9 +1,6 @@
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::connections::OwnConnection;
 use super::connections::PgDatabase;
 use super::row::get;
 use crate::application::ports::{Duties, NodeRepository, NodeRow, RepositoryError};
@@ -12,12 +9,12 @@ use crate::domain::node::NodeId;
 
 #[derive(Clone)]
 pub struct PgNodeRepository {
-    connection: Arc<OwnConnection>,
+    database: PgDatabase,
 }
 
 impl PgNodeRepository {
     pub fn new(database: PgDatabase) -> Self {
-        Self { connection: Arc::new(OwnConnection::new(database, "")) }
+        Self { database }
     }
 }
 
@@ -33,7 +30,7 @@ impl NodeRepository for PgNodeRepository {
         .bind(duties.publishes)
         .bind(duties.consumes)
         .bind(now);
-        self.connection.run(async |connection| query.execute(connection).await).await?;
+        self.database.heartbeats.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }
 
@@ -44,7 +41,7 @@ impl NodeRepository for PgNodeRepository {
               where id = $1",
         )
         .bind(node.0);
-        let beaten = self.connection.run(async |connection| query.execute(connection).await).await?;
+        let beaten = self.database.heartbeats.run(async |connection| query.execute(connection).await).await?;
         Ok(beaten.rows_affected() == 1)
     }
 
@@ -54,7 +51,7 @@ impl NodeRepository for PgNodeRepository {
                from messaging_nodes
               order by id",
         );
-        let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
+        let rows = self.database.relay.run(async |connection| query.fetch_all(connection).await).await?;
         let node = |row| {
             Ok(NodeRow {
                 id: NodeId(get(row, "id")?),
@@ -88,7 +85,7 @@ impl NodeRepository for PgNodeRepository {
         .bind(node.0)
         .bind(queued_are_kept)
         .bind(now);
-        let left = self.connection.run(async |connection| query.execute(connection).await).await?;
+        let left = self.database.relay.run(async |connection| query.execute(connection).await).await?;
         Ok(left.rows_affected() == 1)
     }
 
@@ -111,13 +108,13 @@ impl NodeRepository for PgNodeRepository {
                        and status in ('pending', 'queued', 'processing'))",
         )
         .bind(nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>());
-        self.connection.run(async |connection| query.execute(connection).await).await?;
+        self.database.relay.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }
 
     async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
         let query = sqlx::query("delete from messaging_nodes where id <> $1 and left_at is null").bind(alive.0);
-        self.connection.run(async |connection| query.execute(connection).await).await?;
+        self.database.relay.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }
 }

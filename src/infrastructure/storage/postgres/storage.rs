@@ -3,27 +3,54 @@ use async_trait::async_trait;
 use super::{PgDatabase, partitions};
 use crate::application::ports::{RepositoryError, Storage};
 use crate::domain::Timestamp;
+use crate::infrastructure::storage::shared::{Batch, Batchable, Batcher};
 
 /// Keys deleted by one statement, so that none takes long.
 const BATCH: u32 = 1_000;
 
 #[derive(Clone)]
 pub struct PgStorage {
+    pings: Batcher<Pings>,
     database: PgDatabase,
 }
 
 impl PgStorage {
     pub fn new(database: PgDatabase) -> Self {
-        Self { database }
+        Self { pings: Batcher::new(Pings { database: database.clone() }), database }
+    }
+}
+
+/// However many ask whether the database answers, a heartbeat waits for one of them.
+struct Pings {
+    database: PgDatabase,
+}
+
+struct Ping;
+
+impl Batchable for Ping {
+    type Key = ();
+
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+#[async_trait]
+impl Batch for Pings {
+    type Request = Ping;
+    type Answer = ();
+
+    async fn execute(&self, asked: &[Ping]) -> Result<Vec<()>, RepositoryError> {
+        let query = sqlx::query("select 1");
+        self.database.heartbeats.run(async |connection| query.execute(connection).await).await?;
+        Ok(vec![(); asked.len()])
     }
 }
 
 #[async_trait]
 impl Storage for PgStorage {
     async fn ping(&self) -> Result<(), RepositoryError> {
-        let query = sqlx::query("select 1");
-        self.database.run(async |connection| query.execute(connection).await).await?;
-        Ok(())
+        self.pings.submit(Ping).await
     }
 
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {

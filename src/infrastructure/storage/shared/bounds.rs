@@ -26,6 +26,12 @@ pub fn id_above(time: Timestamp) -> Uuid {
     least_id(time.timestamp_millis() + 1)
 }
 
+/// An id that no message created at `time` or later is below. A message gets its id and its time at nearly the same
+/// moment; a day is for a clock that is put right in between.
+pub fn id_of_those_since(time: Timestamp) -> Uuid {
+    first_id(time.checked_sub_days(Days::new(1)).unwrap_or(time))
+}
+
 /// A moment that no clock of ours has come to, however wrong it is.
 pub fn tomorrow(now: Timestamp) -> Timestamp {
     now.checked_add_days(Days::new(1)).unwrap_or(now)

@@ -1,10 +1,12 @@
 //! The driver's errors, in the application's words.
 
+use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 
 use crate::application::ports::RepositoryError;
 
 // Primary result codes, https://www.sqlite.org/rescode.html; an extended one has them in its lowest eight bits.
+const INTERRUPT: i32 = 9;
 const CORRUPT: i32 = 11;
 const TOO_BIG: i32 = 18;
 const CONSTRAINT: i32 = 19;
@@ -14,11 +16,16 @@ const NOT_A_DATABASE: i32 = 26;
 const CONSTRAINT_PRIMARY_KEY: i32 = 1555;
 const CONSTRAINT_UNIQUE: i32 = 2067;
 
+/// Whether a statement was ended before it had come to its end.
+pub(super) fn is_interrupted(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| code(error) & 0xff == INTERRUPT)
+}
+
 pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
     let text = error.to_string();
     match error {
         sqlx::Error::Database(error) => {
-            let code: i32 = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+            let code = code(error.as_ref());
             match (code, code & 0xff) {
                 (CONSTRAINT_UNIQUE | CONSTRAINT_PRIMARY_KEY, _) => RepositoryError::Conflict,
                 (_, CONSTRAINT | TOO_BIG | MISMATCH) => RepositoryError::Refused(text),
@@ -38,6 +45,10 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
         | sqlx::Error::RowNotFound => RepositoryError::Corrupt(text),
         _ => RepositoryError::Unavailable(text),
     }
+}
+
+fn code(error: &dyn DatabaseError) -> i32 {
+    error.code().and_then(|code| code.parse().ok()).unwrap_or_default()
 }
 
 pub(super) fn translate_migration(error: MigrateError) -> RepositoryError {

@@ -3,12 +3,11 @@
 //! Mirrors `postgres/` file by file.
 
 mod api_key_repository;
-mod database;
+mod connections;
 mod error;
 #[cfg(test)]
 mod full_disk_tests;
 mod instance_repository;
-mod lock;
 mod messages;
 mod node_repository;
 mod row;
@@ -16,9 +15,8 @@ mod storage;
 mod stores;
 
 pub use api_key_repository::SqliteApiKeyRepository;
-pub use database::SqliteDatabase;
+pub use connections::{InstallationLock, SqliteDatabase};
 pub use instance_repository::SqliteInstanceRepository;
-pub use lock::InstallationLock;
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

@@ -30,7 +30,7 @@ impl NodeRepository for SqliteNodeRepository {
         .bind(duties.publishes)
         .bind(duties.consumes)
         .bind(time_text(now))
-        .execute(self.database.nodes())
+        .execute(self.database.heartbeats())
         .await
         .map_err(translate)?;
         Ok(())
@@ -43,7 +43,7 @@ impl NodeRepository for SqliteNodeRepository {
               where id = ?1",
         )
         .bind(node.0.hyphenated())
-        .execute(self.database.nodes())
+        .execute(self.database.heartbeats())
         .await
         .map_err(translate)?;
         Ok(beaten.rows_affected() == 1)
@@ -55,7 +55,7 @@ impl NodeRepository for SqliteNodeRepository {
                from messaging_nodes
               order by id",
         )
-        .fetch_all(self.database.nodes())
+        .fetch_all(self.database.readers())
         .await
         .map_err(translate)?;
         let node = |row| {
@@ -93,7 +93,7 @@ impl NodeRepository for SqliteNodeRepository {
         .bind(node.0.hyphenated())
         .bind(queued_are_kept)
         .bind(time_text(now))
-        .execute(self.database.nodes())
+        .execute(self.database.writer())
         .await
         .map_err(translate)?;
         Ok(left.rows_affected() == 1)
@@ -118,7 +118,7 @@ impl NodeRepository for SqliteNodeRepository {
                        and status in ('pending', 'queued', 'processing'))",
         )
         .bind(id_list(nodes.iter().map(|node| node.0)))
-        .execute(self.database.nodes())
+        .execute(self.database.writer())
         .await
         .map_err(translate)?;
         Ok(())
@@ -127,7 +127,7 @@ impl NodeRepository for SqliteNodeRepository {
     async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
         sqlx::query("delete from messaging_nodes where id <> ?1 and left_at is null")
             .bind(alive.0.hyphenated())
-            .execute(self.database.nodes())
+            .execute(self.database.writer())
             .await
             .map_err(translate)?;
         Ok(())

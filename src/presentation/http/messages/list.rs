@@ -5,7 +5,7 @@ use crate::application::ports::MessageFilter;
 use crate::domain::access::principal::Scope;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::MessageStatus;
-use crate::presentation::http::wire::answers::{Authenticated, WithQuery};
+use crate::presentation::http::wire::answers::{Authenticated, Searching, WithQuery};
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::fields::{Name, Problems, RecipientField};
 use crate::presentation::http::wire::moment::Moment;
@@ -124,10 +124,11 @@ impl ListQuery {
 
 /// List messages
 ///
-/// Newest first.
+/// Newest first. One that takes longer than 5 s is ended: narrow it.
 #[utoipa::path(get, path = "/api/messaging/messages", operation_id = "listMessages", tag = "messages",
     params(ListQuery),
-    responses((status = 200, body = Page<MessageData>, description = "A page of them"), Authenticated, WithQuery))]
+    responses((status = 200, body = Page<MessageData>, description = "A page of them"),
+        Authenticated, Searching, WithQuery))]
 pub async fn list(
     State(state): State<SharedState>,
     caller: Caller,

@@ -3,7 +3,7 @@
 use super::list::CountQuery;
 use crate::domain::access::principal::Scope;
 use crate::domain::message::MessageStatus;
-use crate::presentation::http::wire::answers::{Authenticated, WithQuery};
+use crate::presentation::http::wire::answers::{Authenticated, Searching, WithQuery};
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::envelope::Envelope;
 use crate::presentation::http::wire::problem::Problem;
@@ -29,9 +29,12 @@ pub struct StatsData {
 }
 
 /// Count messages by state
+///
+/// One that takes longer than 5 s is ended: narrow it.
 #[utoipa::path(get, path = "/api/messaging/messages/stats", operation_id = "countMessages", tag = "messages",
     params(CountQuery),
-    responses((status = 200, body = Envelope<StatsData>, description = "The counts"), Authenticated, WithQuery))]
+    responses((status = 200, body = Envelope<StatsData>, description = "The counts"),
+        Authenticated, Searching, WithQuery))]
 pub async fn stats(
     State(state): State<SharedState>,
     caller: Caller,

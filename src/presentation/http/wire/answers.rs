@@ -14,6 +14,15 @@ pub struct WithBody;
 /// The answers of every operation that reads query parameters.
 pub struct WithQuery;
 
+/// The answers of every operation that may have to read a long history; listed after [`Authenticated`].
+pub struct Searching;
+
+impl IntoResponses for Searching {
+    fn responses() -> BTreeMap<String, RefOr<Documented>> {
+        problems([(503, "unavailable, search-too-long")])
+    }
+}
+
 impl IntoResponses for Authenticated {
     fn responses() -> BTreeMap<String, RefOr<Documented>> {
         problems([(401, "unauthorized"), (403, "forbidden"), (500, "internal"), (503, "unavailable")])

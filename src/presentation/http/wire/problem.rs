@@ -198,6 +198,20 @@ impl Problem {
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
+    /// Lists and counts that many callers ask for concurrently. Not logged: their callers are told, and nothing else waits.
+    pub fn too_many_searches() -> Self {
+        let detail = "Too many lists and counts are being made; try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Too many searches", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// Not logged, as above.
+    pub fn search_too_long() -> Self {
+        let detail = "This list or count took too long and was ended; narrow it, for example with createdAfter.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "search-too-long", "The search took too long", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
     /// Logs the cause.
     pub fn unavailable(cause: impl std::fmt::Display) -> Self {
         tracing::warn!(%cause, "unavailable");

@@ -1,8 +1,13 @@
-//! The ways to the server: a pool that callers share, and connections of their own for what must not wait for them.
+//! The ways to the server: a pool that callers share, a few connections for what tenants look for, and connections of
+//! their own for what must not wait for either.
 
 mod lease;
 mod own_connection;
 mod pool;
+mod searches;
+mod server;
+mod server_version;
 
 pub(super) use own_connection::{CHANGING_PROBES, OwnConnection, PROBES};
 pub use pool::PgDatabase;
+pub use server_version::ServerVersion;

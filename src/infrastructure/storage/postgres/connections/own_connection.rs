@@ -4,7 +4,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::pool::{ACQUIRE_TIMEOUT, PgDatabase};
+use super::server::{ACQUIRE_TIMEOUT, Server};
 use crate::application::ports::RepositoryError;
 
 /// For statements that look up each row by its id, whatever the planner estimates: planned once, while the table is
@@ -29,9 +29,11 @@ pub(in crate::infrastructure::storage::postgres) const CHANGING_PROBES: &str =
 /// A connection outside the pool, for work that never waits for other work's connections. Opened when it is needed, and
 /// opened again after it has failed.
 pub(in crate::infrastructure::storage::postgres) struct OwnConnection {
-    database: PgDatabase,
+    server: Server,
     /// What is set on it, besides what is set on every connection.
     settings: &'static str,
+    /// How long a caller whose turn has come waits, opening a connection included.
+    patience: Duration,
     place: Mutex<Option<Idle>>,
 }
 
@@ -46,9 +48,19 @@ struct Idle {
 /// a new installation's) may read all of an index later on.
 const PLANS_KEPT: Duration = Duration::from_secs(5);
 
+/// More than all of its steps may take.
+const LONGEST: Duration = Duration::from_secs(60);
+
 impl OwnConnection {
-    pub(in crate::infrastructure::storage::postgres) fn new(database: PgDatabase, settings: &'static str) -> Self {
-        Self { database, settings, place: Mutex::default() }
+    pub(in crate::infrastructure::storage::postgres) fn new(server: impl Into<Server>, settings: &'static str) -> Self {
+        let server = server.into();
+        server.expect_one_apart();
+        Self { server, settings, patience: LONGEST, place: Mutex::default() }
+    }
+
+    /// One whose callers wait no longer than this.
+    pub(super) fn within(server: impl Into<Server>, patience: Duration) -> Self {
+        Self { patience, ..Self::new(server, "") }
     }
 
     /// Runs `work`, one call after the other, within the time that a caller can wait.
@@ -58,27 +70,31 @@ impl OwnConnection {
     ) -> Result<T, RepositoryError> {
         let mut place = self.place.lock().await;
         // Taken out while it works: if this future is dropped, the next caller does not find it.
-        let Idle { mut connection, planned_at, .. } = self.connection(place.take()).await?;
-        let done = self.database.answered(work(&mut connection)).await;
-        if !matches!(done, Err(RepositoryError::Unavailable(_))) {
-            *place = Some(Idle { connection, since: Instant::now(), planned_at });
-        }
-        done
+        let idle = place.take();
+        let works = async {
+            let Idle { mut connection, planned_at, .. } = self.connection(idle).await?;
+            let done = self.server.answered(work(&mut connection)).await;
+            if !matches!(done, Err(RepositoryError::Unavailable(_))) {
+                *place = Some(Idle { connection, since: Instant::now(), planned_at });
+            }
+            done
+        };
+        timeout(self.patience, works).await.unwrap_or_else(|_| Err(self.server.no_answer()))
     }
 
     async fn connection(&self, idle: Option<Idle>) -> Result<Idle, RepositoryError> {
         if let Some(mut idle) = idle
-            && (self.database.trust.covers(idle.since)
+            && (self.server.trust.covers(idle.since)
                 || matches!(timeout(ACQUIRE_TIMEOUT, idle.connection.ping()).await, Ok(Ok(()))))
         {
             if idle.planned_at.elapsed() >= PLANS_KEPT {
-                self.database.answered(sqlx::raw_sql("discard plans").execute(&mut idle.connection)).await?;
+                self.server.answered(sqlx::raw_sql("discard plans").execute(&mut idle.connection)).await?;
                 idle.planned_at = Instant::now();
             }
             return Ok(idle);
         }
-        let mut connection = self.database.connect_apart().await?;
-        self.database.answered(sqlx::raw_sql(self.settings).execute(&mut connection)).await?;
+        let mut connection = self.server.connect_apart().await?;
+        self.server.answered(sqlx::raw_sql(self.settings).execute(&mut connection)).await?;
         let now = Instant::now();
         Ok(Idle { connection, since: now, planned_at: now })
     }

@@ -1,32 +1,33 @@
-//! A server, its connections, and how long callers wait for them.
+//! A server and the ways to it: a pool that callers share, and what must not wait for them.
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{Connection, PgConnection};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::application::ports::RepositoryError;
 
-use super::lease::{Lease, Trust};
-use crate::infrastructure::storage::postgres::error::translate;
-
-const CONNECTIONS: u32 = 20;
-
-/// How long a caller waits for a connection.
-pub(in crate::infrastructure::storage::postgres) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a caller waits for the database's answer. A frozen server or a lost network says nothing at all.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+use super::lease::Lease;
+use super::own_connection::OwnConnection;
+use super::searches::Searches;
+use super::server::{SERVER_TIMEOUT, STATEMENT_TIMEOUT, Server};
+use super::server_version::ServerVersion;
+use crate::infrastructure::storage::limits::Limits;
 
 /// A database that can be reached; clones share its connections.
 #[derive(Clone)]
 pub struct PgDatabase {
     pool: PgPool,
-    pub(in crate::infrastructure::storage::postgres) options: Arc<PgConnectOptions>,
-    pub(in crate::infrastructure::storage::postgres) trust: Trust,
+    pub(in crate::infrastructure::storage::postgres) server: Server,
+    pub(in crate::infrastructure::storage::postgres) searches: Searches,
+    /// For heartbeats and for asking whether the database answers, and nothing that may take long.
+    pub(in crate::infrastructure::storage::postgres) heartbeats: Arc<OwnConnection>,
+    /// For the rounds of the relay: the nodes, what is due, what is to be made due.
+    pub(in crate::infrastructure::storage::postgres) relay: Arc<OwnConnection>,
+    /// For the comparison and for the dead letters, which take longer and may be later.
+    pub(in crate::infrastructure::storage::postgres) upkeep: Arc<OwnConnection>,
 }
 
 impl PgDatabase {
@@ -35,39 +36,56 @@ impl PgDatabase {
     /// # Errors
     /// [`RepositoryError::Refused`] when this is not such a URL, [`RepositoryError::Unavailable`] when the database
     /// does not answer. No error holds the URL.
-    pub async fn connect(url: &str) -> Result<Self, RepositoryError> {
+    pub async fn connect(url: &str, limits: Limits) -> Result<Self, RepositoryError> {
         // The parser's own error may quote the URL, and with it the password.
         let options = PgConnectOptions::from_str(url)
             .map_err(|_| RepositoryError::Refused("is not the URL of a PostgreSQL database".to_owned()))?;
-        Self::connect_with(options).await
+        Self::connect_within(options, limits).await
+    }
+
+    /// Connects with the limits of an installation that sets none.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unavailable`] when the database does not answer.
+    pub async fn connect_with(options: PgConnectOptions) -> Result<Self, RepositoryError> {
+        Self::connect_within(options, Limits::default()).await
     }
 
     /// # Errors
     /// [`RepositoryError::Unavailable`] when the database does not answer.
-    pub async fn connect_with(options: PgConnectOptions) -> Result<Self, RepositoryError> {
-        let options = options.application_name("correio");
-        let trust = Trust::default();
-        let trusting = trust.clone();
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(move |connection, usage| {
-                let idle_since = Instant::now().checked_sub(usage.idle_for);
-                let trusted = idle_since.is_some_and(|since| trusting.covers(since));
-                Box::pin(async move {
-                    Ok(trusted || matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))))
-                })
-            })
-            .after_connect(|connection, _| Box::pin(prepare(connection)))
-            .connect_lazy_with(options.clone());
-        let database = Self { pool, options: Arc::new(options), trust };
+    pub async fn connect_within(options: PgConnectOptions, limits: Limits) -> Result<Self, RepositoryError> {
+        let database = Self::unconnected(options, limits);
         database.run(async |connection| connection.ping().await).await?;
         Ok(database)
     }
 
+    fn unconnected(options: PgConnectOptions, limits: Limits) -> Self {
+        let server = Server::new(options.application_name("correio"), limits);
+        Self {
+            pool: server.pool(limits.pool, SERVER_TIMEOUT),
+            searches: Searches::new(server.clone()),
+            heartbeats: Arc::new(OwnConnection::within(server.clone(), limits.heartbeat)),
+            relay: Arc::new(OwnConnection::new(server.clone(), "")),
+            upkeep: Arc::new(OwnConnection::new(server.clone(), "")),
+            server,
+        }
+    }
+
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+
+    /// Which version the server has.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unavailable`] when the database does not answer.
+    pub async fn version(&self) -> Result<ServerVersion, RepositoryError> {
+        self.run(ServerVersion::read).await
+    }
+
+    /// How many connections this process opens at most, as long as it serves.
+    pub fn connections(&self) -> u32 {
+        self.server.limits.pool + self.server.limits.searches + self.server.apart()
     }
 
     /// Runs `work` on a connection of the pool, within the time that a caller can wait.
@@ -77,60 +95,39 @@ impl PgDatabase {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, RepositoryError> {
-        let mut lease = Lease::new(self.pool.acquire().await.map_err(|error| self.translated(error))?);
+        let mut lease = Lease::new(self.pool.acquire().await.map_err(|error| self.server.translated(error))?);
         let work = work(lease.connection()?);
-        let result = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.no_answer())?;
+        let result = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.server.no_answer())?;
         lease.finish(&result);
-        result.map_err(|error| self.translated(error))
-    }
-
-    /// The database's answer, within the time that a caller can wait.
-    pub(in crate::infrastructure::storage::postgres) async fn answered<T>(
-        &self,
-        work: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, RepositoryError> {
-        let result = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.no_answer())?;
-        result.map_err(|error| self.translated(error))
-    }
-
-    fn translated(&self, error: sqlx::Error) -> RepositoryError {
-        let error = translate(error);
-        if matches!(error, RepositoryError::Unavailable(_)) {
-            self.trust.lose();
-        }
-        error
-    }
-
-    fn no_answer(&self) -> RepositoryError {
-        self.trust.lose();
-        RepositoryError::Unavailable("the database did not answer in time".to_owned())
-    }
-
-    /// A connection outside the pool.
-    pub(in crate::infrastructure::storage::postgres) async fn connect_apart(
-        &self,
-    ) -> Result<PgConnection, RepositoryError> {
-        let connect = async {
-            let mut connection = PgConnection::connect_with(&self.options).await?;
-            prepare(&mut connection).await?;
-            Ok(connection)
-        };
-        let connected = timeout(ACQUIRE_TIMEOUT, connect).await.map_err(|_| self.no_answer())?;
-        connected.map_err(|error| self.translated(error))
+        result.map_err(|error| self.server.translated(error))
     }
 }
 
-/// What we promise needs `synchronous_commit`, whatever the server's default. The timeouts let the server end what we
-/// have given up. Without `jit`: statements that probe an index several times look expensive to the planner, and would
-/// take a hundred times longer to compile than to run.
-async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(
-        "set synchronous_commit = on;
-         set jit = off;
-         set statement_timeout = '15s';
-         set idle_in_transaction_session_timeout = '30s'",
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+impl From<PgDatabase> for Server {
+    fn from(database: PgDatabase) -> Self {
+        database.server
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_page_on_scaling_says_how_many_connections_a_process_opens() {
+        let database = PgDatabase::unconnected(PgConnectOptions::new_without_pgpass(), Limits::default());
+        let stores = database.stores();
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations/scaling.md");
+        let page = std::fs::read_to_string(page).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        let Limits { pool, searches, .. } = Limits::default();
+        let (all, own) = (database.connections(), database.server.apart());
+        let sentence = format!(
+            "A process opens up to {all} connections: a pool of {pool} (`DATABASE_POOL_SIZE`), {searches} for lists and \
+             counts of messages (`SEARCH_CONCURRENCY`), and {own} of its own"
+        );
+        assert!(page.contains(&sentence), "{sentence}");
+        drop(stores);
+    }
 }

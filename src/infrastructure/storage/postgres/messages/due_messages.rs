@@ -38,7 +38,7 @@ impl DueMessages for PgDueMessages {
               order by id",
         )
         .bind(nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>());
-        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        let rows = self.database.upkeep.run(async |connection| query.fetch_all(connection).await).await?;
         rows.iter().map(guard).collect()
     }
 

@@ -46,7 +46,7 @@ impl OwedDeadLetters for PgOwedDeadLetters {
         .bind(adopting.map(|nodes| nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>()))
         .bind(held.iter().map(|held| held.0).collect::<Vec<Uuid>>())
         .bind(i64::from(limit));
-        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        let rows = self.database.upkeep.run(async |connection| query.fetch_all(connection).await).await?;
         Ok(messages(&rows))
     }
 
@@ -90,7 +90,7 @@ impl OwedDeadLetters for PgOwedDeadLetters {
         .bind(i64::from(limit))
         .bind(now)
         .bind(gone.iter().map(|gone| gone.0).collect::<Vec<Uuid>>());
-        let written = self.database.run(async |connection| query.execute(connection).await).await?;
+        let written = self.database.upkeep.run(async |connection| query.execute(connection).await).await?;
         Ok(written.rows_affected())
     }
 }

@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
-use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError};
+use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
-use crate::infrastructure::storage::shared::Flaws;
+use crate::infrastructure::storage::shared::{Flaws, id_of_those_since};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{
@@ -64,26 +64,22 @@ impl MessageSearch for SqliteMessageSearch {
         filter: &MessageFilter,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, RepositoryError> {
+    ) -> Result<Vec<Message>, SearchError> {
         let mut query = QueryBuilder::new(concat!("select ", message_columns!(), " from messaging_messages"));
         narrow(&mut query, tenant, filter);
         if let Some(before) = before {
             query.push(" and id < ").push_bind(before.0.hyphenated());
         }
         query.push(" order by id desc limit ").push_bind(limit);
-        let rows = query.build().fetch_all(self.database.readers()).await.map_err(translate)?;
+        let rows = self.database.searches().find(query).await?;
         Ok(messages(&rows))
     }
 
-    async fn count(
-        &self,
-        tenant: &Tenant,
-        filter: &MessageFilter,
-    ) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+    async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError> {
         let mut query = QueryBuilder::new("select status, count(*) as count from messaging_messages");
         narrow(&mut query, tenant, filter);
         query.push(" group by status");
-        let rows = query.build().fetch_all(self.database.readers()).await.map_err(translate)?;
+        let rows = self.database.searches().find(query).await?;
         rows.iter().map(|row| Ok((status(row, "status")?, get(row, "count")?))).collect()
     }
 
@@ -121,6 +117,8 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, tenant: &Tenant, filter: &MessageFil
         query.push(" and remote_jid = ").push_bind(recipient.clone());
     }
     if let Some(after) = filter.created_after {
+        // For the index; `created_at` is in none.
+        query.push(" and id >= ").push_bind(id_of_those_since(after).hyphenated());
         query.push(" and created_at >= ").push_bind(time_text(after));
     }
     if let Some(before) = filter.created_before {
@@ -137,5 +135,33 @@ fn attempt(row: &SqliteRow) -> Attempt {
         outcome: parsed_option(row, "outcome", AttemptOutcome::parse).unwrap_or_default(),
         error: get(row, "error").unwrap_or_default(),
         http_status: get(row, "http_status").unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row};
+
+    use super::*;
+
+    /// Whatever else a search asks for.
+    #[tokio::test]
+    async fn a_search_that_is_narrowed_by_time_reads_nothing_older() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = SqliteDatabase::open(&directory.path().join("correio.db")).await.unwrap();
+        database.migrate().await.unwrap();
+        let filter = MessageFilter {
+            created_after: Some("2026-11-23T12:00:00Z".parse().unwrap()),
+            status: Some(MessageStatus::Queued),
+            recipient: Some("5585999999999".to_owned()),
+            ..MessageFilter::default()
+        };
+        let mut query = QueryBuilder::new("explain query plan select * from messaging_messages");
+        narrow(&mut query, &Tenant::new("acme").unwrap(), &filter);
+        query.push(" order by id desc limit 10");
+        let plan = sqlx::raw_sql(AssertSqlSafe(query.into_string())).fetch_all(database.readers()).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+        let expected = "SEARCH messaging_messages USING INDEX messaging_messages_by_tenant (tenant=? AND id>?)";
+        assert_eq!(plan, [expected]);
     }
 }

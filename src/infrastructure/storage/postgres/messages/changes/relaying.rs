@@ -228,7 +228,7 @@ pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, Re
         .bind(take.lost_before.map(id_above))
         .bind(i64::from(ASKED_IF_LOST))
         .bind(tomorrow(take.now));
-    let rows = database.run(async |connection| query.fetch_all(connection).await).await?;
+    let rows = database.relay.run(async |connection| query.fetch_all(connection).await).await?;
     Ok(messages(&rows))
 }
 
@@ -241,7 +241,7 @@ pub async fn give_back(database: &PgDatabase, forgotten: &[Forgotten], now: Time
         .bind(guards().map(|guard| i64::from(guard.try_number)).collect::<Vec<i64>>())
         .bind(now)
         .bind(forgotten.iter().map(|one| one.is_spent).collect::<Vec<bool>>());
-    let written = database.run(async |connection| query.execute(connection).await).await?;
+    let written = database.upkeep.run(async |connection| query.execute(connection).await).await?;
     Ok(written.rows_affected())
 }
 
@@ -254,7 +254,7 @@ pub async fn make_due(
         .bind(messages.iter().map(|(id, _)| id.0).collect::<Vec<Uuid>>())
         .bind(messages.iter().map(|(_, node)| node.0).collect::<Vec<Uuid>>())
         .bind(now);
-    let written = database.run(async |connection| query.execute(connection).await).await?;
+    let written = database.relay.run(async |connection| query.execute(connection).await).await?;
     Ok(written.rows_affected())
 }
 

@@ -11,9 +11,10 @@ use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use crate::application::ports::RepositoryError;
 use crate::infrastructure::storage::shared::migrations;
 
-use super::error::translate;
-use super::lock::{InstallationLock, LockFile};
-use super::{error, lock};
+use super::lock::{self, InstallationLock, LockFile};
+use super::searches::Searches;
+use crate::infrastructure::storage::limits::Limits;
+use crate::infrastructure::storage::sqlite::error::{self, translate};
 
 /// How long a connection waits for another one, or another process, that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,6 +23,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const READERS: u32 = 4;
+
+/// Bytes that the log beside the file (`-wal`) keeps. It grows while a reader needs what it holds, or a transaction is
+/// large, and would stay as large as it once was.
+const LOG_KEPT: &str = "16777216";
 
 /// An open database file; clones share it.
 #[derive(Clone)]
@@ -32,16 +37,25 @@ struct Connections {
     /// SQLite has one writer at a time: those waiting for a connection do so in order, those waiting for a lock do not.
     writer: SqlitePool,
     readers: SqlitePool,
+    searches: Searches,
     /// For heartbeats, which never queue behind other work.
-    nodes: SqlitePool,
+    heartbeats: SqlitePool,
 }
 
 impl SqliteDatabase {
+    /// Opens the file, with the limits of an installation that sets none.
+    ///
+    /// # Errors
+    /// As of [`SqliteDatabase::open_within`].
+    pub async fn open(path: &Path) -> Result<Self, RepositoryError> {
+        Self::open_within(path, Limits::default()).await
+    }
+
     /// Opens the file, and creates it and its directory if need be.
     ///
     /// # Errors
     /// [`RepositoryError::Unavailable`] when it cannot be opened, [`RepositoryError::Corrupt`] when not a database.
-    pub async fn open(path: &Path) -> Result<Self, RepositoryError> {
+    pub async fn open_within(path: &Path, limits: Limits) -> Result<Self, RepositoryError> {
         let path = path.to_owned();
         // Switching to WAL needs the file exclusively and does not wait for it: several processes may start together.
         let _lock = LockFile::wait(beside(&path, "migrate.lock")).await?;
@@ -51,11 +65,15 @@ impl SqliteDatabase {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", LOG_KEPT)
             .busy_timeout(BUSY_TIMEOUT);
         let writer = pool(1).connect_with(options.clone()).await.map_err(translate)?;
-        let nodes = pool(1).connect_lazy_with(options.clone());
-        let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "on"));
-        Ok(Self(Arc::new(Connections { path, writer, readers, nodes })))
+        let heartbeats = pool(1).connect_lazy_with(options.clone());
+        let options = options.pragma("query_only", "on");
+        let readers = pool(READERS).connect_lazy_with(options.clone());
+        let searching = pool(limits.searches).connect_lazy_with(options);
+        let searches = Searches::new(searching, limits.searches, limits.search_patience);
+        Ok(Self(Arc::new(Connections { path, writer, readers, searches, heartbeats })))
     }
 
     /// Brings the tables up to date. Safe to run in several processes concurrently.
@@ -77,26 +95,33 @@ impl SqliteDatabase {
 
     /// Closes every connection, which also writes the log back into the file.
     pub async fn close(&self) {
+        self.0.searches.close().await;
         self.0.readers.close().await;
-        self.0.nodes.close().await;
+        self.0.heartbeats.close().await;
         self.0.writer.close().await;
     }
 
-    pub(super) fn writer(&self) -> &SqlitePool {
+    pub(in crate::infrastructure::storage::sqlite) fn writer(&self) -> &SqlitePool {
         &self.0.writer
     }
 
-    pub(super) fn readers(&self) -> &SqlitePool {
+    pub(in crate::infrastructure::storage::sqlite) fn readers(&self) -> &SqlitePool {
         &self.0.readers
     }
 
-    pub(super) fn nodes(&self) -> &SqlitePool {
-        &self.0.nodes
+    pub(in crate::infrastructure::storage::sqlite) fn searches(&self) -> &Searches {
+        &self.0.searches
+    }
+
+    pub(in crate::infrastructure::storage::sqlite) fn heartbeats(&self) -> &SqlitePool {
+        &self.0.heartbeats
     }
 
     /// A transaction that may write from its first statement on: one that begins by reading is refused the lock later,
     /// without a wait, when another process wrote in between.
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, RepositoryError> {
+    pub(in crate::infrastructure::storage::sqlite) async fn begin(
+        &self,
+    ) -> Result<Transaction<'static, Sqlite>, RepositoryError> {
         self.0.writer.begin_with("begin immediate").await.map_err(translate)
     }
 }

@@ -1,0 +1,118 @@
+//! A server, how it is connected to, and how long callers wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::time::{Instant, timeout};
+
+use super::lease::Trust;
+use crate::application::ports::RepositoryError;
+use crate::infrastructure::storage::limits::Limits;
+use crate::infrastructure::storage::postgres::error::translate;
+
+/// How long a caller waits for a connection.
+pub(in crate::infrastructure::storage::postgres) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a caller waits for the database's answer. A frozen server or a lost network says nothing at all.
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After this time the server ends what its caller has given up by then.
+pub(super) const SERVER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A server that can be reached; clones share what is known of it.
+#[derive(Clone)]
+pub(in crate::infrastructure::storage::postgres) struct Server {
+    pub(in crate::infrastructure::storage::postgres) options: Arc<PgConnectOptions>,
+    pub(super) trust: Trust,
+    pub(super) limits: Limits,
+    /// How many connections may be opened outside of pools.
+    apart: Arc<AtomicU32>,
+}
+
+impl Server {
+    pub(super) fn new(options: PgConnectOptions, limits: Limits) -> Self {
+        Self { options: Arc::new(options), trust: Trust::default(), limits, apart: Arc::default() }
+    }
+
+    /// Connections that are opened when they are needed. The server ends a statement of theirs after `statement_timeout`.
+    pub(super) fn pool(&self, connections: u32, statement_timeout: Duration) -> PgPool {
+        let trust = self.trust.clone();
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(move |connection, usage| {
+                let idle_since = Instant::now().checked_sub(usage.idle_for);
+                let trusted = idle_since.is_some_and(|since| trust.covers(since));
+                Box::pin(async move {
+                    Ok(trusted || matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))))
+                })
+            })
+            .after_connect(move |connection, _| Box::pin(prepare(connection, statement_timeout)))
+            .connect_lazy_with(PgConnectOptions::clone(&self.options))
+    }
+
+    /// A connection outside of pools is part of what the process may open.
+    pub(super) fn expect_one_apart(&self) {
+        self.apart.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn apart(&self) -> u32 {
+        self.apart.load(Ordering::Relaxed)
+    }
+
+    /// A connection outside of pools.
+    pub(in crate::infrastructure::storage::postgres) async fn connect_apart(
+        &self,
+    ) -> Result<PgConnection, RepositoryError> {
+        let connect = async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            prepare(&mut connection, SERVER_TIMEOUT).await?;
+            Ok(connection)
+        };
+        let connected = timeout(ACQUIRE_TIMEOUT, connect).await.map_err(|_| self.no_answer())?;
+        connected.map_err(|error| self.translated(error))
+    }
+
+    /// The database's answer, within the time that a caller can wait.
+    pub(in crate::infrastructure::storage::postgres) async fn answered<T>(
+        &self,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, RepositoryError> {
+        let result = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.no_answer())?;
+        result.map_err(|error| self.translated(error))
+    }
+
+    pub(super) fn translated(&self, error: sqlx::Error) -> RepositoryError {
+        let error = translate(error);
+        if matches!(error, RepositoryError::Unavailable(_)) {
+            self.trust.lose();
+        }
+        error
+    }
+
+    pub(super) fn no_answer(&self) -> RepositoryError {
+        self.trust.lose();
+        RepositoryError::Unavailable("the database did not answer in time".to_owned())
+    }
+}
+
+/// What we promise needs `synchronous_commit`, whatever the server's default. The timeouts let the server end what we
+/// have given up. Without `jit`: statements that probe an index several times look expensive to the planner, and would
+/// take a hundred times longer to compile than to run.
+async fn prepare(connection: &mut PgConnection, statement_timeout: Duration) -> Result<(), sqlx::Error> {
+    let statement_timeout = statement_timeout.as_millis();
+    // A number cannot be a parameter of `set`.
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "set synchronous_commit = on;
+         set jit = off;
+         set statement_timeout = {statement_timeout};
+         set idle_in_transaction_session_timeout = '30s'"
+    )))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

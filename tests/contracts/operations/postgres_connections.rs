@@ -1,0 +1,209 @@
+//! What uses up connections, and who goes on.
+
+use std::time::Duration;
+
+use correio::application::ports::{MessageFilter, SearchError, Stores};
+use correio::domain::message::MessageStatus;
+use correio::infrastructure::storage::limits::Limits;
+use correio::infrastructure::storage::postgres::PgDatabase;
+use futures::future::join_all;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::support::databases::FreshPostgres;
+use crate::support::eventually::{SOON, eventually};
+use crate::support::given::{at, message, node, take, tenant};
+
+/// Less than a caller waits for a connection.
+const PROMPTLY: Duration = Duration::from_secs(3);
+
+struct Installation {
+    stores: Stores,
+    database: PgDatabase,
+    operator: PgConnection,
+    /// To look what the processes are doing.
+    observer: PgConnection,
+    _fresh: FreshPostgres,
+}
+
+impl Installation {
+    /// With a message of a node that nobody knows.
+    async fn with(limits: Limits) -> Option<Self> {
+        let fresh = FreshPostgres::create().await?;
+        let database = PgDatabase::connect_within(fresh.options(), limits).await.unwrap();
+        database.migrate().await.unwrap();
+        let stores = database.stores();
+        stores.messages.accept(&message(MessageStatus::Queued, node()), None).await.unwrap();
+        let operator = PgConnection::connect_with(&fresh.options()).await.unwrap();
+        let observer = PgConnection::connect_with(&fresh.options()).await.unwrap();
+        Some(Self { stores, database, operator, observer, _fresh: fresh })
+    }
+
+    /// From now on a search takes a minute, and nothing else does: no other statement has its time limit.
+    async fn searches_become_slow(&mut self) {
+        let slow = "alter table messaging_messages rename to stored_messages;
+                    create view messaging_messages as
+                    select *
+                      from stored_messages
+                     where current_setting('statement_timeout') = '15s'
+                        or pg_sleep(60) is null";
+        sqlx::raw_sql(slow).execute(&mut self.operator).await.unwrap();
+    }
+
+    /// How many of the process's statements wait for this: `PgSleep`, `relation`.
+    async fn waiting_for(&mut self, event: &str) -> i64 {
+        let waiting = "select count(*) from pg_stat_activity
+                        where datname = current_database() and application_name = 'correio' and wait_event = $1";
+        sqlx::query_scalar(waiting).bind(event).fetch_one(&mut self.observer).await.unwrap()
+    }
+
+    async fn until_so_many_wait_for(&mut self, event: &str, expected: i64) {
+        let what = format!("{expected} wait for {event}");
+        eventually(SOON, &what, async || (self.waiting_for(event).await == expected).then_some(())).await;
+    }
+}
+
+/// A search that finds nothing out for a minute.
+async fn search(stores: &Stores) -> Result<usize, SearchError> {
+    stores.search.list(&tenant("acme"), &MessageFilter::default(), None, 10).await.map(|found| found.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_that_is_used_up_delays_no_heartbeat_no_takeover_and_no_readiness() {
+    let Some(mut installation) = Installation::with(Limits::default()).await else { return };
+    let stores = installation.stores.clone();
+    let owner = node();
+    stores.nodes.register(owner, Default::default(), at(0)).await.unwrap();
+    installation.searches_become_slow().await;
+    let hold = "begin; lock table api_keys in access exclusive mode";
+    sqlx::raw_sql(hold).execute(&mut installation.operator).await.unwrap();
+    let mut callers = JoinSet::new();
+    for number in 0..30 {
+        let (keys, searching) = (stores.api_keys.clone(), stores.clone());
+        callers.spawn(async move { keys.find_by_hash(&[number; 32]).await.is_ok() });
+        callers.spawn(async move { search(&searching).await.is_ok() });
+    }
+    let limits = Limits::default();
+    installation.until_so_many_wait_for("relation", limits.pool.into()).await;
+    installation.until_so_many_wait_for("PgSleep", limits.searches.into()).await;
+
+    let going_on = async {
+        assert!(stores.nodes.beat(owner).await.unwrap());
+        stores.storage.ping().await.unwrap();
+        assert_eq!(stores.nodes.all().await.unwrap().len(), 1);
+        assert_eq!(stores.due.take(&take(owner, 1)).await.unwrap().len(), 1);
+        assert!(stores.due.in_delivery(&[owner]).await.unwrap().is_empty());
+        assert!(stores.owed_dead_letters.owed(owner, None, &[], 10).await.unwrap().is_empty());
+        stores.nodes.forget(&[node()]).await.unwrap();
+    };
+    timeout(PROMPTLY, going_on).await.expect("it waits for the callers");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_recovery_waits_for_delays_no_heartbeat_and_no_readiness() {
+    let Some(mut installation) = Installation::with(Limits::default()).await else { return };
+    let stores = installation.stores.clone();
+    let owner = node();
+    stores.nodes.register(owner, Default::default(), at(0)).await.unwrap();
+    let hold = "begin; lock table messaging_messages in access exclusive mode";
+    sqlx::raw_sql(hold).execute(&mut installation.operator).await.unwrap();
+    let mut recovery = JoinSet::new();
+    let (due, nodes) = (stores.due.clone(), stores.nodes.clone());
+    recovery.spawn(async move { due.in_delivery(&[owner]).await.is_ok() });
+    recovery.spawn(async move { nodes.forget(&[owner]).await.is_ok() });
+    installation.until_so_many_wait_for("relation", 2).await;
+
+    let going_on = async {
+        assert!(stores.nodes.beat(owner).await.unwrap());
+        let asked = (0..100).map(|_| stores.storage.ping());
+        assert!(join_all(asked).await.into_iter().all(|answer| answer.is_ok()));
+        assert!(stores.nodes.beat(owner).await.unwrap());
+    };
+    timeout(PROMPTLY, going_on).await.expect("it waits for the recovery");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heartbeat_is_given_up_early_enough_for_another_one() {
+    let limits = Limits { heartbeat: Limits::heartbeat(Duration::from_secs(1)), ..Limits::default() };
+    let Some(mut installation) = Installation::with(limits).await else { return };
+    let owner = node();
+    installation.stores.nodes.register(owner, Default::default(), at(0)).await.unwrap();
+    let hold = "begin; lock table messaging_nodes in access exclusive mode";
+    sqlx::raw_sql(hold).execute(&mut installation.operator).await.unwrap();
+    for _ in 0..3 {
+        let given_up = timeout(PROMPTLY, installation.stores.nodes.beat(owner)).await.expect("it is given up");
+        assert!(given_up.unwrap_err().may_pass());
+    }
+    sqlx::raw_sql("rollback").execute(&mut installation.operator).await.unwrap();
+    assert!(installation.stores.nodes.beat(owner).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_that_takes_too_long_is_ended_and_too_many_are_turned_away() {
+    let limits = Limits { searches: 1, search_patience: Duration::from_millis(300), ..Limits::default() };
+    let Some(mut installation) = Installation::with(limits).await else { return };
+    assert_eq!(search(&installation.stores).await.unwrap(), 1);
+    installation.searches_become_slow().await;
+    let answers = timeout(PROMPTLY, join_all((0..8).map(|_| search(&installation.stores)))).await.expect("they end");
+    let busy = answers.iter().filter(|answer| matches!(answer, Err(SearchError::Busy))).count();
+    let too_long = answers.iter().filter(|answer| matches!(answer, Err(SearchError::TooLong))).count();
+    assert!(busy > 0 && too_long > 0 && busy + too_long == 8, "{answers:?}");
+}
+
+/// A server goes on with a statement whose connection was closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_hang_up_leave_no_more_searches_behind_than_may_run() {
+    let limits = Limits { searches: 2, search_patience: Duration::from_secs(2), ..Limits::default() };
+    let Some(mut installation) = Installation::with(limits).await else { return };
+    installation.searches_become_slow().await;
+    for _ in 0..20 {
+        let hung_up = timeout(Duration::from_millis(50), search(&installation.stores)).await;
+        assert!(hung_up.is_err(), "{hung_up:?}");
+        let running = installation.waiting_for("PgSleep").await;
+        assert!(running <= 2, "{running} searches run");
+    }
+    sqlx::raw_sql("drop view messaging_messages; alter table stored_messages rename to messaging_messages")
+        .execute(&mut installation.operator)
+        .await
+        .unwrap();
+    assert_eq!(search(&installation.stores).await.unwrap(), 1);
+}
+
+/// The number that is logged and documented.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_opens_no_more_connections_than_it_says() {
+    let limits = Limits { pool: 3, searches: 2, ..Limits::default() };
+    let Some(mut installation) = Installation::with(limits).await else { return };
+    let stores = installation.stores.clone();
+    let owner = node();
+    stores.nodes.register(owner, Default::default(), at(0)).await.unwrap();
+    let mut callers = JoinSet::new();
+    for number in 0..20 {
+        let stores = stores.clone();
+        callers.spawn(async move {
+            let message = message(MessageStatus::Queued, owner);
+            stores.messages.accept(&message, None).await.unwrap();
+            stores.messages.claim(message.id, owner, at(1)).await.unwrap();
+            stores.instances.find_any(message.instance_id).await.unwrap();
+            stores.instances.find_by_name(&message.tenant, &message.channel, "hook").await.unwrap();
+            stores.api_keys.find_by_hash(&[number; 32]).await.unwrap();
+            stores.due.take(&take(owner, 1)).await.unwrap();
+            stores.due.in_delivery(&[owner]).await.unwrap();
+            search(&stores).await.unwrap();
+        });
+    }
+    callers.join_all().await;
+    let opened = "select count(*) from pg_stat_activity where datname = $1 and application_name = 'correio'";
+    let name: String =
+        sqlx::query_scalar("select current_database()").fetch_one(&mut installation.observer).await.unwrap();
+    let opened: i64 = sqlx::query_scalar(AssertSqlSafe(opened.to_owned()))
+        .bind(name)
+        .fetch_one(&mut installation.observer)
+        .await
+        .unwrap();
+    let said = i64::from(installation.database.connections());
+    // All but those that outcomes are recorded on.
+    assert!(opened >= said - 2 && opened <= said, "{opened} are open, {said} are said to be the most");
+}
