@@ -27,7 +27,12 @@ pub struct Mood {
     pub answer_lost: f64,
     pub slow: f64,
     pub panics: f64,
+    /// Calls of the second instance take as long as they may.
+    pub second_hangs: bool,
 }
+
+/// The name of the instance that may hang.
+pub const SECOND: &str = "second";
 
 /// What it did with a message that it was called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +128,9 @@ impl ChannelSender for SimChannel {
         let at = scheduler.now();
         let call = Call { message: delivery.message_id, by: self.process, at, deed };
         self.calls.lock().unwrap().push(call);
-        if scheduler.chance(mood.slow) {
+        if mood.second_hangs && delivery.channel_instance_id == SECOND {
+            scheduler.sleep(LONGEST_TRY).await;
+        } else if scheduler.chance(mood.slow) {
             // Most take less time than others wait for a node, some take more.
             let longest = if scheduler.chance(0.1) { LONGEST_TRY } else { Duration::from_secs(3) };
             scheduler.sleep(scheduler.between(Duration::from_millis(10), longest)).await;

@@ -23,6 +23,8 @@ pub struct Clients {
     pub chronicle: Chronicle,
     pub processes: Arc<Mutex<Vec<SimProcess>>>,
     pub instance: Instance,
+    /// Of the same tenant: every fourth recipient is one of its.
+    pub second: Instance,
     /// How likely what is queued is taken back.
     pub taken_back: f64,
     /// How many wait for an answer, or have not asked yet.
@@ -82,9 +84,10 @@ impl Clients {
         };
         // The text of a message with a key is its key, so that two of one are seen.
         let text = key.unwrap_or("Olá").to_owned();
+        let instance = if recipient == "r3" { &self.second } else { &self.instance };
         let command = SendMessageCommand {
-            channel: self.instance.channel.clone(),
-            channel_instance_id: InstanceName::parse(self.instance.channel_instance_id.clone()).unwrap(),
+            channel: instance.channel.clone(),
+            channel_instance_id: InstanceName::parse(instance.channel_instance_id.clone()).unwrap(),
             draft: Draft {
                 send_at: ahead.map(|ahead| given::at(0) + self.scheduler.now() + ahead),
                 ..Draft::new(Recipient::parse(recipient).unwrap(), Content { text: Some(text), ..Content::default() })

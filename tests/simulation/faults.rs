@@ -10,7 +10,7 @@ use super::broker::Trouble;
 use super::channel::{LONGEST_TRY, Mood};
 use super::healing::{Heal, Healing};
 use super::process::{Mode, NODE_TIMEOUT, SimProcess};
-use super::scenario::World;
+use super::scenario::{Faults, World};
 use super::scheduler::{OUTSIDE, ProcessId};
 use super::weather::State;
 
@@ -19,7 +19,18 @@ impl World {
     pub fn fault(&mut self, healing: &mut Healing) {
         let over = self.scheduler.between(Duration::from_secs(1), Duration::from_secs(12));
         let now = self.scheduler.now();
-        let heal = match self.scheduler.draw(|rng| rng.u32(0..22)) {
+        if self.options.faults == Faults::LostAnswers {
+            if let Some((after, heal)) = self.bad_weather() {
+                healing.after(now + after, heal);
+            }
+            return;
+        }
+        let heal = match self.scheduler.draw(|rng| rng.u32(0..24)) {
+            22..=23 => {
+                self.say("the second instance hangs");
+                self.channel.mood(Mood { second_hangs: true, ..Mood::default() });
+                Some((over, Heal::Channel))
+            }
             0..=3 => self.kill(),
             4 => self.stop_in_good_order(),
             5..=6 => self.freeze(),
@@ -52,6 +63,7 @@ impl World {
                     answer_lost: 0.1,
                     slow: 0.3,
                     panics: 0.05,
+                    second_hangs: false,
                 });
                 Some((over, Heal::Channel))
             }
@@ -69,7 +81,12 @@ impl World {
     /// What an operator does on an ordinary day.
     pub fn calm_event(&mut self, healing: &mut Healing) {
         let now = self.scheduler.now();
-        match self.scheduler.draw(|rng| rng.u32(0..4)) {
+        match self.scheduler.draw(|rng| rng.u32(0..5)) {
+            4 => {
+                self.say("the second instance hangs");
+                self.channel.mood(Mood { second_hangs: true, ..Mood::default() });
+                healing.after(now + Duration::from_secs(5), Heal::Channel);
+            }
             0 => {
                 // Another one first, so that somebody is there.
                 self.start_process();

@@ -10,6 +10,7 @@ use correio::application::recovery::give_back_forgotten::{COMPARISON_INTERVAL, G
 use correio::application::recovery::pay_dead_letters::PayDeadLetters;
 use correio::application::service::{Repeating, Service};
 use correio::domain::Timestamp;
+use correio::domain::message::{Guard, Message, MessageId};
 use correio::domain::node::NodeId;
 use futures::future::{Either, select};
 
@@ -25,6 +26,10 @@ pub enum Planted {
     NoComparison,
     /// A record counts as finished as soon as it has been read.
     OffsetBeforeOutcome,
+    /// The comparison takes it that nobody was called.
+    NothingIsSpent,
+    /// The comparison takes it that somebody may have been called.
+    EverythingIsSpent,
     /// Who publishes nothing takes it that nobody does, and that the rows are the dead letters.
     WritesOffAtOnce,
 }
@@ -41,6 +46,12 @@ pub fn services(planted: Option<Planted>, gateway: &Gateway) -> Vec<Box<dyn Serv
         Some(Planted::NoComparison) => replace("comparison", None),
         Some(Planted::MemoryBeforeRows) => {
             replace("comparison", Some(Box::new(CompareMemoryFirst(gateway.give_back_forgotten()))));
+        }
+        Some(Planted::NothingIsSpent | Planted::EverythingIsSpent) => {
+            let compare = gateway.give_back_forgotten();
+            let (is_spent, clock) = (planted == Some(Planted::EverythingIsSpent), compare.clock.clone());
+            let due = Arc::new(SpendsAlike { due: compare.due.clone(), is_spent });
+            replace("comparison", Some(Box::new(Repeating::new(GiveBackForgotten { due, ..compare }, clock))));
         }
         Some(Planted::WritesOffAtOnce) => {
             let pay = gateway.pay_dead_letters();
@@ -80,6 +91,32 @@ impl Service for CompareMemoryFirst {
                 return;
             }
         }
+    }
+}
+
+/// Gives back every try as spent, or none.
+struct SpendsAlike {
+    due: Arc<dyn DueMessages>,
+    is_spent: bool,
+}
+
+#[async_trait]
+impl DueMessages for SpendsAlike {
+    async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError> {
+        self.due.take(take).await
+    }
+
+    async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
+        self.due.in_delivery(nodes).await
+    }
+
+    async fn give_back(&self, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
+        let alike = |one: &Forgotten| Forgotten { is_spent: self.is_spent, ..*one };
+        self.due.give_back(&forgotten.iter().map(alike).collect::<Vec<_>>(), now).await
+    }
+
+    async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
+        self.due.make_due(messages, now).await
     }
 }
 

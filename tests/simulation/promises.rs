@@ -48,6 +48,9 @@ fn it_moved_by_the_table(story: &Story, say: &mut impl FnMut(String)) {
         if change.to == MessageStatus::Processing && change.was_timed {
             say("was claimed before its time".to_owned());
         }
+        if change.writer == "messages.defer" && change.was_timed {
+            say("was put off, although it waited for its time".to_owned());
+        }
         if change.believed.is_some_and(|believed| believed != (change.node, change.try_number)) {
             say("was overwritten by an outcome that came too late".to_owned());
         }
@@ -127,6 +130,10 @@ fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMu
     if story.calls.len() > tries {
         say(format!("was called {} times in {tries} tries", story.calls.len()));
     }
+    let spent = row.tries as usize + story.lost_claims().count();
+    if story.calls.len() > spent && story.replays() == 0 {
+        say(format!("was called {} times, and {spent} tries are spent on it", story.calls.len()));
+    }
     let mut unended = 0;
     let mut begun = None;
     for (at, change) in &story.changes {
@@ -186,7 +193,10 @@ fn lost_claims_were_made_good(ended: &Ended, stories: &[Story], broken: &mut Vec
         let was_lost = story.lost_claims().any(|((_, claim), (crashed_at, _))| is_its(claim) && crashed_at <= at);
         let (found, try_number) = refusal.found;
         // Otherwise somebody has claimed it, ended it or made it due: then the outcome came too late.
-        let is_unclaimed = (found, try_number + 1) == (MessageStatus::Queued, refusal.try_number) && !refusal.was_timed;
+        let is_unclaimed = (found, try_number + 1) == (MessageStatus::Queued, refusal.try_number);
+        // What its first try sent is sent, also if it was put off or made due since.
+        let may_wait = refusal.try_number == 1 && refusal.ended == MessageStatus::Sent;
+        let is_unclaimed = is_unclaimed && (may_wait || !refusal.was_timed);
         let is_end = matches!(refusal.ended, MessageStatus::Sent | MessageStatus::Failed);
         let again = story.calls.iter().find(|call| call.at > *at);
         if let Some(again) = again.filter(|_| was_lost && is_unclaimed && is_end) {
@@ -260,6 +270,27 @@ pub fn broken_without_faults(ended: &Ended) -> Vec<Broken> {
         let again = story.calls.iter().filter(|call| call.deed == Deed::RefusedForNow).count();
         if story.calls.len() > 1 + again {
             say(format!("was called {} times", story.calls.len()));
+        }
+    }
+    broken
+}
+
+/// Where nothing but answers of the database is lost, and nobody's name with them, a message that failed for want of tries
+/// was called as often.
+pub fn broken_with_lost_answers(ended: &Ended) -> Vec<Broken> {
+    let mut broken = broken(ended);
+    for story in stories(ended) {
+        // Whoever takes it over from a name that is gone cannot know whether it was called; and the try of a message that is
+        // accepted to be delivered at once begins with its accept, whether or not that is answered.
+        let is_taken = |change: &Change| {
+            let is_in_delivery = matches!(change.from, Some(MessageStatus::Pending | MessageStatus::Processing));
+            is_in_delivery && ["due.take", "due.make_due"].contains(&change.writer)
+        };
+        let taken = story.changes.iter().filter(|(_, change)| is_taken(change)).count();
+        let (calls, tries) = (story.calls.len() + taken, story.row.tries as usize);
+        if calls < tries && story.replays() == 0 {
+            let how = format!("was called {calls} times, and {tries} tries are spent on it");
+            broken.push(Broken { message: Some(story.row.id), how });
         }
     }
     broken

@@ -12,7 +12,7 @@ use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 
 use super::broker::SimBroker;
-use super::channel::{Call, SimChannel};
+use super::channel::{Call, SECOND, SimChannel};
 use super::chronicle::{Chronicle, Told};
 use super::clients::Clients;
 use super::healing::{Heal, Healing};
@@ -29,9 +29,19 @@ const PEACE: Duration = Duration::from_secs(240);
 
 pub const MAX_RETRIES: u32 = 3;
 
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Faults {
+    /// Nothing.
+    None,
+    /// Requests to the database and its answers are lost, and nothing else.
+    LostAnswers,
+    All,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    pub faults: bool,
+    pub faults: Faults,
     /// Of all processes; none: each draws its own, so that a restart may flip the flag.
     pub mode: Option<Mode>,
     pub planted: Option<Planted>,
@@ -113,7 +123,8 @@ impl World {
             _ => {}
         }
         let channel = SimChannel::new(scheduler.clone());
-        let instance = an_instance(&scheduler, &database);
+        let instance = an_instance(&scheduler, &database, 1, "hook");
+        let second = an_instance(&scheduler, &database, 2, SECOND);
         let around = Surroundings {
             scheduler: scheduler.clone(),
             chronicle: chronicle.clone(),
@@ -130,6 +141,7 @@ impl World {
             chronicle,
             processes: Arc::default(),
             instance,
+            second,
             taken_back: options.taken_back,
             open: Arc::default(),
         };
@@ -152,11 +164,12 @@ impl World {
     }
 
     fn play(&mut self) {
-        let count = if self.options.faults { self.scheduler.draw(|rng| rng.usize(1..=3)) } else { 2 };
+        let is_calm = self.options.faults == Faults::None;
+        let count = if is_calm { 2 } else { self.scheduler.draw(|rng| rng.usize(1..=3)) };
         for _ in 0..count {
             self.start_process();
         }
-        self.clients.start(self.options.messages, STORM, self.options.faults);
+        self.clients.start(self.options.messages, STORM, !is_calm);
         let mut healing = Healing::default();
         while self.scheduler.now() < STORM {
             let pause = self.scheduler.between(Duration::from_millis(100), Duration::from_secs(4));
@@ -164,7 +177,7 @@ impl World {
             for heal in healing.due(self.scheduler.now()) {
                 self.heal(heal);
             }
-            if self.options.faults {
+            if !is_calm {
                 self.run_into_the_middle();
                 self.fault(&mut healing);
             } else {
@@ -214,15 +227,15 @@ impl World {
     }
 }
 
-fn an_instance(scheduler: &Scheduler, database: &MemoryDatabase) -> Instance {
-    let mut instance = given::instance("acme", "hook");
-    instance.id.0 = uuid::Uuid::from_u128(1);
+fn an_instance(scheduler: &Scheduler, database: &MemoryDatabase, number: u128, name: &str) -> Instance {
+    let mut instance = given::instance("acme", name);
+    instance.id.0 = uuid::Uuid::from_u128(number);
     instance.max_tries = None;
     let cipher = XChaChaCredentialsCipher::new(&KEY, &[]);
     instance.credentials = cipher.seal(instance.id, &Credentials::new("{}")).unwrap();
     let (adapters, stored) = (database.adapters(), instance.clone());
     scheduler.spawn(OUTSIDE, Box::pin(async move { adapters.instances.insert(&stored).await.unwrap() }));
-    scheduler.run_until(Duration::from_millis(1));
+    scheduler.run_until(scheduler.now() + Duration::from_millis(1));
     instance
 }
 

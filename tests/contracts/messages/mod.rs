@@ -3,6 +3,7 @@
 mod cancellations;
 mod changes;
 mod claims;
+mod deferrals;
 mod failed_messages;
 mod memory_tables;
 mod message_repository;

@@ -165,7 +165,8 @@ fn claim(tables: &mut Tables, id: MessageId, node: NodeId, now: Timestamp) -> Op
 fn defer(tables: &mut Tables, deferral: &Deferral) -> Result<Deferred, RepositoryError> {
     storable([Some(deferral.reason.as_str())])?;
     let Some(message) = tables.messages.get(&deferral.id) else { return Ok(Deferred::Nothing) };
-    if message.status != MessageStatus::Queued || message.next_attempt_at.is_some() {
+    let waits = message.next_attempt_at.is_some() && !tables.has(Bug::PutsOffWhatIsTimed);
+    if message.status != MessageStatus::Queued || waits {
         return Ok(Deferred::Nothing);
     }
     if message.deferrals >= MAX_DEFERRALS {

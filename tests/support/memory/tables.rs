@@ -113,6 +113,8 @@ pub enum Bug {
     CancelsWhatIsClaimed,
     /// What a crash made look unclaimed is cancelled too.
     CancelsAfterACrash,
+    /// What waits for its time is put off as well.
+    PutsOffWhatIsTimed,
 }
 
 impl Tables {
@@ -249,7 +251,7 @@ impl Tables {
     /// Whether the row is as it was before the claim of which the guard tells.
     /// It may have been put off since, if the try was the first and sent it.
     pub fn has_lost(&self, guard: &Guard, ended: MessageStatus) -> bool {
-        let may_wait = guard.try_number == 1 && ended == MessageStatus::Sent;
+        let may_wait = guard.try_number == 1 && ended == MessageStatus::Sent && !self.has(Bug::PutOffIsNotSent);
         self.messages.get(&guard.id).is_some_and(|message| {
             message.status == MessageStatus::Queued
                 && (may_wait || message.next_attempt_at.is_none())
