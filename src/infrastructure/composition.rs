@@ -61,6 +61,7 @@ pub fn compose(
         retry: RetryPolicy { backoff: config.delivery.retry_backoff.clone() },
         limits: Limits::of(config.delivery.worker_concurrency),
         shutdown_timeout: config.delivery.shutdown_timeout,
+        retention: config.storage.retention,
         is_alone: database.is_embedded(),
         only_delivers: role == Role::Worker,
     };

@@ -174,6 +174,7 @@ impl TestGateway {
             retry: RetryPolicy { backoff: [1, 4, 16].map(Duration::from_secs).to_vec() },
             limits: Limits { concurrency: 8, records: 100, bytes: 1 << 20 },
             shutdown_timeout: Duration::from_secs(30),
+            retention: None,
             is_alone: false,
             only_delivers: false,
         };

@@ -293,6 +293,7 @@ impl Surroundings {
             retry: RetryPolicy { backoff: [1, 4].map(Duration::from_secs).to_vec() },
             limits: Limits { concurrency: if mode == Mode::Direct { 8 } else { 4 }, records: 40, bytes: 1 << 20 },
             shutdown_timeout: SHUTDOWN_TIMEOUT,
+            retention: None,
             is_alone: false,
             only_delivers: false,
         }

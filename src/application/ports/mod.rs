@@ -11,7 +11,7 @@ pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use stores::{
     Accepted, ApiKeyRepository, Cancellation, Cancellations, Claimed, DueMessages, Duties, FailedMessages,
     FailedSelection, InstanceRepository, KeptRequest, MessageFilter, MessageRepository, MessageSearch, NodeRepository,
-    NodeRow, Outcome, OwedDeadLetters, Replay, RepositoryError, Storage, Stores, Take,
+    NodeRow, Outcome, OwedDeadLetters, Replay, RepositoryError, Storage, Stores, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, MessageQueue, MessageSource, Partition, QueueError,

@@ -3,5 +3,9 @@
 mod postgres_crash;
 mod postgres_locks;
 mod postgres_migrations;
+mod postgres_retention;
+mod postgres_vacuum;
+mod postgres_weeks;
+mod retention;
 mod sqlite_files;
 mod storage;

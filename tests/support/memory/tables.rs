@@ -225,6 +225,13 @@ impl Tables {
         self.settlements.push(Settlement { id, try_number, has_record, publishers });
     }
 
+    /// Deletes a message and its attempts. Nobody has it under way: it is at an end.
+    pub fn forget(&mut self, id: MessageId) {
+        self.sync();
+        self.messages.remove(&id);
+        self.attempts.retain(|(of, _), _| *of != id);
+    }
+
     /// A try has one row: the first one stays.
     pub fn tell_attempt(&mut self, id: MessageId, attempt: Attempt) {
         self.attempts.entry((id, attempt.number)).or_insert(attempt);

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -8,13 +9,15 @@ use url::Url;
 
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
-use crate::infrastructure::config::values::Parsed;
+use crate::infrastructure::config::values::{Parsed, time_to_keep};
 use crate::infrastructure::config::variables::Variables;
 
 #[derive(Clone)]
 pub struct StorageConfig {
     pub data_dir: PathBuf,
     pub database: DatabaseConfig,
+    /// How long messages are kept. None: for ever.
+    pub retention: Option<Duration>,
     /// The first encrypts, all decrypt. None: see `XChaChaCredentialsCipher::from_config`.
     pub credentials_keys: Option<Vec<[u8; 32]>>,
 }
@@ -43,7 +46,7 @@ impl fmt::Debug for DatabaseConfig {
 pub const SECTION: Section = Section {
     title: "Storage",
     about: "",
-    settings: &[DATA_DIR.entry(), DATABASE_URL.entry(), CREDENTIALS_KEY.entry()],
+    settings: &[DATA_DIR.entry(), DATABASE_URL.entry(), MESSAGE_RETENTION.entry(), CREDENTIALS_KEY.entry()],
 };
 
 const DATA_DIR: Setting<PathBuf> = Setting {
@@ -59,6 +62,15 @@ const DATABASE_URL: OptionalSetting<DatabaseConfig> = OptionalSetting {
     example: "postgres://correio:password@localhost:5432/correio",
     about: "Database: `sqlite://relative/path`, `sqlite:///absolute/path`, or the URL of a PostgreSQL database.",
     parse: database,
+};
+
+const MESSAGE_RETENTION: OptionalSetting<Duration> = OptionalSetting {
+    name: "MESSAGE_RETENTION",
+    unset: "messages are kept for ever",
+    example: "90d",
+    about: "Age at which messages and their attempts are deleted, `1d` to ten years, if they are at an end. \
+            With PostgreSQL a week goes as a whole, once all of it is so old and all of its messages are at an end.",
+    parse: time_to_keep,
 };
 
 const CREDENTIALS_KEY: OptionalSetting<Vec<[u8; 32]>> = OptionalSetting {
@@ -77,6 +89,7 @@ impl StorageConfig {
         let embedded = || DatabaseConfig::Sqlite { path: data_dir.join("correio.db") };
         Ok(Self {
             database: DATABASE_URL.read(variables)?.unwrap_or_else(embedded),
+            retention: MESSAGE_RETENTION.read(variables)?,
             credentials_keys: CREDENTIALS_KEY.read(variables)?,
             data_dir,
         })
