@@ -3,6 +3,7 @@
 mod consuming;
 mod delivery;
 pub mod gateway;
+mod maintaining;
 mod recovery;
 mod remembering;
 mod scheduling;

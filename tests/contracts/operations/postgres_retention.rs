@@ -176,8 +176,8 @@ async fn a_replay_beside_the_retention_keeps_the_message_or_finds_none() {
         old.delete().await;
         let expected = match replay {
             Replay::Queued => Some(MessageStatus::Queued),
-            Replay::Unknown => None,
-            Replay::NotFailed => panic!("nobody else replays it"),
+            // The latter when it waited for the row to be deleted: it then tells what was there when it began.
+            Replay::Unknown | Replay::NotFailed => None,
         };
         assert_eq!(old.status(&message).await, expected, "round {round}");
         if expected.is_some() {

@@ -201,6 +201,55 @@ async fn accepts_and_outcomes_go_on_while_a_week_is_made_around_them() {
     assert_eq!(postgres.count("select count(*) from messaging_messages_default").await, 0);
 }
 
+/// An outcome that began while the week was being made, and whose plan would not know of it had it waited for the default
+/// partition alone, finds the row where it is now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_that_waits_for_a_week_to_be_made_finds_its_row() {
+    let Some(mut postgres) = postgres().await else { return };
+    postgres.storage.maintain(time("2031-01-01T00:00:00Z")).await.unwrap();
+    let message = accepted("2031-02-04T00:00:00Z", MessageStatus::Queued);
+    postgres.messages.accept(&message, None).await.unwrap();
+    let claimed = postgres.messages.claim(message.id, node(), at(9)).await.unwrap().unwrap().message;
+    let outcome = outcome(&claimed, sent());
+    let mut looking = PgConnection::connect_with(&postgres.fresh.options()).await.unwrap();
+    let mut waiting = async |count: i64| {
+        eventually(SOON, "statements wait for the tables", async || {
+            let found: i64 = sqlx::query_scalar(
+                "select count(*)
+                   from pg_locks
+                  where not granted
+                    and relation in ('messaging_messages'::regclass, 'messaging_messages_default'::regclass)",
+            )
+            .fetch_one(&mut looking)
+            .await
+            .unwrap();
+            (found >= count).then_some(())
+        })
+        .await;
+    };
+
+    let mut operator = postgres.connection.begin().await.unwrap();
+    let hold = "lock table messaging_messages_default in row exclusive mode";
+    sqlx::query(hold).execute(&mut *operator).await.unwrap();
+    let storage = postgres.storage.clone();
+    let making = tokio::spawn(async move { storage.maintain(time("2031-01-08T00:00:00Z")).await });
+    waiting(1).await;
+    let messages = PgMessageRepository::new(postgres.database.clone());
+    let recording = tokio::spawn({
+        let outcome = outcome.clone();
+        async move { messages.record(&outcome).await }
+    });
+    waiting(2).await;
+    operator.commit().await.unwrap();
+    making.await.unwrap().unwrap();
+    let recorded = match recording.await.unwrap() {
+        Err(RepositoryError::Contested(_)) => postgres.messages.record(&outcome).await,
+        recorded => recorded,
+    };
+    assert!(recorded.unwrap(), "the outcome is lost");
+    assert_eq!(postgres.partition_of(message.id).await, "messaging_messages_2031_w06");
+}
+
 #[tokio::test]
 async fn a_week_with_too_many_rows_to_be_moved_is_made_around_them() {
     let Some(mut postgres) = postgres().await else { return };
