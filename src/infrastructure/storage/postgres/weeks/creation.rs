@@ -12,11 +12,15 @@ use crate::infrastructure::storage::postgres::PgDatabase;
 /// Rows that are moved while every other statement waits: about a second's work.
 pub const MOVED_AT_ONCE: i64 = 20_000;
 
-/// Bytes of a default partition that are looked through while every other statement waits.
-pub const LOOKED_THROUGH: i64 = 256 << 20;
+/// Bytes of a default partition, long texts included, that are looked through while every other statement waits. It is also
+/// the most that is moved.
+pub const LOOKED_THROUGH: i64 = 128 << 20;
 
-/// Weeks of the past that are made in one round, when the default partition has rows of more.
-const PAST_WEEKS: usize = 8;
+/// Weeks that are made late in one round: others get their turn in between.
+const MADE_LATE: usize = 8;
+
+/// Weeks of the past that are looked for in one round.
+const PAST_WEEKS: usize = 200;
 
 /// PostgreSQL's SQLSTATE.
 const DUPLICATE_TABLE: &str = "42P07";
@@ -32,15 +36,20 @@ pub async fn keep(database: &PgDatabase, now: Timestamp) {
                 continue;
             }
         };
+        let mut made = 0;
         for partition in wanted {
             match partition.make(database).await {
-                Ok(()) => {}
+                Ok(false) => {}
+                Ok(true) => made += 1,
                 // Something uses the table for longer than others may wait behind this; nor would the next week get it.
                 Err(error @ RepositoryError::Contested(_)) => {
                     tracing::warn!(partition = partition.name, %error, "a partition could not be made");
                     break;
                 }
                 Err(error) => tracing::warn!(partition = partition.name, %error, "a partition could not be made"),
+            }
+            if made == MADE_LATE {
+                break;
             }
         }
     }
@@ -56,7 +65,8 @@ async fn wanted(
     let ahead: Vec<Partition> = (0..WEEKS).filter_map(|week| Partition::of(table, now, week)).collect();
     let Some(this) = ahead.first() else { return Ok(ahead) };
     let mut wanted = database.run(async |connection| past(connection, this).await).await?;
-    wanted.extend(ahead);
+    // These first: messages of this week are coming in.
+    wanted.splice(0..0, ahead);
     Ok(wanted)
 }
 
@@ -81,12 +91,12 @@ async fn past(connection: &mut PgConnection, this: &Partition) -> Result<Vec<Par
 
 impl Partition {
     /// Makes the partition, with those of its rows that are in the default one, unless there are too many of them or that
-    /// is too large to be looked through while others wait: see `overhaul.rs`.
-    async fn make(&self, database: &PgDatabase) -> Result<(), RepositoryError> {
+    /// is too large to be looked through while others wait: see `overhaul.rs`. True when it was made.
+    async fn make(&self, database: &PgDatabase) -> Result<bool, RepositoryError> {
         database
             .run(async |connection| {
                 if self.exists(connection).await? || self.is_large(connection).await? {
-                    return Ok(());
+                    return Ok(false);
                 }
                 let mut transaction = connection.begin().await?;
                 // Making a partition waits for every user of the table, and all later ones then wait behind it.
@@ -97,12 +107,12 @@ impl Partition {
                     .execute(&mut *transaction)
                     .await?;
                 if self.exists(&mut transaction).await? {
-                    return Ok(());
+                    return Ok(false);
                 }
                 match sqlx::raw_sql(AssertSqlSafe(self.creation())).execute(&mut *transaction).await {
-                    Ok(_) => transaction.commit().await,
+                    Ok(_) => transaction.commit().await.map(|()| true),
                     // A partition that another process made while we waited is not always seen by the check above.
-                    Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(DUPLICATE_TABLE) => Ok(()),
+                    Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(DUPLICATE_TABLE) => Ok(false),
                     Err(error) => Err(error),
                 }
             })
@@ -112,7 +122,7 @@ impl Partition {
     /// Whether making it would keep others waiting for long.
     pub async fn is_large(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
         let default = self.table.default_partition();
-        let bytes: i64 = sqlx::query_scalar("select pg_relation_size(to_regclass($1))")
+        let bytes: i64 = sqlx::query_scalar("select pg_table_size(to_regclass($1))")
             .bind(default)
             .fetch_one(&mut *connection)
             .await?;
