@@ -25,7 +25,9 @@ use super::messages::replay_messages::ReplayMessages;
 use super::messages::send_message::SendMessage;
 use super::node::keep_node_alive::KeepNodeAlive;
 use super::node::this_node::ThisNode;
+use super::operations::look_at_stores::LookAtStores;
 use super::operations::maintain_storage::MaintainStorage;
+use super::operations::overhaul_storage::OverhaulStorage;
 use super::operations::prepare_installation::PrepareInstallation;
 use super::operations::report_health::ReportHealth;
 use super::ports::{
@@ -62,6 +64,8 @@ pub struct Settings {
     pub instance_concurrency: usize,
     /// How long a stopping process waits for what it has begun.
     pub shutdown_timeout: Duration,
+    /// How long messages are kept; none: for ever.
+    pub retention: Option<Duration>,
     /// No other process can use the stores now.
     pub is_alone: bool,
     /// The process is there to deliver and for nothing else: without its source it is not ready.
@@ -147,6 +151,7 @@ impl Gateway {
             self.repeating(self.give_back_forgotten()),
             self.repeating(self.pay_dead_letters()),
             self.repeating(self.maintain_storage()),
+            self.repeating(self.overhaul_storage()),
         ];
         if let Transport::Brokered(brokered) = &self.transport {
             services.push(Box::new(KeepBroker { broker: brokered.broker.clone() }));
@@ -199,7 +204,12 @@ impl Gateway {
     }
 
     fn maintain_storage(&self) -> MaintainStorage {
-        MaintainStorage { storage: self.ports.stores.storage.clone(), clock: self.ports.clock.clone() }
+        let (storage, clock) = (self.ports.stores.storage.clone(), self.ports.clock.clone());
+        MaintainStorage::new(storage, clock, self.settings.retention)
+    }
+
+    fn overhaul_storage(&self) -> OverhaulStorage {
+        OverhaulStorage { storage: self.ports.stores.storage.clone(), clock: self.ports.clock.clone() }
     }
 
     fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<ConsumeMessages>> {
@@ -320,7 +330,7 @@ impl Ports {
             },
             report_health: ReportHealth {
                 storage: self.stores.storage.clone(),
-                search: self.stores.search.clone(),
+                look: LookAtStores::new(&self.stores, self.clock.clone()),
                 clock: self.clock.clone(),
                 tally: node.tally.clone(),
                 broker: brokered.map(|brokered| brokered.broker.clone()),

@@ -65,6 +65,7 @@ pub fn compose(
         limits: Limits::of(config.delivery.worker_concurrency),
         instance_concurrency: config.delivery.instance_concurrency,
         shutdown_timeout: config.delivery.shutdown_timeout,
+        retention: config.storage.retention,
         is_alone: database.is_embedded(),
         only_delivers: role == Role::Worker,
     };

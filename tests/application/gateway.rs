@@ -176,6 +176,7 @@ impl TestGateway {
             limits: Limits { concurrency: 8, records: 100, bytes: 1 << 20 },
             instance_concurrency: INSTANCE_CONCURRENCY,
             shutdown_timeout: Duration::from_secs(30),
+            retention: None,
             is_alone: false,
             only_delivers: false,
         };

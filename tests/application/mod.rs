@@ -3,6 +3,7 @@
 mod consuming;
 mod delivery;
 pub mod gateway;
+mod maintaining;
 mod putting_off;
 mod recovery;
 mod remembered_keys;

@@ -18,6 +18,8 @@ pub struct Told {
     /// In order of time.
     pub happenings: Vec<Happening>,
     pub interruptions: Vec<Interruption>,
+    /// Processes that were told to stop, and had not finished when their time was over.
+    pub cut_short: BTreeSet<ProcessId>,
     /// Whose name a node was.
     pub names: BTreeMap<NodeId, ProcessId>,
     /// When each change of the database's history was made.
@@ -73,6 +75,10 @@ impl Chronicle {
         self.lock().interruptions.push(Interruption { process, from, to });
     }
 
+    pub fn cut_short(&self, process: ProcessId) {
+        self.lock().cut_short.insert(process);
+    }
+
     pub fn named(&self, node: NodeId, process: ProcessId) {
         self.lock().names.insert(node, process);
     }
@@ -115,6 +121,11 @@ impl Chronicle {
 }
 
 impl Told {
+    /// Whether the process of `node` was cut short when it stopped.
+    pub fn was_cut_short(&self, node: Option<NodeId>) -> bool {
+        node.and_then(|node| self.names.get(&node)).is_some_and(|process| self.cut_short.contains(process))
+    }
+
     /// Whether something hit the process of `node` from `begin` to `end`, or so shortly before that it still mattered.
     pub fn was_interrupted(&self, node: Option<NodeId>, begin: Duration, end: Duration, aftermath: Duration) -> bool {
         let process = node.and_then(|node| self.names.get(&node));

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use correio::application::Stop;
 use correio::application::delivery::consumption::Limits;
 use correio::application::gateway::{Brokered, Gateway, Ports, Settings, Transport};
+use correio::application::life::Farewell;
 use correio::application::node::this_node::ThisNode;
 use correio::application::ports::*;
 use correio::domain::Timestamp;
@@ -230,7 +231,9 @@ impl SimProcess {
             while alive.start().await.is_err() {
                 clock.sleep(Duration::from_millis(250)).await;
             }
-            alive.live_with(services, |stop| stop, stopped).await;
+            if alive.live_with(services, |stop| stop, stopped).await == Farewell::Interrupted {
+                around.chronicle.cut_short(id);
+            }
             around.chronicle.interrupted(Some(id), around.scheduler.now(), Duration::MAX);
             around.scheduler.kill(id);
         };
@@ -297,6 +300,7 @@ impl Surroundings {
             instance_concurrency: 3,
             limits: Limits { concurrency: if mode == Mode::Direct { 8 } else { 4 }, records: 40, bytes: 1 << 20 },
             shutdown_timeout: SHUTDOWN_TIMEOUT,
+            retention: None,
             is_alone: false,
             only_delivers: false,
         }

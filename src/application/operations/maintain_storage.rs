@@ -6,11 +6,46 @@ use async_trait::async_trait;
 use crate::application::Stop;
 use crate::application::ports::{Clock, RepositoryError, Storage};
 use crate::application::service::Repeated;
+use crate::domain::Timestamp;
 
-/// Does now and then what the database needs: see [`Storage::maintain`].
+/// Does now and then what the database needs: see [`Storage::maintain`]. Deletes what is older than the retention, and
+/// watches over the weeks.
 pub struct MaintainStorage {
-    pub storage: Arc<dyn Storage>,
-    pub clock: Arc<dyn Clock>,
+    storage: Arc<dyn Storage>,
+    clock: Arc<dyn Clock>,
+    /// None: messages are kept for ever.
+    retention: Option<Duration>,
+    /// Whether the last round has found something that an operator should look at.
+    is_worried: bool,
+}
+
+impl MaintainStorage {
+    pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, retention: Option<Duration>) -> Self {
+        Self { storage, clock, retention, is_worried: false }
+    }
+
+    async fn delete_history(&self, now: Timestamp, stop: &Stop) -> Result<(), RepositoryError> {
+        let Some(retention) = self.retention else { return Ok(()) };
+        while stop.peek().is_none() && self.storage.delete_history(retention, now).await? {}
+        Ok(())
+    }
+
+    /// Warns once, and says once that all is well again.
+    async fn watch_weeks(&mut self, now: Timestamp) -> Result<(), RepositoryError> {
+        let Some(weeks) = self.storage.weeks(now).await? else { return Ok(()) };
+        let (ahead, strays) = (weeks.ahead, weeks.strays);
+        match (self.is_worried, weeks.is_worrying()) {
+            (false, true) => tracing::warn!(
+                weeks_ahead = ahead,
+                default_partition = strays,
+                "the weeks of the tables need a look: fewer than two are there ahead of time, or rows lie outside of all of them"
+            ),
+            (true, false) => tracing::info!(weeks_ahead = ahead, "the weeks of the tables are in order again"),
+            _ => {}
+        }
+        self.is_worried = weeks.is_worrying();
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -27,7 +62,10 @@ impl Repeated for MaintainStorage {
         Duration::from_secs(10 * 60)
     }
 
-    async fn round(&mut self, _: &Stop) -> Result<(), RepositoryError> {
-        self.storage.maintain(self.clock.now()).await
+    async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
+        let now = self.clock.now();
+        self.storage.maintain(now).await?;
+        self.delete_history(now, stop).await?;
+        self.watch_weeks(now).await
     }
 }

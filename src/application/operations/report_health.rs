@@ -2,13 +2,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::application::node::tally::{Tally, TallySnapshot};
-use crate::application::ports::{Broker, Clock, MessageSearch, MessageSource, RepositoryError, Storage};
+use crate::application::operations::look_at_stores::{Look, LookAtStores};
+use crate::application::ports::{Broker, Clock, MessageSource, RepositoryError, Storage, WeeksStanding};
 use crate::domain::Timestamp;
 
 /// Reports the health of the process.
 pub struct ReportHealth {
     pub storage: Arc<dyn Storage>,
-    pub search: Arc<dyn MessageSearch>,
+    pub look: LookAtStores,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
     /// None: messages travel without a broker.
@@ -26,6 +27,8 @@ pub struct Health {
     pub uptime: Duration,
     /// Messages of all tenants that still have to be delivered; 0 when the database does not answer.
     pub open_messages: u64,
+    /// None: messages are not stored by weeks, or the database does not answer.
+    pub weeks: Option<WeeksStanding>,
     pub tally: TallySnapshot,
     pub broker: BrokerHealth,
 }
@@ -52,28 +55,27 @@ impl ReportHealth {
     /// What the process cannot do.
     pub async fn ready(&self) -> Result<(), NotReady> {
         self.storage.ping().await?;
-        match &self.required_source {
-            Some(source) if !source.has_joined() => Err(NotReady::NotJoined),
-            _ => Ok(()),
-        }
+        if self.has_joined() { Ok(()) } else { Err(NotReady::NotJoined) }
     }
 
+    fn has_joined(&self) -> bool {
+        self.required_source.as_ref().is_none_or(|source| source.has_joined())
+    }
+
+    /// What is stored is looked at every two seconds at most, however often this is asked for.
     pub async fn health(&self) -> Health {
-        let is_ready = self.ready().await;
-        let open = match is_ready {
-            Err(NotReady::Repository(_)) => None,
-            _ => self.search.count_open().await.ok(),
-        };
+        let Look { open, weeks } = self.look.recent().await;
         let broker = self.broker.as_ref().map_or_else(BrokerHealth::default, |broker| BrokerHealth {
             connected: broker.is_connected(),
             addresses: broker.addresses(),
         });
         Health {
             at: self.clock.now(),
-            healthy: is_ready.is_ok() && open.is_some(),
+            healthy: open.is_some() && self.has_joined(),
             broker,
             uptime: self.clock.monotonic().saturating_sub(self.started_at),
             open_messages: open.unwrap_or(0),
+            weeks,
             tally: self.tally.snapshot(),
         }
     }

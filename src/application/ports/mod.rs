@@ -12,6 +12,7 @@ pub use stores::{
     Accepted, ApiKeyRepository, Cancellation, Cancellations, Claimed, DueMessages, Duties, FailedMessages,
     FailedSelection, Forgotten, InstanceRepository, KeptRequest, MessageFilter, MessageRepository, MessageSearch,
     NodeRepository, NodeRow, Outcome, OwedDeadLetters, Replay, RepositoryError, SearchError, Storage, Stores, Take,
+    WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, MessageQueue, MessageSource, Partition, QueueError,

@@ -13,7 +13,7 @@ const WIDTH: usize = 120;
 const EXAMPLE_HEAD: &str = "\
 # Configuration of Correio. Copy this file to `.env`, or set the variables in the environment, which wins.
 # Each variable is commented out and shows its default or an example. docs/configuration.md has the same list as tables.
-# Put values with `$`, `#` or spaces into 'single quotes'. Durations: 300ms, 15s, 5m, 24h.
+# Put values with `$`, `#` or spaces into 'single quotes'. Durations: 300ms, 15s, 5m, 24h, 90d, 2w.
 ";
 
 const PAGE_HEAD: &str = "\
@@ -29,7 +29,7 @@ directory. [`.env.example`](../.env.example) lists the same settings in a form t
   `.env` sets.
 - **`.env`** has one `NAME=value` a line. Values with `$`, `#` or spaces need 'single quotes'. Of several lines for one
   variable, the first counts.
-- **Durations** are one number and one unit: `300ms`, `15s`, `5m`, `24h`.
+- **Durations** are one number and one unit: `300ms`, `15s`, `5m`, `24h`, `90d`, `2w`.
 - **Switches** are `true` or `false`.
 - **Errors.** A value that Correio cannot use stops the start with exit status 1 and one line on standard error, which
   names the variable and says what is wrong: `correio: NODE_TIMEOUT: must be at least 1s`. The line never quotes a

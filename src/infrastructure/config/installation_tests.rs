@@ -166,7 +166,15 @@ fn log_directives_may_have_spaces_around_them() {
 
 #[test]
 fn durations_have_one_number_and_one_unit() {
-    for (text, milliseconds) in [("300ms", 300), ("15s", 15_000), ("5m", 300_000), ("24h", 86_400_000), ("0s", 0)] {
+    for (text, milliseconds) in [
+        ("300ms", 300),
+        ("15s", 15_000),
+        ("5m", 300_000),
+        ("24h", 86_400_000),
+        ("90d", 7_776_000_000),
+        ("2w", 1_209_600_000),
+        ("0s", 0),
+    ] {
         assert_eq!(values::duration(text), Ok(Duration::from_millis(milliseconds)));
     }
     for text in [
@@ -177,7 +185,9 @@ fn durations_have_one_number_and_one_unit() {
         "1.5s",
         "s",
         "1S",
-        "1d",
+        "1D",
+        "1y",
+        "367d",
         " 1s",
         "1s ",
         "1 s",
@@ -186,6 +196,19 @@ fn durations_have_one_number_and_one_unit() {
         "١s",
     ] {
         assert!(values::duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn messages_are_kept_for_ever_or_for_a_day_or_longer() {
+    assert_eq!(read(&[]).unwrap().storage.retention, None);
+    for (text, hours) in [("24h", 24), ("36h", 36), ("1d", 24), ("90d", 90 * 24), ("2w", 14 * 24), ("800d", 800 * 24)] {
+        let retention = read(&[("MESSAGE_RETENTION", text)]).unwrap().storage.retention;
+        assert_eq!(retention, Some(Duration::from_secs(hours * 3_600)), "{text}");
+    }
+    for text in ["23h", "0d", "90", "3661d", "99999999999999999999d", "for ever"] {
+        let refusal = refused("MESSAGE_RETENTION", text).to_string();
+        assert!(refusal.contains("must be"), "{text}: {refusal}");
     }
 }
 

@@ -6,7 +6,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Far beyond any sensible wait, and small enough that adding it to a time never overflows.
-const LONGEST_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const LONGEST_DURATION: Duration = Duration::from_secs(366 * DAY);
+
+/// Seconds.
+const DAY: u64 = 24 * 60 * 60;
 
 pub type Parsed<T> = Result<T, String>;
 
@@ -28,9 +31,22 @@ pub fn number<N: FromStr + PartialOrd + Display>(text: &str, range: RangeInclusi
     number.ok_or_else(|| format!("must be a whole number from {} to {}", range.start(), range.end()))
 }
 
-/// One number and one unit: `300ms`, `15s`, `5m`, `24h`.
+/// One number and one unit: `300ms`, `15s`, `5m`, `24h`, `90d`, `2w`.
 pub fn duration(text: &str) -> Parsed<Duration> {
-    let malformed = || "must be a duration like `300ms`, `15s`, `5m` or `24h`".to_owned();
+    let duration = measured(text)?.filter(|duration| *duration <= LONGEST_DURATION);
+    duration.ok_or_else(|| "must be at most a year".to_owned())
+}
+
+/// How long something is kept: from a day to ten years.
+pub fn time_to_keep(text: &str) -> Parsed<Duration> {
+    let bounds = Duration::from_secs(DAY)..=10 * LONGEST_DURATION;
+    let duration = measured(text)?.filter(|duration| bounds.contains(duration));
+    duration.ok_or_else(|| "must be from `1d` to ten years, `3660d`".to_owned())
+}
+
+/// None: more than there are numbers for.
+fn measured(text: &str) -> Parsed<Option<Duration>> {
+    let malformed = || "must be a duration like `300ms`, `15s`, `5m`, `24h`, `90d` or `2w`".to_owned();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (count, unit) = text.split_at(digits);
     let milliseconds_a_unit: u64 = match unit {
@@ -38,14 +54,15 @@ pub fn duration(text: &str) -> Parsed<Duration> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => DAY * 1_000,
+        "w" => 7 * DAY * 1_000,
         _ => return Err(malformed()),
     };
     if count.is_empty() {
         return Err(malformed());
     }
     let milliseconds = count.parse().ok().and_then(|count: u64| count.checked_mul(milliseconds_a_unit));
-    let duration = milliseconds.map(Duration::from_millis).filter(|duration| *duration <= LONGEST_DURATION);
-    duration.ok_or_else(|| "must be at most a year".to_owned())
+    Ok(milliseconds.map(Duration::from_millis))
 }
 
 pub fn duration_of_at_least(text: &str, shortest: Duration) -> Parsed<Duration> {

@@ -18,6 +18,7 @@ stories!(
 );
 
 async fn health_says_how_it_is(installation: Installation) {
+    let is_in_weeks = installation.postgres.is_some();
     let app = TestApp::start(installation).await;
     app.sent(&to_sandbox("5585999999999")).await;
     app.fails(&to_sandbox("fail-transient"), TRANSIENT).await;
@@ -25,7 +26,7 @@ async fn health_says_how_it_is(installation: Installation) {
     let health = eventually(SOON, "the dead letter is counted", async || {
         let health = app.nobody().get("/health").await;
         assert_eq!(health.status, 200);
-        Some(health.json()).filter(|health| health["metrics"]["totalDLQ"] == 1)
+        Some(health.json()).filter(|health| health["metrics"]["totalDLQ"] == 1 && health["outbox"]["pending"] == 0)
     })
     .await;
     assert_eq!(
@@ -35,6 +36,8 @@ async fn health_says_how_it_is(installation: Installation) {
     );
     assert_eq!(health["kafka"]["brokers"].as_array().unwrap().is_empty(), app.waits(), "{health}");
     assert_eq!(health["outbox"], json!({ "enabled": true, "pending": 0 }));
+    let weeks = is_in_weeks.then(|| json!({ "weeksAhead": 4, "defaultPartition": 0 }));
+    assert_eq!(health.get("storage"), weeks.as_ref());
     let metrics = &health["metrics"];
     assert_eq!(
         (&metrics["totalReceived"], &metrics["totalSent"], &metrics["totalFailed"]),

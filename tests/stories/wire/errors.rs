@@ -254,7 +254,8 @@ async fn a_database_that_is_away_is_waited_for(installation: Installation) {
     eventually(SOON, "it is ready again", async || (app.get("/health/ready").await.status == 200).then_some(())).await;
     let answer = app.send_once("pedido-1", &to_sandbox("5585999999999")).await;
     assert_eq!((answer.status, answer.header("idempotent-replay")), (200, None), "{}", answer.json());
-    assert_eq!(app.get("/health").await.json()["status"], "healthy");
+    let is_healthy = async || (app.get("/health").await.json()["status"] == "healthy").then_some(());
+    eventually(SOON, "it is healthy again", is_healthy).await;
 }
 
 async fn parameters_that_a_route_does_not_have_are_refused(installation: Installation) {

@@ -1,6 +1,10 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
-use correio::application::ports::{RepositoryError, Storage};
+use correio::application::ports::{RepositoryError, Storage, WeeksStanding};
 use correio::domain::Timestamp;
+use correio::domain::message::{MessageId, MessageStatus};
+use correio::infrastructure::storage::shared::first_id;
 
 use super::database::MemoryDatabase;
 use super::tables::Tables;
@@ -39,5 +43,30 @@ impl Storage for MemoryStorage {
         };
         while self.database.run_now("storage.maintain", |tables| Ok(delete_some(tables))).await? == BATCH {}
         Ok(())
+    }
+
+    async fn overhaul(&self, _: Timestamp) -> Result<(), RepositoryError> {
+        Ok(())
+    }
+
+    async fn delete_history(&self, retention: Duration, now: Timestamp) -> Result<bool, RepositoryError> {
+        let before = MessageId(first_id(now - retention));
+        let delete = move |tables: &mut Tables| {
+            let old = tables.messages.range(..before).map(|(_, message)| message);
+            let ended = old.filter(|message| {
+                !message.status.is_open()
+                    && (message.status != MessageStatus::Failed || message.dead_lettered_at.is_some())
+            });
+            let ended: Vec<MessageId> = ended.map(|message| message.id).take(BATCH).collect();
+            for id in &ended {
+                tables.forget(*id);
+            }
+            ended.len() == BATCH
+        };
+        self.database.run_now("storage.delete_history", |tables| Ok(delete(tables))).await
+    }
+
+    async fn weeks(&self, _: Timestamp) -> Result<Option<WeeksStanding>, RepositoryError> {
+        Ok(None)
     }
 }

@@ -227,6 +227,13 @@ impl Tables {
         self.settlements.push(Settlement { id, try_number, has_record, publishers });
     }
 
+    /// Deletes a message and its attempts. Nobody has it under way: it is at an end.
+    pub fn forget(&mut self, id: MessageId) {
+        self.sync();
+        self.messages.remove(&id);
+        self.attempts.retain(|(of, _), _| *of != id);
+    }
+
     /// A try has one row: the first one stays.
     pub fn tell_attempt(&mut self, id: MessageId, attempt: Attempt) {
         self.attempts.entry((id, attempt.number)).or_insert(attempt);
@@ -251,7 +258,7 @@ impl Tables {
     /// Whether the row is as it was before the claim of which the guard tells.
     /// It may have been put off since, if the try was the first and sent it.
     pub fn has_lost(&self, guard: &Guard, ended: MessageStatus) -> bool {
-        let may_wait = guard.try_number == 1 && ended == MessageStatus::Sent && !self.has(Bug::PutOffIsNotSent);
+        let may_wait = guard.try_number == 1 && ended == MessageStatus::Sent;
         self.messages.get(&guard.id).is_some_and(|message| {
             message.status == MessageStatus::Queued
                 && (may_wait || message.next_attempt_at.is_none())

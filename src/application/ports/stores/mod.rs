@@ -24,7 +24,7 @@ pub use message_search::{MessageFilter, MessageSearch, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
 pub use repository_error::RepositoryError;
-pub use storage::Storage;
+pub use storage::{Storage, WeeksStanding};
 
 /// Everything that is stored, whatever it is stored in.
 #[derive(Clone)]

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::application::ports::RepositoryError;
@@ -9,7 +11,41 @@ pub trait Storage: Send + Sync {
     /// Succeeds if the database answers.
     async fn ping(&self) -> Result<(), RepositoryError>;
 
-    /// Periodic work: deletes idempotency keys that have expired at `now`, and makes room for the messages of the weeks
-    /// to come. Safe to run in several processes concurrently.
+    /// Periodic work of seconds: deletes idempotency keys that have expired at `now`, and makes room for the messages of the
+    /// weeks to come. Rows that lie outside of all weeks are moved into theirs, unless that would keep others waiting for
+    /// long. Safe to run in several processes concurrently.
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError>;
+
+    /// Periodic work that may take hours, and keeps nothing else waiting: what is over is vacuumed, once. Does nothing while
+    /// another process does it. May be dropped at any time.
+    async fn overhaul(&self, now: Timestamp) -> Result<(), RepositoryError>;
+
+    /// Deletes messages that were accepted longer ago than `retention`, and their attempts: those that are at an end and owe
+    /// no dead letter. Where messages are stored by weeks, one stays until all of its week can go. A message that is
+    /// replayed at the same time either stays, queued, or is unknown to the replay.
+    ///
+    /// A bounded part of it; returns whether there may be more. Safe to run in several processes concurrently.
+    async fn delete_history(&self, retention: Duration, now: Timestamp) -> Result<bool, RepositoryError>;
+
+    /// How the weeks stand at `now`; none where messages are not stored by weeks. Costs the same however long the history.
+    async fn weeks(&self, now: Timestamp) -> Result<Option<WeeksStanding>, RepositoryError>;
+}
+
+/// Whether there is room for the messages of the weeks to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WeeksStanding {
+    /// Weeks after this one that are there, without a gap; 4 when all is well.
+    pub ahead: u32,
+    /// Rows of messages and attempts that lie outside of all weeks, up to [`Self::COUNTED`]; 0 when all is well.
+    pub strays: u32,
+}
+
+impl WeeksStanding {
+    /// Strays are not counted further.
+    pub const COUNTED: u32 = 1_000;
+
+    /// Whether an operator should look.
+    pub fn is_worrying(self) -> bool {
+        self.ahead < 2 || self.strays > 0
+    }
 }

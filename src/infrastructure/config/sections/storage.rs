@@ -1,5 +1,6 @@
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -8,7 +9,7 @@ use url::Url;
 
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
-use crate::infrastructure::config::values::{Parsed, number};
+use crate::infrastructure::config::values::{Parsed, number, time_to_keep};
 use crate::infrastructure::config::variables::Variables;
 
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct StorageConfig {
     /// Connections that requests share; with PostgreSQL only.
     pub pool_size: u32,
     pub search_concurrency: u32,
+    /// How long messages are kept. None: for ever.
+    pub retention: Option<Duration>,
     /// The first encrypts, all decrypt. None: see `XChaChaCredentialsCipher::from_config`.
     pub credentials_keys: Option<Vec<[u8; 32]>>,
 }
@@ -51,6 +54,7 @@ pub const SECTION: Section = Section {
         DATABASE_URL.entry(),
         DATABASE_POOL_SIZE.entry(),
         SEARCH_CONCURRENCY.entry(),
+        MESSAGE_RETENTION.entry(),
         CREDENTIALS_KEY.entry(),
     ],
 };
@@ -86,6 +90,15 @@ const SEARCH_CONCURRENCY: Setting<u32> = Setting {
     parse: |text| number(text, 1..=100),
 };
 
+const MESSAGE_RETENTION: OptionalSetting<Duration> = OptionalSetting {
+    name: "MESSAGE_RETENTION",
+    unset: "messages are kept for ever",
+    example: "90d",
+    about: "Age at which messages and their attempts are deleted, `1d` to ten years, if they are at an end. \
+            With PostgreSQL a week goes as a whole, once all of it is so old and all of its messages are at an end.",
+    parse: time_to_keep,
+};
+
 const CREDENTIALS_KEY: OptionalSetting<Vec<[u8; 32]>> = OptionalSetting {
     name: "CREDENTIALS_KEY",
     unset: "with SQLite, a key generated into `DATA_DIR/credentials.key`; with PostgreSQL, the variable must be set",
@@ -104,6 +117,7 @@ impl StorageConfig {
             database: DATABASE_URL.read(variables)?.unwrap_or_else(embedded),
             pool_size: DATABASE_POOL_SIZE.read(variables)?,
             search_concurrency: SEARCH_CONCURRENCY.read(variables)?,
+            retention: MESSAGE_RETENTION.read(variables)?,
             credentials_keys: CREDENTIALS_KEY.read(variables)?,
             data_dir,
         })

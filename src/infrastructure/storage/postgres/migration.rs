@@ -6,7 +6,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::{Connection, PgConnection};
 
 use super::connections::PgDatabase;
-use super::{error, partitions};
+use super::{error, weeks};
 use crate::application::ports::RepositoryError;
 use crate::infrastructure::storage::shared::migrations;
 
@@ -29,7 +29,7 @@ impl PgDatabase {
                 }
                 Err(error) => return Err(error::translate_migration(error)),
                 Ok(()) => {
-                    partitions::create_ahead(self, chrono::Utc::now()).await;
+                    weeks::keep(self, chrono::Utc::now()).await;
                     return Ok(());
                 }
             }

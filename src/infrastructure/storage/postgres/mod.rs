@@ -9,10 +9,10 @@ mod instances;
 mod messages;
 mod migration;
 mod node_repository;
-mod partitions;
 mod row;
 mod storage;
 mod stores;
+mod weeks;
 
 pub use api_key_repository::PgApiKeyRepository;
 pub use connections::{PgDatabase, ServerVersion};

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 
-use super::{PgDatabase, partitions};
-use crate::application::ports::{RepositoryError, Storage};
+use super::{PgDatabase, weeks};
+use crate::application::ports::{RepositoryError, Storage, WeeksStanding};
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::shared::{Batch, Batchable, Batcher};
 
@@ -54,7 +56,7 @@ impl Storage for PgStorage {
     }
 
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {
-        partitions::create_ahead(&self.database, now).await;
+        weeks::keep(&self.database, now).await;
         loop {
             // Locked first: an expired key that is being used again at this moment is passed over.
             let query = sqlx::query(
@@ -74,5 +76,17 @@ impl Storage for PgStorage {
                 return Ok(());
             }
         }
+    }
+
+    async fn overhaul(&self, now: Timestamp) -> Result<(), RepositoryError> {
+        weeks::overhaul(&self.database, now).await
+    }
+
+    async fn delete_history(&self, retention: Duration, now: Timestamp) -> Result<bool, RepositoryError> {
+        weeks::delete_history(&self.database, retention, now).await
+    }
+
+    async fn weeks(&self, now: Timestamp) -> Result<Option<WeeksStanding>, RepositoryError> {
+        weeks::standing(&self.database, now).await.map(Some)
     }
 }

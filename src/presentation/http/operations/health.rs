@@ -28,6 +28,9 @@ pub struct HealthData {
     uptime: u64,
     kafka: KafkaHealth,
     outbox: OutboxHealth,
+    /// Absent with SQLite, which stores no weeks, and while the database does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage: Option<StorageHealth>,
     metrics: MetricsData,
 }
 
@@ -44,6 +47,16 @@ pub struct OutboxHealth {
     enabled: bool,
     /// Messages that still have to be delivered.
     pending: u64,
+}
+
+/// Whether there is room for the messages of the weeks to come. Looked at every two seconds at most, like `outbox`.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StorageHealth {
+    /// Weeks after this one whose partitions are there; 4 when all is well, and worth a look below 2.
+    weeks_ahead: u32,
+    /// Rows that lie in no week but in the default partition, counted up to 1000; 0 when all is well.
+    default_partition: u32,
 }
 
 /// What this process has done since it started.
@@ -88,6 +101,7 @@ pub async fn health(State(state): State<SharedState>) -> Response {
         uptime: health.uptime.as_secs(),
         kafka: KafkaHealth { connected: health.broker.connected, brokers: health.broker.addresses, acks: "all" },
         outbox: OutboxHealth { enabled: true, pending: health.open_messages },
+        storage: health.weeks.map(|weeks| StorageHealth { weeks_ahead: weeks.ahead, default_partition: weeks.strays }),
         metrics: MetricsData {
             total_received: health.tally.received,
             total_sent: health.tally.sent,

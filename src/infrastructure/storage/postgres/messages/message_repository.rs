@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::changes::{Accepts, Claims, Deferrals, LostClaims, Outcomes, outcomes};
+use super::changes::{Accepts, Claims, Deferrals, LostClaims, Outcomes, claims, outcomes};
 use crate::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
@@ -23,10 +23,11 @@ pub struct PgMessageRepository {
 
 impl PgMessageRepository {
     pub fn new(database: PgDatabase) -> Self {
+        let (claims, deferrals) = claims(database.clone());
         Self {
             accepts: Batcher::new(Accepts::new(database.clone())),
-            claims: Batcher::new(Claims::new(database.clone())),
-            deferrals: Batcher::new(Deferrals::new(database.clone())),
+            claims: Batcher::new(claims),
+            deferrals: Batcher::new(deferrals),
             recording: Recording::new(outcomes(database.clone())),
             database,
         }

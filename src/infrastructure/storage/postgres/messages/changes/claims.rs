@@ -1,11 +1,13 @@
 //! Claiming messages.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
+use super::deferrals::Deferrals;
 use super::free_rows::free;
 use crate::application::ports::{Claimed, RepositoryError};
 use crate::domain::instance::Destination;
@@ -16,13 +18,13 @@ use crate::infrastructure::storage::postgres::row::{get, message, message_column
 use crate::infrastructure::storage::shared::{Batch, ClaimRequest};
 
 pub struct Claims {
-    connection: OwnConnection,
+    connection: Arc<OwnConnection>,
 }
 
-impl Claims {
-    pub fn new(database: PgDatabase) -> Self {
-        Self { connection: OwnConnection::new(database, CHANGING_PROBES) }
-    }
+/// Both on one connection: what is put off is not claimed.
+pub fn claims(database: PgDatabase) -> (Claims, Deferrals) {
+    let connection = Arc::new(OwnConnection::new(database, CHANGING_PROBES));
+    (Claims { connection: connection.clone() }, Deferrals::on(connection))
 }
 
 /// The guard on the state is the lock: of two concurrent claims, the second waits, checks again, and gets nothing. Not

@@ -1,6 +1,7 @@
 //! Putting messages off whose instance may not be called now.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -10,18 +11,18 @@ use super::free_rows::free;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::message::deferral::{DOUBLINGS, Deferral, Deferred, MAX_DEFERRALS, longest_pause};
-use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, OwnConnection};
+use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::Batch;
 
 pub struct Deferrals {
-    connection: OwnConnection,
+    connection: Arc<OwnConnection>,
 }
 
 impl Deferrals {
-    pub fn new(database: PgDatabase) -> Self {
-        Self { connection: OwnConnection::new(database, CHANGING_PROBES) }
+    /// With the settings of changing probes.
+    pub fn on(connection: Arc<OwnConnection>) -> Self {
+        Self { connection }
     }
 }
 

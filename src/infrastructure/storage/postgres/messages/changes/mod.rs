@@ -15,7 +15,7 @@ pub mod replays;
 use crate::domain::message::transition::{self, Change};
 
 pub use accepts::Accepts;
-pub use claims::Claims;
+pub use claims::{Claims, claims};
 pub use deferrals::Deferrals;
 pub use deletion::delete_instance;
 pub use outcomes::{LostClaims, Outcomes, outcomes};

@@ -1,0 +1,53 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::lock::Mutex;
+
+use crate::application::ports::{Clock, MessageSearch, Storage, Stores, WeeksStanding};
+
+/// How long a look is good for. Anybody may ask for the health of a process, and as often as they like.
+const GOOD_FOR: Duration = Duration::from_secs(2);
+
+/// Looks at what is stored, for all who want to know, once in two seconds at most.
+pub struct LookAtStores {
+    storage: Arc<dyn Storage>,
+    search: Arc<dyn MessageSearch>,
+    clock: Arc<dyn Clock>,
+    /// The last look, and when it ended by the monotonic clock. Held while a look is under way: who comes meanwhile waits
+    /// for that one.
+    last: Mutex<Option<(Duration, Look)>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Messages of all tenants that still have to be delivered; none when the database did not answer.
+    pub open: Option<u64>,
+    pub weeks: Option<WeeksStanding>,
+}
+
+impl LookAtStores {
+    pub fn new(stores: &Stores, clock: Arc<dyn Clock>) -> Self {
+        let (storage, search) = (stores.storage.clone(), stores.search.clone());
+        Self { storage, search, clock, last: Mutex::default() }
+    }
+
+    /// The last look, or a new one when that is too old.
+    pub async fn recent(&self) -> Look {
+        let mut last = self.last.lock().await;
+        if let Some((at, look)) = *last
+            && self.clock.monotonic().saturating_sub(at) < GOOD_FOR
+        {
+            return look;
+        }
+        let look = self.look().await;
+        *last = Some((self.clock.monotonic(), look));
+        look
+    }
+
+    async fn look(&self) -> Look {
+        // A database that does not answer the first is not asked more.
+        let Ok(open) = self.search.count_open().await else { return Look::default() };
+        let weeks = self.storage.weeks(self.clock.now()).await.unwrap_or_default();
+        Look { open: Some(open), weeks }
+    }
+}

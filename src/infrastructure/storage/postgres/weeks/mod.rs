@@ -1,0 +1,13 @@
+//! The weeks of messages and attempts: made ahead of time, repaired, vacuumed when they are over, and dropped.
+
+mod creation;
+mod overhaul;
+mod parameters;
+mod partition;
+mod retention;
+mod standing;
+
+pub use creation::keep;
+pub use overhaul::overhaul;
+pub use retention::delete_history;
+pub use standing::standing;

@@ -1,0 +1,235 @@
+//! Forgetting: weeks are dropped, and what lies in the default partition is deleted.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use uuid::Uuid;
+
+use super::partition::{ATTEMPTS, MESSAGES, Partitioned};
+use crate::application::ports::RepositoryError;
+use crate::domain::Timestamp;
+use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::shared::first_id;
+
+/// Rows deleted by one statement.
+const BATCH: i64 = 1_000;
+
+/// A week that is over as a whole.
+struct OldWeek {
+    name: String,
+    from_id: Uuid,
+    to_id: Uuid,
+}
+
+/// Deletes a part of what was accepted longer ago than `retention`: one week, or one batch. True when there may be more.
+pub async fn delete_history(
+    database: &PgDatabase,
+    retention: Duration,
+    now: Timestamp,
+) -> Result<bool, RepositoryError> {
+    let now = database.run(async |connection| earlier(connection, now).await).await?;
+    let before = first_id(now - retention);
+    for table in [&MESSAGES, &ATTEMPTS] {
+        if drop_one(database, table, before).await? {
+            return Ok(true);
+        }
+    }
+    let messages = database.run(async |connection| delete_strays(connection, before).await).await?;
+    let attempts = database.run(async |connection| delete_stray_attempts(connection, before).await).await?;
+    Ok(messages == BATCH || attempts == BATCH)
+}
+
+/// Of two clocks the one that is behind: one that has jumped ahead must not make everything look old.
+async fn earlier(connection: &mut PgConnection, now: Timestamp) -> Result<Timestamp, sqlx::Error> {
+    sqlx::query_scalar("select least($1, clock_timestamp())").bind(now).fetch_one(connection).await
+}
+
+/// Drops the oldest week that can go. False when there is none.
+async fn drop_one(database: &PgDatabase, table: &Partitioned, before: Uuid) -> Result<bool, RepositoryError> {
+    for week in database.run(async |connection| old_weeks(connection, table, before).await).await? {
+        if !database.run(async |connection| unless_gone(is_over(connection, table, &week).await)).await? {
+            continue;
+        }
+        match database.run(async |connection| unless_gone(drop_week(connection, table, &week).await)).await {
+            Ok(true) => {
+                tracing::info!(partition = week.name, "a week that is over was dropped");
+                return Ok(true);
+            }
+            Ok(false) => {}
+            // Something uses the table for longer than others may wait behind this.
+            Err(error @ RepositoryError::Contested(_)) => {
+                tracing::warn!(partition = week.name, %error, "a week could not be dropped, and is left to the next time");
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// A week that another process has dropped meanwhile is none that can go.
+fn unless_gone(asked: Result<bool, sqlx::Error>) -> Result<bool, sqlx::Error> {
+    const UNDEFINED_TABLE: &str = "42P01";
+    match asked {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => Ok(false),
+        asked => asked,
+    }
+}
+
+/// Partitions all of whose ids are less than `before`, the oldest first.
+async fn old_weeks(
+    connection: &mut PgConnection,
+    table: &Partitioned,
+    before: Uuid,
+) -> Result<Vec<OldWeek>, sqlx::Error> {
+    let rows: Vec<(String, Uuid, Uuid)> = sqlx::query_as(
+        "select pg_class.oid::regclass::text,
+                bounds[1]::uuid,
+                bounds[2]::uuid
+           from pg_inherits
+           join pg_class
+             on pg_class.oid = pg_inherits.inhrelid
+          cross join lateral regexp_match(
+                pg_get_expr(pg_class.relpartbound, pg_class.oid),
+                'FROM \\(''([0-9a-f-]{36})''\\) TO \\(''([0-9a-f-]{36})''\\)') as bounds
+          where pg_inherits.inhparent = to_regclass($1)
+            and bounds[2]::uuid <= $2
+          order by bounds[1]",
+    )
+    .bind(table.name)
+    .bind(before)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|(name, from_id, to_id)| OldWeek { name, from_id, to_id }).collect())
+}
+
+/// Asked without a lock that keeps others waiting: most weeks that stay are found by this.
+async fn is_over(connection: &mut PgConnection, table: &Partitioned, week: &OldWeek) -> Result<bool, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let is_over = ask(&mut transaction, table, week).await?;
+    transaction.rollback().await?;
+    Ok(is_over)
+}
+
+/// The parent first, and for itself: a statement that has it already may go on to the partition and is waited for; one
+/// that comes later waits there, and then plans without the partition. The check is a statement of its own, which sees
+/// what those that were waited for have written: with the locks in one statement, or in one snapshot with them, it would
+/// see the week as it was before. A replay either was first, and the week stays, or finds nothing.
+async fn drop_week(connection: &mut PgConnection, table: &Partitioned, week: &OldWeek) -> Result<bool, sqlx::Error> {
+    let (parent, name) = (table.name, &week.name);
+    let mut transaction = connection.begin_with("begin isolation level read committed").await?;
+    let lock = format!(
+        "set local lock_timeout = '1s';
+         set local statement_timeout = '5s';
+         lock table only {parent} in access exclusive mode;
+         lock table {name} in access exclusive mode"
+    );
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *transaction).await?;
+    if !ask(&mut transaction, table, week).await? {
+        return Ok(false);
+    }
+    sqlx::raw_sql(AssertSqlSafe(format!("drop table {name}"))).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Whether all messages of a week are at an end and owe no dead letter; of attempts, whether their messages are gone.
+async fn ask(connection: &mut PgConnection, table: &Partitioned, week: &OldWeek) -> Result<bool, sqlx::Error> {
+    // Each is a probe of an index that holds nothing else, whatever the planner believes about a week it never analyzed.
+    sqlx::raw_sql("set local enable_seqscan = off; set local enable_bitmapscan = off")
+        .execute(&mut *connection)
+        .await?;
+    if table.name == ATTEMPTS.name {
+        return sqlx::query_scalar(
+            "select not exists (
+                 select
+                   from messaging_messages
+                  where id >= $1
+                    and id < $2)",
+        )
+        .persistent(false)
+        .bind(week.from_id)
+        .bind(week.to_id)
+        .fetch_one(connection)
+        .await;
+    }
+    let name = &week.name;
+    let statement = format!(
+        "select not exists (
+                select
+                  from {name}
+                 where next_attempt_at is null
+                   and status in ('pending', 'queued', 'processing'))
+            and not exists (
+                select
+                  from {name}
+                 where next_attempt_at is not null
+                   and status in ('pending', 'queued', 'processing'))
+            and not exists (
+                select
+                  from {name}
+                 where status = 'failed'
+                   and dead_lettered_at is null)"
+    );
+    sqlx::query_scalar(AssertSqlSafe(statement)).persistent(false).fetch_one(connection).await
+}
+
+/// Asked again in the DELETE: what was replayed since the statement began is found by its first part as it was then.
+async fn delete_strays(connection: &mut PgConnection, before: Uuid) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "with ended as materialized (
+             select id
+               from messaging_messages_default
+              where id < $1
+                and status not in ('pending', 'queued', 'processing')
+                and (status <> 'failed' or dead_lettered_at is not null)
+              order by id
+              limit $2
+                for update skip locked
+         ),
+         deleted as (
+             delete from messaging_messages_default
+              where id = any(array(select id from ended))
+                and status not in ('pending', 'queued', 'processing')
+                and (status <> 'failed' or dead_lettered_at is not null)
+             returning id
+         ),
+         attempts as (
+             delete from messaging_message_attempts
+              where message_id = any(array(select id from deleted))
+         )
+         select count(*) from deleted",
+    )
+    .persistent(false)
+    .bind(before)
+    .bind(BATCH)
+    .fetch_one(connection)
+    .await
+}
+
+async fn delete_stray_attempts(connection: &mut PgConnection, before: Uuid) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "with orphans as materialized (
+             select message_id, number
+               from messaging_message_attempts_default as attempts
+              where message_id < $1
+                and not exists (
+                    select
+                      from messaging_messages
+                     where id = attempts.message_id)
+              order by message_id
+              limit $2
+         ),
+         deleted as (
+             delete from messaging_message_attempts_default
+              where (message_id, number) in (select message_id, number from orphans)
+             returning message_id
+         )
+         select count(*) from deleted",
+    )
+    .persistent(false)
+    .bind(before)
+    .bind(BATCH)
+    .fetch_one(connection)
+    .await
+}

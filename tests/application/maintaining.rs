@@ -1,0 +1,119 @@
+//! What the maintenance does with the time that passes, and how often `/health` looks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use correio::application::operations::look_at_stores::LookAtStores;
+use correio::application::operations::maintain_storage::MaintainStorage;
+use correio::application::ports::{Clock, RepositoryError, Stores};
+use correio::application::service::Repeated;
+use correio::domain::message::{Message, MessageId, MessageStatus};
+use futures::FutureExt;
+use futures::future::join_all;
+use uuid::Uuid;
+
+use super::scripted::ManualClock;
+use crate::support::databases::Adapters;
+use crate::support::given::{at, message, node};
+use crate::support::memory::{MemoryDatabase, Statement, Weather};
+
+/// Counts what the database is asked, and answers nothing while it is away.
+#[derive(Default)]
+struct Counting {
+    asked: Mutex<BTreeMap<&'static str, usize>>,
+    is_away: Mutex<bool>,
+}
+
+#[async_trait]
+impl Weather for Counting {
+    async fn carry(&self, operation: &'static str, statement: Statement) -> Result<(), RepositoryError> {
+        *self.asked.lock().unwrap().entry(operation).or_default() += 1;
+        // Others come in between.
+        tokio::task::yield_now().await;
+        if *self.is_away.lock().unwrap() {
+            return Err(RepositoryError::Unavailable("away".to_owned()));
+        }
+        statement();
+        Ok(())
+    }
+}
+
+impl Counting {
+    fn asked(&self, operation: &str) -> usize {
+        self.asked.lock().unwrap().get(operation).copied().unwrap_or_default()
+    }
+}
+
+fn begin() -> (Adapters, Arc<Counting>, Arc<ManualClock>) {
+    let counting = Arc::new(Counting::default());
+    let adapters = MemoryDatabase::default().under(counting.clone()).adapters();
+    (adapters, counting, Arc::new(ManualClock::new()))
+}
+
+/// Accepted at noon, as the clock begins.
+async fn ended(adapters: &Adapters) -> Message {
+    let time = u128::from(at(0).timestamp_millis().unsigned_abs());
+    let id = MessageId(Uuid::from_u128((time << 80) | (7 << 76) | (2 << 62) | 1));
+    adapters.failed(Message { id, ..message(MessageStatus::Queued, node()) }, Some(at(10))).await
+}
+
+async fn maintain(stores: &Stores, clock: &Arc<ManualClock>, retention: Option<Duration>) {
+    let stop = std::future::pending().boxed().shared();
+    let clock: Arc<dyn Clock> = clock.clone();
+    MaintainStorage::new(stores.storage.clone(), clock, retention).round(&stop).await.unwrap();
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[tokio::test]
+async fn a_message_is_kept_for_as_long_as_the_retention_says() {
+    let (adapters, _, clock) = begin();
+    let message = ended(&adapters).await;
+    clock.advance(2 * DAY);
+    maintain(&adapters.stores, &clock, None).await;
+    maintain(&adapters.stores, &clock, Some(3 * DAY)).await;
+    assert!(adapters.messages.find(message.id).await.unwrap().is_some());
+    clock.advance(DAY + Duration::from_millis(1));
+    maintain(&adapters.stores, &clock, Some(3 * DAY)).await;
+    assert!(adapters.messages.find(message.id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_process_that_stops_deletes_no_more() {
+    let (adapters, counting, clock) = begin();
+    clock.advance(10 * DAY);
+    let stop = std::future::ready(()).boxed().shared();
+    stop.clone().await;
+    let mut maintenance = MaintainStorage::new(adapters.stores.storage.clone(), clock, Some(DAY));
+    maintenance.round(&stop).await.unwrap();
+    assert_eq!(counting.asked("storage.delete_history"), 0);
+}
+
+#[tokio::test]
+async fn however_many_ask_for_the_health_the_database_is_asked_once_in_two_seconds() {
+    let (adapters, counting, clock) = begin();
+    let looking = LookAtStores::new(&adapters.stores, clock.clone());
+    for times in 1..=3 {
+        let looks = join_all((0..50).map(|_| looking.recent())).await;
+        assert!(looks.iter().all(|look| look.open == Some(0)), "{looks:?}");
+        clock.advance(Duration::from_millis(1_999));
+        looking.recent().await;
+        assert_eq!(counting.asked("search.count_open"), times);
+        clock.advance(Duration::from_millis(1));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_asked_no_more_often() {
+    let (adapters, counting, clock) = begin();
+    let looking = LookAtStores::new(&adapters.stores, clock.clone());
+    *counting.is_away.lock().unwrap() = true;
+    let looks = join_all((0..50).map(|_| looking.recent())).await;
+    assert!(looks.iter().all(|look| look.open.is_none()), "{looks:?}");
+    assert_eq!(counting.asked("search.count_open"), 1);
+    *counting.is_away.lock().unwrap() = false;
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(looking.recent().await.open, Some(0));
+}
