@@ -20,6 +20,11 @@ impl World {
         let over = self.scheduler.between(Duration::from_secs(1), Duration::from_secs(12));
         let now = self.scheduler.now();
         if self.options.faults == Faults::LostAnswers {
+            if self.scheduler.chance(0.5) {
+                self.say("the channel refuses some for now");
+                self.channel.mood(Mood { transient: 0.4, ..Mood::default() });
+                healing.after(now + over, Heal::Channel);
+            }
             if let Some((after, heal)) = self.bad_weather() {
                 healing.after(now + after, heal);
             }

@@ -32,7 +32,7 @@ use scenario::{Ended, Faults, Options, run};
 use story::{Broken, Story, stories};
 
 const STORMY: Options = Options { faults: Faults::All, mode: None, planted: None, messages: 60, taken_back: 0.1 };
-/// Nothing but answers of the database is lost.
+/// Answers of the database are lost, and a channel refuses some for now.
 const LOSSY: Options = Options { faults: Faults::LostAnswers, ..STORMY };
 const CALM: Options = Options { faults: Faults::None, ..STORMY };
 const MODES: [Mode; 2] = [Mode::Kafka, Mode::Direct];
@@ -175,24 +175,24 @@ fn finds(planted: Planted, known: u64, options: Options, judge: fn(&Ended) -> Ve
 
 #[test]
 fn a_claim_before_its_time_is_found() {
-    finds(Planted::InTables(Bug::ClaimIgnoresNextAttempt), 46, STORMY, promises::broken, "claimed before its time");
+    finds(Planted::InTables(Bug::ClaimIgnoresNextAttempt), 7, STORMY, promises::broken, "claimed before its time");
 }
 
 #[test]
 fn an_outcome_that_comes_too_late_is_found() {
     // Many, because somebody has to be on his second try when the outcome of the first arrives again.
-    let options = Options { messages: 300, ..STORMY };
-    finds(Planted::InTables(Bug::OutcomeIgnoresTry), 78, options, promises::broken, "came too late");
+    let options = Options { messages: 200, ..LOSSY };
+    finds(Planted::InTables(Bug::OutcomeIgnoresTry), 23, options, promises::broken, "came too late");
 }
 
 #[test]
 fn a_call_for_what_somebody_else_has_is_found() {
-    finds(Planted::InTables(Bug::EverybodyStillHolds), 36, STORMY, promises::broken, "was not its own");
+    finds(Planted::InTables(Bug::EverybodyStillHolds), 20, STORMY, promises::broken, "was not its own");
 }
 
 #[test]
 fn a_dead_letter_that_is_written_off_too_early_is_found() {
-    finds(Planted::WritesOffAtOnce, 47, STORMY, promises::broken, "written off");
+    finds(Planted::WritesOffAtOnce, 55, STORMY, promises::broken, "written off");
 }
 
 #[test]
@@ -202,53 +202,53 @@ fn a_relay_that_takes_from_live_nodes_is_found() {
 
 #[test]
 fn a_lost_claim_that_stays_lost_is_found() {
-    finds(Planted::InTables(Bug::LostClaimsStayLost), 2, STORMY, promises::broken, "how it had ended");
+    finds(Planted::InTables(Bug::LostClaimsStayLost), 5, STORMY, promises::broken, "how it had ended");
 }
 
 #[test]
 fn an_outcome_over_somebody_elses_claim_is_found() {
     // Where each relay may take what is queued: a claim has to be made again while its first maker delivers.
     let options = Options { messages: 120, mode: Some(Mode::Direct), ..STORMY };
-    finds(Planted::InTables(Bug::OutcomeIgnoresNode), 69, options, promises::broken, "came too late");
+    finds(Planted::InTables(Bug::OutcomeIgnoresNode), 15, options, promises::broken, "came too late");
 }
 
 #[test]
 fn a_cancellation_of_what_is_claimed_is_found() {
-    finds(Planted::InTables(Bug::CancelsWhatIsClaimed), 31, STORMY, promises::broken, "to cancelled by");
+    finds(Planted::InTables(Bug::CancelsWhatIsClaimed), 5, STORMY, promises::broken, "to cancelled by");
 }
 
 #[test]
 fn a_cancellation_of_what_a_crash_made_look_unclaimed_is_found() {
     // Many, because it has to be asked for between the crash and the outcome.
     let options = Options { messages: 200, taken_back: 0.9, mode: Some(Mode::Kafka), ..STORMY };
-    finds(Planted::InTables(Bug::CancelsAfterACrash), 29, options, promises::broken, "was cancelled at");
+    finds(Planted::InTables(Bug::CancelsAfterACrash), 199, options, promises::broken, "was cancelled at");
 }
 
 #[test]
 fn putting_off_what_waits_for_its_time_is_found() {
-    finds(Planted::InTables(Bug::PutsOffWhatIsTimed), 0, STORMY, promises::broken, "waited for its time");
+    finds(Planted::InTables(Bug::PutsOffWhatIsTimed), 50, STORMY, promises::broken, "waited for its time");
 }
 
 #[test]
 fn a_try_that_was_made_and_is_not_counted_is_found() {
-    finds(Planted::NothingIsSpent, 17, STORMY, promises::broken, "tries are spent on it");
+    finds(Planted::NothingIsSpent, 0, STORMY, promises::broken, "tries are spent on it");
 }
 
 #[test]
 fn a_try_that_is_counted_and_was_not_made_is_found() {
-    finds(Planted::EverythingIsSpent, 3, LOSSY, promises::broken_with_lost_answers, "tries are spent on it");
+    finds(Planted::EverythingIsSpent, 0, LOSSY, promises::broken_with_lost_answers, "tries are spent on it");
 }
 
 #[test]
 fn a_comparison_in_the_wrong_order_is_found() {
     // Many, because somebody has to claim between the two looks.
     let options = Options { messages: 120, ..STORMY };
-    finds(Planted::MemoryBeforeRows, 12, options, promises::broken, "for no reason");
+    finds(Planted::MemoryBeforeRows, 63, options, promises::broken, "for no reason");
 }
 
 #[test]
 fn a_missing_comparison_is_found() {
-    finds(Planted::NoComparison, 25, STORMY, promises::broken, "is still");
+    finds(Planted::NoComparison, 20, STORMY, promises::broken, "is still");
 }
 
 #[test]

@@ -287,8 +287,8 @@ pub fn broken_with_lost_answers(ended: &Ended) -> Vec<Broken> {
         // Whoever takes it over from a name that is gone cannot know whether it was called; and the try of a message that is
         // accepted to be delivered at once begins with its accept, whether or not that is answered.
         let is_taken = |change: &Change| {
-            let is_in_delivery = matches!(change.from, Some(MessageStatus::Pending | MessageStatus::Processing));
-            is_in_delivery && ["due.take", "due.make_due"].contains(&change.writer)
+            is_move(change, MessageStatus::Pending, MessageStatus::Queued)
+                || (change.from == Some(MessageStatus::Processing) && change.writer == "due.take")
         };
         let taken = story.changes.iter().filter(|(_, change)| is_taken(change)).count();
         let (calls, tries) = (story.calls.len() + taken, story.row.tries as usize);

@@ -34,7 +34,7 @@ pub const MAX_RETRIES: u32 = 3;
 pub enum Faults {
     /// Nothing.
     None,
-    /// Requests to the database and its answers are lost, and nothing else.
+    /// Requests to the database and its answers are lost, and a channel refuses some for now.
     LostAnswers,
     All,
 }
