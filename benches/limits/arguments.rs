@@ -66,6 +66,8 @@ pub enum Measurement {
     Flood,
     /// End to end at a steady rate.
     Sustained,
+    /// What an instance suffers from one whose receiver hangs.
+    Neighbours,
     /// What direct mode adds to calling the receiver.
     Direct,
     /// Accepts into the embedded database, against those into PostgreSQL.

@@ -24,6 +24,12 @@ pub enum Figure {
     Flood,
     /// Messages a second, without a backlog that grows.
     Sustained,
+    /// Milliseconds until a message of an instance is sent, alone and beside one whose receiver hangs.
+    AloneP99,
+    BesideP99,
+    /// Messages a second through one partition, likewise.
+    PartitionAlone,
+    PartitionBeside,
     /// Milliseconds of a request in direct mode, of a call of the receiver, and of what is between them.
     DirectMedian,
     ReceiverMedian,

@@ -74,6 +74,18 @@ fn lines() -> Vec<Line> {
         target(line("accept p99, under that load", AcceptP99, "ms"), AtMost(10.0, 5.0)),
         against(line("end to end, sustained", Sustained, "/s"), pgbench, Some(AtLeast(0.8, 1.0))),
         against(line("end to end, flood", Flood, "/s"), pgbench, None),
+        line("accepted to sent p99, 200/s", AloneP99, "ms"),
+        against(
+            line("the same beside an instance that hangs", BesideP99, "ms"),
+            ("alone", AloneP99),
+            Some(AtMost(3.0, 1.5)),
+        ),
+        line("one partition at 500/s", PartitionAlone, "/s"),
+        against(
+            line("the same beside an instance that hangs", PartitionBeside, "/s"),
+            ("alone", PartitionAlone),
+            Some(AtLeast(0.8, 0.95)),
+        ),
         line("one plain insert, pgbench, p50", Commit, "ms"),
         line("calling the receiver oneself, p50", ReceiverMedian, "ms"),
         line("direct mode, p50", DirectMedian, "ms"),

@@ -7,15 +7,23 @@ pub const API_KEY: &str = "limits-0123456789-0123456789-0123456789";
 pub const INSTANCE: &str = "limits";
 
 pub fn send(channel: &str, recipient: u32) -> Vec<u8> {
+    send_through(INSTANCE, channel, recipient)
+}
+
+pub fn send_through(instance: &str, channel: &str, recipient: u32) -> Vec<u8> {
     let text = "x".repeat(100);
     let body = format!(
-        r#"{{"channel":"{channel}","channelInstanceId":"{INSTANCE}","remoteJid":"5585{recipient:09}","message":"{text}"}}"#
+        r#"{{"channel":"{channel}","channelInstanceId":"{instance}","remoteJid":"5585{recipient:09}","message":"{text}"}}"#
     );
     post("/api/messaging/message/send", &body)
 }
 
 pub fn create_instance(channel: &str, address: &str) -> Vec<u8> {
-    let body = format!(r#"{{"channel":"{channel}","channelInstanceId":"{INSTANCE}","channelPhoneOrId":"{address}"}}"#);
+    create_instance_named(INSTANCE, channel, address)
+}
+
+pub fn create_instance_named(instance: &str, channel: &str, address: &str) -> Vec<u8> {
+    let body = format!(r#"{{"channel":"{channel}","channelInstanceId":"{instance}","channelPhoneOrId":"{address}"}}"#);
     post("/api/messaging/instances", &body)
 }
 

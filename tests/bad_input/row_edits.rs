@@ -60,13 +60,22 @@ pub fn nonsense(is_sqlite: bool, nodes: &Nodes, dice: &mut Rng) -> Vec<Vec<Edit>
             edits.push(vec![("node_id", "null".to_owned()), ("status", quoted(state)), (name, value)]);
         }
     };
-    for time in ["attempt_started_at", "sent_at", "delivered_at", "read_at", "created_at", "updated_at", "send_at"] {
+    for time in [
+        "attempt_started_at",
+        "sent_at",
+        "delivered_at",
+        "read_at",
+        "created_at",
+        "updated_at",
+        "send_at",
+        "deferred_since",
+    ] {
         column(time, times(is_sqlite));
     }
     for time in ["next_attempt_at", "dead_lettered_at"] {
         column(time, times(is_sqlite));
     }
-    for number in ["retries", "max_retries", "try", "attempt_http_status", "priority"] {
+    for number in ["retries", "max_retries", "try", "attempt_http_status", "priority", "deferrals"] {
         column(number, numbers());
     }
     for text in [

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const COLUMNS: &str = "tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, group_id, message, payload, \
     media_url, media_type, direction, status, channel_message_id, error, failure, retries, max_retries, priority, try, \
     attempt_started_at, attempt_http_status, node_id, next_attempt_at, send_at, dead_lettered_at, sent_at, delivered_at, \
-    read_at, created_at, updated_at";
+    read_at, created_at, updated_at, deferrals, deferred_since";
 
 /// Times as text: they may be none.
 const SHOWN: &str = "id, status, node_id, cast(next_attempt_at as text) as next_attempt_at, retries, try, error";
@@ -36,7 +36,7 @@ struct Edited {
 }
 
 async fn whatever_somebody_writes_into_a_row_it_ends_and_holds_up_no_other(installation: Installation) {
-    let settings = [("RETRY_BACKOFF", "50ms"), ("KAFKA_PUBLISH_TIMEOUT", "1s")];
+    let settings = [("RETRY_BACKOFF", "50ms"), ("KAFKA_PUBLISH_TIMEOUT", "1s"), ("UNDELIVERABLE_AFTER", "1s")];
     let mut app = TestApp::start_with(installation, &settings).await;
     let healthy = app.sent(&to_sandbox("before")).await;
     let edited = edit_rows(&app, healthy["id"].as_str().unwrap()).await;

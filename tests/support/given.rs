@@ -69,10 +69,7 @@ pub fn spent(guard: Guard) -> Forgotten {
 }
 
 pub fn retry_policy() -> RetryPolicy {
-    RetryPolicy {
-        backoff: [1, 4, 16].map(Duration::from_secs).to_vec(),
-        undeliverable_after: Duration::from_secs(3_600),
-    }
+    RetryPolicy { backoff: [1, 4, 16].map(Duration::from_secs).to_vec(), undeliverable_after: Duration::from_secs(600) }
 }
 
 /// What a relay asks for that finds every known node alive, a consumer among them.

@@ -6,6 +6,7 @@ mod direct;
 mod flood;
 mod large_table;
 mod latency;
+mod neighbours;
 mod plain_inserts;
 mod queries;
 mod sqlite;
@@ -23,11 +24,12 @@ use crate::stage::Stage;
 use turn::Turn;
 
 /// What is measured in every round, in this order.
-const IN_ROUNDS: [Measurement; 6] = [
+const IN_ROUNDS: [Measurement; 7] = [
     Measurement::Accepts,
     Measurement::Latency,
     Measurement::Flood,
     Measurement::Sustained,
+    Measurement::Neighbours,
     Measurement::Direct,
     Measurement::Sqlite,
 ];
@@ -129,6 +131,7 @@ impl Step {
             Self::Of(Measurement::Latency) => latency::measure(turn).await,
             Self::Of(Measurement::Flood) => flood::measure(turn).await,
             Self::Of(Measurement::Sustained) => sustained::measure(turn).await,
+            Self::Of(Measurement::Neighbours) => neighbours::measure(turn).await,
             Self::Of(Measurement::Direct) => direct::measure(turn).await,
             Self::Of(Measurement::Sqlite) => sqlite::measure(turn).await,
             Self::Of(Measurement::Waiting) => waiting::measure(turn).await,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::deliver_message::Progress;
+use super::progress::Progress;
 use crate::application::ports::Clock;
 use crate::domain::instance::InstanceId;
 

@@ -11,7 +11,8 @@ use tracing::{debug, error, info, warn};
 
 use super::admission::{Admission, Pass, Wait};
 use super::consumption::{Consequence, Consumption, End, Job, Limits, Now, SlotId, Task};
-use super::deliver_message::{ClaimResult, DeliverMessage, Progress};
+use super::deliver_message::{ClaimResult, DeliverMessage};
+use super::progress::Progress;
 use super::put_off_message::{PutOff, PutOffMessage};
 use crate::application::Stop;
 use crate::application::ports::until_answered::until_answered;

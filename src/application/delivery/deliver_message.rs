@@ -4,6 +4,7 @@ use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
 use super::admission::Wait;
+use super::progress::Progress;
 use crate::application::node::answered_claims::AnsweredClaims;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
@@ -47,18 +48,6 @@ pub enum ClaimResult {
     /// This process holds the message: whether there is something to claim is known only afterwards.
     Held,
 }
-
-/// Hears how far a delivery has come.
-pub trait Progress: Send + Sync {
-    /// The claim is answered: the row says who delivers it.
-    fn claimed(&self) {}
-
-    /// The call of the channel is over, and only the database is still to be waited for.
-    fn called(&self) {}
-}
-
-/// Nobody needs to hear.
-impl Progress for () {}
 
 /// A try whose process died is repeated. After this many beyond the message's own limit, the message is taken to be
 /// what kills its processes, and fails.

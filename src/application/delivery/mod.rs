@@ -6,4 +6,5 @@ pub mod consumption;
 pub mod deliver_message;
 pub mod direct_message_queue;
 pub mod keep_broker;
+pub mod progress;
 pub mod put_off_message;

@@ -59,10 +59,18 @@ pub enum End {
     Left,
 }
 
+const RECIPIENT_WAITS: &str = "Earlier messages to its recipient were put off.";
+
 impl Job {
     /// Its partition went to another consumer: what is not claimed is left alone.
     pub fn is_given_up(&self) -> bool {
         self.is_given_up.load(Ordering::Relaxed)
+    }
+
+    /// To be put off to when those come back that it must not overtake.
+    pub(super) fn after_the_others(self) -> Self {
+        let wait = Wait { pause: Duration::ZERO, reason: RECIPIENT_WAITS };
+        Self { task: Task::PutOff { wait, not_before: None }, ..self }
     }
 
     /// None for what is no message.

@@ -20,7 +20,6 @@ use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use job::Tenure;
 use lanes::Lanes;
-use overdue::after_the_others;
 use places::{Phase, Places};
 use put_off::PutOff;
 use window::Window;
@@ -168,7 +167,7 @@ impl Consumption {
         }
         match job.lane.clone() {
             None => self.ready.push_back(job),
-            Some(lane) if self.put_off.holds(&lane, now.time) => self.put_off.push(after_the_others(job)),
+            Some(lane) if self.put_off.holds(&lane, now.time) => self.put_off.push(job.after_the_others()),
             Some(lane) => self.ready.extend(self.lanes.enter(&lane, job, now.monotonic)),
         }
     }

@@ -1,7 +1,5 @@
 //! What takes too long, and what waits for it.
 
-use std::time::Duration;
-
 use super::job::{Job, Task};
 use super::limits::{PATIENCE, SLOW};
 use super::places::Phase;
@@ -9,7 +7,6 @@ use super::{Consequence, Consumption, Now, extracted};
 use crate::application::delivery::admission::Wait;
 
 const RECIPIENT_HANGS: &str = "Its recipient is being called for an earlier message, which takes long.";
-const RECIPIENT_WAITS: &str = "Earlier messages to its recipient were put off.";
 
 impl Consumption {
     /// Some time has passed: what hangs gives up its places, and what waits for it is put off. To be called about once a
@@ -73,13 +70,7 @@ impl Consumption {
     fn put_off_all(&mut self, jobs: impl IntoIterator<Item = Job>, wait: &Wait) {
         for (index, job) in jobs.into_iter().enumerate() {
             let first = Task::PutOff { wait: wait.clone(), not_before: None };
-            self.put_off.push(if index == 0 { Job { task: first, ..job } } else { after_the_others(job) });
+            self.put_off.push(if index == 0 { Job { task: first, ..job } } else { job.after_the_others() });
         }
     }
-}
-
-/// To be put off to when those come back that it must not overtake.
-pub fn after_the_others(job: Job) -> Job {
-    let wait = Wait { pause: Duration::ZERO, reason: RECIPIENT_WAITS };
-    Job { task: Task::PutOff { wait, not_before: None }, ..job }
 }

@@ -1,0 +1,11 @@
+/// Hears how far a delivery has come.
+pub trait Progress: Send + Sync {
+    /// The claim is answered: the row says who delivers it.
+    fn claimed(&self) {}
+
+    /// The call of the channel is over, and only the database is still to be waited for.
+    fn called(&self) {}
+}
+
+/// Nobody needs to hear.
+impl Progress for () {}
