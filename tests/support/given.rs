@@ -59,7 +59,7 @@ pub fn put_off(seconds: i64) -> NextStep {
 
 /// To be put off at noon, for so long.
 pub fn deferral(id: MessageId, pause: u64) -> Deferral {
-    let pause = Duration::from_secs(pause);
+    let pause = Some(Duration::from_secs(pause));
     Deferral { id, pause, not_before: None, reason: "too many at once".to_owned(), now: at(5) }
 }
 

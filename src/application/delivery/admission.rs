@@ -1,7 +1,7 @@
 //! Whether an instance may be called now.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,7 +39,8 @@ pub enum Answer {
 /// Why a message waits, and how long that is expected to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
-    pub pause: Duration,
+    /// None: nobody knows.
+    pub pause: Option<Duration>,
     /// A sentence for people.
     pub reason: &'static str,
 }
@@ -48,7 +49,8 @@ pub struct Wait {
 pub struct Pass {
     admission: Admission,
     instance: InstanceId,
-    since: Duration,
+    /// Microseconds of the monotonic clock: when the call was begun.
+    since: AtomicU64,
     has_left: AtomicBool,
 }
 
@@ -85,7 +87,12 @@ impl Admission {
         }
         standing.calls += 1;
         drop(instances);
-        Some(Pass { admission: self.clone(), instance, since: now, has_left: AtomicBool::new(false) })
+        Some(Pass {
+            admission: self.clone(),
+            instance,
+            since: AtomicU64::new(microseconds(now)),
+            has_left: AtomicBool::new(false),
+        })
     }
 
     /// How long one who found no place waits for his.
@@ -95,7 +102,8 @@ impl Admission {
         let standing = instances.entry(instance).or_insert(Standing::at(now));
         let share = u32::try_from(self.share).unwrap_or(u32::MAX);
         standing.next_place = standing.next_place.max(now).saturating_add(standing.takes / share);
-        Wait { pause: standing.next_place.saturating_sub(now).max(SHORTEST_PAUSE), reason: SHARE_IS_TAKEN }
+        let pause = standing.next_place.saturating_sub(now).max(SHORTEST_PAUSE);
+        Wait { pause: Some(pause), reason: SHARE_IS_TAKEN }
     }
 
     fn leave(&self, instance: InstanceId, since: Duration) {
@@ -104,7 +112,8 @@ impl Admission {
         let Some(standing) = instances.get_mut(&instance) else { return };
         standing.calls = standing.calls.saturating_sub(1);
         standing.takes = (standing.takes * MEMORY + now.saturating_sub(since)) / (MEMORY + 1);
-        if standing.calls == 0 && standing.next_place <= now {
+        // Whoever comes now need not wait for those who were put off.
+        if standing.calls == 0 {
             instances.remove(&instance);
         }
     }
@@ -114,6 +123,10 @@ impl Admission {
     }
 }
 
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 impl Standing {
     fn at(now: Duration) -> Self {
         Self { calls: 0, takes: FIRST_GUESS, next_place: now }
@@ -121,10 +134,15 @@ impl Standing {
 }
 
 impl Pass {
+    /// The call begins only now: it had to wait for other instances.
+    pub fn begin(&self) {
+        self.since.store(microseconds(self.admission.clock.monotonic()), Ordering::Relaxed);
+    }
+
     /// The call is over.
     pub fn leave(&self) {
         if !self.has_left.swap(true, Ordering::Relaxed) {
-            self.admission.leave(self.instance, self.since);
+            self.admission.leave(self.instance, Duration::from_micros(self.since.load(Ordering::Relaxed)));
         }
     }
 }

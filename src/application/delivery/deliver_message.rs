@@ -86,7 +86,9 @@ impl DeliverMessage {
         let Some(_hold) = self.held.hold(id) else { return Ok(ClaimResult::Held) };
         let Some(Claimed { message, .. }) = self.claim(id).await? else { return Ok(ClaimResult::Nothing) };
         let began = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
-        let ended = self.end(message, began, Err(DeliveryError::not_now(wait.reason, wait.pause))).await;
+        let ended = self
+            .end(message, began, Err(DeliveryError::not_now(wait.reason, wait.pause.unwrap_or(Duration::MAX))))
+            .await;
         Ok(ClaimResult::Delivered(Box::new(ended)))
     }
 

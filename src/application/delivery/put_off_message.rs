@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::debug;
 
@@ -16,6 +17,9 @@ pub struct PutOffMessage {
     pub process: Arc<DeliverMessage>,
     pub clock: Arc<dyn Clock>,
 }
+
+/// For one that has to be claimed to be put off.
+const LONG_PAUSE: Duration = Duration::from_secs(600);
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +50,7 @@ impl PutOffMessage {
                 Ok(PutOff::Until(time))
             }
             Deferred::Nothing => Ok(PutOff::NotWaiting),
-            Deferred::TooOften => match self.process.claim_and_put_off(id, wait).await? {
+            Deferred::TooOften => match self.process.claim_and_put_off(id, &self.long(wait, not_before)).await? {
                 ClaimResult::Delivered(message) => {
                     Ok(message.next_attempt_at.map_or(PutOff::NotWaiting, PutOff::Until))
                 }
@@ -54,5 +58,11 @@ impl PutOffMessage {
                 ClaimResult::Held => Ok(PutOff::Held),
             },
         }
+    }
+
+    /// Each costs a claim and an outcome, so there are few.
+    fn long(&self, wait: &Wait, not_before: Option<Timestamp>) -> Wait {
+        let until = not_before.and_then(|time| (time - self.clock.now()).to_std().ok()).unwrap_or_default();
+        Wait { pause: wait.pause.map(|pause| pause.max(until).max(LONG_PAUSE)), reason: wait.reason }
     }
 }

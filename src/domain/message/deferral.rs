@@ -20,8 +20,10 @@ pub const DOUBLINGS: u32 = 9;
 #[derive(Clone, Debug)]
 pub struct Deferral {
     pub id: MessageId,
-    /// How long it is expected to take until the instance may be called; counts as far as [`longest_pause`] allows.
-    pub pause: Duration,
+    /// How long it is expected to take until the instance may be called; none: nobody knows. Of one that is longer than
+    /// [`longest_pause`] only the rest counts, so that those who wait for long come back one after the other, and not all at
+    /// once.
+    pub pause: Option<Duration>,
     /// When the message that it must not overtake comes back.
     pub not_before: Option<Timestamp>,
     /// A sentence for people.
@@ -44,10 +46,21 @@ pub fn longest_pause(deferrals: u32) -> Duration {
     FIRST * 2_u32.pow(deferrals.min(DOUBLINGS))
 }
 
+/// What remains of a pause that is longer than this one may be is at least so long.
+pub const SHORTEST_REST: Duration = Duration::from_secs(1);
+
+fn pause(asked: Option<Duration>, longest: Duration) -> Duration {
+    match asked {
+        None => longest,
+        Some(pause) if pause <= longest => pause,
+        Some(pause) => Duration::from_nanos((pause.as_nanos() % longest.as_nanos()) as u64).max(SHORTEST_REST),
+    }
+}
+
 impl Deferral {
     /// When a message comes back that was put off `deferrals` times before.
     pub fn until(&self, deferrals: u32) -> Timestamp {
-        let until = self.now + self.pause.min(longest_pause(deferrals));
+        let until = self.now + pause(self.pause, longest_pause(deferrals));
         self.not_before.map_or(until, |not_before| until.max(not_before))
     }
 }
@@ -61,14 +74,15 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let id = MessageId(uuid::Uuid::nil());
         let until = |pause, deferrals, not_before| {
-            let pause = Duration::from_secs(pause);
+            let pause = (pause < u64::MAX).then(|| Duration::from_secs(pause));
             Deferral { id, pause, not_before, reason: String::new(), now }.until(deferrals).timestamp()
         };
         assert_eq!([until(3, 0, None), until(3, 40, None)], [3, 3]);
         assert_eq!(
-            [0, 1, 2, 9, 10, u32::MAX].map(|deferrals| until(1_000_000, deferrals, None)),
+            [0, 1, 2, 9, 10, u32::MAX].map(|deferrals| until(u64::MAX, deferrals, None)),
             [10, 20, 40, 5_120, 5_120, 5_120]
         );
+        assert_eq!([until(10, 0, None), until(13, 0, None), until(20, 0, None), until(13, 1, None)], [10, 3, 1, 13]);
         assert_eq!(until(3, 0, Some(now + Duration::from_secs(60))), 60);
         assert_eq!(until(3, 0, Some(now)), 3);
     }

@@ -12,7 +12,7 @@ use crate::domain::Timestamp;
 pub struct RetryPolicy {
     /// The waits before the second, third, ... try; the last one repeats. Empty: no wait.
     pub backoff: Vec<Duration>,
-    /// How long a message is put off for want of a process that can deliver it, before it fails.
+    /// How long a message is put off, because no process can deliver it or its instance is never free, before it fails.
     pub undeliverable_after: Duration,
 }
 
@@ -100,7 +100,7 @@ impl RetryPolicy {
         let is_over = |since: Timestamp| (now - since).to_std().is_ok_and(|waited| waited >= self.undeliverable_after);
         let has_waited = so_far.deferred_since.is_some_and(is_over);
         if has_waited {
-            error.reason.push_str(" No process could deliver it for UNDELIVERABLE_AFTER.");
+            error.reason.push_str(" It was put off for UNDELIVERABLE_AFTER.");
         }
         if has_waited || so_far.is_awaited {
             return NextStep::Failed { failure: FailureKind::Channel, error };
@@ -168,7 +168,7 @@ mod tests {
         let since = now() - Duration::from_secs(3_600);
         let so_far = SoFar { deferrals: 5, deferred_since: Some(since), ..so_far(1, 3) };
         let NextStep::Failed { error, .. } = policy().after(cannot(), &so_far, now(), 0.5) else { panic!("put off") };
-        assert_eq!(error.reason, "no such channel here. No process could deliver it for UNDELIVERABLE_AFTER.");
+        assert_eq!(error.reason, "no such channel here. It was put off for UNDELIVERABLE_AFTER.");
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn steps() -> [NextStep; 4] {
 }
 
 fn deferral(message: &Message) -> Deferral {
-    let pause = std::time::Duration::from_secs(5);
+    let pause = Some(std::time::Duration::from_secs(5));
     Deferral { id: message.id, pause, not_before: None, reason: "later".to_owned(), now: now() }
 }
 

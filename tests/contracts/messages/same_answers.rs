@@ -171,7 +171,7 @@ impl World {
 
     fn deferral(chance: &mut Chance, id: MessageId, now: Timestamp) -> Deferral {
         let not_before = chance.yes().then(|| now + Duration::from_secs(chance.below(20)));
-        let pause = Duration::from_secs(chance.below(30));
+        let pause = chance.yes().then(|| Duration::from_secs(chance.below(60)));
         Deferral { id, pause, not_before, reason: "too many at once".to_owned(), now }
     }
 

@@ -74,7 +74,8 @@ async fn a_caller_that_hangs_up_does_not_cancel_the_delivery(installation: Insta
 async fn a_shutdown_finishes_fifty_sends_in_flight(installation: Installation) {
     const SENDS: i64 = 50;
 
-    let mut app = TestApp::start(installation).await;
+    // All of them are of one instance.
+    let mut app = TestApp::start_with(installation, &[("INSTANCE_CONCURRENCY", "64")]).await;
     let mut sends = tokio::task::JoinSet::new();
     for number in 0..SENDS {
         let caller = app.caller();

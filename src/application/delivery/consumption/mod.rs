@@ -21,7 +21,7 @@ use crate::domain::instance::InstanceId;
 use job::Tenure;
 use lanes::Lanes;
 use places::{Phase, Places};
-use put_off::PutOff;
+use put_off::{Popped, PutOff};
 use window::Window;
 
 pub use job::{End, Job, SlotId, Task};
@@ -129,9 +129,12 @@ impl Consumption {
         self.blocked.retain(|_, blocked| !blocked.is_empty());
         self.unreadable.retain(|job| !job.is_given_up());
         self.put_off.give_up();
-        for job in dropped {
-            self.let_next_through(job.lane.as_deref(), now);
+        for Job { lane, pass, .. } in dropped {
+            drop(pass);
+            self.let_next_through(lane.as_deref(), now);
         }
+        // Some of those had places of their instances.
+        self.unblock_all();
     }
 
     /// Whether every delivery that was begun in these partitions before they were given up has ended.
@@ -166,9 +169,18 @@ impl Consumption {
             return self.unreadable.push_back(job);
         }
         match job.lane.clone() {
-            None => self.ready.push_back(job),
-            Some(lane) if self.put_off.holds(&lane, now.time) => self.put_off.push(job.after_the_others()),
-            Some(lane) => self.ready.extend(self.lanes.enter(&lane, job, now.monotonic)),
+            Some(lane) if self.put_off.holds(&lane, now.time) => self.put_off.push(job.after_the_others(), now.time),
+            _ => self.enter_lane(job, now),
+        }
+    }
+
+    fn enter_lane(&mut self, job: Job, now: Now) {
+        let first = match job.lane.clone() {
+            Some(lane) => self.lanes.enter(&lane, job, now.monotonic),
+            None => Some(job),
+        };
+        if let Some(first) = first {
+            self.make_ready(first, now);
         }
     }
 
@@ -199,24 +211,23 @@ impl Consumption {
         if let Some(job) = self.unreadable.pop_front_if(|job| self.places.has_room_to_set_aside(job.size)) {
             return Some((job, Phase::SettingAside));
         }
-        if self.places.has_room_to_put_off()
-            && let Some(job) = self.put_off.pop()
+        while self.places.has_room_to_put_off()
+            && let Some(popped) = self.put_off.pop(now.time)
         {
-            return Some((job, Phase::PuttingOff));
-        }
-        while self.places.has_room_to_call(self.limits.concurrency) {
-            let mut job = self.ready.pop_front()?;
-            let Some(instance) = job.instance().filter(|_| job.pass.is_none()) else {
-                return Some((job, Phase::Calling));
-            };
-            job.pass = self.admission.enter(instance);
-            if job.pass.is_some() {
-                return Some((job, Phase::Calling));
+            match popped {
+                Popped::PutOff(job) => return Some((job, Phase::PuttingOff)),
+                // Those that it had to come after are back.
+                Popped::Back(job) => self.enter_lane(Job { task: Task::Deliver, since: now.monotonic, ..job }, now),
             }
-            job.since = now.monotonic;
-            self.blocked.entry(instance).or_default().push_back(job);
         }
-        None
+        if !self.places.has_room_to_call(self.limits.concurrency) {
+            return None;
+        }
+        let job = self.ready.pop_front()?;
+        if let Some(pass) = &job.pass {
+            pass.begin();
+        }
+        Some((job, Phase::Calling))
     }
 
     /// A delivery's call of its channel is over; the delivery ends when its outcome is recorded.
@@ -286,19 +297,39 @@ impl Consumption {
         if let Some(pass) = self.admission.enter(instance)
             && let Some(job) = blocked.pop_front()
         {
-            // First in line: it has waited already.
-            self.ready.push_front(Job { pass: Some(pass), ..job });
+            self.ready.push_back(Job { pass: Some(pass), ..job });
         }
         if blocked.is_empty() {
             self.blocked.remove(&instance);
         }
     }
 
+    fn unblock_all(&mut self) {
+        for instance in self.blocked.keys().copied().collect::<Vec<_>>() {
+            let mut waiting = usize::MAX;
+            // As long as one gets through.
+            while let Some(blocked) = self.blocked.get(&instance).map(VecDeque::len).filter(|left| *left < waiting) {
+                waiting = blocked;
+                self.unblock(Some(instance));
+            }
+        }
+    }
+
     fn let_next_through(&mut self, lane: Option<&[u8]>, now: Now) {
         let Some(lane) = lane else { return };
-        if let Some(mut job) = self.lanes.next(lane, now.monotonic) {
-            job.since = now.monotonic;
-            self.ready.push_back(job);
+        if let Some(job) = self.lanes.next(lane, now.monotonic) {
+            self.make_ready(job, now);
+        }
+    }
+
+    /// Its turn has come, but for the places of its instance and of this process. Only so many of an instance get into the
+    /// line for the latter as it may have: so nobody waits there behind all that an instance has to send.
+    fn make_ready(&mut self, job: Job, now: Now) {
+        let pass = job.instance().and_then(|instance| self.admission.enter(instance));
+        let job = Job { since: now.monotonic, pass, ..job };
+        match job.instance().filter(|_| job.pass.is_none()) {
+            Some(instance) => self.blocked.entry(instance).or_default().push_back(job),
+            None => self.ready.push_back(job),
         }
     }
 }

@@ -14,14 +14,20 @@ impl Consumption {
     pub fn passed(&mut self, now: Now) -> Vec<Consequence> {
         self.put_off.forget(now.time);
         for (lane, head) in self.lanes.overdue(now.monotonic) {
-            if !self.under_way.get(&head).is_some_and(|head| head.is_calling_for(SLOW, now)) {
+            // Others wait behind those of a slow recipient only where they fill a window.
+            let is_full = self.tenures.get(&head.tenure).is_some_and(|window| window.is_paused);
+            let patience = if is_full { SLOW } else { PATIENCE };
+            if self.put_off.has_later(&lane)
+                || !self.under_way.get(&head).is_some_and(|head| head.is_calling_for(patience, now))
+            {
                 continue;
             }
-            let wait = Wait { pause: PATIENCE, reason: RECIPIENT_HANGS };
+            let wait = Wait { pause: None, reason: RECIPIENT_HANGS };
             let jobs = self.lanes.drain(&lane);
-            self.put_off_all(jobs, &wait);
+            self.put_off_all(jobs, &wait, now);
         }
         self.put_off_blocked(now);
+        self.unblock_all();
         self.release_hanging(now)
     }
 
@@ -47,7 +53,11 @@ impl Consumption {
     /// What waits for a place of its instance, and has filled its partition's window: others wait behind it.
     fn put_off_blocked(&mut self, now: Now) {
         let tenures = &self.tenures;
+        let put_off = &self.put_off;
         let is_in_the_way = |job: &Job| {
+            if job.lane.as_deref().is_some_and(|lane| put_off.has_later(lane)) {
+                return false;
+            }
             let is_full = tenures.get(&job.slot.tenure).is_some_and(|window| window.is_paused);
             is_full && now.monotonic.saturating_sub(job.since) >= PATIENCE
         };
@@ -61,16 +71,17 @@ impl Consumption {
             let behind = job.lane.as_deref().map(|lane| self.lanes.drain(lane)).unwrap_or_default();
             let lane = job.lane.clone();
             let wait = self.admission.wait(instance);
-            self.put_off_all([job].into_iter().chain(behind), &wait);
+            self.put_off_all([job].into_iter().chain(behind), &wait, now);
             self.let_next_through(lane.as_deref(), now);
         }
     }
 
     /// The first for as long as it takes, the others after it.
-    fn put_off_all(&mut self, jobs: impl IntoIterator<Item = Job>, wait: &Wait) {
+    fn put_off_all(&mut self, jobs: impl IntoIterator<Item = Job>, wait: &Wait, now: Now) {
         for (index, job) in jobs.into_iter().enumerate() {
             let first = Task::PutOff { wait: wait.clone(), not_before: None };
-            self.put_off.push(if index == 0 { Job { task: first, ..job } } else { job.after_the_others() });
+            let job = if index == 0 { Job { task: first, ..job } } else { job.after_the_others() };
+            self.put_off.push(job, now.time);
         }
     }
 }

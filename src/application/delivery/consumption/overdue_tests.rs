@@ -41,12 +41,12 @@ fn a_call_that_hangs_holds_no_window_and_no_place_and_what_waits_behind_it_is_pu
     assert_eq!(offsets(&begun), [1, 3]);
     let first = begun.remove(0);
     let Task::PutOff { wait, not_before: None } = &first.task else { panic!("{:?}", first.task) };
-    assert_eq!(wait.pause, PATIENCE);
+    assert_eq!(wait.pause, None, "nobody knows how long it hangs");
     let back_at = consumption.time(10);
     assert_eq!(consumption.ended(first, End::PutOff(back_at)), [Consequence::Finished(ONE, 1)]);
     let second = consumption.begin().unwrap();
     let Task::PutOff { wait, not_before } = &second.task else { panic!("{:?}", second.task) };
-    assert_eq!((wait.pause, *not_before), (Duration::ZERO, Some(back_at)));
+    assert_eq!((wait.pause, *not_before), (Some(Duration::ZERO), Some(back_at)));
     consumption.ended(second, End::PutOff(back_at));
 
     // Nor does a later one overtake them, until they are back.
@@ -125,7 +125,11 @@ fn what_waits_for_its_instance_is_put_off_when_others_wait_behind_it() {
     assert_eq!(offsets(&put_off), (1..7).collect::<Vec<_>>());
     let pauses: Vec<Duration> = put_off
         .iter()
-        .map(|job| if let Task::PutOff { wait, .. } = &job.task { wait.pause } else { panic!("{:?}", job.task) })
+        .map(
+            |job| {
+                if let Task::PutOff { wait, .. } = &job.task { wait.pause.unwrap() } else { panic!("{:?}", job.task) }
+            },
+        )
         .collect();
     assert!(pauses.is_sorted() && pauses[0] < pauses[5], "each at a moment of its own: {pauses:?}");
     consumption.ended(hung.remove(0), End::Done);
@@ -148,4 +152,45 @@ fn calls_that_hang_leave_their_places_to_so_many_others_and_no_more() {
         consumption.pass(5);
     }
     assert_eq!(hung, 2 + 2 * HANGING_PER_CALL);
+}
+
+#[test]
+fn a_backlog_of_one_key_is_put_off_at_once_and_delivered_when_it_is_back() {
+    let mut consumption = with_one_partition(limits(1, 10_000));
+    for offset in 0..2_000 {
+        consumption.arrived(record(ONE, offset), lane("ana"));
+    }
+    let hung = consumption.begin().map(claimed).unwrap();
+    consumption.pass(6);
+    let first = consumption.begin().unwrap();
+    assert!(consumption.begin().is_none(), "the others come after it");
+    let back_at = consumption.time(16);
+    consumption.ended(first, End::PutOff(back_at));
+    // As many at once as share statements.
+    let mut begun = begin_all(&mut consumption);
+    assert_eq!(begun.len(), 512);
+    assert!(begun.iter().all(|job| matches!(job.task, Task::PutOff { not_before, .. } if not_before == Some(back_at))));
+    // It takes long: those that are not put off when the first are back need not be.
+    consumption.pass(11);
+    for job in begun.drain(..) {
+        consumption.ended(job, End::PutOff(back_at));
+    }
+    assert!(consumption.begin().is_none());
+    consumption.ended(hung, End::Done);
+    let next = consumption.begin().unwrap();
+    assert_eq!((&next.task, next.record.offset), (&Task::Deliver, 514));
+}
+
+#[test]
+fn an_instance_with_much_to_send_leaves_places_that_get_free_to_others() {
+    let mut consumption = Scene::sharing(limits(4, 10_000), 2);
+    consumption.assigned(&[ONE]);
+    for offset in 0..1_000 {
+        consumption.arrived(record_of((offset % 2) as u128, ONE, offset), None);
+    }
+    consumption.arrived(record_of(7, ONE, 1_000), None);
+    let mut begun = begin_all(&mut consumption);
+    assert_eq!(begun.len(), 4);
+    consumption.ended(begun.remove(0), End::Done);
+    assert_eq!(offsets(&begin_all(&mut consumption)), [1_000]);
 }

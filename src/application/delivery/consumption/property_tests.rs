@@ -55,7 +55,7 @@ impl Played {
         let end = match &job.task {
             _ if !is_done => End::Left,
             Task::PutOff { wait, not_before } => {
-                let until = scene.clock.now() + wait.pause;
+                let until = scene.clock.now() + wait.pause.unwrap_or(Duration::from_secs(10));
                 End::PutOff(not_before.map_or(until, |not_before| until.max(not_before)))
             }
             _ => End::Done,

@@ -1,8 +1,10 @@
-//! Messages that are being put off: of one key one after the other, and none to an earlier time than the one before.
+//! Messages that are being put off: of one key the first alone, which says when it comes back, then the others to the same
+//! time.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::job::{Job, Task};
+use crate::application::delivery::admission::Wait;
 use crate::domain::Timestamp;
 
 /// The keys that have messages which were put off, until these come back, and what else is to be put off.
@@ -14,46 +16,87 @@ pub struct PutOff {
 
 #[derive(Default)]
 struct Key {
+    /// Behind the first, whose time is not known yet.
     waiting: VecDeque<Job>,
-    is_busy: bool,
-    /// When those come back that were put off last.
+    /// Why the first was put off, for the next if it need not be.
+    wait: Option<Wait>,
+    /// How many are to be put off now.
+    queued: usize,
+    /// How many are being put off.
+    busy: usize,
+    /// When those come back that were put off.
     back_at: Option<Timestamp>,
 }
 
+/// What is next.
+pub enum Popped {
+    PutOff(Job),
+    /// Those that it must not overtake are back: it need not be put off.
+    Back(Job),
+}
+
+/// Keys that are remembered only until their messages come back. Beyond so many, later messages of a key may overtake those
+/// that were put off.
+const MOST_KEYS: usize = 20_000;
+
 impl Key {
-    fn is_over(&self, now: Timestamp) -> bool {
-        !self.is_busy && self.waiting.is_empty() && self.back_at.is_none_or(|back_at| back_at <= now)
+    fn is_idle(&self) -> bool {
+        self.busy == 0 && self.queued == 0 && self.waiting.is_empty()
+    }
+
+    fn is_back(&self, now: Timestamp) -> bool {
+        self.back_at.is_none_or(|back_at| back_at <= now)
     }
 }
 
 impl PutOff {
     /// Whether messages of this key were put off that are not back yet: later ones must not overtake them.
     pub fn holds(&self, key: &[u8], now: Timestamp) -> bool {
-        self.keys.get(key).is_some_and(|key| !key.is_over(now))
+        let holds = |key: &Key| {
+            let is_away = if key.back_at.is_some() { !key.is_back(now) } else { !key.is_idle() };
+            is_away || key.queued > 0
+        };
+        self.keys.get(key).is_some_and(holds)
+    }
+
+    /// Whether messages of this key wait here that come after all that wait elsewhere.
+    pub fn has_later(&self, key: &[u8]) -> bool {
+        self.keys.get(key).is_some_and(|key| key.queued > 0 || !key.waiting.is_empty())
     }
 
     /// To be put off, as its task says.
-    pub fn push(&mut self, job: Job) {
+    pub fn push(&mut self, job: Job, now: Timestamp) {
         let Some(lane) = job.lane.clone() else { return self.ready.push_back(job) };
         let key = self.keys.entry(lane).or_default();
-        key.waiting.push_back(job);
-        if let Some(next) = key.next() {
-            self.ready.push_back(next);
+        if key.is_idle() && key.is_back(now) {
+            *key = Key::default();
+        }
+        if key.back_at.is_some() {
+            key.queued += 1;
+            self.ready.push_back(after(job, key.back_at));
+        } else if key.busy + key.queued == 0 {
+            key.begin(job, &mut self.ready);
+        } else {
+            key.waiting.push_back(job);
         }
     }
 
-    pub fn pop(&mut self) -> Option<Job> {
-        self.ready.pop_front()
+    pub fn pop(&mut self, now: Timestamp) -> Option<Popped> {
+        let job = self.ready.pop_front()?;
+        let is_back = matches!(&job.task, Task::PutOff { not_before: Some(time), .. } if *time <= now);
+        if let Some(key) = job.lane.as_ref().and_then(|lane| self.keys.get_mut(lane)) {
+            key.queued = key.queued.saturating_sub(1);
+            key.busy += usize::from(!is_back);
+        }
+        Some(if is_back { Popped::Back(job) } else { Popped::PutOff(job) })
     }
 
     /// One of this key has been put off, if a time is given.
     pub fn ended(&mut self, key: &[u8], back_at: Option<Timestamp>) {
         let Some(key) = self.keys.get_mut(key) else { return };
-        key.is_busy = false;
+        key.busy = key.busy.saturating_sub(1);
         key.back_at = key.back_at.max(back_at);
-        if let Some(next) = key.next() {
-            self.ready.push_back(next);
-        }
+        key.go_on(&mut self.ready);
     }
 
     /// Drops what is of partitions that were given up.
@@ -62,31 +105,52 @@ impl PutOff {
         self.ready = kept;
         self.keys.values_mut().for_each(|key| key.waiting.retain(|job| !job.is_given_up()));
         for lane in dropped.into_iter().filter_map(|job| job.lane) {
-            self.ended(&lane, None);
+            if let Some(key) = self.keys.get_mut(&lane) {
+                key.queued = key.queued.saturating_sub(1);
+                key.go_on(&mut self.ready);
+            }
         }
     }
 
     /// Forgets the keys whose messages are back.
     pub fn forget(&mut self, now: Timestamp) {
-        self.keys.retain(|_, key| !key.is_over(now));
+        let is_crowded = self.keys.len() > MOST_KEYS;
+        self.keys.retain(|_, key| !key.is_idle() || !(is_crowded || key.is_back(now)));
     }
 
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.keys.values().all(|key| !key.is_busy && key.waiting.is_empty())
+        self.ready.is_empty() && self.keys.values().all(Key::is_idle)
     }
 }
 
 impl Key {
-    fn next(&mut self) -> Option<Job> {
-        if self.is_busy {
-            return None;
+    /// The others, once it is known when the first comes back; the next as the first, if that is not put off.
+    fn go_on(&mut self, ready: &mut VecDeque<Job>) {
+        if self.back_at.is_some() {
+            self.queued += self.waiting.len();
+            ready.extend(self.waiting.drain(..).map(|job| after(job, self.back_at)));
+        } else if self.busy + self.queued == 0
+            && let Some(next) = self.waiting.pop_front()
+        {
+            self.begin(next, ready);
         }
-        let mut job = self.waiting.pop_front()?;
-        self.is_busy = true;
-        if let Task::PutOff { not_before, .. } = &mut job.task {
-            *not_before = self.back_at;
-        }
-        Some(job)
     }
+
+    /// The first: of those that were to come after another one, for as long as that one would have been put off.
+    fn begin(&mut self, mut job: Job, ready: &mut VecDeque<Job>) {
+        if let Task::PutOff { wait, .. } = &mut job.task {
+            *wait = self.wait.get_or_insert_with(|| wait.clone()).clone();
+        }
+        self.queued += 1;
+        ready.push_back(job);
+    }
+}
+
+/// Not before that time.
+fn after(mut job: Job, time: Option<Timestamp>) -> Job {
+    if let Task::PutOff { not_before, .. } = &mut job.task {
+        *not_before = time;
+    }
+    job
 }

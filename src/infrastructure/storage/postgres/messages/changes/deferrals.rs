@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::free_rows::free;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
-use crate::domain::message::deferral::{DOUBLINGS, Deferral, Deferred, MAX_DEFERRALS, longest_pause};
+use crate::domain::message::deferral::{DOUBLINGS, Deferral, Deferred, MAX_DEFERRALS, SHORTEST_REST, longest_pause};
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::Batch;
@@ -35,6 +35,7 @@ pub const DEFER: &str = "
                 -- A count that somebody wrote may be out of bounds.
                 least(greatest(messages.deferrals, 0), 2147483646) as deferrals,
                 asked.pause,
+                $6 * power(2, least(greatest(messages.deferrals, 0), $7)) as longest,
                 asked.not_before,
                 asked.reason,
                 asked.now
@@ -52,7 +53,11 @@ pub const DEFER: &str = "
          update messaging_messages as messages
             set status = 'queued',
                 next_attempt_at = greatest(
-                    found.now + make_interval(secs => least(found.pause, $6 * power(2, least(found.deferrals, $7)))),
+                    found.now + make_interval(secs => case
+                        when found.pause is null then found.longest
+                        when found.pause <= found.longest then found.pause
+                        else greatest(found.pause - found.longest * floor(found.pause / found.longest), $9)
+                    end),
                     found.not_before),
                 deferrals = found.deferrals + 1,
                 deferred_since = coalesce(messages.deferred_since, found.now),
@@ -80,13 +85,14 @@ impl Batch for Deferrals {
         }
         let query = sqlx::query(DEFER)
             .bind(of(deferrals, |it| it.id.0))
-            .bind(of(deferrals, |it| it.pause.as_secs_f64()))
+            .bind(of(deferrals, |it| it.pause.map(|pause| pause.as_secs_f64())))
             .bind(of(deferrals, |it| it.not_before))
             .bind(of(deferrals, |it| it.reason.as_str()))
             .bind(of(deferrals, |it| it.now))
             .bind(longest_pause(0).as_secs_f64())
             .bind(i64::from(DOUBLINGS))
-            .bind(i64::from(MAX_DEFERRALS));
+            .bind(i64::from(MAX_DEFERRALS))
+            .bind(SHORTEST_REST.as_secs_f64());
         let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
         let found: HashMap<Uuid, Option<Timestamp>> = rows.iter().map(found).collect::<Result<_, _>>()?;
         let answer = |deferral: &Deferral| match found.get(&deferral.id.0) {
