@@ -36,7 +36,12 @@ struct Edited {
 }
 
 async fn whatever_somebody_writes_into_a_row_it_ends_and_holds_up_no_other(installation: Installation) {
-    let settings = [("RETRY_BACKOFF", "50ms"), ("KAFKA_PUBLISH_TIMEOUT", "1s"), ("UNDELIVERABLE_AFTER", "1s")];
+    let settings = [
+        ("RETRY_BACKOFF", "50ms"),
+        ("KAFKA_PUBLISH_TIMEOUT", "1s"),
+        ("UNDELIVERABLE_AFTER", "1s"),
+        ("INSTANCE_CONCURRENCY", "64"),
+    ];
     let mut app = TestApp::start_with(installation, &settings).await;
     let healthy = app.sent(&to_sandbox("before")).await;
     let edited = edit_rows(&app, healthy["id"].as_str().unwrap()).await;

@@ -46,6 +46,15 @@ pub fn longest_pause(deferrals: u32) -> Duration {
     FIRST * 2_u32.pow(deferrals.min(DOUBLINGS))
 }
 
+/// From then on the shortest pause doubles, too, at this share of the longest. So no mistake about the time, such as a clock
+/// that is behind those of other processes, brings a message back all the time.
+pub const OFTEN: u32 = 4;
+pub const SHORTEST_OF_LONGEST: u32 = 16;
+
+fn shortest_pause(deferrals: u32) -> Duration {
+    if deferrals < OFTEN { Duration::ZERO } else { longest_pause(deferrals) / SHORTEST_OF_LONGEST }
+}
+
 /// What remains of a pause that is longer than this one may be is at least so long.
 pub const SHORTEST_REST: Duration = Duration::from_secs(1);
 
@@ -60,7 +69,7 @@ fn pause(asked: Option<Duration>, longest: Duration) -> Duration {
 impl Deferral {
     /// When a message comes back that was put off `deferrals` times before.
     pub fn until(&self, deferrals: u32) -> Timestamp {
-        let until = self.now + pause(self.pause, longest_pause(deferrals));
+        let until = self.now + pause(self.pause, longest_pause(deferrals)).max(shortest_pause(deferrals));
         self.not_before.map_or(until, |not_before| until.max(not_before))
     }
 }
@@ -77,7 +86,7 @@ mod tests {
             let pause = (pause < u64::MAX).then(|| Duration::from_secs(pause));
             Deferral { id, pause, not_before, reason: String::new(), now }.until(deferrals).timestamp()
         };
-        assert_eq!([until(3, 0, None), until(3, 40, None)], [3, 3]);
+        assert_eq!([0, 3, 4, 5, 40].map(|deferrals| until(3, deferrals, None)), [3, 3, 10, 20, 320]);
         assert_eq!(
             [0, 1, 2, 9, 10, u32::MAX].map(|deferrals| until(u64::MAX, deferrals, None)),
             [10, 20, 40, 5_120, 5_120, 5_120]

@@ -137,7 +137,10 @@ impl World {
             15..18 => Request::Take(self.take()),
             18 => Request::InDelivery(chance.some(&self.nodes)),
             19 if chance.yes() => {
-                let some = chance.some(&self.guards);
+                // Each once: of two in one statement, either may be the one that counts.
+                let mut some = chance.some(&self.guards);
+                some.sort_by_key(|guard| guard.id);
+                some.dedup_by_key(|guard| guard.id);
                 Request::GiveBack(some.into_iter().map(|guard| Forgotten { guard, is_spent: chance.yes() }).collect())
             }
             19 => Request::Defer(Self::deferral(chance, id, now)),

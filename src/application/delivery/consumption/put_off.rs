@@ -24,7 +24,7 @@ struct Key {
     queued: usize,
     /// How many are being put off.
     busy: usize,
-    /// When those come back that were put off.
+    /// When the first comes back that was put off.
     back_at: Option<Timestamp>,
 }
 
@@ -95,7 +95,8 @@ impl PutOff {
     pub fn ended(&mut self, key: &[u8], back_at: Option<Timestamp>) {
         let Some(key) = self.keys.get_mut(key) else { return };
         key.busy = key.busy.saturating_sub(1);
-        key.back_at = key.back_at.max(back_at);
+        // That of the first: if each moved it on, one that is back would find others that are not, for ever.
+        key.back_at = key.back_at.or(back_at);
         key.go_on(&mut self.ready);
     }
 

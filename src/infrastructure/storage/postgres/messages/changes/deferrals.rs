@@ -10,7 +10,9 @@ use uuid::Uuid;
 use super::free_rows::free;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
-use crate::domain::message::deferral::{DOUBLINGS, Deferral, Deferred, MAX_DEFERRALS, SHORTEST_REST, longest_pause};
+use crate::domain::message::deferral::{
+    DOUBLINGS, Deferral, Deferred, MAX_DEFERRALS, OFTEN, SHORTEST_OF_LONGEST, SHORTEST_REST, longest_pause,
+};
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::Batch;
@@ -53,11 +55,13 @@ pub const DEFER: &str = "
          update messaging_messages as messages
             set status = 'queued',
                 next_attempt_at = greatest(
-                    found.now + make_interval(secs => case
-                        when found.pause is null then found.longest
-                        when found.pause <= found.longest then found.pause
-                        else greatest(found.pause - found.longest * floor(found.pause / found.longest), $9)
-                    end),
+                    found.now + make_interval(secs => greatest(
+                        case
+                            when found.pause is null then found.longest
+                            when found.pause <= found.longest then found.pause
+                            else greatest(found.pause - found.longest * floor(found.pause / found.longest), $9)
+                        end,
+                        case when found.deferrals < $10 then 0 else found.longest / $11 end)),
                     found.not_before),
                 deferrals = found.deferrals + 1,
                 deferred_since = coalesce(messages.deferred_since, found.now),
@@ -92,7 +96,9 @@ impl Batch for Deferrals {
             .bind(longest_pause(0).as_secs_f64())
             .bind(i64::from(DOUBLINGS))
             .bind(i64::from(MAX_DEFERRALS))
-            .bind(SHORTEST_REST.as_secs_f64());
+            .bind(SHORTEST_REST.as_secs_f64())
+            .bind(i64::from(OFTEN))
+            .bind(f64::from(SHORTEST_OF_LONGEST));
         let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
         let found: HashMap<Uuid, Option<Timestamp>> = rows.iter().map(found).collect::<Result<_, _>>()?;
         let answer = |deferral: &Deferral| match found.get(&deferral.id.0) {
