@@ -30,7 +30,9 @@ const HUNG_RATE: f64 = 1.0;
 /// How long a message may still take after the load; one that is not sent by then counts as if it were sent then.
 const REST: Duration = Duration::from_secs(20);
 
-const CONNECTIONS: usize = 32;
+/// Connections and recipients. Of one message a second to one recipient, more connections would be closed as idle.
+const MANY: (usize, u32) = (32, 1_000);
+const ONE: (usize, u32) = (1, 1);
 
 /// Later than that, nobody would wait.
 const LATEST: Duration = Duration::from_secs(10);
@@ -85,10 +87,10 @@ async fn run(turn: &Turn<'_>, set: impl Fn(Setting) -> Setting, load: Load, rece
     for recipient in 0..load.backlog {
         expect_accepted(connection.status_of(&requests::send_through(HUNG, "webhook", recipient)).await?)?;
     }
-    let hung = (load.hung_rate > 0.0).then(|| open_loop(&server, HUNG, load.hung_rate, load.seconds));
+    let hung = (load.hung_rate > 0.0).then(|| open_loop(&server, HUNG, load.hung_rate, load.seconds, ONE));
     let hung =
         hung.map(|hung| tokio::spawn(async move { hung.run().await.map(|_| ()).map_err(|error| error.to_string()) }));
-    let flow = open_loop(&server, INSTANCE, load.rate, load.seconds).run().await?;
+    let flow = open_loop(&server, INSTANCE, load.rate, load.seconds, MANY).run().await?;
     let sent_a_second = database.number(of_instance("count(*) filter (where status = 'sent')")).await? as f64;
     wait_for(&mut database).await?;
     let p99 = database.number(of_instance(
@@ -107,13 +109,19 @@ async fn run(turn: &Turn<'_>, set: impl Fn(Setting) -> Setting, load: Load, rece
     Ok(Flow { p99, sent_a_second: sent_a_second / f64::from(load.seconds) })
 }
 
-fn open_loop(server: &Server, instance: &str, rate: f64, seconds: u32) -> OpenLoop {
+fn open_loop(
+    server: &Server,
+    instance: &str,
+    rate: f64,
+    seconds: u32,
+    (connections, recipients): (usize, u32),
+) -> OpenLoop {
     OpenLoop {
         address: server.address.clone(),
         rate,
         seconds,
-        connections: CONNECTIONS,
-        requests: (1..=1_000).map(|recipient| requests::send_through(instance, "webhook", recipient)).collect(),
+        connections,
+        requests: (1..=recipients).map(|recipient| requests::send_through(instance, "webhook", recipient)).collect(),
         status: 202,
         latest: LATEST,
     }
