@@ -161,8 +161,12 @@ pub async fn consume(kafka: &Kafka) -> Arc<KafkaMessageSource> {
     source
 }
 
+/// The mock (librdkafka 2.12.1) refuses a `SyncGroup` that comes after its leader's, and the rebalance begins anew, 9 s a
+/// round: of several members, on a busy machine, some need more than one.
+pub const ROUNDS: Duration = Duration::from_secs(60);
+
 pub async fn arrival(source: &KafkaMessageSource) -> Arrival {
-    tokio::time::timeout(SOON, source.next()).await.expect("something arrives")
+    tokio::time::timeout(ROUNDS, source.next()).await.expect("something arrives")
 }
 
 /// The next record; partitions may come, but none may go.
@@ -196,9 +200,11 @@ pub async fn assigned(source: &KafkaMessageSource, count: usize) -> BTreeSet<Par
     partitions
 }
 
-/// Whether nothing arrives for a while in which it would have.
-pub async fn is_silent(source: &KafkaMessageSource) -> bool {
-    tokio::time::timeout(Duration::from_millis(1_500), source.next()).await.is_err()
+/// That nothing arrives for a while in which it would have.
+pub async fn silence(source: &KafkaMessageSource, why: &str) {
+    if let Ok(arrival) = tokio::time::timeout(Duration::from_millis(1_500), source.next()).await {
+        panic!("{why}, but {arrival:?}");
+    }
 }
 
 /// Ends its membership in good order.

@@ -8,13 +8,13 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::brokers::{
-    TestBroker, arrival, assigned, close, consume, hand_over_some, is_silent, message, on_both_brokers, record, records,
+    ROUNDS, TestBroker, arrival, assigned, close, consume, hand_over_some, message, on_both_brokers, record, records,
+    silence,
 };
 use crate::support::eventually::{SOON, eventually};
 
 on_both_brokers!(
     what_is_finished_is_not_read_again,
-    a_partition_is_given_up_when_its_messages_are_finished,
     a_paused_partition_is_silent_until_it_is_resumed,
     a_pause_ends_with_the_assignment,
     what_is_none_of_ours_arrives_with_the_reason,
@@ -23,7 +23,8 @@ on_both_brokers!(
     only mock: a_broker_that_comes_back_is_consumed_again,
     a_broker_that_is_away_for_long_takes_the_partitions,
     a_source_is_closed_while_kafka_is_away;
-    only real_kafka: a_source_that_is_closed_leaves_its_partitions_at_once
+    only real_kafka: a_partition_is_given_up_when_its_messages_are_finished,
+    a_source_that_is_closed_leaves_its_partitions_at_once
 );
 
 /// Where the group goes on; below 0 if nothing is committed.
@@ -69,6 +70,8 @@ async fn what_is_finished_is_not_read_again(broker: TestBroker) {
     close(&third).await;
 }
 
+/// Not on the mock (librdkafka 2.12.1): while a rebalance begins anew there (see `arrival`), it refuses commits, which a
+/// broker accepts until all members are back.
 async fn a_partition_is_given_up_when_its_messages_are_finished(broker: TestBroker) {
     let kafka = broker.start().await;
     let first = consume(&kafka).await;
@@ -83,7 +86,7 @@ async fn a_partition_is_given_up_when_its_messages_are_finished(broker: TestBrok
         other => panic!("a partition is asked for, not {other:?}"),
     };
     assert!(!partitions.is_empty() && partitions.len() < all.len());
-    assert!(is_silent(&second).await, "nobody has it before it is drained");
+    silence(&second, "nobody has it before it is drained").await;
     // What is finished until then is noted.
     for partition in &partitions {
         let last = read.iter().filter(|record| record.partition == *partition).map(|record| record.offset).max();
@@ -92,7 +95,7 @@ async fn a_partition_is_given_up_when_its_messages_are_finished(broker: TestBrok
     drained.send(()).unwrap();
     let partitions: BTreeSet<Partition> = partitions.into_iter().collect();
     assert_eq!(assigned(&second, partitions.len()).await, partitions);
-    assert!(is_silent(&second).await, "nothing finished comes again");
+    silence(&second, "nothing finished comes again").await;
     // Too late, and harmless.
     first.finished(*partitions.first().unwrap(), 0);
     assert!(first.has_joined() && second.has_joined());
@@ -111,7 +114,7 @@ async fn a_paused_partition_is_silent_until_it_is_resumed(broker: TestBroker) {
     source.pause(before.partition);
     let after = message("a", "after");
     kafka.queue.hand_over(&after).await.unwrap();
-    assert!(is_silent(&source).await);
+    silence(&source, "it is paused").await;
     source.resume(before.partition);
     assert_eq!(record(&source).await.content.unwrap().message_id, after.id);
     // What was never ours is passed over.
@@ -167,7 +170,7 @@ async fn a_member_without_partitions_has_joined(broker: TestBroker) {
     for _ in 0..all.len() {
         members.push(consume(&kafka).await);
     }
-    let joined = eventually(Duration::from_secs(60), "all have joined", async || {
+    let joined = eventually(ROUNDS * 2, "all have joined", async || {
         for member in &members {
             while let Ok(arrival) = tokio::time::timeout(Duration::from_millis(50), member.next()).await {
                 if let Arrival::GivenUp { drained, .. } = arrival {
