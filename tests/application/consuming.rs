@@ -8,7 +8,7 @@ use correio::domain::message::{Message, MessageId, MessageStatus};
 use futures::FutureExt;
 use tokio::sync::Semaphore;
 
-use super::gateway::{TestGateway, through_memory};
+use super::gateway::{NODE_TIMEOUT, TestGateway, through_memory};
 use super::scripted::Act;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
@@ -29,6 +29,7 @@ on_every_adapter![
     a_failed_message_owes_its_dead_letter_and_pays_it,
     dead_letters_that_cannot_be_published_delay_nothing_else,
     a_backlog_that_waits_is_not_published_again,
+    a_backlog_that_waits_is_not_published_again_when_its_process_has_a_new_name,
 ];
 
 const ONE: Partition = Partition(0);
@@ -261,6 +262,34 @@ async fn dead_letters_that_cannot_be_published_delay_nothing_else(adapters: &Ada
     broker.refuse_dead_letters(false);
     gateway.until("the dead letter is paid", async || adapters.now(&failing).await.dead_lettered_at).await;
     assert_eq!(broker.letters().len(), 1);
+}
+
+/// As after an outage of the database that was longer than `NODE_TIMEOUT`: the name is gone, its process is not.
+async fn a_backlog_that_waits_is_not_published_again_when_its_process_has_a_new_name(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
+    let former = gateway.node.identity.current().unwrap();
+    let mut waiting = Vec::new();
+    for recipient in ["ana", "bia", "caio"] {
+        waiting
+            .push(gateway.messages.send.execute(&gateway.caller(), gateway.command(recipient)).await.unwrap().message);
+    }
+    let cut_off = adapters.open(MessageStatus::Processing, former).await;
+    gateway.clock.advance(NODE_TIMEOUT);
+    gateway.relay_for(NODE_TIMEOUT * 10).await;
+    assert_ne!(gateway.node.identity.current(), Some(former));
+    // What it was delivering under the old name is due, and that alone.
+    assert_eq!(gateway.taken_by_relay.load(Ordering::Relaxed), 1);
+    assert_ne!(adapters.now(&cut_off).await.node, Some(former));
+    for message in &waiting {
+        assert_eq!(adapters.now(message).await.node, Some(former));
+    }
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    finished(&broker, &gateway, 3).await;
+    for message in waiting {
+        assert_eq!(gateway.channel.calls().iter().filter(|id| **id == message.id).count(), 1);
+    }
 }
 
 async fn a_backlog_that_waits_is_not_published_again(adapters: &Adapters) {

@@ -211,8 +211,8 @@ impl MessageRepository for LostClaims {
         self.messages.defer(deferral).await
     }
 
-    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
-        self.messages.still_holds(guard).await
+    async fn take_along(&self, guard: &Guard, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+        self.messages.take_along(guard, node, now).await
     }
 
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {

@@ -25,6 +25,8 @@ on_every_adapter![
     a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over,
     a_node_that_lost_touch_while_it_prepared_calls_no_channel,
     a_claim_that_is_answered_too_late_calls_no_channel,
+    what_a_node_that_lost_touch_had_begun_is_delivered_under_its_new_name,
+    what_is_taken_along_to_a_name_that_goes_bad_meanwhile_is_taken_along_again,
     a_message_that_its_processes_die_of_fails_at_last,
     a_node_that_lost_touch_goes_on_under_a_new_name,
     an_accept_whose_answer_was_lost_is_delivered_once,
@@ -57,6 +59,7 @@ async fn a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over(adapter
     let other = adapters.live_node().await;
     assert_eq!(adapters.taken(&Take { gone: vec![lost], ..given::take(other, 1) }).await, [pending.id]);
     gateway.clock.advance(NODE_TIMEOUT);
+    gateway.keep_node_alive.beat().await.unwrap();
     let Ok(Handover::Done(message)) = gateway.queue.hand_over(&pending).await else { panic!("not done") };
     assert_eq!((message.status, message.node), (MessageStatus::Queued, Some(other)));
     assert!(gateway.channel.calls().is_empty());
@@ -75,6 +78,7 @@ async fn a_node_that_lost_touch_while_it_prepared_calls_no_channel(adapters: &Ad
     }
     // It stands still while it reads the instance; others take over.
     gateway.clock.advance(NODE_TIMEOUT);
+    gateway.keep_node_alive.beat().await.unwrap();
     let other = adapters.live_node().await;
     assert_eq!(adapters.taken(&Take { gone: vec![lost], ..given::take(other, 60) }).await, [waiting.id]);
     instances.gate.add_permits(1);
@@ -95,12 +99,62 @@ async fn a_claim_that_is_answered_too_late_calls_no_channel(adapters: &Adapters)
         tokio::task::yield_now().await;
     }
     gateway.clock.advance(NODE_TIMEOUT);
+    gateway.keep_node_alive.beat().await.unwrap();
     let other = adapters.live_node().await;
     assert_eq!(adapters.taken(&Take { gone: vec![lost], ..given::take(other, 60) }).await, [waiting.id]);
-    claims.gate.add_permits(1);
+    claims.gate.add_permits(2);
     let Ok(Ok(Handover::Done(message))) = delivering.await else { panic!("not done") };
     assert_eq!((message.status, message.node), (MessageStatus::Queued, Some(other)));
     assert!(gateway.channel.calls().is_empty());
+}
+
+async fn what_a_node_that_lost_touch_had_begun_is_delivered_under_its_new_name(adapters: &Adapters) {
+    let gateway = TestGateway::start(adapters).await;
+    let former = gateway.node.identity.current().unwrap();
+    let pending = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Pending, former)).await;
+    gateway.clock.advance(NODE_TIMEOUT);
+    let (queue, handed) = (gateway.queue.clone(), pending.clone());
+    let delivering = tokio::spawn(async move { queue.hand_over(&handed).await });
+    tokio::task::yield_now().await;
+    assert!(gateway.channel.calls().is_empty(), "it waits for a name that is good");
+    gateway.keep_node_alive.beat().await.unwrap();
+    let Ok(Ok(Handover::Done(message))) = delivering.await else { panic!("not done") };
+    let current = gateway.node.identity.current().unwrap();
+    assert_eq!((message.status, message.node), (MessageStatus::Sent, Some(current)));
+    assert_eq!(adapters.now(&pending).await.node, Some(current));
+    assert_eq!(gateway.channel.calls(), [pending.id]);
+    // The old name may be gone by now: nobody finds anything under it.
+    let other = adapters.live_node().await;
+    assert_eq!(adapters.taken(&Take { gone: vec![former], ..given::take(other, 60) }).await, []);
+}
+
+async fn what_is_taken_along_to_a_name_that_goes_bad_meanwhile_is_taken_along_again(adapters: &Adapters) {
+    let along = Arc::new(GatedClaims::new(adapters.messages.clone()));
+    let gated = adapters.with(|stores| stores.messages = along.clone());
+    let gateway = TestGateway::start(&gated).await;
+    let former = gateway.node.identity.current().unwrap();
+    let pending = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Pending, former)).await;
+    for _ in 0..2 {
+        gateway.clock.advance(NODE_TIMEOUT);
+        gateway.keep_node_alive.beat().await.unwrap();
+    }
+    let (queue, handed) = (gateway.queue.clone(), pending.clone());
+    let delivering = tokio::spawn(async move { queue.hand_over(&handed).await });
+    while along.made.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Written, and not answered yet.
+    gateway.clock.advance(NODE_TIMEOUT);
+    along.gate.add_permits(1);
+    while gateway.channel.calls().is_empty() && !delivering.is_finished() {
+        gateway.keep_node_alive.beat().await.unwrap();
+        along.gate.add_permits(1);
+        tokio::task::yield_now().await;
+    }
+    let Ok(Ok(Handover::Done(message))) = delivering.await else { panic!("not done") };
+    assert_eq!((message.status, message.node), (MessageStatus::Sent, gateway.node.identity.current()));
+    assert_eq!(gateway.channel.calls(), [pending.id]);
+    assert_eq!(along.made.load(Ordering::SeqCst), 2, "once for each name");
 }
 
 async fn a_message_that_its_processes_die_of_fails_at_last(adapters: &Adapters) {
@@ -172,8 +226,8 @@ impl MessageRepository for LostAnswer {
         self.messages.defer(deferral).await
     }
 
-    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
-        self.messages.still_holds(guard).await
+    async fn take_along(&self, guard: &Guard, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+        self.messages.take_along(guard, node, now).await
     }
 
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {

@@ -33,8 +33,6 @@ pub struct Told {
     pub cancelled: Vec<MessageId>,
     /// The services that ran.
     pub services: BTreeSet<&'static str>,
-    /// When a process's question whether a message is still its own was answered in the database.
-    pub asked: Vec<(ProcessId, Duration)>,
 }
 
 /// For people.
@@ -93,10 +91,6 @@ impl Chronicle {
         told.changed_at.resize(changes, at);
         told.settled_at.resize(settlements, at);
         told.refused_at.resize(refusals, at);
-    }
-
-    pub fn asked(&self, process: ProcessId, at: Duration) {
-        self.lock().asked.push((process, at));
     }
 
     pub fn runs(&self, service: &'static str) {

@@ -187,7 +187,22 @@ fn an_outcome_that_comes_too_late_is_found() {
 
 #[test]
 fn a_call_for_what_somebody_else_has_is_found() {
-    finds(Planted::InTables(Bug::EverybodyStillHolds), 20, STORMY, promises::broken, "was not its own");
+    finds(Planted::InTables(Bug::EverybodyTakesAlong), 20, STORMY, promises::broken, "was not its own");
+}
+
+#[test]
+fn a_look_instead_of_taking_along_is_found() {
+    finds(Planted::InTables(Bug::LooksInsteadOfTakingAlong), 0, STORMY, promises::broken, "was not its own");
+}
+
+#[test]
+fn a_successor_that_keeps_what_was_being_delivered_is_found() {
+    finds(Planted::InTables(Bug::SuccessorsKeepEverything), 0, STORMY, promises::broken, "is still");
+}
+
+#[test]
+fn making_due_under_the_name_of_today_is_found() {
+    finds(Planted::MakesDueUnderTheCurrentName, 0, STORMY, promises::broken, "is still");
 }
 
 #[test]

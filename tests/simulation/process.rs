@@ -87,9 +87,15 @@ struct NamedNodes {
 
 #[async_trait]
 impl NodeRepository for NamedNodes {
-    async fn register(&self, node: NodeId, duties: Duties, now: Timestamp) -> Result<(), RepositoryError> {
+    async fn register(
+        &self,
+        node: NodeId,
+        process: NodeId,
+        duties: Duties,
+        now: Timestamp,
+    ) -> Result<(), RepositoryError> {
         self.chronicle.named(node, self.process);
-        self.nodes.register(node, duties, now).await
+        self.nodes.register(node, process, duties, now).await
     }
 
     async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError> {

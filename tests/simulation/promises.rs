@@ -159,8 +159,7 @@ fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMu
     }
 }
 
-/// Who calls has the message at that moment; or had it when it last asked, and stood still on the way from there; or cannot
-/// know that a crash took back its claim.
+/// Who calls has the message at that moment; or cannot know that a crash took back its claim.
 fn its_calls_were_its_owners(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
     let owner_at = |time: Duration| {
         let (_, change) = story.changes.iter().rev().find(|(at, _)| *at <= time)?;
@@ -168,16 +167,12 @@ fn its_calls_were_its_owners(story: &Story, ended: &Ended, say: &mut impl FnMut(
         ended.told.names.get(&change.node?).filter(|_| is_in_delivery)
     };
     for call in &story.calls {
-        let asked_in_time = || {
-            let mut asked = ended.told.asked.iter().filter(|(by, at)| *by == call.by && *at <= call.at);
-            asked.any(|(by, at)| owner_at(*at) == Some(by))
-        };
         let is_callers = |change: &Change| change.node.and_then(|node| ended.told.names.get(&node)) == Some(&call.by);
         let has_lost_it = || {
             let last = story.lost_claims().filter(|((at, claim), _)| *at <= call.at && is_callers(claim)).last();
             last.is_some_and(|(_, (crashed_at, _))| *crashed_at <= call.at)
         };
-        if owner_at(call.at) != Some(&call.by) && !asked_in_time() && !has_lost_it() {
+        if owner_at(call.at) != Some(&call.by) && !has_lost_it() {
             say(format!("was called at {:?} by {:?}, and was not its own", call.at, call.by));
         }
     }

@@ -104,7 +104,7 @@ impl Weather for SimWeather {
         let is_unanswered = scheduler.chance(state.unanswered);
         let (answer, answered) = oneshot::channel();
         let way = Way { scheduler: scheduler.clone(), outage: self.outage.clone(), database: self.database.clone() };
-        let (chronicle, process, deaths) = (self.chronicle.clone(), self.process, self.outage.deaths());
+        let (chronicle, deaths) = (self.chronicle.clone(), self.outage.deaths());
         scheduler.spawn(
             OUTSIDE,
             Box::pin(async move {
@@ -113,9 +113,6 @@ impl Weather for SimWeather {
                     return;
                 }
                 statement();
-                if operation == "messages.still_holds" {
-                    chronicle.asked(process, way.scheduler.now());
-                }
                 chronicle.changed(way.database.lengths(), way.scheduler.now());
                 way.scheduler.sleep(back).await;
                 if !is_unanswered && way.outage.deaths() == deaths {

@@ -11,7 +11,7 @@ use correio::domain::message::{Guard, Message, MessageId};
 use correio::domain::node::NodeId;
 use tokio::sync::Semaphore;
 
-/// Claims are made, and told only through the gate: once a permit.
+/// Claims are made, and messages taken along, and both are told only through the gate: once a permit.
 pub struct GatedClaims {
     messages: Arc<dyn MessageRepository>,
     pub gate: Semaphore,
@@ -59,8 +59,11 @@ impl MessageRepository for GatedClaims {
         self.messages.defer(deferral).await
     }
 
-    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
-        self.messages.still_holds(guard).await
+    async fn take_along(&self, guard: &Guard, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+        let taken = self.messages.take_along(guard, node, now).await;
+        self.made.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+        taken
     }
 
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {

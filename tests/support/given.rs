@@ -77,6 +77,7 @@ pub fn take(taker: NodeId, now: i64) -> Take {
     Take {
         node: taker,
         gone: vec![],
+        succeeded: vec![],
         departed: vec![],
         unconsumed: false,
         lost_before: None,
@@ -95,8 +96,15 @@ impl Adapters {
     /// A node that is registered.
     pub async fn live_node(&self) -> NodeId {
         let node = node();
-        self.nodes.register(node, Duties { publishes: true, consumes: true }, at(0)).await.unwrap();
+        self.nodes.register(node, node, Duties { publishes: true, consumes: true }, at(0)).await.unwrap();
         node
+    }
+
+    /// The first and the second name of a process that is registered under both.
+    pub async fn renamed(&self) -> (NodeId, NodeId) {
+        let (first, next) = (self.live_node().await, node());
+        self.nodes.register(next, first, Duties { publishes: true, consumes: true }, at(0)).await.unwrap();
+        (first, next)
     }
 
     /// A stored message in one of the open states.

@@ -67,7 +67,7 @@ impl Table {
         large_table::fill(&mut database, rows).await?;
         let node = NodeId(Uuid::new_v4());
         let duties = Duties { publishes: true, consumes: true };
-        PgNodeRepository::new(pool.clone()).register(node, duties, Utc::now()).await?;
+        PgNodeRepository::new(pool.clone()).register(node, node, duties, Utc::now()).await?;
         let sample = sample(&database, rows, turn.extent.calls).await?;
         let messages = PgMessageRepository::new(pool.clone());
         Ok(Self { database, pool, messages, node, ids: SystemIds::default(), sample })
@@ -109,6 +109,7 @@ impl Table {
         Take {
             node: self.node,
             gone: Vec::new(),
+            succeeded: Vec::new(),
             departed: Vec::new(),
             unconsumed: false,
             lost_before: Some(Utc::now() - chrono::Duration::hours(1)),

@@ -19,7 +19,8 @@ use crate::domain::instance::{Destination, Instance};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::message::retry::{NextStep, RetryPolicy, SoFar};
-use crate::domain::message::{Guard, Message, MessageId};
+use crate::domain::message::{Message, MessageId};
+use crate::domain::node::NodeId;
 use crate::domain::text::storable;
 
 /// Delivers messages: claim, call the channel, record.
@@ -102,13 +103,12 @@ impl DeliverMessage {
     }
 
     async fn deliver(&self, claimed: Claimed, progress: &dyn Progress) -> Message {
-        let Claimed { message, destination } = claimed;
-        let guard = message.guard();
+        let Claimed { mut message, destination } = claimed;
         let prepared = self.prepare(&message, destination);
         // Last before the call: what came before may have taken longer than other nodes wait (`NODE_TIMEOUT`).
-        if !self.identity.is_certain(guard.node) && !self.still_holds(&guard).await {
+        if !self.keep(&mut message).await {
             warn!(message.id = %message.id, "taken over before it could be delivered");
-            self.answered.forget(&guard);
+            self.answered.forget(&message.guard());
             return self.as_it_is(message).await;
         }
         debug!(message.id = %message.id, try_number = message.tries, "delivering");
@@ -181,12 +181,35 @@ impl DeliverMessage {
         Ok((sender.as_ref(), delivery))
     }
 
-    async fn still_holds(&self, guard: &Guard) -> bool {
-        let answer = until_answered(self.clock.as_ref(), || self.messages.still_holds(guard)).await;
-        answer.unwrap_or_else(|cause| {
-            error!(message.id = %guard.id, %cause, "the message cannot be read");
-            false
-        })
+    /// Sees to it that the message is this process's under a name that is good now. A name that is no longer good may be
+    /// declared gone at any moment, so to read whose the message is would say nothing: it is taken along to the current
+    /// name. False when somebody else has it.
+    async fn keep(&self, message: &mut Message) -> bool {
+        while !self.identity.is_certain(message.node) {
+            let node = until_answered(self.clock.as_ref(), || self.identity.current_or_wait()).await;
+            let taken = match node {
+                Ok(node) => self.take_along(message, node).await,
+                Err(cause) => Err(cause),
+            };
+            match taken {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(cause) => {
+                    error!(message.id = %message.id, %cause, "the message cannot be taken along to the new name");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    async fn take_along(&self, message: &mut Message, node: NodeId) -> Result<bool, RepositoryError> {
+        let (guard, now) = (message.guard(), self.clock.now());
+        let taken = until_answered(self.clock.as_ref(), || self.messages.take_along(&guard, node, now)).await?;
+        if taken {
+            message.take_along(node, now);
+        }
+        Ok(taken)
     }
 
     /// Writes the outcome until it has landed: without it the message would be delivered a second time.

@@ -143,17 +143,29 @@ impl SendMessage {
         // Only a `pending` message, which is being delivered, stays held: a `queued` one is free to be claimed.
         let _hold = hold.filter(|_| message.status == MessageStatus::Pending);
         let accepted_as = message.status;
-        let message = match self.queue.hand_over(&message).await {
+        let message = self.hand_over(message, node).await;
+        Ok(Submission { message, accepted_as, repeated: false })
+    }
+
+    /// Stored is accepted: what the queue does not take is handed over again by the relay.
+    async fn hand_over(&self, message: Message, node: NodeId) -> Message {
+        // A delivery that panicked is found by the comparison.
+        let is_queued = message.status == MessageStatus::Queued;
+        let in_hand = is_queued.then(|| self.unreconciled.in_hand(message.id, node));
+        let handed_over = self.queue.hand_over(&message).await;
+        if handed_over.is_ok()
+            && let Some(in_hand) = in_hand
+        {
+            in_hand.is_handed_over();
+        }
+        match handed_over {
             Ok(Handover::Done(message)) => *message,
             Ok(Handover::Queued) => message,
-            // Stored is accepted: the relay hands it over again.
             Err(error) => {
                 debug!(message.id = %message.id, %error, "left to the relay");
-                self.unreconciled.not_handed_over(message.id, node);
                 message
             }
-        };
-        Ok(Submission { message, accepted_as, repeated: false })
+        }
     }
 
     /// Whether callers wait for the delivery.

@@ -31,7 +31,8 @@ impl KeepNodeAlive {
     pub async fn register(&self) -> Result<NodeId, RepositoryError> {
         let id = NodeId(self.ids.next());
         let sent = self.clock.monotonic();
-        self.nodes.register(id, self.duties, self.clock.now()).await?;
+        let process = self.identity.process().unwrap_or(id);
+        self.nodes.register(id, process, self.duties, self.clock.now()).await?;
         self.identity.rename(id, sent);
         Ok(id)
     }

@@ -10,8 +10,8 @@ use crate::domain::node::NodeId;
 
 /// The name under which this process takes messages, and whether other nodes may consider it gone.
 ///
-/// A name is good for `timeout` after the last heartbeat that was written for it was sent: no other node can have
-/// watched it stand still for that long. After that the process must go on under a new name.
+/// A name is good for `timeout`, less a [`MARGIN`], after the last heartbeat that was written for it while it was good was
+/// sent: no other node can have watched it stand still for that long. After that the process must go on under a new name.
 #[derive(Clone)]
 pub struct NodeIdentity {
     clock: Arc<dyn Clock>,
@@ -19,6 +19,10 @@ pub struct NodeIdentity {
     name: Arc<Mutex<Option<Name>>>,
     renaming: Arc<Mutex<Renaming>>,
 }
+
+/// Between the last moment at which a name is good and the first at which others may consider it gone: what was begun in
+/// the one is done in the other.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// Wakes all that wait for the next name.
 struct Renaming {
@@ -36,6 +40,8 @@ impl Default for Renaming {
 #[derive(Clone, Copy)]
 struct Name {
     id: NodeId,
+    /// The first name of this process.
+    process: NodeId,
     /// When its last heartbeat was sent, by the monotonic clock.
     beat_at: Duration,
 }
@@ -90,6 +96,11 @@ impl NodeIdentity {
         self.lock().map(|name| name.id)
     }
 
+    /// The first name of this process; none before it has one.
+    pub fn process(&self) -> Option<NodeId> {
+        self.lock().map(|name| name.process)
+    }
+
     /// A heartbeat of `id`, sent at `sent`, was written. A name that went stale meanwhile stays stale.
     pub fn beaten(&self, id: NodeId, sent: Duration) {
         let mut name = self.lock();
@@ -100,7 +111,11 @@ impl NodeIdentity {
 
     /// The process goes on as `id`, registered at `sent`.
     pub fn rename(&self, id: NodeId, sent: Duration) {
-        *self.lock() = Some(Name { id, beat_at: sent });
+        {
+            let mut name = self.lock();
+            let process = name.map_or(id, |former| former.process);
+            *name = Some(Name { id, process, beat_at: sent });
+        }
         let next = Renaming::default();
         let last = std::mem::replace(&mut *self.renaming.lock().unwrap_or_else(PoisonError::into_inner), next);
         // Nobody may be waiting.
@@ -108,7 +123,9 @@ impl NodeIdentity {
     }
 
     fn is_fresh(&self, name: &Name) -> bool {
-        self.clock.monotonic().saturating_sub(name.beat_at) < self.timeout
+        // Of a timeout of a few seconds, a third.
+        let margin = MARGIN.min(self.timeout / 3);
+        self.clock.monotonic().saturating_sub(name.beat_at) < self.timeout.saturating_sub(margin)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Name>> {
@@ -174,6 +191,21 @@ mod tests {
         identity.rename(next, time.monotonic());
         let names = waiting.as_mut().now_or_never().expect("they are woken");
         assert!(names.into_iter().all(|name| name.unwrap() == next));
+    }
+
+    #[test]
+    fn a_name_is_good_for_a_second_less_than_others_wait_and_its_process_keeps_the_first() {
+        let (time, identity) = stale();
+        let first = identity.process();
+        assert_eq!(first, Some(NodeId(Uuid::nil())));
+        identity.rename(NodeId(Uuid::max()), time.monotonic());
+        for (seconds, is_good) in [(28, true), (29, false)] {
+            time.seconds.store(seconds, Ordering::SeqCst);
+            assert_eq!(identity.is_certain(Some(NodeId(Uuid::max()))), is_good, "at {seconds} s");
+        }
+        identity.beaten(NodeId(Uuid::max()), time.monotonic());
+        assert_eq!(identity.current(), None, "a heartbeat that was answered too late does not bring it back");
+        assert_eq!(identity.process(), first);
     }
 
     #[test]

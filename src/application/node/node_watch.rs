@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::application::ports::{Clock, NodeRepository, NodeRow, RepositoryError};
@@ -25,6 +25,17 @@ struct Seen {
 pub struct Sighting {
     pub rows: Vec<NodeRow>,
     pub gone: Vec<NodeId>,
+}
+
+impl Sighting {
+    /// Those of the gone whose process goes on under another name, or stopped in good order under one: what merely waits
+    /// under the old name is not lost.
+    pub fn succeeded(&self) -> Vec<NodeId> {
+        let lives_on: HashSet<NodeId> =
+            self.rows.iter().filter(|row| !self.gone.contains(&row.id)).map(|row| row.process).collect();
+        let is_gone = |row: &&NodeRow| self.gone.contains(&row.id) && lives_on.contains(&row.process);
+        self.rows.iter().filter(is_gone).map(|row| row.id).collect()
+    }
 }
 
 impl NodeWatch {
@@ -81,7 +92,13 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(15);
 
     fn row(heartbeat: i64) -> NodeRow {
-        NodeRow { id: NodeId(Uuid::nil()), heartbeat, duties: Duties::default(), departed: false }
+        NodeRow {
+            id: NodeId(Uuid::nil()),
+            process: NodeId(Uuid::nil()),
+            heartbeat,
+            duties: Duties::default(),
+            departed: false,
+        }
     }
 
     fn gone_at(watch: &mut NodeWatch, heartbeat: i64, seconds: u64) -> bool {
@@ -124,6 +141,20 @@ mod tests {
         assert!(!gone_at(&mut watch, 7, 14));
         assert!(!gone_at(&mut watch, 7, 21), "it may have begun at 7 s");
         assert!(gone_at(&mut watch, 7, 22));
+    }
+
+    #[test]
+    fn a_name_that_is_gone_has_a_successor_while_its_process_has_another_that_is_not() {
+        let [first, second, other] = [1, 2, 3].map(|number| NodeId(Uuid::from_u128(number)));
+        let named = |id, process, departed| NodeRow { id, process, departed, ..row(7) };
+        let of = |gone: &[NodeId], departed| {
+            let rows = vec![named(first, first, false), named(second, first, departed), named(other, other, false)];
+            Sighting { rows, gone: gone.to_vec() }.succeeded()
+        };
+        assert_eq!(of(&[first, other], false), [first]);
+        assert_eq!(of(&[first, other], true), [first], "it left in good order, which speaks for all its names");
+        assert_eq!(of(&[first, second], false), []);
+        assert_eq!(of(&[], false), []);
     }
 
     #[test]

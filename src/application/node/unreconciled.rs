@@ -13,6 +13,28 @@ use crate::domain::node::NodeId;
 #[derive(Clone, Default)]
 pub struct Unreconciled(Arc<Mutex<Vec<One>>>);
 
+/// A message that is being handed over.
+pub struct InHand {
+    id: MessageId,
+    node: NodeId,
+    unreconciled: Option<Unreconciled>,
+}
+
+impl InHand {
+    /// The queue has it: its keeping is the queue's to report.
+    pub fn is_handed_over(mut self) {
+        self.unreconciled = None;
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        if let Some(unreconciled) = &self.unreconciled {
+            unreconciled.not_handed_over(self.id, self.node);
+        }
+    }
+}
+
 struct One {
     id: MessageId,
     node: NodeId,
@@ -29,6 +51,12 @@ impl Unreconciled {
     /// This message of `node`'s is not on its way.
     pub fn not_handed_over(&self, id: MessageId, node: NodeId) {
         self.list().push(One { id, node, _hold: None });
+    }
+
+    /// Says that this message of `node`'s is not on its way, unless it is told [`InHand::is_handed_over`]: also when handing
+    /// it over panics or is broken off.
+    pub fn in_hand(&self, id: MessageId, node: NodeId) -> InHand {
+        InHand { id, node, unreconciled: Some(self.clone()) }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -63,5 +91,30 @@ impl Unreconciled {
 
     fn list(&self) -> MutexGuard<'_, Vec<One>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn handing_over_that_panics_is_told_and_what_was_handed_over_is_not() {
+        let unreconciled = Unreconciled::default();
+        let in_hand = || unreconciled.in_hand(MessageId(Uuid::max()), NodeId(Uuid::nil()));
+        in_hand().is_handed_over();
+        assert!(unreconciled.is_empty());
+        let in_hand = in_hand();
+        let panicked = catch_unwind(AssertUnwindSafe(move || {
+            let _in_hand = in_hand;
+            panic!("as a queue may");
+        }));
+        assert!(panicked.is_err());
+        let told: Vec<_> = unreconciled.list().iter().map(|one| (one.id, one.node)).collect();
+        assert_eq!(told, [(MessageId(Uuid::max()), NodeId(Uuid::nil()))]);
     }
 }

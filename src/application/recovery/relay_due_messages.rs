@@ -95,7 +95,8 @@ impl Repeated for RelayDueMessages {
 }
 
 impl RelayDueMessages {
-    async fn take(&mut self, Sighting { rows, gone }: &Sighting) -> Result<(), RepositoryError> {
+    async fn take(&mut self, sighting: &Sighting) -> Result<(), RepositoryError> {
+        let Sighting { rows, gone } = sighting;
         // Without a good name this process can take no messages.
         let Some(node) = self.identity.current() else { return Ok(()) };
         self.rounds.capacity = self.queue.free_capacity();
@@ -110,6 +111,7 @@ impl RelayDueMessages {
             departed: departed(rows).collect(),
             // A former name of our own that the watch found gone counts as another node's.
             gone: gone.clone(),
+            succeeded: sighting.succeeded(),
             // What waits in a broker of ours is consumed sooner or later, if only by a worker that is yet to start.
             unconsumed: !self.queue.scope().publishes() && !is_consumed,
             lost_before: self.queue.lost_before(),
@@ -141,14 +143,16 @@ impl RelayDueMessages {
 
     fn hand_over(&self, message: Message, node: NodeId) {
         let Some(entry) = self.rounds.under_way.enter(message.id) else { return };
-        let (queue, unreconciled) = (self.queue.clone(), self.unreconciled.clone());
+        let (queue, in_hand) = (self.queue.clone(), self.unreconciled.in_hand(message.id, node));
         self.tasks.spawn(
             async move {
                 let _entry = entry;
                 debug!(message.id = %message.id, "handed over by the relay");
-                if let Err(error) = queue.hand_over(&message).await {
-                    debug!(message.id = %message.id, %error, "could not be handed over; tried again");
-                    unreconciled.not_handed_over(message.id, node);
+                match queue.hand_over(&message).await {
+                    Ok(_) => in_hand.is_handed_over(),
+                    Err(error) => {
+                        debug!(message.id = %message.id, %error, "could not be handed over; tried again");
+                    }
                 }
             }
             .boxed(),

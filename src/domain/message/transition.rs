@@ -206,6 +206,12 @@ impl Message {
         Ok(())
     }
 
+    /// Takes the message along to another name of the process that delivers it.
+    pub fn take_along(&mut self, node: NodeId, now: Timestamp) {
+        self.node = Some(node);
+        self.updated_at = now;
+    }
+
     /// Gives the message back, due now: nobody delivers it. Its try counts unless it is known that none was made.
     ///
     /// # Errors

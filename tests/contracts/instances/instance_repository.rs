@@ -180,7 +180,7 @@ async fn a_late_outcome_of_a_deleted_instances_message_loses(adapters: &Adapters
     let claimed = adapters.messages.claim(queued.id, owner, at(1)).await.unwrap().unwrap().message;
     adapters.instances.delete(&doomed.tenant, doomed.id, "deleted", None, at(20)).await.unwrap();
     for late in [pending, claimed] {
-        assert!(!adapters.messages.still_holds(&late.guard()).await.unwrap());
+        assert!(!adapters.messages.take_along(&late.guard(), node(), at(25)).await.unwrap());
         assert!(!adapters.messages.record(&outcome(&late, sent())).await.unwrap());
         assert_eq!(adapters.now(&late).await.status, MessageStatus::Failed);
     }

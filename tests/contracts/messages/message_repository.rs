@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use correio::application::ports::Accepted;
+use correio::application::ports::{Accepted, Outcome};
 use correio::domain::access::idempotency::KEPT;
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::message::attempt::AttemptOutcome;
@@ -25,7 +25,7 @@ on_every_adapter![
     a_key_is_its_tenants_own,
     an_expired_key_is_free_again,
     an_id_is_stored_once,
-    a_guard_holds_until_something_changes,
+    what_is_being_delivered_is_taken_along_until_somebody_else_has_it,
     a_first_try_that_succeeded_has_no_attempt_row,
     a_later_try_that_succeeded_has_one,
     a_retry_waits_for_its_time_and_keeps_the_error,
@@ -191,14 +191,29 @@ async fn an_id_is_stored_once(adapters: &Adapters) {
     assert!(adapters.messages.kept_request(&message.tenant, &request("k", 1).key, at(0)).await.unwrap().is_none());
 }
 
-async fn a_guard_holds_until_something_changes(adapters: &Adapters) {
-    let claimed = adapters.open(MessageStatus::Processing, node()).await;
-    assert!(adapters.messages.still_holds(&claimed.guard()).await.unwrap());
-    for wrong in wrong_guards(claimed.guard()) {
-        assert!(!adapters.messages.still_holds(&wrong).await.unwrap());
+async fn what_is_being_delivered_is_taken_along_until_somebody_else_has_it(adapters: &Adapters) {
+    for status in [MessageStatus::Pending, MessageStatus::Processing] {
+        let (former, current) = (node(), node());
+        let mut mine = adapters.open(status, former).await;
+        let was = mine.guard();
+        for wrong in wrong_guards(was).into_iter().filter(|wrong| *wrong != was) {
+            assert!(!adapters.messages.take_along(&wrong, current, at(20)).await.unwrap());
+        }
+        assert_eq!(format!("{:?}", adapters.now(&mine).await), format!("{mine:?}"), "nothing is written in vain");
+        // The second time, as after an answer that was lost.
+        for _ in 0..2 {
+            assert!(adapters.messages.take_along(&was, current, at(20)).await.unwrap());
+        }
+        mine.take_along(current, at(20));
+        assert_eq!(format!("{:?}", adapters.now(&mine).await), format!("{mine:?}"));
+        assert!(!adapters.messages.take_along(&was, node(), at(21)).await.unwrap(), "it has another name by now");
+        let late = Outcome { guard: was, ..outcome(&mine, sent()) };
+        assert!(!adapters.messages.record(&late).await.unwrap(), "the old name says nothing any more");
+        assert!(adapters.messages.record(&outcome(&mine, sent())).await.unwrap());
+        assert!(!adapters.messages.take_along(&mine.guard(), current, at(22)).await.unwrap());
     }
-    adapters.messages.record(&outcome(&claimed, sent())).await.unwrap();
-    assert!(!adapters.messages.still_holds(&claimed.guard()).await.unwrap());
+    let waiting = adapters.open(MessageStatus::Queued, node()).await;
+    assert!(!adapters.messages.take_along(&waiting.guard(), node(), at(20)).await.unwrap());
 }
 
 fn wrong_guards(guard: correio::domain::message::Guard) -> Vec<correio::domain::message::Guard> {

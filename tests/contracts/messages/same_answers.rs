@@ -91,7 +91,7 @@ async fn everything_of(adapters: &Adapters, id: MessageId) -> String {
 enum Request {
     Accept(Box<Message>, Option<&'static str>),
     Claim(MessageId, NodeId),
-    StillHolds(Guard),
+    TakeAlong(Guard, NodeId),
     Record(Outcome),
     Take(Take),
     InDelivery(Vec<NodeId>),
@@ -103,7 +103,7 @@ enum Request {
     Owed { node: NodeId, adopting: Option<Vec<NodeId>>, held: Vec<MessageId> },
     Settle(MessageId, u32),
     SettleWithoutRecord(Vec<NodeId>),
-    Register(NodeId),
+    Register(NodeId, NodeId),
     Leave(NodeId, bool),
     Forget(Vec<NodeId>),
     ForgetDead(NodeId),
@@ -130,7 +130,7 @@ impl World {
         let question = match chance.below(30) {
             0..5 => self.accept(number),
             5..9 => Request::Claim(chance.one(&[id, latest.id]), node),
-            9 => Request::StillHolds(guard),
+            9 => Request::TakeAlong(guard, node),
             10..14 => Request::Record(self.outcome(latest)),
             14 if chance.yes() => Request::Record(self.outcome(guard)),
             14 => Request::Record(self.outcome(Guard { try_number: latest.try_number.saturating_sub(1), ..latest })),
@@ -159,7 +159,7 @@ impl World {
             // Most often nobody else publishes.
             23 if chance.below(4) > 0 => Request::SettleWithoutRecord(self.nodes.clone()),
             23 => Request::SettleWithoutRecord(chance.some(&self.nodes)),
-            24 => Request::Register(node),
+            24 => Request::Register(node, chance.one(&self.nodes)),
             25 => Request::Leave(node, chance.yes()),
             26 if chance.below(4) > 0 => Request::Forget(chance.some(&self.nodes)),
             26 => Request::ForgetDead(node),
@@ -212,6 +212,7 @@ impl World {
         Take {
             node: chance.one(&self.nodes),
             gone: if chance.yes() { chance.some(&self.nodes) } else { vec![] },
+            succeeded: chance.some(&self.nodes),
             departed: chance.some(&self.nodes),
             unconsumed: chance.below(6) == 0,
             lost_before: chance.yes().then(|| at(self.seconds - i64::try_from(chance.below(30)).unwrap())),
@@ -264,7 +265,7 @@ impl Asked {
                 format!("{:?}", adapters.messages.accept(message, request.as_ref()).await?)
             }
             Request::Claim(id, node) => format!("{:?}", adapters.messages.claim(*id, *node, now).await?),
-            Request::StillHolds(guard) => format!("{:?}", adapters.messages.still_holds(guard).await?),
+            Request::TakeAlong(guard, node) => format!("{:?}", adapters.messages.take_along(guard, *node, now).await?),
             Request::Record(outcome) => format!("{:?}", adapters.messages.record(outcome).await?),
             Request::Take(take) => format!("{:?}", adapters.due.take(take).await?),
             Request::InDelivery(nodes) => format!("{:?}", adapters.due.in_delivery(nodes).await?),
@@ -284,9 +285,9 @@ impl Asked {
             Request::SettleWithoutRecord(gone) => {
                 format!("{:?}", adapters.owed_dead_letters.write_off(gone, 2, now).await?)
             }
-            Request::Register(node) => {
+            Request::Register(node, process) => {
                 let duties = Duties { publishes: true, consumes: true };
-                adapters.nodes.register(*node, duties, now).await?;
+                adapters.nodes.register(*node, *process, duties, now).await?;
                 format!("{:?}", adapters.nodes.beat(*node).await?)
             }
             Request::Leave(node, kept) => format!("{:?}", adapters.nodes.leave(*node, *kept, now).await?),

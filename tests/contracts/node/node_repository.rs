@@ -13,6 +13,8 @@ on_every_adapter![
     a_node_leaves_when_all_it_owns_waits_for_its_time,
     a_node_that_still_owns_something_does_not_leave,
     queued_messages_that_are_kept_let_their_node_leave_and_others_do_not,
+    the_last_name_of_a_process_leaves_when_all_of_its_names_may,
+    who_left_speaks_for_its_earlier_names_as_long_as_they_own_something,
     only_nodes_that_no_open_message_names_are_forgotten,
     the_dead_are_forgotten_and_those_that_left_are_not,
 ];
@@ -24,15 +26,21 @@ async fn row(adapters: &Adapters, id: NodeId) -> Option<NodeRow> {
 async fn a_registered_node_begins_at_heartbeat_nought_with_its_duties(adapters: &Adapters) {
     for (publishes, consumes) in [(false, false), (true, false), (false, true), (true, true)] {
         let (id, duties) = (node(), Duties { publishes, consumes });
-        adapters.nodes.register(id, duties, at(0)).await.unwrap();
-        assert_eq!(row(adapters, id).await, Some(NodeRow { id, heartbeat: 0, duties, departed: false }));
+        for process in [id, node()] {
+            adapters.nodes.register(id, process, duties, at(0)).await.unwrap();
+            let expected = NodeRow { id, process: id, heartbeat: 0, duties, departed: false };
+            assert_eq!(row(adapters, id).await, Some(expected));
+        }
+        let (next, process) = (node(), id);
+        adapters.nodes.register(next, process, duties, at(1)).await.unwrap();
+        assert_eq!(row(adapters, next).await.unwrap().process, process);
     }
 }
 
 async fn a_second_registration_changes_nothing(adapters: &Adapters) {
     let node = adapters.live_node().await;
     adapters.nodes.beat(node).await.unwrap();
-    adapters.nodes.register(node, Duties::default(), at(9)).await.unwrap();
+    adapters.nodes.register(node, node, Duties::default(), at(9)).await.unwrap();
     let row = row(adapters, node).await.unwrap();
     assert_eq!((row.heartbeat, row.duties), (1, Duties { publishes: true, consumes: true }));
 }
@@ -78,6 +86,40 @@ async fn queued_messages_that_are_kept_let_their_node_leave_and_others_do_not(ad
         assert_eq!(row(adapters, owner).await.unwrap().departed, leaves, "{status}");
     }
     assert!(!adapters.nodes.leave(node(), true, at(20)).await.unwrap());
+}
+
+async fn the_last_name_of_a_process_leaves_when_all_of_its_names_may(adapters: &Adapters) {
+    for (status, leaves) in [(MessageStatus::Queued, true), (MessageStatus::Processing, false)] {
+        let (first, next) = adapters.renamed().await;
+        adapters.open(status, first).await;
+        adapters.open(MessageStatus::Queued, adapters.live_node().await).await;
+        assert!(!adapters.nodes.leave(next, false, at(20)).await.unwrap());
+        assert_eq!(adapters.nodes.leave(next, true, at(20)).await.unwrap(), leaves, "{status}");
+    }
+}
+
+/// Without it, what waits in a broker under the earlier name would be taken for lost.
+async fn who_left_speaks_for_its_earlier_names_as_long_as_they_own_something(adapters: &Adapters) {
+    let (first, next) = adapters.renamed().await;
+    let waiting = adapters.open(MessageStatus::Queued, first).await;
+    let mine = adapters.live_node().await;
+    assert!(adapters.nodes.leave(next, true, at(20)).await.unwrap());
+    adapters.nodes.forget(&[first, next]).await.unwrap();
+    adapters.nodes.forget_dead(mine).await.unwrap();
+    assert!(row(adapters, first).await.is_some() && row(adapters, next).await.is_some());
+
+    let claimed = adapters.messages.claim(waiting.id, mine, at(21)).await.unwrap().unwrap();
+    adapters.messages.record(&outcome(&claimed.message, sent())).await.unwrap();
+    // One after the other.
+    for stays in [true, false] {
+        adapters.nodes.forget(&[first, next]).await.unwrap();
+        assert!(row(adapters, first).await.is_none());
+        assert_eq!(row(adapters, next).await.is_some(), stays);
+    }
+    // Of one that is gone, nothing is kept for the sake of the other.
+    let (first, next) = adapters.renamed().await;
+    adapters.nodes.forget(&[first, next]).await.unwrap();
+    assert!(row(adapters, first).await.is_none() && row(adapters, next).await.is_none());
 }
 
 async fn only_nodes_that_no_open_message_names_are_forgotten(adapters: &Adapters) {

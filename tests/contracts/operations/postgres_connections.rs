@@ -75,7 +75,7 @@ async fn a_pool_that_is_used_up_delays_no_heartbeat_no_takeover_and_no_readiness
     let Some(mut installation) = Installation::with(Limits::default()).await else { return };
     let stores = installation.stores.clone();
     let owner = node();
-    stores.nodes.register(owner, Default::default(), at(0)).await.unwrap();
+    stores.nodes.register(owner, owner, Default::default(), at(0)).await.unwrap();
     installation.searches_become_slow().await;
     let hold = "begin; lock table api_keys in access exclusive mode";
     sqlx::raw_sql(hold).execute(&mut installation.operator).await.unwrap();
@@ -106,7 +106,7 @@ async fn what_recovery_waits_for_delays_no_heartbeat_and_no_readiness() {
     let Some(mut installation) = Installation::with(Limits::default()).await else { return };
     let stores = installation.stores.clone();
     let owner = node();
-    stores.nodes.register(owner, Default::default(), at(0)).await.unwrap();
+    stores.nodes.register(owner, owner, Default::default(), at(0)).await.unwrap();
     let hold = "begin; lock table messaging_messages in access exclusive mode";
     sqlx::raw_sql(hold).execute(&mut installation.operator).await.unwrap();
     let mut recovery = JoinSet::new();
@@ -129,7 +129,7 @@ async fn a_heartbeat_is_given_up_early_enough_for_another_one() {
     let limits = Limits { heartbeat: Limits::heartbeat(Duration::from_secs(1)), ..Limits::default() };
     let Some(mut installation) = Installation::with(limits).await else { return };
     let owner = node();
-    installation.stores.nodes.register(owner, Default::default(), at(0)).await.unwrap();
+    installation.stores.nodes.register(owner, owner, Default::default(), at(0)).await.unwrap();
     let hold = "begin; lock table messaging_nodes in access exclusive mode";
     sqlx::raw_sql(hold).execute(&mut installation.operator).await.unwrap();
     for _ in 0..3 {
@@ -178,7 +178,7 @@ async fn a_process_opens_no_more_connections_than_it_says() {
     let Some(mut installation) = Installation::with(limits).await else { return };
     let stores = installation.stores.clone();
     let owner = node();
-    stores.nodes.register(owner, Default::default(), at(0)).await.unwrap();
+    stores.nodes.register(owner, owner, Default::default(), at(0)).await.unwrap();
     let mut callers = JoinSet::new();
     for number in 0..20 {
         let stores = stores.clone();

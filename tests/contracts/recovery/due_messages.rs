@@ -13,6 +13,7 @@ on_every_adapter![
     a_timed_message_is_due_when_its_time_has_come_whoever_owned_it,
     a_live_nodes_messages_are_left_alone,
     what_a_gone_node_owned_is_due_in_every_open_state,
+    what_merely_waits_is_not_due_while_its_process_has_another_name,
     what_an_unknown_node_owned_is_due,
     what_nobody_owns_is_due,
     of_a_node_that_left_only_what_it_was_delivering_is_due,
@@ -59,6 +60,26 @@ async fn what_a_gone_node_owned_is_due_in_every_open_state(adapters: &Adapters) 
         expected.push(adapters.open(status, gone).await.id);
     }
     assert_eq!(adapters.taken(&Take { gone: vec![gone], ..take(taker, 5) }).await, expected);
+}
+
+async fn what_merely_waits_is_not_due_while_its_process_has_another_name(adapters: &Adapters) {
+    let (gone, taker) = (adapters.live_node().await, adapters.live_node().await);
+    let [pending, queued, processing] =
+        [adapters.open(OPEN[0], gone).await, adapters.open(OPEN[1], gone).await, adapters.open(OPEN[2], gone).await];
+    assert_eq!(OPEN[1], MessageStatus::Queued);
+    let renamed = Take { gone: vec![gone], succeeded: vec![gone], ..take(taker, 5) };
+    assert_eq!(adapters.taken(&renamed).await, [pending.id, processing.id]);
+    assert_eq!(adapters.taken(&renamed).await, []);
+    // Lost in Kafka, or consumed by nobody, it is due all the same.
+    let held = vec![pending.id, processing.id];
+    let lost = Take { lost_before: Some(at(1_000_000)), held: held.clone(), ..renamed.clone() };
+    assert_eq!(adapters.taken(&lost).await, [queued.id]);
+    let second = adapters.open(MessageStatus::Queued, gone).await;
+    let held = [held, vec![queued.id]].concat();
+    assert_eq!(adapters.taken(&Take { unconsumed: true, held, ..renamed.clone() }).await, [second.id]);
+    let third = adapters.open(MessageStatus::Queued, gone).await;
+    assert_eq!(adapters.taken(&renamed).await, []);
+    assert_eq!(adapters.taken(&Take { succeeded: vec![], ..renamed }).await, [third.id]);
 }
 
 async fn what_an_unknown_node_owned_is_due(adapters: &Adapters) {

@@ -143,7 +143,7 @@ async fn where_nobody_publishes_the_rows_are_settled_in_order_of_id(adapters: &A
 
 async fn while_somebody_publishes_no_row_is_settled_without_a_record(adapters: &Adapters) {
     let publisher = node();
-    adapters.nodes.register(publisher, Duties { publishes: true, consumes: false }, at(0)).await.unwrap();
+    adapters.nodes.register(publisher, publisher, Duties { publishes: true, consumes: false }, at(0)).await.unwrap();
     let failed = owing(adapters, node()).await;
     assert_eq!(adapters.owed_dead_letters.write_off(&[node()], 10, at(30)).await.unwrap(), 0);
     assert_eq!(adapters.now(&failed).await.dead_lettered_at, None);

@@ -123,12 +123,15 @@ fn due(tables: &Tables, take: &Take) -> Vec<(Timestamp, MessageId)> {
 
 fn is_due_untimed(tables: &Tables, take: &Take, message: &Message) -> bool {
     let Some(node) = message.node else { return true };
-    let gone = !tables.nodes.contains_key(&node) || take.gone.contains(&node);
-    gone || match message.status {
-        MessageStatus::Queued => take.unconsumed,
-        MessageStatus::Processing if tables.has(Bug::RelayTakesProcessingOfLiveNodes) => true,
-        _ => take.departed.contains(&node),
-    }
+    let is_unknown = !tables.nodes.contains_key(&node);
+    let is_gone = take.gone.contains(&node);
+    is_unknown
+        || match message.status {
+            MessageStatus::Queued => take.unconsumed || (is_gone && !take.succeeded.contains(&node)),
+            _ if is_gone => !(tables.has(Bug::SuccessorsKeepEverything) && take.succeeded.contains(&node)),
+            MessageStatus::Processing if tables.has(Bug::RelayTakesProcessingOfLiveNodes) => true,
+            _ => take.departed.contains(&node),
+        }
 }
 
 /// What was handed over before that moment has an id below its; of each node's, only the oldest are asked.

@@ -95,11 +95,9 @@ impl MessageRepository for MemoryMessageRepository {
         self.database.run(DEFER, move |tables| defer(tables, &deferral)).await
     }
 
-    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
+    async fn take_along(&self, guard: &Guard, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
         let guard = *guard;
-        self.database
-            .run("messages.still_holds", move |tables| Ok(tables.is_as(&guard) || tables.has(Bug::EverybodyStillHolds)))
-            .await
+        self.database.run("messages.take_along", move |tables| Ok(tables.take_along(&guard, node, now))).await
     }
 
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {

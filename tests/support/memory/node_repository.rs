@@ -20,9 +20,15 @@ impl MemoryNodeRepository {
 
 #[async_trait]
 impl NodeRepository for MemoryNodeRepository {
-    async fn register(&self, node: NodeId, duties: Duties, _now: Timestamp) -> Result<(), RepositoryError> {
+    async fn register(
+        &self,
+        node: NodeId,
+        process: NodeId,
+        duties: Duties,
+        _now: Timestamp,
+    ) -> Result<(), RepositoryError> {
         let register = move |tables: &mut Tables| {
-            tables.nodes.entry(node).or_insert(Node { heartbeat: 0, duties, left_at: None });
+            tables.nodes.entry(node).or_insert(Node { process, heartbeat: 0, duties, left_at: None });
             tables.sync();
             Ok(())
         };
@@ -44,6 +50,7 @@ impl NodeRepository for MemoryNodeRepository {
     async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
         let row = |(id, node): (&NodeId, &Node)| NodeRow {
             id: *id,
+            process: node.process,
             heartbeat: node.heartbeat,
             duties: node.duties,
             departed: node.left_at.is_some(),
@@ -52,11 +59,14 @@ impl NodeRepository for MemoryNodeRepository {
     }
 
     async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
-        let holds_it = move |message: &Message| {
-            let is_kept = queued_are_kept && message.status == MessageStatus::Queued;
-            message.node == Some(node) && message.next_attempt_at.is_none() && !is_kept
-        };
         let leave = move |tables: &mut Tables| {
+            let Some(process) = tables.nodes.get(&node).map(|node| node.process) else { return false };
+            let holds_it = |message: &Message| {
+                let is_kept = queued_are_kept && message.status == MessageStatus::Queued;
+                let is_its =
+                    message.node.and_then(|owner| tables.nodes.get(&owner)).is_some_and(|it| it.process == process);
+                is_its && message.next_attempt_at.is_none() && !is_kept
+            };
             if tables.open().any(holds_it) {
                 return false;
             }
@@ -71,8 +81,11 @@ impl NodeRepository for MemoryNodeRepository {
     async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
         let nodes = nodes.to_vec();
         let forget = move |tables: &mut Tables| {
-            for node in &nodes {
-                if !tables.open().any(|message| message.node == Some(*node)) && tables.nodes.remove(node).is_some() {
+            // As in SQL, all are judged by what is there before any of them goes.
+            let mut ended = nodes.clone();
+            ended.retain(|node| !tables.speaks_for_another(*node) && !tables.open().any(|it| it.node == Some(*node)));
+            for node in ended {
+                if tables.nodes.remove(&node).is_some() {
                     tables.sync();
                 }
             }
@@ -83,7 +96,9 @@ impl NodeRepository for MemoryNodeRepository {
 
     async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
         let forget = move |tables: &mut Tables| {
-            tables.nodes.retain(|id, node| *id == alive || node.left_at.is_some());
+            let left: Vec<NodeId> =
+                tables.nodes.values().filter(|node| node.left_at.is_some()).map(|node| node.process).collect();
+            tables.nodes.retain(|id, node| *id == alive || left.contains(&node.process));
             tables.sync();
             Ok(())
         };

@@ -42,6 +42,7 @@ pub(super) struct KeptKey {
 }
 
 pub(super) struct Node {
+    pub process: NodeId,
     pub heartbeat: i64,
     pub duties: Duties,
     pub left_at: Option<Timestamp>,
@@ -103,8 +104,13 @@ pub enum Bug {
     OutcomeIgnoresNode,
     /// The relay takes what a live node is delivering.
     RelayTakesProcessingOfLiveNodes,
-    /// Who asks whether a message is still its own is always told so.
-    EverybodyStillHolds,
+    /// Who takes a message along to another name is told that it did, whosever it is.
+    EverybodyTakesAlong,
+    /// A message is not taken along: it is looked whether it is still under the old name, and its outcome is written under
+    /// either.
+    LooksInsteadOfTakingAlong,
+    /// Whatever a name that is gone owns is left alone while its process has another.
+    SuccessorsKeepEverything,
     /// Rows are said to be the dead letters, whoever publishes.
     WritesOffWhoeverPublishes,
     /// The outcome of a claim that a crash took back is refused.
@@ -244,7 +250,32 @@ impl Tables {
     }
 
     pub fn is_as(&self, guard: &Guard) -> bool {
-        self.messages.get(&guard.id).is_some_and(|message| message.guard() == *guard)
+        let is_as = |found: Guard| {
+            let node = if self.has(Bug::LooksInsteadOfTakingAlong) { found.node } else { guard.node };
+            found == Guard { node, ..*guard }
+        };
+        self.messages.get(&guard.id).is_some_and(|message| is_as(message.guard()))
+    }
+
+    /// Its state stays, so it is not in the history.
+    pub fn take_along(&mut self, guard: &Guard, node: NodeId, now: Timestamp) -> bool {
+        if self.has(Bug::LooksInsteadOfTakingAlong) {
+            return self.messages.get(&guard.id).is_some_and(|message| message.guard() == *guard);
+        }
+        let is_delivered = matches!(guard.status, MessageStatus::Pending | MessageStatus::Processing);
+        let is_kept = self.is_as(guard) || self.is_as(&Guard { node: Some(node), ..*guard });
+        let Some(message) = self.messages.get_mut(&guard.id).filter(|_| is_delivered && is_kept) else {
+            return self.has(Bug::EverybodyTakesAlong);
+        };
+        message.take_along(node, now);
+        self.sync();
+        true
+    }
+
+    /// One that stopped in good order speaks for the earlier names of its process, too.
+    pub fn speaks_for_another(&self, node: NodeId) -> bool {
+        let Some(last) = self.nodes.get(&node).filter(|node| node.left_at.is_some()) else { return false };
+        self.nodes.values().any(|node| node.process == last.process && node.left_at.is_none())
     }
 
     /// An outcome changed nothing.

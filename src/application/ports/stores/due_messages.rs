@@ -16,7 +16,8 @@ pub trait DueMessages: Send + Sync {
     ///
     /// A message with a `next_attempt_at` is due when that time has come and never before, whichever node owned it. One
     /// without is due
-    /// - in any open state, when its node is among `take.gone`, has no row in `messaging_nodes`, or is not named;
+    /// - in any open state, when its node is among `take.gone`, has no row in `messaging_nodes`, or is not named; but
+    ///   `queued` not for being among `take.gone` when it is among `take.succeeded`, too;
     /// - `pending` or `processing`, when its node is among `take.departed`;
     /// - `queued`, when `take.unconsumed`, or when it was last handed over (`updated_at`) before `take.lost_before`;
     ///   one whose `updated_at` is more than a day ahead of `take.now` counts as lost too. Of a long backlog only the oldest are
@@ -49,6 +50,8 @@ pub struct Forgotten {
 pub struct Take {
     pub node: NodeId,
     pub gone: Vec<NodeId>,
+    /// Those of the gone whose process goes on under another name, or stopped in good order under one.
+    pub succeeded: Vec<NodeId>,
     pub departed: Vec<NodeId>,
     /// No live node consumes what is queued.
     pub unconsumed: bool,

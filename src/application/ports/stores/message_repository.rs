@@ -55,8 +55,9 @@ pub trait MessageRepository: Send + Sync {
     /// [`Deferral::until`] for until when. Its state, `try`, `retries` and node stay.
     async fn defer(&self, deferral: &Deferral) -> Result<Deferred, RepositoryError>;
 
-    /// Whether the message is still as the guard says.
-    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError>;
+    /// Takes a message that is being delivered along to `node`, another name of the same process, if it is still as the
+    /// guard says, or was taken along before. False when somebody else has it.
+    async fn take_along(&self, guard: &Guard, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError>;
 
     /// Writes how a try ended, with its attempt row (none for a first try that succeeded). One that was put off is not
     /// spent: `retries` goes back by one, `try` does not. False when the guard has lost.

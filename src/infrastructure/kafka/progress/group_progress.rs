@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -66,16 +66,16 @@ impl GroupProgress {
     /// everything, or there is no topic. Waits for the broker.
     ///
     /// # Errors
-    /// A sentence, when a partition did not tell in time.
-    pub fn oldest_waiting(&self) -> Result<Option<Timestamp>, String> {
+    /// When a partition did not tell in time, or we may not ask.
+    pub fn oldest_waiting(&self) -> Result<Option<Timestamp>, NotTold> {
         let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
-        let unread = self.unread(&consumer).map_err(|error| error.to_string())?;
+        let unread = self.unread(&consumer)?;
         if unread.count() == 0 {
             return Ok(None);
         }
-        consumer.assign(&unread).map_err(|error| error.to_string())?;
+        consumer.assign(&unread)?;
         let read = first_records(&consumer, unread.count());
-        consumer.unassign().map_err(|error| error.to_string())?;
+        consumer.unassign()?;
         Ok(read?.into_values().flatten().min())
     }
 
@@ -114,27 +114,76 @@ impl GroupProgress {
     }
 }
 
+/// Why it is not known how far the group has come.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotTold {
+    reason: String,
+    /// The broker does not let us ask, and will not until somebody changes that.
+    pub is_forbidden: bool,
+}
+
+impl NotTold {
+    fn of(reason: String) -> Self {
+        Self { reason, is_forbidden: false }
+    }
+}
+
+impl From<KafkaError> for NotTold {
+    fn from(error: KafkaError) -> Self {
+        Self { is_forbidden: is_forbidden(&error), reason: error.to_string() }
+    }
+}
+
+fn is_forbidden(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{ClusterAuthorizationFailed, GroupAuthorizationFailed, TopicAuthorizationFailed};
+    matches!(
+        error.rdkafka_error_code(),
+        Some(GroupAuthorizationFailed | TopicAuthorizationFailed | ClusterAuthorizationFailed)
+    )
+}
+
 /// When the first record of each assigned partition was handed over; None for one without any (what lies between may be
 /// no records but marks of transactions).
 fn first_records(
     consumer: &BaseConsumer<QuietEvents>,
     partitions: usize,
-) -> Result<HashMap<i32, Option<Timestamp>>, String> {
+) -> Result<HashMap<i32, Option<Timestamp>>, NotTold> {
     let mut found = HashMap::new();
     let end = Instant::now() + TIMEOUT;
     while found.len() < partitions {
         if Instant::now() >= end {
-            return Err(format!("{} of {partitions} partitions gave their next record in time", found.len()));
+            return Err(NotTold::of(format!(
+                "{} of {partitions} partitions gave their next record in time",
+                found.len()
+            )));
         }
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(record)) => {
                 let at = record.timestamp().to_millis().and_then(DateTime::from_timestamp_millis);
-                let at = at.ok_or_else(|| format!("a record of partition {} has no time", record.partition()))?;
+                let at =
+                    at.ok_or_else(|| NotTold::of(format!("a record of partition {} has no time", record.partition())))?;
                 found.entry(record.partition()).or_insert(Some(at));
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => _ = found.entry(partition).or_insert(None),
+            Some(Err(error)) if is_forbidden(&error) => return Err(error.into()),
             Some(Err(_)) | None => {}
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_broker_forbids_is_told_from_what_passes() {
+        let told = |code| NotTold::from(KafkaError::OffsetFetch(code)).is_forbidden;
+        assert!(told(RDKafkaErrorCode::GroupAuthorizationFailed));
+        assert!(told(RDKafkaErrorCode::TopicAuthorizationFailed));
+        assert!(NotTold::from(KafkaError::MetadataFetch(RDKafkaErrorCode::TopicAuthorizationFailed)).is_forbidden);
+        assert!(!told(RDKafkaErrorCode::CoordinatorNotAvailable));
+        assert!(!told(RDKafkaErrorCode::OperationTimedOut));
+    }
 }

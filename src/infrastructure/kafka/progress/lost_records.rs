@@ -1,12 +1,13 @@
 //! Which messages Kafka has lost, or never got.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tracing::debug;
+use tracing::{debug, error, info};
 
-use super::group_progress::GroupProgress;
+use super::group_progress::{GroupProgress, NotTold};
 use crate::application::Stop;
 use crate::application::ports::Clock;
 use crate::domain::Timestamp;
@@ -28,13 +29,14 @@ const SLACK: Duration = Duration::from_secs(15);
 /// A false alarm costs a second copy, which the claim makes harmless.
 pub struct LostRecords {
     before: Mutex<Option<Timestamp>>,
+    is_forbidden: AtomicBool,
     /// Behind the record that is read next.
     margin: Duration,
 }
 
 impl LostRecords {
     pub fn new(publish_timeout: Duration) -> Self {
-        Self { before: Mutex::default(), margin: publish_timeout + SLACK }
+        Self { before: Mutex::default(), is_forbidden: AtomicBool::new(false), margin: publish_timeout + SLACK }
     }
 
     /// None: not known yet.
@@ -55,6 +57,18 @@ impl LostRecords {
         }
     }
 
+    /// Said loudly when it begins: nothing else finds what Kafka loses.
+    fn complain(&self, error: &NotTold) {
+        if error.is_forbidden && !self.is_forbidden.swap(true, Ordering::Relaxed) {
+            return error!(
+                target: "kafka", %error,
+                "this process may not read how far its consumer group has come: a message that Kafka loses is not found, and \
+                 stays queued, until it may (Describe and Read on the group, Describe and Read on its topic)"
+            );
+        }
+        debug!(target: "kafka", %error, "how far the group has come is not known");
+    }
+
     /// What cannot be found out now leaves what is known.
     async fn refresh(&self, group: &Arc<GroupProgress>, clock: &dyn Clock) {
         // Before the look: what is handed over during it counts as waiting.
@@ -62,9 +76,12 @@ impl LostRecords {
         let asked = group.clone();
         let next = match tokio::task::spawn_blocking(move || asked.oldest_waiting()).await {
             Ok(Ok(next)) => next,
-            Ok(Err(error)) => return debug!(target: "kafka", error, "how far the group has come is not known"),
+            Ok(Err(error)) => return self.complain(&error),
             Err(error) => return debug!(target: "kafka", %error, "how far the group has come is not known"),
         };
+        if self.is_forbidden.swap(false, Ordering::Relaxed) {
+            info!(target: "kafka", "how far the group has come may be read again");
+        }
         // A record may come from a clock that is ahead of ours.
         let horizon = next.map_or(now, |next| next.min(now));
         let before = TimeDelta::from_std(self.margin).ok().and_then(|margin| horizon.checked_sub_signed(margin));

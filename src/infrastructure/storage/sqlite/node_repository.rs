@@ -20,16 +20,23 @@ impl SqliteNodeRepository {
 
 #[async_trait]
 impl NodeRepository for SqliteNodeRepository {
-    async fn register(&self, node: NodeId, duties: Duties, now: Timestamp) -> Result<(), RepositoryError> {
+    async fn register(
+        &self,
+        node: NodeId,
+        process: NodeId,
+        duties: Duties,
+        now: Timestamp,
+    ) -> Result<(), RepositoryError> {
         sqlx::query(
-            "insert into messaging_nodes (id, heartbeat, publishes, consumes, started_at)
-             values (?1, 0, ?2, ?3, ?4)
+            "insert into messaging_nodes (id, heartbeat, publishes, consumes, started_at, process_id)
+             values (?1, 0, ?2, ?3, ?4, ?5)
              on conflict do nothing",
         )
         .bind(node.0.hyphenated())
         .bind(duties.publishes)
         .bind(duties.consumes)
         .bind(time_text(now))
+        .bind(process.0.hyphenated())
         .execute(self.database.heartbeats())
         .await
         .map_err(translate)?;
@@ -51,7 +58,7 @@ impl NodeRepository for SqliteNodeRepository {
 
     async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
         let rows = sqlx::query(
-            "select id, heartbeat, publishes, consumes, left_at is not null as has_left
+            "select id, coalesce(process_id, id) as process, heartbeat, publishes, consumes, left_at is not null as has_left
                from messaging_nodes
               order by id",
         )
@@ -61,6 +68,7 @@ impl NodeRepository for SqliteNodeRepository {
         let node = |row| {
             Ok(NodeRow {
                 id: NodeId(id(row, "id")?),
+                process: NodeId(id(row, "process")?),
                 heartbeat: get(row, "heartbeat")?,
                 duties: Duties { publishes: get(row, "publishes")?, consumes: get(row, "consumes")? },
                 departed: get(row, "has_left")?,
@@ -72,20 +80,27 @@ impl NodeRepository for SqliteNodeRepository {
     async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
         // Two subqueries, so that a long backlog that is kept is not scanned; each in the words of the index.
         let left = sqlx::query(
-            "update messaging_nodes
+            "with names (id) as (
+                 select names.id
+                   from messaging_nodes as mine
+                   join messaging_nodes as names
+                     on coalesce(names.process_id, names.id) = coalesce(mine.process_id, mine.id)
+                  where mine.id = ?1
+             )
+             update messaging_nodes
                 set left_at = coalesce(left_at, ?3)
               where id = ?1
                 and not exists (
                     select 1
                       from messaging_messages
-                     where node_id = ?1
+                     where node_id in (select id from names)
                        and next_attempt_at is null
                        and status in ('pending', 'processing')
                        and status in ('pending', 'queued', 'processing'))
                 and (?2 or not exists (
                     select 1
                       from messaging_messages
-                     where node_id = ?1
+                     where node_id in (select id from names)
                        and next_attempt_at is null
                        and status = 'queued'
                        and status in ('pending', 'queued', 'processing')))",
@@ -115,7 +130,12 @@ impl NodeRepository for SqliteNodeRepository {
                       from messaging_messages
                      where node_id = messaging_nodes.id
                        and next_attempt_at is not null
-                       and status in ('pending', 'queued', 'processing'))",
+                       and status in ('pending', 'queued', 'processing'))
+                and (left_at is null or not exists (
+                    select 1
+                      from messaging_nodes as earlier
+                     where earlier.process_id = messaging_nodes.process_id
+                       and earlier.left_at is null))",
         )
         .bind(id_list(nodes.iter().map(|node| node.0)))
         .execute(self.database.writer())
@@ -125,11 +145,20 @@ impl NodeRepository for SqliteNodeRepository {
     }
 
     async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
-        sqlx::query("delete from messaging_nodes where id <> ?1 and left_at is null")
-            .bind(alive.0.hyphenated())
-            .execute(self.database.writer())
-            .await
-            .map_err(translate)?;
+        sqlx::query(
+            "delete from messaging_nodes
+              where id <> ?1
+                and left_at is null
+                and not exists (
+                    select 1
+                      from messaging_nodes as last
+                     where last.process_id = messaging_nodes.process_id
+                       and last.left_at is not null)",
+        )
+        .bind(alive.0.hyphenated())
+        .execute(self.database.writer())
+        .await
+        .map_err(translate)?;
         Ok(())
     }
 }

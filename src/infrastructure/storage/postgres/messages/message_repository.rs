@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 
-use super::changes::{Accepts, Claims, Deferrals, LostClaims, Outcomes, claims, outcomes};
+use super::changes::claims::{self, Claims};
+use super::changes::{Accepts, Deferrals, LostClaims, Outcomes, outcomes};
 use crate::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
@@ -23,7 +24,7 @@ pub struct PgMessageRepository {
 
 impl PgMessageRepository {
     pub fn new(database: PgDatabase) -> Self {
-        let (claims, deferrals) = claims(database.clone());
+        let (claims, deferrals) = claims::claims(database.clone());
         Self {
             accepts: Batcher::new(Accepts::new(database.clone())),
             claims: Batcher::new(claims),
@@ -93,23 +94,8 @@ impl MessageRepository for PgMessageRepository {
         self.deferrals.submit(deferral.clone()).await
     }
 
-    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
-        let query = sqlx::query(
-            "select exists (
-                 select
-                   from messaging_messages
-                  where id = $1
-                    and status = $2
-                    and node_id is not distinct from $3
-                    and try = $4
-             ) as holds",
-        )
-        .bind(guard.id.0)
-        .bind(guard.status.as_str())
-        .bind(guard.node.map(|node| node.0))
-        .bind(i64::from(guard.try_number));
-        let row = self.database.run(async |connection| query.fetch_one(connection).await).await?;
-        get(&row, "holds")
+    async fn take_along(&self, guard: &Guard, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+        claims::take_along(&self.database, guard, node, now).await
     }
 
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {

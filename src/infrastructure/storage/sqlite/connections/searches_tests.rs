@@ -70,7 +70,11 @@ async fn what_keeps_messages_going_waits_for_no_search() {
         .collect();
     let stores = database.stores();
     let going_on = async {
-        stores.nodes.register(NodeId(uuid::Uuid::nil()), Default::default(), chrono::Utc::now()).await.unwrap();
+        stores
+            .nodes
+            .register(NodeId(uuid::Uuid::nil()), NodeId(uuid::Uuid::nil()), Default::default(), chrono::Utc::now())
+            .await
+            .unwrap();
         assert!(stores.nodes.beat(NodeId(uuid::Uuid::nil())).await.unwrap());
         stores.storage.ping().await.unwrap();
         stores.api_keys.find_by_hash(&[0; 32]).await.unwrap();

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 
-use super::changes::{Accepts, Claims, Deferrals, LostClaims, Outcomes, outcomes};
+use super::changes::claims::{self, Claims};
+use super::changes::{Accepts, Deferrals, LostClaims, Outcomes, outcomes};
 use crate::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
@@ -11,7 +12,7 @@ use crate::domain::node::NodeId;
 use crate::infrastructure::storage::shared::{AcceptRequest, Batcher, ClaimRequest, Recording};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
-use crate::infrastructure::storage::sqlite::row::{get, id, message, message_columns, sha256, status, time_text};
+use crate::infrastructure::storage::sqlite::row::{id, message, message_columns, sha256, status, time_text};
 
 #[derive(Clone)]
 pub struct SqliteMessageRepository {
@@ -93,25 +94,8 @@ impl MessageRepository for SqliteMessageRepository {
         self.deferrals.submit(deferral.clone()).await
     }
 
-    async fn still_holds(&self, guard: &Guard) -> Result<bool, RepositoryError> {
-        let row = sqlx::query(
-            "select exists (
-                 select 1
-                   from messaging_messages
-                  where id = ?1
-                    and status = ?2
-                    and node_id is ?3
-                    and try = ?4
-             ) as holds",
-        )
-        .bind(guard.id.0.hyphenated())
-        .bind(guard.status.as_str())
-        .bind(guard.node.map(|node| node.0.hyphenated()))
-        .bind(guard.try_number)
-        .fetch_one(self.database.readers())
-        .await
-        .map_err(translate)?;
-        get(&row, "holds")
+    async fn take_along(&self, guard: &Guard, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
+        claims::take_along(&self.database, guard, node, now).await
     }
 
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {

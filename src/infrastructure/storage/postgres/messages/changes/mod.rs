@@ -3,7 +3,7 @@
 
 mod accepts;
 pub mod cancellation;
-mod claims;
+pub mod claims;
 mod deferrals;
 mod deletion;
 mod free_rows;
@@ -15,7 +15,6 @@ pub mod replays;
 use crate::domain::message::transition::{self, Change};
 
 pub use accepts::Accepts;
-pub use claims::{Claims, claims};
 pub use deferrals::Deferrals;
 pub use deletion::delete_instance;
 pub use outcomes::{LostClaims, Outcomes, outcomes};

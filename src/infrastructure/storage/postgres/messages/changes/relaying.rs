@@ -46,7 +46,7 @@ pub const TAKE: &str = concat!(
             on nodes.id = owners.node_id
          where owners.node_id is not null
            and (nodes.id is null
-                or owners.node_id = any($3)
+                or (owners.node_id = any($3) and (states.status <> 'queued' or owners.node_id <> all($12)))
                 or (states.status <> 'queued' and owners.node_id = any($4))
                 or (states.status = 'queued' and $5))
     ),
@@ -227,7 +227,8 @@ pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, Re
         .bind(take.lost_before)
         .bind(take.lost_before.map(id_above))
         .bind(i64::from(ASKED_IF_LOST))
-        .bind(tomorrow(take.now));
+        .bind(tomorrow(take.now))
+        .bind(ids(&take.succeeded));
     let rows = database.relay.run(async |connection| query.fetch_all(connection).await).await?;
     Ok(messages(&rows))
 }

@@ -47,7 +47,8 @@ pub const DUE: &str = "
             on nodes.id = owners.node_id
          where owners.node_id is not null
            and (nodes.id is null
-                or owners.node_id in (select value from json_each(?3))
+                or (owners.node_id in (select value from json_each(?3))
+                    and (states.value <> 'queued' or owners.node_id not in (select value from json_each(?11))))
                 or (states.value <> 'queued' and owners.node_id in (select value from json_each(?4)))
                 or (states.value = 'queued' and ?5))
     ),
@@ -175,6 +176,7 @@ pub async fn take(database: &SqliteDatabase, take: &Take) -> Result<Vec<Message>
         .bind(take.lost_before.map(|time| id_above(time).hyphenated()))
         .bind(ASKED_IF_LOST)
         .bind(time_text(tomorrow(take.now)))
+        .bind(id_list(take.succeeded.iter().map(|node| node.0)))
         .fetch_all(&mut *transaction)
         .await
         .map_err(translate)?;
