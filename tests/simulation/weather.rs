@@ -70,6 +70,12 @@ impl SimWeather {
         *self.state.lock().unwrap() = state;
     }
 
+    /// What an answer says may be long past when it is there.
+    fn pause_back(&self, state: State) -> Duration {
+        let longest = if self.scheduler.chance(state.slow) { PATIENCE } else { Duration::from_millis(2) };
+        self.scheduler.between(Duration::ZERO, longest)
+    }
+
     fn pause(&self, state: State) -> Duration {
         self.scheduler.draw(|rng| {
             let longest = if rng.f64() < state.slow { if rng.bool() { 2_000 } else { 8_000 } } else { rng.u64(0..12) };
@@ -100,7 +106,7 @@ impl Weather for SimWeather {
             scheduler.sleep(PATIENCE).await;
             return self.failed(operation, sent).await;
         }
-        let (there, back) = (self.pause(state), scheduler.draw(|rng| Duration::from_micros(rng.u64(0..2_000))));
+        let (there, back) = (self.pause(state), self.pause_back(state));
         let is_unanswered = scheduler.chance(state.unanswered);
         let (answer, answered) = oneshot::channel();
         let way = Way { scheduler: scheduler.clone(), outage: self.outage.clone(), database: self.database.clone() };

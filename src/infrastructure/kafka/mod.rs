@@ -86,6 +86,7 @@ impl Kafka {
                 connection: connection.clone(),
                 clock: clock.clone(),
                 complaint: Mutex::default(),
+                counted: Mutex::default(),
             })
         });
         Ok(Self {

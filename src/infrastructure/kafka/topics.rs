@@ -45,6 +45,20 @@ pub struct TopicKeeper {
     pub clock: Arc<dyn Clock>,
     /// Why it did not work the last time.
     pub complaint: Mutex<Option<String>>,
+    /// Of the topic that messages travel through, at the last look.
+    pub counted: Mutex<Partitions>,
+}
+
+/// How many partitions a topic was seen to have.
+#[derive(Debug, Default)]
+pub struct Partitions(Option<usize>);
+
+impl Partitions {
+    /// How many there were before, if there are more now. None: not known yet, or the topic is not there.
+    fn now(&mut self, count: Option<usize>) -> Option<usize> {
+        let before = std::mem::replace(&mut self.0, count)?;
+        count.filter(|count| *count > before).map(|_| before)
+    }
 }
 
 impl TopicKeeper {
@@ -101,13 +115,29 @@ impl TopicKeeper {
         let mut missing = Vec::new();
         for topic in [&self.topics.send, &self.topics.dead_letters] {
             let metadata = client.client().fetch_metadata(Some(topic), TIMEOUT).map_err(|error| error.to_string())?;
-            match metadata.topics().first().and_then(|found| found.error()) {
+            let found = metadata.topics().first();
+            if *topic == self.topics.send {
+                self.count(found.map(|topic| topic.partitions().len()).filter(|count| *count > 0));
+            }
+            match found.and_then(|found| found.error()) {
                 None | Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) => {}
                 Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => missing.push(topic.as_str()),
                 Some(error) => return Err(format!("{topic}: {}", RDKafkaErrorCode::from(error))),
             }
         }
         Ok(missing)
+    }
+
+    /// A recipient's messages may go to another partition from now on, and be read there before those that wait in the old.
+    fn count(&self, now: Option<usize>) {
+        let before = self.counted.lock().unwrap_or_else(PoisonError::into_inner).now(now);
+        if let (Some(before), Some(now)) = (before, now) {
+            warn!(
+                target: "kafka", topic = self.topics.send, before, now,
+                "partitions were added: until what was sent before has been delivered, later messages to the same recipients may \
+                 overtake it"
+            );
+        }
     }
 
     fn create(&self, missing: &[&str], runtime: &Handle) -> Result<(), String> {
@@ -149,4 +179,16 @@ fn let_the_broker_create(admin: &AdminClient<QuietEvents>, missing: &[&str]) -> 
         admin.inner().fetch_metadata(Some(topic), TIMEOUT).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_that_are_added_are_noticed_once_and_a_topic_that_is_made_again_is_not() {
+        let mut partitions = Partitions::default();
+        let looks = [None, Some(3), Some(3), Some(6), Some(6), None, Some(12), Some(3)];
+        assert_eq!(looks.map(|count| partitions.now(count)), [None, None, None, Some(3), None, None, None, None]);
+    }
 }
