@@ -164,7 +164,7 @@ impl Gateway {
         Box::new(Repeating::new(work, self.ports.clock.clone()))
     }
 
-    pub fn relay_due_messages(&self) -> RelayDueMessages {
+    fn relay_due_messages(&self) -> RelayDueMessages {
         let ThisNode { identity, held, unreconciled, .. } = self.node.clone();
         RelayDueMessages {
             due: self.ports.stores.due.clone(),

@@ -26,6 +26,7 @@ on_every_adapter![
     a_partition_is_given_up_when_what_was_claimed_is_finished_and_the_rest_is_left,
     a_long_backlog_pauses_its_partition_and_resumes_it,
     a_refused_publication_is_made_due_and_published_again,
+    what_was_refused_before_its_process_had_a_new_name_is_made_due,
     a_failed_message_owes_its_dead_letter_and_pays_it,
     dead_letters_that_cannot_be_published_delay_nothing_else,
     a_backlog_that_waits_is_not_published_again,
@@ -228,6 +229,22 @@ async fn a_refused_publication_is_made_due_and_published_again(adapters: &Adapte
     broker.refuse(false);
     gateway.relay_until(submission.message.id, MessageStatus::Sent).await;
     assert_eq!(gateway.channel.calls(), [submission.message.id]);
+    assert_eq!(gateway.taken_by_relay.load(Ordering::Relaxed), 1);
+}
+
+/// It is told under the name that it was handed over with.
+async fn what_was_refused_before_its_process_had_a_new_name_is_made_due(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
+    broker.refuse(true);
+    let message = gateway.messages.send.execute(&gateway.caller(), gateway.command("ana")).await.unwrap().message;
+    gateway.clock.advance(NODE_TIMEOUT);
+    gateway.keep_node_alive.beat().await.unwrap();
+    assert_ne!(gateway.node.identity.current(), message.node);
+    broker.refuse(false);
+    let _consumer = gateway.consume();
+    broker.assign(&[ONE]);
+    gateway.relay_until(message.id, MessageStatus::Sent).await;
     assert_eq!(gateway.taken_by_relay.load(Ordering::Relaxed), 1);
 }
 

@@ -192,17 +192,14 @@ fn a_call_for_what_somebody_else_has_is_found() {
 
 #[test]
 fn a_look_instead_of_taking_along_is_found() {
-    finds(Planted::InTables(Bug::LooksInsteadOfTakingAlong), 0, STORMY, promises::broken, "was not its own");
+    // Many, because somebody has to take one over between the look and the call.
+    let options = Options { messages: 200, ..LOSSY };
+    finds(Planted::InTables(Bug::LooksInsteadOfTakingAlong), 0, options, promises::broken, "was not its own");
 }
 
 #[test]
 fn a_successor_that_keeps_what_was_being_delivered_is_found() {
     finds(Planted::InTables(Bug::SuccessorsKeepEverything), 0, STORMY, promises::broken, "is still");
-}
-
-#[test]
-fn making_due_under_the_name_of_today_is_found() {
-    finds(Planted::MakesDueUnderTheCurrentName, 0, STORMY, promises::broken, "is still");
 }
 
 #[test]

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use correio::application::Stop;
 use correio::application::gateway::Gateway;
-use correio::application::node::node_identity::NodeIdentity;
 use correio::application::ports::*;
 use correio::application::recovery::give_back_forgotten::{COMPARISON_INTERVAL, GiveBackForgotten};
 use correio::application::recovery::pay_dead_letters::PayDeadLetters;
-use correio::application::recovery::relay_due_messages::RelayDueMessages;
 use correio::application::service::{Repeating, Service};
 use correio::domain::Timestamp;
 use correio::domain::message::{Guard, Message, MessageId};
@@ -32,8 +30,6 @@ pub enum Planted {
     NothingIsSpent,
     /// The comparison takes it that somebody may have been called.
     EverythingIsSpent,
-    /// What was not handed over is made due only if the name of today owns it.
-    MakesDueUnderTheCurrentName,
     /// Who publishes nothing takes it that nobody does, and that the rows are the dead letters.
     WritesOffAtOnce,
 }
@@ -62,12 +58,6 @@ pub fn services(planted: Option<Planted>, gateway: &Gateway) -> Vec<Box<dyn Serv
             let (nodes, clock) = (Arc::new(NoNodes(pay.nodes.clone())), pay.clock.clone());
             let pay = PayDeadLetters { nodes, ..pay };
             replace("dead letters", Some(Box::new(Repeating::new(pay, clock))));
-        }
-        Some(Planted::MakesDueUnderTheCurrentName) => {
-            let relay = gateway.relay_due_messages();
-            let (clock, identity) = (relay.clock.clone(), relay.identity.clone());
-            let due = Arc::new(OwnedByTheCurrentName { due: relay.due.clone(), identity });
-            replace("relay", Some(Box::new(Repeating::new(RelayDueMessages { due, ..relay }, clock))));
         }
         _ => {}
     }
@@ -127,32 +117,6 @@ impl DueMessages for SpendsAlike {
 
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
         self.due.make_due(messages, now).await
-    }
-}
-
-/// Makes due what the current name owns, whatever the name it had when it was handed over.
-struct OwnedByTheCurrentName {
-    due: Arc<dyn DueMessages>,
-    identity: NodeIdentity,
-}
-
-#[async_trait]
-impl DueMessages for OwnedByTheCurrentName {
-    async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError> {
-        self.due.take(take).await
-    }
-
-    async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
-        self.due.in_delivery(nodes).await
-    }
-
-    async fn give_back(&self, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
-        self.due.give_back(forgotten, now).await
-    }
-
-    async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
-        let renamed = messages.iter().map(|(id, node)| (*id, self.identity.current().unwrap_or(*node)));
-        self.due.make_due(&renamed.collect::<Vec<_>>(), now).await
     }
 }
 
