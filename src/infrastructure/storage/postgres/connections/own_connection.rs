@@ -27,7 +27,7 @@ pub(in crate::infrastructure::storage::postgres) const CHANGING_PROBES: &str =
     concat!(probes!(), "; set lock_timeout = '200ms'");
 
 /// For the looks of the relay. Each names the order of the index that it is to walk; without sorts no other index gives it.
-const LOOKS: &str = concat!(probes!(), "; set enable_sort = off");
+pub(in crate::infrastructure::storage::postgres) const LOOKS: &str = concat!(probes!(), "; set enable_sort = off");
 
 /// A connection outside the pool, for work that never waits for other work's connections. Opened when it is needed, and
 /// opened again after it has failed.

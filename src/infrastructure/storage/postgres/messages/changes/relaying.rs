@@ -235,7 +235,7 @@ pub const MAKE_DUE: &str = "
 
 /// Whether something in a span of older weeks is open or owed. In the order of the indexes that hold nothing else, so that
 /// no plan reads another. What waits for a time is open, whatever its state.
-const IS_NEEDED: &str = "
+pub const IS_NEEDED: &str = "
     select coalesce(
         (select true
            from messaging_messages
