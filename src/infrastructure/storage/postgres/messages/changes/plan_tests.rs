@@ -18,7 +18,7 @@ use crate::infrastructure::storage::shared::{first_id, migrations};
 const WEEKS: i64 = 60;
 
 /// Those of a look while nothing is to be done in older weeks: the last one and this one, and what lies in none.
-const LOOKED_AT: [&str; 3] = ["default", "0_weeks_ago", "1_weeks_ago"];
+const LOOKED_AT: [&str; 3] = ["0_weeks_ago", "1_weeks_ago", "default"];
 
 #[tokio::test]
 async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks() {
