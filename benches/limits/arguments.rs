@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Rows of the large table.
     #[arg(long, default_value_t = 10_000_000)]
     pub rows: u32,
+    /// Messages of this week that have ended, and left their entries in the indexes, before an idle process is measured.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub ended: u32,
     /// `RUST_LOG` of the program; what users run, without it.
     #[arg(long)]
     pub rust_log: Option<String>,
@@ -76,6 +79,8 @@ pub enum Measurement {
     Waiting,
     /// Queries of a large table, against those of a small one.
     Rows,
+    /// What a process without anything to do costs the database.
+    Idle,
     /// WAL, statements and processor time a message.
     Costs,
 }
@@ -102,6 +107,7 @@ impl Arguments {
                 sustained: vec![0.2],
                 waiting: SMOKE_ROWS,
                 rows: 2 * SMOKE_ROWS,
+                ended: SMOKE_ROWS,
                 small_rows: SMOKE_ROWS,
                 calls: 50,
             };
@@ -115,6 +121,7 @@ impl Arguments {
             sustained: self.sustained.clone(),
             waiting: self.waiting,
             rows: self.rows,
+            ended: self.ended,
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
         }
@@ -132,6 +139,7 @@ pub struct Extent {
     pub sustained: Vec<f64>,
     pub waiting: u32,
     pub rows: u32,
+    pub ended: u32,
     pub small_rows: u32,
     /// Queries of a kind in a run.
     pub calls: usize,

@@ -47,10 +47,18 @@ pub enum Figure {
     /// Microseconds.
     Small(Query),
     Large(Query),
+    /// Milliseconds of the relay's look, with nothing due and so many weeks.
+    Look(u32),
+    /// Hundredths of a core, of PostgreSQL for one process, likewise.
+    IdleProcessor(u32),
     /// A message, for accepting it and for all of its way.
     AcceptCosts(Cost),
     WholeCosts(Cost),
 }
+
+/// Weeks of an installation that is new, and of one that is three years old.
+pub const FEW_WEEKS: u32 = 10;
+pub const MANY_WEEKS: u32 = 160;
 
 /// What is asked of a table with many rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::Extent;
 use crate::build::Build;
-use crate::figures::{Cost, Figure, Figures, Query};
+use crate::figures::{Cost, FEW_WEEKS, Figure, Figures, MANY_WEEKS, Query};
 use crate::machine;
 use crate::statistics::median;
 
@@ -98,6 +98,12 @@ fn lines() -> Vec<Line> {
     for query in Query::ALL {
         let large = line(&format!("{}, large table", query.name()), Large(query), "us");
         lines.push(against(large, ("the small one", Small(query)), Some(AtMost(1.5, 1.2))));
+    }
+    for (weeks, most) in [(FEW_WEEKS, 4.0), (MANY_WEEKS, 6.0)] {
+        let look = line(&format!("the relay's look with nothing due, {weeks} weeks"), Look(weeks), "ms");
+        lines.push(target(look, AtMost(most, 1.0)));
+        let idle = line(&format!("PostgreSQL for an idle process, {weeks} weeks"), IdleProcessor(weeks), "% of a core");
+        lines.push(target(idle, AtMost(2.0, 0.5)));
     }
     let sqlite = line("accepts into SQLite", SqliteAccepts, "/s");
     lines.push(against(sqlite, ("PostgreSQL", PostgresAccepts), Some(AtLeast(0.5, 0.5))));

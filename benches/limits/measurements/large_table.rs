@@ -12,15 +12,38 @@ pub const TENANTS: u32 = 10;
 /// One in so many failed, with an attempt; the others were sent.
 const FAILED: u32 = 20;
 
+/// Messages that are accepted, claimed and sent by one statement each.
+const ENDED_AT_ONCE: u32 = 100_000;
+
+/// Who accepts them, and who sends them.
+const ONE_NODE: &str = "01900000-0000-7000-8000-00000000000a";
+const OTHER_NODE: &str = "01900000-0000-7000-8000-00000000000b";
+
 /// Fills the tables with so many messages, evenly spread over the weeks until now, and lets PostgreSQL look at them.
 pub async fn fill(database: &mut Database, rows: u32) -> Result<()> {
-    database.execute(id_at()).await?;
-    database.execute(past_weeks("messaging_messages")).await?;
-    database.execute(past_weeks("messaging_message_attempts")).await?;
+    make_past_weeks(database, WEEKS).await?;
     database.execute(messages(rows)).await?;
     database.execute(ATTEMPTS).await?;
     database.execute("vacuum analyze").await?;
     database.execute("checkpoint").await
+}
+
+/// Makes so many weeks before this one.
+pub async fn make_past_weeks(database: &mut Database, weeks: u32) -> Result<()> {
+    database.execute(id_at()).await?;
+    database.execute(past_weeks("messaging_messages", weeks)).await?;
+    database.execute(past_weeks("messaging_message_attempts", weeks)).await
+}
+
+/// Lets so many messages of today be accepted, claimed and sent, so that each leaves its entries in the indexes; what the
+/// server's autovacuum makes of that is its own affair.
+pub async fn end(database: &mut Database, messages: u32) -> Result<()> {
+    for first in (0..messages).step_by(ENDED_AT_ONCE as usize) {
+        database.execute(queued(first, messages.min(first + ENDED_AT_ONCE))).await?;
+        database.execute(moved("queued", ONE_NODE, "processing", OTHER_NODE)).await?;
+        database.execute(moved("processing", OTHER_NODE, "sent", OTHER_NODE)).await?;
+    }
+    Ok(())
 }
 
 /// The least UUIDv7 of a time, less its version: what the bounds of partitions are, too.
@@ -30,14 +53,14 @@ fn id_at() -> &'static str {
      $$"
 }
 
-fn past_weeks(table: &str) -> String {
+fn past_weeks(table: &str, weeks: u32) -> String {
     format!(
         "do $$
          declare
              monday timestamptz = date_trunc('week', now() at time zone 'utc') at time zone 'utc';
              zeros text = repeat('0', 20);
          begin
-             for week in 1..{WEEKS} loop
+             for week in 1..{weeks} loop
                  execute format(
                      'create table {table}_%s_weeks_ago partition of {table} for values from (%L) to (%L)', week,
                      (limits_time_of_id(monday - week * interval '168 hours') || zeros)::uuid,
@@ -45,6 +68,30 @@ fn past_weeks(table: &str) -> String {
              end loop;
          end
          $$"
+    )
+}
+
+fn queued(first: u32, end: u32) -> String {
+    format!(
+        "insert into messaging_messages
+                (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, direction, status,
+                 retries, max_retries, try, node_id, created_at, updated_at)
+         select (limits_time_of_id(now()) || '7' || substr(gen_random_uuid()::text, 16))::uuid,
+                'tenant-0', 'key:01900000-0000-7000-8000-000000000000', '01900000-0000-7000-8000-000000000001', 'webhook',
+                'limits', '5585' || lpad(number::text, 9, '0'), repeat('x', 100), 'sent', 'queued', 0, 3, 0, '{ONE_NODE}',
+                now(), now()
+           from generate_series({first}, {end} - 1) as number"
+    )
+}
+
+fn moved(status: &str, node: &str, next_status: &str, next_node: &str) -> String {
+    format!(
+        "update messaging_messages
+            set status = '{next_status}',
+                node_id = '{next_node}'
+          where status = '{status}'
+            and node_id = '{node}'
+            and next_attempt_at is null"
     )
 }
 

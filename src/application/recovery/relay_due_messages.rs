@@ -15,6 +15,7 @@ use crate::application::ports::{
     Clock, DueMessages, MessageQueue, NodeRepository, NodeRow, RepositoryError, Take, Tasks,
 };
 use crate::application::service::Repeated;
+use crate::domain::Timestamp;
 use crate::domain::message::Message;
 use crate::domain::node::NodeId;
 
@@ -38,6 +39,7 @@ pub struct RelayRounds {
     under_way: UnderWay,
     finished: Finished,
     tidied_at: Option<Duration>,
+    asked_if_lost_at: Option<Duration>,
     /// How many messages the queue could take at the last look.
     capacity: usize,
     /// As many were taken as the queue could take: there may be more.
@@ -47,6 +49,10 @@ pub struct RelayRounds {
 /// Longest pause between two looks.
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// Pause between two questions for what the broker has lost. A database walks past all that was queued and not yet cleared
+/// away since, to find that nothing is.
+const LOST_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Pause between two rounds of forgetting the nodes that have ended.
 const TIDYING_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -55,7 +61,7 @@ impl RelayRounds {
     pub fn new(timeout: Duration) -> Self {
         let (under_way, finished) = UnderWay::new();
         let watch = NodeWatch::new(timeout);
-        Self { watch, under_way, finished, tidied_at: None, capacity: 0, was_full: false }
+        Self { watch, under_way, finished, tidied_at: None, asked_if_lost_at: None, capacity: 0, was_full: false }
     }
 }
 
@@ -114,7 +120,7 @@ impl RelayDueMessages {
             succeeded: sighting.succeeded(),
             // What waits in a broker of ours is consumed sooner or later, if only by a worker that is yet to start.
             unconsumed: !self.queue.scope().publishes() && !is_consumed,
-            lost_before: self.queue.lost_before(),
+            lost_before: self.lost_before(),
             held: self.held.all().into_iter().chain(self.rounds.under_way.ids()).collect(),
             limit: u32::try_from(free).unwrap_or(u32::MAX),
             now: self.clock.now(),
@@ -124,10 +130,24 @@ impl RelayDueMessages {
             info!(messages = taken.len(), "taken up by the relay");
         }
         self.rounds.was_full = taken.len() >= free;
+        if self.rounds.was_full {
+            self.rounds.asked_if_lost_at = None;
+        }
         for message in taken {
             self.hand_over(message, node);
         }
         Ok(())
+    }
+
+    /// Asked for now and then; and again as long as there may be more.
+    fn lost_before(&mut self) -> Option<Timestamp> {
+        let now = self.clock.monotonic();
+        if self.rounds.asked_if_lost_at.is_some_and(|last| now.saturating_sub(last) < LOST_INTERVAL) {
+            return None;
+        }
+        let lost_before = self.queue.lost_before();
+        self.rounds.asked_if_lost_at = lost_before.map(|_| now);
+        lost_before
     }
 
     /// Forgets the nodes that have ended.

@@ -1,9 +1,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use correio::application::ports::Take;
+use correio::application::ports::{Duties, Take};
 use correio::domain::message::{Guard, MessageStatus};
+use correio::domain::node::NodeId;
 use futures::future::join_all;
+use uuid::Uuid;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
@@ -24,6 +26,7 @@ on_every_adapter![
     what_was_taken_is_queued_and_its_takers,
     takers_at_once_get_different_messages,
     a_node_that_registered_before_it_accepted_is_never_unknown,
+    unknown_nodes_are_found_wherever_their_names_lie,
     what_has_ended_is_never_due,
     in_delivery_lists_what_these_nodes_are_delivering,
     giving_back_makes_due_and_asks_the_guard,
@@ -209,6 +212,23 @@ async fn a_node_that_registered_before_it_accepted_is_never_unknown(adapters: &A
         adapters.open(MessageStatus::Pending, newcomer).await;
     }
     assert_eq!(taking.await.unwrap(), 0);
+}
+
+async fn unknown_nodes_are_found_wherever_their_names_lie(adapters: &Adapters) {
+    let known = [5, 6, 9].map(|number| NodeId(Uuid::from_u128(number << 100)));
+    for node in known {
+        adapters.nodes.register(node, Duties::default(), at(0)).await.unwrap();
+    }
+    let taker = known[1];
+    let mut expected = Vec::new();
+    for number in [0, 1, 5, 6, 7, 8, 9, 10, u128::MAX] {
+        let owner = NodeId(Uuid::from_u128(if number == u128::MAX { number } else { number << 100 }));
+        for status in OPEN {
+            let open = adapters.open(status, owner).await.id;
+            expected.extend((!known.contains(&owner)).then_some(open));
+        }
+    }
+    assert_eq!(adapters.taken(&take(taker, 5)).await, expected);
 }
 
 async fn what_has_ended_is_never_due(adapters: &Adapters) {

@@ -5,6 +5,7 @@
 mod api_key_repository;
 mod connections;
 mod error;
+mod floor;
 mod instances;
 mod messages;
 mod migration;

@@ -8,6 +8,8 @@ mod searches;
 mod server;
 mod server_version;
 
+#[cfg(test)]
+pub(super) use own_connection::LOOKS;
 pub(super) use own_connection::{CHANGING_PROBES, OwnConnection, PROBES};
 pub use pool::PgDatabase;
 pub use server_version::ServerVersion;

@@ -26,6 +26,9 @@ pub(in crate::infrastructure::storage::postgres) const PROBES: &str = probes!();
 pub(in crate::infrastructure::storage::postgres) const CHANGING_PROBES: &str =
     concat!(probes!(), "; set lock_timeout = '200ms'");
 
+/// For the looks of the relay. Each names the order of the index that it is to walk; without sorts no other index gives it.
+pub(in crate::infrastructure::storage::postgres) const LOOKS: &str = concat!(probes!(), "; set enable_sort = off");
+
 /// A connection outside the pool, for work that never waits for other work's connections. Opened when it is needed, and
 /// opened again after it has failed.
 pub(in crate::infrastructure::storage::postgres) struct OwnConnection {
@@ -34,6 +37,7 @@ pub(in crate::infrastructure::storage::postgres) struct OwnConnection {
     settings: &'static str,
     /// How long a caller whose turn has come waits, opening a connection included.
     patience: Duration,
+    plans_kept: Duration,
     place: Mutex<Option<Idle>>,
 }
 
@@ -48,6 +52,10 @@ struct Idle {
 /// a new installation's) may read all of an index later on.
 const PLANS_KEPT: Duration = Duration::from_secs(5);
 
+/// The plans of looks are kept for longer: they come twice a second for years, and their text leaves the planner little
+/// choice. Where autovacuum works, a partition that has grown is planned for anew when it was analyzed.
+const LOOKS_KEPT: Duration = Duration::from_secs(10 * 60);
+
 /// More than all of its steps may take.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -55,7 +63,12 @@ impl OwnConnection {
     pub(in crate::infrastructure::storage::postgres) fn new(server: impl Into<Server>, settings: &'static str) -> Self {
         let server = server.into();
         server.expect_one_apart();
-        Self { server, settings, patience: LONGEST, place: Mutex::default() }
+        Self { server, settings, patience: LONGEST, plans_kept: PLANS_KEPT, place: Mutex::default() }
+    }
+
+    /// One for looks.
+    pub(super) fn for_looks(server: impl Into<Server>) -> Self {
+        Self { plans_kept: LOOKS_KEPT, ..Self::new(server, LOOKS) }
     }
 
     /// One whose callers wait no longer than this.
@@ -87,7 +100,7 @@ impl OwnConnection {
             && (self.server.trust.covers(idle.since)
                 || matches!(timeout(ACQUIRE_TIMEOUT, idle.connection.ping()).await, Ok(Ok(()))))
         {
-            if idle.planned_at.elapsed() >= PLANS_KEPT {
+            if idle.planned_at.elapsed() >= self.plans_kept {
                 self.server.answered(sqlx::raw_sql("discard plans").execute(&mut idle.connection)).await?;
                 idle.planned_at = Instant::now();
             }

@@ -15,6 +15,7 @@ use super::searches::Searches;
 use super::server::{SERVER_TIMEOUT, STATEMENT_TIMEOUT, Server};
 use super::server_version::ServerVersion;
 use crate::infrastructure::storage::limits::Limits;
+use crate::infrastructure::storage::postgres::floor::Floor;
 
 /// A database that can be reached; clones share its connections.
 #[derive(Clone)]
@@ -28,6 +29,7 @@ pub struct PgDatabase {
     pub(in crate::infrastructure::storage::postgres) relay: Arc<OwnConnection>,
     /// For the comparison and for the dead letters, which take longer and may be later.
     pub(in crate::infrastructure::storage::postgres) upkeep: Arc<OwnConnection>,
+    pub(in crate::infrastructure::storage::postgres) floor: Floor,
 }
 
 impl PgDatabase {
@@ -65,8 +67,9 @@ impl PgDatabase {
             pool: server.pool(limits.pool, SERVER_TIMEOUT),
             searches: Searches::new(server.clone()),
             heartbeats: Arc::new(OwnConnection::within(server.clone(), limits.heartbeat)),
-            relay: Arc::new(OwnConnection::new(server.clone(), "")),
+            relay: Arc::new(OwnConnection::for_looks(server.clone())),
             upkeep: Arc::new(OwnConnection::new(server.clone(), "")),
+            floor: Floor::default(),
             server,
         }
     }

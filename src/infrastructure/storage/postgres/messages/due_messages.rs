@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
@@ -29,14 +30,15 @@ impl DueMessages for PgDueMessages {
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
-        let query = sqlx::query(
+        let query = sqlx::query(AssertSqlSafe(self.database.floor.name_in(
             "select id, status, node_id, try
                from messaging_messages
-              where node_id = any($1)
+              where id >= :floor
+                and node_id = any($1)
                 and status in ('pending', 'processing')
                 and next_attempt_at is null
               order by id",
-        )
+        )))
         .bind(nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>());
         let rows = self.database.upkeep.run(async |connection| query.fetch_all(connection).await).await?;
         rows.iter().map(guard).collect()

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::application::ports::{OwedDeadLetters, RepositoryError};
@@ -29,19 +30,20 @@ impl OwedDeadLetters for PgOwedDeadLetters {
         limit: u32,
     ) -> Result<Vec<Message>, RepositoryError> {
         // A message without a node is owned by none of them either.
-        let query = sqlx::query(concat!(
+        let query = sqlx::query(AssertSqlSafe(self.database.floor.name_in(concat!(
             "select ",
             message_columns!(),
             "
                from messaging_messages
-              where status = 'failed'
+              where id >= :floor
+                and status = 'failed'
                 and dead_lettered_at is null
                 and (node_id = $1
                      or ($2::uuid[] is not null and (node_id is null or node_id <> all($2))))
                 and id <> all($3)
               order by id
               limit $4"
-        ))
+        ))))
         .bind(node.0)
         .bind(adopting.map(|nodes| nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>()))
         .bind(held.iter().map(|held| held.0).collect::<Vec<Uuid>>())
@@ -68,11 +70,12 @@ impl OwedDeadLetters for PgOwedDeadLetters {
     }
 
     async fn write_off(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
-        let query = sqlx::query(
+        let query = sqlx::query(AssertSqlSafe(self.database.floor.name_in(
             "with owed as (
                  select id
                    from messaging_messages as messages
-                  where status = 'failed'
+                  where id >= :floor
+                    and status = 'failed'
                     and dead_lettered_at is null
                     and not exists (select 1
                                       from messaging_nodes as nodes
@@ -85,8 +88,9 @@ impl OwedDeadLetters for PgOwedDeadLetters {
              )
              update messaging_messages
                 set dead_lettered_at = $2
-              where id = any(array(select id from owed))",
-        )
+              where id >= :floor
+                and id = any(array(select id from owed))",
+        )))
         .bind(i64::from(limit))
         .bind(now)
         .bind(gone.iter().map(|gone| gone.0).collect::<Vec<Uuid>>());

@@ -8,6 +8,8 @@ mod deferrals;
 mod deletion;
 mod free_rows;
 mod outcomes;
+#[cfg(test)]
+mod plan_tests;
 pub mod relaying;
 pub mod replays;
 

@@ -1,5 +1,8 @@
 //! Taking, giving back and making due: what the relay and the comparison write.
 
+use std::time::Instant;
+
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::application::ports::{Forgotten, RepositoryError, Take};
@@ -10,29 +13,34 @@ use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{message_columns, messages};
 use crate::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 
-/// Finds and takes what is due. Every part is a probe of an index, however many messages are open.
+/// Finds and takes what is due. Every part is a probe of an index, however many messages are open, and however many
+/// partitions there are: `:floor` is written into the text, so that no plan knows the partitions below it.
 ///
 /// The rows are locked where they are found, by the very conditions that make them due: PostgreSQL checks these again
 /// on a row that another transaction changed meanwhile, and passes over a row that another one is taking.
 pub const TAKE: &str = concat!(
     "
-    -- The nodes that own something, one probe each: from one to the next greater one.
-    with recursive owners (node_id) as (
-        (select node_id
-           from messaging_messages
-          where node_id is not null
-            and next_attempt_at is null
-            and status in ('pending', 'queued', 'processing')
-          order by node_id
-          limit 1)
+    -- The nodes that may own something: those that are registered, and what lies between one of them and the next, one
+    -- probe each: from one to the next greater one. So whatever a registered node has owned is not walked past: until the
+    -- next vacuum every message leaves an entry there.
+    with recursive owners (node_id, following) as (
+        select id, coalesce(lead(id) over (order by id), id)
+          from (select id
+                  from messaging_nodes
+                 union
+                select unnest(array['00000000-0000-0000-0000-000000000000',
+                                    'ffffffff-ffff-ffff-ffff-ffffffffffff']::uuid[])) as known (id)
         union all
         select (select messages.node_id
                   from messaging_messages as messages
-                 where messages.node_id > owners.node_id
+                 where messages.id >= :floor
+                   and messages.node_id > owners.node_id
+                   and messages.node_id < owners.following
                    and messages.next_attempt_at is null
                    and messages.status in ('pending', 'queued', 'processing')
                  order by messages.node_id
-                 limit 1)
+                 limit 1),
+               owners.following
           from owners
          where owners.node_id is not null
     ),
@@ -53,7 +61,8 @@ pub const TAKE: &str = concat!(
     timed (id, since) as (
         select id, next_attempt_at
           from messaging_messages
-         where next_attempt_at <= $1
+         where id >= :floor
+           and next_attempt_at <= $1
            and status in ('pending', 'queued', 'processing')
            and id <> all($2)
          order by next_attempt_at, id
@@ -68,7 +77,8 @@ pub const TAKE: &str = concat!(
          cross join lateral (
                    select messages.id, messages.created_at
                      from messaging_messages as messages
-                    where messages.node_id = due_owners.node_id
+                    where messages.id >= :floor
+                      and messages.node_id = due_owners.node_id
                       and messages.status between due_owners.status and due_owners.status
                       and messages.status in ('pending', 'queued', 'processing')
                       and messages.next_attempt_at is null
@@ -83,7 +93,8 @@ pub const TAKE: &str = concat!(
          cross join lateral (
                    select messages.id, messages.created_at
                      from messaging_messages as messages
-                    where messages.node_id is null
+                    where messages.id >= :floor
+                      and messages.node_id is null
                       and messages.status between states.status and states.status
                       and messages.status in ('pending', 'queued', 'processing')
                       and messages.next_attempt_at is null
@@ -102,7 +113,8 @@ pub const TAKE: &str = concat!(
          cross join lateral (
                    select messages.id
                      from messaging_messages as messages
-                    where messages.node_id = owners.node_id
+                    where messages.id >= :floor
+                      and messages.node_id = owners.node_id
                       and messages.status between 'queued' and 'queued'
                       and messages.status in ('pending', 'queued', 'processing')
                       and messages.next_attempt_at is null
@@ -111,11 +123,13 @@ pub const TAKE: &str = concat!(
          cross join lateral (
                    select messages.id, messages.created_at
                      from messaging_messages as messages
-                    where messages.id = any(array(
+                    where messages.id >= :floor
+                      and messages.id = any(array(
                               select asked.id
                                 from (select messages.id, messages.updated_at
                                         from messaging_messages as messages
-                                       where messages.node_id = owners.node_id
+                                       where messages.id >= :floor
+                      and messages.node_id = owners.node_id
                                          and messages.status between 'queued' and 'queued'
                                          and messages.status in ('pending', 'queued', 'processing')
                                          and messages.next_attempt_at is null
@@ -157,7 +171,8 @@ pub const TAKE: &str = concat!(
                node_id = $7,
                next_attempt_at = null,
                updated_at = $1
-         where id = any(array(select id from due))
+         where id >= :floor
+           and id = any(array(select id from due))
         returning ",
     message_columns!(),
     "
@@ -168,7 +183,8 @@ pub const TAKE: &str = concat!(
      order by due.since, id"
 );
 
-/// Locked in order of id, so that two concurrent statements do not deadlock.
+/// Locked in order of id, so that two concurrent statements do not deadlock. With the least and the greatest id of them,
+/// because a plan that is kept passes over no partition for a list of ids.
 pub const GIVE_BACK: &str = "
     with held as (
          select messages.id,
@@ -181,6 +197,7 @@ pub const GIVE_BACK: &str = "
             and greatest(messages.try, 0) = guards.try -- as it is read
           where messages.status in ('pending', 'processing')
             and messages.next_attempt_at is null
+            and messages.id between $7 and $8
             and messages.id = any($1)
           order by messages.id
             for update of messages
@@ -191,7 +208,8 @@ pub const GIVE_BACK: &str = "
             next_attempt_at = $5,
             updated_at = $5
        from held
-      where messages.id = held.id";
+      where messages.id = held.id
+        and messages.id between $7 and $8";
 
 /// Locked in order of id, as above.
 pub const MAKE_DUE: &str = "
@@ -203,6 +221,7 @@ pub const MAKE_DUE: &str = "
             and messages.node_id = pairs.node_id
           where messages.status in ('pending', 'queued')
             and messages.next_attempt_at is null
+            and messages.id between $4 and $5
             and messages.id = any($1)
           order by messages.id
             for update of messages
@@ -211,12 +230,49 @@ pub const MAKE_DUE: &str = "
         set status = 'queued',
             next_attempt_at = $3,
             updated_at = $3
-      where id = any(array(select id from owned))";
+      where id between $4 and $5
+        and id = any(array(select id from owned))";
 
+/// Whether something in a span of older weeks is open or owed. In the order of the indexes that hold nothing else, so that
+/// no plan reads another. What waits for a time is open, whatever its state.
+pub const IS_NEEDED: &str = "
+    select coalesce(
+        (select true
+           from messaging_messages
+          where id >= :from
+            and id < :to
+            and next_attempt_at is null
+            and status in ('pending', 'queued', 'processing')
+          order by node_id, status, id
+          limit 1),
+        (select true
+           from messaging_messages
+          where id >= :from
+            and id < :to
+            and next_attempt_at is not null
+          order by next_attempt_at, id
+          limit 1),
+        (select true
+           from messaging_messages
+          where id >= :from
+            and id < :to
+            and status = 'failed'
+            and dead_lettered_at is null
+          order by id
+          limit 1),
+        false)";
+
+/// Raises or lowers the floor first, as far as it is the turn of some older weeks.
 pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, RepositoryError> {
-    // Planned each time: a generic plan, for any limit and any time, does not use the indexes.
-    let query = sqlx::query(TAKE)
-        .persistent(false)
+    let asking = database.floor.begin(take.now, Instant::now());
+    let mut are_needed = Vec::new();
+    for span in &asking.spans {
+        let query = sqlx::query_scalar(AssertSqlSafe(span.name_in(IS_NEEDED)));
+        are_needed.push(database.relay.run(async |connection| query.fetch_one(connection).await).await?);
+    }
+    database.floor.settle(&asking, &are_needed, Instant::now());
+    // Planned once for each floor: a plan for the partitions of a few weeks costs thirty times what it takes to execute.
+    let query = sqlx::query(AssertSqlSafe(database.floor.name_in(TAKE)))
         .bind(take.now)
         .bind(take.held.iter().map(|held| held.0).collect::<Vec<Uuid>>())
         .bind(ids(&take.gone))
@@ -235,13 +291,16 @@ pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, Re
 
 pub async fn give_back(database: &PgDatabase, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
     let guards = || forgotten.iter().map(|one| one.guard);
+    let (least, greatest) = bounds(guards().map(|guard| guard.id));
     let query = sqlx::query(GIVE_BACK)
         .bind(guards().map(|guard| guard.id.0).collect::<Vec<Uuid>>())
         .bind(guards().map(|guard| guard.status.as_str()).collect::<Vec<&str>>())
         .bind(guards().map(|guard| guard.node.map(|node| node.0)).collect::<Vec<Option<Uuid>>>())
         .bind(guards().map(|guard| i64::from(guard.try_number)).collect::<Vec<i64>>())
         .bind(now)
-        .bind(forgotten.iter().map(|one| one.is_spent).collect::<Vec<bool>>());
+        .bind(forgotten.iter().map(|one| one.is_spent).collect::<Vec<bool>>())
+        .bind(least)
+        .bind(greatest);
     let written = database.upkeep.run(async |connection| query.execute(connection).await).await?;
     Ok(written.rows_affected())
 }
@@ -251,12 +310,19 @@ pub async fn make_due(
     messages: &[(MessageId, NodeId)],
     now: Timestamp,
 ) -> Result<u64, RepositoryError> {
+    let (least, greatest) = bounds(messages.iter().map(|(id, _)| *id));
     let query = sqlx::query(MAKE_DUE)
         .bind(messages.iter().map(|(id, _)| id.0).collect::<Vec<Uuid>>())
         .bind(messages.iter().map(|(_, node)| node.0).collect::<Vec<Uuid>>())
-        .bind(now);
+        .bind(now)
+        .bind(least)
+        .bind(greatest);
     let written = database.relay.run(async |connection| query.execute(connection).await).await?;
     Ok(written.rows_affected())
+}
+
+fn bounds(ids: impl Iterator<Item = MessageId> + Clone) -> (Option<Uuid>, Option<Uuid>) {
+    (ids.clone().map(|id| id.0).min(), ids.map(|id| id.0).max())
 }
 
 fn ids(nodes: &[NodeId]) -> Vec<Uuid> {

@@ -98,6 +98,7 @@ pub async fn replay(
     id: MessageId,
     now: Timestamp,
 ) -> Result<Replay, RepositoryError> {
+    let _doubt = database.floor.doubt(Some(id));
     let query = sqlx::query(REPLAY).bind(now).bind(id.0).bind(tenant.as_str());
     let rows = database.run(async |connection| query.fetch_all(connection).await).await?;
     let Some(row) = only(rows) else { return Ok(Replay::Unknown) };
@@ -114,6 +115,7 @@ pub async fn replay_matching(
     limit: u32,
     now: Timestamp,
 ) -> Result<u64, RepositoryError> {
+    let _doubt = database.floor.doubt(None);
     // Planned each time, for what is selected.
     let query = sqlx::query(REPLAY_MATCHING)
         .persistent(false)

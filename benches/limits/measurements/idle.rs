@@ -1,0 +1,107 @@
+//! What a process costs the database while there is nothing to do, with few weeks and with many.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use correio::application::ports::{DueMessages, Take};
+use correio::domain::node::NodeId;
+use correio::infrastructure::storage::postgres::{PgDatabase, PgDueMessages};
+use uuid::Uuid;
+
+use super::large_table;
+use super::turn::Turn;
+use crate::Result;
+use crate::database::Database;
+use crate::figures::{FEW_WEEKS, Figure, MANY_WEEKS};
+use crate::server::Server;
+use crate::setting::Setting;
+use crate::statistics::{milliseconds, percentile};
+
+/// Weeks that a process makes by itself.
+const MADE: u32 = 5;
+
+/// Pause between two looks here: long enough for each to ask for some of the older weeks, too.
+const PAUSE: Duration = Duration::from_millis(260);
+
+/// After its start: statements are planned, and what a start does once is done.
+const SETTLED: Duration = Duration::from_secs(5);
+
+pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
+    for (weeks, ended) in [(FEW_WEEKS, 0), (MANY_WEEKS, turn.extent.ended)] {
+        let mut database = Database::create(turn.stage, turn.build).await?;
+        large_table::make_past_weeks(&mut database, weeks - MADE).await?;
+        if ended > 0 {
+            large_table::end(&mut database, ended).await?;
+        }
+        let look = look(turn, &database).await?;
+        turn.record(Figure::Look(weeks), milliseconds(look));
+        let share = processor(turn, &mut database).await?;
+        turn.record(Figure::IdleProcessor(weeks), share * 100.0);
+        database.remove(turn.stage).await?;
+    }
+    Ok(())
+}
+
+/// The median of the relay's looks, beside a node that lives.
+async fn look(turn: &Turn<'_>, database: &Database) -> Result<Duration> {
+    let pool = PgDatabase::connect_with(database.options().clone()).await?;
+    let due = PgDueMessages::new(pool.clone());
+    let mut times = Vec::new();
+    let end = Instant::now() + Duration::from_secs(turn.extent.seconds.into());
+    // The first one plans everything.
+    while times.len() < 2 || Instant::now() < end {
+        let take = nothing();
+        let begin = Instant::now();
+        if !due.take(&take).await?.is_empty() {
+            return Err("something was due".into());
+        }
+        times.push(begin.elapsed());
+        tokio::time::sleep(PAUSE).await;
+    }
+    pool.close().await;
+    percentile(&mut times[1..], 0.5).ok_or_else(|| "the relay never looked".into())
+}
+
+fn nothing() -> Take {
+    Take {
+        node: NodeId(Uuid::new_v4()),
+        gone: Vec::new(),
+        departed: Vec::new(),
+        unconsumed: true,
+        lost_before: None,
+        held: Vec::new(),
+        limit: 64,
+        now: Utc::now(),
+    }
+}
+
+/// The share of a core that PostgreSQL needs for one process.
+async fn processor(turn: &Turn<'_>, database: &mut Database) -> Result<f64> {
+    let server = Server::start(turn.stage, turn.build, &Setting::kafka(turn.stage, &database.url()), "all").await?;
+    tokio::time::sleep(SETTLED).await;
+    let (before, begin) = (backends(database).await?, Instant::now());
+    tokio::time::sleep(Duration::from_secs(turn.extent.seconds.into())).await;
+    let (after, time) = (backends(database).await?, begin.elapsed());
+    server.stop().await?;
+    let spent = after.iter().map(|(pid, worked)| worked.saturating_sub(before.get(pid).copied().unwrap_or_default()));
+    Ok(spent.sum::<Duration>().as_secs_f64() / time.as_secs_f64())
+}
+
+/// The server's processes that work for Correio, and how long each has worked.
+async fn backends(database: &mut Database) -> Result<BTreeMap<String, Duration>> {
+    let pids = database
+        .text(
+            "select coalesce(string_agg(pid::text, ' '), '')
+               from pg_stat_activity
+              where datname = current_database()
+                and application_name = 'correio'",
+        )
+        .await?;
+    let worked = |pid: &str| -> Result<Duration> {
+        // One that has ended meanwhile has worked no longer.
+        let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+        Ok(Duration::from_nanos(text.split_whitespace().next().unwrap_or("0").parse()?))
+    };
+    pids.split_whitespace().map(|pid| Ok((pid.to_owned(), worked(pid)?))).collect()
+}

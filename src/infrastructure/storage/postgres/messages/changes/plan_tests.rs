@@ -1,0 +1,127 @@
+//! How PostgreSQL looks for what is due, by the plan that it keeps.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Instant;
+
+use chrono::{TimeDelta, Utc};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use uuid::Uuid;
+
+use super::relaying::{IS_NEEDED, TAKE};
+use crate::domain::Timestamp;
+use crate::infrastructure::storage::postgres::connections::LOOKS;
+use crate::infrastructure::storage::postgres::floor::Floor;
+use crate::infrastructure::storage::shared::{first_id, migrations};
+
+/// Weeks before this one of which there are partitions.
+const WEEKS: i64 = 60;
+
+/// Those of a look while nothing is to be done in older weeks: the last one and this one, and what lies in none.
+const LOOKED_AT: [&str; 3] = ["0_weeks_ago", "1_weeks_ago", "default"];
+
+#[tokio::test]
+async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks() {
+    let Some(mut connection) = connection().await else { return };
+    let now = Utc::now();
+    // Rolled back at the end.
+    let mut connection = connection.begin().await.unwrap();
+    make(&mut connection, now).await;
+    let floor = Floor::default();
+    let asking = floor.begin(now, Instant::now());
+    floor.settle(&asking, &vec![false; asking.spans.len()], Instant::now());
+    let look = floor.name_in(TAKE);
+    let parameters =
+        "timestamptz, uuid[], uuid[], uuid[], boolean, bigint, uuid, timestamptz, uuid, bigint, timestamptz";
+    let nothing = "now(), '{}', '{}', '{}', true, 64, gen_random_uuid(), now(), gen_random_uuid(), 100, now()";
+    let older = asking.spans[1].name_in(IS_NEEDED);
+    prepare(&mut connection, "look", &format!("({parameters})"), &look).await;
+    prepare(&mut connection, "older", "", &older).await;
+    for _ in ["while all is empty", "with messages", "after they were looked at"] {
+        let scans = scans(&mut connection, &format!("look ({nothing})")).await;
+        assert_eq!(scans.keys().map(String::as_str).collect::<Vec<_>>(), LOOKED_AT);
+        for of_partition in scans.values() {
+            let expected = ["due", "id", "id", "owned", "owned", "owned", "owned", "owned"];
+            assert_eq!(of_partition, &expected, "{scans:#?}");
+        }
+        let scans = self::scans(&mut connection, "older").await;
+        assert_eq!(scans.len(), 9, "{scans:#?}");
+        for of_partition in scans.values() {
+            assert_eq!(of_partition, &["due", "owed", "owned"], "{scans:#?}");
+        }
+        sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
+        fill(&mut connection, now).await;
+    }
+}
+
+async fn connection() -> Option<PgConnection> {
+    let Ok(url) = std::env::var("TEST_DATABASE_URL") else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED postgres: TEST_DATABASE_URL is not set");
+        return None;
+    };
+    Some(PgConnection::connect(&url).await.unwrap())
+}
+
+/// The tables, in a schema of their own, and the settings of the relay's connection.
+async fn make(connection: &mut PgConnection, now: Timestamp) {
+    let schema = format!("correio_test_{}", Uuid::new_v4().simple());
+    let mut statements = vec![format!("create schema {schema}; set local search_path = {schema}")];
+    statements.extend(migrations::POSTGRES.iter().map(|migration| migration.sql.as_str().to_owned()));
+    let monday = |weeks: i64| {
+        let day = now.date_naive().week(chrono::Weekday::Mon).first_day() - TimeDelta::weeks(weeks);
+        first_id(day.and_time(chrono::NaiveTime::MIN).and_utc())
+    };
+    statements.extend((0..=WEEKS).map(|weeks| {
+        format!(
+            "create table messaging_messages_{weeks}_weeks_ago partition of messaging_messages
+             for values from ('{}') to ('{}')",
+            monday(weeks),
+            monday(weeks - 1)
+        )
+    }));
+    statements.extend([LOOKS.replace("set ", "set local "), "set local jit = off".to_owned()]);
+    for statement in statements {
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await.unwrap();
+    }
+}
+
+/// Messages of this week, of which few are open.
+async fn fill(connection: &mut PgConnection, now: Timestamp) {
+    let rows = format!(
+        "insert into messaging_messages
+                (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, direction, status,
+                 retries, max_retries, try, node_id, created_at, updated_at)
+         select ('{}' || substr(gen_random_uuid()::text, 14))::uuid, 'default', 'u', gen_random_uuid(), 'webhook', 'l', '55',
+                'x', 'sent', case when number % 100 = 0 then 'queued' else 'sent' end, 0, 3, 0, gen_random_uuid(), now(), now()
+           from generate_series(1, 20000) as number",
+        &first_id(now).to_string()[..13]
+    );
+    sqlx::raw_sql(AssertSqlSafe(rows)).execute(connection).await.unwrap();
+}
+
+async fn prepare(connection: &mut PgConnection, name: &str, parameters: &str, statement: &str) {
+    let prepare = AssertSqlSafe(format!("prepare {name} {parameters} as {statement}"));
+    sqlx::raw_sql(prepare).execute(connection).await.unwrap();
+}
+
+/// How the plan of a prepared statement gets at messages: of each partition, what it walks.
+async fn scans(connection: &mut PgConnection, statement: &str) -> BTreeMap<String, Vec<&'static str>> {
+    let explain = AssertSqlSafe(format!("explain execute {statement}"));
+    let lines: Vec<String> = sqlx::query_scalar(explain).fetch_all(connection).await.unwrap();
+    let mut scans: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+    for line in &lines {
+        let Some((way, rest)) = line.split_once(" on messaging_messages_") else { continue };
+        if line.contains("Update on") {
+            continue;
+        }
+        let partition = rest.split(' ').next().unwrap_or_default();
+        let indexes =
+            [("node_id_status_id", "owned"), ("next_attempt_at_id", "due"), ("pkey", "id"), ("_id_idx", "owed")];
+        let is_of_these = |(name, _): &&(&str, &str)| way.contains(name);
+        let index = indexes.iter().find(is_of_these).map_or("something else", |(_, index)| index);
+        let is_other = way.contains("tenant_id") || !way.contains("Index");
+        scans.entry(partition.to_owned()).or_default().push(if is_other { "something else" } else { index });
+    }
+    scans.values_mut().for_each(|of_partition| of_partition.sort_unstable());
+    scans
+}
