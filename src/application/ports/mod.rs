@@ -11,8 +11,8 @@ pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use stores::{
     Accepted, ApiKeyRepository, Cancellation, Cancellations, Claimed, DueMessages, Duties, FailedMessages,
     FailedSelection, Forgotten, InstanceRepository, KeptRequest, MessageFilter, MessageRepository, MessageSearch,
-    NodeRepository, NodeRow, Outcome, OwedDeadLetters, Replay, RepositoryError, SearchError, Storage, Stores, Take,
-    WeeksStanding,
+    NodeRepository, NodeRow, Outcome, OwedDeadLetters, Replay, RepositoryError, SealedInstance, SearchError, Storage,
+    Stores, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, MessageQueue, MessageSource, Partition, QueueError,

@@ -18,7 +18,7 @@ pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
 pub use due_messages::{DueMessages, Forgotten, Take};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay};
-pub use instance_repository::InstanceRepository;
+pub use instance_repository::{InstanceRepository, SealedInstance};
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
 pub use message_search::{MessageFilter, MessageSearch, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
