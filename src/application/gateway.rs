@@ -14,6 +14,7 @@ use super::delivery::deliver_message::DeliverMessage;
 use super::delivery::direct_message_queue::DirectMessageQueue;
 use super::delivery::keep_broker::KeepBroker;
 use super::delivery::put_off_message::PutOffMessage;
+use super::instances::check_credentials::CheckCredentials;
 use super::instances::create_instance::CreateInstance;
 use super::instances::delete_instance::DeleteInstance;
 use super::instances::read_instances::ReadInstances;
@@ -97,6 +98,7 @@ pub struct Messages {
 }
 
 pub struct Instances {
+    pub check_credentials: CheckCredentials,
     pub create: CreateInstance,
     pub read: ReadInstances,
     pub update: UpdateInstance,
@@ -283,6 +285,10 @@ impl Ports {
 
     fn instances(&self, dead_letters: DeadLetterPolicy) -> Instances {
         Instances {
+            check_credentials: CheckCredentials {
+                instances: self.stores.instances.clone(),
+                cipher: self.cipher.clone(),
+            },
             create: self.create_instance(),
             read: ReadInstances { instances: self.stores.instances.clone(), channels: self.channels.clone() },
             update: UpdateInstance {

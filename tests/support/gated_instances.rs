@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use correio::application::ports::{InstanceRepository, RepositoryError};
+use correio::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::channel::ChannelName;
@@ -57,6 +57,10 @@ impl InstanceRepository for GatedInstances {
 
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
         self.instances.list(tenant, channel).await
+    }
+
+    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
+        self.instances.sealed(after, limit).await
     }
 
     async fn update(

@@ -67,6 +67,7 @@ fn nothing() -> Take {
     Take {
         node: NodeId(Uuid::new_v4()),
         gone: Vec::new(),
+        succeeded: Vec::new(),
         departed: Vec::new(),
         unconsumed: true,
         lost_before: None,

@@ -7,6 +7,7 @@ mod flood;
 mod idle;
 mod large_table;
 mod latency;
+mod left;
 mod neighbours;
 mod plain_inserts;
 mod queries;
@@ -36,7 +37,8 @@ const IN_ROUNDS: [Measurement; 7] = [
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
-const ONCE: [Measurement; 4] = [Measurement::Waiting, Measurement::Rows, Measurement::Idle, Measurement::Costs];
+const ONCE: [Measurement; 5] =
+    [Measurement::Waiting, Measurement::Left, Measurement::Rows, Measurement::Idle, Measurement::Costs];
 
 /// Those that need no broker.
 const BROKERLESS: [Measurement; 2] = [Measurement::Direct, Measurement::Rows];
@@ -136,6 +138,7 @@ impl Step {
             Self::Of(Measurement::Direct) => direct::measure(turn).await,
             Self::Of(Measurement::Sqlite) => sqlite::measure(turn).await,
             Self::Of(Measurement::Waiting) => waiting::measure(turn).await,
+            Self::Of(Measurement::Left) => left::measure(turn).await,
             Self::Of(Measurement::Rows) => queries::measure(turn).await,
             Self::Of(Measurement::Idle) => idle::measure(turn).await,
             Self::Of(Measurement::Costs) => costs::measure(turn).await,

@@ -1,5 +1,6 @@
-//! The configured channels: made, shown, changed, deleted.
+//! The configured channels: made, shown, changed, deleted; whether their credentials can be opened.
 
+pub mod check_credentials;
 pub mod create_instance;
 pub mod delete_instance;
 pub mod read_instances;

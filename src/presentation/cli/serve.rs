@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::error::CommandError;
 use crate::application::Stop;
+use crate::application::instances::check_credentials::CheckCredentialsError;
 use crate::application::operations::prepare_installation::BootstrapKey;
 use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::compose;
@@ -33,6 +34,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     database.migrate().await?;
     let tasks = TaskTracker::new();
     let gateway = Arc::new(compose(config, role, &database, cipher, &tasks)?);
+    // Before this process becomes a node, and before it seals anything of its own.
+    gateway.instances.check_credentials.execute().await.map_err(unopened)?;
     let node = gateway.start().await.map_err(|error| unanswered(&error))?;
     let bootstrap = bootstrap_key(config)?;
     let prepare = &gateway.operations.prepare_installation;
@@ -69,6 +72,13 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
 
 fn unanswered(error: &dyn std::fmt::Display) -> ConfigError {
     ConfigError::new("DATABASE_URL", error.to_string())
+}
+
+fn unopened(error: CheckCredentialsError) -> ConfigError {
+    match error {
+        CheckCredentialsError::NoneOpened(_) => ConfigError::new("CREDENTIALS_KEY", error.to_string()),
+        CheckCredentialsError::Repository(error) => unanswered(&error),
+    }
 }
 
 fn no_signals(error: &std::io::Error) -> CommandError {

@@ -1,4 +1,4 @@
-use correio::application::ports::RepositoryError;
+use correio::application::ports::{RepositoryError, SealedInstance};
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
@@ -16,6 +16,7 @@ on_every_adapter![
     a_name_is_taken_once_in_its_tenant_and_channel,
     a_foreign_instance_is_like_none,
     a_list_is_a_tenants_and_oldest_first,
+    sealed_credentials_are_paged_across_tenants_in_order_of_id,
     a_change_writes_what_it_names_and_nothing_else,
     of_changes_at_once_each_holds,
     a_deleted_instance_fails_its_open_messages,
@@ -78,6 +79,31 @@ async fn a_list_is_a_tenants_and_oldest_first(adapters: &Adapters) {
     assert_eq!(names(adapters.instances.list(&tenant("acme"), None).await.unwrap()), ["early", "late"]);
     let webhooks = adapters.instances.list(&tenant("acme"), Some(&ChannelName::new("webhook"))).await.unwrap();
     assert_eq!(names(webhooks), ["late"]);
+}
+
+async fn sealed_credentials_are_paged_across_tenants_in_order_of_id(adapters: &Adapters) {
+    let mut expected = Vec::new();
+    for (number, tenant) in ["globex", "acme", "acme", "globex", "initech"].into_iter().enumerate() {
+        let instance = stored(adapters, tenant, &format!("hook-{number}")).await;
+        expected.push(SealedInstance {
+            id: instance.id,
+            channel_instance_id: instance.channel_instance_id,
+            credentials: instance.credentials,
+        });
+    }
+    let bare = Instance { credentials: SealedCredentials(vec![]), ..instance("acme", "bare") };
+    adapters.instances.insert(&bare).await.unwrap();
+    expected.sort_by_key(|instance| instance.id);
+
+    assert_eq!(adapters.instances.sealed(None, 100).await.unwrap(), expected);
+    let (mut paged, mut after) = (Vec::new(), None);
+    for length in [2, 2, 1, 0] {
+        let page = adapters.instances.sealed(after, 2).await.unwrap();
+        assert_eq!(page.len(), length);
+        after = page.last().map(|instance| instance.id).or(after);
+        paged.extend(page);
+    }
+    assert_eq!(paged, expected);
 }
 
 async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {

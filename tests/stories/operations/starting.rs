@@ -13,7 +13,9 @@ use crate::support::test_app::TestApp;
 stories!(
     on_both_databases:
     the_first_start_prints_a_line_that_sends_a_message_and_the_second_does_not,
-    the_migrations_can_run_before_the_server;
+    the_migrations_can_run_before_the_server,
+    a_key_that_opens_no_credentials_stops_the_start,
+    a_key_that_opens_some_credentials_is_reported_and_the_server_starts;
     only_on_sqlite:
     a_value_that_cannot_be_used_stops_the_start_in_one_line,
     what_is_said_of_kafka_must_be_usable,
@@ -192,6 +194,51 @@ async fn the_migrations_can_run_before_the_server(installation: Installation) {
     assert_eq!(installation.sql_number("select count(*) from messaging_messages").await, 0);
     let app = TestApp::start(installation).await;
     assert_eq!(app.get("/health/ready").await.status, 200);
+}
+
+fn orders() -> Value {
+    json!({ "channel": "sandbox", "channelInstanceId": "orders", "channelPhoneOrId": "5585988888888" })
+}
+
+const OTHER_KEY: &str = "YW5vdGhlci1jcmVkZW50aWFscy1rZXktMzItYnl0ZXM=";
+
+async fn a_key_that_opens_no_credentials_stops_the_start(installation: Installation) {
+    let mut app = TestApp::start(installation).await;
+    let created = app.create_instance(&orders()).await;
+    app.terminate();
+    assert_eq!(app.exited().await.code(), Some(0));
+    let rows = "select (select count(*) from messaging_nodes) + (select count(*) from messaging_instances)";
+    let before = app.sql_number(rows).await;
+
+    let line = refused_start(&app.installation, &[("CREDENTIALS_KEY", OTHER_KEY)], &[]).await;
+    assert!(line.starts_with("correio: CREDENTIALS_KEY: "), "{line}");
+    // The sandbox is the other one.
+    assert!(line.contains("none of the 2 instance(s)"), "{line}");
+    assert_eq!(app.sql_number(rows).await, before, "a start that is refused changes nothing");
+
+    app.restart().await;
+    assert_eq!(app.get(&format!("/api/messaging/instances/{created}")).await.status, 200);
+}
+
+async fn a_key_that_opens_some_credentials_is_reported_and_the_server_starts(installation: Installation) {
+    let mut app = TestApp::start(installation).await;
+    app.create_instance(&orders()).await;
+    assert!(!app.log().iter().any(|line| line.contains("CREDENTIALS_KEY")), "nothing is wrong");
+    // Sealed for another instance, or with another key: it cannot be told apart.
+    app.sql(
+        "update messaging_instances
+            set credentials = (select credentials from messaging_instances where channel_instance_id = 'sandbox')
+          where channel_instance_id = 'orders'",
+    )
+    .await;
+    app.terminate();
+    assert_eq!(app.exited().await.code(), Some(0));
+    app.restart().await;
+    let lines = app.log();
+    let line = lines.iter().find(|line| line.contains("CREDENTIALS_KEY")).expect("it is said");
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&line["level"], &line["unopened"], &line["opened"]), (&json!("ERROR"), &json!(1), &json!(1)), "{line}");
+    assert_eq!(line["instances"], "orders", "{line}");
 }
 
 /// What it told its first user to paste into a shell.

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use correio::application::ports::{InstanceRepository, RepositoryError};
+use correio::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::channel::ChannelName;
@@ -71,6 +71,21 @@ impl InstanceRepository for MemoryInstanceRepository {
             listed
         };
         self.database.run_now("instances.list", |tables| Ok(list(tables))).await
+    }
+
+    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
+        let is_asked_for = |it: &&Instance| after.is_none_or(|after| it.id > after) && !it.credentials.0.is_empty();
+        let sealed = |tables: &mut Tables| {
+            let mut sealed: Vec<&Instance> = tables.instances.values().filter(is_asked_for).collect();
+            sealed.sort_by_key(|instance| instance.id);
+            let sealed = sealed.into_iter().take(limit as usize).map(|instance| SealedInstance {
+                id: instance.id,
+                channel_instance_id: instance.channel_instance_id.clone(),
+                credentials: instance.credentials.clone(),
+            });
+            sealed.collect()
+        };
+        self.database.run_now("instances.sealed", |tables| Ok(sealed(tables))).await
     }
 
     async fn update(

@@ -4,6 +4,7 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::credentials::SealedCredentials;
 use crate::domain::instance::{Instance, InstanceChange, InstanceId};
 
 /// Where instances are kept. A foreign tenant's instance is answered exactly like one that does not exist.
@@ -28,6 +29,10 @@ pub trait InstanceRepository: Send + Sync {
     /// A tenant's instances, oldest first; of one channel, if given.
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError>;
 
+    /// At most `limit` instances of any tenant that have credentials (more than 0 bytes), with ids above `after`, lowest
+    /// ids first.
+    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError>;
+
     /// Writes what the change names and nothing else, in one statement: of concurrent changes of different members each
     /// holds. `updated_at` never goes back. Returns the instance as it is then; `None` when there is no such instance.
     async fn update(
@@ -50,4 +55,12 @@ pub trait InstanceRepository: Send + Sync {
         dead_lettered_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, RepositoryError>;
+}
+
+/// An instance's credentials as they are stored, and which instance it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedInstance {
+    pub id: InstanceId,
+    pub channel_instance_id: String,
+    pub credentials: SealedCredentials,
 }

@@ -105,7 +105,8 @@ const CREDENTIALS_KEY: OptionalSetting<Vec<[u8; 32]>> = OptionalSetting {
     example: "",
     about: "Key that encrypts the credentials of channels at rest: 32 bytes in base64 (`openssl rand -base64 32` makes one). \
             Of several keys with commas in between, the first encrypts and all decrypt. \
-            Every process of an installation needs the same value.",
+            Every process of an installation needs the same value: \
+            `serve` does not start with a key that opens none of the stored credentials.",
     parse: credentials_keys,
 };
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moka::future::Cache;
 
-use crate::application::ports::{InstanceRepository, RepositoryError};
+use crate::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
@@ -85,6 +85,10 @@ impl InstanceRepository for CachedInstances {
 
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
         self.instances.list(tenant, channel).await
+    }
+
+    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
+        self.instances.sealed(after, limit).await
     }
 
     async fn update(

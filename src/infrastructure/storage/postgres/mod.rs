@@ -10,6 +10,7 @@ mod instances;
 mod messages;
 mod migration;
 mod node_repository;
+mod portion;
 mod row;
 mod storage;
 mod stores;

@@ -5,7 +5,7 @@ use super::SqliteDatabase;
 use super::error::translate;
 use super::messages::delete_instance;
 use super::row::{get, id, parsed, tenant, time, time_text};
-use crate::application::ports::{InstanceRepository, RepositoryError};
+use crate::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
@@ -128,6 +128,25 @@ impl InstanceRepository for SqliteInstanceRepository {
         Ok(rows.iter().filter_map(readable).collect())
     }
 
+    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
+        let rows = sqlx::query(
+            "select id, channel_instance_id, credentials
+               from messaging_instances
+              where id > coalesce(?1, '')
+                and length(credentials) > 0
+              order by id
+              limit ?2",
+        )
+        .bind(after.map(|after| after.0.hyphenated()))
+        .bind(limit)
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(translate)?;
+        // A row that was broken by hand must not hide the others.
+        let readable = |row| sealed(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
+        Ok(rows.iter().filter_map(readable).collect())
+    }
+
     async fn update(
         &self,
         tenant: &Tenant,
@@ -164,6 +183,14 @@ impl InstanceRepository for SqliteInstanceRepository {
     ) -> Result<bool, RepositoryError> {
         delete_instance(&self.database, (tenant, id), reason, dead_lettered_at, now).await
     }
+}
+
+fn sealed(row: &SqliteRow) -> Result<SealedInstance, RepositoryError> {
+    Ok(SealedInstance {
+        id: InstanceId(id(row, "id")?),
+        channel_instance_id: get(row, "channel_instance_id")?,
+        credentials: SealedCredentials(get(row, "credentials")?),
+    })
 }
 
 fn instance(row: &SqliteRow) -> Result<Instance, RepositoryError> {

@@ -2,14 +2,15 @@ use async_trait::async_trait;
 
 use super::instance_lookups::{ById, ByName};
 use super::instance_row::{instance, instance_columns, select_instances};
-use crate::application::ports::{InstanceRepository, RepositoryError};
+use crate::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::credentials::SealedCredentials;
 use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::messages::delete_instance;
-use crate::infrastructure::storage::postgres::row::only;
+use crate::infrastructure::storage::postgres::row::{get, only};
 use crate::infrastructure::storage::shared::Batcher;
 
 #[derive(Clone)]
@@ -100,6 +101,29 @@ impl InstanceRepository for PgInstanceRepository {
         // A row that was broken by hand must not hide the others.
         let readable = |row| instance(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
         Ok(rows.iter().filter_map(readable).collect())
+    }
+
+    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
+        let query = sqlx::query(
+            "select id, channel_instance_id, credentials
+               from messaging_instances
+              where ($1::uuid is null or id > $1)
+                and octet_length(credentials) > 0
+              order by id
+              limit $2",
+        )
+        .bind(after.map(|after| after.0))
+        .bind(i64::from(limit));
+        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(SealedInstance {
+                    id: InstanceId(get(row, "id")?),
+                    channel_instance_id: get(row, "channel_instance_id")?,
+                    credentials: SealedCredentials(get(row, "credentials")?),
+                })
+            })
+            .collect()
     }
 
     async fn update(

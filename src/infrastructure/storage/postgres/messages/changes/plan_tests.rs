@@ -106,7 +106,8 @@ async fn prepare(connection: &mut PgConnection, name: &str, parameters: &str, st
 
 /// How the plan of a prepared statement gets at messages: of each partition, what it walks.
 async fn scans(connection: &mut PgConnection, statement: &str) -> BTreeMap<String, Vec<&'static str>> {
-    let explain = AssertSqlSafe(format!("explain execute {statement}"));
+    // Executed, too: what a recursion walks is not told before.
+    let explain = AssertSqlSafe(format!("explain (analyze, timing off) execute {statement}"));
     let lines: Vec<String> = sqlx::query_scalar(explain).fetch_all(connection).await.unwrap();
     let mut scans: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
     for line in &lines {
