@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Messages that wait while memory and start are measured.
     #[arg(long, default_value_t = 1_000_000)]
     pub waiting: u32,
+    /// Messages of 1 MiB that a dead process left.
+    #[arg(long, default_value_t = 1_000)]
+    pub left: u32,
     /// Rows of the large table.
     #[arg(long, default_value_t = 10_000_000)]
     pub rows: u32,
@@ -74,6 +77,8 @@ pub enum Measurement {
     Sqlite,
     /// Memory and start with many messages waiting.
     Waiting,
+    /// Memory with large messages that a dead process left.
+    Left,
     /// Queries of a large table, against those of a small one.
     Rows,
     /// WAL, statements and processor time a message.
@@ -101,6 +106,7 @@ impl Arguments {
                 // What any build sustains, on any machine.
                 sustained: vec![0.2],
                 waiting: SMOKE_ROWS,
+                left: 20,
                 rows: 2 * SMOKE_ROWS,
                 small_rows: SMOKE_ROWS,
                 calls: 50,
@@ -114,6 +120,7 @@ impl Arguments {
             sustained_seconds: self.sustained_seconds.max(1),
             sustained: self.sustained.clone(),
             waiting: self.waiting,
+            left: self.left,
             rows: self.rows,
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
@@ -131,6 +138,7 @@ pub struct Extent {
     pub sustained_seconds: u32,
     pub sustained: Vec<f64>,
     pub waiting: u32,
+    pub left: u32,
     pub rows: u32,
     pub small_rows: u32,
     /// Queries of a kind in a run.

@@ -40,6 +40,9 @@ pub enum Figure {
     /// Megabytes.
     ApiMemory,
     WorkerMemory,
+    /// Megabytes, of a process that takes over large messages, in direct mode and through Kafka.
+    LeftDirectMemory,
+    LeftKafkaMemory,
     /// Messages a second of a worker that works off what waits.
     Drain,
     /// Seconds.

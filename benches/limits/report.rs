@@ -92,6 +92,11 @@ fn lines() -> Vec<Line> {
         target(line("added by direct mode, above two commits", DirectAdds, "ms"), AtMost(1.0, 0.5)),
         line("memory of the API, messages waiting", ApiMemory, "MB"),
         target(line("memory of a worker, messages waiting", WorkerMemory, "MB"), AtMost(200.0, 100.0)),
+        target(
+            line("peak memory: due messages of 1 MiB left by a dead process", LeftDirectMemory, "MB"),
+            AtMost(300.0, 150.0),
+        ),
+        target(line("the same through Kafka", LeftKafkaMemory, "MB"), AtMost(300.0, 150.0)),
         line("a worker alone, working them off", Drain, "/s"),
         target(line("start to ready, messages waiting", Start, "s"), AtMost(2.0, 1.0)),
     ];

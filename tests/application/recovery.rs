@@ -1,7 +1,8 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use correio::application::gateway::{Brokered, Transport};
 use correio::application::messages::send_message::SendMessageError;
 use correio::application::ports::*;
 use correio::domain::Timestamp;
@@ -10,6 +11,7 @@ use correio::domain::access::principal::Tenant;
 use correio::domain::message::deferral::{Deferral, Deferred};
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
+use tokio::sync::Semaphore;
 
 use super::gateway::{NODE_TIMEOUT, TestGateway};
 use super::scripted::Act;
@@ -18,6 +20,7 @@ use crate::support::databases::Adapters;
 use crate::support::gated_claims::GatedClaims;
 use crate::support::gated_instances::GatedInstances;
 use crate::support::given;
+use crate::support::memory_broker::MemoryBroker;
 
 on_every_adapter![
     a_delivery_that_panicked_is_given_back_and_ends,
@@ -28,6 +31,7 @@ on_every_adapter![
     a_message_that_its_processes_die_of_fails_at_last,
     a_node_that_lost_touch_goes_on_under_a_new_name,
     an_accept_whose_answer_was_lost_is_delivered_once,
+    what_the_relay_keeps_is_bounded_in_bytes,
 ];
 
 async fn a_delivery_that_panicked_is_given_back_and_ends(adapters: &Adapters) {
@@ -193,8 +197,78 @@ async fn an_accept_whose_answer_was_lost_is_delivered_once(adapters: &Adapters) 
     let again = gateway.messages.send.execute(&gateway.caller(), command.clone()).await;
     assert!(matches!(again, Err(SendMessageError::InFlight)));
     let stored = adapters.search.list(&gateway.instance.tenant, &MessageFilter::default(), None, 10).await.unwrap();
-    gateway.relay_until(stored[0].id, MessageStatus::Sent).await;
+    gateway.relay_until(stored.messages[0].id, MessageStatus::Sent).await;
     let repeated = gateway.messages.send.execute(&gateway.caller(), command).await.unwrap();
     assert!(repeated.repeated && repeated.message.status == MessageStatus::Sent);
-    assert_eq!(gateway.channel.calls(), [stored[0].id]);
+    assert_eq!(gateway.channel.calls(), [stored.messages[0].id]);
+}
+
+/// A broker that takes everything, and is done with a message when it is let through the gate.
+struct SlowQueue {
+    gate: Semaphore,
+    /// Bytes of content that it was handed and is not done with, now and at most.
+    kept: AtomicU64,
+    most: AtomicU64,
+    done: AtomicUsize,
+}
+
+#[async_trait]
+impl MessageQueue for SlowQueue {
+    fn waiting_status(&self) -> MessageStatus {
+        MessageStatus::Queued
+    }
+
+    fn scope(&self) -> QueueScope {
+        QueueScope::Shared
+    }
+
+    fn free_capacity(&self) -> usize {
+        1_000
+    }
+
+    async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError> {
+        let bytes = message.content.bytes();
+        let kept = self.kept.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        self.most.fetch_max(kept, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+        self.kept.fetch_sub(bytes, Ordering::SeqCst);
+        self.done.fetch_add(1, Ordering::SeqCst);
+        Ok(Handover::Queued)
+    }
+
+    fn lost_before(&self) -> Option<Timestamp> {
+        None
+    }
+
+    async fn close(&self) {}
+}
+
+async fn what_the_relay_keeps_is_bounded_in_bytes(adapters: &Adapters) {
+    const MESSAGES: usize = 60;
+    let queue =
+        Arc::new(SlowQueue { gate: Semaphore::new(0), kept: 0.into(), most: 0.into(), done: AtomicUsize::new(0) });
+    let (broker, slow) = (MemoryBroker::new(), queue.clone());
+    let transport = |_: &_, _: &_| {
+        Transport::Brokered(Brokered { queue: slow, dead_letters: broker.clone(), source: None, broker })
+    };
+    let gateway = TestGateway::through(adapters, transport).await;
+    let dead = given::node();
+    for _ in 0..MESSAGES {
+        adapters.stored(given::large(MessageStatus::Queued, dead, 1)).await;
+    }
+    let running = gateway.work();
+    let kept = || queue.kept.load(Ordering::SeqCst);
+    gateway.until("a take is handed over", async || (kept() >= BYTES_AT_ONCE).then_some(())).await;
+    gateway
+        .until("everything is handed over", async || {
+            if kept() > 0 && queue.gate.available_permits() == 0 {
+                queue.gate.add_permits(1);
+            }
+            (queue.done.load(Ordering::SeqCst) == MESSAGES).then_some(())
+        })
+        .await;
+    running.stop().await;
+    let most = queue.most.load(Ordering::SeqCst);
+    // A take when half of one is left, and the message that goes beyond.
+    assert!(most <= BYTES_AT_ONCE / 2 + BYTES_AT_ONCE + (1 << 20), "{most} bytes");
 }

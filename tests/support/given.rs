@@ -8,7 +8,7 @@ use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use correio::domain::message::deferral::Deferral;
 use correio::domain::message::delivery::{Acceptance, DeliveryError, FailureKind};
 use correio::domain::message::retry::{NextStep, RetryPolicy};
-use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
+use correio::domain::message::{Content, Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use uuid::Uuid;
 
@@ -21,6 +21,23 @@ pub fn node() -> NodeId {
 
 pub fn message(status: MessageStatus, owner: NodeId) -> Message {
     message_of(&instance("acme", "hook"), status, owner)
+}
+
+/// Sizes in mebibytes, and how many of them in this order are read or changed in one go: at most 16 mebibytes and what
+/// goes beyond, so the first in any case.
+pub const LARGE: [usize; 6] = [20, 6, 6, 6, 6, 1];
+pub const AT_ONCE: [usize; 3] = [1, 3, 2];
+
+/// A message with so many mebibytes of content.
+pub fn large(status: MessageStatus, owner: NodeId, mebibytes: usize) -> Message {
+    let bytes = mebibytes << 20;
+    // Either column counts.
+    let content = if mebibytes.is_multiple_of(4) {
+        Content { text: Some("x".repeat(bytes)), ..Content::default() }
+    } else {
+        Content { payload: Some(format!("\"{}\"", "x".repeat(bytes - 2))), ..Content::default() }
+    };
+    Message { content, ..message(status, owner) }
 }
 
 pub fn request(key: &str, fingerprint: u8) -> IdempotentRequest {

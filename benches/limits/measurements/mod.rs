@@ -6,6 +6,7 @@ mod direct;
 mod flood;
 mod large_table;
 mod latency;
+mod left;
 mod neighbours;
 mod plain_inserts;
 mod queries;
@@ -35,7 +36,7 @@ const IN_ROUNDS: [Measurement; 7] = [
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
-const ONCE: [Measurement; 3] = [Measurement::Waiting, Measurement::Rows, Measurement::Costs];
+const ONCE: [Measurement; 4] = [Measurement::Waiting, Measurement::Left, Measurement::Rows, Measurement::Costs];
 
 /// Those that need no broker.
 const BROKERLESS: [Measurement; 2] = [Measurement::Direct, Measurement::Rows];
@@ -135,6 +136,7 @@ impl Step {
             Self::Of(Measurement::Direct) => direct::measure(turn).await,
             Self::Of(Measurement::Sqlite) => sqlite::measure(turn).await,
             Self::Of(Measurement::Waiting) => waiting::measure(turn).await,
+            Self::Of(Measurement::Left) => left::measure(turn).await,
             Self::Of(Measurement::Rows) => queries::measure(turn).await,
             Self::Of(Measurement::Costs) => costs::measure(turn).await,
         }

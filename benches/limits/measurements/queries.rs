@@ -97,7 +97,7 @@ impl Table {
             Query::Status => search.find(tenant, *id).await?.is_some(),
             Query::FailedPage => {
                 let filter = MessageFilter { status: Some(MessageStatus::Failed), ..MessageFilter::default() };
-                !search.list(tenant, &filter, None, PAGE).await?.is_empty()
+                !search.list(tenant, &filter, None, PAGE).await?.messages.is_empty()
             }
             Query::TakeNothing => PgDueMessages::new(self.pool.clone()).take(&self.nothing()).await?.is_empty(),
         };

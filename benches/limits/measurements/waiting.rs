@@ -65,6 +65,6 @@ async fn accept(turn: &Turn<'_>, api: &Server, database: &mut Database) -> Resul
     Ok(())
 }
 
-fn megabytes(bytes: u64) -> f64 {
+pub(super) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }

@@ -102,19 +102,26 @@ impl DeliverMessage {
     }
 
     async fn deliver(&self, claimed: Claimed, progress: &dyn Progress) -> Message {
-        let Claimed { message, destination } = claimed;
+        let Claimed { mut message, destination } = claimed;
         let guard = message.guard();
-        let prepared = self.prepare(&message, destination);
+        let prepared = self.prepare(&mut message, destination);
         // Last before the call: what came before may have taken longer than other nodes wait (`NODE_TIMEOUT`).
         if !self.identity.is_certain(guard.node) && !self.still_holds(&guard).await {
             warn!(message.id = %message.id, "taken over before it could be delivered");
             self.answered.forget(&guard);
+            if let Ok((_, delivery)) = prepared {
+                message.content = delivery.content;
+            }
             return self.as_it_is(message).await;
         }
         debug!(message.id = %message.id, try_number = message.tries, "delivering");
         let started_at = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
         let verdict = match prepared {
-            Ok((sender, delivery)) => sender.send(&delivery).await,
+            Ok((sender, delivery)) => {
+                let verdict = sender.send(&delivery).await;
+                message.content = delivery.content;
+                verdict
+            }
             Err(error) => Err(error),
         };
         progress.called();
@@ -143,10 +150,10 @@ impl DeliverMessage {
         self.channels.switched_off(&message.channel).map_or_else(not_here, DeliveryError::misconfigured)
     }
 
-    /// Gathers the channel and what it needs.
+    /// Gathers the channel and what it needs; the content goes from the message to the delivery, which is its only place.
     fn prepare(
         &self,
-        message: &Message,
+        message: &mut Message,
         destination: Result<Option<Destination>, RepositoryError>,
     ) -> Result<(&dyn ChannelSender, Delivery), DeliveryError> {
         if let Some(flaw) = &message.flaw {
@@ -175,7 +182,7 @@ impl DeliverMessage {
             address,
             credentials,
             recipient: message.recipient.clone(),
-            content: message.content.clone(),
+            content: std::mem::take(&mut message.content),
             created_at: message.created_at,
         };
         Ok((sender.as_ref(), delivery))

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::application::ports::{Channels, MessageFilter, MessageSearch, RepositoryError, SearchError};
+use crate::application::ports::{Channels, Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Principal;
 use crate::domain::message::attempt::{Attempt, every_attempt};
 use crate::domain::message::{Message, MessageId, MessageStatus};
@@ -44,7 +44,7 @@ impl ReadMessages {
         Ok((message, attempts))
     }
 
-    /// At most `limit` messages below `before`.
+    /// At most `limit` messages below `before`, and so many bytes as are read in one go.
     ///
     /// # Errors
     /// See [`ReadMessagesError`].
@@ -56,11 +56,7 @@ impl ReadMessages {
         limit: u32,
     ) -> Result<MessagePage, ReadMessagesError> {
         self.check(filter)?;
-        // One more than requested shows whether there is a next page.
-        let mut messages = self.search.list(&caller.tenant, filter, before, limit.saturating_add(1)).await?;
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = messages.len() > wanted;
-        messages.truncate(wanted);
+        let Listed { messages, more } = self.search.list(&caller.tenant, filter, before, limit).await?;
         let next = messages.last().filter(|_| more).map(|message| message.id);
         Ok(MessagePage { messages, next })
     }

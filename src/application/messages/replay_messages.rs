@@ -27,10 +27,10 @@ impl ReplayMessages {
         let mut replayed = 0;
         loop {
             let some = self.failed.replay_matching(selection, AT_ONCE, now).await?;
-            replayed += some;
-            if some < u64::from(AT_ONCE) {
+            if some == 0 {
                 return Ok(replayed);
             }
+            replayed += some;
         }
     }
 }

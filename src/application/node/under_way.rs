@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
@@ -9,7 +9,8 @@ use crate::domain::message::MessageId;
 /// The messages that a loop has begun to deal with and not yet seen the end of.
 #[derive(Clone)]
 pub struct UnderWay {
-    ids: Arc<Mutex<HashSet<MessageId>>>,
+    /// With the bytes of content that are kept for each.
+    messages: Arc<Mutex<HashMap<MessageId, u64>>>,
     finished: Arc<Mutex<mpsc::Sender<()>>>,
 }
 
@@ -26,12 +27,17 @@ impl UnderWay {
     pub fn new() -> (Self, Finished) {
         // At most one or two signals wait: they say that an entry has ended, not how many.
         let (finished, receiver) = mpsc::channel(1);
-        (Self { ids: Arc::default(), finished: Arc::new(Mutex::new(finished)) }, Finished(receiver))
+        (Self { messages: Arc::default(), finished: Arc::new(Mutex::new(finished)) }, Finished(receiver))
     }
 
-    /// `None` if the message is under way already.
-    pub fn enter(&self, id: MessageId) -> Option<Entry> {
-        self.lock().insert(id).then(|| Entry { id, under_way: self.clone() })
+    /// `None` if the message is under way already. So many bytes are kept until its end.
+    pub fn enter(&self, id: MessageId, bytes: u64) -> Option<Entry> {
+        let mut messages = self.lock();
+        if messages.contains_key(&id) {
+            return None;
+        }
+        messages.insert(id, bytes);
+        Some(Entry { id, under_way: self.clone() })
     }
 
     pub fn len(&self) -> usize {
@@ -42,18 +48,23 @@ impl UnderWay {
         self.lock().is_empty()
     }
 
+    /// How many bytes are kept.
+    pub fn bytes(&self) -> u64 {
+        self.lock().values().sum()
+    }
+
     pub fn ids(&self) -> Vec<MessageId> {
-        self.lock().iter().copied().collect()
+        self.lock().keys().copied().collect()
     }
 
-    /// Waits until at most this many are left.
-    pub async fn until_at_most(&self, most: usize, finished: &mut Finished) {
+    /// Waits until at most this many messages are left, and this many bytes.
+    pub async fn until_at_most(&self, most: usize, bytes: u64, finished: &mut Finished) {
         while finished.0.try_recv().is_ok() {}
-        while self.len() > most && finished.0.next().await.is_some() {}
+        while (self.len() > most || self.bytes() > bytes) && finished.0.next().await.is_some() {}
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<MessageId>> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<MessageId, u64>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,10 +9,10 @@ pub mod until_answered;
 pub use channels::{ChannelSender, Channels, CipherError, CredentialsCipher, Delivery, NewCredentials};
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use stores::{
-    Accepted, ApiKeyRepository, Cancellation, Cancellations, Claimed, DueMessages, Duties, FailedMessages,
-    FailedSelection, Forgotten, InstanceRepository, KeptRequest, MessageFilter, MessageRepository, MessageSearch,
-    NodeRepository, NodeRow, Outcome, OwedDeadLetters, Replay, RepositoryError, SealedInstance, SearchError, Storage,
-    Stores, Take, WeeksStanding,
+    Accepted, ApiKeyRepository, BYTES_AT_ONCE, Cancellation, Cancellations, Claimed, DueMessages, Duties,
+    FailedMessages, FailedSelection, Forgotten, InstanceRepository, KeptRequest, Listed, MessageFilter,
+    MessageRepository, MessageSearch, NodeRepository, NodeRow, Outcome, OwedDeadLetters, Replay, RepositoryError,
+    SealedInstance, SearchError, Storage, Stores, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, MessageQueue, MessageSource, Partition, QueueError,

@@ -14,7 +14,7 @@ use crate::application::node::tally::Tally;
 use crate::application::node::under_way::{Finished, UnderWay};
 use crate::application::ports::until_answered::until_answered;
 use crate::application::ports::{
-    Clock, DeadLetterTopic, NodeRepository, NodeRow, OwedDeadLetters, RepositoryError, Tasks,
+    BYTES_AT_ONCE, Clock, DeadLetterTopic, NodeRepository, NodeRow, OwedDeadLetters, RepositoryError, Tasks,
 };
 use crate::application::service::Repeated;
 use crate::domain::message::Message;
@@ -56,6 +56,9 @@ impl PaymentRounds {
 /// How many are published concurrently, and written off in one statement.
 const AT_ONCE: u32 = 256;
 
+/// Bytes of content that may still be kept here when more are read.
+const BYTES_LEFT: u64 = BYTES_AT_ONCE / 2;
+
 #[async_trait]
 impl Repeated for PayDeadLetters {
     fn name(&self) -> &'static str {
@@ -84,7 +87,7 @@ impl Repeated for PayDeadLetters {
         if !*was_full {
             return std::future::pending().await;
         }
-        under_way.until_at_most(AT_ONCE as usize / 2, finished).await;
+        under_way.until_at_most(AT_ONCE as usize / 2, BYTES_LEFT, finished).await;
         if has_failed.load(Ordering::Relaxed) {
             std::future::pending().await
         }
@@ -101,13 +104,14 @@ impl PayDeadLetters {
         let adopting = (publishers.iter().min() == Some(&node)).then_some(publishers.as_slice());
         let under_way = &self.rounds.under_way;
         let free = AT_ONCE.saturating_sub(u32::try_from(under_way.len()).unwrap_or(u32::MAX));
-        if free == 0 {
+        if free == 0 || under_way.bytes() > BYTES_LEFT {
             return Ok(true);
         }
         let owed = self.owed.owed(node, adopting, &under_way.ids(), free).await?;
-        let may_be_more = owed.len() >= free as usize;
+        let bytes: u64 = owed.iter().map(|message| message.content.bytes()).sum();
+        let may_be_more = owed.len() >= free as usize || bytes >= BYTES_AT_ONCE;
         for message in owed {
-            let Some(entry) = under_way.enter(message.id) else { continue };
+            let Some(entry) = under_way.enter(message.id, message.content.bytes()) else { continue };
             let (payment, topic, stop) = (self.payment(), topic.clone(), stop.clone());
             self.tasks.spawn(
                 async move {

@@ -12,10 +12,10 @@ use crate::application::node::node_watch::{NodeWatch, Sighting};
 use crate::application::node::under_way::{Finished, UnderWay};
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::{
-    Clock, DueMessages, MessageQueue, NodeRepository, NodeRow, RepositoryError, Take, Tasks,
+    BYTES_AT_ONCE, Clock, DueMessages, MessageQueue, NodeRepository, NodeRow, RepositoryError, Take, Tasks,
 };
 use crate::application::service::Repeated;
-use crate::domain::message::Message;
+use crate::domain::message::{Content, Message};
 use crate::domain::node::NodeId;
 
 /// Takes up what is due: retries, what a dead process left, and what no other node would deliver. While all is well it
@@ -40,12 +40,21 @@ pub struct RelayRounds {
     tidied_at: Option<Duration>,
     /// How many messages the queue could take at the last look.
     capacity: usize,
-    /// As many were taken as the queue could take: there may be more.
+    /// As many were taken as could be at once: there may be more.
     was_full: bool,
+    /// How many are looked at for one take, if the queue can take so many.
+    reach: usize,
 }
 
 /// Longest pause between two looks.
 const INTERVAL: Duration = Duration::from_millis(500);
+
+/// How many are looked at first. What does not fit into one take is looked at in vain, and large ones cost a database time:
+/// so only when as many small ones were taken as were looked at, it is twice as many the next time.
+const FIRST_REACH: usize = 64;
+
+/// Bytes of content that may still be kept here when more are taken.
+const BYTES_LEFT: u64 = BYTES_AT_ONCE / 2;
 
 /// Pause between two rounds of forgetting the nodes that have ended.
 const TIDYING_INTERVAL: Duration = Duration::from_secs(5);
@@ -55,7 +64,7 @@ impl RelayRounds {
     pub fn new(timeout: Duration) -> Self {
         let (under_way, finished) = UnderWay::new();
         let watch = NodeWatch::new(timeout);
-        Self { watch, under_way, finished, tidied_at: None, capacity: 0, was_full: false }
+        Self { watch, under_way, finished, tidied_at: None, capacity: 0, was_full: false, reach: FIRST_REACH }
     }
 }
 
@@ -90,7 +99,7 @@ impl Repeated for RelayDueMessages {
         if !*was_full {
             return std::future::pending().await;
         }
-        under_way.until_at_most(*capacity / 2, finished).await;
+        under_way.until_at_most(*capacity / 2, BYTES_LEFT, finished).await;
     }
 }
 
@@ -100,7 +109,7 @@ impl RelayDueMessages {
         let Some(node) = self.identity.current() else { return Ok(()) };
         self.rounds.capacity = self.queue.free_capacity();
         let free = self.rounds.capacity.saturating_sub(self.rounds.under_way.len());
-        if free == 0 {
+        if free == 0 || self.rounds.under_way.bytes() > BYTES_LEFT {
             self.rounds.was_full = self.rounds.capacity > 0;
             return Ok(());
         }
@@ -114,14 +123,17 @@ impl RelayDueMessages {
             unconsumed: !self.queue.scope().publishes() && !is_consumed,
             lost_before: self.queue.lost_before(),
             held: self.held.all().into_iter().chain(self.rounds.under_way.ids()).collect(),
-            limit: u32::try_from(free).unwrap_or(u32::MAX),
+            limit: u32::try_from(free.min(self.rounds.reach)).unwrap_or(u32::MAX),
             now: self.clock.now(),
         };
         let taken = self.due.take(&take).await?;
         if !taken.is_empty() {
             info!(messages = taken.len(), "taken up by the relay");
         }
-        self.rounds.was_full = taken.len() >= free;
+        let bytes: u64 = taken.iter().map(|message| message.content.bytes()).sum();
+        let reached_limit = taken.len() >= take.limit as usize;
+        self.rounds.was_full = reached_limit || bytes >= BYTES_AT_ONCE;
+        self.rounds.reach = if reached_limit { self.rounds.reach.saturating_mul(2) } else { FIRST_REACH };
         for message in taken {
             self.hand_over(message, node);
         }
@@ -139,8 +151,12 @@ impl RelayDueMessages {
         if ended.is_empty() { Ok(()) } else { self.nodes.forget(&ended).await }
     }
 
-    fn hand_over(&self, message: Message, node: NodeId) {
-        let Some(entry) = self.rounds.under_way.enter(message.id) else { return };
+    fn hand_over(&self, mut message: Message, node: NodeId) {
+        // Delivering reads the content with the claim: until then it is kept by nobody.
+        if !self.queue.scope().publishes() {
+            message.content = Content::default();
+        }
+        let Some(entry) = self.rounds.under_way.enter(message.id, message.content.bytes()) else { return };
         let (queue, unreconciled) = (self.queue.clone(), self.unreconciled.clone());
         self.tasks.spawn(
             async move {

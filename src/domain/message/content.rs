@@ -10,6 +10,15 @@ pub struct Content {
     pub payload: Option<String>,
 }
 
+impl Content {
+    /// How many bytes its texts have.
+    pub fn bytes(&self) -> u64 {
+        let url = self.media.as_ref().map(|media| &media.url);
+        let texts = [self.text.as_ref(), self.payload.as_ref(), url];
+        texts.into_iter().flatten().map(|text| text.len() as u64).sum()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
     /// An absolute `http` or `https` URL, at most 2,048 bytes.

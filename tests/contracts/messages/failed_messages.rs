@@ -4,7 +4,9 @@ use futures::future::join_all;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{at, instance, message, message_of, node, outcome, sent, take, tenant};
+use crate::support::given::{
+    AT_ONCE, LARGE, at, instance, large, message, message_of, node, outcome, sent, take, tenant,
+};
 
 on_every_adapter![
     a_replayed_message_is_due_now_and_its_tries_begin_again,
@@ -14,6 +16,7 @@ on_every_adapter![
     of_replays_at_once_one_counts,
     every_condition_narrows,
     the_lowest_ids_of_all_tenants_come_first,
+    many_are_replayed_so_many_bytes_at_a_time,
     what_failed_later_is_left_alone,
     replayed_in_several_places_at_once_every_message_is_counted_once,
 ];
@@ -145,6 +148,24 @@ async fn the_lowest_ids_of_all_tenants_come_first(adapters: &Adapters) {
         }
     }
     assert_eq!(counts, [3, 3, 1, 0]);
+}
+
+async fn many_are_replayed_so_many_bytes_at_a_time(adapters: &Adapters) {
+    let mut failed = Vec::new();
+    for mebibytes in LARGE {
+        failed.push(adapters.failed(large(MessageStatus::Queued, node(), mebibytes), Some(at(10))).await);
+    }
+    let mut replayed = 0;
+    for count in AT_ONCE {
+        let more = adapters.failed.replay_matching(&FailedSelection::default(), 100, at(50)).await.unwrap();
+        assert_eq!(more, count as u64);
+        replayed += count;
+        for (number, message) in failed.iter().enumerate() {
+            let queued = adapters.now(message).await.status == MessageStatus::Queued;
+            assert_eq!(queued, number < replayed, "after {replayed}, message {number}");
+        }
+    }
+    assert_eq!(adapters.failed.replay_matching(&FailedSelection::default(), 100, at(50)).await.unwrap(), 0);
 }
 
 async fn what_failed_later_is_left_alone(adapters: &Adapters) {

@@ -5,11 +5,12 @@ use uuid::Uuid;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{at, instance, message, message_of, node, outcome, sent, tenant};
+use crate::support::given::{AT_ONCE, LARGE, at, instance, large, message, message_of, node, outcome, sent, tenant};
 
 on_every_adapter![
     a_foreign_message_is_like_none,
     pages_go_from_the_newest_to_the_oldest_without_a_gap,
+    a_page_is_bounded_in_bytes_and_the_next_one_goes_on,
     every_filter_narrows,
     counts_are_by_state_and_follow_the_filter,
     open_messages_are_counted_across_tenants,
@@ -19,7 +20,9 @@ async fn a_foreign_message_is_like_none(adapters: &Adapters) {
     let message = adapters.stored(message(MessageStatus::Queued, node())).await;
     assert!(adapters.search.find(&message.tenant, message.id).await.unwrap().is_some());
     assert!(adapters.search.find(&tenant("globex"), message.id).await.unwrap().is_none());
-    assert!(adapters.search.list(&tenant("globex"), &MessageFilter::default(), None, 10).await.unwrap().is_empty());
+    assert!(
+        adapters.search.list(&tenant("globex"), &MessageFilter::default(), None, 10).await.unwrap().messages.is_empty()
+    );
     assert!(adapters.search.count(&tenant("globex"), &MessageFilter::default()).await.unwrap().is_empty());
 }
 
@@ -31,11 +34,30 @@ async fn pages_go_from_the_newest_to_the_oldest_without_a_gap(adapters: &Adapter
     let (mut seen, mut before) = (Vec::new(), None);
     loop {
         let page = adapters.search.list(&tenant("acme"), &MessageFilter::default(), before, 3).await.unwrap();
-        let Some(last) = page.last() else { break };
-        before = Some(last.id);
-        seen.extend(page.iter().map(|message| message.id));
+        before = page.messages.last().map(|message| message.id);
+        seen.extend(page.messages.iter().map(|message| message.id));
+        assert_eq!(page.more, seen.len() < expected.len());
+        if !page.more {
+            break;
+        }
     }
     assert_eq!(seen, expected);
+}
+
+async fn a_page_is_bounded_in_bytes_and_the_next_one_goes_on(adapters: &Adapters) {
+    let mut newest_first = Vec::new();
+    for mebibytes in LARGE.into_iter().rev() {
+        newest_first.insert(0, adapters.stored(large(MessageStatus::Queued, node(), mebibytes)).await.id);
+    }
+    let (mut seen, mut before) = (Vec::new(), None);
+    for count in AT_ONCE {
+        let page = adapters.search.list(&tenant("acme"), &MessageFilter::default(), before, 100).await.unwrap();
+        assert_eq!(page.messages.len(), count);
+        before = page.messages.last().map(|message| message.id);
+        seen.extend(page.messages.iter().map(|message| message.id));
+        assert_eq!(page.more, seen.len() < LARGE.len());
+    }
+    assert_eq!(seen, newest_first);
 }
 
 async fn every_filter_narrows(adapters: &Adapters) {
@@ -69,7 +91,7 @@ async fn every_filter_narrows(adapters: &Adapters) {
     ];
     for (filter, expected) in cases {
         let listed = adapters.search.list(&tenant("acme"), &filter, None, 10).await.unwrap();
-        assert_eq!(listed.iter().map(|message| message.id).collect::<Vec<_>>(), expected, "{filter:?}");
+        assert_eq!(listed.messages.iter().map(|message| message.id).collect::<Vec<_>>(), expected, "{filter:?}");
         let counted: u64 = adapters.search.count(&tenant("acme"), &filter).await.unwrap().values().sum();
         assert_eq!(counted, expected.len() as u64, "{filter:?}");
     }

@@ -67,7 +67,7 @@ impl Installation {
 
 /// A search that finds nothing out for a minute.
 async fn search(stores: &Stores) -> Result<usize, SearchError> {
-    stores.search.list(&tenant("acme"), &MessageFilter::default(), None, 10).await.map(|found| found.len())
+    stores.search.list(&tenant("acme"), &MessageFilter::default(), None, 10).await.map(|found| found.messages.len())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

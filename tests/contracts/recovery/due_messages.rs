@@ -7,7 +7,7 @@ use futures::future::join_all;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{at, message, node, outcome, sent, spent, take};
+use crate::support::given::{AT_ONCE, LARGE, at, large, message, node, outcome, sent, spent, take};
 
 on_every_adapter![
     a_timed_message_is_due_when_its_time_has_come_whoever_owned_it,
@@ -20,6 +20,7 @@ on_every_adapter![
     what_is_held_is_passed_over,
     a_limit_takes_those_due_longest,
     equals_are_taken_in_order_of_id,
+    a_take_is_bounded_in_bytes_and_the_rest_comes_next_in_order,
     what_was_taken_is_queued_and_its_takers,
     takers_at_once_get_different_messages,
     a_node_that_registered_before_it_accepted_is_never_unknown,
@@ -132,6 +133,21 @@ async fn equals_are_taken_in_order_of_id(adapters: &Adapters) {
         timed.push(adapters.timed(taker, 20).await.id);
     }
     assert_eq!(adapters.taken(&take(taker, 20)).await, timed);
+}
+
+async fn a_take_is_bounded_in_bytes_and_the_rest_comes_next_in_order(adapters: &Adapters) {
+    let (taker, gone) = (adapters.live_node().await, node());
+    let mut orphans = Vec::new();
+    for mebibytes in LARGE {
+        orphans.push(adapters.stored(large(MessageStatus::Queued, gone, mebibytes)).await.id);
+    }
+    let mut due = orphans.as_slice();
+    for count in AT_ONCE {
+        let (expected, rest) = due.split_at(count);
+        assert_eq!(adapters.taken(&take(taker, 5)).await, expected);
+        due = rest;
+    }
+    assert_eq!(adapters.taken(&take(taker, 5)).await, []);
 }
 
 async fn what_was_taken_is_queued_and_its_takers(adapters: &Adapters) {

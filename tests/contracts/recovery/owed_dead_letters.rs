@@ -5,12 +5,15 @@ use futures::future::join_all;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{at, failed, instance, message, message_of, node, outcome, retry, sent, take};
+use crate::support::given::{
+    AT_ONCE, LARGE, at, failed, instance, large, message, message_of, node, outcome, retry, sent, take,
+};
 
 on_every_adapter![
     a_nodes_failed_messages_owe_their_records_and_no_others,
     what_these_nodes_do_not_own_is_adopted,
     held_messages_are_passed_over_and_the_lowest_ids_come_first,
+    what_is_owed_is_bounded_in_bytes_and_the_rest_comes_next,
     settling_writes_the_time_and_nothing_else,
     settling_asks_for_the_state_and_the_try,
     a_replay_comes_before_a_record_that_is_late,
@@ -75,6 +78,21 @@ async fn held_messages_are_passed_over_and_the_lowest_ids_come_first(adapters: &
     // A limit counts what is returned, not what is passed over.
     let owed = adapters.owed_dead_letters.owed(mine, Some(&[]), &held, 2).await.unwrap();
     assert_eq!(owed.iter().map(|message| message.id).collect::<Vec<_>>(), [all[1], all[3]]);
+}
+
+async fn what_is_owed_is_bounded_in_bytes_and_the_rest_comes_next(adapters: &Adapters) {
+    let mine = node();
+    let mut all = Vec::new();
+    for mebibytes in LARGE {
+        all.push(adapters.failed(large(MessageStatus::Queued, mine, mebibytes), None).await.id);
+    }
+    let mut held = Vec::new();
+    for count in AT_ONCE {
+        let owed = adapters.owed_dead_letters.owed(mine, None, &held, 100).await.unwrap();
+        assert_eq!(owed.len(), count);
+        held.extend(owed.iter().map(|message| message.id));
+    }
+    assert_eq!(held, all);
 }
 
 async fn settling_writes_the_time_and_nothing_else(adapters: &Adapters) {

@@ -9,7 +9,7 @@ use correio::domain::node::NodeId;
 use correio::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 
 use super::database::MemoryDatabase;
-use super::tables::{Bug, Tables};
+use super::tables::{Bug, Tables, fitting};
 
 const TAKE: &str = "due.take";
 const GIVE_BACK: &str = "due.give_back";
@@ -98,8 +98,10 @@ fn taken(tables: &mut Tables, take: &Take) -> Vec<Message> {
     let mut due = due(tables, take);
     due.sort();
     due.truncate(take.limit as usize);
+    let due: Vec<MessageId> =
+        fitting(due.iter().map(|(_, id)| &tables.messages[id])).map(|message| message.id).collect();
     let taken =
-        due.into_iter().filter_map(|(_, id)| tables.write(id, TAKE, |message| message.take_over(take.node, take.now)));
+        due.into_iter().filter_map(|id| tables.write(id, TAKE, |message| message.take_over(take.node, take.now)));
     taken.collect()
 }
 

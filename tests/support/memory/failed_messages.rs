@@ -5,7 +5,7 @@ use correio::domain::access::principal::Tenant;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 
 use super::database::MemoryDatabase;
-use super::tables::Tables;
+use super::tables::{Tables, fitting};
 
 const REPLAY: &str = "failed.replay";
 const REPLAY_MATCHING: &str = "failed.replay_matching";
@@ -48,7 +48,7 @@ impl FailedMessages for MemoryFailedMessages {
             let failed = tables.messages.values().filter(|message| {
                 message.status == MessageStatus::Failed && message.updated_at <= now && selected(&selection, message)
             });
-            let ids: Vec<MessageId> = failed.map(|message| message.id).take(limit as usize).collect();
+            let ids: Vec<MessageId> = fitting(failed.take(limit as usize)).map(|message| message.id).collect();
             for id in &ids {
                 requeue(tables, *id, now, REPLAY_MATCHING);
             }

@@ -1,13 +1,13 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use correio::application::ports::{MessageFilter, MessageSearch, RepositoryError, SearchError};
+use correio::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use correio::domain::access::principal::Tenant;
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 
 use super::database::MemoryDatabase;
-use super::tables::Tables;
+use super::tables::{Tables, fitting};
 
 #[derive(Clone)]
 pub struct MemoryMessageSearch {
@@ -36,11 +36,14 @@ impl MessageSearch for MemoryMessageSearch {
         filter: &MessageFilter,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, SearchError> {
+    ) -> Result<Listed, SearchError> {
         let is_listed =
             |message: &&Message| matches(message, tenant, filter) && before.is_none_or(|before| message.id < before);
         let list = |tables: &mut Tables| {
-            tables.messages.values().rev().filter(is_listed).take(limit as usize).cloned().collect()
+            let found: Vec<&Message> =
+                tables.messages.values().rev().filter(is_listed).take(limit as usize + 1).collect();
+            let messages: Vec<Message> = fitting(found.iter().copied().take(limit as usize)).cloned().collect();
+            Listed { more: found.len() > messages.len(), messages }
         };
         Ok(self.database.run_now("search.list", |tables| Ok(list(tables))).await?)
     }

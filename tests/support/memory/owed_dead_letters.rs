@@ -5,7 +5,7 @@ use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 
 use super::database::MemoryDatabase;
-use super::tables::{Bug, Node, Tables};
+use super::tables::{Bug, Node, Tables, fitting};
 
 #[derive(Clone)]
 pub struct MemoryOwedDeadLetters {
@@ -36,7 +36,7 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
             owes(message) && (message.node == Some(node) || is_nobodys(message.node)) && !held.contains(&message.id)
         };
         let owed = move |tables: &mut Tables| {
-            tables.messages.values().filter(is_asked_for).take(limit as usize).cloned().collect()
+            fitting(tables.messages.values().filter(is_asked_for).take(limit as usize)).cloned().collect()
         };
         self.database.run("owed_dead_letters.owed", move |tables| Ok(owed(tables))).await
     }

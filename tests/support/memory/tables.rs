@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use correio::application::ports::{Duties, RepositoryError};
+use correio::application::ports::{BYTES_AT_ONCE, Duties, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::access::api_key::ApiKey;
 use correio::domain::access::principal::Tenant;
@@ -269,6 +269,16 @@ impl Tables {
     pub fn open(&self) -> impl Iterator<Item = &Message> {
         self.messages.values().filter(|message| message.status.is_open())
     }
+}
+
+/// As many as are read or changed in one go.
+pub(super) fn fitting<'m>(messages: impl IntoIterator<Item = &'m Message>) -> impl Iterator<Item = &'m Message> {
+    let mut before = 0;
+    messages.into_iter().take_while(move |message| {
+        let fits = before < BYTES_AT_ONCE;
+        before += message.content.bytes();
+        fits
+    })
 }
 
 /// Makes the texts of a row be refused if PostgreSQL refuses one of them.

@@ -10,7 +10,7 @@ use crate::domain::node::NodeId;
 /// `tests/contracts/recovery/due_messages.rs` and `lost_messages.rs` prove this for every implementation.
 #[async_trait]
 pub trait DueMessages: Send + Sync {
-    /// Takes at most `take.limit` due messages for `take.node`, those due longest (and of equals the lowest ids) first:
+    /// Takes at most `take.limit` due messages for `take.node`, and at most [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE), those due longest (and of equals the lowest ids) first:
     /// they become `queued`, that node's, without `next_attempt_at`. Two nodes that take concurrently get different
     /// messages.
     ///

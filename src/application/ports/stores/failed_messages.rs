@@ -13,7 +13,8 @@ use crate::domain::message::MessageId;
 pub trait FailedMessages: Send + Sync {
     async fn replay(&self, tenant: &Tenant, id: MessageId, now: Timestamp) -> Result<Replay, RepositoryError>;
 
-    /// Replays at most `limit` that match, lowest ids first; returns how many. What failed (`updated_at`) after `now`
+    /// Replays at most `limit` that match, and at most [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE), lowest ids first; returns
+    /// how many: none when none is left. What failed (`updated_at`) after `now`
     /// is left alone, so that repeating this until none is left ends.
     async fn replay_matching(
         &self,

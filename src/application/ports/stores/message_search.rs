@@ -18,20 +18,29 @@ pub trait MessageSearch: Send + Sync {
     /// The message with the attempts that have rows, in order of their number.
     async fn find(&self, tenant: &Tenant, id: MessageId) -> Result<Option<(Message, Vec<Attempt>)>, RepositoryError>;
 
-    /// At most `limit` messages with ids below `before`, newest (greatest id) first.
+    /// At most `limit` messages, and at most [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE), with ids below `before`, newest
+    /// (greatest id) first.
     async fn list(
         &self,
         tenant: &Tenant,
         filter: &MessageFilter,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, SearchError>;
+    ) -> Result<Listed, SearchError>;
 
     /// How many messages are in which state; states without any may be missing.
     async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError>;
 
     /// How many messages of all tenants are open.
     async fn count_open(&self) -> Result<u64, RepositoryError>;
+}
+
+/// The messages of a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub messages: Vec<Message>,
+    /// Whether others follow.
+    pub more: bool,
 }
 
 /// Why a search found nothing out.

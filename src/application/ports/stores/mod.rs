@@ -20,11 +20,15 @@ pub use due_messages::{DueMessages, Forgotten, Take};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay};
 pub use instance_repository::{InstanceRepository, SealedInstance};
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
-pub use message_search::{MessageFilter, MessageSearch, SearchError};
+pub use message_search::{Listed, MessageFilter, MessageSearch, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
 pub use repository_error::RepositoryError;
 pub use storage::{Storage, WeeksStanding};
+
+/// How many bytes of content ([`Content::bytes`](crate::domain::message::Content::bytes)) are read or changed in one go:
+/// one more message while those before it have fewer. So the first comes in any case, and at most one goes beyond.
+pub const BYTES_AT_ONCE: u64 = 16 * 1024 * 1024;
 
 /// Everything that is stored, whatever it is stored in.
 #[derive(Clone)]

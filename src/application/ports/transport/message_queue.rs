@@ -25,7 +25,8 @@ pub trait MessageQueue: Send + Sync {
     /// How many messages the relay may have under way with this queue: few or none while the queue cannot pass them on.
     fn free_capacity(&self) -> usize;
 
-    /// Never waits for a broker.
+    /// Never waits for a broker. A `queued` message comes without its content where handing over is delivering: it is
+    /// claimed, and read with the claim.
     async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError>;
 
     /// The queue has lost, or never got, what was last handed over (`updated_at`) before this moment and is still

@@ -9,6 +9,7 @@ mod instances;
 mod messages;
 mod migration;
 mod node_repository;
+mod portion;
 mod row;
 mod storage;
 mod stores;

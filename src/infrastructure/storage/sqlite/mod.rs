@@ -10,6 +10,7 @@ mod full_disk_tests;
 mod instance_repository;
 mod messages;
 mod node_repository;
+mod portion;
 mod row;
 mod storage;
 mod stores;

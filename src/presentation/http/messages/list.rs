@@ -124,7 +124,8 @@ impl ListQuery {
 
 /// List messages
 ///
-/// Newest first. One that takes longer than 5 s is ended: narrow it.
+/// Newest first. A page ends sooner than `limit` says where the contents come to 16 MiB: only `nextCursor` tells whether
+/// it is the last. One that takes longer than 5 s is ended: narrow it.
 #[utoipa::path(get, path = "/api/messaging/messages", operation_id = "listMessages", tag = "messages",
     params(ListQuery),
     responses((status = 200, body = Page<MessageData>, description = "A page of them"),

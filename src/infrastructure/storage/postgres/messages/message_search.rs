@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, Postgres, QueryBuilder};
 
-use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError, SearchError};
+use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::portion::fitting;
 use crate::infrastructure::storage::postgres::row::{
     count_of, get, message, message_columns, messages, number_option, parsed_option, status, time_option,
 };
@@ -66,14 +67,29 @@ impl MessageSearch for PgMessageSearch {
         filter: &MessageFilter,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, SearchError> {
-        let mut query = QueryBuilder::new(concat!("select ", message_columns!(), " from messaging_messages"));
+    ) -> Result<Listed, SearchError> {
+        let mut query = QueryBuilder::new("with found (id) as (select id from messaging_messages");
         narrow(&mut query, tenant, filter);
         if let Some(before) = before {
             query.push(" and id < ").push_bind(before.0);
         }
-        query.push(" order by id desc limit ").push_bind(i64::from(limit));
-        Ok(messages(&self.database.searches.find(query).await?))
+        // One more than is listed shows whether others follow.
+        query.push(" order by id desc limit ").push_bind(i64::from(limit) + 1);
+        query.push(concat!(
+            "),",
+            fitting!("found", "found.id desc"),
+            " select ",
+            message_columns!(),
+            ", (select count(*) from found) as count
+               from messaging_messages
+              where id = any(array(select id from fitting))
+              order by id desc
+              limit "
+        ));
+        query.push_bind(i64::from(limit));
+        let rows = self.database.searches.find(query).await?;
+        let found = rows.first().map_or(Ok(0), count)?;
+        Ok(Listed { messages: messages(&rows), more: found > rows.len() as u64 })
     }
 
     async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError> {

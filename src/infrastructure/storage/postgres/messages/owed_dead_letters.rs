@@ -6,6 +6,7 @@ use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageId};
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::portion::fitting;
 use crate::infrastructure::storage::postgres::row::{message_columns, messages};
 
 #[derive(Clone)]
@@ -30,17 +31,26 @@ impl OwedDeadLetters for PgOwedDeadLetters {
     ) -> Result<Vec<Message>, RepositoryError> {
         // A message without a node is owned by none of them either.
         let query = sqlx::query(concat!(
-            "select ",
+            "
+    with owed (id) as (
+        select id
+          from messaging_messages
+         where status = 'failed'
+           and dead_lettered_at is null
+           and (node_id = $1
+                or ($2::uuid[] is not null and (node_id is null or node_id <> all($2))))
+           and id <> all($3)
+         order by id
+         limit $4
+    ),",
+            fitting!("owed", "found.id"),
+            "
+    select ",
             message_columns!(),
             "
-               from messaging_messages
-              where status = 'failed'
-                and dead_lettered_at is null
-                and (node_id = $1
-                     or ($2::uuid[] is not null and (node_id is null or node_id <> all($2))))
-                and id <> all($3)
-              order by id
-              limit $4"
+      from messaging_messages
+     where id = any(array(select id from fitting))
+     order by id"
         ))
         .bind(node.0)
         .bind(adopting.map(|nodes| nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>()))

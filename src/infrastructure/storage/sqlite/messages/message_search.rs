@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
-use crate::application::ports::{MessageFilter, MessageSearch, RepositoryError, SearchError};
+use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
 use crate::infrastructure::storage::shared::{Flaws, id_of_those_since};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::portion::fitting;
 use crate::infrastructure::storage::sqlite::row::{
     count_of, get, message, message_columns, messages, parsed_option, status, time_option, time_text,
 };
@@ -64,15 +65,29 @@ impl MessageSearch for SqliteMessageSearch {
         filter: &MessageFilter,
         before: Option<MessageId>,
         limit: u32,
-    ) -> Result<Vec<Message>, SearchError> {
-        let mut query = QueryBuilder::new(concat!("select ", message_columns!(), " from messaging_messages"));
+    ) -> Result<Listed, SearchError> {
+        let mut query = QueryBuilder::new("with found (id) as materialized (select id from messaging_messages");
         narrow(&mut query, tenant, filter);
         if let Some(before) = before {
             query.push(" and id < ").push_bind(before.0.hyphenated());
         }
-        query.push(" order by id desc limit ").push_bind(limit);
+        // One more than is listed shows whether others follow.
+        query.push(" order by id desc limit ").push_bind(i64::from(limit) + 1);
+        query.push(concat!(
+            "),",
+            fitting!("found", "found.id desc"),
+            " select ",
+            message_columns!(),
+            ", (select count(*) from found) as count
+               from messaging_messages
+              where id in (select id from fitting)
+              order by id desc
+              limit "
+        ));
+        query.push_bind(limit);
         let rows = self.database.searches().find(query).await?;
-        Ok(messages(&rows))
+        let found: u64 = rows.first().map_or(Ok(0), |row| get(row, "count"))?;
+        Ok(Listed { messages: messages(&rows), more: found > rows.len() as u64 })
     }
 
     async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError> {

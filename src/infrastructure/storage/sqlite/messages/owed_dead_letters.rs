@@ -6,6 +6,7 @@ use crate::domain::message::{Message, MessageId};
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::portion::fitting;
 use crate::infrastructure::storage::sqlite::row::{id_list, message_columns, messages, time_text};
 
 #[derive(Clone)]
@@ -30,17 +31,26 @@ impl OwedDeadLetters for SqliteOwedDeadLetters {
     ) -> Result<Vec<Message>, RepositoryError> {
         // A message without a node is owned by none of them either.
         let rows = sqlx::query(concat!(
-            "select ",
+            "
+    with owed (id) as materialized (
+        select id
+          from messaging_messages indexed by messaging_messages_owed
+         where status = 'failed'
+           and dead_lettered_at is null
+           and (node_id = ?1
+                or (?2 is not null and (node_id is null or node_id not in (select value from json_each(?2)))))
+           and id not in (select value from json_each(?3))
+         order by id
+         limit ?4
+    ),",
+            fitting!("owed", "found.id"),
+            "
+    select ",
             message_columns!(),
             "
-               from messaging_messages indexed by messaging_messages_owed
-              where status = 'failed'
-                and dead_lettered_at is null
-                and (node_id = ?1
-                     or (?2 is not null and (node_id is null or node_id not in (select value from json_each(?2)))))
-                and id not in (select value from json_each(?3))
-              order by id
-              limit ?4"
+      from messaging_messages
+     where id in (select id from fitting)
+     order by id"
         ))
         .bind(node.0.hyphenated())
         .bind(adopting.map(|nodes| id_list(nodes.iter().map(|node| node.0))))

@@ -7,6 +7,7 @@ use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageId};
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::portion::fitting;
 use crate::infrastructure::storage::postgres::row::{message_columns, messages};
 use crate::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 
@@ -150,14 +151,16 @@ pub const TAKE: &str = concat!(
         select id, since from lost
         order by since, id
         limit $6
-    ),
+    ),",
+    fitting!("due", "found.since, found.id"),
+    ",
     taken as (
         update messaging_messages
            set status = 'queued',
                node_id = $7,
                next_attempt_at = null,
                updated_at = $1
-         where id = any(array(select id from due))
+         where id = any(array(select id from fitting))
         returning ",
     message_columns!(),
     "

@@ -5,6 +5,7 @@ use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::portion::fitting;
 use crate::infrastructure::storage::postgres::row::{get, only};
 
 /// Due by its time, so that the relay takes it whichever node owned it. `try` goes on counting: a late outcome of an
@@ -84,12 +85,14 @@ pub const REPLAY_MATCHING: &str = concat!(
                       for update skip locked) as found
          order by found.id
          limit $6
-    )
+    ),",
+    fitting!("matching", "found.id"),
+    "
     update messaging_messages
        set ",
     replayed!(),
     "
-     where id = any(array(select id from matching))"
+     where id = any(array(select id from fitting))"
 );
 
 pub async fn replay(

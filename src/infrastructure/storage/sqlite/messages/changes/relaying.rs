@@ -11,12 +11,14 @@ use crate::domain::node::NodeId;
 use crate::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::portion::fitting;
 use crate::infrastructure::storage::sqlite::row::{
     get, id_list, message_columns, messages, time_text, time_text_option,
 };
 
 /// The ids of what is due. Every part is a probe of an index, however many messages are open.
-pub const DUE: &str = "
+pub const DUE: &str = concat!(
+    "
     -- The nodes that own something, one probe each: from one to the next greater one.
     with recursive owners (node_id) as (
         select (select node_id
@@ -114,18 +116,27 @@ pub const DUE: &str = "
                       and id not in (select value from json_each(?2))
                     order by id
                     limit ?6)
-    )
-    select id from (
-        select id, since from timed
-        union all
-        select id, since from owned
-        union all
-        select id, since from unowned
-        union all
-        select id, since from lost
-    )
-    order by since, id
-    limit ?6";
+    ),
+    due (id, since) as materialized (
+        select id, since from (
+            select id, since from timed
+            union all
+            select id, since from owned
+            union all
+            select id, since from unowned
+            union all
+            select id, since from lost
+        )
+        order by since, id
+        limit ?6
+    ),",
+    fitting!("due", "found.since, found.id"),
+    "
+    select id
+      from due
+     where id in (select id from fitting)
+     order by since, id"
+);
 
 /// Takes what [`DUE`] found, in its transaction.
 pub const TAKE: &str = concat!(

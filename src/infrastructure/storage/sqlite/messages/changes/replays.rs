@@ -6,6 +6,7 @@ use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageId;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::portion::fitting;
 use crate::infrastructure::storage::sqlite::row::{get, time_text, time_text_option};
 
 /// Due by its time, so that the relay takes it whichever node owned it. `try` goes on counting: a late outcome of an
@@ -56,7 +57,7 @@ pub const REPLAY_MATCHING: &str = concat!(
          where tenants.tenant is not null
            and ?2 is null
     ),
-    matching (id) as (
+    matching (id) as materialized (
         select messages.id
           from tenants
          cross join messaging_messages as messages
@@ -73,12 +74,14 @@ pub const REPLAY_MATCHING: &str = concat!(
                     limit ?6)
          order by messages.id
          limit ?6
-    )
+    ),",
+    fitting!("matching", "found.id"),
+    "
     update messaging_messages
        set ",
     replayed!(),
     "
-     where id in (select id from matching)"
+     where id in (select id from fitting)"
 );
 
 pub async fn replay(

@@ -1,0 +1,42 @@
+//! How much content a statement reads or changes at once.
+
+/// The table `fitting` of those ids in the table `$found` that come first in this order and have at most
+/// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE) together. Among the ids once more, so that only their
+/// partitions are looked at; of a `json` the length is not known without its text.
+macro_rules! fitting {
+    ($found:literal, $order:literal) => {
+        concat!(
+            "
+    fitting (id) as (
+        select sized.id
+          from (select found.id,
+                       coalesce(
+                           sum(coalesce(octet_length(messages.message), 0)::bigint
+                               + coalesce(octet_length(messages.payload::text), 0)
+                               + coalesce(octet_length(messages.media_url), 0))
+                           over (order by ",
+            $order,
+            "
+                                  rows between unbounded preceding and 1 preceding), 0) as before
+                  from ",
+            $found,
+            " as found
+                  join messaging_messages as messages
+                    on messages.id = found.id
+                 where messages.id = any(array(select id from ",
+            $found,
+            "))) as sized
+         where sized.before < 16777216
+    )"
+        )
+    };
+}
+pub(super) use fitting;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_is_as_much_as_the_ports_say() {
+        assert!(fitting!("found", "found.id").contains(&format!(" < {}\n", crate::application::ports::BYTES_AT_ONCE)));
+    }
+}

@@ -1,0 +1,42 @@
+//! How much content a statement reads or changes at once.
+
+/// The tables `sized`, and `fitting` of those ids in the table `$found` that come first in this order and have at most
+/// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE) together. Measured apart from the sum, so that the contents
+/// themselves are not read for it.
+macro_rules! fitting {
+    ($found:literal, $order:literal) => {
+        concat!(
+            "
+    sized as materialized (
+        select found.*,
+               coalesce(octet_length(messages.message), 0)
+               + coalesce(octet_length(messages.payload), 0)
+               + coalesce(octet_length(messages.media_url), 0) as bytes
+          from ",
+            $found,
+            " as found
+         cross join messaging_messages as messages
+         where messages.id = found.id
+    ),
+    fitting (id) as (
+        select id
+          from (select found.id,
+                       coalesce(sum(found.bytes) over (order by ",
+            $order,
+            "
+                                  rows between unbounded preceding and 1 preceding), 0) as before
+                  from sized as found)
+         where before < 16777216
+    )"
+        )
+    };
+}
+pub(super) use fitting;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_is_as_much_as_the_ports_say() {
+        assert!(fitting!("found", "found.id").contains(&format!(" < {}\n", crate::application::ports::BYTES_AT_ONCE)));
+    }
+}
