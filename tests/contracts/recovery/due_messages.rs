@@ -233,7 +233,7 @@ async fn a_node_that_registered_before_it_accepted_is_never_unknown(adapters: &A
 async fn unknown_nodes_are_found_wherever_their_names_lie(adapters: &Adapters) {
     let known = [5, 6, 9].map(|number| NodeId(Uuid::from_u128(number << 100)));
     for node in known {
-        adapters.nodes.register(node, Duties::default(), at(0)).await.unwrap();
+        adapters.nodes.register(node, node, Duties::default(), at(0)).await.unwrap();
     }
     let taker = known[1];
     let mut expected = Vec::new();
