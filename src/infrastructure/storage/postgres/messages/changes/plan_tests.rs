@@ -45,7 +45,7 @@ async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks()
             assert_eq!(of_partition, &expected, "{scans:#?}");
         }
         let scans = self::scans(&mut connection, "older").await;
-        assert_eq!(scans.len(), 9, "{scans:#?}");
+        assert_eq!(scans.len(), 8, "{scans:#?}");
         for of_partition in scans.values() {
             assert_eq!(of_partition, &["due", "owed", "owned"], "{scans:#?}");
         }
