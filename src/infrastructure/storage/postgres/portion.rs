@@ -1,8 +1,8 @@
 //! How much content a statement reads or changes at once.
 
 /// The table `fitting` of those ids in the table `$found` that come first in this order and have at most
-/// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE) together. Among the ids once more, so that only their
-/// partitions are looked at; of a `json` the length is not known without its text.
+/// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE) together. One by one by their ids, so that only their partitions are
+/// looked at; of a `json` the length is not known without its text. `$bound` is one more condition on `messages`, or nothing.
 macro_rules! fitting {
     ($found:literal, $order:literal) => {
         fitting!($found, $order, "")
@@ -24,13 +24,14 @@ macro_rules! fitting {
                   from ",
             $found,
             " as found
-                  join messaging_messages as messages
-                    on messages.id = found.id
-                 where ",
+                 cross join lateral (
+                           select messages.message, messages.payload, messages.media_url
+                             from messaging_messages as messages
+                            where ",
             $bound,
-            "messages.id = any(array(select id from ",
-            $found,
-            "))) as sized
+            "messages.id = found.id
+                            order by messages.id
+                            limit 1) as messages) as sized
          where sized.before < 16777216
     )"
         )

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
-use super::changes::claims::{self, Claims};
-use super::changes::{Accepts, Deferrals, LostClaims, Outcomes, outcomes};
+use super::changes::{Accepts, Claims, Deferrals, LostClaims, Outcomes, outcomes};
+use super::taking_along::take_along;
 use crate::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
@@ -95,7 +95,7 @@ impl MessageRepository for SqliteMessageRepository {
     }
 
     async fn take_along(&self, guard: &Guard, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError> {
-        claims::take_along(&self.database, guard, node, now).await
+        take_along(&self.database, guard, node, now).await
     }
 
     async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {

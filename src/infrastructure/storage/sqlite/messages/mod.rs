@@ -7,6 +7,7 @@ mod failed_messages;
 mod message_repository;
 mod message_search;
 mod owed_dead_letters;
+mod taking_along;
 
 pub use cancellations::SqliteCancellations;
 #[cfg(test)]

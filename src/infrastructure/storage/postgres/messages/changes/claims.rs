@@ -10,11 +10,8 @@ use uuid::Uuid;
 use super::deferrals::Deferrals;
 use super::free_rows::free;
 use crate::application::ports::{Claimed, RepositoryError};
-use crate::domain::Timestamp;
 use crate::domain::instance::Destination;
 use crate::domain::instance::credentials::SealedCredentials;
-use crate::domain::message::Guard;
-use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, OwnConnection};
 use crate::infrastructure::storage::postgres::row::{get, message, message_columns};
@@ -66,34 +63,6 @@ pub const CLAIM: &str = concat!(
        left join messaging_instances as instances
          on instances.id = claimed.instance_id"
 );
-
-/// Guarded on both names: it is repeated until it is answered, and may have been written before.
-const TAKE_ALONG: &str = "
-    update messaging_messages
-       set node_id = $5,
-           updated_at = $6
-     where id = $1
-       and status = $2
-       and status in ('pending', 'processing')
-       and (node_id is not distinct from $3 or node_id = $5)
-       and greatest(try, 0) = $4 -- as it is read";
-
-pub async fn take_along(
-    database: &PgDatabase,
-    guard: &Guard,
-    node: NodeId,
-    now: Timestamp,
-) -> Result<bool, RepositoryError> {
-    let query = sqlx::query(TAKE_ALONG)
-        .bind(guard.id.0)
-        .bind(guard.status.as_str())
-        .bind(guard.node.map(|node| node.0))
-        .bind(i64::from(guard.try_number))
-        .bind(node.0)
-        .bind(now);
-    let written = database.run(async |connection| query.execute(connection).await).await?;
-    Ok(written.rows_affected() == 1)
-}
 
 fn claimed(row: &PgRow) -> Result<Claimed, RepositoryError> {
     Ok(Claimed { message: message(row)?, destination: destination(row) })

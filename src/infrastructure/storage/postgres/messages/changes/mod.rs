@@ -3,7 +3,7 @@
 
 mod accepts;
 pub mod cancellation;
-pub mod claims;
+mod claims;
 mod deferrals;
 mod deletion;
 mod free_rows;
@@ -17,6 +17,7 @@ pub mod replays;
 use crate::domain::message::transition::{self, Change};
 
 pub use accepts::Accepts;
+pub use claims::{Claims, claims};
 pub use deferrals::Deferrals;
 pub use deletion::delete_instance;
 pub use outcomes::{LostClaims, Outcomes, outcomes};

@@ -7,11 +7,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::application::ports::{Claimed, RepositoryError};
-use crate::domain::Timestamp;
 use crate::domain::instance::Destination;
 use crate::domain::instance::credentials::SealedCredentials;
-use crate::domain::message::Guard;
-use crate::domain::node::NodeId;
 use crate::infrastructure::storage::shared::{Batch, ClaimRequest};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
@@ -55,36 +52,6 @@ pub const CLAIMED: &str = concat!(
                 from messaging_instances as instances
                where instances.id = messaging_messages.instance_id) as destination_credentials"
 );
-
-/// Guarded on both names: it is repeated until it is answered, and may have been written before.
-const TAKE_ALONG: &str = "
-    update messaging_messages
-       set node_id = ?5,
-           updated_at = ?6
-     where id = ?1
-       and status = ?2
-       and status in ('pending', 'processing')
-       and (node_id is ?3 or node_id = ?5)
-       and min(max(try, 0), 2147483647) = ?4 -- as it is read";
-
-pub async fn take_along(
-    database: &SqliteDatabase,
-    guard: &Guard,
-    node: NodeId,
-    now: Timestamp,
-) -> Result<bool, RepositoryError> {
-    let written = sqlx::query(TAKE_ALONG)
-        .bind(guard.id.0.hyphenated())
-        .bind(guard.status.as_str())
-        .bind(guard.node.map(|node| node.0.hyphenated()))
-        .bind(guard.try_number)
-        .bind(node.0.hyphenated())
-        .bind(time_text(now))
-        .execute(database.writer())
-        .await
-        .map_err(translate)?;
-    Ok(written.rows_affected() == 1)
-}
 
 fn claimed(row: &SqliteRow) -> Result<Claimed, RepositoryError> {
     Ok(Claimed { message: message(row)?, destination: destination(row) })

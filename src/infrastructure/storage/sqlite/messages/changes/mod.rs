@@ -3,7 +3,7 @@
 
 mod accepts;
 pub mod cancellation;
-pub mod claims;
+mod claims;
 mod deferrals;
 mod deletion;
 mod outcomes;
@@ -16,6 +16,7 @@ pub mod replays;
 use crate::domain::message::transition::{self, Change};
 
 pub use accepts::Accepts;
+pub use claims::Claims;
 pub use deferrals::Deferrals;
 pub use deletion::delete_instance;
 pub use outcomes::{LostClaims, Outcomes, outcomes};
