@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -44,6 +45,8 @@ pub struct RelayRounds {
     capacity: usize,
     /// As many were taken as could be at once: there may be more.
     was_full: bool,
+    /// The queue did not take something of the last look.
+    has_refused: Arc<AtomicBool>,
     /// How many are looked at for one take, if the queue can take so many.
     reach: usize,
 }
@@ -77,6 +80,7 @@ impl RelayRounds {
             asked_if_lost_at: None,
             capacity: 0,
             was_full: false,
+            has_refused: Arc::default(),
             reach: FIRST_REACH,
         }
     }
@@ -99,6 +103,7 @@ impl Repeated for RelayDueMessages {
 
     async fn round(&mut self, _: &Stop) -> Result<(), RepositoryError> {
         self.rounds.was_full = false;
+        self.rounds.has_refused.store(false, Ordering::Relaxed);
         let sighting = self.rounds.watch.look(self.nodes.as_ref(), self.clock.as_ref()).await?;
         // None of these keeps the others from being done.
         let reconciled = self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
@@ -107,13 +112,16 @@ impl Repeated for RelayDueMessages {
         reconciled.and(taken).and(tidied)
     }
 
-    /// With many due, the next are taken as soon as half of the places are free again.
+    /// With many due, the next are taken as soon as half of the places are free again; but what the queue does not take is
+    /// not taken from the database again and again.
     async fn is_wanted(&mut self) {
-        let RelayRounds { under_way, finished, capacity, was_full, .. } = &mut self.rounds;
-        if !*was_full {
-            return std::future::pending().await;
+        let RelayRounds { under_way, finished, capacity, was_full, has_refused, .. } = &mut self.rounds;
+        if *was_full {
+            under_way.until_at_most(*capacity / 2, BYTES_LEFT, finished).await;
         }
-        under_way.until_at_most(*capacity / 2, BYTES_LEFT, finished).await;
+        if !*was_full || has_refused.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -188,6 +196,7 @@ impl RelayDueMessages {
         }
         let Some(entry) = self.rounds.under_way.enter(message.id, message.content.bytes()) else { return };
         let (queue, in_hand) = (self.queue.clone(), self.unreconciled.in_hand(message.id, node));
+        let has_refused = self.rounds.has_refused.clone();
         self.tasks.spawn(
             async move {
                 let _entry = entry;
@@ -195,6 +204,7 @@ impl RelayDueMessages {
                 match queue.hand_over(&message).await {
                     Ok(_) => in_hand.is_handed_over(),
                     Err(error) => {
+                        has_refused.store(true, Ordering::Relaxed);
                         debug!(message.id = %message.id, %error, "could not be handed over; tried again");
                     }
                 }

@@ -32,7 +32,7 @@ async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks()
     make(&mut connection, now).await;
     let floor = Floor::default();
     let asking = floor.begin(now, Instant::now());
-    floor.settle(&asking, &vec![false; asking.spans.len()], Instant::now());
+    floor.settle(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
     let look = floor.name_in(TAKE);
     let parameters =
         "timestamptz, uuid[], uuid[], uuid[], boolean, bigint, uuid, timestamptz, uuid, bigint, timestamptz, uuid[]";

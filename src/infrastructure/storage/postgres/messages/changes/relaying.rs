@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sqlx::AssertSqlSafe;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::application::ports::{Forgotten, RepositoryError, Take};
@@ -271,8 +272,14 @@ pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, Re
     let mut are_needed = Vec::new();
     for span in &asking.spans {
         let query = sqlx::query_scalar(AssertSqlSafe(span.name_in(IS_NEEDED)));
-        are_needed.push(database.relay.run(async |connection| query.fetch_one(connection).await).await?);
+        let answer = database.relay.run(async |connection| query.fetch_one(connection).await).await;
+        are_needed.push(answer.inspect_err(|error| warn!(%error, "older weeks cannot be looked at")).ok());
+        // Weeks that somebody keeps locked for long are no reason not to look at the youngest.
+        if are_needed.last() == Some(&None) {
+            break;
+        }
     }
+    are_needed.resize(asking.spans.len(), None);
     database.floor.settle(&asking, &are_needed, Instant::now());
     // Planned once for each floor: a plan for the partitions of a few weeks costs thirty times what it takes to execute.
     let query = sqlx::query(AssertSqlSafe(database.floor.name_in(TAKE)))
