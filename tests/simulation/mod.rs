@@ -199,7 +199,7 @@ fn a_look_instead_of_taking_along_is_found() {
 
 #[test]
 fn a_successor_that_keeps_what_was_being_delivered_is_found() {
-    finds(Planted::InTables(Bug::SuccessorsKeepEverything), 3, STORMY, promises::broken, "is still");
+    finds(Planted::InTables(Bug::SuccessorsKeepEverything), 13, STORMY, promises::broken, "is still");
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_cancellation_of_what_a_crash_made_look_unclaimed_is_found() {
 
 #[test]
 fn putting_off_what_waits_for_its_time_is_found() {
-    finds(Planted::InTables(Bug::PutsOffWhatIsTimed), 50, STORMY, promises::broken, "waited for its time");
+    finds(Planted::InTables(Bug::PutsOffWhatIsTimed), 19, STORMY, promises::broken, "waited for its time");
 }
 
 #[test]
