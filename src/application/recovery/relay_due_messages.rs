@@ -57,6 +57,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Pause between two questions for what the broker has lost. A database walks past all that was queued and not yet cleared
 /// away since, to find that nothing is.
 const LOST_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How many are looked at first. What does not fit into one take is looked at in vain, and large ones cost a database time:
 /// so only when as many small ones were taken as were looked at, it is twice as many the next time.
 const FIRST_REACH: usize = 64;

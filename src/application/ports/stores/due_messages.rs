@@ -10,9 +10,9 @@ use crate::domain::node::NodeId;
 /// `tests/contracts/recovery/due_messages.rs` and `lost_messages.rs` prove this for every implementation.
 #[async_trait]
 pub trait DueMessages: Send + Sync {
-    /// Takes at most `take.limit` due messages for `take.node`, and at most [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE), those due longest (and of equals the lowest ids) first:
-    /// they become `queued`, that node's, without `next_attempt_at`. Two nodes that take concurrently get different
-    /// messages.
+    /// Takes at most `take.limit` due messages for `take.node`, and at most [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE), those
+    /// due longest (and of equals the lowest ids) first: they become `queued`, that node's, without `next_attempt_at`. Two
+    /// nodes that take concurrently get different messages.
     ///
     /// A message with a `next_attempt_at` is due when that time has come and never before, whichever node owned it. One
     /// without is due

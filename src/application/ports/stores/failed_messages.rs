@@ -14,8 +14,8 @@ pub trait FailedMessages: Send + Sync {
     async fn replay(&self, tenant: &Tenant, id: MessageId, now: Timestamp) -> Result<Replay, RepositoryError>;
 
     /// Replays at most `limit` that match, and at most [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE), lowest ids first; returns
-    /// how many: none when none is left. What failed (`updated_at`) after `now`
-    /// is left alone, so that repeating this until none is left ends.
+    /// how many: none when none is left. What failed (`updated_at`) after `now` is left alone, so that repeating this until
+    /// none is left ends, unless the clock of who fails them is behind `now`.
     async fn replay_matching(
         &self,
         selection: &FailedSelection,

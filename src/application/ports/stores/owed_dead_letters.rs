@@ -10,8 +10,8 @@ use crate::domain::node::NodeId;
 /// `tests/contracts/recovery/owed_dead_letters.rs` proves this for every implementation.
 #[async_trait]
 pub trait OwedDeadLetters: Send + Sync {
-    /// At most `limit` owed messages, and at most [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE), lowest ids first: those of `node`, and, if `adopting` names nodes, those that
-    /// none of these owns. Messages among `held` are passed over.
+    /// At most `limit` owed messages, and at most [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE), lowest ids first: those of
+    /// `node`, and, if `adopting` names nodes, those that none of these owns. Messages among `held` are passed over.
     async fn owed(
         &self,
         node: NodeId,

@@ -1,8 +1,9 @@
 //! How much content a statement reads or changes at once.
 
 /// The table `fitting` of those ids in the table `$found` that come first in this order and have at most
-/// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE) together. One by one by their ids, so that only their partitions are
-/// looked at; of a `json` the length is not known without its text. `$bound` is one more condition on `messages`, or nothing.
+/// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE) together. One by one by their ids, so that only their
+/// partitions are looked at; of a `json` the length is not known without its text. `$bound` is one more condition on
+/// `messages`, or nothing.
 macro_rules! fitting {
     ($found:literal, $order:literal) => {
         fitting!($found, $order, "")

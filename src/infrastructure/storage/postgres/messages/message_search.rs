@@ -78,12 +78,17 @@ impl MessageSearch for PgMessageSearch {
         query.push(concat!(
             "),",
             fitting!("found", "found.id desc"),
-            " select ",
+            " select messages.*, (select count(*) from found) as count
+               from fitting
+              cross join lateral (
+                        select ",
             message_columns!(),
-            ", (select count(*) from found) as count
-               from messaging_messages
-              where id = any(array(select id from fitting))
-              order by id desc
+            "
+                          from messaging_messages
+                         where id = fitting.id
+                         order by id
+                         limit 1) as messages
+              order by messages.id desc
               limit "
         ));
         query.push_bind(i64::from(limit));
