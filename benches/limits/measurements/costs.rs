@@ -75,18 +75,21 @@ impl Meters {
     }
 }
 
-/// The statements that took the database the longest: how often one was asked a message, its time a message, and how it
-/// begins.
+/// The statements that took the database the longest, and those that were asked most often: how often one was asked a
+/// message, its time a message, and how it begins.
 async fn dearest(database: &mut Database, messages: f64) -> Result<Vec<String>> {
     let query = format!(
-        "select coalesce(string_agg(line, E'\\n'), '')
-           from (select format('%s calls, %s us a message: %s', round((calls / {messages})::numeric, 4),
+        "select coalesce(string_agg(line, E'\\n' order by total_exec_time desc), '')
+           from (select total_exec_time,
+                        format('%s calls, %s us a message: %s', round((calls / {messages}::numeric), 4),
                                round((total_exec_time * 1000 / {messages})::numeric, 1),
-                               left(regexp_replace(query, '\\s+', ' ', 'g'), 80)) as line
+                               left(regexp_replace(query, '\\s+', ' ', 'g'), 80)) as line,
+                        row_number() over (order by total_exec_time desc) as by_time,
+                        row_number() over (order by calls desc) as by_calls
                    from pg_stat_statements
-                  where dbid = (select oid from pg_database where datname = current_database())
-                  order by total_exec_time desc
-                  limit 6) as dearest"
+                  where dbid = (select oid from pg_database where datname = current_database())) as statements
+          where by_time <= 6
+             or by_calls <= 6"
     );
     Ok(database.text(query).await?.lines().map(str::to_owned).collect())
 }
