@@ -22,6 +22,8 @@ pub enum Figure {
     ReceiverP99,
     /// Messages a second, until the last was sent.
     Flood,
+    /// Likewise, through one instance with its default share of the workers.
+    FloodOfShare,
     /// Messages a second, without a backlog that grows.
     Sustained,
     /// Milliseconds until a message of an instance is sent, alone and beside one whose receiver hangs.

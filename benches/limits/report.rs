@@ -74,6 +74,7 @@ fn lines() -> Vec<Line> {
         target(line("accept p99, under that load", AcceptP99, "ms"), AtMost(10.0, 5.0)),
         against(line("end to end, sustained", Sustained, "/s"), pgbench, Some(AtLeast(0.8, 1.0))),
         against(line("end to end, flood", Flood, "/s"), pgbench, None),
+        against(line("the same, one instance's share", FloodOfShare, "/s"), ("flood", Flood), None),
         line("accepted to sent p99, 200/s", AloneP99, "ms"),
         against(
             line("the same beside an instance that hangs", BesideP99, "ms"),

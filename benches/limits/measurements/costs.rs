@@ -1,13 +1,12 @@
 //! What a message costs, in what can be counted.
 
 use super::accepts;
-use super::flood::{PATIENCE, first_message};
+use super::flood::{PATIENCE, first_message, setting};
 use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::{Cost, Figure};
 use crate::server::Server;
-use crate::setting::Setting;
 
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     of(turn, "api", Figure::AcceptCosts).await?;
@@ -23,7 +22,7 @@ async fn of(turn: &mut Turn<'_>, role: &str, figure: fn(Cost) -> Figure) -> Resu
         database.execute("create extension pg_stat_statements").await?;
         database.execute(format!("alter database {name} set pg_stat_statements.track = 'top'")).await?;
     }
-    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database.url()), role).await?;
+    let server = Server::start(stage, turn.build, &setting(stage, &database), role).await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     if role == "all" {
         first_message(&server, &mut database).await?;

@@ -9,6 +9,7 @@ use crate::figures::Figure;
 use crate::requests;
 use crate::server::Server;
 use crate::setting::Setting;
+use crate::stage::Stage;
 
 const CONNECTIONS: u32 = 64;
 
@@ -16,11 +17,23 @@ const CONNECTIONS: u32 = 64;
 /// is gone, a publication that failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Everything at once, at full speed: accepted, published, consumed, claimed, called and recorded by one process.
+/// One instance may have all of the workers: with its default share of a quarter, statements carry a quarter of the
+/// messages.
+pub fn setting(stage: &Stage, database: &Database) -> Setting {
+    Setting::kafka(stage, &database.url()).with("INSTANCE_CONCURRENCY", "64")
+}
+
+/// Everything at once, at full speed: accepted, published, consumed, claimed, called and recorded by one process. Once
+/// more with what one instance may have when nothing is set.
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
+    of(turn, setting, Figure::Flood).await?;
+    of(turn, |stage, database| Setting::kafka(stage, &database.url()), Figure::FloodOfShare).await
+}
+
+async fn of(turn: &mut Turn<'_>, setting: fn(&Stage, &Database) -> Setting, figure: Figure) -> Result<()> {
     let stage = turn.stage;
     let mut database = Database::create(stage, turn.build).await?;
-    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database.url()), "all").await?;
+    let server = Server::start(stage, turn.build, &setting(stage, &database), "all").await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     first_message(&server, &mut database).await?;
     let begin = Instant::now();
@@ -29,7 +42,7 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let took = begin.elapsed();
     let sent = database.all_sent().await? - 1;
     accepts::is_what_was_answered(sent, &flow)?;
-    turn.record(Figure::Flood, sent as f64 / took.as_secs_f64());
+    turn.record(figure, sent as f64 / took.as_secs_f64());
     server.stop().await?;
     database.remove(stage).await
 }

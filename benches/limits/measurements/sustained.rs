@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use super::flood::{PATIENCE, first_message};
+use super::flood::{PATIENCE, first_message, setting};
 use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
@@ -8,7 +8,6 @@ use crate::figures::Figure;
 use crate::open_loop::OpenLoop;
 use crate::requests;
 use crate::server::Server;
-use crate::setting::Setting;
 use crate::statistics::mean;
 
 /// At the most as many requests wait for their answer.
@@ -42,7 +41,7 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
 async fn is_sustained(turn: &Turn<'_>, rate: f64) -> Result<bool> {
     let (stage, seconds) = (turn.stage, turn.extent.sustained_seconds);
     let mut database = Database::create(stage, turn.build).await?;
-    let server = Server::start(stage, turn.build, &Setting::kafka(stage, &database.url()), "all").await?;
+    let server = Server::start(stage, turn.build, &setting(stage, &database), "all").await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     first_message(&server, &mut database).await?;
     let load = OpenLoop {
