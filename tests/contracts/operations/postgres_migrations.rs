@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use correio::application::ports::MessageRepository;
+use correio::application::ports::{MessageFilter, MessageRepository, MessageSearch, Storage};
 use correio::domain::message::MessageStatus;
-use correio::infrastructure::storage::postgres::{PgDatabase, PgMessageRepository};
+use correio::infrastructure::storage::postgres::{PgDatabase, PgMessageRepository, PgMessageSearch, PgStorage};
 use sqlx::{Connection, PgConnection};
 
 use crate::support::databases::{FreshPostgres, migrations_until};
 use crate::support::eventually::{SOON, eventually};
-use crate::support::given::{message, node};
+use crate::support::given::{message, node, tenant};
 
 /// Somebody reads for long, as a dump does: who brings the tables up to date meanwhile waits, and nobody waits behind him.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,6 +46,61 @@ async fn tables_that_are_in_use_are_brought_up_to_date_later() {
                         where conname = 'messaging_messages_wait_for_a_time'
                           and conrelid = 'messaging_messages'::regclass";
     assert_eq!(sqlx::query_scalar::<_, i64>(constraints).fetch_one(&mut watch).await.unwrap(), 1);
+}
+
+/// So large that nobody is to wait until its indexes are made.
+#[tokio::test]
+async fn a_large_table_gets_its_indexes_beside_everything_else() {
+    let Some(fresh) = FreshPostgres::create().await else { return };
+    let mut other = PgConnection::connect_with(&fresh.options()).await.unwrap();
+    migrations_until("postgres", 8).await.run(&mut other).await.unwrap();
+    let database = PgDatabase::connect_with(fresh.options()).await.unwrap();
+    let storage = PgStorage::new(database.clone());
+    storage.maintain(chrono::Utc::now()).await.unwrap();
+    let filling = "insert into messaging_messages
+                          (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, direction,
+                           status, retries, max_retries, try, created_at, updated_at)
+                   select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || '7'
+                               || substr(gen_random_uuid()::text, 16))::uuid,
+                          'acme', 'ana', gen_random_uuid(), 'webhook', 'hook', number::text, (select string_agg(md5(number::text || part), '') from generate_series(1, 55) as part), 'sent',
+                          'sent', 1, 3, 1, now(), now()
+                     from generate_series(1, 40000) as number";
+    sqlx::raw_sql(filling).execute(&mut other).await.unwrap();
+    database.migrate().await.unwrap();
+    let missing = "select count(*)
+                     from pg_index
+                    where indrelid = 'messaging_messages'::regclass
+                      and not indisvalid";
+    let mut missing = async || sqlx::query_scalar::<_, i64>(missing).fetch_one(&mut other).await.unwrap();
+    assert_eq!(missing().await, 2);
+    // A week that is made meanwhile has them.
+    storage.maintain(chrono::Utc::now() + chrono::Duration::days(7)).await.unwrap();
+    storage.overhaul(chrono::Utc::now()).await.unwrap();
+    assert_eq!(missing().await, 0);
+    storage.overhaul(chrono::Utc::now()).await.unwrap();
+    let filter = MessageFilter { recipient: Some("77".to_owned()), ..MessageFilter::default() };
+    let found = PgMessageSearch::new(database).list(&tenant("acme"), &filter, None, 9).await.unwrap();
+    assert_eq!(found.messages.len(), 1);
+}
+
+/// Of one that was broken off, and one that is there and was not said to belong to the table.
+#[tokio::test]
+async fn indexes_that_are_half_made_are_made_again() {
+    let Some(fresh) = FreshPostgres::create().await else { return };
+    let mut other = PgConnection::connect_with(&fresh.options()).await.unwrap();
+    let database = PgDatabase::connect_with(fresh.options()).await.unwrap();
+    database.migrate().await.unwrap();
+    let torn = "drop index messaging_messages_by_recipient;
+                create index messaging_messages_by_recipient on only messaging_messages (tenant, remote_jid, id)
+                 where status in ('sent', 'delivered', 'read', 'failed', 'cancelled');
+                create index messaging_messages_default_by_recipient on messaging_messages_default (tenant, remote_jid, id)
+                 where status in ('sent', 'delivered', 'read', 'failed', 'cancelled');
+                update pg_index set indisvalid = false
+                 where indexrelid = 'messaging_messages_default_by_recipient'::regclass";
+    sqlx::raw_sql(torn).execute(&mut other).await.unwrap();
+    PgStorage::new(database).overhaul(chrono::Utc::now()).await.unwrap();
+    let is_whole = "select bool_and(indisvalid) from pg_index where indexrelid::regclass::text like '%by_recipient'";
+    assert!(sqlx::query_scalar::<_, bool>(is_whole).fetch_one(&mut other).await.unwrap());
 }
 
 /// As it was before messages could be cancelled.

@@ -32,6 +32,11 @@ pub fn id_of_those_since(time: Timestamp) -> Uuid {
     first_id(time.checked_sub_days(Days::new(1)).unwrap_or(time))
 }
 
+/// An id that all messages created before `time` are below, with the same day in between.
+pub fn id_of_those_before(time: Timestamp) -> Uuid {
+    id_above(time.checked_add_days(Days::new(1)).unwrap_or(time))
+}
+
 /// A moment that no clock of ours has come to, however wrong it is.
 pub fn tomorrow(now: Timestamp) -> Timestamp {
     now.checked_add_days(Days::new(1)).unwrap_or(now)

@@ -11,7 +11,9 @@ mod requests;
 pub mod rows;
 
 pub use batcher::{Batch, Batchable, Batcher};
-pub use bounds::{ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE, first_id, id_above, id_of_those_since, tomorrow};
+pub use bounds::{
+    ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE, first_id, id_above, id_of_those_before, id_of_those_since, tomorrow,
+};
 pub use flaws::Flaws;
 pub use outcome_row::OutcomeRow;
 pub use recording::Recording;

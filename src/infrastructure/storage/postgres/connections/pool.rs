@@ -64,7 +64,7 @@ impl PgDatabase {
     fn unconnected(options: PgConnectOptions, limits: Limits) -> Self {
         let server = Server::new(options.application_name("correio"), limits);
         Self {
-            pool: server.pool(limits.pool, SERVER_TIMEOUT),
+            pool: server.pool(limits.pool, SERVER_TIMEOUT, ""),
             searches: Searches::new(server.clone()),
             heartbeats: Arc::new(OwnConnection::within(server.clone(), limits.heartbeat)),
             relay: Arc::new(OwnConnection::for_looks(server.clone())),

@@ -1,6 +1,7 @@
 //! What tenants look for: on connections of its own, a few at the same time, each for a limited time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{Postgres, QueryBuilder};
@@ -12,6 +13,10 @@ use super::server::{STATEMENT_TIMEOUT, Server};
 use crate::application::ports::{RepositoryError, SearchError};
 use crate::infrastructure::storage::postgres::error::is_cancelled;
 
+/// What is found through an index is in the order of that index. Where the planner takes it for little, and it is a history,
+/// it would sort all of it to have the newest fifty.
+const SETTINGS: &str = "set enable_sort = off; set enable_incremental_sort = off";
+
 #[derive(Clone)]
 pub(in crate::infrastructure::storage::postgres) struct Searches {
     server: Server,
@@ -22,7 +27,16 @@ pub(in crate::infrastructure::storage::postgres) struct Searches {
 impl Searches {
     pub(super) fn new(server: Server) -> Self {
         let (searches, patience) = (server.limits.searches, server.limits.search_patience);
-        Self { pool: server.pool(searches, patience), places: Arc::new(Semaphore::new(searches as usize)), server }
+        Self {
+            pool: server.pool(searches, patience, SETTINGS),
+            places: Arc::new(Semaphore::new(searches as usize)),
+            server,
+        }
+    }
+
+    /// How long a search waits for its turn; and how long it may take.
+    pub(in crate::infrastructure::storage::postgres) fn patience(&self) -> Duration {
+        self.server.limits.search_patience
     }
 
     /// The rows that a query finds.
@@ -45,7 +59,8 @@ impl Searches {
 
     async fn run(&self, mut query: QueryBuilder<Postgres>) -> Result<Vec<PgRow>, SearchError> {
         let mut lease = Lease::new(self.pool.acquire().await.map_err(|error| self.server.translated(error))?);
-        let work = query.build().fetch_all(lease.connection()?);
+        // Planned for what it looks for, and for the weeks of that alone.
+        let work = query.build().persistent(false).fetch_all(lease.connection()?);
         let rows = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.server.no_answer())?;
         lease.finish(&rows);
         rows.map_err(

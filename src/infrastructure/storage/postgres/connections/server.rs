@@ -37,8 +37,9 @@ impl Server {
         Self { options: Arc::new(options), trust: Trust::default(), limits, apart: Arc::default() }
     }
 
-    /// Connections that are opened when they are needed. The server ends a statement of theirs after `statement_timeout`.
-    pub(super) fn pool(&self, connections: u32, statement_timeout: Duration) -> PgPool {
+    /// Connections that are opened when they are needed. The server ends a statement of theirs after `statement_timeout`;
+    /// `settings` are statements that each begins with.
+    pub(super) fn pool(&self, connections: u32, statement_timeout: Duration, settings: &'static str) -> PgPool {
         let trust = self.trust.clone();
         PgPoolOptions::new()
             .max_connections(connections)
@@ -51,7 +52,7 @@ impl Server {
                     Ok(trusted || matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))))
                 })
             })
-            .after_connect(move |connection, _| Box::pin(prepare(connection, statement_timeout)))
+            .after_connect(move |connection, _| Box::pin(prepare(connection, statement_timeout, settings)))
             .connect_lazy_with(PgConnectOptions::clone(&self.options))
     }
 
@@ -70,7 +71,7 @@ impl Server {
     ) -> Result<PgConnection, RepositoryError> {
         let connect = async {
             let mut connection = PgConnection::connect_with(&self.options).await?;
-            prepare(&mut connection, SERVER_TIMEOUT).await?;
+            prepare(&mut connection, SERVER_TIMEOUT, "").await?;
             Ok(connection)
         };
         let connected = timeout(ACQUIRE_TIMEOUT, connect).await.map_err(|_| self.no_answer())?;
@@ -103,14 +104,19 @@ impl Server {
 /// What we promise needs `synchronous_commit`, whatever the server's default. The timeouts let the server end what we
 /// have given up. Without `jit`: statements that probe an index several times look expensive to the planner, and would
 /// take a hundred times longer to compile than to run.
-async fn prepare(connection: &mut PgConnection, statement_timeout: Duration) -> Result<(), sqlx::Error> {
+async fn prepare(
+    connection: &mut PgConnection,
+    statement_timeout: Duration,
+    settings: &str,
+) -> Result<(), sqlx::Error> {
     let statement_timeout = statement_timeout.as_millis();
     // A number cannot be a parameter of `set`.
     sqlx::raw_sql(AssertSqlSafe(format!(
         "set synchronous_commit = on;
          set jit = off;
          set statement_timeout = {statement_timeout};
-         set idle_in_transaction_session_timeout = '30s'"
+         set idle_in_transaction_session_timeout = '30s';
+         {settings}"
     )))
     .execute(connection)
     .await?;

@@ -1,10 +1,14 @@
 use std::collections::HashMap;
+use std::time::Instant;
+use std::vec::IntoIter;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
-use sqlx::{Connection, Postgres, QueryBuilder};
+use sqlx::{Connection, QueryBuilder};
+use uuid::Uuid;
 
 use super::counts::{self, count};
+use super::matching::{Page, Wanted, narrow};
 use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
@@ -14,7 +18,7 @@ use crate::infrastructure::storage::postgres::portion::fitting;
 use crate::infrastructure::storage::postgres::row::{
     count_of, get, message, message_columns, messages, number_option, parsed_option, status, time_option,
 };
-use crate::infrastructure::storage::shared::{Flaws, id_of_those_since};
+use crate::infrastructure::storage::shared::Flaws;
 
 #[derive(Clone)]
 pub struct PgMessageSearch {
@@ -24,6 +28,21 @@ pub struct PgMessageSearch {
 impl PgMessageSearch {
     pub fn new(database: PgDatabase) -> Self {
         Self { database }
+    }
+}
+
+/// What is left to be searched, and until when.
+struct Parts {
+    parts: IntoIter<Page>,
+    until: Instant,
+}
+
+impl Parts {
+    fn next(&mut self) -> Result<Option<Page>, SearchError> {
+        match self.parts.next() {
+            Some(_) if Instant::now() > self.until => Err(SearchError::TooLong),
+            next => Ok(next),
+        }
     }
 }
 
@@ -69,44 +88,44 @@ impl MessageSearch for PgMessageSearch {
         before: Option<MessageId>,
         limit: u32,
     ) -> Result<Listed, SearchError> {
-        let mut query = QueryBuilder::new("with found (id) as (select id from messaging_messages");
-        narrow(&mut query, tenant, filter);
-        if let Some(before) = before {
-            query.push(" and id < ").push_bind(before.0);
-        }
+        let mut found = Vec::new();
         // One more than is listed shows whether others follow.
-        query.push(" order by id desc limit ").push_bind(i64::from(limit) + 1);
-        query.push(concat!(
-            "),",
-            fitting!("found", "found.id desc"),
-            " select messages.*, (select count(*) from found) as count
-               from fitting
-              cross join lateral (
-                        select ",
-            message_columns!(),
-            "
-                          from messaging_messages
-                         where id = fitting.id
-                         order by id
-                         limit 1) as messages
-              order by messages.id desc
-              limit "
-        ));
-        query.push_bind(i64::from(limit));
-        let rows = self.database.searches.find(query).await?;
-        let found = rows.first().map_or(Ok(0), count)?;
-        Ok(Listed { messages: messages(&rows), more: found > rows.len() as u64 })
+        let mut missing = limit.saturating_add(1);
+        let mut parts = self.parts(filter, before).await?;
+        while missing > 0
+            && let Some(page) = parts.next()?
+        {
+            let ids = Wanted { tenant, filter, page, limit: missing.into() }.ids();
+            for row in self.database.searches.find(ids).await? {
+                found.push(get::<Uuid>(&row, "id")?);
+                missing = missing.saturating_sub(1);
+            }
+        }
+        let is_more = missing == 0;
+        if is_more {
+            found.pop();
+        }
+        let listed = self.content(&found).await?;
+        Ok(Listed { more: is_more || listed.len() < found.len(), messages: listed })
     }
 
     async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError> {
         if filter.selects_all() {
             return counts::of_tenant(&self.database, tenant).await;
         }
-        let mut query = QueryBuilder::new("select status, count(*) as count from messaging_messages");
-        narrow(&mut query, tenant, filter);
-        query.push(" group by status");
-        let rows = self.database.searches.find(query).await?;
-        rows.iter().map(|row| Ok((status(row, "status")?, count(row)?))).collect()
+        let mut counts = HashMap::new();
+        let mut parts = self.parts(filter, None).await?;
+        while let Some(page) = parts.next()? {
+            let mut query =
+                QueryBuilder::new("select status, count(*) as count from messaging_messages where tenant = ");
+            query.push_bind(tenant.as_str().to_owned());
+            narrow(&mut query, filter, &page);
+            query.push(" group by status");
+            for row in self.database.searches.find(query).await? {
+                *counts.entry(status(&row, "status")?).or_default() += count(&row)?;
+            }
+        }
+        Ok(counts)
     }
 
     async fn count_open(&self) -> Result<u64, RepositoryError> {
@@ -114,27 +133,51 @@ impl MessageSearch for PgMessageSearch {
     }
 }
 
-fn narrow(query: &mut QueryBuilder<Postgres>, tenant: &Tenant, filter: &MessageFilter) {
-    query.push(" where tenant = ").push_bind(tenant.as_str().to_owned());
-    if let Some(status) = filter.status {
-        query.push(" and status = ").push_bind(status.as_str());
+impl PgMessageSearch {
+    /// In the parts in which it is searched.
+    async fn parts(&self, filter: &MessageFilter, before: Option<MessageId>) -> Result<Parts, SearchError> {
+        let began = Instant::now();
+        let weeks = QueryBuilder::new(
+            "select bounds[1]::uuid as id
+               from pg_inherits
+               join pg_class
+                 on pg_class.oid = pg_inherits.inhrelid
+              cross join lateral regexp_match(
+                    pg_get_expr(pg_class.relpartbound, pg_class.oid), 'FROM \\(''([0-9a-f-]{36})''\\)') as bounds
+              where pg_inherits.inhparent = 'messaging_messages'::regclass
+                and bounds is not null",
+        );
+        let weeks = self.database.searches.find(weeks).await?;
+        let weeks = weeks.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
+        let mut parts = Page::before(before).parts(weeks);
+        parts.retain(|part| part.may_match(filter));
+        Ok(Parts { parts: parts.into_iter(), until: began + self.database.searches.patience() })
     }
-    if let Some(channel) = &filter.channel {
-        query.push(" and channel = ").push_bind(channel.as_str().to_owned());
-    }
-    if let Some(channel_instance_id) = &filter.channel_instance_id {
-        query.push(" and channel_instance_id = ").push_bind(channel_instance_id.clone());
-    }
-    if let Some(recipient) = &filter.recipient {
-        query.push(" and remote_jid = ").push_bind(recipient.clone());
-    }
-    if let Some(after) = filter.created_after {
-        // For the partitions and the index; `created_at` is in none.
-        query.push(" and id >= ").push_bind(id_of_those_since(after));
-        query.push(" and created_at >= ").push_bind(after);
-    }
-    if let Some(before) = filter.created_before {
-        query.push(" and created_at < ").push_bind(before);
+
+    /// Of these messages, newest first, as many of the first as may be read at once; as they are now.
+    async fn content(&self, ids: &[Uuid]) -> Result<Vec<Message>, SearchError> {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+        let mut query = QueryBuilder::new("with found (id) as (select unnest(");
+        query.push_bind(ids.to_vec()).push("::uuid[])), bounds (least, greatest) as (select ");
+        query.push_bind(*last).push("::uuid, ").push_bind(*first);
+        query.push(concat!(
+            "::uuid),",
+            fitting!("found", "found.id desc", "messages.id between $2 and $3 and "),
+            " select messages.*
+               from fitting
+              cross join lateral (
+                        select ",
+            message_columns!(),
+            "
+                          from messaging_messages
+                         where id between $2 and $3
+                           and id = fitting.id
+                         order by id
+                         limit 1) as messages
+              order by messages.id desc"
+        ));
+        let rows = self.database.searches.find(query).await?;
+        Ok(messages(&rows))
     }
 }
 
@@ -147,20 +190,5 @@ fn attempt(row: &PgRow) -> Attempt {
         outcome: parsed_option(row, "outcome", AttemptOutcome::parse).unwrap_or_default(),
         error: get(row, "error").unwrap_or_default(),
         http_status: number_option(row, "http_status").unwrap_or_default(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_search_that_is_narrowed_by_time_reads_no_older_week() {
-        let filter =
-            MessageFilter { created_after: Some("2026-11-23T12:00:00Z".parse().unwrap()), ..MessageFilter::default() };
-        let mut query = QueryBuilder::new("select from messaging_messages");
-        narrow(&mut query, &Tenant::new("acme").unwrap(), &filter);
-        let expected = "select from messaging_messages where tenant = $1 and id >= $2 and created_at >= $3";
-        assert_eq!(query.into_string(), expected);
     }
 }

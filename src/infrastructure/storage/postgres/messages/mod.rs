@@ -5,6 +5,7 @@ mod changes;
 mod counts;
 mod due_messages;
 mod failed_messages;
+mod matching;
 mod message_repository;
 mod message_search;
 mod owed_dead_letters;

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
-use super::parameters::WRITTEN;
+use super::parameters::written;
 use super::partition::{PARTITIONED, Partition, Partitioned, WEEKS};
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
@@ -159,12 +159,12 @@ impl Partition {
     /// one.
     pub fn empty_table(&self) -> String {
         let Self { table, name, from, to } = self;
-        let (parent, key) = (table.name, table.key);
+        let (parent, key, parameters) = (table.name, table.key, written(table));
         format!(
             "create table {name} (
                  like {parent} including all,
                  constraint {name}_week check ({key} >= '{from}' and {key} < '{to}')
-             ) with ({WRITTEN})"
+             ) with ({parameters})"
         )
     }
 }

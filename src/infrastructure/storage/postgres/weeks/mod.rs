@@ -1,6 +1,7 @@
 //! The weeks of messages and attempts: made ahead of time, repaired, vacuumed when they are over, and dropped.
 
 mod creation;
+mod indexes;
 mod overhaul;
 mod parameters;
 mod partition;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::timeout;
 
-use super::parameters::{CLOSED, WRITTEN, tell, unclosed, untold};
+use super::indexes;
+use super::parameters::{CLOSED, tell, unclosed, untold, written};
 use super::partition::{PARTITIONED, Partition, WEEKS};
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
@@ -21,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 const DAYS_UNTIL_CLOSED: chrono::Duration = chrono::Duration::days(3);
 
 /// Tells the server how to keep the partitions, makes weeks that could not be made in passing, vacuums those that are over,
-/// and counts the messages of those that are to be counted anew.
+/// makes indexes that are missing, and counts the messages of those that are to be counted anew.
 pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), RepositoryError> {
     let mut connection = database.server.connect_apart().await?;
     let work = async {
@@ -34,6 +35,7 @@ pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), Repos
             tell_all(&mut connection).await?;
             make_large(&mut connection, now).await?;
             close(&mut connection, now).await?;
+            indexes::complete(&mut connection).await?;
             count(&mut connection).await?;
         }
         // The lock goes with the connection.
@@ -46,7 +48,7 @@ pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), Repos
 async fn tell_all(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     for table in PARTITIONED {
         for partition in untold(connection, table).await? {
-            let told = tell(connection, &partition, WRITTEN).await;
+            let told = tell(connection, &partition, &written(table)).await;
             passed_over(&partition, told)?;
         }
     }

@@ -5,12 +5,19 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::partition::Partitioned;
+use super::partition::{MESSAGES, Partitioned};
 
 /// For a week that is being written, and for the default partition.
-pub const WRITTEN: &str = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000,
+const WRITTEN: &str = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000,
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 200000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000";
+
+/// For a week that is being written, and for the default partition of its table.
+pub fn written(table: &Partitioned) -> String {
+    // A message is written three times. With room for that on its page, what did not change is not written to the WAL.
+    let room = if table.name == MESSAGES.name { ", fillfactor = 60" } else { "" };
+    format!("{WRITTEN}{room}")
+}
 
 /// For a week that is over and was vacuumed since. What changes in it still is little, and shall not lie about for ever.
 ///

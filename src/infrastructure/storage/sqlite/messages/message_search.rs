@@ -8,7 +8,7 @@ use crate::application::ports::{Listed, MessageFilter, MessageSearch, Repository
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
-use crate::infrastructure::storage::shared::{Flaws, id_of_those_since};
+use crate::infrastructure::storage::shared::{Flaws, id_of_those_before, id_of_those_since};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::portion::fitting;
@@ -137,6 +137,7 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, tenant: &Tenant, filter: &MessageFil
         query.push(" and created_at >= ").push_bind(time_text(after));
     }
     if let Some(before) = filter.created_before {
+        query.push(" and id < ").push_bind(id_of_those_before(before).hyphenated());
         query.push(" and created_at < ").push_bind(time_text(before));
     }
 }
@@ -158,25 +159,44 @@ mod tests {
     use sqlx::{AssertSqlSafe, Row};
 
     use super::*;
+    use crate::domain::instance::channel::ChannelName;
 
-    /// Whatever else a search asks for.
+    /// Each narrows the search to what lies side by side in an index, newest first.
     #[tokio::test]
-    async fn a_search_that_is_narrowed_by_time_reads_nothing_older() {
+    async fn every_filter_has_an_index() {
         let directory = tempfile::tempdir().unwrap();
         let database = SqliteDatabase::open(&directory.path().join("correio.db")).await.unwrap();
         database.migrate().await.unwrap();
-        let filter = MessageFilter {
-            created_after: Some("2026-11-23T12:00:00Z".parse().unwrap()),
-            status: Some(MessageStatus::Queued),
-            recipient: Some("5585999999999".to_owned()),
-            ..MessageFilter::default()
-        };
-        let mut query = QueryBuilder::new("explain query plan select * from messaging_messages");
-        narrow(&mut query, &Tenant::new("acme").unwrap(), &filter);
-        query.push(" order by id desc limit 10");
-        let plan = sqlx::raw_sql(AssertSqlSafe(query.into_string())).fetch_all(database.readers()).await.unwrap();
-        let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
-        let expected = "SEARCH messaging_messages USING INDEX messaging_messages_by_tenant (tenant=? AND id>?)";
-        assert_eq!(plan, [expected]);
+        let none = MessageFilter::default;
+        let after = Some("2026-11-23T12:00:00Z".parse().unwrap());
+        let before = Some("2026-11-24T12:00:00Z".parse().unwrap());
+        let filters = [
+            (MessageFilter { created_after: after, ..none() }, "tenant (tenant=? AND id>?)"),
+            (MessageFilter { created_before: before, ..none() }, "tenant (tenant=? AND id<?)"),
+            (
+                MessageFilter { status: Some(MessageStatus::Queued), created_after: after, ..none() },
+                "status (tenant=? AND status=? AND id>?)",
+            ),
+            (
+                MessageFilter { channel: Some(ChannelName::new("webhook")), ..none() },
+                "channel (tenant=? AND channel=?)",
+            ),
+            (
+                MessageFilter { channel_instance_id: Some("shop".to_owned()), ..none() },
+                "instance (tenant=? AND channel_instance_id=?)",
+            ),
+            (
+                MessageFilter { recipient: Some("5585999999999".to_owned()), ..none() },
+                "recipient (tenant=? AND remote_jid=?)",
+            ),
+        ];
+        for (filter, index) in filters {
+            let mut query = QueryBuilder::new("explain query plan select * from messaging_messages");
+            narrow(&mut query, &Tenant::new("acme").unwrap(), &filter);
+            query.push(" order by id desc limit 10");
+            let plan = sqlx::raw_sql(AssertSqlSafe(query.into_string())).fetch_all(database.readers()).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            assert_eq!(plan, [format!("SEARCH messaging_messages USING INDEX messaging_messages_by_{index}")]);
+        }
     }
 }

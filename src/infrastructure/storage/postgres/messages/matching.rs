@@ -1,0 +1,274 @@
+//! Which messages match a filter, newest first, through indexes in which they lie side by side.
+//!
+//! A message is in these indexes once it is at an end: entered at every change, they would cost each message as much again.
+//! What is open is looked for in the indexes of what is open, which are short.
+//!
+//! Every part bounds the last column before the id from both sides, instead of by an equality, and has it in its order: only
+//! one index gives that. With an equality, the planner walks all of a tenant's messages to find what it takes for frequent
+//! and is not.
+
+use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use crate::application::ports::MessageFilter;
+use crate::domain::access::principal::Tenant;
+use crate::domain::message::{MessageId, MessageStatus};
+use crate::infrastructure::storage::shared::{id_of_those_before, id_of_those_since};
+
+/// What is asked for.
+pub struct Wanted<'a> {
+    pub tenant: &'a Tenant,
+    pub filter: &'a MessageFilter,
+    pub page: Page,
+    pub limit: i64,
+}
+
+/// Some weeks, and the messages in them below one with which a page has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The least id of the weeks, and the least one above them.
+    pub from: Uuid,
+    pub to: Uuid,
+    pub below: Uuid,
+}
+
+impl Page {
+    /// Of all weeks.
+    pub fn before(message: Option<MessageId>) -> Self {
+        Self { from: Uuid::nil(), to: Uuid::max(), below: message.map_or(Uuid::max(), |id| id.0) }
+    }
+
+    /// The pages of which this one consists, the youngest first: few weeks, since most of what is looked for is found there;
+    /// and never so many that a statement takes a good part of the server's locks, which it takes for every index of every
+    /// week. `weeks` are their least ids, in any order.
+    pub fn parts(self, mut weeks: Vec<Uuid>) -> Vec<Self> {
+        // This week, those that are made ahead, and three that are over.
+        const FIRST: usize = 8;
+        const MOST: usize = 32;
+        weeks.sort_unstable_by(|one, other| other.cmp(one));
+        let (mut parts, mut weeks, mut to, mut size) = (Vec::new(), weeks.as_slice(), self.to, FIRST);
+        while let Some((_, older)) = weeks.split_at_checked(size).filter(|(_, older)| !older.is_empty()) {
+            let from = weeks[size - 1];
+            parts.push(Self { from, to, ..self });
+            (weeks, to, size) = (older, from, (2 * size).min(MOST));
+        }
+        parts.push(Self { from: self.from, to, ..self });
+        parts.retain(|part| part.from < self.below);
+        parts
+    }
+
+    /// Whether messages of its weeks may be of the wanted time.
+    pub fn may_match(&self, filter: &MessageFilter) -> bool {
+        filter.created_after.is_none_or(|after| id_of_those_since(after) < self.to)
+            && filter.created_before.is_none_or(|before| self.from < id_of_those_before(before))
+    }
+}
+
+impl Wanted<'_> {
+    pub fn ids(&self) -> QueryBuilder<Postgres> {
+        let MessageFilter { status, channel, channel_instance_id, recipient, .. } = self.filter;
+        let failed_ones_have_an_index = *status == Some(MessageStatus::Failed);
+        let is_narrowed = recipient.is_some()
+            || channel.is_some()
+            || channel_instance_id.is_some()
+            || (status.is_some() && !failed_ones_have_an_index);
+        if !is_narrowed {
+            let mut query = QueryBuilder::new("select id from messaging_messages as messages where tenant = ");
+            query.push_bind(self.tenant.as_str().to_owned());
+            narrow(&mut query, self.filter, &self.page);
+            self.newest(&mut query, "id desc");
+            return query;
+        }
+        let ended: Vec<&str> =
+            MessageStatus::ALL.into_iter().filter(|it| !it.is_open()).map(MessageStatus::as_str).collect();
+        let ended = match status {
+            None => ended,
+            Some(status) if status.is_open() => Vec::new(),
+            Some(status) => vec![status.as_str()],
+        };
+        let by_recipient = recipient.is_some();
+        let mut query = QueryBuilder::new("");
+        if !ended.is_empty() && !by_recipient {
+            self.pairs(&mut query);
+        }
+        query.push("select id from (");
+        if !ended.is_empty() && by_recipient {
+            self.ended_by_recipient(&mut query);
+        } else if !ended.is_empty() {
+            self.ended_by_instance(&mut query, &ended);
+        }
+        if status.is_none_or(MessageStatus::is_open) {
+            if !ended.is_empty() {
+                query.push(" union all ");
+            }
+            self.open(&mut query, "is null");
+            query.push(" union all ");
+            self.open(&mut query, "is not null");
+        }
+        query.push(") as parts");
+        self.newest(&mut query, "id desc");
+        query
+    }
+
+    fn ended_by_recipient(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push("(select id from messaging_messages as messages where ");
+        query.push(ENDED);
+        query.push(" and tenant = ").push_bind(self.tenant.as_str().to_owned());
+        query.push(" and remote_jid between ").push_bind(self.filter.recipient.clone());
+        query.push(" and ").push_bind(self.filter.recipient.clone());
+        let others = MessageFilter { recipient: None, ..self.filter.clone() };
+        narrow(query, &others, &self.page);
+        self.newest(query, "remote_jid desc, id desc");
+        query.push(")");
+    }
+
+    /// The channels and instances whose messages are wanted, one probe each: from one to the next greater one.
+    fn pairs(&self, query: &mut QueryBuilder<Postgres>) {
+        let MessageFilter { channel, channel_instance_id: instance, .. } = self.filter;
+        // What is known is not walked.
+        let walked = match (channel, instance) {
+            (None, None) => ["channel", "channel_instance_id"].as_slice(),
+            (None, Some(_)) => &["channel"],
+            (Some(_), None) => &["channel_instance_id"],
+            (Some(channel), Some(instance)) => {
+                query.push("with pairs (channel, channel_instance_id) as (select ");
+                query.push_bind(channel.as_str().to_owned()).push("::text, ");
+                query.push_bind(instance.clone()).push("::text) ");
+                return;
+            }
+        };
+        let columns = walked.join(", ");
+        let of = |table: &str| {
+            format!("({})", walked.iter().map(|it| format!("{table}.{it}")).collect::<Vec<_>>().join(", "))
+        };
+        let step = |query: &mut QueryBuilder<Postgres>| {
+            query.push("select ").push(&columns).push(" from messaging_messages as messages where ").push(ENDED);
+            query.push(" and tenant = ").push_bind(self.tenant.as_str().to_owned());
+            if let Some(channel) = channel {
+                query.push(" and channel = ").push_bind(channel.as_str().to_owned());
+            }
+            narrow_by_week(query, self.filter, &self.page);
+        };
+        query.push("with recursive walked (").push(&columns).push(") as ((");
+        step(query);
+        query.push(" order by ").push(&columns).push(" limit 1) union all ");
+        query.push("select following.* from walked cross join lateral (");
+        step(query);
+        query.push(" and ").push(of("messages")).push(" > ").push(of("walked"));
+        query.push(" order by ").push(&columns).push(" limit 1) as following), ");
+        query.push("pairs (channel, channel_instance_id) as (select ");
+        match channel {
+            Some(channel) => query.push_bind(channel.as_str().to_owned()).push("::text, "),
+            None => query.push("channel, "),
+        };
+        match instance {
+            Some(instance) => query.push_bind(instance.clone()).push("::text"),
+            None => query.push("channel_instance_id"),
+        };
+        query.push(" from walked) ");
+    }
+
+    fn ended_by_instance(&self, query: &mut QueryBuilder<Postgres>, statuses: &[&'static str]) {
+        query.push("(select ended.id from pairs cross join unnest(");
+        query.push_bind(statuses.to_vec());
+        query.push(
+            "::text[]) as statuses (status) cross join lateral (select id from messaging_messages as messages where ",
+        );
+        query.push(ENDED);
+        query.push(" and tenant = ").push_bind(self.tenant.as_str().to_owned());
+        query.push(" and channel = pairs.channel and channel_instance_id = pairs.channel_instance_id");
+        query.push(" and messages.status between statuses.status and statuses.status");
+        narrow_by_time(query, self.filter, &self.page);
+        self.newest(query, "messages.status desc, id desc");
+        query.push(") as ended)");
+    }
+
+    /// Whatever its tenant, what is open is short: the index of all of a tenant's messages is not.
+    fn open(&self, query: &mut QueryBuilder<Postgres>, has_a_time: &str) {
+        query
+            .push("(select id from messaging_messages as messages where status in ('pending', 'queued', 'processing')");
+        query.push(" and next_attempt_at ").push(has_a_time);
+        query.push(" and (tenant = ").push_bind(self.tenant.as_str().to_owned()).push(") is true");
+        narrow(query, self.filter, &self.page);
+        query.push(")");
+    }
+
+    fn newest(&self, query: &mut QueryBuilder<Postgres>, order: &str) {
+        query.push(" order by ").push(order).push(" limit ").push_bind(self.limit);
+    }
+}
+
+/// As the indexes say it.
+const ENDED: &str = "messages.status in ('sent', 'delivered', 'read', 'failed', 'cancelled')";
+
+/// More conditions on `messaging_messages`.
+pub fn narrow(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
+    if let Some(status) = filter.status {
+        query.push(" and status = ").push_bind(status.as_str());
+    }
+    if let Some(channel) = &filter.channel {
+        query.push(" and channel = ").push_bind(channel.as_str().to_owned());
+    }
+    if let Some(channel_instance_id) = &filter.channel_instance_id {
+        query.push(" and channel_instance_id = ").push_bind(channel_instance_id.clone());
+    }
+    if let Some(recipient) = &filter.recipient {
+        query.push(" and remote_jid = ").push_bind(recipient.clone());
+    }
+    narrow_by_time(query, filter, page);
+}
+
+fn narrow_by_time(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
+    narrow_by_id(query, filter, page);
+    if let Some(after) = filter.created_after {
+        query.push(" and created_at >= ").push_bind(after);
+    }
+    if let Some(before) = filter.created_before {
+        query.push(" and created_at < ").push_bind(before);
+    }
+}
+
+/// For the partitions and the indexes; `created_at` is in none.
+fn narrow_by_id(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
+    let below = filter.created_before.map_or(page.below, |before| page.below.min(id_of_those_before(before)));
+    narrow_by_week(query, filter, &Page { to: page.to.min(below), ..*page });
+}
+
+fn narrow_by_week(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
+    let from = filter.created_after.map_or(page.from, |after| page.from.max(id_of_those_since(after)));
+    if from > Uuid::nil() {
+        query.push(" and id >= ").push_bind(from);
+    }
+    if page.to < Uuid::max() {
+        query.push(" and id < ").push_bind(page.to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_that_is_narrowed_by_time_reads_no_other_week() {
+        let (after, before) = ("2026-11-23T12:00:00Z".parse().unwrap(), "2026-11-24T12:00:00Z".parse().unwrap());
+        let filter =
+            MessageFilter { created_after: Some(after), created_before: Some(before), ..MessageFilter::default() };
+        let mut query = QueryBuilder::new("select from messaging_messages where true");
+        narrow(&mut query, &filter, &Page::before(None));
+        let expected = "select from messaging_messages where true and id >= $1 and id < $2 and created_at >= $3 \
+                        and created_at < $4";
+        assert_eq!(query.into_string(), expected);
+    }
+
+    #[test]
+    fn few_weeks_are_searched_first_and_every_one_once() {
+        let id = Uuid::from_u128;
+        let page = Page::before(Some(MessageId(id(48))));
+        assert_eq!(page.parts(Vec::new()), [page]);
+        assert_eq!(page.parts((1..=8).map(id).collect()), [page]);
+        let parts = page.parts((1..=60).map(id).collect());
+        let bounds: Vec<(Uuid, Uuid)> = parts.iter().map(|part| (part.from, part.to)).collect();
+        assert_eq!(bounds, [(id(37), id(53)), (id(5), id(37)), (Uuid::nil(), id(5))], "none above the page");
+        assert!(parts.iter().all(|part| part.below == id(48)));
+    }
+}
