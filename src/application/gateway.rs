@@ -32,6 +32,7 @@ use super::operations::maintain_storage::MaintainStorage;
 use super::operations::overhaul_storage::OverhaulStorage;
 use super::operations::prepare_installation::PrepareInstallation;
 use super::operations::report_health::ReportHealth;
+use super::operations::roll_up_counts::RollUpCounts;
 use super::ports::{
     Channels, Clock, CredentialsCipher, Duties, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier,
 };
@@ -156,6 +157,7 @@ impl Gateway {
             self.repeating(self.empty_deleted_instances()),
             self.repeating(self.maintain_storage()),
             self.repeating(self.overhaul_storage()),
+            self.repeating(self.roll_up_counts()),
         ];
         if let Transport::Brokered(brokered) = &self.transport {
             services.push(Box::new(KeepBroker { broker: brokered.broker.clone() }));
@@ -219,6 +221,10 @@ impl Gateway {
 
     fn overhaul_storage(&self) -> OverhaulStorage {
         OverhaulStorage { storage: self.ports.stores.storage.clone(), clock: self.ports.clock.clone() }
+    }
+
+    fn roll_up_counts(&self) -> RollUpCounts {
+        RollUpCounts { storage: self.ports.stores.storage.clone() }
     }
 
     fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<ConsumeMessages>> {

@@ -5,7 +5,7 @@
 mod access;
 pub mod delivery;
 mod instances;
-mod messages;
+pub mod messages;
 mod node;
 mod operations;
 mod recovery;

@@ -5,3 +5,4 @@ pub mod maintain_storage;
 pub mod overhaul_storage;
 pub mod prepare_installation;
 pub mod report_health;
+pub mod roll_up_counts;

@@ -9,6 +9,7 @@ use correio::domain::message::transition::{CHANGES, Change, ForbiddenMove};
 use correio::domain::message::{Guard, Message, MessageStatus};
 use correio::domain::node::NodeId;
 
+use super::message_search::are_counted;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
 use crate::support::given::{at, deferral, failed, instance, message_of, node, outcome, put_off, retry, sent, take};
@@ -30,6 +31,7 @@ async fn every_change_in_every_state_does_what_the_domain_says(adapters: &Adapte
                 assert_eq!(format!("{now:?}"), format!("{expected:?}"), "{} from {status}", change.name);
             }
         }
+        are_counted(adapters, "acme").await;
     }
 }
 

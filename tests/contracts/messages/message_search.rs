@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use correio::application::ports::MessageFilter;
+use correio::domain::Timestamp;
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use uuid::Uuid;
@@ -14,6 +17,7 @@ on_every_adapter![
     every_filter_narrows,
     counts_are_by_state_and_follow_the_filter,
     open_messages_are_counted_across_tenants,
+    what_is_rolled_up_goes_on_being_counted,
 ];
 
 async fn a_foreign_message_is_like_none(adapters: &Adapters) {
@@ -121,4 +125,35 @@ async fn open_messages_are_counted_across_tenants(adapters: &Adapters) {
     let done = adapters.open(MessageStatus::Processing, owner).await;
     adapters.messages.record(&outcome(&done, sent())).await.unwrap();
     assert_eq!(adapters.search.count_open().await.unwrap(), 5);
+    adapters.storage.roll_up().await.unwrap();
+    assert_eq!(adapters.search.count_open().await.unwrap(), 5);
+}
+
+async fn what_is_rolled_up_goes_on_being_counted(adapters: &Adapters) {
+    let owner = node();
+    are_counted(adapters, "acme").await;
+    for _ in 0..2 {
+        for status in MessageStatus::ALL {
+            adapters.stored(message_of(&instance("acme", "hook"), status, owner)).await;
+            are_counted(adapters, "acme").await;
+        }
+        let done = adapters.open(MessageStatus::Processing, owner).await;
+        adapters.storage.roll_up().await.unwrap();
+        are_counted(adapters, "acme").await;
+        adapters.messages.record(&outcome(&done, sent())).await.unwrap();
+        are_counted(adapters, "acme").await;
+    }
+    adapters.storage.roll_up().await.unwrap();
+    are_counted(adapters, "acme").await;
+    let long_after = at(400 * 24 * 60 * 60);
+    while adapters.storage.delete_history(Duration::from_secs(1), long_after).await.unwrap() {}
+    are_counted(adapters, "acme").await;
+}
+
+/// What is counted is what is there, when it is read.
+pub async fn are_counted(adapters: &Adapters, name: &str) {
+    let all = MessageFilter { created_after: Some(Timestamp::UNIX_EPOCH), ..MessageFilter::default() };
+    let read = adapters.search.count(&tenant(name), &all).await.unwrap();
+    let counted = adapters.search.count(&tenant(name), &MessageFilter::default()).await.unwrap();
+    assert_eq!(counted, read);
 }

@@ -7,5 +7,5 @@ mod deferrals;
 mod failed_messages;
 mod memory_tables;
 mod message_repository;
-mod message_search;
+pub mod message_search;
 mod same_answers;

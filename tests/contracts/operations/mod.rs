@@ -1,6 +1,7 @@
 //! Starting, stopping, switching, looking at the whole.
 
 mod postgres_connections;
+mod postgres_counts;
 mod postgres_crash;
 mod postgres_locks;
 mod postgres_migrations;

@@ -8,6 +8,7 @@ use correio::domain::message::{Message, MessageId, MessageStatus};
 use futures::future::join_all;
 use uuid::Uuid;
 
+use crate::contracts::messages::message_search::are_counted;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
 use crate::support::given::{at, message, node, outcome, retry, sent};
@@ -41,6 +42,9 @@ pub fn accepted(time: &str, status: MessageStatus) -> Message {
 /// Until there is no more to delete.
 async fn delete(adapters: &Adapters) {
     while adapters.storage.delete_history(RETENTION, now()).await.unwrap() {}
+    are_counted(adapters, "acme").await;
+    adapters.storage.overhaul(now()).await.unwrap();
+    are_counted(adapters, "acme").await;
 }
 
 /// Room for messages that are that old, where they are stored by weeks.

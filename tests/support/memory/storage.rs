@@ -45,6 +45,10 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    async fn roll_up(&self) -> Result<(), RepositoryError> {
+        Ok(())
+    }
+
     async fn overhaul(&self, _: Timestamp) -> Result<(), RepositoryError> {
         Ok(())
     }

@@ -28,7 +28,8 @@ pub trait MessageSearch: Send + Sync {
         limit: u32,
     ) -> Result<Listed, SearchError>;
 
-    /// How many messages are in which state; states without any may be missing.
+    /// How many messages are in which state; states without any may be missing. Without a filter it costs the same however
+    /// many there are, and so does [`Self::count_open`].
     async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError>;
 
     /// How many messages of all tenants are open.
@@ -57,7 +58,7 @@ pub enum SearchError {
 }
 
 /// Selects messages; a field that is `None` does not narrow.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageFilter {
     pub status: Option<MessageStatus>,
     pub channel: Option<ChannelName>,
@@ -67,4 +68,11 @@ pub struct MessageFilter {
     pub created_after: Option<Timestamp>,
     /// Before this moment.
     pub created_before: Option<Timestamp>,
+}
+
+impl MessageFilter {
+    /// Nothing is narrowed.
+    pub fn selects_all(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -16,6 +16,10 @@ pub trait Storage: Send + Sync {
     /// long. Safe to run in several processes concurrently.
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError>;
 
+    /// Periodic work of milliseconds: gathers what was counted since the last time. Counts are as good without it, and take
+    /// longer and longer to read. Safe to run in several processes concurrently.
+    async fn roll_up(&self) -> Result<(), RepositoryError>;
+
     /// Periodic work that may take hours, and keeps nothing else waiting: what is over is vacuumed, once. Does nothing while
     /// another process does it. May be dropped at any time.
     async fn overhaul(&self, now: Timestamp) -> Result<(), RepositoryError>;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{PgDatabase, weeks};
+use super::{PgDatabase, messages, weeks};
 use crate::application::ports::{RepositoryError, Storage, WeeksStanding};
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::shared::{Batch, Batchable, Batcher};
@@ -76,6 +76,10 @@ impl Storage for PgStorage {
                 return Ok(());
             }
         }
+    }
+
+    async fn roll_up(&self) -> Result<(), RepositoryError> {
+        messages::roll_up(&self.database).await
     }
 
     async fn overhaul(&self, now: Timestamp) -> Result<(), RepositoryError> {

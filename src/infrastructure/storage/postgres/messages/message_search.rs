@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, Postgres, QueryBuilder};
 
+use super::counts::{self, count};
 use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
@@ -98,6 +99,9 @@ impl MessageSearch for PgMessageSearch {
     }
 
     async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError> {
+        if filter.selects_all() {
+            return counts::of_tenant(&self.database, tenant).await;
+        }
         let mut query = QueryBuilder::new("select status, count(*) as count from messaging_messages");
         narrow(&mut query, tenant, filter);
         query.push(" group by status");
@@ -106,19 +110,7 @@ impl MessageSearch for PgMessageSearch {
     }
 
     async fn count_open(&self) -> Result<u64, RepositoryError> {
-        // In two parts, so that each is counted in an index that has nothing but open rows.
-        let query = sqlx::query(
-            "select (select count(*)
-                       from messaging_messages
-                      where next_attempt_at is null
-                        and status in ('pending', 'queued', 'processing'))
-                  + (select count(*)
-                       from messaging_messages
-                      where next_attempt_at is not null
-                        and status in ('pending', 'queued', 'processing')) as count",
-        );
-        let row = self.database.run(async |connection| query.fetch_one(connection).await).await?;
-        count(&row)
+        counts::open(&self.database).await
     }
 }
 
@@ -144,11 +136,6 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: &Tenant, filter: &MessageF
     if let Some(before) = filter.created_before {
         query.push(" and created_at < ").push_bind(before);
     }
-}
-
-fn count(row: &PgRow) -> Result<u64, RepositoryError> {
-    let count: i64 = get(row, "count")?;
-    u64::try_from(count).map_err(|_| RepositoryError::Corrupt(format!("a count is {count}")))
 }
 
 /// An attempt, without what cannot be read.

@@ -2,6 +2,7 @@
 
 mod cancellations;
 mod changes;
+mod counts;
 mod due_messages;
 mod failed_messages;
 mod message_repository;
@@ -14,6 +15,7 @@ pub use cancellations::PgCancellations;
 #[cfg(test)]
 pub use changes::STATEMENTS;
 pub use changes::fail_open_messages;
+pub use counts::{count_anew, roll_up, uncounted};
 pub use due_messages::PgDueMessages;
 pub use failed_messages::PgFailedMessages;
 pub use message_repository::PgMessageRepository;

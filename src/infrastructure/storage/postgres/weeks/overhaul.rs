@@ -11,6 +11,7 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::error::translate;
+use crate::infrastructure::storage::postgres::messages::{count_anew, uncounted};
 use crate::infrastructure::storage::shared::first_id;
 
 /// After this time a server that answers nothing any more is given up. It ends what it does by itself.
@@ -19,8 +20,8 @@ const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 /// Days after its end at which a week is vacuumed: most retries, replays and receipts are behind it.
 const DAYS_UNTIL_CLOSED: chrono::Duration = chrono::Duration::days(3);
 
-/// Tells the server how to keep the partitions, makes weeks that could not be made in passing, and vacuums those that are
-/// over.
+/// Tells the server how to keep the partitions, makes weeks that could not be made in passing, vacuums those that are over,
+/// and counts the messages of those that are to be counted anew.
 pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), RepositoryError> {
     let mut connection = database.server.connect_apart().await?;
     let work = async {
@@ -33,6 +34,7 @@ pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), Repos
             tell_all(&mut connection).await?;
             make_large(&mut connection, now).await?;
             close(&mut connection, now).await?;
+            count(&mut connection).await?;
         }
         // The lock goes with the connection.
         connection.close().await
@@ -59,6 +61,14 @@ async fn close(connection: &mut PgConnection, now: Timestamp) -> Result<(), sqlx
             let closed = vacuum(connection, &partition).await;
             passed_over(&partition, closed)?;
         }
+    }
+    Ok(())
+}
+
+/// Counts what was there before changes were counted, and weeks of which something was dropped; the youngest first.
+async fn count(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    for week in uncounted(connection).await? {
+        count_anew(connection, week).await?;
     }
     Ok(())
 }

@@ -129,6 +129,18 @@ async fn drop_week(connection: &mut PgConnection, table: &Partitioned, week: &Ol
         return Ok(false);
     }
     sqlx::raw_sql(AssertSqlSafe(format!("drop table {name}"))).execute(&mut *transaction).await?;
+    if table.name == MESSAGES.name {
+        // Nothing is left of it, as a rule, and that is soon counted.
+        sqlx::query(
+            "insert into messaging_uncounted_weeks
+             select generate_series(messaging_week_of($1), messaging_week_of($2))
+                 on conflict do nothing",
+        )
+        .bind(week.from_id)
+        .bind(Uuid::from_u128(week.to_id.as_u128().saturating_sub(1)))
+        .execute(&mut *transaction)
+        .await?;
+    }
     transaction.commit().await?;
     Ok(true)
 }
@@ -192,7 +204,13 @@ async fn delete_strays(connection: &mut PgConnection, before: Uuid) -> Result<i6
               where id = any(array(select id from ended))
                 and status not in ('pending', 'queued', 'processing')
                 and (status <> 'failed' or dead_lettered_at is not null)
-             returning id
+             returning id, tenant, status
+         ),
+         counted as (
+             insert into messaging_message_count_changes (tenant, week, status, change)
+             select tenant, messaging_week_of(id), status, -count(*)
+               from deleted
+              group by tenant, messaging_week_of(id), status
          ),
          attempts as (
              delete from messaging_message_attempts

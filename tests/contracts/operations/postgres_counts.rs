@@ -1,0 +1,119 @@
+//! Counts of messages that were there before they were counted, and of weeks that are dropped.
+
+use correio::application::ports::{MessageFilter, MessageRepository, MessageSearch, Storage};
+use correio::domain::message::{Message, MessageId, MessageStatus};
+use correio::infrastructure::storage::postgres::{PgDatabase, PgMessageRepository, PgMessageSearch, PgStorage};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use super::retention::accepted;
+use crate::support::databases::{FreshPostgres, migrations_until};
+use crate::support::given::{message, node, tenant};
+
+/// Its last migration before messages were counted.
+const BEFORE: i64 = 6;
+
+const TIMES: [&str; 4] =
+    ["2026-10-04T23:59:59Z", "2026-10-05T00:00:00Z", "2026-10-11T23:59:59Z", "2026-10-12T00:00:00Z"];
+
+struct Installation {
+    fresh: FreshPostgres,
+    messages: PgMessageRepository,
+    search: PgMessageSearch,
+    storage: PgStorage,
+    database: PgDatabase,
+    connection: PgConnection,
+}
+
+impl Installation {
+    async fn before_counting() -> Option<Self> {
+        let fresh = FreshPostgres::create().await?;
+        let mut connection = PgConnection::connect_with(&fresh.options()).await.unwrap();
+        migrations_until("postgres", BEFORE).await.run(&mut connection).await.unwrap();
+        let database = PgDatabase::connect_with(fresh.options()).await.unwrap();
+        Some(Self {
+            messages: PgMessageRepository::new(database.clone()),
+            search: PgMessageSearch::new(database.clone()),
+            storage: PgStorage::new(database.clone()),
+            fresh,
+            database,
+            connection,
+        })
+    }
+
+    async fn accept(&self, message: Message) {
+        self.messages.accept(&message, None).await.unwrap();
+    }
+
+    /// Open ones, of the tenant and of all.
+    async fn open(&self) -> (u64, u64) {
+        let counts = self.search.count(&tenant("acme"), &MessageFilter::default()).await.unwrap();
+        let open = counts.iter().filter(|(status, _)| status.is_open()).map(|(_, count)| count).sum();
+        (open, self.search.count_open().await.unwrap())
+    }
+
+    async fn number(&mut self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&mut self.connection).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn what_was_there_before_is_counted_beside_everything_else() {
+    let Some(mut old) = Installation::before_counting().await else { return };
+    for time in TIMES {
+        old.accept(accepted(time, MessageStatus::Queued)).await;
+    }
+    // Of a clock that jumped as far as an id can tell.
+    let latest = MessageId(Uuid::from_u128(u128::MAX - 1));
+    old.accept(Message { id: latest, ..message(MessageStatus::Queued, node()) }).await;
+    old.database.migrate().await.unwrap();
+    let uncounted = "select count(*) from messaging_uncounted_weeks";
+    assert_eq!(old.number(uncounted).await, 4, "three weeks, from Monday to Monday, and the last one of all");
+    assert_eq!(old.open().await, (5, 5), "they are read until then");
+
+    old.accept(message(MessageStatus::Queued, node())).await;
+    old.accept(accepted(TIMES[0], MessageStatus::Queued)).await;
+    old.storage.roll_up().await.unwrap();
+    assert_eq!(old.open().await, (7, 7));
+    old.accept(accepted(TIMES[0], MessageStatus::Queued)).await;
+    old.storage.overhaul(chrono::Utc::now()).await.unwrap();
+    assert_eq!(old.number(uncounted).await, 0);
+    assert_eq!(old.open().await, (8, 8), "each is counted once, whenever it came");
+    old.storage.roll_up().await.unwrap();
+    assert_eq!(old.open().await, (8, 8));
+    assert_eq!(old.number("select sum(count)::bigint from messaging_message_counts").await, 8);
+    drop(old.fresh);
+}
+
+/// An operator's: whoever mends rows in a partition, or copies them, tells the counts.
+#[tokio::test]
+async fn a_week_can_be_counted_anew() {
+    let Some(mut old) = Installation::before_counting().await else { return };
+    old.database.migrate().await.unwrap();
+    old.accept(message(MessageStatus::Queued, node())).await;
+    old.storage.maintain(chrono::Utc::now()).await.unwrap();
+    sqlx::raw_sql(
+        "do $$
+         declare
+             week regclass;
+         begin
+             select tableoid into week from messaging_messages;
+             execute format('delete from %s', week);
+         end
+         $$",
+    )
+    .execute(&mut old.connection)
+    .await
+    .unwrap();
+    assert_eq!(old.open().await, (1, 1), "nobody knows yet");
+    let anew = "insert into messaging_uncounted_weeks
+                select distinct week from messaging_message_count_changes
+                union
+                select distinct week from messaging_message_counts
+                    on conflict do nothing";
+    sqlx::raw_sql(anew).execute(&mut old.connection).await.unwrap();
+    assert_eq!(old.open().await, (0, 0), "it is read from now on");
+    old.storage.overhaul(chrono::Utc::now()).await.unwrap();
+    assert_eq!(old.open().await, (0, 0));
+    drop(old.fresh);
+}
