@@ -17,6 +17,7 @@ use super::delivery::put_off_message::PutOffMessage;
 use super::instances::check_credentials::CheckCredentials;
 use super::instances::create_instance::CreateInstance;
 use super::instances::delete_instance::DeleteInstance;
+use super::instances::empty_deleted_instances::EmptyDeletedInstances;
 use super::instances::read_instances::ReadInstances;
 use super::instances::update_instance::UpdateInstance;
 use super::messages::cancel_message::CancelMessage;
@@ -131,7 +132,7 @@ impl Gateway {
         };
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
-            instances: ports.instances(transport.dead_letters()),
+            instances: ports.instances(),
             access: ports.access(),
             operations: ports.operations(&node, &settings, &transport),
             channels: ports.channels.clone(),
@@ -153,6 +154,7 @@ impl Gateway {
             self.repeating(self.relay_due_messages()),
             self.repeating(self.give_back_forgotten()),
             self.repeating(self.pay_dead_letters()),
+            self.repeating(self.empty_deleted_instances()),
             self.repeating(self.maintain_storage()),
             self.repeating(self.overhaul_storage()),
             self.repeating(self.roll_up_counts()),
@@ -205,6 +207,11 @@ impl Gateway {
             tasks: self.ports.tasks.clone(),
             tally,
         }
+    }
+
+    fn empty_deleted_instances(&self) -> EmptyDeletedInstances {
+        let (deleted, clock) = (self.ports.stores.deleted_instances.clone(), self.ports.clock.clone());
+        EmptyDeletedInstances::new(deleted, self.transport.dead_letters(), clock)
     }
 
     fn maintain_storage(&self) -> MaintainStorage {
@@ -289,7 +296,7 @@ impl Ports {
         }
     }
 
-    fn instances(&self, dead_letters: DeadLetterPolicy) -> Instances {
+    fn instances(&self) -> Instances {
         Instances {
             check_credentials: CheckCredentials {
                 instances: self.stores.instances.clone(),
@@ -303,11 +310,7 @@ impl Ports {
                 cipher: self.cipher.clone(),
                 clock: self.clock.clone(),
             },
-            delete: DeleteInstance {
-                instances: self.stores.instances.clone(),
-                clock: self.clock.clone(),
-                dead_letters,
-            },
+            delete: DeleteInstance { instances: self.stores.instances.clone(), clock: self.clock.clone() },
         }
     }
 

@@ -210,6 +210,11 @@ impl TestGateway {
         self.run(|service| service == "dead letters")
     }
 
+    /// Empties deleted instances in the background until this is dropped.
+    pub fn empty_deleted_instances(&self) -> Running {
+        self.run(|service| service == "deleted instances")
+    }
+
     fn run(&self, wanted: impl Fn(&str) -> bool) -> Running {
         let services: Vec<_> = self.services().into_iter().filter(|service| wanted(service.name())).collect();
         assert!(!services.is_empty(), "there is no such service");

@@ -2,6 +2,7 @@
 
 mod consuming;
 mod delivery;
+mod emptying;
 pub mod gateway;
 mod maintaining;
 mod putting_off;

@@ -66,7 +66,7 @@ async fn a_change_is_seen_at_once() {
     assert_eq!(story.address().await.as_deref(), Some("https://example.org/moved"));
 
     let gone = &story.instance;
-    assert!(story.remembered.delete(&gone.tenant, gone.id, "gone", None, gone.updated_at).await.unwrap());
+    assert!(story.remembered.delete(&gone.tenant, gone.id, gone.updated_at).await.unwrap());
     assert_eq!(story.address().await, None);
 }
 

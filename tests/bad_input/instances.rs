@@ -76,7 +76,7 @@ async fn an_instance_is_deleted_whatever_its_messages_hold(installation: Install
     let deleted = app.delete(&format!("/api/messaging/instances/{instance}")).await;
     assert!(matches!(deleted.status, 200 | 204), "{}: {}", deleted.status, String::from_utf8_lossy(&deleted.body));
     for (id, edit) in messages.iter().zip(edits) {
-        let message = app.message(id).await;
+        let message = app.ended(id).await;
         assert_eq!(
             (&message["status"], &message["error"]),
             (&json!("failed"), &json!("The instance was deleted before the message was delivered.")),

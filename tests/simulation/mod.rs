@@ -175,7 +175,7 @@ fn finds(planted: Planted, known: u64, options: Options, judge: fn(&Ended) -> Ve
 
 #[test]
 fn a_claim_before_its_time_is_found() {
-    finds(Planted::InTables(Bug::ClaimIgnoresNextAttempt), 52, STORMY, promises::broken, "claimed before its time");
+    finds(Planted::InTables(Bug::ClaimIgnoresNextAttempt), 20, STORMY, promises::broken, "claimed before its time");
 }
 
 #[test]
@@ -187,24 +187,24 @@ fn an_outcome_that_comes_too_late_is_found() {
 
 #[test]
 fn a_call_for_what_somebody_else_has_is_found() {
-    finds(Planted::InTables(Bug::EverybodyTakesAlong), 50, STORMY, promises::broken, "was not its own");
+    finds(Planted::InTables(Bug::EverybodyTakesAlong), 73, STORMY, promises::broken, "was not its own");
 }
 
 #[test]
 fn a_look_instead_of_taking_along_is_found() {
     // Many, because somebody has to take one over between the look and the call.
     let options = Options { messages: 200, ..LOSSY };
-    finds(Planted::InTables(Bug::LooksInsteadOfTakingAlong), 181, options, promises::broken, "was not its own");
+    finds(Planted::InTables(Bug::LooksInsteadOfTakingAlong), 20, options, promises::broken, "was not its own");
 }
 
 #[test]
 fn a_successor_that_keeps_what_was_being_delivered_is_found() {
-    finds(Planted::InTables(Bug::SuccessorsKeepEverything), 13, STORMY, promises::broken, "is still");
+    finds(Planted::InTables(Bug::SuccessorsKeepEverything), 45, STORMY, promises::broken, "is still");
 }
 
 #[test]
 fn a_dead_letter_that_is_written_off_too_early_is_found() {
-    finds(Planted::WritesOffAtOnce, 32, STORMY, promises::broken, "written off");
+    finds(Planted::WritesOffAtOnce, 24, STORMY, promises::broken, "written off");
 }
 
 #[test]
@@ -221,29 +221,29 @@ fn a_lost_claim_that_stays_lost_is_found() {
 fn an_outcome_over_somebody_elses_claim_is_found() {
     // Where each relay may take what is queued: a claim has to be made again while its first maker delivers.
     let options = Options { messages: 120, mode: Some(Mode::Direct), ..STORMY };
-    finds(Planted::InTables(Bug::OutcomeIgnoresNode), 63, options, promises::broken, "came too late");
+    finds(Planted::InTables(Bug::OutcomeIgnoresNode), 13, options, promises::broken, "came too late");
 }
 
 #[test]
 fn a_cancellation_of_what_is_claimed_is_found() {
-    finds(Planted::InTables(Bug::CancelsWhatIsClaimed), 1, STORMY, promises::broken, "to cancelled by");
+    finds(Planted::InTables(Bug::CancelsWhatIsClaimed), 4, STORMY, promises::broken, "to cancelled by");
 }
 
 #[test]
 fn a_cancellation_of_what_a_crash_made_look_unclaimed_is_found() {
     // Many, because it has to be asked for between the crash and the outcome.
     let options = Options { messages: 200, taken_back: 0.9, mode: Some(Mode::Kafka), ..STORMY };
-    finds(Planted::InTables(Bug::CancelsAfterACrash), 486, options, promises::broken, "was cancelled at");
+    finds(Planted::InTables(Bug::CancelsAfterACrash), 280, options, promises::broken, "was cancelled at");
 }
 
 #[test]
 fn putting_off_what_waits_for_its_time_is_found() {
-    finds(Planted::InTables(Bug::PutsOffWhatIsTimed), 19, STORMY, promises::broken, "waited for its time");
+    finds(Planted::InTables(Bug::PutsOffWhatIsTimed), 30, STORMY, promises::broken, "waited for its time");
 }
 
 #[test]
 fn a_try_that_was_made_and_is_not_counted_is_found() {
-    finds(Planted::NothingIsSpent, 4, STORMY, promises::broken, "tries are spent on it");
+    finds(Planted::NothingIsSpent, 21, STORMY, promises::broken, "tries are spent on it");
 }
 
 #[test]
@@ -255,12 +255,12 @@ fn a_try_that_is_counted_and_was_not_made_is_found() {
 fn a_comparison_in_the_wrong_order_is_found() {
     // Many, because somebody has to claim between the two looks.
     let options = Options { messages: 120, ..STORMY };
-    finds(Planted::MemoryBeforeRows, 46, options, promises::broken, "for no reason");
+    finds(Planted::MemoryBeforeRows, 51, options, promises::broken, "for no reason");
 }
 
 #[test]
 fn a_missing_comparison_is_found() {
-    finds(Planted::NoComparison, 24, STORMY, promises::broken, "is still");
+    finds(Planted::NoComparison, 13, STORMY, promises::broken, "is still");
 }
 
 #[test]

@@ -73,14 +73,7 @@ impl InstanceRepository for GatedInstances {
         self.instances.update(tenant, id, change, now).await
     }
 
-    async fn delete(
-        &self,
-        tenant: &Tenant,
-        id: InstanceId,
-        reason: &str,
-        dead_lettered_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<bool, RepositoryError> {
-        self.instances.delete(tenant, id, reason, dead_lettered_at, now).await
+    async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError> {
+        self.instances.delete(tenant, id, now).await
     }
 }

@@ -15,7 +15,7 @@ use crate::application::ports::{
     Outcome, Randomness, RepositoryError,
 };
 use crate::domain::Timestamp;
-use crate::domain::instance::{Destination, Instance};
+use crate::domain::instance::{DELETED, Destination, Instance};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::message::retry::{NextStep, RetryPolicy, SoFar};
@@ -165,7 +165,7 @@ impl DeliverMessage {
         }
         let Destination { address, credentials } = match destination {
             Ok(Some(destination)) => destination,
-            Ok(None) => return Err(DeliveryError::misconfigured("The instance was deleted.")),
+            Ok(None) => return Err(DeliveryError::misconfigured(DELETED)),
             Err(cause) => {
                 error!(message.id = %message.id, %cause, "the instance cannot be read");
                 return Err(DeliveryError::misconfigured("The instance's row cannot be read."));

@@ -3,13 +3,13 @@ use std::sync::Arc;
 use crate::application::ports::{Clock, InstanceRepository, RepositoryError};
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::InstanceId;
-use crate::domain::message::dead_letter::DeadLetterPolicy;
 
-/// Deletes an instance and its credentials. Its messages stay; those that are open fail.
+/// Deletes an instance and its credentials. Its messages stay; those that are open fail in the background
+/// ([`EmptyDeletedInstances`](super::empty_deleted_instances::EmptyDeletedInstances)), so that however many there are, the
+/// caller does not wait for them.
 pub struct DeleteInstance {
     pub instances: Arc<dyn InstanceRepository>,
     pub clock: Arc<dyn Clock>,
-    pub dead_letters: DeadLetterPolicy,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +25,7 @@ impl DeleteInstance {
     /// # Errors
     /// See [`DeleteInstanceError`].
     pub async fn execute(&self, caller: &Principal, id: InstanceId) -> Result<(), DeleteInstanceError> {
-        const REASON: &str = "The instance was deleted before the message was delivered.";
-        let now = self.clock.now();
-        let dead_lettered_at = self.dead_letters.dead_lettered_at(now);
-        let deleted = self.instances.delete(&caller.tenant, id, REASON, dead_lettered_at, now).await?;
+        let deleted = self.instances.delete(&caller.tenant, id, self.clock.now()).await?;
         if deleted { Ok(()) } else { Err(DeleteInstanceError::UnknownInstance) }
     }
 }

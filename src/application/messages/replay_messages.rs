@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::application::ports::{Clock, FailedMessages, FailedSelection, Replay, RepositoryError};
+use crate::application::ports::{Clock, FailedMessages, FailedSelection, Replay, Replayed, RepositoryError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageId;
 
@@ -17,20 +17,21 @@ impl ReplayMessages {
         self.failed.replay(tenant, id, self.clock.now()).await
     }
 
-    /// Replays everything that matches and has failed until now; returns how many.
+    /// Replays everything that matches and has failed until now, each message once; returns how many.
     ///
     /// # Errors
     /// When the database does not answer; what was replayed until then stays so.
     pub async fn all(&self, selection: &FailedSelection) -> Result<u64, RepositoryError> {
         const AT_ONCE: u32 = 1_000;
         let now = self.clock.now();
-        let mut replayed = 0;
+        let (mut replayed, mut after) = (0, None);
         loop {
-            let some = self.failed.replay_matching(selection, AT_ONCE, now).await?;
-            if some == 0 {
+            let Replayed { count, last } = self.failed.replay_matching(selection, after, AT_ONCE, now).await?;
+            if last.is_none() {
                 return Ok(replayed);
             }
-            replayed += some;
+            replayed += count;
+            after = last;
         }
     }
 }

@@ -2,17 +2,19 @@
 
 pub mod channels;
 pub mod process;
+mod repository_error;
 pub mod stores;
 pub mod transport;
 pub mod until_answered;
 
 pub use channels::{ChannelSender, Channels, CipherError, CredentialsCipher, Delivery, NewCredentials};
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
+pub use repository_error::RepositoryError;
 pub use stores::{
-    Accepted, ApiKeyRepository, BYTES_AT_ONCE, Cancellation, Cancellations, Claimed, DueMessages, Duties,
-    FailedMessages, FailedSelection, Forgotten, InstanceRepository, KeptRequest, Listed, MessageFilter,
-    MessageRepository, MessageSearch, NodeRepository, NodeRow, Outcome, OwedDeadLetters, Replay, RepositoryError,
-    SealedInstance, SearchError, Storage, Stores, Take, WeeksStanding,
+    Accepted, ApiKeyRepository, BYTES_AT_ONCE, Cancellation, Cancellations, Claimed, DeletedInstances, DueMessages,
+    Duties, FailedMessages, FailedSelection, Forgotten, InstanceRepository, KeptRequest, Listed, MessageFilter,
+    MessageRepository, MessageSearch, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Place, Replay,
+    Replayed, SealedInstance, SearchError, Storage, Stores, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, MessageQueue, MessageSource, Partition, QueueError,

@@ -16,6 +16,9 @@ use credentials::SealedCredentials;
 
 pub use name::{InstanceAddress, InstanceName};
 
+/// What the messages of a deleted instance say that were open then.
+pub const DELETED: &str = "The instance was deleted before the message was delivered.";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub Uuid);
 

@@ -3,13 +3,11 @@ use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
 use correio::domain::message::MessageStatus;
-use correio::domain::message::attempt::AttemptOutcome;
-use correio::domain::message::delivery::FailureKind;
 use futures::future::join_all;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{at, id, instance, message_of, node, outcome, retry, sent, tenant};
+use crate::support::given::{at, id, instance, message_of, node, tenant};
 
 on_every_adapter![
     an_instance_reads_back_as_it_was,
@@ -19,9 +17,7 @@ on_every_adapter![
     sealed_credentials_are_paged_across_tenants_in_order_of_id,
     a_change_writes_what_it_names_and_nothing_else,
     of_changes_at_once_each_holds,
-    a_deleted_instance_fails_its_open_messages,
-    a_late_outcome_of_a_deleted_instances_message_loses,
-    what_a_deleted_instance_fails_owes_its_record_unless_told_otherwise,
+    a_deleted_instance_is_gone_its_name_is_free_and_its_messages_stay,
     deleting_a_foreign_instance_touches_nothing,
 ];
 
@@ -162,75 +158,22 @@ async fn of_changes_at_once_each_holds(adapters: &Adapters) {
     assert_eq!(now.credentials, SealedCredentials(vec![9]));
 }
 
-async fn a_deleted_instance_fails_its_open_messages(adapters: &Adapters) {
-    let (doomed, other, owner) = (stored(adapters, "acme", "a").await, stored(adapters, "acme", "b").await, node());
-    let queued = adapters.stored(message_of(&doomed, MessageStatus::Queued, owner)).await;
-    let pending = adapters.stored(message_of(&doomed, MessageStatus::Pending, owner)).await;
-    let processing = adapters.stored(message_of(&doomed, MessageStatus::Queued, owner)).await;
-    adapters.messages.claim(processing.id, owner, at(1)).await.unwrap().unwrap();
-    let timed = adapters.stored(message_of(&doomed, MessageStatus::Queued, owner)).await;
-    let claimed = adapters.messages.claim(timed.id, owner, at(1)).await.unwrap().unwrap().message;
-    adapters.messages.record(&outcome(&claimed, retry(60))).await.unwrap();
-    let done = adapters.stored(message_of(&doomed, MessageStatus::Pending, owner)).await;
-    adapters.messages.record(&outcome(&done, sent())).await.unwrap();
-    let others = adapters.stored(message_of(&other, MessageStatus::Queued, owner)).await;
-
-    assert!(
-        adapters
-            .instances
-            .delete(&doomed.tenant, doomed.id, "its instance was deleted", Some(at(15)), at(20))
-            .await
-            .unwrap()
-    );
-
+async fn a_deleted_instance_is_gone_its_name_is_free_and_its_messages_stay(adapters: &Adapters) {
+    let doomed = stored(adapters, "acme", "hook").await;
+    let message = adapters.stored(message_of(&doomed, MessageStatus::Queued, node())).await;
+    assert!(adapters.instances.delete(&doomed.tenant, doomed.id, at(20)).await.unwrap());
     assert!(adapters.instances.find_any(doomed.id).await.unwrap().is_none());
-    for (message, tries) in [(queued, 1), (pending, 1), (processing, 1), (timed, 2)] {
-        let (now, attempts) = adapters.search.find(&message.tenant, message.id).await.unwrap().unwrap();
-        assert_eq!((now.status, now.failure), (MessageStatus::Failed, Some(FailureKind::Channel)));
-        assert_eq!((now.try_number, now.tries), (tries, tries));
-        assert_eq!((now.dead_lettered_at, now.next_attempt_at, now.updated_at), (Some(at(15)), None, at(20)));
-        assert_eq!(now.error.as_deref(), Some("its instance was deleted"));
-        let last = attempts.last().unwrap();
-        assert_eq!((last.number, last.outcome), (tries, Some(AttemptOutcome::Permanent)));
-        assert_eq!((last.error.as_deref(), last.finished_at), (Some("its instance was deleted"), Some(at(20))));
-    }
-    assert_eq!(adapters.now(&done).await.status, MessageStatus::Sent);
-    assert_eq!(adapters.now(&others).await.status, MessageStatus::Queued);
-    assert!(!adapters.instances.delete(&doomed.tenant, doomed.id, "again", None, at(30)).await.unwrap());
-}
-
-async fn a_late_outcome_of_a_deleted_instances_message_loses(adapters: &Adapters) {
-    let (doomed, owner) = (stored(adapters, "acme", "a").await, node());
-    let pending = adapters.stored(message_of(&doomed, MessageStatus::Pending, owner)).await;
-    let queued = adapters.stored(message_of(&doomed, MessageStatus::Queued, owner)).await;
-    let claimed = adapters.messages.claim(queued.id, owner, at(1)).await.unwrap().unwrap().message;
-    adapters.instances.delete(&doomed.tenant, doomed.id, "deleted", None, at(20)).await.unwrap();
-    for late in [pending, claimed] {
-        assert!(!adapters.messages.take_along(&late.guard(), node(), at(25)).await.unwrap());
-        assert!(!adapters.messages.record(&outcome(&late, sent())).await.unwrap());
-        assert_eq!(adapters.now(&late).await.status, MessageStatus::Failed);
-    }
-}
-
-async fn what_a_deleted_instance_fails_owes_its_record_unless_told_otherwise(adapters: &Adapters) {
-    let owner = node();
-    let mut owing = Vec::new();
-    for (name, dead_lettered_at) in [("a", None), ("b", Some(at(20)))] {
-        let doomed = stored(adapters, "acme", name).await;
-        for status in [MessageStatus::Pending, MessageStatus::Queued] {
-            let message = adapters.stored(message_of(&doomed, status, owner)).await;
-            owing.extend(dead_lettered_at.is_none().then_some(message.id));
-        }
-        adapters.instances.delete(&doomed.tenant, doomed.id, "deleted", dead_lettered_at, at(20)).await.unwrap();
-    }
-    let owed = adapters.owed_dead_letters.owed(owner, None, &[], 10).await.unwrap();
-    assert_eq!(owed.iter().map(|message| message.id).collect::<Vec<_>>(), owing);
+    assert!(adapters.instances.list(&doomed.tenant, None).await.unwrap().is_empty());
+    assert_eq!(format!("{:?}", adapters.now(&message).await), format!("{message:?}"));
+    assert!(!adapters.instances.delete(&doomed.tenant, doomed.id, at(30)).await.unwrap());
+    stored(adapters, "acme", "hook").await;
 }
 
 async fn deleting_a_foreign_instance_touches_nothing(adapters: &Adapters) {
     let theirs = stored(adapters, "acme", "hook").await;
     let message = adapters.stored(message_of(&theirs, MessageStatus::Queued, node())).await;
-    assert!(!adapters.instances.delete(&tenant("globex"), theirs.id, "deleted", None, at(20)).await.unwrap());
+    assert!(!adapters.instances.delete(&tenant("globex"), theirs.id, at(20)).await.unwrap());
     assert!(adapters.instances.find_any(theirs.id).await.unwrap().is_some());
+    assert!(adapters.deleted_instances.list(10).await.unwrap().is_empty());
     assert_eq!(adapters.now(&message).await.status, MessageStatus::Queued);
 }

@@ -1,3 +1,4 @@
 //! The configured channels.
 
+mod deleted_instances;
 mod instance_repository;

@@ -67,7 +67,7 @@ fn in_the_domain(change: &Change, it: &mut Message, by: NodeId, step: &NextStep)
 
 /// Whether it says that it wrote.
 async fn in_the_rows(adapters: &Adapters, change: &Change, it: &Message, by: NodeId, step: &NextStep) -> bool {
-    let Stores { messages, due, failed, cancellations, instances, .. } = &adapters.stores;
+    let Stores { messages, due, failed, cancellations, deleted_instances, .. } = &adapters.stores;
     match change.name {
         "end" => messages.record(&outcome(it, step.clone())).await.unwrap(),
         "claim and end" => {
@@ -93,8 +93,8 @@ async fn in_the_rows(adapters: &Adapters, change: &Change, it: &Message, by: Nod
             (cancellation == Cancellation::Cancelled) && !was_so
         }
         "fail" => {
-            assert!(instances.delete(&it.tenant, it.instance_id, "deleted", Some(at(5)), at(5)).await.unwrap());
-            change.from.contains(&it.status)
+            let (instances, messages) = ([it.instance_id], [it.id]);
+            deleted_instances.fail(&instances, &messages, "deleted", Some(at(5)), at(5)).await.unwrap() == 1
         }
         other => panic!("{other} is not asked here"),
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use correio::application::ports::{
-    Duties, FailedSelection, Forgotten, MessageFilter, Outcome, RepositoryError, SearchError, Take,
+    Duties, FailedSelection, Forgotten, MessageFilter, Outcome, Place, RepositoryError, SearchError, Take,
 };
 use correio::domain::Timestamp;
 use correio::domain::instance::Instance;
@@ -99,7 +99,7 @@ enum Request {
     Defer(Deferral),
     MakeDue(Vec<(MessageId, NodeId)>),
     Replay(MessageId, &'static str),
-    ReplayMatching(FailedSelection, u32),
+    ReplayMatching(FailedSelection, Option<MessageId>, u32),
     Owed { node: NodeId, adopting: Option<Vec<NodeId>>, held: Vec<MessageId> },
     Settle(MessageId, u32),
     SettleWithoutRecord(Vec<NodeId>),
@@ -149,7 +149,10 @@ impl World {
                 Request::MakeDue(some.into_iter().map(|id| (id, chance.one(&self.nodes))).collect())
             }
             21 if chance.yes() => Request::Replay(id, chance.one(&["acme", "globex"])),
-            21 => Request::ReplayMatching(self.selection(), 3),
+            21 => {
+                let after = chance.yes().then_some(id);
+                Request::ReplayMatching(self.selection(), after, 3)
+            }
             22 => Request::Owed {
                 node,
                 adopting: chance.yes().then(|| chance.some(&self.nodes)),
@@ -273,8 +276,8 @@ impl Asked {
             Request::Defer(deferral) => format!("{:?}", adapters.messages.defer(deferral).await?),
             Request::MakeDue(pairs) => format!("{:?}", adapters.due.make_due(pairs, now).await?),
             Request::Replay(id, name) => format!("{:?}", adapters.failed.replay(&tenant(name), *id, now).await?),
-            Request::ReplayMatching(selection, limit) => {
-                format!("{:?}", adapters.failed.replay_matching(selection, *limit, now).await?)
+            Request::ReplayMatching(selection, after, limit) => {
+                format!("{:?}", adapters.failed.replay_matching(selection, *after, *limit, now).await?)
             }
             Request::Owed { node, adopting, held } => {
                 format!("{:?}", adapters.owed_dead_letters.owed(*node, adopting.as_deref(), held, 3).await?)
@@ -304,9 +307,9 @@ impl Asked {
                 format!("{:?}", adapters.instances.list(&instance.tenant, None).await?)
             }
             Request::Delete(instance, dead_lettered_at) => {
-                let deleted =
-                    adapters.instances.delete(&instance.tenant, instance.id, "deleted", *dead_lettered_at, now);
-                format!("{:?}", deleted.await?)
+                let is_deleted = adapters.instances.delete(&instance.tenant, instance.id, now).await?;
+                let failed = if is_deleted { emptied(adapters, instance, *dead_lettered_at, now).await? } else { 0 };
+                format!("{is_deleted} {failed} {:?}", adapters.deleted_instances.list(10).await?)
             }
             Request::Maintain => {
                 // So late that some keys have expired.
@@ -323,6 +326,22 @@ impl Asked {
             }
         })
     }
+}
+
+/// Fails what is open of it; returns how many failed.
+async fn emptied(
+    adapters: &Adapters,
+    instance: &Instance,
+    dead_lettered_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<u64, RepositoryError> {
+    let (instances, mut place, mut open) = ([instance.id], Some(Place::default()), Vec::new());
+    while let Some(after) = place {
+        let looked = adapters.deleted_instances.open_messages(&instances, &after, 7).await?;
+        open.extend(looked.found.into_iter().map(|(_, message)| message));
+        place = looked.next;
+    }
+    adapters.deleted_instances.fail(&instances, &open, "deleted", dead_lettered_at, now).await
 }
 
 fn unsearched(error: SearchError) -> RepositoryError {

@@ -10,7 +10,7 @@ use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use tokio::time::timeout;
 
 use crate::support::databases::FreshPostgres;
-use crate::support::given::{at, message, node, outcome, sent};
+use crate::support::given::{at, instance, message, message_of, node, outcome, sent};
 
 /// Less than one statement may take: nobody waits for whoever holds rows until he is done.
 const IN_TIME: Duration = Duration::from_secs(8);
@@ -59,6 +59,27 @@ async fn rows_that_somebody_holds_keep_no_other_message_waiting() {
         };
         assert!(recorded.unwrap(), "{number}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_open_of_a_deleted_instance_fails_without_what_somebody_holds() {
+    let Some(fresh) = FreshPostgres::create().await else { return };
+    let database = PgDatabase::connect_with(fresh.options()).await.unwrap();
+    database.migrate().await.unwrap();
+    let stores = database.stores();
+    let (doomed, owner) = (instance("acme", "hook"), node());
+    let open: Vec<Message> = (0..20).map(|_| message_of(&doomed, MessageStatus::Queued, owner)).collect();
+    for stored in join_all(open.iter().map(|message| stores.messages.accept(message, None))).await {
+        stored.unwrap();
+    }
+    let (instances, ids) = ([doomed.id], open.iter().map(|message| message.id).collect::<Vec<_>>());
+    let fail = || stores.deleted_instances.fail(&instances, &ids, "deleted", None, at(9));
+    let mut operator = PgConnection::connect_with(&fresh.options()).await.unwrap();
+    let holding = hold(&mut operator, &open).await;
+    let failed = timeout(IN_TIME, fail()).await.expect("the others wait for the operator");
+    assert_eq!(failed.unwrap(), (open.len() - HELD.len()) as u64);
+    holding.rollback().await.unwrap();
+    assert_eq!(fail().await.unwrap(), HELD.len() as u64);
 }
 
 async fn hold<'a>(operator: &'a mut PgConnection, messages: &[Message]) -> Transaction<'a, Postgres> {

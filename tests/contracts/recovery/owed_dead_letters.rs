@@ -56,7 +56,7 @@ async fn what_these_nodes_do_not_own_is_adopted(adapters: &Adapters) {
     let mut nobodys = message_of(&doomed, MessageStatus::Queued, mine);
     nobodys.node = None;
     let nobodys = adapters.stored(nobodys).await.id;
-    adapters.instances.delete(&doomed.tenant, doomed.id, "deleted", None, at(20)).await.unwrap();
+    assert_eq!(adapters.deleted_instances.fail(&[doomed.id], &[nobodys], "deleted", None, at(20)).await.unwrap(), 1);
     let own = owing(adapters, mine).await.id;
     let theirs = owing(adapters, alive).await.id;
     let orphan = owing(adapters, gone).await.id;

@@ -235,9 +235,17 @@ async fn deleting_an_instance_fails_its_open_message(installation: Installation)
         .await;
         let deleted = app.delete(&format!("{INSTANCES}/{instance}")).await;
         assert_eq!(deleted.status, 204);
-        let row = app.sql("select * from messaging_messages").await.remove(0);
-        assert_eq!(row["status"], "failed");
+        let row = eventually(SOON, "what was open has failed", async || {
+            let row = app.sql("select * from messaging_messages").await.remove(0);
+            (row["status"] == "failed").then_some(row)
+        })
+        .await;
         assert!(row["error"].as_str().unwrap().contains("deleted"), "{row}");
+        eventually(SOON, "the instance is forgotten", async || {
+            let listed = app.sql_number("select count(*) from messaging_deleted_instances").await;
+            (listed == 0).then_some(())
+        })
+        .await;
     };
     let (answer, ()) = tokio::join!(sending, deleting);
     if app.waits() {

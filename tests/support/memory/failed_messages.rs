@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use correio::application::ports::{FailedMessages, FailedSelection, Replay, RepositoryError};
+use correio::application::ports::{FailedMessages, FailedSelection, Replay, Replayed, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::message::{Message, MessageId, MessageStatus};
@@ -40,19 +40,23 @@ impl FailedMessages for MemoryFailedMessages {
     async fn replay_matching(
         &self,
         selection: &FailedSelection,
+        after: Option<MessageId>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<u64, RepositoryError> {
+    ) -> Result<Replayed, RepositoryError> {
         let selection = selection.clone();
         let replay = move |tables: &mut Tables| {
             let failed = tables.messages.values().filter(|message| {
-                message.status == MessageStatus::Failed && message.updated_at <= now && selected(&selection, message)
+                message.status == MessageStatus::Failed
+                    && message.updated_at <= now
+                    && after.is_none_or(|after| message.id > after)
+                    && selected(&selection, message)
             });
             let ids: Vec<MessageId> = fitting(failed.take(limit as usize)).map(|message| message.id).collect();
             for id in &ids {
                 requeue(tables, *id, now, REPLAY_MATCHING);
             }
-            ids.len() as u64
+            Replayed { count: ids.len() as u64, last: ids.last().copied() }
         };
         self.database.run(REPLAY_MATCHING, move |tables| Ok(replay(tables))).await
     }

@@ -4,13 +4,9 @@ use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::{Instance, InstanceChange, InstanceId};
-use correio::domain::message::MessageId;
-use correio::domain::message::attempt::{Attempt, AttemptOutcome};
 
 use super::database::MemoryDatabase;
 use super::tables::{Tables, storable};
-
-const DELETE: &str = "instances.delete";
 
 #[derive(Clone)]
 pub struct MemoryInstanceRepository {
@@ -116,28 +112,17 @@ impl InstanceRepository for MemoryInstanceRepository {
         self.database.run_now("instances.update", update).await
     }
 
-    async fn delete(
-        &self,
-        tenant: &Tenant,
-        id: InstanceId,
-        reason: &str,
-        dead_lettered_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<bool, RepositoryError> {
+    async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError> {
         let delete = |tables: &mut Tables| {
-            storable([Some(reason)])?;
             if tables.instances.get(&id).is_none_or(|it| it.tenant != *tenant) {
                 return Ok(false);
             }
             tables.instances.remove(&id);
+            tables.deleted_instances.entry(id).or_insert(now);
             tables.sync();
-            let open = tables.open().filter(|message| message.instance_id == id);
-            for message in open.map(|message| message.id).collect::<Vec<_>>() {
-                fail(tables, message, reason, dead_lettered_at, now);
-            }
             Ok(true)
         };
-        self.database.run_now(DELETE, delete).await
+        self.database.run_now("instances.delete", delete).await
     }
 }
 
@@ -150,18 +135,4 @@ fn texts_are_storable(instance: &Instance) -> Result<(), RepositoryError> {
         Some(instance.channel_phone_or_id.as_str()),
         instance.metadata.as_deref(),
     ])
-}
-
-fn fail(tables: &mut Tables, id: MessageId, reason: &str, dead_lettered_at: Option<Timestamp>, now: Timestamp) {
-    let failed = tables.write(id, DELETE, |message| message.fail(reason, dead_lettered_at, now));
-    let Some(failed) = failed else { return };
-    let attempt = Attempt {
-        number: failed.try_number,
-        started_at: failed.attempt_started_at,
-        finished_at: Some(now),
-        outcome: Some(AttemptOutcome::Permanent),
-        error: failed.error,
-        http_status: None,
-    };
-    tables.tell_attempt(id, attempt);
 }

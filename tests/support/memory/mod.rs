@@ -6,6 +6,7 @@
 mod api_key_repository;
 mod cancellations;
 mod database;
+mod deleted_instances;
 mod due_messages;
 mod failed_messages;
 mod instance_repository;
@@ -26,6 +27,7 @@ use super::adapters::Adapters;
 pub use api_key_repository::MemoryApiKeyRepository;
 pub use cancellations::MemoryCancellations;
 pub use database::MemoryDatabase;
+pub use deleted_instances::MemoryDeletedInstances;
 pub use due_messages::MemoryDueMessages;
 pub use failed_messages::MemoryFailedMessages;
 pub use instance_repository::MemoryInstanceRepository;
@@ -48,6 +50,7 @@ impl MemoryDatabase {
             search: Arc::new(MemoryMessageSearch::new(self.clone())),
             nodes: Arc::new(MemoryNodeRepository::new(self.clone())),
             instances: Arc::new(MemoryInstanceRepository::new(self.clone())),
+            deleted_instances: Arc::new(MemoryDeletedInstances::new(self.clone())),
             api_keys: Arc::new(MemoryApiKeyRepository::new(self.clone())),
             storage: Arc::new(MemoryStorage::new(self.clone())),
         };

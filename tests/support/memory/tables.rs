@@ -21,6 +21,8 @@ pub(super) struct Tables {
     pub idempotency_keys: BTreeMap<(Tenant, String), KeptKey>,
     pub nodes: BTreeMap<NodeId, Node>,
     pub instances: BTreeMap<InstanceId, Instance>,
+    /// And when they were deleted.
+    pub deleted_instances: BTreeMap<InstanceId, Timestamp>,
     pub api_keys: BTreeMap<Uuid, ApiKey>,
     pub tenants: BTreeSet<Tenant>,
     pub history: Vec<Change>,

@@ -13,15 +13,27 @@ use crate::domain::message::MessageId;
 pub trait FailedMessages: Send + Sync {
     async fn replay(&self, tenant: &Tenant, id: MessageId, now: Timestamp) -> Result<Replay, RepositoryError>;
 
-    /// Replays at most `limit` that match, and at most [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE), lowest ids first; returns
-    /// how many: none when none is left. What failed (`updated_at`) after `now` is left alone, so that repeating this until
-    /// none is left ends, unless the clock of who fails them is behind `now`.
+    /// Replays at most `limit` of those that match and have ids above `after`, and at most
+    /// [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE): the lowest ids, of whatever tenant. What failed (`updated_at`) after `now` is
+    /// left alone, and so is what another transaction holds at the moment.
+    ///
+    /// Repeated with the last id of the time before until none is replayed, it comes by every message once, also by one that
+    /// has failed again meanwhile, by whatever clock.
     async fn replay_matching(
         &self,
         selection: &FailedSelection,
+        after: Option<MessageId>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<u64, RepositoryError>;
+    ) -> Result<Replayed, RepositoryError>;
+}
+
+/// How many were replayed in one go. It may be fewer than there could have been.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    pub count: u64,
+    /// The greatest id of them; none: none is left.
+    pub last: Option<MessageId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

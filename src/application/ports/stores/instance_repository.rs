@@ -43,18 +43,10 @@ pub trait InstanceRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Instance>, RepositoryError>;
 
-    /// Deletes the instance and, in the same transaction, fails its open messages with `reason`: `failed`, failure
-    /// `channel`, with this `dead_lettered_at`, `try` raised for a `queued` one (a claim and its outcome in one write),
-    /// and an attempt row `permanent` with the reason for that try. A delivery that is under way thereby loses its
-    /// guard. False when there is no such instance.
-    async fn delete(
-        &self,
-        tenant: &Tenant,
-        id: InstanceId,
-        reason: &str,
-        dead_lettered_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<bool, RepositoryError>;
+    /// Deletes the instance and, in the same transaction, lists it among the deleted ones
+    /// ([`DeletedInstances`](super::DeletedInstances)). Its messages stay as they are, however many there are. False when
+    /// there is no such instance.
+    async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError>;
 }
 
 /// An instance's credentials as they are stored, and which instance it is.

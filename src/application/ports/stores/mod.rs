@@ -2,6 +2,7 @@
 
 mod api_key_repository;
 mod cancellations;
+mod deleted_instances;
 mod due_messages;
 mod failed_messages;
 mod instance_repository;
@@ -9,21 +10,20 @@ mod message_repository;
 mod message_search;
 mod node_repository;
 mod owed_dead_letters;
-mod repository_error;
 mod storage;
 
 use std::sync::Arc;
 
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
+pub use deleted_instances::{DeletedInstances, OpenMessages, Place};
 pub use due_messages::{DueMessages, Forgotten, Take};
-pub use failed_messages::{FailedMessages, FailedSelection, Replay};
+pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
 pub use instance_repository::{InstanceRepository, SealedInstance};
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
 pub use message_search::{Listed, MessageFilter, MessageSearch, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
-pub use repository_error::RepositoryError;
 pub use storage::{Storage, WeeksStanding};
 
 /// How many bytes of content ([`Content::bytes`](crate::domain::message::Content::bytes)) are read or changed in one go:
@@ -41,6 +41,7 @@ pub struct Stores {
     pub search: Arc<dyn MessageSearch>,
     pub nodes: Arc<dyn NodeRepository>,
     pub instances: Arc<dyn InstanceRepository>,
+    pub deleted_instances: Arc<dyn DeletedInstances>,
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub storage: Arc<dyn Storage>,
 }

@@ -103,15 +103,8 @@ impl InstanceRepository for CachedInstances {
         updated
     }
 
-    async fn delete(
-        &self,
-        tenant: &Tenant,
-        id: InstanceId,
-        reason: &str,
-        dead_lettered_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<bool, RepositoryError> {
-        let deleted = self.instances.delete(tenant, id, reason, dead_lettered_at, now).await;
+    async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError> {
+        let deleted = self.instances.delete(tenant, id, now).await;
         self.changed();
         deleted
     }

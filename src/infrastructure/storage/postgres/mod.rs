@@ -18,7 +18,7 @@ mod weeks;
 
 pub use api_key_repository::PgApiKeyRepository;
 pub use connections::{PgDatabase, ServerVersion};
-pub use instances::PgInstanceRepository;
+pub use instances::{PgDeletedInstances, PgInstanceRepository};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

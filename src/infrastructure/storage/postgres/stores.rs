@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    PgApiKeyRepository, PgCancellations, PgDatabase, PgDueMessages, PgFailedMessages, PgInstanceRepository,
-    PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
+    PgApiKeyRepository, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgFailedMessages,
+    PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
 };
 use crate::application::ports::Stores;
 
@@ -18,6 +18,7 @@ impl PgDatabase {
             search: Arc::new(PgMessageSearch::new(self.clone())),
             nodes: Arc::new(PgNodeRepository::new(self.clone())),
             instances: Arc::new(PgInstanceRepository::new(self.clone())),
+            deleted_instances: Arc::new(PgDeletedInstances::new(self.clone())),
             api_keys: Arc::new(PgApiKeyRepository::new(self.clone())),
             storage: Arc::new(PgStorage::new(self.clone())),
         }

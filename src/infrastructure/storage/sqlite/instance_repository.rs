@@ -3,7 +3,6 @@ use sqlx::sqlite::SqliteRow;
 
 use super::SqliteDatabase;
 use super::error::translate;
-use super::messages::delete_instance;
 use super::row::{get, id, parsed, tenant, time, time_text};
 use crate::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
 use crate::domain::Timestamp;
@@ -173,15 +172,30 @@ impl InstanceRepository for SqliteInstanceRepository {
         rows.first().map(instance).transpose()
     }
 
-    async fn delete(
-        &self,
-        tenant: &Tenant,
-        id: InstanceId,
-        reason: &str,
-        dead_lettered_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<bool, RepositoryError> {
-        delete_instance(&self.database, (tenant, id), reason, dead_lettered_at, now).await
+    async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError> {
+        let mut transaction = self.database.begin().await?;
+        let deleted = sqlx::query("delete from messaging_instances where tenant = ?1 and id = ?2")
+            .bind(tenant.as_str())
+            .bind(id.0.hyphenated())
+            .execute(&mut *transaction)
+            .await
+            .map_err(translate)?;
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query(
+            "insert into messaging_deleted_instances (id, tenant, deleted_at)
+             values (?1, ?2, ?3)
+             on conflict do nothing",
+        )
+        .bind(id.0.hyphenated())
+        .bind(tenant.as_str())
+        .bind(time_text(now))
+        .execute(&mut *transaction)
+        .await
+        .map_err(translate)?;
+        transaction.commit().await.map_err(translate)?;
+        Ok(true)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod api_key_repository;
 mod connections;
+mod deleted_instances;
 mod error;
 #[cfg(test)]
 mod full_disk_tests;
@@ -17,6 +18,7 @@ mod stores;
 
 pub use api_key_repository::SqliteApiKeyRepository;
 pub use connections::{InstallationLock, SqliteDatabase};
+pub use deleted_instances::SqliteDeletedInstances;
 pub use instance_repository::SqliteInstanceRepository;
 #[cfg(test)]
 pub use messages::STATEMENTS;

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDueMessages, SqliteFailedMessages,
-    SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
+    SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances, SqliteDueMessages,
+    SqliteFailedMessages, SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
     SqliteOwedDeadLetters, SqliteStorage,
 };
 use crate::application::ports::Stores;
@@ -19,6 +19,7 @@ impl SqliteDatabase {
             search: Arc::new(SqliteMessageSearch::new(self.clone())),
             nodes: Arc::new(SqliteNodeRepository::new(self.clone())),
             instances: Arc::new(SqliteInstanceRepository::new(self.clone())),
+            deleted_instances: Arc::new(SqliteDeletedInstances::new(self.clone())),
             api_keys: Arc::new(SqliteApiKeyRepository::new(self.clone())),
             storage: Arc::new(SqliteStorage::new(self.clone())),
         }

@@ -15,7 +15,8 @@ use axum::response::{IntoResponse, Response};
 
 /// Delete an instance
 ///
-/// Its open messages fail; all its messages stay to be looked at.
+/// It is gone at once, and its name is free. Its open messages fail soon after, in the background, with a sentence as their
+/// `error`; until then they are shown as they were. All its messages stay to be looked at.
 #[utoipa::path(delete, path = "/api/messaging/instances/{instanceId}", operation_id = "deleteInstance", tag = "instances",
     params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
     responses(

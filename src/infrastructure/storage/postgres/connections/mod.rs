@@ -10,6 +10,6 @@ mod server_version;
 
 #[cfg(test)]
 pub(super) use own_connection::LOOKS;
-pub(super) use own_connection::{CHANGING_PROBES, OwnConnection, PROBES};
+pub(super) use own_connection::{CHANGING_PROBES, OwnConnection, PROBES, begin_look};
 pub use pool::PgDatabase;
 pub use server_version::ServerVersion;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -28,6 +28,15 @@ pub(in crate::infrastructure::storage::postgres) const CHANGING_PROBES: &str =
 
 /// For the looks of the relay. Each names the order of the index that it is to walk; without sorts no other index gives it.
 pub(in crate::infrastructure::storage::postgres) const LOOKS: &str = concat!(probes!(), "; set enable_sort = off");
+
+/// A transaction whose statements are planned like looks, on a connection that is there for other things, too.
+pub(in crate::infrastructure::storage::postgres) async fn begin_look(
+    connection: &mut PgConnection,
+) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(AssertSqlSafe(LOOKS.replace("set ", "set local "))).execute(&mut *transaction).await?;
+    Ok(transaction)
+}
 
 /// A connection outside the pool, for work that never waits for other work's connections. Opened when it is needed, and
 /// opened again after it has failed.

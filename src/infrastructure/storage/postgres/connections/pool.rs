@@ -27,7 +27,8 @@ pub struct PgDatabase {
     pub(in crate::infrastructure::storage::postgres) heartbeats: Arc<OwnConnection>,
     /// For the rounds of the relay: the nodes, what is due, what is to be made due.
     pub(in crate::infrastructure::storage::postgres) relay: Arc<OwnConnection>,
-    /// For the comparison and for the dead letters, which take longer and may be later.
+    /// For the comparison, for the dead letters and for what deleted instances left open, which take longer and may be
+    /// later.
     pub(in crate::infrastructure::storage::postgres) upkeep: Arc<OwnConnection>,
     pub(in crate::infrastructure::storage::postgres) floor: Floor,
 }

@@ -9,7 +9,6 @@ use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::credentials::SealedCredentials;
 use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
 use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::postgres::messages::delete_instance;
 use crate::infrastructure::storage::postgres::row::{get, only};
 use crate::infrastructure::storage::shared::Batcher;
 
@@ -44,6 +43,21 @@ const UPDATE: &str = concat!(
      returning ",
     instance_columns!()
 );
+
+/// One statement is one transaction.
+const DELETE: &str = "
+    with deleted as (
+         delete from messaging_instances
+          where tenant = $1
+            and id = $2
+         returning id, tenant
+     ), listed as (
+         insert into messaging_deleted_instances (id, tenant, deleted_at)
+         select id, tenant, $3
+           from deleted
+         on conflict do nothing
+     )
+     select exists (select from deleted) as deleted";
 
 #[async_trait]
 impl InstanceRepository for PgInstanceRepository {
@@ -150,14 +164,9 @@ impl InstanceRepository for PgInstanceRepository {
         only(rows).as_ref().map(instance).transpose()
     }
 
-    async fn delete(
-        &self,
-        tenant: &Tenant,
-        id: InstanceId,
-        reason: &str,
-        dead_lettered_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<bool, RepositoryError> {
-        delete_instance(&self.database, (tenant, id), reason, dead_lettered_at, now).await
+    async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError> {
+        let query = sqlx::query(DELETE).bind(tenant.as_str()).bind(id.0).bind(now);
+        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        only(rows).as_ref().map_or(Ok(false), |row| get(row, "deleted"))
     }
 }

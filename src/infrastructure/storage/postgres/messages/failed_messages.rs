@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::changes::replays;
-use crate::application::ports::{FailedMessages, FailedSelection, Replay, RepositoryError};
+use crate::application::ports::{FailedMessages, FailedSelection, Replay, Replayed, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageId;
@@ -27,9 +27,10 @@ impl FailedMessages for PgFailedMessages {
     async fn replay_matching(
         &self,
         selection: &FailedSelection,
+        after: Option<MessageId>,
         limit: u32,
         now: Timestamp,
-    ) -> Result<u64, RepositoryError> {
-        replays::replay_matching(&self.database, selection, limit, now).await
+    ) -> Result<Replayed, RepositoryError> {
+        replays::replay_matching(&self.database, selection, after, limit, now).await
     }
 }

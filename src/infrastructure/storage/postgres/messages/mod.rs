@@ -8,16 +8,18 @@ mod failed_messages;
 mod matching;
 mod message_repository;
 mod message_search;
+mod open_messages;
 mod owed_dead_letters;
 mod taking_along;
 
 pub use cancellations::PgCancellations;
 #[cfg(test)]
 pub use changes::STATEMENTS;
-pub use changes::delete_instance;
+pub use changes::fail_open_messages;
 pub use counts::{count_anew, roll_up, uncounted};
 pub use due_messages::PgDueMessages;
 pub use failed_messages::PgFailedMessages;
 pub use message_repository::PgMessageRepository;
 pub use message_search::PgMessageSearch;
+pub use open_messages::open_messages;
 pub use owed_dead_letters::PgOwedDeadLetters;

@@ -1,39 +1,29 @@
-//! Deleting an instance, which fails its open messages.
+//! Failing what is open of instances that were deleted.
+
+use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
-use crate::domain::access::principal::Tenant;
 use crate::domain::instance::InstanceId;
+use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::connections::begin_look;
 use crate::infrastructure::storage::postgres::row::{get, only};
 
-/// One statement is one transaction. A queued message is claimed and failed in one write, so that a late claim's
-/// outcome has another try number. Open rows are found in the two indexes that hold no others, and checked again to be
-/// open once they are locked. Locked in order of id, so that two concurrent changes do not deadlock.
-pub const DELETE: &str = "
-    with deleted as (
-         delete from messaging_instances
-          where tenant = $1
-            and id = $2
-         returning id
-     ), open as materialized (
+/// A queued message is claimed and failed in one write, so that a late claim's outcome has another try number. Locked in
+/// order of id, and checked again to be open once it is locked. What another transaction holds is passed over: the work of
+/// another process at the same messages, or a claim or an outcome, which is not to wait for a thousand others. With the
+/// least and the greatest id of them, because a plan that is kept passes over no partition for a list of ids.
+pub const FAIL: &str = "
+    with open as materialized (
          select id
            from messaging_messages
           where status in ('pending', 'queued', 'processing')
-            and id = any(array(
-                    select id
-                      from messaging_messages
-                     where next_attempt_at is null
-                       and status in ('pending', 'queued', 'processing')
-                       and instance_id = (select id from deleted)
-                    union all
-                    select id
-                      from messaging_messages
-                     where next_attempt_at is not null
-                       and status in ('pending', 'queued', 'processing')
-                       and instance_id = (select id from deleted)))
+            and instance_id = any($2)
+            and id between $6 and $7
+            and id = any($1)
           order by id
-            for update
+            for update skip locked
      ), failed as (
          update messaging_messages
             set attempt_started_at = case when status = 'queued' then $4 else attempt_started_at end,
@@ -47,7 +37,8 @@ pub const DELETE: &str = "
                 next_attempt_at = null,
                 dead_lettered_at = $5,
                 updated_at = $4
-          where id = any(array(select id from open))
+          where id between $6 and $7
+            and id = any(array(select id from open))
          returning id, try, attempt_started_at
      ), told as (
          insert into messaging_message_attempts
@@ -56,17 +47,32 @@ pub const DELETE: &str = "
            from failed
          on conflict do nothing
      )
-     select exists (select from deleted) as deleted";
+     select count(*) as failed
+       from failed";
 
-/// False when the tenant has no such instance.
-pub async fn delete_instance(
+/// Returns how many failed.
+pub async fn fail_open_messages(
     database: &PgDatabase,
-    (tenant, id): (&Tenant, InstanceId),
+    (instances, messages): (&[InstanceId], &[MessageId]),
     reason: &str,
     dead_lettered_at: Option<Timestamp>,
     now: Timestamp,
-) -> Result<bool, RepositoryError> {
-    let query = sqlx::query(DELETE).bind(tenant.as_str()).bind(id.0).bind(reason).bind(now).bind(dead_lettered_at);
-    let rows = database.run(async |connection| query.fetch_all(connection).await).await?;
-    only(rows).as_ref().map_or(Ok(false), |row| get(row, "deleted"))
+) -> Result<u64, RepositoryError> {
+    let ids = || messages.iter().map(|message| message.0);
+    let query = sqlx::query(FAIL)
+        .bind(ids().collect::<Vec<Uuid>>())
+        .bind(instances.iter().map(|instance| instance.0).collect::<Vec<Uuid>>())
+        .bind(reason)
+        .bind(now)
+        .bind(dead_lettered_at)
+        .bind(ids().min())
+        .bind(ids().max());
+    let fail = async |connection: &mut sqlx::PgConnection| {
+        let mut look = begin_look(connection).await?;
+        let rows = query.fetch_all(&mut *look).await?;
+        look.commit().await?;
+        Ok(rows)
+    };
+    let failed = only(database.upkeep.run(fail).await?).map(|row| get::<i64>(&row, "failed")).transpose()?;
+    Ok(failed.and_then(|failed| u64::try_from(failed).ok()).unwrap_or(0))
 }

@@ -19,7 +19,7 @@ use crate::domain::message::transition::{self, Change};
 pub use accepts::Accepts;
 pub use claims::{Claims, claims};
 pub use deferrals::Deferrals;
-pub use deletion::delete_instance;
+pub use deletion::fail_open_messages;
 pub use outcomes::{LostClaims, Outcomes, outcomes};
 
 /// What each change is in SQL.
@@ -35,5 +35,5 @@ pub const STATEMENTS: [(&Change, &[&str]); 11] = [
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
     (&transition::CANCEL, &[cancellation::CANCEL]),
-    (&transition::FAIL, &[deletion::DELETE]),
+    (&transition::FAIL, &[deletion::FAIL]),
 ];

@@ -8,10 +8,12 @@ use chrono::{TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
+use super::deletion::FAIL;
 use super::relaying::{IS_NEEDED, TAKE};
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::postgres::connections::LOOKS;
 use crate::infrastructure::storage::postgres::floor::Floor;
+use crate::infrastructure::storage::postgres::messages::open_messages::{TIMED, UNTIMED};
 use crate::infrastructure::storage::shared::{first_id, migrations};
 
 /// Weeks before this one of which there are partitions.
@@ -56,6 +58,52 @@ async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks()
         assert_eq!(scans.len(), 8, "{scans:#?}");
         for of_partition in scans.values() {
             assert_eq!(of_partition, &["due", "owed", "owned"], "{scans:#?}");
+        }
+        sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
+        fill(&mut connection, now).await;
+    }
+}
+
+/// A portion of those messages, or of none, as they are looked up and failed.
+#[tokio::test]
+async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_failed_by_the_ids() {
+    const EMPTY: &str = "while all is empty";
+
+    let Some(mut connection) = connection().await else { return };
+    let now = Utc::now();
+    // Rolled back at the end.
+    let mut connection = connection.begin().await.unwrap();
+    make(&mut connection, now).await;
+    let floor = Floor::default();
+    let asking = floor.begin(now, Instant::now());
+    floor.settle(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    prepare(&mut connection, "untimed", "(uuid[], bigint, text, text, text)", &floor.name_in(UNTIMED)).await;
+    prepare(&mut connection, "timed", "(uuid[], bigint, text, text)", &floor.name_in(TIMED)).await;
+    let parameters = "(uuid[], uuid[], text, timestamptz, timestamptz, uuid, uuid)";
+    prepare(&mut connection, "fail", parameters, FAIL).await;
+    let (least, some) = (Uuid::nil(), first_id(now));
+    let looks = [
+        (format!("untimed ('{{{least}}}', 100, '{least}', '', '{least}')"), vec!["owned"], LOOKED_AT.to_vec()),
+        (format!("timed ('{{{least}}}', 100, '-infinity', '{least}')"), vec!["due"], LOOKED_AT.to_vec()),
+        (
+            format!("fail ('{{{some}}}', '{{{least}}}', 'x', now(), null, '{some}', '{some}')"),
+            vec!["id", "id"],
+            vec![FILLED],
+        ),
+    ];
+    for when in [EMPTY, "with messages", "after they were looked at"] {
+        for (statement, walked, partitions) in &looks {
+            let scans = scans(&mut connection, statement).await;
+            assert_eq!(scans.keys().map(String::as_str).collect::<Vec<_>>(), *partitions, "{statement}");
+            for of_partition in scans.values() {
+                // In one that is known to be empty, the index by tenant serves as well: it has nothing in it.
+                let mut found = of_partition.clone();
+                found
+                    .iter_mut()
+                    .filter(|index| when == EMPTY && **index == "by tenant")
+                    .for_each(|index| *index = "id");
+                assert_eq!(found, *walked, "{when}, {statement}: {scans:#?}");
+            }
         }
         sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
         fill(&mut connection, now).await;

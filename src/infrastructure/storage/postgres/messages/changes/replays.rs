@@ -1,6 +1,8 @@
 //! Replaying failed messages.
 
-use crate::application::ports::{FailedSelection, Replay, RepositoryError};
+use uuid::Uuid;
+
+use crate::application::ports::{FailedSelection, Replay, Replayed, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageId;
@@ -77,6 +79,7 @@ pub const REPLAY_MATCHING: &str = concat!(
                     where messages.tenant between tenants.tenant and tenants.tenant
                       and messages.status = 'failed'
                       and messages.updated_at <= $1
+                      and ($7::uuid is null or messages.id > $7)
                       and ($3::text is null or messages.channel_instance_id = $3)
                       and ($4::timestamptz is null or messages.created_at >= $4)
                       and ($5::timestamptz is null or messages.created_at < $5)
@@ -87,12 +90,17 @@ pub const REPLAY_MATCHING: &str = concat!(
          limit $6
     ),",
     fitting!("matching", "found.id"),
-    "
-    update messaging_messages
-       set ",
+    ",
+    replayed (id) as (
+        update messaging_messages
+           set ",
     replayed!(),
     "
-     where id = any(array(select id from fitting))"
+         where id = any(array(select id from fitting))
+        returning id
+    )
+    select (select count(*) from replayed) as count,
+           (select id from replayed order by id desc limit 1) as last"
 );
 
 pub async fn replay(
@@ -115,9 +123,10 @@ pub async fn replay(
 pub async fn replay_matching(
     database: &PgDatabase,
     selection: &FailedSelection,
+    after: Option<MessageId>,
     limit: u32,
     now: Timestamp,
-) -> Result<u64, RepositoryError> {
+) -> Result<Replayed, RepositoryError> {
     let _doubt = database.floor.doubt(None);
     // Planned each time, for what is selected.
     let query = sqlx::query(REPLAY_MATCHING)
@@ -127,7 +136,10 @@ pub async fn replay_matching(
         .bind(&selection.channel_instance_id)
         .bind(selection.created_after)
         .bind(selection.created_before)
-        .bind(i64::from(limit));
-    let written = database.run(async |connection| query.execute(connection).await).await?;
-    Ok(written.rows_affected())
+        .bind(i64::from(limit))
+        .bind(after.map(|after| after.0));
+    let rows = database.run(async |connection| query.fetch_all(connection).await).await?;
+    let Some(row) = only(rows) else { return Ok(Replayed::default()) };
+    let count = u64::try_from(get::<i64>(&row, "count")?).unwrap_or_default();
+    Ok(Replayed { count, last: get::<Option<Uuid>>(&row, "last")?.map(MessageId) })
 }

@@ -1,11 +1,11 @@
-//! Deleting an instance, which fails its open messages.
+//! Failing what is open of instances that were deleted.
 
 use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
-use crate::domain::access::principal::Tenant;
 use crate::domain::instance::InstanceId;
+use crate::domain::message::MessageId;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{self, id_list, time_text, time_text_option};
@@ -13,41 +13,34 @@ use crate::infrastructure::storage::sqlite::row::{self, id_list, time_text, time
 /// A queued message is claimed and failed in one write, so that a late claim's outcome has another try number.
 pub const FAIL: &str = "
     update messaging_messages
-        set attempt_started_at = case when status = 'queued' then ?3 else attempt_started_at end,
+        set attempt_started_at = case when status = 'queued' then ?4 else attempt_started_at end,
             -- A count that somebody wrote may be out of bounds.
             retries = min(max(retries, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
             try = min(max(try, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
             status = 'failed',
             failure = 'channel',
-            error = ?2,
+            error = ?3,
             attempt_http_status = null,
             next_attempt_at = null,
-            dead_lettered_at = ?4,
-            updated_at = ?3
-      where instance_id = ?1
+            dead_lettered_at = ?5,
+            updated_at = ?4
+      where id in (select value from json_each(?1))
+        and instance_id in (select value from json_each(?2))
         and status in ('pending', 'queued', 'processing')
      returning id";
 
-/// False when the tenant has no such instance.
-pub async fn delete_instance(
+/// Returns how many failed.
+pub async fn fail_open_messages(
     database: &SqliteDatabase,
-    (tenant, id): (&Tenant, InstanceId),
+    (instances, messages): (&[InstanceId], &[MessageId]),
     reason: &str,
     dead_lettered_at: Option<Timestamp>,
     now: Timestamp,
-) -> Result<bool, RepositoryError> {
+) -> Result<u64, RepositoryError> {
     let mut transaction = database.begin().await?;
-    let deleted = sqlx::query("delete from messaging_instances where tenant = ?1 and id = ?2")
-        .bind(tenant.as_str())
-        .bind(id.0.hyphenated())
-        .execute(&mut *transaction)
-        .await
-        .map_err(translate)?;
-    if deleted.rows_affected() == 0 {
-        return Ok(false);
-    }
     let failed = sqlx::query(FAIL)
-        .bind(id.0.hyphenated())
+        .bind(id_list(messages.iter().map(|message| message.0)))
+        .bind(id_list(instances.iter().map(|instance| instance.0)))
         .bind(reason)
         .bind(time_text(now))
         .bind(time_text_option(dead_lettered_at))
@@ -55,6 +48,7 @@ pub async fn delete_instance(
         .await
         .map_err(translate)?;
     let failed = failed.iter().map(|row| row::id(row, "id")).collect::<Result<Vec<Uuid>, _>>()?;
+    let count = failed.len() as u64;
     sqlx::query(
         "insert into messaging_message_attempts
                 (message_id, number, started_at, finished_at, outcome, error)
@@ -70,5 +64,5 @@ pub async fn delete_instance(
     .await
     .map_err(translate)?;
     transaction.commit().await.map_err(translate)?;
-    Ok(true)
+    Ok(count)
 }

@@ -18,7 +18,7 @@ use crate::domain::message::transition::{self, Change};
 pub use accepts::Accepts;
 pub use claims::Claims;
 pub use deferrals::Deferrals;
-pub use deletion::delete_instance;
+pub use deletion::fail_open_messages;
 pub use outcomes::{LostClaims, Outcomes, outcomes};
 
 /// What each change is in SQL.

@@ -1,13 +1,13 @@
 //! Replaying failed messages.
 
-use crate::application::ports::{FailedSelection, Replay, RepositoryError};
+use crate::application::ports::{FailedSelection, Replay, Replayed, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageId;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::portion::fitting;
-use crate::infrastructure::storage::sqlite::row::{get, time_text, time_text_option};
+use crate::infrastructure::storage::sqlite::row::{self, get, time_text, time_text_option};
 
 /// Due by its time, so that the relay takes it whichever node owned it. `try` goes on counting: a late outcome of an
 /// earlier try has lost its guard.
@@ -67,6 +67,7 @@ pub const REPLAY_MATCHING: &str = concat!(
                     where tenant = tenants.tenant
                       and status = 'failed'
                       and updated_at <= ?1
+                      and (?7 is null or id > ?7)
                       and (?3 is null or channel_instance_id = ?3)
                       and (?4 is null or created_at >= ?4)
                       and (?5 is null or created_at < ?5)
@@ -81,7 +82,8 @@ pub const REPLAY_MATCHING: &str = concat!(
        set ",
     replayed!(),
     "
-     where id in (select id from fitting)"
+     where id in (select id from fitting)
+    returning id"
 );
 
 pub async fn replay(
@@ -122,18 +124,21 @@ pub async fn replay(
 pub async fn replay_matching(
     database: &SqliteDatabase,
     selection: &FailedSelection,
+    after: Option<MessageId>,
     limit: u32,
     now: Timestamp,
-) -> Result<u64, RepositoryError> {
-    let written = sqlx::query(REPLAY_MATCHING)
+) -> Result<Replayed, RepositoryError> {
+    let rows = sqlx::query(REPLAY_MATCHING)
         .bind(time_text(now))
         .bind(selection.tenant.as_ref().map(Tenant::as_str))
         .bind(&selection.channel_instance_id)
         .bind(time_text_option(selection.created_after))
         .bind(time_text_option(selection.created_before))
         .bind(limit)
-        .execute(database.writer())
+        .bind(after.map(|after| after.0.hyphenated()))
+        .fetch_all(database.writer())
         .await
         .map_err(translate)?;
-    Ok(written.rows_affected())
+    let replayed = rows.iter().map(|row| row::id(row, "id")).collect::<Result<Vec<_>, _>>()?;
+    Ok(Replayed { count: replayed.len() as u64, last: replayed.into_iter().max().map(MessageId) })
 }

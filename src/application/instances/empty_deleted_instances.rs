@@ -1,0 +1,153 @@
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tracing::{error, info};
+
+use crate::application::Stop;
+use crate::application::ports::{Clock, DeletedInstances, Place, RepositoryError};
+use crate::application::service::Repeated;
+use crate::domain::Timestamp;
+use crate::domain::instance::{DELETED, InstanceId};
+use crate::domain::message::MessageId;
+use crate::domain::message::dead_letter::DeadLetterPolicy;
+
+/// Fails what is open of the instances that were deleted, a portion at a time, and forgets the instances of which nothing
+/// is.
+///
+/// Goes through the open messages again and again until it comes by none of an instance any more. It may do so too early:
+/// what is accepted, replayed or moved meanwhile is passed over. Such a message is being dealt with, or has its time: its
+/// delivery fails it in the same words. Several processes may do this at once; each fails what the others have not.
+pub struct EmptyDeletedInstances {
+    deleted: Arc<dyn DeletedInstances>,
+    dead_letters: DeadLetterPolicy,
+    clock: Arc<dyn Clock>,
+    /// None: the next round begins one, if there is a reason.
+    pass: Option<Pass>,
+    pause: Duration,
+}
+
+/// A way through the open messages.
+struct Pass {
+    instances: Vec<InstanceId>,
+    /// Those of which something was open.
+    with_messages: BTreeSet<InstanceId>,
+    found: VecDeque<MessageId>,
+    /// None: all were looked at.
+    next: Option<Place>,
+    failed: u64,
+}
+
+/// Pause between two questions for deleted instances: how long after its deletion an instance's messages begin to fail.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Instances that are emptied together.
+const INSTANCES: u32 = 100;
+
+/// Open messages, of whatever instance, that are looked at in one go.
+const REACH: u32 = 20_000;
+
+/// Messages that fail in one statement.
+const PORTION: usize = 1_000;
+
+impl EmptyDeletedInstances {
+    pub fn new(deleted: Arc<dyn DeletedInstances>, dead_letters: DeadLetterPolicy, clock: Arc<dyn Clock>) -> Self {
+        Self { deleted, dead_letters, clock, pass: None, pause: INTERVAL }
+    }
+
+    /// One statement.
+    async fn step(&mut self) -> Result<(), RepositoryError> {
+        let deleted = self.deleted.as_ref();
+        let Some(pass) = &mut self.pass else {
+            let instances = deleted.list(INSTANCES).await?;
+            self.pass = (!instances.is_empty()).then(|| Pass::through(instances));
+            return Ok(());
+        };
+        if !pass.found.is_empty() {
+            let now = self.clock.now();
+            return pass.fail_some(deleted, self.dead_letters.dead_lettered_at(now), now).await;
+        }
+        if let Some(place) = pass.next.clone() {
+            return pass.look(deleted, &place).await;
+        }
+        pass.end(deleted).await?;
+        self.pass = None;
+        Ok(())
+    }
+}
+
+impl Pass {
+    fn through(instances: Vec<InstanceId>) -> Self {
+        let next = Some(Place::default());
+        Self { instances, with_messages: BTreeSet::new(), found: VecDeque::new(), next, failed: 0 }
+    }
+
+    async fn look(&mut self, deleted: &dyn DeletedInstances, place: &Place) -> Result<(), RepositoryError> {
+        let looked = deleted.open_messages(&self.instances, place, REACH).await?;
+        for (instance, message) in looked.found {
+            self.with_messages.insert(instance);
+            self.found.push_back(message);
+        }
+        self.next = looked.next;
+        Ok(())
+    }
+
+    async fn fail_some(
+        &mut self,
+        deleted: &dyn DeletedInstances,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), RepositoryError> {
+        let portion: Vec<MessageId> = self.found.iter().take(PORTION).copied().collect();
+        match deleted.fail(&self.instances, &portion, DELETED, dead_lettered_at, now).await {
+            Ok(failed) => self.failed += failed,
+            Err(error) if error.may_pass() => return Err(error),
+            // What the database refuses must not keep the others from ending. Their deliveries will tell.
+            Err(error) => error!(messages = portion.len(), %error, "messages of deleted instances are left open"),
+        }
+        self.found.drain(..portion.len());
+        Ok(())
+    }
+
+    async fn end(&self, deleted: &dyn DeletedInstances) -> Result<(), RepositoryError> {
+        let is_emptied = |id: &&InstanceId| !self.with_messages.contains(id);
+        let emptied: Vec<InstanceId> = self.instances.iter().filter(is_emptied).copied().collect();
+        if !emptied.is_empty() {
+            deleted.forget(&emptied).await?;
+        }
+        if self.failed > 0 {
+            info!(messages = self.failed, "failed, because their instances were deleted");
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Repeated for EmptyDeletedInstances {
+    fn name(&self) -> &'static str {
+        "deleted instances"
+    }
+
+    fn purpose(&self) -> &'static str {
+        "fail the open messages of deleted instances"
+    }
+
+    /// It rests for as long as it worked, and so leaves at least half of the time, of a connection or of the only writer, to
+    /// others.
+    fn interval(&self) -> Duration {
+        self.pause
+    }
+
+    fn interval_after_failure(&self) -> Duration {
+        INTERVAL
+    }
+
+    async fn round(&mut self, _: &Stop) -> Result<(), RepositoryError> {
+        let began = self.clock.monotonic();
+        let done = self.step().await;
+        let took = self.clock.monotonic().saturating_sub(began);
+        self.pause = if self.pass.is_some() { took.min(INTERVAL) } else { INTERVAL };
+        done
+    }
+}

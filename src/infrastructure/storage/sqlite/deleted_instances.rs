@@ -1,0 +1,67 @@
+use async_trait::async_trait;
+
+use super::SqliteDatabase;
+use super::error::translate;
+use super::messages::{fail_open_messages, open_messages};
+use super::row::{id, id_list};
+use crate::application::ports::{DeletedInstances, OpenMessages, Place, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::instance::InstanceId;
+use crate::domain::message::MessageId;
+
+#[derive(Clone)]
+pub struct SqliteDeletedInstances {
+    database: SqliteDatabase,
+}
+
+impl SqliteDeletedInstances {
+    pub fn new(database: SqliteDatabase) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl DeletedInstances for SqliteDeletedInstances {
+    async fn list(&self, limit: u32) -> Result<Vec<InstanceId>, RepositoryError> {
+        let rows = sqlx::query(
+            "select id
+               from messaging_deleted_instances
+              order by deleted_at, id
+              limit ?1",
+        )
+        .bind(limit)
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(translate)?;
+        rows.iter().map(|row| Ok(InstanceId(id(row, "id")?))).collect()
+    }
+
+    async fn open_messages(
+        &self,
+        instances: &[InstanceId],
+        after: &Place,
+        reach: u32,
+    ) -> Result<OpenMessages, RepositoryError> {
+        open_messages(&self.database, instances, after, reach).await
+    }
+
+    async fn fail(
+        &self,
+        instances: &[InstanceId],
+        messages: &[MessageId],
+        reason: &str,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<u64, RepositoryError> {
+        fail_open_messages(&self.database, (instances, messages), reason, dead_lettered_at, now).await
+    }
+
+    async fn forget(&self, instances: &[InstanceId]) -> Result<(), RepositoryError> {
+        sqlx::query("delete from messaging_deleted_instances where id in (select value from json_each(?1))")
+            .bind(id_list(instances.iter().map(|instance| instance.0)))
+            .execute(self.database.writer())
+            .await
+            .map_err(translate)?;
+        Ok(())
+    }
+}
