@@ -15,6 +15,7 @@ on_every_adapter![
     pages_go_from_the_newest_to_the_oldest_without_a_gap,
     a_page_is_bounded_in_bytes_and_the_next_one_goes_on,
     every_filter_narrows,
+    every_filter_finds_what_matches_in_every_week,
     counts_are_by_state_and_follow_the_filter,
     open_messages_are_counted_across_tenants,
     what_is_rolled_up_goes_on_being_counted,
@@ -96,6 +97,69 @@ async fn every_filter_narrows(adapters: &Adapters) {
     for (filter, expected) in cases {
         let listed = adapters.search.list(&tenant("acme"), &filter, None, 10).await.unwrap();
         assert_eq!(listed.messages.iter().map(|message| message.id).collect::<Vec<_>>(), expected, "{filter:?}");
+        let counted: u64 = adapters.search.count(&tenant("acme"), &filter).await.unwrap().values().sum();
+        assert_eq!(counted, expected.len() as u64, "{filter:?}");
+    }
+}
+
+/// Of many weeks, which are searched a few at a time, and of those that lie outside of all weeks.
+async fn every_filter_finds_what_matches_in_every_week(adapters: &Adapters) {
+    const WEEK: i64 = 7 * 24 * 60 * 60;
+    for week in [0, 6, 12, 20] {
+        adapters.storage.maintain(at(week * WEEK)).await.unwrap();
+    }
+    let (channels, names, recipients) = (["webhook", "sandbox"], ["a", "b", "c"], ["x", "y"]);
+    let mut stored = Vec::new();
+    for index in 0..96_usize {
+        // Each number but the first is as good as independent of the others.
+        let status = MessageStatus::ALL[index % 8];
+        let mut instance = instance(["acme", "acme", "globex"][index / 5 % 3], names[index / 3 % 3]);
+        instance.channel = ChannelName::new(channels[index / 7 % 2]);
+        let time = at(i64::try_from(index).unwrap() * WEEK / 4);
+        let message = message_of(&instance, status, node());
+        let id = u128::from(time.timestamp_millis().cast_unsigned()) << 80 | message.id.0.as_u128() & ((1 << 80) - 1);
+        let recipient = recipients[index / 11 % 2].to_owned();
+        let id = MessageId(Uuid::from_u128(id));
+        stored.push(adapters.stored(Message { id, recipient, created_at: time, ..message }).await);
+    }
+    let options = |count: usize| std::iter::once(None).chain((0..count).map(Some));
+    let mut filters = Vec::new();
+    for status in options(8) {
+        for (channel, name, recipient) in options(2)
+            .flat_map(|channel| options(2).map(move |name| (channel, name)))
+            .flat_map(|(channel, name)| options(1).map(move |recipient| (channel, name, recipient)))
+        {
+            filters.push(MessageFilter {
+                status: status.map(|it| MessageStatus::ALL[it]),
+                channel: channel.map(|it| ChannelName::new(channels[it])),
+                channel_instance_id: name.map(|it| names[it].to_owned()),
+                recipient: recipient.map(|it| recipients[it].to_owned()),
+                created_after: (filters.len() % 4 == 1).then(|| at(5 * WEEK)),
+                created_before: (filters.len() % 4 == 2).then(|| at(15 * WEEK)),
+            });
+        }
+    }
+    for filter in filters {
+        let matches = |message: &&Message| {
+            message.tenant == tenant("acme")
+                && filter.status.is_none_or(|status| message.status == status)
+                && filter.channel.as_ref().is_none_or(|channel| message.channel == *channel)
+                && filter.channel_instance_id.as_ref().is_none_or(|name| message.channel_instance_id == *name)
+                && filter.recipient.as_ref().is_none_or(|recipient| message.recipient == *recipient)
+                && filter.created_after.is_none_or(|after| message.created_at >= after)
+                && filter.created_before.is_none_or(|before| message.created_at < before)
+        };
+        let expected: Vec<MessageId> = stored.iter().rev().filter(matches).map(|message| message.id).collect();
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let page = adapters.search.list(&tenant("acme"), &filter, before, 20).await.unwrap();
+            seen.extend(page.messages.iter().map(|message| message.id));
+            before = seen.last().copied();
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "{filter:?}");
         let counted: u64 = adapters.search.count(&tenant("acme"), &filter).await.unwrap().values().sum();
         assert_eq!(counted, expected.len() as u64, "{filter:?}");
     }
