@@ -107,9 +107,11 @@ async fn a_week_can_be_counted_anew() {
     .unwrap();
     assert_eq!(old.open().await, (1, 1), "nobody knows yet");
     let anew = "insert into messaging_uncounted_weeks
-                select distinct week from messaging_message_count_changes
+                select week from messaging_message_counts
                 union
-                select distinct week from messaging_message_counts
+                select week from messaging_message_count_changes
+                union
+                select messaging_week_of(id) from messaging_messages
                     on conflict do nothing";
     sqlx::raw_sql(anew).execute(&mut old.connection).await.unwrap();
     assert_eq!(old.open().await, (0, 0), "it is read from now on");

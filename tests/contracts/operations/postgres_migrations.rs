@@ -92,9 +92,9 @@ async fn indexes_that_are_half_made_are_made_again() {
     database.migrate().await.unwrap();
     let torn = "drop index messaging_messages_by_recipient;
                 create index messaging_messages_by_recipient on only messaging_messages (tenant, remote_jid, id)
-                 where status in ('sent', 'delivered', 'read', 'failed', 'cancelled');
+                 where status in ('sent', 'delivered', 'read', 'failed', 'cancelled') and octet_length(remote_jid) <= 1024;
                 create index messaging_messages_default_by_recipient on messaging_messages_default (tenant, remote_jid, id)
-                 where status in ('sent', 'delivered', 'read', 'failed', 'cancelled');
+                 where status in ('sent', 'delivered', 'read', 'failed', 'cancelled') and octet_length(remote_jid) <= 1024;
                 update pg_index set indisvalid = false
                  where indexrelid = 'messaging_messages_default_by_recipient'::regclass";
     sqlx::raw_sql(torn).execute(&mut other).await.unwrap();

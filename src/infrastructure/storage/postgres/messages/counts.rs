@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
+use uuid::Uuid;
 
 use crate::application::ports::{RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
@@ -14,69 +15,74 @@ use crate::infrastructure::storage::postgres::row::{get, status};
 
 /// A tenant's messages. Those of weeks that are not counted yet are read.
 pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap<MessageStatus, u64>, SearchError> {
-    let mut query = QueryBuilder::<Postgres>::new("with asked (tenant) as (select ");
-    query.push_bind(tenant.as_str().to_owned());
-    query.push(
-        "::text),
-         parts (status, count) as (
-              select counts.status, counts.count
-                from messaging_message_counts as counts
-                join asked
-                  on asked.tenant = counts.tenant
-               where not exists (select from messaging_uncounted_weeks as uncounted where uncounted.week = counts.week)
-              union all
-              select changes.status, changes.change
-                from messaging_message_count_changes as changes
-                join asked
-                  on asked.tenant = changes.tenant
-               where not exists (select from messaging_uncounted_weeks as uncounted where uncounted.week = changes.week)
-              union all
-              select messages.status, 1
-                from asked
-               cross join messaging_uncounted_weeks as uncounted
-               cross join lateral (
-                         select status
-                           from messaging_messages
-                          where tenant = asked.tenant
-                            and id >= messaging_first_id_of(uncounted.week)
-                            and id < messaging_first_id_of(uncounted.week + 1)) as messages)
-         select status, sum(count)::bigint as count
-           from parts
-          group by status
-         having sum(count) > 0",
+    // A week that is counted meanwhile is read all the same. Apart, because a statement that may read messages takes locks
+    // on all weeks there are.
+    let weeks = "select week,
+                        messaging_first_id_of(week) as first,
+                        messaging_first_id_of(week + 1) as next
+                   from messaging_uncounted_weeks";
+    let uncounted = database.searches.find(QueryBuilder::new(weeks)).await?;
+    let weeks: Vec<i64> = uncounted.iter().map(|row| get(row, "week")).collect::<Result<_, _>>()?;
+    let mut query = QueryBuilder::<Postgres>::new(
+        "select status, sum(count)::bigint as count
+           from (select tenant, week, status, count
+                   from messaging_message_counts
+                 union all
+                 select tenant, week, status, change
+                   from messaging_message_count_changes) as parts
+          where tenant = ",
     );
-    let rows = database.searches.find(query).await?;
-    rows.iter().map(|row| Ok((status(row, "status")?, count(row)?))).collect()
+    query.push_bind(tenant.as_str().to_owned()).push(" and week <> all(").push_bind(weeks);
+    query.push(") group by status having sum(count) > 0");
+    let mut counts = HashMap::new();
+    for row in database.searches.find(query).await? {
+        counts.insert(status(&row, "status")?, count(&row)?);
+    }
+    for week in &uncounted {
+        let mut query = QueryBuilder::<Postgres>::new("select status, count(*) as count from messaging_messages");
+        query.push(" where tenant = ").push_bind(tenant.as_str().to_owned());
+        query.push(" and id >= ").push_bind(get::<Uuid>(week, "first")?);
+        query.push(" and id < ").push_bind(get::<Uuid>(week, "next")?).push(" group by status");
+        for row in database.searches.find(query).await? {
+            *counts.entry(status(&row, "status")?).or_default() += count(&row)?;
+        }
+    }
+    Ok(counts)
 }
 
 /// What is open, of all tenants. While a week is not counted yet, what is open is read.
 pub async fn open(database: &PgDatabase) -> Result<u64, RepositoryError> {
-    // Read in two parts, each in an index that has nothing but open rows.
-    let query = sqlx::query(
-        "select case
-                    when exists (select from messaging_uncounted_weeks)
-                    then (select count(*)
-                            from messaging_messages
-                           where next_attempt_at is null
-                             and status in ('pending', 'queued', 'processing'))
-                       + (select count(*)
-                            from messaging_messages
-                           where next_attempt_at is not null
-                             and status in ('pending', 'queued', 'processing'))
-                    else greatest(
-                         coalesce((select sum(count)::bigint
-                                     from messaging_message_counts
-                                    where status in ('pending', 'queued', 'processing')), 0)
-                       + coalesce((select sum(change)::bigint
-                                     from messaging_message_count_changes
-                                    where status in ('pending', 'queued', 'processing')), 0), 0)
-                end as count",
+    let counted = sqlx::query(
+        "select greatest(coalesce(sum(count), 0), 0)::bigint as count
+           from (select status, count
+                   from messaging_message_counts
+                 union all
+                 select status, change
+                   from messaging_message_count_changes) as parts
+          where status in ('pending', 'queued', 'processing')
+         having not exists (select from messaging_uncounted_weeks)",
     );
-    let row = database.run(async |connection| query.fetch_one(connection).await).await?;
+    // In two parts, each in an index that has nothing but open rows.
+    let read = sqlx::query(
+        "select (select count(*)
+                   from messaging_messages
+                  where next_attempt_at is null
+                    and status in ('pending', 'queued', 'processing'))
+              + (select count(*)
+                   from messaging_messages
+                  where next_attempt_at is not null
+                    and status in ('pending', 'queued', 'processing')) as count",
+    );
+    let row = database
+        .run(async |connection| match counted.fetch_optional(&mut *connection).await? {
+            Some(row) => Ok(row),
+            None => read.fetch_one(connection).await,
+        })
+        .await?;
     count(&row)
 }
 
-/// Adds the changes to the counts; does nothing while another process does it.
+/// Adds changes to the counts, as many as a second's work; does nothing while another process does it.
 pub async fn roll_up(database: &PgDatabase) -> Result<(), RepositoryError> {
     database
         .upkeep
@@ -103,6 +109,7 @@ pub async fn roll_up(database: &PgDatabase) -> Result<(), RepositoryError> {
 const ROLL_UP: &str = "
     with changes as (
          delete from messaging_message_count_changes
+          where ctid = any(array(select ctid from messaging_message_count_changes limit 200000))
          returning tenant, week, status, change
      )
      insert into messaging_message_counts as counts (tenant, week, status, count)
@@ -111,6 +118,22 @@ const ROLL_UP: &str = "
       group by tenant, week, status
      having sum(change) <> 0
          on conflict (tenant, week, status) do update set count = counts.count + excluded.count";
+
+/// Weeks that have counts and no messages: somebody dropped them who does not count, an operator or a process of an older
+/// version.
+pub async fn doubt_dropped(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let doubt = "insert into messaging_uncounted_weeks
+                 select week
+                   from (select distinct week from messaging_message_counts where count <> 0) as counted
+                  where not exists (
+                        select
+                          from messaging_messages
+                         where id >= messaging_first_id_of(counted.week)
+                           and id < messaging_first_id_of(counted.week + 1))
+                     on conflict do nothing";
+    sqlx::raw_sql(doubt).execute(connection).await?;
+    Ok(())
+}
 
 /// Weeks that are to be counted anew.
 pub async fn uncounted(connection: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {

@@ -1,7 +1,8 @@
 //! Which messages match a filter, newest first, through indexes in which they lie side by side.
 //!
 //! A message is in these indexes once it is at an end: entered at every change, they would cost each message as much again.
-//! What is open is looked for in the indexes of what is open, which are short.
+//! What is open is looked for in the indexes of what is open, which are short. A row that somebody gave a longer name than the
+//! API takes is in neither, and found without a filter.
 //!
 //! Every part bounds the last column before the id from both sides, instead of by an equality, and has it in its order: only
 //! one index gives that. With an equality, the planner walks all of a tenant's messages to find what it takes for frequent
@@ -21,7 +22,16 @@ pub struct Wanted<'a> {
     pub filter: &'a MessageFilter,
     pub page: Page,
     pub limit: i64,
+    /// Whether the tenant may have open messages.
+    pub may_be_open: bool,
 }
+
+/// Messages of a tenant that are looked through, whatever they are, before rare ones are looked for: what is frequent is
+/// among them, however many instances there are.
+const NEWEST: i64 = 2_000;
+
+/// Bytes of a recipient that is in the index.
+const LONGEST_RECIPIENT: usize = 1_024;
 
 /// Some weeks, and the messages in them below one with which a page has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,20 +75,45 @@ impl Page {
 }
 
 impl Wanted<'_> {
-    pub fn ids(&self) -> QueryBuilder<Postgres> {
-        let MessageFilter { status, channel, channel_instance_id, recipient, .. } = self.filter;
-        let failed_ones_have_an_index = *status == Some(MessageStatus::Failed);
+    /// Through one index that has exactly them, or through those of what is rare.
+    pub fn is_rare(filter: &MessageFilter) -> bool {
+        let MessageFilter { status, channel, channel_instance_id, recipient, .. } = filter;
+        // Failed ones have an index of their own.
         let is_narrowed = recipient.is_some()
             || channel.is_some()
             || channel_instance_id.is_some()
-            || (status.is_some() && !failed_ones_have_an_index);
-        if !is_narrowed {
-            let mut query = QueryBuilder::new("select id from messaging_messages as messages where tenant = ");
-            query.push_bind(self.tenant.as_str().to_owned());
-            narrow(&mut query, self.filter, &self.page);
-            self.newest(&mut query, "id desc");
-            return query;
-        }
+            || status.is_some_and(|status| status != MessageStatus::Failed);
+        is_narrowed && recipient.as_ref().is_none_or(|recipient| recipient.len() <= LONGEST_RECIPIENT)
+    }
+
+    /// By walking the tenant's messages.
+    pub fn ids_by_walking(&self) -> QueryBuilder<Postgres> {
+        let mut query = QueryBuilder::new("select id from messaging_messages as messages where tenant = ");
+        query.push_bind(self.tenant.as_str().to_owned());
+        narrow(&mut query, self.filter, &self.page);
+        self.newest(&mut query, "id desc");
+        query
+    }
+
+    /// Those that are among the tenant's newest.
+    pub fn ids_among_the_newest(&self) -> QueryBuilder<Postgres> {
+        let mut query = QueryBuilder::new(
+            "select id
+               from (select id, status, channel, channel_instance_id, remote_jid, created_at
+                       from messaging_messages
+                      where tenant = ",
+        );
+        query.push_bind(self.tenant.as_str().to_owned());
+        narrow_by_id(&mut query, self.filter, &self.page);
+        query.push(" order by id desc limit ").push_bind(NEWEST).push(") as messages where true");
+        narrow(&mut query, self.filter, &self.page);
+        self.newest(&mut query, "id desc");
+        query
+    }
+
+    /// By the indexes of what is rare.
+    pub fn ids(&self) -> QueryBuilder<Postgres> {
+        let MessageFilter { status, recipient, .. } = self.filter;
         let ended: Vec<&str> =
             MessageStatus::ALL.into_iter().filter(|it| !it.is_open()).map(MessageStatus::as_str).collect();
         let ended = match status {
@@ -97,7 +132,7 @@ impl Wanted<'_> {
         } else if !ended.is_empty() {
             self.ended_by_instance(&mut query, &ended);
         }
-        if status.is_none_or(MessageStatus::is_open) {
+        if ended.is_empty() || (status.is_none() && self.may_be_open) {
             if !ended.is_empty() {
                 query.push(" union all ");
             }
@@ -112,7 +147,7 @@ impl Wanted<'_> {
 
     fn ended_by_recipient(&self, query: &mut QueryBuilder<Postgres>) {
         query.push("(select id from messaging_messages as messages where ");
-        query.push(ENDED);
+        query.push(BY_RECIPIENT);
         query.push(" and tenant = ").push_bind(self.tenant.as_str().to_owned());
         query.push(" and remote_jid between ").push_bind(self.filter.recipient.clone());
         query.push(" and ").push_bind(self.filter.recipient.clone());
@@ -142,12 +177,13 @@ impl Wanted<'_> {
             format!("({})", walked.iter().map(|it| format!("{table}.{it}")).collect::<Vec<_>>().join(", "))
         };
         let step = |query: &mut QueryBuilder<Postgres>| {
-            query.push("select ").push(&columns).push(" from messaging_messages as messages where ").push(ENDED);
+            query.push("select ").push(&columns).push(" from messaging_messages as messages where ").push(BY_INSTANCE);
             query.push(" and tenant = ").push_bind(self.tenant.as_str().to_owned());
             if let Some(channel) = channel {
                 query.push(" and channel = ").push_bind(channel.as_str().to_owned());
             }
-            narrow_by_week(query, self.filter, &self.page);
+            // By whole weeks: an entry of the week that is not wanted would be one to walk past.
+            narrow_by_bounds(query, self.page.from, self.page.to);
         };
         query.push("with recursive walked (").push(&columns).push(") as ((");
         step(query);
@@ -174,7 +210,7 @@ impl Wanted<'_> {
         query.push(
             "::text[]) as statuses (status) cross join lateral (select id from messaging_messages as messages where ",
         );
-        query.push(ENDED);
+        query.push(BY_INSTANCE);
         query.push(" and tenant = ").push_bind(self.tenant.as_str().to_owned());
         query.push(" and channel = pairs.channel and channel_instance_id = pairs.channel_instance_id");
         query.push(" and messages.status between statuses.status and statuses.status");
@@ -198,8 +234,14 @@ impl Wanted<'_> {
     }
 }
 
-/// As the indexes say it.
-const ENDED: &str = "messages.status in ('sent', 'delivered', 'read', 'failed', 'cancelled')";
+/// What is in the index by recipient, in its words.
+const BY_RECIPIENT: &str = "messages.status in ('sent', 'delivered', 'read', 'failed', 'cancelled')
+    and octet_length(messages.remote_jid) <= 1024";
+
+/// What is in the index by instance, in its words.
+const BY_INSTANCE: &str = "messages.status in ('sent', 'delivered', 'read', 'failed', 'cancelled')
+    and octet_length(messages.channel) <= 255
+    and octet_length(messages.channel_instance_id) <= 1024";
 
 /// More conditions on `messaging_messages`.
 pub fn narrow(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
@@ -230,17 +272,17 @@ fn narrow_by_time(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, pa
 
 /// For the partitions and the indexes; `created_at` is in none.
 fn narrow_by_id(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
+    let from = filter.created_after.map_or(page.from, |after| page.from.max(id_of_those_since(after)));
     let below = filter.created_before.map_or(page.below, |before| page.below.min(id_of_those_before(before)));
-    narrow_by_week(query, filter, &Page { to: page.to.min(below), ..*page });
+    narrow_by_bounds(query, from, below.min(page.to));
 }
 
-fn narrow_by_week(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
-    let from = filter.created_after.map_or(page.from, |after| page.from.max(id_of_those_since(after)));
+fn narrow_by_bounds(query: &mut QueryBuilder<Postgres>, from: Uuid, below: Uuid) {
     if from > Uuid::nil() {
         query.push(" and id >= ").push_bind(from);
     }
-    if page.to < Uuid::max() {
-        query.push(" and id < ").push_bind(page.to);
+    if below < Uuid::max() {
+        query.push(" and id < ").push_bind(below);
     }
 }
 

@@ -35,6 +35,9 @@ impl PgMessageSearch {
 struct Parts {
     parts: IntoIter<Page>,
     until: Instant,
+    /// Whether every week has its indexes.
+    are_indexed: bool,
+    may_be_open: bool,
 }
 
 impl Parts {
@@ -91,11 +94,22 @@ impl MessageSearch for PgMessageSearch {
         let mut found = Vec::new();
         // One more than is listed shows whether others follow.
         let mut missing = limit.saturating_add(1);
-        let mut parts = self.parts(filter, before).await?;
+        let mut parts = self.parts(tenant, filter, before).await?;
+        let (is_rare, may_be_open) = (parts.are_indexed && Wanted::is_rare(filter), parts.may_be_open);
+        let mut is_first = true;
         while missing > 0
             && let Some(page) = parts.next()?
         {
-            let ids = Wanted { tenant, filter, page, limit: missing.into() }.ids();
+            let wanted = Wanted { tenant, filter, page, limit: missing.into(), may_be_open };
+            if is_rare && std::mem::take(&mut is_first) {
+                let newest = self.database.searches.find(wanted.ids_among_the_newest()).await?;
+                if newest.len() as u64 == u64::from(missing) {
+                    found = newest.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
+                    missing = 0;
+                    break;
+                }
+            }
+            let ids = if is_rare { wanted.ids() } else { wanted.ids_by_walking() };
             for row in self.database.searches.find(ids).await? {
                 found.push(get::<Uuid>(&row, "id")?);
                 missing = missing.saturating_sub(1);
@@ -114,7 +128,7 @@ impl MessageSearch for PgMessageSearch {
             return counts::of_tenant(&self.database, tenant).await;
         }
         let mut counts = HashMap::new();
-        let mut parts = self.parts(filter, None).await?;
+        let mut parts = self.parts(tenant, filter, None).await?;
         while let Some(page) = parts.next()? {
             let mut query =
                 QueryBuilder::new("select status, count(*) as count from messaging_messages where tenant = ");
@@ -135,23 +149,53 @@ impl MessageSearch for PgMessageSearch {
 
 impl PgMessageSearch {
     /// In the parts in which it is searched.
-    async fn parts(&self, filter: &MessageFilter, before: Option<MessageId>) -> Result<Parts, SearchError> {
+    async fn parts(
+        &self,
+        tenant: &Tenant,
+        filter: &MessageFilter,
+        before: Option<MessageId>,
+    ) -> Result<Parts, SearchError> {
         let began = Instant::now();
-        let weeks = QueryBuilder::new(
-            "select bounds[1]::uuid as id
-               from pg_inherits
-               join pg_class
-                 on pg_class.oid = pg_inherits.inhrelid
-              cross join lateral regexp_match(
-                    pg_get_expr(pg_class.relpartbound, pg_class.oid), 'FROM \\(''([0-9a-f-]{36})''\\)') as bounds
-              where pg_inherits.inhparent = 'messaging_messages'::regclass
-                and bounds is not null",
+        let mut query = QueryBuilder::new("with asked (tenant) as (select ");
+        query.push_bind(tenant.as_str().to_owned());
+        query.push(
+            "::text)
+             select array(
+                        select bounds[1]::uuid
+                          from pg_inherits
+                          join pg_class
+                            on pg_class.oid = pg_inherits.inhrelid
+                         cross join lateral regexp_match(
+                               pg_get_expr(pg_class.relpartbound, pg_class.oid), 'FROM \\(''([0-9a-f-]{36})''\\)') as bounds
+                         where pg_inherits.inhparent = 'messaging_messages'::regclass
+                           and bounds is not null) as weeks,
+                    coalesce((select bool_and(indisvalid)
+                       from pg_index
+                      where indrelid = 'messaging_messages'::regclass), false) as are_indexed,
+                    exists (select from messaging_uncounted_weeks)
+                    or exists (
+                        select
+                          from messaging_message_counts as counts
+                          join asked
+                            on asked.tenant = counts.tenant
+                         where status in ('pending', 'queued', 'processing'))
+                    or exists (
+                        select
+                          from messaging_message_count_changes as changes
+                          join asked
+                            on asked.tenant = changes.tenant
+                         where status in ('pending', 'queued', 'processing')) as may_be_open",
         );
-        let weeks = self.database.searches.find(weeks).await?;
-        let weeks = weeks.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
-        let mut parts = Page::before(before).parts(weeks);
+        let rows = self.database.searches.find(query).await?;
+        let row = rows.first().ok_or_else(|| RepositoryError::Corrupt("a row was expected".to_owned()))?;
+        let mut parts = Page::before(before).parts(get(row, "weeks")?);
         parts.retain(|part| part.may_match(filter));
-        Ok(Parts { parts: parts.into_iter(), until: began + self.database.searches.patience() })
+        Ok(Parts {
+            parts: parts.into_iter(),
+            until: began + self.database.searches.patience(),
+            are_indexed: get(row, "are_indexed")?,
+            may_be_open: get(row, "may_be_open")?,
+        })
     }
 
     /// Of these messages, newest first, as many of the first as may be read at once; as they are now.

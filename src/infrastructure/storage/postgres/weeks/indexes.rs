@@ -2,6 +2,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use super::parameters::passed_over;
 use super::partition::MESSAGES;
 
 /// An index of the table that some partitions do not have, in one of them.
@@ -16,19 +17,29 @@ struct Missing {
     definition: String,
 }
 
-/// Makes what is missing. The planner uses what is made as soon as it is there.
+/// Makes what is missing. The planner uses what is made as soon as it is there. What cannot be had now is left to the next
+/// time.
 pub async fn complete(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    // It waits for whoever uses the partition at the moment, and keeps nobody waiting.
-    run(connection, "set lock_timeout = 0".to_owned()).await?;
-    for Missing { index, partition, name, is_torn, definition } in missing(connection).await? {
-        if is_torn {
-            run(connection, format!("drop index concurrently {name}")).await?;
-        }
-        run(connection, format!("create index concurrently if not exists {name} on {partition} {definition}")).await?;
-        run(connection, format!("alter index {index} attach partition {name}")).await?;
-        tracing::info!(partition, index, "an index was made");
+    for missing in missing(connection).await? {
+        let made = make(connection, &missing).await;
+        passed_over(&missing.name, made)?;
     }
-    run(connection, "set lock_timeout = '1s'".to_owned()).await
+    Ok(())
+}
+
+async fn make(connection: &mut PgConnection, missing: &Missing) -> Result<(), sqlx::Error> {
+    let Missing { index, partition, name, is_torn, definition } = missing;
+    // This waits for whoever uses the partition at the moment, and keeps nobody waiting.
+    run(connection, "set lock_timeout = 0".to_owned()).await?;
+    if *is_torn {
+        run(connection, format!("drop index concurrently {name}")).await?;
+    }
+    run(connection, format!("create index concurrently if not exists {name} on {partition} {definition}")).await?;
+    // For this everybody waits who comes while it waits: for a transaction that has read the partition since.
+    run(connection, "set lock_timeout = '100ms'".to_owned()).await?;
+    run(connection, format!("alter index {index} attach partition {name}")).await?;
+    tracing::info!(partition, index, "an index was made");
+    Ok(())
 }
 
 /// The youngest partitions first: they are searched most.

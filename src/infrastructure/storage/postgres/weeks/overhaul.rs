@@ -6,13 +6,13 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::timeout;
 
 use super::indexes;
-use super::parameters::{CLOSED, tell, unclosed, untold, written};
+use super::parameters::{CLOSED, passed_over, tell, unclosed, untold, written};
 use super::partition::{PARTITIONED, Partition, WEEKS};
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::error::translate;
-use crate::infrastructure::storage::postgres::messages::{count_anew, uncounted};
+use crate::infrastructure::storage::postgres::messages::{count_anew, doubt_dropped, uncounted};
 use crate::infrastructure::storage::shared::first_id;
 
 /// After this time a server that answers nothing any more is given up. It ends what it does by itself.
@@ -35,8 +35,8 @@ pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), Repos
             tell_all(&mut connection).await?;
             make_large(&mut connection, now).await?;
             close(&mut connection, now).await?;
-            indexes::complete(&mut connection).await?;
             count(&mut connection).await?;
+            indexes::complete(&mut connection).await?;
         }
         // The lock goes with the connection.
         connection.close().await
@@ -69,6 +69,7 @@ async fn close(connection: &mut PgConnection, now: Timestamp) -> Result<(), sqlx
 
 /// Counts what was there before changes were counted, and weeks of which something was dropped; the youngest first.
 async fn count(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    doubt_dropped(connection).await?;
     for week in uncounted(connection).await? {
         count_anew(connection, week).await?;
     }
@@ -82,18 +83,6 @@ async fn vacuum(connection: &mut PgConnection, partition: &str) -> Result<(), sq
     tell(connection, partition, CLOSED).await?;
     tracing::info!(partition, "a week that is over was vacuumed");
     Ok(())
-}
-
-/// A partition that something else uses exclusively, the server's own vacuum among others, is left to the next time.
-fn passed_over(partition: &str, done: Result<(), sqlx::Error>) -> Result<(), sqlx::Error> {
-    const LOCK_NOT_AVAILABLE: &str = "55P03";
-    match done {
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => {
-            tracing::debug!(partition, "in use, and left to the next time");
-            Ok(())
-        }
-        done => done,
-    }
 }
 
 /// Makes what can be made of a week whose rows in the default partition are too many to be moved, or of any week while the

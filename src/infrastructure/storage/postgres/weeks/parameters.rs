@@ -36,10 +36,13 @@ pub async fn untold(connection: &mut PgConnection, table: &Partitioned) -> Resul
            join pg_class
              on pg_class.oid = pg_inherits.inhrelid
           where pg_inherits.inhparent = to_regclass($1)
-            and not coalesce(pg_class.reloptions::text like '%autovacuum\\_vacuum\\_threshold=%', false)
+            and (not coalesce(pg_class.reloptions::text like '%autovacuum\\_vacuum\\_threshold=%', false)
+                 or $3 and pg_class.reloptions::text not like '%fillfactor=%' and not pg_class.reloptions @> array[$2])
           order by 1",
     )
     .bind(table.name)
+    .bind(IS_CLOSED)
+    .bind(table.name == MESSAGES.name)
     .fetch_all(connection)
     .await
 }
@@ -74,4 +77,20 @@ pub async fn tell(connection: &mut PgConnection, partition: &str, parameters: &s
     let statement = format!("alter table {partition} set ({parameters})");
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
+}
+
+/// A partition that something else uses exclusively, the server's own vacuum among others, or that was dropped meanwhile,
+/// is left to the next time.
+pub fn passed_over(partition: &str, done: Result<(), sqlx::Error>) -> Result<(), sqlx::Error> {
+    const LOCK_NOT_AVAILABLE: &str = "55P03";
+    const UNDEFINED_TABLE: &str = "42P01";
+    match done {
+        Err(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| [LOCK_NOT_AVAILABLE, UNDEFINED_TABLE].contains(&code.as_ref())) =>
+        {
+            tracing::debug!(partition, %error, "in use, or dropped; left to the next time");
+            Ok(())
+        }
+        done => done,
+    }
 }
