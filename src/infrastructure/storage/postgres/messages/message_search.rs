@@ -8,7 +8,8 @@ use sqlx::{Connection, QueryBuilder};
 use uuid::Uuid;
 
 use super::counts::{self, count};
-use super::matching::{Page, Wanted, narrow};
+use super::matching::{Wanted, narrow};
+use super::page::Page;
 use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};

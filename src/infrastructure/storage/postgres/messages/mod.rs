@@ -10,6 +10,7 @@ mod message_repository;
 mod message_search;
 mod open_messages;
 mod owed_dead_letters;
+mod page;
 mod taking_along;
 
 pub use cancellations::PgCancellations;
