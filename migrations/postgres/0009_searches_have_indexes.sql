@@ -11,8 +11,8 @@ declare
     -- A large table gets them one week after the other, in the background, and nobody waits.
     whereof text = case when bytes > 64 << 20 then 'only messaging_messages' else 'messaging_messages' end;
 begin
-    -- A recipient's messages, newest first. What is longer than the API takes does not fit into an index, and must end all
-    -- the same.
+    -- A recipient's messages, newest first. What does not fit into an entry must end all the same:
+    -- a long address, or a name that somebody wrote into the row.
     execute format(
         'create index messaging_messages_by_recipient
              on %s (tenant, remote_jid, id)

@@ -2,6 +2,7 @@
 //! (see the migration that made them), and from time to time the changes are added to the counts.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
@@ -17,6 +18,7 @@ use crate::infrastructure::storage::postgres::row::{get, status};
 pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap<MessageStatus, u64>, SearchError> {
     // A week that is counted meanwhile is read all the same. Apart, because a statement that may read messages takes locks
     // on all weeks there are.
+    let until = Instant::now() + database.searches.patience();
     let weeks = "select week,
                         messaging_first_id_of(week) as first,
                         messaging_first_id_of(week + 1) as next
@@ -39,6 +41,9 @@ pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap
         counts.insert(status(&row, "status")?, count(&row)?);
     }
     for week in &uncounted {
+        if Instant::now() > until {
+            return Err(SearchError::TooLong);
+        }
         let mut query = QueryBuilder::<Postgres>::new("select status, count(*) as count from messaging_messages");
         query.push(" where tenant = ").push_bind(tenant.as_str().to_owned());
         query.push(" and id >= ").push_bind(get::<Uuid>(week, "first")?);

@@ -1,8 +1,8 @@
 //! Which messages match a filter, newest first, through indexes in which they lie side by side.
 //!
 //! A message is in these indexes once it is at an end: entered at every change, they would cost each message as much again.
-//! What is open is looked for in the indexes of what is open, which are short. A row that somebody gave a longer name than the
-//! API takes is in neither, and found without a filter.
+//! What is open is looked for in the indexes of what is open, which are short. Recipients that are too long for an index are
+//! found by walking; a row that somebody gave a longer channel or instance than the API takes, without such a filter.
 //!
 //! Every part bounds the last column before the id from both sides, instead of by an equality, and has it in its order: only
 //! one index gives that. With an equality, the planner walks all of a tenant's messages to find what it takes for frequent
@@ -35,7 +35,8 @@ const NEWEST: i64 = 2_000;
 const LONGEST_RECIPIENT: usize = 1_024;
 
 impl Wanted<'_> {
-    /// Through one index that has exactly them, or through those of what is rare.
+    /// Whether what is wanted may be so rare that walking the tenant's messages would read a history. Not, where an index has
+    /// exactly them; nor where no index has them.
     pub fn is_rare(filter: &MessageFilter) -> bool {
         let MessageFilter { status, channel, channel_instance_id, recipient, .. } = filter;
         // Failed ones have an index of their own.

@@ -35,7 +35,7 @@ async fn make(connection: &mut PgConnection, missing: &Missing) -> Result<(), sq
         run(connection, format!("drop index concurrently {name}")).await?;
     }
     run(connection, format!("create index concurrently if not exists {name} on {partition} {definition}")).await?;
-    // For this everybody waits who comes while it waits: for a transaction that has read the partition since.
+    // While this waits for a transaction that has read the partition, everybody else waits behind it.
     run(connection, "set lock_timeout = '100ms'".to_owned()).await?;
     run(connection, format!("alter index {index} attach partition {name}")).await?;
     tracing::info!(partition, index, "an index was made");
@@ -56,8 +56,8 @@ async fn missing(connection: &mut PgConnection) -> Result<Vec<Missing>, sqlx::Er
            join pg_class as partition
              on partition.oid = pg_inherits.inhrelid
           cross join lateral (
-                    select partition.relname
-                           || replace((select relname from pg_class where oid = parent.indexrelid), $1, '')) as made (name)
+                    select quote_ident(partition.relname
+                           || replace((select relname from pg_class where oid = parent.indexrelid), $1, ''))) as made (name)
           where parent.indrelid = to_regclass($1)
             and not parent.indisvalid
             and not exists (
