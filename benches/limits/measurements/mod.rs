@@ -1,20 +1,9 @@
 //! Each measurement, in turns: what disturbs the machine for a minute disturbs both sides of a ratio.
 
-mod accepts;
-mod costs;
-mod direct;
-mod flood;
-mod idle;
-mod large_table;
-mod latency;
-mod left;
-mod neighbours;
-mod plain_inserts;
-mod queries;
-mod sqlite;
-mod sustained;
+mod history;
+mod speed;
+mod strain;
 mod turn;
-mod waiting;
 
 use crate::Result;
 use crate::arguments::{Arguments, Extent, Measurement};
@@ -23,6 +12,9 @@ use crate::figures::Figures;
 use crate::machine;
 use crate::report::Report;
 use crate::stage::Stage;
+use history::{idle, left, queries, waiting};
+use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained};
+use strain::neighbours;
 use turn::Turn;
 
 /// What is measured in every round, in this order.

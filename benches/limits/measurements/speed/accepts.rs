@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
+use crate::measurements::turn::Turn;
 use crate::server::Server;
 use crate::setting::Setting;
 use crate::wrk::Flow;

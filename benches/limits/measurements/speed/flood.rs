@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
 use super::accepts;
-use super::turn::Turn;
 use crate::Result;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::figures::Figure;
+use crate::measurements::turn::Turn;
 use crate::requests;
 use crate::server::Server;
 use crate::setting::Setting;

@@ -10,10 +10,10 @@ use correio::infrastructure::storage::postgres::{PgDatabase, PgDueMessages};
 use uuid::Uuid;
 
 use super::large_table;
-use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::{FEW_WEEKS, Figure, MANY_WEEKS};
+use crate::measurements::turn::Turn;
 use crate::server::Server;
 use crate::setting::Setting;
 use crate::statistics::{milliseconds, percentile};

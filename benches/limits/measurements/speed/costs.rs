@@ -2,10 +2,10 @@
 
 use super::accepts;
 use super::flood::{PATIENCE, first_message, setting};
-use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::{Cost, Figure};
+use crate::measurements::turn::Turn;
 use crate::server::Server;
 
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {

@@ -1,7 +1,7 @@
-use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
+use crate::measurements::turn::Turn;
 use crate::pgbench;
 
 /// What the others are compared with.

@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
-use super::accepts::{self, CONNECTIONS};
-use super::flood::PATIENCE;
-use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
+use crate::measurements::speed::accepts::{self, CONNECTIONS};
+use crate::measurements::speed::flood::PATIENCE;
+use crate::measurements::turn::Turn;
 use crate::server::Server;
 use crate::setting::Setting;
 

@@ -4,10 +4,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use super::accepts::{self, CONNECTIONS};
-use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
+use crate::measurements::turn::Turn;
 use crate::server::Server;
 use crate::setting::Setting;
 

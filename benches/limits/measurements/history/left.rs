@@ -1,11 +1,11 @@
 use uuid::Uuid;
 
-use super::flood::PATIENCE;
-use super::turn::Turn;
 use super::waiting::megabytes;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
+use crate::measurements::speed::flood::PATIENCE;
+use crate::measurements::turn::Turn;
 use crate::requests::INSTANCE;
 use crate::server::Server;
 use crate::setting::Setting;

@@ -1,10 +1,10 @@
 use std::time::{Duration, Instant};
 
 use super::flood::{PATIENCE, first_message, setting};
-use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::Figure;
+use crate::measurements::turn::Turn;
 use crate::open_loop::OpenLoop;
 use crate::requests;
 use crate::server::Server;

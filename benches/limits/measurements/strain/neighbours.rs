@@ -3,12 +3,12 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::flood::first_message;
-use super::turn::Turn;
 use crate::Result;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::figures::Figure;
+use crate::measurements::speed::flood::first_message;
+use crate::measurements::turn::Turn;
 use crate::open_loop::OpenLoop;
 use crate::requests::{self, INSTANCE};
 use crate::server::Server;

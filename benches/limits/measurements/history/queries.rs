@@ -17,10 +17,10 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::large_table;
-use super::turn::Turn;
 use crate::Result;
 use crate::database::Database;
 use crate::figures::{Figure, Query};
+use crate::measurements::turn::Turn;
 use crate::statistics::percentile;
 use crate::support::samples::{instance, message_of};
 

@@ -1,10 +1,10 @@
 use std::time::{Duration, Instant};
 
-use super::turn::Turn;
 use crate::Result;
 use crate::connection::Connection;
 use crate::database::Database;
 use crate::figures::Figure;
+use crate::measurements::turn::Turn;
 use crate::pgbench;
 use crate::requests;
 use crate::server::Server;

@@ -1,0 +1,7 @@
+//! What grows with what was sent before.
+
+pub mod idle;
+pub mod large_table;
+pub mod left;
+pub mod queries;
+pub mod waiting;

@@ -1,0 +1,3 @@
+//! What one of many suffers from the others, or from something that fails.
+
+pub mod neighbours;
