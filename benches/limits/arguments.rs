@@ -45,6 +45,12 @@ pub struct Arguments {
     /// Messages of this week that have ended, and left their entries in the indexes, before an idle process is measured.
     #[arg(long, default_value_t = 1_000_000)]
     pub ended: u32,
+    /// Minutes of the long run.
+    #[arg(long, default_value_t = 60)]
+    pub soak_minutes: u32,
+    /// Messages a second meanwhile: about half of what two cores sustain.
+    #[arg(long, default_value_t = 1_000.0)]
+    pub soak_rate: f64,
     /// `RUST_LOG` of the program; what users run, without it.
     #[arg(long)]
     pub rust_log: Option<String>,
@@ -88,15 +94,19 @@ pub enum Measurement {
     Idle,
     /// WAL, statements and processor time a message.
     Costs,
+    /// A long run through weeks of minutes; only when it is named.
+    Soak,
 }
 
 /// How long a warm-up, or a part that has to be brief, takes at the least.
 const SMOKE_SECONDS: u32 = 2;
 const SMOKE_ROWS: u32 = 2_000;
+const SMOKE_SOAK_SECONDS: u32 = 8;
 
 impl Arguments {
     pub fn wants(&self, measurement: Measurement) -> bool {
-        self.only.is_empty() || self.only.contains(&measurement)
+        let is_named = self.only.contains(&measurement);
+        is_named || (self.only.is_empty() && (measurement != Measurement::Soak || self.smoke))
     }
 
     /// As given, or brief.
@@ -114,6 +124,8 @@ impl Arguments {
                 left: 20,
                 rows: 2 * SMOKE_ROWS,
                 ended: SMOKE_ROWS,
+                soak_seconds: SMOKE_SOAK_SECONDS,
+                soak_rate: 100.0,
                 small_rows: SMOKE_ROWS,
                 calls: 50,
             };
@@ -129,6 +141,8 @@ impl Arguments {
             left: self.left,
             rows: self.rows,
             ended: self.ended,
+            soak_seconds: 60 * self.soak_minutes,
+            soak_rate: self.soak_rate,
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
         }
@@ -148,6 +162,8 @@ pub struct Extent {
     pub left: u32,
     pub rows: u32,
     pub ended: u32,
+    pub soak_seconds: u32,
+    pub soak_rate: f64,
     pub small_rows: u32,
     /// Queries of a kind in a run.
     pub calls: usize,

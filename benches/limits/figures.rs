@@ -56,6 +56,13 @@ pub enum Figure {
     Look(u32),
     /// Hundredths of a core, of PostgreSQL for one process, likewise.
     IdleProcessor(u32),
+    /// Megabytes of the program and of all tables, and milliseconds of a look, early and late in a long run.
+    EarlyMemory,
+    LateMemory,
+    EarlyTables,
+    LateTables,
+    EarlyLook,
+    LateLook,
     /// A message, for accepting it and for all of its way.
     AcceptCosts(Cost),
     WholeCosts(Cost),

@@ -91,9 +91,21 @@ impl Server {
     /// # Errors
     /// When the system does not say.
     pub fn peak_memory(&self) -> Result<u64> {
+        self.bytes_of("VmHWM:")
+    }
+
+    /// The memory that it has now, in bytes.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn memory(&self) -> Result<u64> {
+        self.bytes_of("VmRSS:")
+    }
+
+    fn bytes_of(&self, what: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        let kibibytes: u64 = peak.ok_or("the system does not say how much memory the server had")?.trim().parse()?;
+        let memory = status.lines().find_map(|line| line.strip_prefix(what)?.trim().strip_suffix(" kB"));
+        let kibibytes: u64 = memory.ok_or("the system does not say how much memory the server has")?.trim().parse()?;
         Ok(kibibytes * 1024)
     }
 

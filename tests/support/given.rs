@@ -99,6 +99,7 @@ pub fn take(taker: NodeId, now: i64) -> Take {
         unconsumed: false,
         lost_before: None,
         held: vec![],
+        with_content: true,
         limit: 100,
         now: at(now),
     }

@@ -12,7 +12,7 @@ use crate::figures::Figures;
 use crate::machine;
 use crate::report::Report;
 use crate::stage::Stage;
-use history::{idle, left, queries, waiting};
+use history::{idle, left, queries, soak, waiting};
 use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained};
 use strain::neighbours;
 use turn::Turn;
@@ -29,8 +29,14 @@ const IN_ROUNDS: [Measurement; 7] = [
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
-const ONCE: [Measurement; 5] =
-    [Measurement::Waiting, Measurement::Left, Measurement::Rows, Measurement::Idle, Measurement::Costs];
+const ONCE: [Measurement; 6] = [
+    Measurement::Waiting,
+    Measurement::Left,
+    Measurement::Rows,
+    Measurement::Idle,
+    Measurement::Costs,
+    Measurement::Soak,
+];
 
 /// Those that need no broker.
 const BROKERLESS: [Measurement; 2] = [Measurement::Direct, Measurement::Rows];
@@ -93,8 +99,9 @@ fn plan<'b>(arguments: &Arguments, builds: &'b [Build], runs: u32) -> Vec<(Step,
         }
     }
     for step in wanted(&ONCE) {
-        // Queries are asked through the library, of which there is one.
-        let count = if step == Step::Of(Measurement::Rows) { 1 } else { builds.len() };
+        // Queries are asked through the library, of which there is one; so are weeks dropped.
+        let is_of_one = [Measurement::Rows, Measurement::Soak].map(Step::Of).contains(&step);
+        let count = if is_of_one { 1 } else { builds.len() };
         plan.extend(builds[..count].iter().map(|build| (step, build, 0)));
     }
     plan
@@ -134,6 +141,7 @@ impl Step {
             Self::Of(Measurement::Rows) => queries::measure(turn).await,
             Self::Of(Measurement::Idle) => idle::measure(turn).await,
             Self::Of(Measurement::Costs) => costs::measure(turn).await,
+            Self::Of(Measurement::Soak) => soak::measure(turn).await,
         }
     }
 }

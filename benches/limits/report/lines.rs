@@ -98,6 +98,13 @@ pub fn lines() -> Vec<Line> {
         let idle = line(&format!("PostgreSQL for an idle process, {weeks} weeks"), IdleProcessor(weeks), "% of a core");
         lines.push(target(idle, AtMost(2.0, 0.5)));
     }
+    for (what, late, early, unit) in [
+        ("memory late in a long run", LateMemory, EarlyMemory, "MB"),
+        ("tables and indexes late in a long run", LateTables, EarlyTables, "MB"),
+        ("the relay's look late in a long run", LateLook, EarlyLook, "ms"),
+    ] {
+        lines.push(against(line(what, late, unit), ("early", early), Some(AtMost(1.2, 1.05))));
+    }
     let sqlite = line("accepts into SQLite", SqliteAccepts, "/s");
     lines.push(against(sqlite, ("PostgreSQL", PostgresAccepts), Some(AtLeast(0.5, 0.5))));
     for (of, costs) in [("an accepted", AcceptCosts as fn(Cost) -> Figure), ("a delivered", WholeCosts)] {

@@ -17,7 +17,7 @@ use crate::application::ports::{
 };
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
-use crate::domain::message::{Content, Message};
+use crate::domain::message::Message;
 use crate::domain::node::NodeId;
 
 /// Takes up what is due: retries, what a dead process left, and what no other node would deliver. While all is well it
@@ -148,6 +148,8 @@ impl RelayDueMessages {
             unconsumed: !self.queue.scope().publishes() && !is_consumed,
             lost_before: self.lost_before(),
             held: self.held.all().into_iter().chain(self.rounds.under_way.ids()).collect(),
+            // Delivering reads the content with the claim: until then it is kept by nobody.
+            with_content: self.queue.scope().publishes(),
             limit: u32::try_from(free.min(self.rounds.reach)).unwrap_or(u32::MAX),
             now: self.clock.now(),
         };
@@ -190,11 +192,7 @@ impl RelayDueMessages {
         if ended.is_empty() { Ok(()) } else { self.nodes.forget(&ended).await }
     }
 
-    fn hand_over(&self, mut message: Message, node: NodeId) {
-        // Delivering reads the content with the claim: until then it is kept by nobody.
-        if !self.queue.scope().publishes() {
-            message.content = Content::default();
-        }
+    fn hand_over(&self, message: Message, node: NodeId) {
         let Some(entry) = self.rounds.under_way.enter(message.id, message.content.bytes()) else { return };
         let (queue, in_hand) = (self.queue.clone(), self.unreconciled.in_hand(message.id, node));
         let has_refused = self.rounds.has_refused.clone();

@@ -220,6 +220,7 @@ impl World {
             unconsumed: chance.below(6) == 0,
             lost_before: chance.yes().then(|| at(self.seconds - i64::try_from(chance.below(30)).unwrap())),
             held: chance.some(&self.ids),
+            with_content: chance.yes(),
             limit: u32::try_from(chance.below(6)).unwrap(),
             now: at(self.seconds),
         }

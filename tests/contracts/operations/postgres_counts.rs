@@ -58,6 +58,18 @@ impl Installation {
 }
 
 #[tokio::test]
+async fn what_somebody_changes_whose_search_path_is_another_is_counted() {
+    let Some(mut old) = Installation::before_counting().await else { return };
+    old.database.migrate().await.unwrap();
+    old.accept(message(MessageStatus::Queued, node())).await;
+    let by_hand = "set search_path = pg_catalog;
+                   update public.messaging_messages set status = 'cancelled', node_id = null;
+                   reset search_path";
+    sqlx::raw_sql(by_hand).execute(&mut old.connection).await.unwrap();
+    assert_eq!(old.open().await, (0, 0));
+}
+
+#[tokio::test]
 async fn what_was_there_before_is_counted_beside_everything_else() {
     let Some(mut old) = Installation::before_counting().await else { return };
     for time in TIMES {

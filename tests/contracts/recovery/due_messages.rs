@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use correio::application::ports::{Duties, Take};
-use correio::domain::message::{Guard, MessageStatus};
+use correio::domain::message::{Content, Guard, MessageStatus};
 use correio::domain::node::NodeId;
 use futures::future::join_all;
 use uuid::Uuid;
@@ -24,6 +24,7 @@ on_every_adapter![
     a_limit_takes_those_due_longest,
     equals_are_taken_in_order_of_id,
     a_take_is_bounded_in_bytes_and_the_rest_comes_next_in_order,
+    what_is_taken_without_content_has_none_and_is_not_bounded_by_it,
     what_was_taken_is_queued_and_its_takers,
     takers_at_once_get_different_messages,
     a_node_that_registered_before_it_accepted_is_never_unknown,
@@ -172,6 +173,20 @@ async fn a_take_is_bounded_in_bytes_and_the_rest_comes_next_in_order(adapters: &
         due = rest;
     }
     assert_eq!(adapters.taken(&take(taker, 5)).await, []);
+}
+
+async fn what_is_taken_without_content_has_none_and_is_not_bounded_by_it(adapters: &Adapters) {
+    let (taker, gone) = (adapters.live_node().await, node());
+    let mut orphans = Vec::new();
+    for mebibytes in LARGE {
+        orphans.push(adapters.stored(large(MessageStatus::Queued, gone, mebibytes)).await);
+    }
+    let taken = adapters.due.take(&Take { with_content: false, ..take(taker, 5) }).await.unwrap();
+    assert_eq!(taken.len(), orphans.len());
+    for (orphan, taken) in orphans.iter().zip(&taken) {
+        assert_eq!((taken.id, &taken.content, &taken.flaw), (orphan.id, &Content::default(), &None));
+        assert_eq!(adapters.now(orphan).await.content, orphan.content);
+    }
 }
 
 async fn what_was_taken_is_queued_and_its_takers(adapters: &Adapters) {

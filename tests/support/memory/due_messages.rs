@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use correio::application::ports::{DueMessages, Forgotten, RepositoryError, Take};
 use correio::domain::Timestamp;
 use correio::domain::message::transition::ForbiddenMove;
-use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
+use correio::domain::message::{Content, Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 
@@ -98,11 +98,18 @@ fn taken(tables: &mut Tables, take: &Take) -> Vec<Message> {
     let mut due = due(tables, take);
     due.sort();
     due.truncate(take.limit as usize);
-    let due: Vec<MessageId> =
-        fitting(due.iter().map(|(_, id)| &tables.messages[id])).map(|message| message.id).collect();
+    let due = due.iter().map(|(_, id)| &tables.messages[id]);
+    let due: Vec<MessageId> = if take.with_content {
+        fitting(due).map(|message| message.id).collect()
+    } else {
+        due.map(|message| message.id).collect()
+    };
     let taken =
         due.into_iter().filter_map(|id| tables.write(id, TAKE, |message| message.take_over(take.node, take.now)));
-    taken.collect()
+    let as_asked = |message: Message| {
+        if take.with_content { message } else { Message { content: Content::default(), ..message } }
+    };
+    taken.map(as_asked).collect()
 }
 
 /// What is due, and since when.

@@ -63,7 +63,8 @@ async fn look(turn: &Turn<'_>, database: &Database) -> Result<Duration> {
     percentile(&mut times[1..], 0.5).ok_or_else(|| "the relay never looked".into())
 }
 
-fn nothing() -> Take {
+/// A look that takes nothing up from a node that lives.
+pub fn nothing() -> Take {
     Take {
         node: NodeId(Uuid::new_v4()),
         gone: Vec::new(),
@@ -72,6 +73,7 @@ fn nothing() -> Take {
         unconsumed: true,
         lost_before: None,
         held: Vec::new(),
+        with_content: true,
         limit: 64,
         now: Utc::now(),
     }

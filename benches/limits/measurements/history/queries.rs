@@ -16,6 +16,7 @@ use correio::infrastructure::system::SystemIds;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
+use super::idle::nothing;
 use super::large_table;
 use crate::Result;
 use crate::database::Database;
@@ -108,14 +109,9 @@ impl Table {
     fn nothing(&self) -> Take {
         Take {
             node: self.node,
-            gone: Vec::new(),
-            succeeded: Vec::new(),
-            departed: Vec::new(),
             unconsumed: false,
             lost_before: Some(Utc::now() - chrono::Duration::hours(1)),
-            held: Vec::new(),
-            limit: 64,
-            now: Utc::now(),
+            ..nothing()
         }
     }
 

@@ -58,6 +58,8 @@ pub struct Take {
     /// What was last handed over before this moment and is still `queued` is lost.
     pub lost_before: Option<Timestamp>,
     pub held: Vec<MessageId>,
+    /// Without, what is taken has none, and that is neither read nor counted.
+    pub with_content: bool,
     pub limit: u32,
     pub now: Timestamp,
 }

@@ -3,21 +3,28 @@
 /// The table `fitting` of those ids in the table `$found` that come first in this order and have at most
 /// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE) together. One by one by their ids, so that only their
 /// partitions are looked at; of a `json` the length is not known without its text. `$bound` is one more condition on
-/// `messages`, or nothing.
+/// `messages`, or nothing; content counts, and is read for it, if `$counts` holds.
 macro_rules! fitting {
     ($found:literal, $order:literal) => {
-        fitting!($found, $order, "")
+        fitting!($found, $order, "", "true")
     };
     ($found:literal, $order:literal, $bound:literal) => {
+        fitting!($found, $order, $bound, "true")
+    };
+    ($found:literal, $order:literal, $bound:literal, $counts:literal) => {
         concat!(
             "
     fitting (id) as (
         select sized.id
           from (select found.id,
                        coalesce(
-                           sum(coalesce(octet_length(messages.message), 0)::bigint
-                               + coalesce(octet_length(messages.payload::text), 0)
-                               + coalesce(octet_length(messages.media_url), 0))
+                           sum(case
+                                   when ",
+            $counts,
+            " then coalesce(octet_length(messages.message), 0)::bigint
+                                        + coalesce(octet_length(messages.payload::text), 0)
+                                        + coalesce(octet_length(messages.media_url), 0)
+                               end)
                            over (order by ",
             $order,
             "

@@ -4,6 +4,7 @@ use chrono::Days;
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
+use crate::domain::message::MessageId;
 
 /// The largest number of a column, in either database. A `try` that has reached it cannot go up any more.
 pub const LARGEST_NUMBER: u32 = i32::MAX.cast_unsigned();
@@ -35,6 +36,12 @@ pub fn id_of_those_since(time: Timestamp) -> Uuid {
 /// An id that all messages created before `time` are below, with the same day in between.
 pub fn id_of_those_before(time: Timestamp) -> Uuid {
     id_above(time.checked_add_days(Days::new(1)).unwrap_or(time))
+}
+
+/// The least and the greatest of these ids: what a statement is told beside a list of them, because a plan that is kept
+/// passes over no partition for a list.
+pub fn span(ids: impl Iterator<Item = MessageId> + Clone) -> (Option<Uuid>, Option<Uuid>) {
+    (ids.clone().map(|id| id.0).min(), ids.map(|id| id.0).max())
 }
 
 /// A moment that no clock of ours has come to, however wrong it is.

@@ -48,23 +48,40 @@ pub fn are_alike(share: Share, one: &Message, other: &Message) -> bool {
     COLUMNS.iter().filter(|column| column.share == share).all(|column| column.value.is_same(one, other))
 }
 
-/// Turns the table into the accept's columns and the list of all that are read.
+/// Turns the table into the accept's columns and the lists of all that are read. `$d` stands for the dollar of the macros in
+/// it.
 macro_rules! columns {
     (
+        $d:tt
         set by an accept: $($name:literal $share:ident $kind:ident $of:expr;)*
+        its content: $($content:literal $content_share:ident $content_kind:ident $content_of:expr;)*
         set later: $first:literal $($later:literal)*
     ) => {
-        const SET_BY_AN_ACCEPT: &[Column] =
-            &[$(Column { name: $name, share: Share::$share, value: Value::$kind($of) }),*];
+        const SET_BY_AN_ACCEPT: &[Column] = &[
+            $(Column { name: $name, share: Share::$share, value: Value::$kind($of) },)*
+            $(Column { name: $content, share: Share::$content_share, value: Value::$content_kind($content_of) }),*
+        ];
 
         /// What a message is read from: see [`message`](super::rows::message).
         macro_rules! message_columns {
-            () => { concat!($($name, ", ",)* $first $(, ", ", $later)*) };
+            () => { concat!($($name, ", ",)* $($content, ", ",)* $first $(, ", ", $later)*) };
+        }
+
+        /// The same, with its content only if this condition holds: otherwise that is not read.
+        macro_rules! message_columns_with_content_if {
+            ($d condition:literal) => {
+                concat!(
+                    $($name, ", ",)*
+                    $("case when ", $d condition, " then ", $content, " end as ", $content, ", ",)*
+                    $first $(, ", ", $later)*
+                )
+            };
         }
     };
 }
 
 columns! {
+    $
     set by an accept:
         "id"                  Own    Id     |it| Some(it.id.0);
         "tenant"              Sender Text   |it| Some(it.tenant.as_str());
@@ -73,15 +90,11 @@ columns! {
         "channel"             Sender Text   |it| Some(it.channel.as_str());
         "channel_instance_id" Sender Text   |it| Some(it.channel_instance_id.as_str());
         "remote_jid"          Own    Text   |it| Some(it.recipient.as_str());
-        "message"             Own    Text   |it| it.content.text.as_deref();
         "max_retries"         Sender Number |it| Some(it.max_tries.into());
         "created_at"          Own    Time   |it| Some(it.created_at);
         "updated_at"          Own    Time   |it| Some(it.updated_at);
         "priority"            Alike  Number |it| it.priority.map(|priority| priority.number().into());
         "send_at"             Alike  Time   |it| it.send_at;
-        "payload"             Alike  Json   |it| it.content.payload.as_deref();
-        "media_url"           Alike  Text   |it| it.content.media.as_ref().map(|media| media.url.as_str());
-        "media_type"          Alike  Text   |it| it.content.media.as_ref().map(|media| media.media_type.as_str());
         "direction"           Alike  Text   |it| Some(it.direction.as_str());
         "status"              Alike  Text   |it| Some(it.status.as_str());
         "retries"             Alike  Number |it| Some(it.tries.into());
@@ -89,11 +102,16 @@ columns! {
         "attempt_started_at"  Alike  Time   |it| it.attempt_started_at;
         "node_id"             Alike  Id     |it| it.node.map(|node| node.0);
         "next_attempt_at"     Alike  Time   |it| it.next_attempt_at;
+    its content:
+        "message"             Own    Text   |it| it.content.text.as_deref();
+        "payload"             Alike  Json   |it| it.content.payload.as_deref();
+        "media_url"           Alike  Text   |it| it.content.media.as_ref().map(|media| media.url.as_str());
+        "media_type"          Alike  Text   |it| it.content.media.as_ref().map(|media| media.media_type.as_str());
     set later:
         "channel_message_id" "error" "failure" "attempt_http_status" "dead_lettered_at" "sent_at" "delivered_at" "read_at"
         "deferrals" "deferred_since"
 }
-pub(in crate::infrastructure::storage) use message_columns;
+pub(in crate::infrastructure::storage) use {message_columns, message_columns_with_content_if};
 
 /// What an accept sets, in the order of its parameters.
 pub const COLUMNS: &[Column] = SET_BY_AN_ACCEPT;

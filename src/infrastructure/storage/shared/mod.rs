@@ -12,7 +12,8 @@ pub mod rows;
 
 pub use batcher::{Batch, Batchable, Batcher};
 pub use bounds::{
-    ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE, first_id, id_above, id_of_those_before, id_of_those_since, tomorrow,
+    ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE, first_id, id_above, id_of_those_before, id_of_those_since, span,
+    tomorrow,
 };
 pub use flaws::Flaws;
 pub use outcome_row::OutcomeRow;

@@ -2,16 +2,23 @@
 
 /// The tables `sized`, and `fitting` of those ids in the table `$found` that come first in this order and have at most
 /// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE) together. Measured apart from the sum, so that the contents
-/// themselves are not read for it.
+/// themselves are not read for it; they count if `$counts` holds.
 macro_rules! fitting {
     ($found:literal, $order:literal) => {
+        fitting!($found, $order, "true")
+    };
+    ($found:literal, $order:literal, $counts:literal) => {
         concat!(
             "
     sized as materialized (
         select found.*,
-               coalesce(octet_length(messages.message), 0)
-               + coalesce(octet_length(messages.payload), 0)
-               + coalesce(octet_length(messages.media_url), 0) as bytes
+               case
+                   when ",
+            $counts,
+            " then coalesce(octet_length(messages.message), 0)
+                        + coalesce(octet_length(messages.payload), 0)
+                        + coalesce(octet_length(messages.media_url), 0)
+               end as bytes
           from ",
             $found,
             " as found

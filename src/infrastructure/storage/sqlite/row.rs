@@ -12,7 +12,7 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::shared::rows::Row;
 
-pub(super) use crate::infrastructure::storage::shared::columns::message_columns;
+pub(super) use crate::infrastructure::storage::shared::columns::{message_columns, message_columns_with_content_if};
 pub(super) use crate::infrastructure::storage::shared::rows::{
     count_of, id, message, messages, parsed, parsed_option, status, tenant, time, time_option,
 };

@@ -3,7 +3,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::changes::relaying;
+use super::changes::{giving_back, relaying};
 use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
@@ -45,11 +45,11 @@ impl DueMessages for PgDueMessages {
     }
 
     async fn give_back(&self, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
-        relaying::give_back(&self.database, forgotten, now).await
+        giving_back::give_back(&self.database, forgotten, now).await
     }
 
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
-        relaying::make_due(&self.database, messages, now).await
+        giving_back::make_due(&self.database, messages, now).await
     }
 }
 

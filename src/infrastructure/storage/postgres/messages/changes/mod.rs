@@ -7,6 +7,7 @@ mod claims;
 mod deferrals;
 mod deletion;
 mod free_rows;
+pub mod giving_back;
 mod outcomes;
 #[cfg(test)]
 mod plan_tests;
@@ -29,8 +30,8 @@ pub const STATEMENTS: [(&Change, &[&str]); 11] = [
     (&transition::CLAIM_AND_END, &[outcomes::CLAIM_AND_RECORD]),
     (&transition::CLAIM, &[claims::CLAIM]),
     (&transition::TAKE, &[relaying::TAKE]),
-    (&transition::GIVE_BACK, &[relaying::GIVE_BACK]),
-    (&transition::MAKE_DUE, &[relaying::MAKE_DUE]),
+    (&transition::GIVE_BACK, &[giving_back::GIVE_BACK]),
+    (&transition::MAKE_DUE, &[giving_back::MAKE_DUE]),
     (&transition::DEFER, &[deferrals::DEFER]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),

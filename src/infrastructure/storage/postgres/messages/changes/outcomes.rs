@@ -12,7 +12,7 @@ use crate::domain::message::transition::Ending;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, OwnConnection};
 use crate::infrastructure::storage::postgres::row::get;
-use crate::infrastructure::storage::shared::{Batch, RecordRequest};
+use crate::infrastructure::storage::shared::{Batch, RecordRequest, span};
 
 pub struct Outcomes {
     connection: Arc<OwnConnection>,
@@ -98,6 +98,7 @@ macro_rules! end_claimed {
             " from ",
             endings!(),
             " where messages.id = endings.id
+                and messages.id between $18 and $19
                 and messages.status = endings.old_status
                 and messages.status in ('pending', 'processing')
                 and messages.node_id is not distinct from endings.node_id
@@ -144,6 +145,7 @@ pub const CLAIM_AND_RECORD: &str = end_with_attempts!(concat!(
        from ",
     endings!(),
     " where messages.id = endings.id
+        and messages.id between $18 and $19
         and endings.old_status = 'processing'
         and messages.status = 'queued'
         -- So written that no index on the open rows seems to serve: each row is looked up by its id. What was sent by its
@@ -206,6 +208,7 @@ fn bind<'q>(query: Query<'q>, endings: &[&'q RecordRequest]) -> Query<'q> {
     fn row<'a, T>(endings: &[&'a RecordRequest], value: impl Fn(&'a Ending) -> T) -> Vec<T> {
         of(endings, |ending| value(&ending.row.ending))
     }
+    let (least, greatest) = span(endings.iter().map(|ending| ending.guard.id));
     query
         .bind(of(endings, |ending| ending.guard.id.0))
         .bind(of(endings, |ending| ending.guard.status.as_str()))
@@ -224,4 +227,6 @@ fn bind<'q>(query: Query<'q>, endings: &[&'q RecordRequest]) -> Query<'q> {
         .bind(row(endings, |row| row.attempt.as_str()))
         .bind(of(endings, |ending| ending.row.has_row))
         .bind(row(endings, |row| row.is_spent))
+        .bind(least)
+        .bind(greatest)
 }

@@ -8,10 +8,14 @@ use chrono::{TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
+use super::claims::CLAIM;
+use super::deferrals::DEFER;
 use super::deletion::FAIL;
+use super::free_rows::FREE;
+use super::outcomes::{CLAIM_AND_RECORD, RECORD, RECORD_WITH_ATTEMPTS};
 use super::relaying::{IS_NEEDED, TAKE};
 use crate::domain::Timestamp;
-use crate::infrastructure::storage::postgres::connections::LOOKS;
+use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, LOOKS};
 use crate::infrastructure::storage::postgres::floor::Floor;
 use crate::infrastructure::storage::postgres::messages::open_messages::{TIMED, UNTIMED};
 use crate::infrastructure::storage::shared::{first_id, migrations};
@@ -36,9 +40,9 @@ async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks()
     let asking = floor.begin(now, Instant::now());
     floor.settle(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
     let look = floor.name_in(TAKE);
-    let parameters =
-        "timestamptz, uuid[], uuid[], uuid[], boolean, bigint, uuid, timestamptz, uuid, bigint, timestamptz, uuid[]";
-    let nothing = "now(), '{}', '{}', '{}', true, 64, gen_random_uuid(), now(), gen_random_uuid(), 100, now(), '{}'";
+    let parameters = "timestamptz, uuid[], uuid[], uuid[], boolean, bigint, uuid, timestamptz, uuid, bigint, timestamptz, uuid[], boolean";
+    let nothing =
+        "now(), '{}', '{}', '{}', true, 64, gen_random_uuid(), now(), gen_random_uuid(), 100, now(), '{}', true";
     let older = asking.spans[1].name_in(IS_NEEDED);
     prepare(&mut connection, "look", &format!("({parameters})"), &look).await;
     prepare(&mut connection, "older", "", &older).await;
@@ -107,6 +111,49 @@ async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_
         }
         sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
         fill(&mut connection, now).await;
+    }
+}
+
+/// However many weeks there are, a plan that is kept opens those that the ids lie in.
+#[tokio::test]
+async fn what_is_named_by_ids_opens_no_week_but_theirs() {
+    let Some(mut connection) = connection().await else { return };
+    let now = Utc::now();
+    // Rolled back at the end.
+    let mut connection = connection.begin().await.unwrap();
+    make(&mut connection, now).await;
+    fill(&mut connection, now).await;
+    sqlx::raw_sql(AssertSqlSafe(CHANGING_PROBES.replace("set ", "set local ")))
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    let id = first_id(now);
+    let span = format!("'{id}', '{id}'");
+    let none = (11..=15).map(|_| "null").collect::<Vec<_>>().join(", ");
+    let ending = format!(
+        "array['{id}']::uuid[], array['processing'], array['{id}']::uuid[], array[1]::bigint[], array['sent'], null, null, null,
+         null, null, {none}, array[false], array[true], {span}"
+    );
+    let endings =
+        "(uuid[], text[], uuid[], bigint[], text[], text[], text[], text[], integer[], timestamptz[], timestamptz[],
+                    timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[], uuid, uuid)";
+    let deferrals =
+        "(uuid[], double precision[], timestamptz[], text[], timestamptz[], double precision, bigint, bigint,
+                      double precision, bigint, double precision, uuid, uuid)";
+    let one = format!("array['{id}']::uuid[]");
+    let statements = [
+        ("claim", CLAIM, "(uuid[], uuid[], timestamptz[], uuid, uuid)", format!("{one}, {one}, array[now()], {span}")),
+        ("record", RECORD, endings, ending.clone()),
+        ("record_all", RECORD_WITH_ATTEMPTS, endings, ending.clone()),
+        ("claim_and_record", CLAIM_AND_RECORD, endings, ending),
+        ("defer", DEFER, deferrals, format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1, {span}")),
+        ("free", FREE, "(uuid[], uuid, uuid)", format!("{one}, {span}")),
+    ];
+    for (name, statement, parameters, arguments) in statements {
+        prepare(&mut connection, name, parameters, statement).await;
+        let scans = scans(&mut connection, &format!("{name} ({arguments})")).await;
+        assert_eq!(scans.keys().collect::<Vec<_>>(), [FILLED], "{name}: {scans:#?}");
+        assert!(scans[FILLED].iter().all(|index| *index == "id"), "{name}: {scans:#?}");
     }
 }
 

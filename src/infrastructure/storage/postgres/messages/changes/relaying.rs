@@ -1,4 +1,4 @@
-//! Taking, giving back and making due: what the relay and the comparison write.
+//! Taking what is due: what the relay writes.
 
 use std::time::Instant;
 
@@ -6,13 +6,12 @@ use sqlx::AssertSqlSafe;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::application::ports::{Forgotten, RepositoryError, Take};
-use crate::domain::Timestamp;
-use crate::domain::message::{Message, MessageId};
+use crate::application::ports::{RepositoryError, Take};
+use crate::domain::message::Message;
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::portion::fitting;
-use crate::infrastructure::storage::postgres::row::{message_columns, messages};
+use crate::infrastructure::storage::postgres::row::{message_columns_with_content_if, messages};
 use crate::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 
 /// Finds and takes what is due. Every part is a probe of an index, however many messages are open, and however many
@@ -167,7 +166,7 @@ pub const TAKE: &str = concat!(
         order by since, id
         limit $6
     ),",
-    fitting!("due", "found.since, found.id", "messages.id >= :floor and "),
+    fitting!("due", "found.since, found.id", "messages.id >= :floor and ", "$13"),
     ",
     taken as (
         update messaging_messages
@@ -178,7 +177,7 @@ pub const TAKE: &str = concat!(
          where id >= :floor
            and id = any(array(select id from fitting))
         returning ",
-    message_columns!(),
+    message_columns_with_content_if!("$13"),
     "
     )
     select taken.*
@@ -186,56 +185,6 @@ pub const TAKE: &str = concat!(
       join due using (id)
      order by due.since, id"
 );
-
-/// Locked in order of id, so that two concurrent statements do not deadlock. With the least and the greatest id of them,
-/// because a plan that is kept passes over no partition for a list of ids.
-pub const GIVE_BACK: &str = "
-    with held as (
-         select messages.id,
-                guards.is_spent
-           from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $6::boolean[]) as guards (id, status, node_id, try, is_spent)
-           join messaging_messages as messages
-             on messages.id = guards.id
-            and messages.status = guards.status
-            and messages.node_id is not distinct from guards.node_id
-            and greatest(messages.try, 0) = guards.try -- as it is read
-          where messages.status in ('pending', 'processing')
-            and messages.next_attempt_at is null
-            and messages.id between $7 and $8
-            and messages.id = any($1)
-          order by messages.id
-            for update of messages
-     )
-     update messaging_messages as messages
-        set status = 'queued',
-            retries = case when held.is_spent then messages.retries else greatest(messages.retries, 1) - 1 end,
-            next_attempt_at = $5,
-            updated_at = $5
-       from held
-      where messages.id = held.id
-        and messages.id between $7 and $8";
-
-/// Locked in order of id, as above.
-pub const MAKE_DUE: &str = "
-    with owned as (
-         select messages.id
-           from unnest($1::uuid[], $2::uuid[]) as pairs (id, node_id)
-           join messaging_messages as messages
-             on messages.id = pairs.id
-            and messages.node_id = pairs.node_id
-          where messages.status in ('pending', 'queued')
-            and messages.next_attempt_at is null
-            and messages.id between $4 and $5
-            and messages.id = any($1)
-          order by messages.id
-            for update of messages
-     )
-     update messaging_messages
-        set status = 'queued',
-            next_attempt_at = $3,
-            updated_at = $3
-      where id between $4 and $5
-        and id = any(array(select id from owned))";
 
 /// Whether something in a span of older weeks is open or owed. In the order of the indexes that hold nothing else, so that
 /// no plan reads another. What waits for a time is open, whatever its state.
@@ -294,45 +243,10 @@ pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, Re
         .bind(take.lost_before.map(id_above))
         .bind(i64::from(ASKED_IF_LOST))
         .bind(tomorrow(take.now))
-        .bind(ids(&take.succeeded));
+        .bind(ids(&take.succeeded))
+        .bind(take.with_content);
     let rows = database.relay.run(async |connection| query.fetch_all(connection).await).await?;
     Ok(messages(&rows))
-}
-
-pub async fn give_back(database: &PgDatabase, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
-    let guards = || forgotten.iter().map(|one| one.guard);
-    let (least, greatest) = bounds(guards().map(|guard| guard.id));
-    let query = sqlx::query(GIVE_BACK)
-        .bind(guards().map(|guard| guard.id.0).collect::<Vec<Uuid>>())
-        .bind(guards().map(|guard| guard.status.as_str()).collect::<Vec<&str>>())
-        .bind(guards().map(|guard| guard.node.map(|node| node.0)).collect::<Vec<Option<Uuid>>>())
-        .bind(guards().map(|guard| i64::from(guard.try_number)).collect::<Vec<i64>>())
-        .bind(now)
-        .bind(forgotten.iter().map(|one| one.is_spent).collect::<Vec<bool>>())
-        .bind(least)
-        .bind(greatest);
-    let written = database.upkeep.run(async |connection| query.execute(connection).await).await?;
-    Ok(written.rows_affected())
-}
-
-pub async fn make_due(
-    database: &PgDatabase,
-    messages: &[(MessageId, NodeId)],
-    now: Timestamp,
-) -> Result<u64, RepositoryError> {
-    let (least, greatest) = bounds(messages.iter().map(|(id, _)| *id));
-    let query = sqlx::query(MAKE_DUE)
-        .bind(messages.iter().map(|(id, _)| id.0).collect::<Vec<Uuid>>())
-        .bind(messages.iter().map(|(_, node)| node.0).collect::<Vec<Uuid>>())
-        .bind(now)
-        .bind(least)
-        .bind(greatest);
-    let written = database.relay.run(async |connection| query.execute(connection).await).await?;
-    Ok(written.rows_affected())
-}
-
-fn bounds(ids: impl Iterator<Item = MessageId> + Clone) -> (Option<Uuid>, Option<Uuid>) {
-    (ids.clone().map(|id| id.0).min(), ids.map(|id| id.0).max())
 }
 
 fn ids(nodes: &[NodeId]) -> Vec<Uuid> {

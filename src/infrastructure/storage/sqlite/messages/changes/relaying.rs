@@ -13,7 +13,7 @@ use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::portion::fitting;
 use crate::infrastructure::storage::sqlite::row::{
-    get, id_list, message_columns, messages, time_text, time_text_option,
+    get, id_list, message_columns_with_content_if, messages, time_text, time_text_option,
 };
 
 /// The ids of what is due. Every part is a probe of an index, however many messages are open.
@@ -131,7 +131,7 @@ pub const DUE: &str = concat!(
         order by since, id
         limit ?6
     ),",
-    fitting!("due", "found.since, found.id"),
+    fitting!("due", "found.since, found.id", "?12"),
     "
     select id
       from due
@@ -142,14 +142,14 @@ pub const DUE: &str = concat!(
 /// Takes what [`DUE`] found, in its transaction.
 pub const TAKE: &str = concat!(
     "
-            update messaging_messages
+     update messaging_messages
         set status = 'queued',
             node_id = ?2,
             next_attempt_at = null,
             updated_at = ?3
       where id in (select value from json_each(?1))
      returning ",
-    message_columns!()
+    message_columns_with_content_if!("?4")
 );
 
 pub const GIVE_BACK: &str = "
@@ -188,6 +188,7 @@ pub async fn take(database: &SqliteDatabase, take: &Take) -> Result<Vec<Message>
         .bind(ASKED_IF_LOST)
         .bind(time_text(tomorrow(take.now)))
         .bind(id_list(take.succeeded.iter().map(|node| node.0)))
+        .bind(take.with_content)
         .fetch_all(&mut *transaction)
         .await
         .map_err(translate)?;
@@ -199,6 +200,7 @@ pub async fn take(database: &SqliteDatabase, take: &Take) -> Result<Vec<Message>
         .bind(serde_json::json!(due).to_string())
         .bind(take.node.0.hyphenated())
         .bind(time_text(take.now))
+        .bind(take.with_content)
         .fetch_all(&mut *transaction)
         .await
         .map_err(translate)?;

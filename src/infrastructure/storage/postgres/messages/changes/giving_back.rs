@@ -1,0 +1,91 @@
+//! Giving back and making due: what the comparison writes, and what a process does not keep.
+
+use uuid::Uuid;
+
+use crate::application::ports::{Forgotten, RepositoryError};
+use crate::domain::Timestamp;
+use crate::domain::message::MessageId;
+use crate::domain::node::NodeId;
+use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::shared::span;
+
+/// Locked in order of id, so that two concurrent statements do not deadlock.
+pub const GIVE_BACK: &str = "
+    with held as (
+         select messages.id,
+                guards.is_spent
+           from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $6::boolean[]) as guards (id, status, node_id, try, is_spent)
+           join messaging_messages as messages
+             on messages.id = guards.id
+            and messages.status = guards.status
+            and messages.node_id is not distinct from guards.node_id
+            and greatest(messages.try, 0) = guards.try -- as it is read
+          where messages.status in ('pending', 'processing')
+            and messages.next_attempt_at is null
+            and messages.id between $7 and $8
+            and messages.id = any($1)
+          order by messages.id
+            for update of messages
+     )
+     update messaging_messages as messages
+        set status = 'queued',
+            retries = case when held.is_spent then messages.retries else greatest(messages.retries, 1) - 1 end,
+            next_attempt_at = $5,
+            updated_at = $5
+       from held
+      where messages.id = held.id
+        and messages.id between $7 and $8";
+
+/// Locked in order of id, as above.
+pub const MAKE_DUE: &str = "
+    with owned as (
+         select messages.id
+           from unnest($1::uuid[], $2::uuid[]) as pairs (id, node_id)
+           join messaging_messages as messages
+             on messages.id = pairs.id
+            and messages.node_id = pairs.node_id
+          where messages.status in ('pending', 'queued')
+            and messages.next_attempt_at is null
+            and messages.id between $4 and $5
+            and messages.id = any($1)
+          order by messages.id
+            for update of messages
+     )
+     update messaging_messages
+        set status = 'queued',
+            next_attempt_at = $3,
+            updated_at = $3
+      where id between $4 and $5
+        and id = any(array(select id from owned))";
+
+pub async fn give_back(database: &PgDatabase, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
+    let guards = || forgotten.iter().map(|one| one.guard);
+    let (least, greatest) = span(guards().map(|guard| guard.id));
+    let query = sqlx::query(GIVE_BACK)
+        .bind(guards().map(|guard| guard.id.0).collect::<Vec<Uuid>>())
+        .bind(guards().map(|guard| guard.status.as_str()).collect::<Vec<&str>>())
+        .bind(guards().map(|guard| guard.node.map(|node| node.0)).collect::<Vec<Option<Uuid>>>())
+        .bind(guards().map(|guard| i64::from(guard.try_number)).collect::<Vec<i64>>())
+        .bind(now)
+        .bind(forgotten.iter().map(|one| one.is_spent).collect::<Vec<bool>>())
+        .bind(least)
+        .bind(greatest);
+    let written = database.upkeep.run(async |connection| query.execute(connection).await).await?;
+    Ok(written.rows_affected())
+}
+
+pub async fn make_due(
+    database: &PgDatabase,
+    messages: &[(MessageId, NodeId)],
+    now: Timestamp,
+) -> Result<u64, RepositoryError> {
+    let (least, greatest) = span(messages.iter().map(|(id, _)| *id));
+    let query = sqlx::query(MAKE_DUE)
+        .bind(messages.iter().map(|(id, _)| id.0).collect::<Vec<Uuid>>())
+        .bind(messages.iter().map(|(_, node)| node.0).collect::<Vec<Uuid>>())
+        .bind(now)
+        .bind(least)
+        .bind(greatest);
+    let written = database.relay.run(async |connection| query.execute(connection).await).await?;
+    Ok(written.rows_affected())
+}
