@@ -45,6 +45,12 @@ pub struct Arguments {
     /// Messages of this week that have ended, and left their entries in the indexes, before an idle process is measured.
     #[arg(long, default_value_t = 1_000_000)]
     pub ended: u32,
+    /// Connections with a request each while PostgreSQL stands still; no more than a process may have files open.
+    #[arg(long, default_value_t = 20_000)]
+    pub connections: u32,
+    /// Seconds for which it stands still.
+    #[arg(long, default_value_t = 60)]
+    pub frozen_seconds: u32,
     /// `RUST_LOG` of the program; what users run, without it.
     #[arg(long)]
     pub rust_log: Option<String>,
@@ -86,6 +92,10 @@ pub enum Measurement {
     Rows,
     /// What a process without anything to do costs the database.
     Idle,
+    /// Searches of a long history, and full speed beside them.
+    Searches,
+    /// Memory with very many connections while PostgreSQL stands still.
+    Connections,
     /// WAL, statements and processor time a message.
     Costs,
 }
@@ -114,6 +124,8 @@ impl Arguments {
                 left: 20,
                 rows: 2 * SMOKE_ROWS,
                 ended: SMOKE_ROWS,
+                connections: 200,
+                frozen_seconds: SMOKE_SECONDS,
                 small_rows: SMOKE_ROWS,
                 calls: 50,
             };
@@ -129,6 +141,8 @@ impl Arguments {
             left: self.left,
             rows: self.rows,
             ended: self.ended,
+            connections: self.connections.max(1),
+            frozen_seconds: self.frozen_seconds,
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
         }
@@ -148,6 +162,8 @@ pub struct Extent {
     pub left: u32,
     pub rows: u32,
     pub ended: u32,
+    pub connections: u32,
+    pub frozen_seconds: u32,
     pub small_rows: u32,
     /// Queries of a kind in a run.
     pub calls: usize,
