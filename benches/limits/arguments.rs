@@ -126,6 +126,7 @@ impl Arguments {
                 ended: SMOKE_ROWS,
                 connections: 200,
                 frozen_seconds: SMOKE_SECONDS,
+                searchers: 4,
                 small_rows: SMOKE_ROWS,
                 calls: 50,
             };
@@ -143,6 +144,7 @@ impl Arguments {
             ended: self.ended,
             connections: self.connections.max(1),
             frozen_seconds: self.frozen_seconds,
+            searchers: 20,
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
         }
@@ -164,6 +166,8 @@ pub struct Extent {
     pub ended: u32,
     pub connections: u32,
     pub frozen_seconds: u32,
+    /// Clients that search at the same time.
+    pub searchers: usize,
     pub small_rows: u32,
     /// Queries of a kind in a run.
     pub calls: usize,

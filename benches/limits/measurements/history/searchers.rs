@@ -11,8 +11,6 @@ use super::filters::{Filter, Search};
 use crate::Result;
 use crate::connection::Connection;
 
-const CLIENTS: usize = 20;
-
 /// What they were answered.
 #[derive(Default)]
 pub struct Tally {
@@ -33,39 +31,39 @@ impl Tally {
     }
 }
 
-/// All of them ask the same at the same time, each once.
+/// So many clients ask the same at the same time, each once.
 ///
 /// # Errors
 /// When the server is not there, does not understand it, or does not find what is there.
-pub async fn at_once(address: &str, filter: &Filter) -> Result<Tally> {
-    let barrier = Arc::new(Barrier::new(CLIENTS));
-    let mut clients = JoinSet::new();
-    for _ in 0..CLIENTS {
+pub async fn at_once(address: &str, clients: usize, filter: &Filter) -> Result<Tally> {
+    let barrier = Arc::new(Barrier::new(clients));
+    let mut searches = JoinSet::new();
+    for _ in 0..clients {
         let mut connection = Connection::open(address).await?;
         let (barrier, filter) = (barrier.clone(), filter.clone());
-        clients.spawn(async move {
+        searches.spawn(async move {
             barrier.wait().await;
             filter.ask(&mut connection).await
         });
     }
     let mut tally = Tally::default();
-    while let Some(search) = clients.join_next().await {
+    while let Some(search) = searches.join_next().await {
         tally.count(&search??);
     }
     Ok(tally)
 }
 
-/// All of them ask for everything in turn, without a pause.
+/// Clients that ask for everything in turn, without a pause.
 pub struct Searchers {
     clients: JoinSet<Result<Tally>>,
     is_over: Arc<AtomicBool>,
 }
 
 impl Searchers {
-    pub fn begin(address: &str, filters: &[Filter]) -> Self {
+    pub fn begin(address: &str, count: usize, filters: &[Filter]) -> Self {
         let (mut clients, is_over) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
-        for client in 0..CLIENTS {
-            let (mut filters, first) = (filters.to_vec(), client * filters.len() / CLIENTS);
+        for client in 0..count {
+            let (mut filters, first) = (filters.to_vec(), client * filters.len() / count);
             filters.rotate_left(first);
             clients.spawn(search(address.to_owned(), filters, is_over.clone()));
         }

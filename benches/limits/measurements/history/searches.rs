@@ -42,7 +42,7 @@ async fn search(turn: &mut Turn<'_>, server: &Server, filters: &[Filter]) -> Res
     for filter in filters {
         let mut tally = Tally::default();
         for _ in 0..ROUNDS.min(turn.extent.runs) {
-            tally.add(&at_once(&server.address, filter).await?);
+            tally.add(&at_once(&server.address, turn.extent.searchers, filter).await?);
             if tally.slowest > HOPELESS {
                 break;
             }
@@ -60,7 +60,7 @@ async fn send(turn: &mut Turn<'_>, server: &Server, database: &mut Database, fil
     let alone = at_full_speed(turn, server, database).await?;
     is_all_that_was_accepted(&alone)?;
     turn.record(Figure::FloodBesideNone, alone.rate());
-    let searchers = Searchers::begin(&server.address, filters);
+    let searchers = Searchers::begin(&server.address, turn.extent.searchers, filters);
     let beside = at_full_speed(turn, server, database).await;
     say("beside messages at full speed", &searchers.end().await?);
     let beside = beside?;
