@@ -51,6 +51,12 @@ pub struct Arguments {
     /// Messages a second meanwhile: about half of what two cores sustain.
     #[arg(long, default_value_t = 1_000.0)]
     pub soak_rate: f64,
+    /// Connections with a request each while PostgreSQL stands still; no more than a process may have files open.
+    #[arg(long, default_value_t = 20_000)]
+    pub connections: u32,
+    /// Seconds for which it stands still.
+    #[arg(long, default_value_t = 60)]
+    pub frozen_seconds: u32,
     /// `RUST_LOG` of the program; what users run, without it.
     #[arg(long)]
     pub rust_log: Option<String>,
@@ -92,6 +98,10 @@ pub enum Measurement {
     Rows,
     /// What a process without anything to do costs the database.
     Idle,
+    /// Searches of a long history, and full speed beside them.
+    Searches,
+    /// Memory with very many connections while PostgreSQL stands still.
+    Connections,
     /// WAL, statements and processor time a message.
     Costs,
     /// A long run through weeks of minutes; only when it is named.
@@ -126,6 +136,9 @@ impl Arguments {
                 ended: SMOKE_ROWS,
                 soak_seconds: SMOKE_SOAK_SECONDS,
                 soak_rate: 100.0,
+                connections: 200,
+                frozen_seconds: SMOKE_SECONDS,
+                searchers: 4,
                 small_rows: SMOKE_ROWS,
                 calls: 50,
             };
@@ -143,6 +156,9 @@ impl Arguments {
             ended: self.ended,
             soak_seconds: 60 * self.soak_minutes,
             soak_rate: self.soak_rate,
+            connections: self.connections.max(1),
+            frozen_seconds: self.frozen_seconds,
+            searchers: 20,
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
         }
@@ -164,6 +180,10 @@ pub struct Extent {
     pub ended: u32,
     pub soak_seconds: u32,
     pub soak_rate: f64,
+    pub connections: u32,
+    pub frozen_seconds: u32,
+    /// Clients that search at the same time.
+    pub searchers: usize,
     pub small_rows: u32,
     /// Queries of a kind in a run.
     pub calls: usize,

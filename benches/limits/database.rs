@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use uuid::Uuid;
 
 use crate::Result;
 use crate::build::Build;
@@ -35,7 +37,7 @@ impl Database {
     /// # Errors
     /// When it cannot be made.
     pub async fn create_empty(stage: &Stage) -> Result<Self> {
-        let name = format!("limits_{}", uuid::Uuid::new_v4().simple());
+        let name = format!("limits_{}", Uuid::new_v4().simple());
         let mut maintenance = Self::maintenance(stage).await?;
         maintenance.execute(format!("create database {name}")).await?;
         // What the one before left to write is not this one's.
@@ -102,10 +104,18 @@ impl Database {
     /// # Errors
     /// When that takes longer than `patience` without any progress.
     pub async fn ended(&mut self, patience: Duration) -> Result<()> {
+        self.ended_but(0, patience).await
+    }
+
+    /// Waits until no more than so many messages are open.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn ended_but(&mut self, rest: u64, patience: Duration) -> Result<()> {
         let (mut fewest, mut since) = (u64::MAX, std::time::Instant::now());
         loop {
             let open = self.open().await?;
-            if open == 0 {
+            if open <= rest {
                 return Ok(());
             }
             if open < fewest {
@@ -115,7 +125,7 @@ impl Database {
                 return Err(format!("{open} messages are still open, and none ended for {patience:?}").into());
             }
             // The longer it still takes, the less often it is asked.
-            tokio::time::sleep(Duration::from_millis((open / 50).clamp(20, 500))).await;
+            tokio::time::sleep(Duration::from_millis(((open - rest) / 50).clamp(20, 500))).await;
         }
     }
 
@@ -124,9 +134,18 @@ impl Database {
     /// # Errors
     /// When one was not.
     pub async fn all_sent(&mut self) -> Result<u64> {
-        let (messages, query) =
-            (self.messages().await?, "select count(*) from messaging_messages where status = 'sent'");
-        let sent = self.number(query).await?.unsigned_abs();
+        self.all_sent_since(DateTime::UNIX_EPOCH).await
+    }
+
+    /// How many were accepted since then, and sent.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn all_sent_since(&mut self, time: DateTime<Utc>) -> Result<u64> {
+        let first = Uuid::from_u128(u128::from(time.timestamp_millis().unsigned_abs()) << 80);
+        let since = format!("select count(*) from messaging_messages where id >= '{first}'");
+        let messages = self.number(since.clone()).await?.unsigned_abs();
+        let sent = self.number(since + " and status = 'sent'").await?.unsigned_abs();
         if sent != messages {
             return Err(format!("of {messages} messages {} were not sent", messages - sent).into());
         }

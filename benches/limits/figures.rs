@@ -63,6 +63,14 @@ pub enum Figure {
     LateTables,
     EarlyLook,
     LateLook,
+    /// Milliseconds of the slowest of all searches, and how many were refused.
+    SlowestSearch,
+    RefusedSearches,
+    /// Messages a second with a long history, until the last was sent, alone and beside searches.
+    FloodBesideNone,
+    FloodBesideSearches,
+    /// Megabytes, of a process with very many requests that PostgreSQL does not answer.
+    FrozenMemory,
     /// A message, for accepting it and for all of its way.
     AcceptCosts(Cost),
     WholeCosts(Cost),

@@ -37,6 +37,12 @@ pub fn call_of_a_webhook() -> Vec<u8> {
     post("/", &format!(r#"{{"type":"message","timestamp":"2026-01-01T00:00:00.000Z","data":{data}}}"#))
 }
 
+/// The first page of what a tenant looks for, with a query like `status=failed`.
+pub fn search(query: &str) -> Vec<u8> {
+    let path = format!("/api/messaging/messages?{query}");
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {API_KEY}\r\n\r\n").into_bytes()
+}
+
 pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }

@@ -53,13 +53,13 @@ impl Server {
         Ok(Self { child, leash, log, spawned, address: format!("127.0.0.1:{port}") })
     }
 
-    /// Waits until `/health/ready` says so; returns how long that took since it was spawned.
+    /// Waits until `/health/ready` says so; returns how long ago it was spawned.
     ///
     /// # Errors
     /// When it ends instead, or takes too long.
     pub async fn ready(&mut self) -> Result<Duration> {
-        let request = requests::get("/health/ready");
-        while self.spawned.elapsed() < PATIENCE {
+        let (request, begin) = (requests::get("/health/ready"), Instant::now());
+        while begin.elapsed() < PATIENCE {
             if let Ok(mut connection) = Connection::open(&self.address).await
                 && connection.status_of(&request).await.is_ok_and(|status| status == 200)
             {

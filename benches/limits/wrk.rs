@@ -23,6 +23,21 @@ impl Flow {
     pub fn rate(&self) -> f64 {
         self.requests as f64 / self.seconds
     }
+
+    /// Requests that were not taken, or not answered.
+    pub fn failed(&self) -> u64 {
+        self.refused + self.broken
+    }
+
+    /// # Errors
+    /// When an answer was not a success, or did not come.
+    pub fn succeeded(self, address: &str) -> Result<Self> {
+        let Self { requests, refused, broken, .. } = self;
+        if self.failed() == 0 {
+            return Ok(self);
+        }
+        Err(format!("of {requests} requests {refused} were refused and {broken} broke: {address}").into())
+    }
 }
 
 pub struct Wrk {
@@ -46,7 +61,7 @@ impl Wrk {
     /// # Errors
     /// When an answer was not a success, or did not come.
     pub async fn get(&self, url: &str, connections: u32, seconds: u32) -> Result<Flow> {
-        self.run(&self.get, url, connections, seconds, &[]).await
+        self.run(&self.get, url, connections, seconds, &[]).await?.succeeded(url)
     }
 
     /// Sends messages of one of our instances to a thousand recipients, whose names begin with `recipient`.
@@ -54,6 +69,20 @@ impl Wrk {
     /// # Errors
     /// As above.
     pub async fn send(
+        &self,
+        address: &str,
+        (channel, recipient): (&str, &str),
+        connections: u32,
+        seconds: u32,
+    ) -> Result<Flow> {
+        self.try_to_send(address, (channel, recipient), connections, seconds).await?.succeeded(address)
+    }
+
+    /// The same, whatever is answered.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub async fn try_to_send(
         &self,
         address: &str,
         (channel, recipient): (&str, &str),
@@ -69,13 +98,6 @@ impl Wrk {
         command.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "--timeout", "10s", "-s"]);
         let said = tool::run(command.arg(script).arg(url).args(arguments)).await?;
         let last = said.lines().rfind(|line| line.starts_with('{')).ok_or("wrk did not say what it did")?;
-        let flow: Flow = serde_json::from_str(last)?;
-        if flow.refused + flow.broken > 0 {
-            let (refused, broken) = (flow.refused, flow.broken);
-            return Err(
-                format!("of {} requests {refused} were refused and {broken} broke: {url}", flow.requests).into()
-            );
-        }
-        Ok(flow)
+        Ok(serde_json::from_str(last)?)
     }
 }

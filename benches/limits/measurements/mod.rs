@@ -12,9 +12,9 @@ use crate::figures::Figures;
 use crate::machine;
 use crate::report::Report;
 use crate::stage::Stage;
-use history::{idle, left, queries, soak, waiting};
+use history::{idle, left, queries, searches, soak, waiting};
 use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained};
-use strain::neighbours;
+use strain::{connections, neighbours};
 use turn::Turn;
 
 /// What is measured in every round, in this order.
@@ -29,11 +29,13 @@ const IN_ROUNDS: [Measurement; 7] = [
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
-const ONCE: [Measurement; 6] = [
+const ONCE: [Measurement; 8] = [
     Measurement::Waiting,
     Measurement::Left,
     Measurement::Rows,
     Measurement::Idle,
+    Measurement::Searches,
+    Measurement::Connections,
     Measurement::Costs,
     Measurement::Soak,
 ];
@@ -140,6 +142,8 @@ impl Step {
             Self::Of(Measurement::Left) => left::measure(turn).await,
             Self::Of(Measurement::Rows) => queries::measure(turn).await,
             Self::Of(Measurement::Idle) => idle::measure(turn).await,
+            Self::Of(Measurement::Searches) => searches::measure(turn).await,
+            Self::Of(Measurement::Connections) => connections::measure(turn).await,
             Self::Of(Measurement::Costs) => costs::measure(turn).await,
             Self::Of(Measurement::Soak) => soak::measure(turn).await,
         }

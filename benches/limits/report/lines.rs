@@ -105,6 +105,17 @@ pub fn lines() -> Vec<Line> {
     ] {
         lines.push(against(line(what, late, unit), ("early", early), Some(AtMost(1.2, 1.05))));
     }
+    lines.extend([
+        target(line("20 searches of one kind at once: the slowest", SlowestSearch, "ms"), AtMost(1_000.0, 100.0)),
+        line("searches that were refused", RefusedSearches, ""),
+        line("end to end, flood, with a long history", FloodBesideNone, "/s"),
+        against(
+            line("end to end, flood, beside 20 searches", FloodBesideSearches, "/s"),
+            ("without", FloodBesideNone),
+            Some(AtLeast(0.7, 0.9)),
+        ),
+        target(line("peak memory of the API, PostgreSQL frozen", FrozenMemory, "MB"), AtMost(400.0, 250.0)),
+    ]);
     let sqlite = line("accepts into SQLite", SqliteAccepts, "/s");
     lines.push(against(sqlite, ("PostgreSQL", PostgresAccepts), Some(AtLeast(0.5, 0.5))));
     for (of, costs) in [("an accepted", AcceptCosts as fn(Cost) -> Figure), ("a delivered", WholeCosts)] {

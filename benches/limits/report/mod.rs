@@ -58,7 +58,9 @@ impl Report<'_> {
         let against = line.against.map(|(_, against)| (build, against));
         let ratios = against.map(|against| self.figures.ratios((build, line.figure), against)).unwrap_or_default();
         let first = self.builds[0].name;
-        let to_first = self.figures.ratios((build, line.figure), (first, line.figure));
+        let mut to_first = self.figures.ratios((build, line.figure), (first, line.figure));
+        // Compared with nothing, everything is infinite.
+        to_first.retain(|ratio| ratio.is_finite());
         Row {
             line: line.clone(),
             build,

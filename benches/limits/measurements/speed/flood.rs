@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
+
 use super::accepts;
 use crate::Result;
 use crate::connection::Connection;
@@ -10,6 +12,7 @@ use crate::requests;
 use crate::server::Server;
 use crate::setting::Setting;
 use crate::stage::Stage;
+use crate::wrk::Flow;
 
 const CONNECTIONS: u32 = 64;
 
@@ -36,23 +39,49 @@ async fn of(turn: &mut Turn<'_>, setting: fn(&Stage, &Database) -> Setting, figu
     let server = Server::start(stage, turn.build, &setting(stage, &database), "all").await?;
     server.create_instance("webhook", &turn.receiver()).await?;
     first_message(&server, &mut database).await?;
-    let begin = Instant::now();
-    let flow = stage.wrk.send(&server.address, ("webhook", "5585"), CONNECTIONS, turn.extent.flood_seconds).await?;
-    database.ended(PATIENCE).await?;
-    let took = begin.elapsed();
-    let sent = database.all_sent().await? - 1;
-    accepts::is_what_was_answered(sent, &flow)?;
-    turn.record(figure, sent as f64 / took.as_secs_f64());
+    let flood = at_full_speed(turn, &server, &mut database).await?;
+    accepts::is_what_was_answered(flood.sent, &flood.flow.succeeded(&server.address)?)?;
+    turn.record(figure, flood.rate());
     server.stop().await?;
     database.remove(stage).await
 }
 
+pub struct Flood {
+    /// What the generator was answered.
+    pub flow: Flow,
+    /// Messages; as many as were accepted.
+    pub sent: u64,
+    /// Until the last of them was sent.
+    took: Duration,
+}
+
+impl Flood {
+    /// Messages a second.
+    pub fn rate(&self) -> f64 {
+        self.sent as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// Returns when all that was accepted is sent; what was open before may still be open.
+///
+/// # Errors
+/// When a message is not sent.
+pub async fn at_full_speed(turn: &Turn<'_>, server: &Server, database: &mut Database) -> Result<Flood> {
+    let (wrk, seconds, rest) = (&turn.stage.wrk, turn.extent.flood_seconds, database.open().await?);
+    let (begin, since) = (Instant::now(), Utc::now());
+    let flow = wrk.try_to_send(&server.address, ("webhook", "5585"), CONNECTIONS, seconds).await?;
+    database.ended_but(rest, PATIENCE).await?;
+    let took = begin.elapsed();
+    Ok(Flood { flow, sent: database.all_sent_since(since).await?, took })
+}
+
 /// Sends one, and waits until it is delivered: the consumer has joined its group then.
 pub async fn first_message(server: &Server, database: &mut Database) -> Result<()> {
+    let rest = database.open().await?;
     let mut connection = Connection::open(&server.address).await?;
     let answer = connection.answer_to(&requests::send("webhook", 0)).await?;
     if answer.status != 202 {
         return Err(format!("the first message was refused: {}", answer.text()).into());
     }
-    database.ended(PATIENCE).await
+    database.ended_but(rest, PATIENCE).await
 }
