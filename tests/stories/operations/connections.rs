@@ -63,7 +63,8 @@ async fn a_search_that_takes_too_long_is_a_503_that_says_so_and_sends_go_on(inst
                     or pg_sleep(60) is null";
     sqlx::raw_sql(slow).execute(&mut PgConnection::connect_with(&options).await.unwrap()).await.unwrap();
 
-    let (list, stats) = ("/api/messaging/messages", "/api/messaging/messages/stats");
+    // Without a filter, counters have the answer.
+    let (list, stats) = ("/api/messaging/messages", "/api/messaging/messages/stats?channel=sandbox");
     let searches = join_all([list, stats, list, stats].map(async |path| app.get(path).await));
     let sends = async {
         let start = Instant::now();

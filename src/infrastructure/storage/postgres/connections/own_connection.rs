@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
@@ -43,7 +44,7 @@ pub(in crate::infrastructure::storage::postgres) async fn begin_look(
 pub(in crate::infrastructure::storage::postgres) struct OwnConnection {
     server: Server,
     /// What is set on it, besides what is set on every connection.
-    settings: &'static str,
+    settings: Cow<'static, str>,
     /// How long a caller whose turn has come waits, opening a connection included.
     patience: Duration,
     plans_kept: Duration,
@@ -65,6 +66,9 @@ const PLANS_KEPT: Duration = Duration::from_secs(5);
 /// choice. Where autovacuum works, a partition that has grown is planned for anew when it was analyzed.
 const LOOKS_KEPT: Duration = Duration::from_secs(10 * 60);
 
+/// Those of searches: a week that was empty, and has grown, has been analyzed after so long.
+const SEARCHES_KEPT: Duration = Duration::from_secs(60);
+
 /// More than all of its steps may take.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -72,7 +76,18 @@ impl OwnConnection {
     pub(in crate::infrastructure::storage::postgres) fn new(server: impl Into<Server>, settings: &'static str) -> Self {
         let server = server.into();
         server.expect_one_apart();
-        Self { server, settings, patience: LONGEST, plans_kept: PLANS_KEPT, place: Mutex::default() }
+        Self { server, settings: settings.into(), patience: LONGEST, plans_kept: PLANS_KEPT, place: Mutex::default() }
+    }
+
+    /// One of those for searches, which are counted where they are limited.
+    pub(super) fn for_searches(server: Server, settings: String) -> Self {
+        Self {
+            server,
+            settings: settings.into(),
+            patience: LONGEST,
+            plans_kept: SEARCHES_KEPT,
+            place: Mutex::default(),
+        }
     }
 
     /// One for looks.
@@ -116,7 +131,7 @@ impl OwnConnection {
             return Ok(idle);
         }
         let mut connection = self.server.connect_apart().await?;
-        self.server.answered(sqlx::raw_sql(self.settings).execute(&mut connection)).await?;
+        self.server.answered(sqlx::raw_sql(AssertSqlSafe(self.settings.clone())).execute(&mut connection)).await?;
         let now = Instant::now();
         Ok(Idle { connection, since: now, planned_at: now })
     }

@@ -1,37 +1,54 @@
 //! What tenants look for: on connections of its own, a few at the same time, each for a limited time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::{PgPool, PgRow};
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::postgres::PgRow;
+use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::lease::Lease;
-use super::server::{STATEMENT_TIMEOUT, Server};
+use super::own_connection::OwnConnection;
+use super::server::Server;
 use crate::application::ports::{RepositoryError, SearchError};
 use crate::infrastructure::storage::postgres::error::is_cancelled;
 
-/// What is found through an index is in the order of that index. Where the planner takes it for little, and it is a history,
-/// it would sort all of it to have the newest fifty.
-const SETTINGS: &str = "set enable_sort = off; set enable_incremental_sort = off";
+/// For plans that are kept. Planning a search takes a server far longer than most searches: it looks at each index of each
+/// of the weeks, once for every part of the statement. What is found through an index is in the order of that index. Where
+/// the planner takes it for little, and it is a history, it would sort all of it to have the newest fifty; and where a week was
+/// empty when it planned, it would read all of it later.
+const KEPT: &str = "set plan_cache_mode = force_generic_plan;
+                    set enable_seqscan = off;
+                    set enable_bitmapscan = off;
+                    set enable_sort = off;
+                    set enable_incremental_sort = off";
+
+/// For plans of what is asked once.
+const MADE_FOR_ITS_VALUES: &str = "set local plan_cache_mode = force_custom_plan;
+                                   set local enable_seqscan = on;
+                                   set local enable_bitmapscan = on";
 
 #[derive(Clone)]
 pub(in crate::infrastructure::storage::postgres) struct Searches {
     server: Server,
-    pool: PgPool,
+    /// As many as places. The one that was used last has the most plans.
+    idle: Arc<Mutex<Vec<OwnConnection>>>,
     places: Arc<Semaphore>,
+}
+
+/// Whether a server keeps the plan of a statement.
+#[derive(Clone, Copy)]
+enum Plan {
+    Kept,
+    ForItsValues,
 }
 
 impl Searches {
     pub(super) fn new(server: Server) -> Self {
         let (searches, patience) = (server.limits.searches, server.limits.search_patience);
-        Self {
-            pool: server.pool(searches, patience, SETTINGS),
-            places: Arc::new(Semaphore::new(searches as usize)),
-            server,
-        }
+        let settings = format!("{KEPT}; set statement_timeout = {}", patience.as_millis());
+        let idle = (0..searches).map(|_| OwnConnection::for_searches(server.clone(), settings.clone()));
+        Self { idle: Arc::new(Mutex::new(idle.collect())), places: Arc::new(Semaphore::new(searches as usize)), server }
     }
 
     /// How long a search waits for its turn; and how long it may take.
@@ -39,7 +56,7 @@ impl Searches {
         self.server.limits.search_patience
     }
 
-    /// The rows that a query finds.
+    /// The rows that a query finds whose text comes again, with other values. It leaves the planner no choice of an index.
     ///
     /// A caller that hangs up does not end the search, and its place is not free before the server has ended it: a
     /// server goes on with a statement whose connection was closed, so there would be more of them than places.
@@ -47,26 +64,74 @@ impl Searches {
         &self,
         query: QueryBuilder<Postgres>,
     ) -> Result<Vec<PgRow>, SearchError> {
+        self.find_by(query, Plan::Kept).await
+    }
+
+    /// The same, planned for its values, and for the weeks of these alone.
+    pub(in crate::infrastructure::storage::postgres) async fn find_planned(
+        &self,
+        query: QueryBuilder<Postgres>,
+    ) -> Result<Vec<PgRow>, SearchError> {
+        self.find_by(query, Plan::ForItsValues).await
+    }
+
+    async fn find_by(&self, query: QueryBuilder<Postgres>, plan: Plan) -> Result<Vec<PgRow>, SearchError> {
         let turn = timeout(self.server.limits.search_patience, self.places.clone().acquire_owned());
         let place = turn.await.map_err(|_| SearchError::Busy)?.map_err(|_| SearchError::Busy)?;
         let searches = self.clone();
         let search = tokio::spawn(async move {
             let _place = place;
-            searches.run(query).await
+            searches.run(query, plan).await
         });
         search.await.unwrap_or_else(|_| Err(RepositoryError::Unavailable("the search was given up".to_owned()).into()))
     }
 
-    async fn run(&self, mut query: QueryBuilder<Postgres>) -> Result<Vec<PgRow>, SearchError> {
-        let mut lease = Lease::new(self.pool.acquire().await.map_err(|error| self.server.translated(error))?);
-        // Planned for what it looks for, and for the weeks of that alone.
-        let work = query.build().persistent(false).fetch_all(lease.connection()?);
-        let rows = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.server.no_answer())?;
-        lease.finish(&rows);
-        rows.map_err(
-            |error| {
-                if is_cancelled(&error) { SearchError::TooLong } else { self.server.translated(error).into() }
-            },
-        )
+    async fn run(&self, mut query: QueryBuilder<Postgres>, plan: Plan) -> Result<Vec<PgRow>, SearchError> {
+        let borrowed = Borrowed::of(self);
+        let work = async |connection: &mut PgConnection| {
+            let found = match plan {
+                Plan::Kept => query.build().fetch_all(connection).await,
+                Plan::ForItsValues => {
+                    let mut transaction = connection.begin().await?;
+                    sqlx::raw_sql(MADE_FOR_ITS_VALUES).execute(&mut *transaction).await?;
+                    let found = query.build().persistent(false).fetch_all(&mut *transaction).await;
+                    transaction.rollback().await?;
+                    found
+                }
+            };
+            match found {
+                Err(error) if is_cancelled(&error) => Ok(None),
+                found => found.map(Some),
+            }
+        };
+        borrowed.connection()?.run(work).await?.ok_or(SearchError::TooLong)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<OwnConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is idle again when this is dropped, however its search has ended.
+struct Borrowed<'a> {
+    searches: &'a Searches,
+    connection: Option<OwnConnection>,
+}
+
+impl<'a> Borrowed<'a> {
+    /// For one who has a place.
+    fn of(searches: &'a Searches) -> Self {
+        let connection = searches.idle().pop();
+        Self { searches, connection }
+    }
+
+    fn connection(&self) -> Result<&OwnConnection, RepositoryError> {
+        self.connection.as_ref().ok_or_else(|| RepositoryError::Unavailable("no connection is idle".to_owned()))
+    }
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        self.searches.idle().extend(self.connection.take());
     }
 }

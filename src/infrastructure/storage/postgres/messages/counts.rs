@@ -48,7 +48,7 @@ pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap
         query.push(" where tenant = ").push_bind(tenant.as_str().to_owned());
         query.push(" and id >= ").push_bind(get::<Uuid>(week, "first")?);
         query.push(" and id < ").push_bind(get::<Uuid>(week, "next")?).push(" group by status");
-        for row in database.searches.find(query).await? {
+        for row in database.searches.find_planned(query).await? {
             *counts.entry(status(&row, "status")?).or_default() += count(&row)?;
         }
     }

@@ -7,6 +7,9 @@
 //! Every part bounds the last column before the id from both sides, instead of by an equality, and has it in its order: only
 //! one index gives that. With an equality, the planner walks all of a tenant's messages to find what it takes for frequent
 //! and is not.
+//!
+//! Plans are kept. So what a plan depends on is in the text: the weeks, and the state, without which no index of one state
+//! is known to serve.
 
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
@@ -66,7 +69,7 @@ impl Wanted<'_> {
         );
         query.push_bind(self.tenant.as_str().to_owned());
         narrow_by_id(&mut query, self.filter, &self.page);
-        query.push(" order by id desc limit ").push_bind(NEWEST).push(") as messages where true");
+        query.push(format!(" order by id desc limit {NEWEST}) as messages where true"));
         narrow(&mut query, self.filter, &self.page);
         self.newest(&mut query, "id desc");
         query
@@ -144,7 +147,7 @@ impl Wanted<'_> {
                 query.push(" and channel = ").push_bind(channel.as_str().to_owned());
             }
             // By whole weeks: an entry of the week that is not wanted would be one to walk past.
-            narrow_by_bounds(query, self.page.from, self.page.to);
+            narrow_by_weeks(query, &self.page);
         };
         query.push("with recursive walked (").push(&columns).push(") as ((");
         step(query);
@@ -207,7 +210,7 @@ const BY_INSTANCE: &str = "messages.status in ('sent', 'delivered', 'read', 'fai
 /// More conditions on `messaging_messages`.
 pub fn narrow(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
     if let Some(status) = filter.status {
-        query.push(" and status = ").push_bind(status.as_str());
+        query.push(format!(" and status = '{status}'"));
     }
     if let Some(channel) = &filter.channel {
         query.push(" and channel = ").push_bind(channel.as_str().to_owned());
@@ -233,17 +236,23 @@ fn narrow_by_time(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, pa
 
 /// For the partitions and the indexes; `created_at` is in none.
 fn narrow_by_id(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
-    let from = filter.created_after.map_or(page.from, |after| page.from.max(id_of_those_since(after)));
-    let below = filter.created_before.map_or(page.below, |before| page.below.min(id_of_those_before(before)));
-    narrow_by_bounds(query, from, below.min(page.to));
-}
-
-fn narrow_by_bounds(query: &mut QueryBuilder<Postgres>, from: Uuid, below: Uuid) {
-    if from > Uuid::nil() {
-        query.push(" and id >= ").push_bind(from);
+    narrow_by_weeks(query, page);
+    if let Some(after) = filter.created_after {
+        query.push(" and id >= ").push_bind(id_of_those_since(after));
     }
+    let below = filter.created_before.map_or(page.below, |before| page.below.min(id_of_those_before(before)));
     if below < Uuid::max() {
         query.push(" and id < ").push_bind(below);
+    }
+}
+
+/// Ids are letters, digits and hyphens.
+fn narrow_by_weeks(query: &mut QueryBuilder<Postgres>, page: &Page) {
+    if page.from > Uuid::nil() {
+        query.push(format!(" and id >= '{}'", page.from));
+    }
+    if page.to < Uuid::max() {
+        query.push(format!(" and id < '{}'", page.to));
     }
 }
 

@@ -136,7 +136,7 @@ impl MessageSearch for PgMessageSearch {
             query.push_bind(tenant.as_str().to_owned());
             narrow(&mut query, filter, &page);
             query.push(" group by status");
-            for row in self.database.searches.find(query).await? {
+            for row in self.database.searches.find_planned(query).await? {
                 *counts.entry(status(&row, "status")?).or_default() += count(&row)?;
             }
         }
@@ -221,7 +221,7 @@ impl PgMessageSearch {
                          limit 1) as messages
               order by messages.id desc"
         ));
-        let rows = self.database.searches.find(query).await?;
+        let rows = self.database.searches.find_planned(query).await?;
         Ok(messages(&rows))
     }
 }
