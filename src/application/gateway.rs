@@ -214,7 +214,7 @@ impl Gateway {
         EmptyDeletedInstances::new(deleted, self.transport.dead_letters(), clock)
     }
 
-    fn maintain_storage(&self) -> MaintainStorage {
+    pub fn maintain_storage(&self) -> MaintainStorage {
         let (storage, clock) = (self.ports.stores.storage.clone(), self.ports.clock.clone());
         MaintainStorage::new(storage, clock, self.settings.retention)
     }

@@ -149,6 +149,19 @@ impl TestGateway {
     }
 
     pub async fn through(adapters: &Adapters, transport: impl FnOnce(&ThisNode, &Arc<dyn Clock>) -> Transport) -> Self {
+        Self::assemble(adapters, transport, None).await
+    }
+
+    /// In direct mode; keeps messages for so long.
+    pub async fn keeping(adapters: &Adapters, retention: Option<Duration>) -> Self {
+        Self::assemble(adapters, directly, retention).await
+    }
+
+    async fn assemble(
+        adapters: &Adapters,
+        transport: impl FnOnce(&ThisNode, &Arc<dyn Clock>) -> Transport,
+        retention: Option<Duration>,
+    ) -> Self {
         let manual = Arc::new(ManualClock::new());
         let clock: Arc<dyn Clock> = manual.clone();
         let channel = Arc::new(ScriptedChannel::default());
@@ -176,7 +189,7 @@ impl TestGateway {
             limits: Limits { concurrency: 8, records: 100, bytes: 1 << 20 },
             instance_concurrency: INSTANCE_CONCURRENCY,
             shutdown_timeout: Duration::from_secs(30),
-            retention: None,
+            retention,
             is_alone: false,
             only_delivers: false,
         };
