@@ -107,9 +107,8 @@ fn strange_subjects(sources: &Sources) -> Vec<String> {
         for path in sources.keys() {
             let inside = path.strip_prefix(layer).and_then(|rest| rest.strip_prefix('/'));
             let Some((subject, _)) = inside.and_then(|inside| inside.split_once('/')) else { continue };
-            let is_subject = |known: &&str| {
-                *known == subject || (layer == DOMAIN && known.strip_suffix('s') == Some(subject))
-            };
+            let is_subject =
+                |known: &&str| *known == subject || (layer == DOMAIN && known.strip_suffix('s') == Some(subject));
             if !shared.contains(&subject) && !SUBJECTS.iter().any(is_subject) {
                 found.insert(format!("{layer}/{subject} is not a subject"));
             }

@@ -6,6 +6,7 @@ mod limits;
 mod observed;
 #[cfg(test)]
 mod serving_tests;
+mod to_its_end;
 
 use std::io::ErrorKind;
 use std::pin::pin;
@@ -28,8 +29,9 @@ use crate::application::Stop;
 use activity::Activity;
 use observed::{Observed, ObservedBody};
 
-pub use in_flight::{InFlight, keep_counting};
+pub use in_flight::InFlight;
 pub use limits::Limits;
+pub use to_its_end::to_its_end;
 
 /// Serves until `stop` has resolved and every request that was begun is answered.
 pub async fn serve(listener: TcpListener, app: Router, limits: Limits, mut stop: Stop) {
