@@ -5,8 +5,9 @@ use futures::channel::oneshot;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 
-use super::producer::{Outgoing, Producer, Purpose};
+use super::producer::{Outgoing, Producer};
 use super::publishing::BUFFERED_KIBIBYTES;
+use super::reports::Purpose;
 use crate::application::ports::{DeadLetterTopic, Partition, QueueError, Record};
 use crate::domain::message::{Message, MessageId};
 use crate::infrastructure::kafka::event;

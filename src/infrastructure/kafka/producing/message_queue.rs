@@ -4,7 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tracing::error;
 
-use super::producer::{Outgoing, Producer, Purpose};
+use super::producer::{Outgoing, Producer};
+use super::reports::Purpose;
 use crate::application::ports::{Handover, MessageQueue, QueueError, QueueScope};
 use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageStatus};
