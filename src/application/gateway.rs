@@ -21,10 +21,10 @@ use super::instances::empty_deleted_instances::EmptyDeletedInstances;
 use super::instances::read_instances::ReadInstances;
 use super::instances::update_instance::UpdateInstance;
 use super::messages::cancel_message::CancelMessage;
-use super::messages::lanes::Lanes;
 use super::messages::read_messages::ReadMessages;
 use super::messages::replay_messages::ReplayMessages;
 use super::messages::send_message::SendMessage;
+use super::messages::turn::Turns;
 use super::node::keep_node_alive::KeepNodeAlive;
 use super::node::this_node::ThisNode;
 use super::operations::look_at_stores::LookAtStores;
@@ -40,6 +40,7 @@ use super::recovery::give_back_forgotten::GiveBackForgotten;
 use super::recovery::pay_dead_letters::{PayDeadLetters, PaymentRounds};
 use super::recovery::relay_due_messages::{RelayDueMessages, RelayRounds};
 use super::service::{Repeated, Repeating, Service};
+use crate::domain::message::MessageStatus;
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::retry::RetryPolicy;
 
@@ -271,6 +272,7 @@ impl Ports {
     fn messages(&self, node: &ThisNode, settings: &Settings, queue: Arc<dyn MessageQueue>) -> Messages {
         let ThisNode { identity, held, unreconciled, tally, .. } = node.clone();
         let node_timeout = identity.timeout();
+        let callers_wait = queue.waiting_status() == MessageStatus::Pending;
         Messages {
             send: SendMessage {
                 messages: self.stores.messages.clone(),
@@ -279,10 +281,9 @@ impl Ports {
                 queue,
                 identity,
                 held,
-                lanes: Lanes::default(),
+                turns: Turns::new(self.ids.clone(), self.clock.clone(), callers_wait),
                 unreconciled,
                 clock: self.clock.clone(),
-                ids: self.ids.clone(),
                 tally,
                 max_tries: settings.max_tries,
             },

@@ -5,3 +5,4 @@ pub mod lanes;
 pub mod read_messages;
 pub mod replay_messages;
 pub mod send_message;
+pub mod turn;

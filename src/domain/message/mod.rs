@@ -104,6 +104,11 @@ impl Draft {
         Self { recipient, content, max_tries: None, priority: None, send_at: None }
     }
 
+    /// The key of the message that `instance` will send.
+    pub fn ordering_key(&self, instance: InstanceId) -> OrderingKey {
+        OrderingKey { instance, recipient: self.recipient.as_str().to_owned() }
+    }
+
     /// Whether `send_at` is no more than a year ahead: a message that waits must not outlive what keeps it.
     pub fn is_within_a_year(&self, now: Timestamp) -> bool {
         let latest = now.checked_add_months(Months::new(12)).unwrap_or(now);
@@ -210,10 +215,6 @@ impl Message {
             read_at: None,
             flaw: None,
         }
-    }
-
-    pub fn ordering_key(&self) -> OrderingKey {
-        OrderingKey { instance: self.instance_id, recipient: self.recipient.clone() }
     }
 }
 
