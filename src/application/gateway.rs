@@ -40,9 +40,9 @@ use super::recovery::give_back_forgotten::GiveBackForgotten;
 use super::recovery::pay_dead_letters::{PayDeadLetters, PaymentRounds};
 use super::recovery::relay_due_messages::{RelayDueMessages, RelayRounds};
 use super::service::{Repeated, Repeating, Service};
-use crate::domain::message::MessageStatus;
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::retry::RetryPolicy;
+use crate::domain::message::{MaxTries, MessageStatus};
 
 /// What a gateway needs from outside.
 #[derive(Clone)]
@@ -60,7 +60,7 @@ pub struct Ports {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Tries for a message whose instance and sender name none.
-    pub max_tries: u32,
+    pub max_tries: MaxTries,
     pub retry: RetryPolicy,
     /// What the consumer, or in direct mode the relay, works on at the same time.
     pub limits: Limits,

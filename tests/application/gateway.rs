@@ -14,7 +14,7 @@ use correio::domain::Timestamp;
 use correio::domain::access::principal::{Principal, Scope};
 use correio::domain::instance::credentials::Credentials;
 use correio::domain::instance::{Instance, InstanceName};
-use correio::domain::message::{Content, Draft, Guard, Message, MessageId, MessageStatus, Recipient};
+use correio::domain::message::{Content, Draft, Guard, MaxTries, Message, MessageId, MessageStatus, Recipient};
 use correio::domain::node::NodeId;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use correio::infrastructure::config::KafkaConfig;
@@ -184,7 +184,7 @@ impl TestGateway {
             tasks: Arc::new(TokioTasks),
         };
         let settings = Settings {
-            max_tries: 3,
+            max_tries: MaxTries::new(3).unwrap(),
             retry: given::retry_policy(),
             limits: Limits { concurrency: 8, records: 100, bytes: 1 << 20 },
             instance_concurrency: INSTANCE_CONCURRENCY,

@@ -18,7 +18,7 @@ use crate::domain::access::principal::Principal;
 use crate::domain::instance::Instance;
 use crate::domain::instance::InstanceName;
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::message::{Draft, Message, MessageId, MessageStatus};
+use crate::domain::message::{Draft, MaxTries, Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
 use crate::domain::problem::FieldProblem;
 
@@ -35,7 +35,7 @@ pub struct SendMessage {
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
     /// Tries for a message whose instance and caller name none.
-    pub max_tries: u32,
+    pub max_tries: MaxTries,
 }
 
 #[derive(Clone, Debug)]

@@ -100,7 +100,7 @@ pub(super) mod tests {
     use crate::domain::instance::channel::ChannelName;
     use crate::domain::instance::credentials::SealedCredentials;
     use crate::domain::instance::{ConnectionStatus, Instance, InstanceId};
-    use crate::domain::message::{Content, Draft, MessageId, Recipient};
+    use crate::domain::message::{Content, Draft, MaxTries, MessageId, Recipient};
     use crate::domain::node::NodeId;
 
     pub fn message(tries: u32) -> Message {
@@ -123,7 +123,8 @@ pub(super) mod tests {
         };
         let draft = Draft::new(Recipient::parse("a").unwrap(), Content::default());
         let (node, id) = (NodeId(uuid::Uuid::nil()), MessageId(uuid::Uuid::nil()));
-        let message = Message::accept(&sender, &instance, draft, 3, MessageStatus::Queued, node, id, now);
+        let max_tries = MaxTries::new(3).unwrap();
+        let message = Message::accept(&sender, &instance, draft, max_tries, MessageStatus::Queued, node, id, now);
         Message { try_number: tries, ..message }
     }
 

@@ -25,7 +25,7 @@ use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::node::NodeId;
 use delivery::FailureKind;
 
-pub use content::{Content, Media, MediaType, UnknownMediaType};
+pub use content::{Content, InvalidMediaUrl, Media, MediaType, MediaUrl, UnknownMediaType};
 pub use recipient::Recipient;
 pub use status::{BY_RECEIPT, MOVES, MessageStatus, UnknownStatus};
 pub use tries::{InvalidTries, MaxTries};
@@ -173,7 +173,7 @@ impl Message {
         sender: &Principal,
         instance: &Instance,
         draft: Draft,
-        default_max_tries: u32,
+        default_max_tries: MaxTries,
         status: MessageStatus,
         node: NodeId,
         id: MessageId,
@@ -197,7 +197,11 @@ impl Message {
             error: None,
             failure: None,
             tries: tries_begun,
-            max_tries: draft.max_tries.map(MaxTries::number).or(instance.max_tries).unwrap_or(default_max_tries),
+            max_tries: draft
+                .max_tries
+                .map(MaxTries::number)
+                .or(instance.max_tries)
+                .unwrap_or(default_max_tries.number()),
             priority: draft.priority,
             send_at: draft.send_at,
             try_number: tries_begun,

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::corpus::prove;
 use crate::domain::instance::{Instance, InstanceId};
-use crate::domain::message::{Content, Media, MediaType, MessageStatus};
+use crate::domain::message::{Content, Media, MediaType, MediaUrl, MessageStatus};
 use crate::domain::node::NodeId;
 use crate::samples::{instance, message_of};
 
@@ -23,7 +23,7 @@ fn text(text: &str) -> Content {
 
 #[test]
 fn a_record_says_everything_about_its_message() {
-    let media = Media { url: "https://a/b.png".to_owned(), media_type: MediaType::Image };
+    let media = Media { url: MediaUrl::parse("https://a/b.png").unwrap(), media_type: MediaType::Image };
     let content =
         Content { text: Some("Olá".to_owned()), media: Some(media), payload: Some("{\"b\":1.0,\"a\":2}".to_owned()) };
     let message = message("5511999", content);

@@ -10,7 +10,7 @@ use crate::application::messages::send_message::SendMessageCommand;
 use crate::application::ports::Channels;
 use crate::domain::Timestamp;
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::message::{Content, Draft, Media, MediaType, Priority};
+use crate::domain::message::{Content, Draft, Media, MediaType, MediaUrl, Priority};
 use crate::domain::problem::FieldProblem;
 use crate::presentation::http::wire::body::JsonBody;
 use crate::presentation::http::wire::compact_json::compact;
@@ -39,7 +39,7 @@ pub struct SendRequest {
     message: Option<String>,
     /// An absolute http or https URL.
     #[deserr(default)]
-    media_url: Option<MediaUrl>,
+    media_url: Option<MediaUrlField>,
     /// How the medium is shown; guessed from the URL's extension when absent, else `document`.
     #[deserr(default)]
     media_type: Option<MediaTypeField>,
@@ -71,22 +71,18 @@ impl PriorityField {
 
 /// An absolute http or https URL of at most 2,048 bytes.
 #[derive(Debug, Deserr, ToSchema)]
-#[deserr(error = Problems, try_from(String) = MediaUrl::parse -> fields::Detail)]
-#[schema(value_type = String, format = "uri", max_length = 2048)]
-pub struct MediaUrl(String);
+#[deserr(error = Problems, try_from(String) = MediaUrlField::parse -> fields::Detail)]
+#[schema(as = MediaUrl, value_type = String, format = "uri", max_length = 2048)]
+pub struct MediaUrlField(MediaUrl);
 
-impl MediaUrl {
+impl MediaUrlField {
     fn parse(text: String) -> Result<Self, fields::Detail> {
-        let parsed = url::Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        match parsed {
-            Some(url) if url.has_host() && text.len() <= 2048 => Ok(Self(text)),
-            _ => Err("must be an absolute http or https URL of at most 2048 bytes".into()),
-        }
+        MediaUrl::parse(text).map(Self).map_err(|error| fields::Detail(error.to_string()))
     }
 
     /// What the extension says it is.
     fn guess_type(&self) -> MediaType {
-        let path = url::Url::parse(&self.0).map(|url| url.path().to_owned()).unwrap_or_default();
+        let path = url::Url::parse(self.0.as_str()).map(|url| url.path().to_owned()).unwrap_or_default();
         match mime_guess::from_path(path).first_or_octet_stream().type_() {
             mime::IMAGE => MediaType::Image,
             mime::AUDIO => MediaType::Audio,
