@@ -215,7 +215,7 @@ impl Gateway {
         Some(Arc::new(delivery::ConsumeMessages {
             source,
             broker: brokered.broker.clone(),
-            process: self.deliver_message.clone(),
+            deliver: self.deliver_message.clone(),
             put_off: self.ports.put_off_message(&self.deliver_message),
             admission: self.admission.clone(),
             messages: self.ports.stores.messages.clone(),
@@ -252,10 +252,10 @@ impl Ports {
         }
     }
 
-    fn put_off_message(&self, process: &Arc<delivery::DeliverMessage>) -> delivery::PutOffMessage {
+    fn put_off_message(&self, deliver: &Arc<delivery::DeliverMessage>) -> delivery::PutOffMessage {
         delivery::PutOffMessage {
             messages: self.stores.messages.clone(),
-            process: process.clone(),
+            deliver: deliver.clone(),
             clock: self.clock.clone(),
         }
     }
@@ -282,7 +282,7 @@ impl Ports {
             cancel: messages::CancelMessage {
                 cancellations: self.stores.cancellations.clone(),
                 clock: self.clock.clone(),
-                unsettled: messages::CancelMessage::unsettled(node_timeout, self.channels.longest_try()),
+                claims_in_doubt: messages::CancelMessage::claims_in_doubt(node_timeout, self.channels.longest_try()),
             },
             replay: replay_messages(&self.stores, self.clock.clone()),
         }

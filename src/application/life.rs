@@ -116,13 +116,13 @@ impl Gateway {
     /// Starts the service concurrently; the returned future waits for its end.
     fn begin(&self, name: &'static str, service: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
         let (sender, end) = oneshot::channel::<()>();
-        let ending = Ending { name, sender: Some(sender) };
+        let report = PanicReport { name, sender: Some(sender) };
         self.ports.tasks.spawn_service(
             name,
             async move {
-                let ending = ending;
+                let report = report;
                 service.await;
-                ending.reached();
+                report.ended();
             }
             .boxed(),
         );
@@ -142,19 +142,19 @@ async fn within<T>(clock: &Arc<dyn Clock>, limit: Duration, work: impl Future<Ou
 }
 
 /// Reports a service that panics: it does not run again before the next start of the process.
-struct Ending {
+struct PanicReport {
     name: &'static str,
     sender: Option<oneshot::Sender<()>>,
 }
 
-impl Ending {
-    fn reached(mut self) {
+impl PanicReport {
+    fn ended(mut self) {
         // The process may have given up waiting.
         let _ = self.sender.take().map(|sender| sender.send(()));
     }
 }
 
-impl Drop for Ending {
+impl Drop for PanicReport {
     fn drop(&mut self) {
         if std::thread::panicking() {
             error!(service = self.name, "a service has panicked and is not there any more: restart the process");

@@ -16,12 +16,12 @@ pub struct Admission {
     clock: Arc<dyn Clock>,
     /// Calls of one instance at the same time.
     share: usize,
-    instances: Arc<Mutex<HashMap<InstanceId, Standing>>>,
+    instances: Arc<Mutex<HashMap<InstanceId, Occupancy>>>,
 }
 
 /// There for as long as the instance is being called, or somebody waits for his turn to call it.
 #[derive(Clone, Copy)]
-struct Standing {
+struct Occupancy {
     calls: usize,
     /// How long its calls take, smoothed.
     takes: Duration,
@@ -81,11 +81,11 @@ impl Admission {
     pub fn enter(&self, instance: InstanceId) -> Option<Pass> {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
-        let standing = instances.entry(instance).or_insert(Standing::at(now));
-        if standing.calls >= self.share {
+        let occupancy = instances.entry(instance).or_insert(Occupancy::at(now));
+        if occupancy.calls >= self.share {
             return None;
         }
-        standing.calls += 1;
+        occupancy.calls += 1;
         drop(instances);
         Some(Pass {
             admission: self.clone(),
@@ -99,26 +99,26 @@ impl Admission {
     pub fn wait(&self, instance: InstanceId) -> Wait {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
-        let standing = instances.entry(instance).or_insert(Standing::at(now));
+        let occupancy = instances.entry(instance).or_insert(Occupancy::at(now));
         let share = u32::try_from(self.share).unwrap_or(u32::MAX);
-        standing.next_place = standing.next_place.max(now).saturating_add(standing.takes / share);
-        let pause = standing.next_place.saturating_sub(now).max(SHORTEST_PAUSE);
+        occupancy.next_place = occupancy.next_place.max(now).saturating_add(occupancy.takes / share);
+        let pause = occupancy.next_place.saturating_sub(now).max(SHORTEST_PAUSE);
         Wait { pause: Some(pause), reason: SHARE_IS_TAKEN }
     }
 
     fn leave(&self, instance: InstanceId, since: Duration) {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
-        let Some(standing) = instances.get_mut(&instance) else { return };
-        standing.calls = standing.calls.saturating_sub(1);
-        standing.takes = (standing.takes * MEMORY + now.saturating_sub(since)) / (MEMORY + 1);
+        let Some(occupancy) = instances.get_mut(&instance) else { return };
+        occupancy.calls = occupancy.calls.saturating_sub(1);
+        occupancy.takes = (occupancy.takes * MEMORY + now.saturating_sub(since)) / (MEMORY + 1);
         // Whoever comes now need not wait for those who were put off.
-        if standing.calls == 0 {
+        if occupancy.calls == 0 {
             instances.remove(&instance);
         }
     }
 
-    fn instances(&self) -> MutexGuard<'_, HashMap<InstanceId, Standing>> {
+    fn instances(&self) -> MutexGuard<'_, HashMap<InstanceId, Occupancy>> {
         self.instances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -127,7 +127,7 @@ fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-impl Standing {
+impl Occupancy {
     fn at(now: Duration) -> Self {
         Self { calls: 0, takes: FIRST_GUESS, next_place: now }
     }

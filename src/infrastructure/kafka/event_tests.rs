@@ -101,7 +101,7 @@ fn a_record_may_hold_whatever_a_row_may() {
     for payload in ["1e400", "\"\\ud800\"", &"[".repeat(200), "no JSON"] {
         let payload = if payload.starts_with('[') { payload.to_owned() + &"]".repeat(200) } else { payload.to_owned() };
         let message = message("a", Content { payload: Some(payload), ..Content::default() });
-        assert_eq!(decode(Some(&value(&message, LARGEST_VALUE))).map(|call| call.message_id), Ok(message.id));
+        assert_eq!(decode(Some(&value(&message, LARGEST_VALUE))).map(|request| request.message_id), Ok(message.id));
     }
     let mut nameless = message("a", text("b"));
     nameless.channel = ChannelName::new("");
@@ -117,7 +117,7 @@ fn no_text_of_a_row_makes_a_reference_too_large() {
     message.user_id = long();
     let value = value(&message, LARGEST_VALUE);
     assert!(value.len() < 1_024, "{}", value.len());
-    assert_eq!(decode(Some(&value)).map(|call| call.message_id), Ok(message.id));
+    assert_eq!(decode(Some(&value)).map(|request| request.message_id), Ok(message.id));
 }
 
 proptest! {
@@ -135,18 +135,18 @@ proptest! {
     fn what_is_encoded_is_understood(id in any::<u128>(), recipient in "\\PC{0,40}", said in "\\PC{0,200}", limit in 0..600_usize) {
         let mut message = message(&recipient, text(&said));
         message.id = MessageId(Uuid::from_u128(id));
-        let call = decode(Some(&value(&message, limit))).unwrap();
-        prop_assert_eq!(call, DeliveryRequest { message_id: message.id, instance: message.instance_id, channel: message.channel });
+        let request = decode(Some(&value(&message, limit))).unwrap();
+        prop_assert_eq!(request, DeliveryRequest { message_id: message.id, instance: message.instance_id, channel: message.channel });
     }
 }
 
 #[test]
 fn a_record_is_one_of_ours_or_refused_with_the_end_of_a_sentence() {
     prove("kafka-event", |bytes| match decode(Some(bytes)) {
-        Ok(call) => {
+        Ok(request) => {
             let text = std::str::from_utf8(bytes).expect("what is JSON is text");
             assert!(text.trim_start().starts_with('{') && text.contains("version"), "{text}");
-            assert!(!call.message_id.to_string().is_empty());
+            assert!(!request.message_id.to_string().is_empty());
         }
         Err(reason) => {
             assert!(["is ", "has ", "cannot "].iter().any(|start| reason.starts_with(start)), "{reason}");

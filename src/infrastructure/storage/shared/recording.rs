@@ -40,10 +40,10 @@ where
     }
 
     async fn write(&self, outcome: &Outcome, row: OutcomeRow) -> Result<bool, RepositoryError> {
-        let ending = || RecordRequest { guard: outcome.guard, started_at: outcome.started_at, row: row.clone() };
-        if self.outcomes.submit(ending()).await? {
+        let request = || RecordRequest { guard: outcome.guard, started_at: outcome.started_at, row: row.clone() };
+        if self.outcomes.submit(request()).await? {
             return Ok(true);
         }
-        Ok(outcome.guard.status == MessageStatus::Processing && self.lost_claims.submit(ending()).await?)
+        Ok(outcome.guard.status == MessageStatus::Processing && self.lost_claims.submit(request()).await?)
     }
 }

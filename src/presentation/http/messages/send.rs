@@ -57,7 +57,7 @@ pub struct SentData {
     tag = "messages",
     request_body = SendRequest,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
-        description = "The same key and body within 24 h replay the first answer.")),
+        description = "The same key and body within 24 h repeat the first answer.")),
     responses(
         (status = 200, body = Envelope<SentData>, description = "The channel took it",
             headers(("Idempotent-Replay" = String, description = "`true` when an earlier request's answer is repeated"))),

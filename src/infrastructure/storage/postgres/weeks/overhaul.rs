@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::timeout;
 
 use super::indexes;
-use super::parameters::{CLOSED, passed_over, tell, unclosed, untold, written};
+use super::parameters::{CLOSED, passed_over, set, unclosed, unset, written};
 use super::partition::{PARTITIONED, Partition, WEEKS};
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
@@ -47,9 +47,9 @@ pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), Repos
 
 async fn tell_all(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     for table in PARTITIONED {
-        for partition in untold(connection, table).await? {
-            let told = tell(connection, &partition, &written(table)).await;
-            passed_over(&partition, told)?;
+        for partition in unset(connection, table).await? {
+            let done = set(connection, &partition, &written(table)).await;
+            passed_over(&partition, done)?;
         }
     }
     Ok(())
@@ -80,7 +80,7 @@ async fn vacuum(connection: &mut PgConnection, partition: &str) -> Result<(), sq
     // Without the end being cut off, which would need the table exclusively.
     let statement = format!("vacuum (analyze, truncate off) {partition}");
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
-    tell(connection, partition, CLOSED).await?;
+    set(connection, partition, CLOSED).await?;
     tracing::info!(partition, "a week that is over was vacuumed");
     Ok(())
 }

@@ -29,7 +29,7 @@ pub const CLOSED: &str = "autovacuum_vacuum_threshold = 5000, autovacuum_analyze
 const IS_CLOSED: &str = "autovacuum_vacuum_threshold=5000";
 
 /// Partitions that have been told nothing: of an installation that was there before, or of a statement by hand.
-pub async fn untold(connection: &mut PgConnection, table: &Partitioned) -> Result<Vec<String>, sqlx::Error> {
+pub async fn unset(connection: &mut PgConnection, table: &Partitioned) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(
         "select pg_class.oid::regclass::text
            from pg_inherits
@@ -73,7 +73,7 @@ pub async fn unclosed(
 }
 
 /// Waits for no reader and no writer, and lets none wait.
-pub async fn tell(connection: &mut PgConnection, partition: &str, parameters: &str) -> Result<(), sqlx::Error> {
+pub async fn set(connection: &mut PgConnection, partition: &str, parameters: &str) -> Result<(), sqlx::Error> {
     let statement = format!("alter table {partition} set ({parameters})");
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
