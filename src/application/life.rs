@@ -86,7 +86,9 @@ impl Gateway {
             self.keep_node_alive.leave(is_kept).await;
         };
         if self.within(FAREWELL_PATIENCE, leave).await.is_none() {
-            warn!("stopped without an answer of the database");
+            warn!(
+                "stopped; the database did not answer, so the departure is not recorded and other nodes wait for NODE_TIMEOUT"
+            );
         }
         farewell
     }
@@ -157,7 +159,10 @@ impl PanicReport {
 impl Drop for PanicReport {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            error!(service = self.name, "a service has panicked and is not there any more: restart the process");
+            error!(
+                service = self.name,
+                "a background service panicked and stays stopped until the process is restarted"
+            );
         }
     }
 }

@@ -64,7 +64,7 @@ const MEMORY: u32 = 7;
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 const SHARE_IS_TAKEN: &str =
-    "Its instance is being called as often at the same time as one process may (INSTANCE_CONCURRENCY).";
+    "The instance has as many calls at once as one process may make for it (INSTANCE_CONCURRENCY).";
 
 impl Admission {
     pub fn new(clock: Arc<dyn Clock>, share: usize) -> Self {

@@ -173,7 +173,7 @@ impl ConsumeMessages {
                 // Most often a second copy, or claimed by another node.
                 Ok(ClaimResult::Nothing) if self.exists(id).await => return End::Done,
                 Ok(ClaimResult::Nothing) => return self.set_aside(job, "names a message that does not exist").await,
-                // The task that holds it may fail to claim it: then it is for this copy to do so.
+                // The task that holds it may fail to claim it: then this copy claims it.
                 Ok(ClaimResult::Held) => self.clock.sleep(wait).await,
                 Err(cause) if cause.may_pass() => {
                     debug!(message.id = %id, %cause, "could not be claimed; tried again");
@@ -219,7 +219,12 @@ impl ConsumeMessages {
     async fn set_aside(&self, job: &Job, reason: &str) -> End {
         const PATIENCE: Duration = Duration::from_secs(60);
         let record = &job.record;
-        warn!(partition = record.partition.0, offset = record.offset, reason, "a record that cannot be delivered");
+        warn!(
+            partition = record.partition.0,
+            offset = record.offset,
+            reason,
+            "setting aside a record that cannot be delivered"
+        );
         let begun = self.clock.monotonic();
         let mut wait = Duration::from_secs(1);
         loop {
@@ -230,7 +235,7 @@ impl ConsumeMessages {
             if self.clock.monotonic().saturating_sub(begun) >= PATIENCE {
                 error!(
                     partition = record.partition.0, offset = record.offset, reason, %cause,
-                    "it could not be put among the dead letters; passed over"
+                    "the record could not be written to the dead-letter topic and is skipped"
                 );
                 return End::Done;
             }

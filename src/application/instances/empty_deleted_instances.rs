@@ -103,7 +103,7 @@ impl Sweep {
         match deleted.fail(&self.instances, &portion, DELETED, dead_lettered_at, now).await {
             Ok(failed) => self.failed += failed,
             Err(error) if error.may_pass() => return Err(error),
-            // What the database refuses must not keep the others from ending. Their deliveries will tell.
+            // What the database refuses must not keep the others from ending. The deliveries of these fail by themselves.
             Err(error) => error!(messages = portion.len(), %error, "messages of deleted instances are left open"),
         }
         self.found.drain(..portion.len());
@@ -117,7 +117,7 @@ impl Sweep {
             deleted.forget(&emptied).await?;
         }
         if self.failed > 0 {
-            info!(messages = self.failed, "failed, because their instances were deleted");
+            info!(messages = self.failed, "messages failed because their instances were deleted");
         }
         Ok(())
     }

@@ -78,7 +78,7 @@ pub enum SendMessageError {
     #[error("the message of this idempotency key is still being delivered")]
     InFlight,
     /// Too many requests wait for this recipient, or this one has for too long. Nothing was stored.
-    #[error("the recipient is called for others, one after the other, and too many wait")]
+    #[error("too many requests wait for this recipient")]
     Busy,
     #[error(transparent)]
     Repository(#[from] RepositoryError),

@@ -62,7 +62,7 @@ impl FromStr for ConnectionStatus {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("no state of a connection")]
+#[error("unknown state of a connection")]
 pub struct UnknownConnectionStatus;
 
 #[derive(Clone, Debug)]

@@ -187,7 +187,7 @@ impl TopicKeeper {
 
 /// Asking about a topic is enough for a broker that makes topics by itself.
 fn let_the_broker_create(admin: &AdminClient<QuietEvents>, missing: &[&str]) -> Result<(), String> {
-    warn!(target: "kafka", topics = missing.join(","), "this Kafka is a mock, and makes topics in its own way");
+    warn!(target: "kafka", topics = missing.join(","), "this Kafka is a mock cluster, which makes topics by itself");
     for topic in missing {
         admin.inner().fetch_metadata(Some(topic), TIMEOUT).map_err(|error| error.to_string())?;
     }

@@ -64,7 +64,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     gateway.live(|stop| http::serve(listener, app, limits, stop), stop_signal).await;
     // A database that is away keeps no process from stopping.
     if tokio::time::timeout(Duration::from_secs(5), database.close()).await.is_err() {
-        warn!("stopped without closing the database");
+        warn!("stopped; the connections to the database did not close in time");
     }
     info!("stopped");
     Ok(())

@@ -59,7 +59,7 @@ pub enum End {
     Left,
 }
 
-const RECIPIENT_WAITS: &str = "Earlier messages to its recipient were put off.";
+const RECIPIENT_WAITS: &str = "Earlier messages to this recipient were put off.";
 
 impl Job {
     /// Its partition went to another consumer: what is not claimed is left alone.

@@ -6,7 +6,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// The installation refuses to reach this address.
 #[derive(Debug, thiserror::Error)]
-#[error("its address is not a public one, and WEBHOOK_BLOCK_PRIVATE is set")]
+#[error("its address is not public, and WEBHOOK_BLOCK_PRIVATE is set")]
 pub struct AddressBlocked;
 
 /// Resolves names to public addresses only. The addresses that were looked at are the ones that are connected to, so

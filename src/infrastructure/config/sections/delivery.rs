@@ -105,7 +105,7 @@ const SANDBOX_ENABLED: OptionalSetting<bool> = OptionalSetting {
     unset: "`true` with SQLite, `false` with PostgreSQL",
     example: "",
     about: "Whether there is a channel `sandbox`, which delivers nowhere, and an instance of it. \
-            It is for trying out; who may send to it can keep workers busy.",
+            For trials only: any caller that may send can occupy workers with it.",
     parse: boolean,
 };
 

@@ -8,7 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 use tracing::{debug, info, warn};
 
-/// Tells the log once that the brokers are away, and once that they are back: librdkafka itself would say it for every
+/// Logs once that the brokers are away, and once that they are back: librdkafka itself would log it for every
 /// broker and every attempt.
 #[derive(Default)]
 pub struct Connection(Mutex<State>);

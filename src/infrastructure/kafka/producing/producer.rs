@@ -107,7 +107,7 @@ impl Producer {
         }
         match connect(&self.config, &self.reports) {
             Ok(client) => {
-                warn!(target: "kafka", cause, "a new producer takes the place of one that had given up");
+                warn!(target: "kafka", cause, "a producer that met a fatal error is replaced");
                 let old = std::mem::replace(&mut *current, Arc::new(client));
                 // What it still has takes a moment to be reported as failed.
                 let retiring = std::thread::spawn(move || abandon(&old));
@@ -161,7 +161,7 @@ impl Producer {
 fn abandon(client: &Client) {
     client.purge(PurgeConfig::default().queue().inflight());
     if let Err(error) = client.flush(Duration::from_secs(10)) {
-        error!(target: "kafka", %error, "not everything was reported of what a producer had");
+        error!(target: "kafka", %error, "a producer that is closed did not report on all of its records");
     }
 }
 

@@ -132,7 +132,7 @@ impl Reports {
         match node {
             Some(node) => self.unreconciled.not_handed_over(id, node),
             // A row that names no node is due anyway.
-            None => warn!(target: "kafka", { message.id = %id, %error }, "a message of no node was not published"),
+            None => warn!(target: "kafka", { message.id = %id, %error }, "a message without a node was not published"),
         }
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::MessageSizeTooLarge) => self.too_large(bytes, error),

@@ -12,7 +12,7 @@ use crate::application::ports::RepositoryError;
 
 /// A caller's request, to be sent together with others of its kind.
 pub trait Batchable: Send + Sync + 'static {
-    /// What no two requests of one statement may share, because it could not tell them apart.
+    /// What no two requests of one statement may share, because it could not distinguish them.
     type Key: Eq + Hash + Send;
 
     /// `None`: compatible with every other request.
@@ -79,9 +79,8 @@ struct Waiting<B: Batch> {
 /// Requests in one statement, at most. More do not make it cheaper, and its callers wait for all of them.
 const MOST: usize = 512;
 
-/// A caller that has waited this long gets `Contested` without its statement being sent: nothing of it has to be found out
-/// afterwards. Otherwise, when callers
-/// arrive faster than statements finish, waits grow without bound while clients retry.
+/// A caller that has waited this long gets `Contested` without its statement being sent: so it knows that nothing was
+/// changed. Otherwise, when callers arrive faster than statements finish, waits grow without bound while clients retry.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes in one statement, unless it is a single request.
@@ -162,7 +161,7 @@ impl<B: Batch> Queue<B> {
         let now = Instant::now();
         let late = self.waiting.partition_point(|waiting| now.duration_since(waiting.waiting_since) >= PATIENCE);
         for late in self.waiting.drain(..late) {
-            reply(late.answer, Err(RepositoryError::Contested("too many requests are ahead of it".to_owned())));
+            reply(late.answer, Err(RepositoryError::Contested("waited 5 s for its statement".to_owned())));
         }
     }
 

@@ -28,11 +28,11 @@ where
     /// False when neither guard holds.
     ///
     /// # Errors
-    /// The database's error; never that it refuses the channel's words.
+    /// The database's error; never that it refuses the channel's text.
     pub async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {
         match self.write(outcome, OutcomeRow::of(outcome)).await {
             Err(RepositoryError::Refused(reason)) => {
-                tracing::warn!(message.id = %outcome.guard.id, reason, "recorded without the channel's words");
+                tracing::warn!(message.id = %outcome.guard.id, reason, "the outcome is recorded without the channel's text, which the database refuses");
                 self.write(outcome, OutcomeRow::of(outcome).without_texts()).await
             }
             written => written,

@@ -91,7 +91,9 @@ fn content<R: Row>(row: &R, flaws: &mut Flaws) -> Content {
 
 /// The messages of rows that have an id. One without (removed by hand) must not keep the others from their end.
 pub fn messages(rows: &[impl Row]) -> Vec<Message> {
-    let named = |row| message(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
+    let named = |row| {
+        message(row).inspect_err(|error| tracing::error!(%error, "a message's row cannot be read and is skipped")).ok()
+    };
     rows.iter().filter_map(named).collect()
 }
 

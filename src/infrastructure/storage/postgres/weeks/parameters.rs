@@ -1,7 +1,7 @@
-//! What the server's autovacuum is told about each partition.
+//! The storage parameters of each partition, by which the server's autovacuum decides when to vacuum it.
 //!
 //! By default it comes when a fifth of a table has changed, which in a week of a hundred million messages is never. Each
-//! message leaves two dead entries in the index of what nodes own, and the relay walks past all that nobody has cleared.
+//! message leaves two dead entries in the index of what nodes own, and the relay walks past all that no vacuum has removed.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -28,7 +28,7 @@ pub const CLOSED: &str = "autovacuum_vacuum_threshold = 5000, autovacuum_analyze
 /// How [`CLOSED`] is found in the catalog.
 const IS_CLOSED: &str = "autovacuum_vacuum_threshold=5000";
 
-/// Partitions that have been told nothing: of an installation that was there before, or of a statement by hand.
+/// Partitions without these parameters: made by an earlier version, or by hand.
 pub async fn unset(connection: &mut PgConnection, table: &Partitioned) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(
         "select pg_class.oid::regclass::text

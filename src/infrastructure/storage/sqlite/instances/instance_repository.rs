@@ -123,7 +123,11 @@ impl InstanceRepository for SqliteInstanceRepository {
         .await
         .map_err(translate)?;
         // A row that was broken by hand must not hide the others.
-        let readable = |row| instance(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
+        let readable = |row| {
+            instance(row)
+                .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
+                .ok()
+        };
         Ok(rows.iter().filter_map(readable).collect())
     }
 
@@ -142,7 +146,11 @@ impl InstanceRepository for SqliteInstanceRepository {
         .await
         .map_err(translate)?;
         // A row that was broken by hand must not hide the others.
-        let readable = |row| sealed(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
+        let readable = |row| {
+            sealed(row)
+                .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
+                .ok()
+        };
         Ok(rows.iter().filter_map(readable).collect())
     }
 
