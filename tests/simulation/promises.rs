@@ -146,7 +146,7 @@ fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMu
                 story.calls.iter().any(|call| call.deed == Deed::Panicked && call.at >= since && call.at <= *at);
             // A name that was lost for something is watched for a while before it is gone.
             if !panicked && !ended.told.was_interrupted(node, since, *at, NODE_TIMEOUT * 2) {
-                say(format!("was taken from who was delivering it since {since:?} at {at:?}, for no reason"));
+                say(format!("was taken from the process delivering it since {since:?} at {at:?}, for no reason"));
             }
         }
         if matches!(change.to, MessageStatus::Pending | MessageStatus::Processing) {
