@@ -19,13 +19,13 @@ pub struct Admission {
     instances: Arc<Mutex<HashMap<InstanceId, Occupancy>>>,
 }
 
-/// There for as long as the instance is being called, or somebody waits for his turn to call it.
+/// The calls of one instance. Kept while any is under way.
 #[derive(Clone, Copy)]
 struct Occupancy {
     calls: usize,
     /// How long its calls take, smoothed.
     takes: Duration,
-    /// When there will be a place for whoever is put off next: one moment for each, by the monotonic clock.
+    /// When there will be a place for the next message that is put off, by the monotonic clock.
     next_place: Duration,
 }
 
@@ -39,7 +39,7 @@ pub enum Answer {
 /// Why a message waits, and how long that is expected to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// None: nobody knows.
+    /// None: unknown.
     pub pause: Option<Duration>,
     /// A sentence for people.
     pub reason: &'static str,
@@ -60,7 +60,7 @@ const FIRST_GUESS: Duration = Duration::from_secs(1);
 /// The weight of what was known before, against one call that has just ended.
 const MEMORY: u32 = 7;
 
-/// Whoever is put off comes back through the database.
+/// A message that is put off comes back through the database.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 const SHARE_IS_TAKEN: &str =
@@ -71,8 +71,8 @@ impl Admission {
         Self { clock, share: share.max(1), instances: Arc::default() }
     }
 
-    /// A place for one call, now or some time later. Whoever is told to come later has a moment of his own, so that not all
-    /// come at once.
+    /// A place for one call, now or some time later. Each message put off gets a moment of its own, so that not all return at
+    /// once.
     pub fn ask(&self, instance: InstanceId) -> Answer {
         self.enter(instance).map_or_else(|| Answer::NotBefore(self.wait(instance)), Answer::Go)
     }
@@ -95,7 +95,7 @@ impl Admission {
         })
     }
 
-    /// How long one who found no place waits for his.
+    /// How long a message that found no place waits for one.
     pub fn wait(&self, instance: InstanceId) -> Wait {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
@@ -112,7 +112,7 @@ impl Admission {
         let Some(occupancy) = instances.get_mut(&instance) else { return };
         occupancy.calls = occupancy.calls.saturating_sub(1);
         occupancy.takes = (occupancy.takes * MEMORY + now.saturating_sub(since)) / (MEMORY + 1);
-        // Whoever comes now need not wait for those who were put off.
+        // A message that arrives now need not wait for those that were put off.
         if occupancy.calls == 0 {
             instances.remove(&instance);
         }

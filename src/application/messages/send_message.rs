@@ -94,7 +94,8 @@ impl SendMessage {
     /// A caller that hangs up must not drop this future: presentation runs it in a task of its own.
     ///
     /// # Errors
-    /// See [`SendMessageError`]. A message that was accepted and then failed is not an error: its submission says so.
+    /// When the message was not accepted, or it is not known whether it was. A message that was accepted and then failed is
+    /// not an error: its submission says so.
     pub async fn execute(
         &self,
         caller: &Principal,

@@ -52,7 +52,7 @@ impl Turns {
         Ok((MessageId(place.id), Some(place)))
     }
 
-    /// Whether a caller waits who is not next.
+    /// Whether a caller waits, and its message is not next.
     pub fn has_to_wait(&self, place: &mut LanePlace) -> bool {
         self.callers_wait && place.has_to_wait()
     }

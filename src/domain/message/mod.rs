@@ -121,7 +121,7 @@ impl Draft {
 pub struct Message {
     pub id: MessageId,
     pub tenant: Tenant,
-    /// Who sent it: a JWT's `sub`, or `key:<id>`.
+    /// Its sender: a JWT's `sub`, or `key:<id>`.
     pub user_id: String,
     pub instance_id: InstanceId,
     pub channel: ChannelName,
@@ -144,7 +144,7 @@ pub struct Message {
     /// When its last try began, and what the channel's HTTP status was.
     pub attempt_started_at: Option<Timestamp>,
     pub attempt_http_status: Option<u16>,
-    /// Who has taken it upon itself.
+    /// The node that has taken it upon itself.
     pub node: Option<NodeId>,
     /// Not before; none: now, by its owner.
     pub next_attempt_at: Option<Timestamp>,
@@ -158,7 +158,7 @@ pub struct Message {
     pub sent_at: Option<Timestamp>,
     pub delivered_at: Option<Timestamp>,
     pub read_at: Option<Timestamp>,
-    /// What of the row cannot be read, because somebody wrote into it by hand: the end of a sentence. Such a message is shown,
+    /// What of the row cannot be read, most often because it was edited by hand: the end of a sentence. Such a message is shown,
     /// and brought to its end, with something in the place of what cannot be read; it is not delivered.
     pub flaw: Option<String>,
 }
@@ -166,7 +166,7 @@ pub struct Message {
 impl Message {
     /// A new message of `sender`, owned by `node`, waiting in `status`.
     ///
-    /// One that waits in `pending` is being delivered by whoever accepted it: its first try has begun. One that is to be sent
+    /// One that waits in `pending` is being delivered by the process that accepted it: its first try has begun. One that is to be sent
     /// later waits in `queued`, whatever `status` says, for its time: as `pending` it would be taken for orphaned.
     #[allow(clippy::too_many_arguments, reason = "these are the eight things that a message is made of")]
     pub fn accept(

@@ -26,7 +26,7 @@ pub struct Job {
     pub task: Task,
     /// Among the calls of its instance; of what is to be delivered.
     pub pass: Option<Pass>,
-    /// Set by whoever delivers it, once its claim is answered: from then on its row keeps its place.
+    /// Set by its delivery, once the claim is answered: from then on its row says where it is.
     pub is_claimed: Arc<AtomicBool>,
     /// What has to leave one after the other.
     pub(super) lane: Option<Vec<u8>>,

@@ -51,7 +51,7 @@ impl GroupProgress {
         Ok(Self { consumer: Mutex::new(consumer), topic })
     }
 
-    /// Hears what librdkafka has to tell, which would pile up while nothing is asked.
+    /// Handles librdkafka's events, which would pile up between two requests.
     pub fn serve(&self) {
         const AT_ONCE: usize = 200;
         if let Ok(consumer) = self.consumer.try_lock() {
@@ -66,7 +66,7 @@ impl GroupProgress {
     /// everything, or there is no topic. Waits for the broker.
     ///
     /// # Errors
-    /// When a partition did not tell in time, or we may not ask.
+    /// When a partition did not answer in time, or the broker denies access.
     pub fn oldest_waiting(&self) -> Result<Option<Timestamp>, ProgressUnknown> {
         let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
         let unread = self.unread(&consumer)?;
@@ -119,7 +119,7 @@ impl GroupProgress {
 #[error("{reason}")]
 pub struct ProgressUnknown {
     reason: String,
-    /// The broker does not let us ask, and will not until somebody changes that.
+    /// The broker denies this process access, and will until an operator changes its ACLs.
     pub is_forbidden: bool,
 }
 

@@ -47,7 +47,7 @@ macro_rules! set_outcome {
              next_attempt_at = endings.due_at,
              dead_lettered_at = endings.dead_at,
              sent_at = coalesce(endings.taken_at, sent_at),
-             -- Where no try has been made it was put off. A count that somebody wrote may be out of bounds.
+             -- Where no try has been made it was put off. A count that was edited by hand may be out of bounds.
              deferrals = iif(endings.is_spent, deferrals, min(max(deferrals, 0), 2147483646) + 1),
              deferred_since = iif(endings.is_spent, null, coalesce(deferred_since, endings.finished_at)),
              updated_at = endings.finished_at"
