@@ -83,7 +83,7 @@ fn a_record_that_is_none_of_ours_is_told_why() {
     assert_eq!(decode(Some(b"")).unwrap_err(), "is empty (a tombstone)");
     assert!(decode(Some(b"hello")).unwrap_err().starts_with("is not JSON: "));
     assert!(decode(Some(b"\xff\xfe")).unwrap_err().starts_with("is not JSON: "));
-    assert_eq!(decode(Some(b"[1]")).unwrap_err(), "is JSON, but no object");
+    assert_eq!(decode(Some(b"[1]")).unwrap_err(), "is JSON, but not an object");
     assert!(decode(Some(b"[1")).unwrap_err().starts_with("is not JSON: "));
     assert!(decode(Some(br#"{"version":1,"version":1}"#)).unwrap_err().starts_with("cannot be read: "));
     assert!(decode(Some(br#"{"version":1,"version":1"#)).unwrap_err().starts_with("is not JSON: "));
@@ -93,7 +93,7 @@ fn a_record_that_is_none_of_ours_is_told_why() {
     assert_eq!(with("version", "1".into()), "has version \"1\"; this release reads version 1");
     assert_eq!(with("type", Value::Null), "has type null, not `message.send`");
     assert_eq!(with("messageId", "x".into()), "has messageId \"x\", which is not a UUID");
-    assert_eq!(with("channel", 7.into()), "has channel 7, which names none");
+    assert_eq!(with("channel", 7.into()), "has channel 7, which is not a name");
 }
 
 #[test]
