@@ -107,7 +107,7 @@ impl Gateway {
             return Farewell::InGoodOrder;
         }
         let in_flight = self.ports.tasks.under_way();
-        warn!(in_flight, "stopped before everything was finished; the next start takes it over");
+        warn!(in_flight, "stopped before everything was finished; another process, or the next start, takes it over");
         Farewell::Interrupted
     }
 
