@@ -9,6 +9,9 @@ pub mod presentation;
 #[path = "../tests/support/corpus.rs"]
 mod corpus;
 #[cfg(test)]
+#[path = "../tests/support/log_lines.rs"]
+mod log_lines;
+#[cfg(test)]
 #[path = "../tests/support/samples.rs"]
 mod samples;
 

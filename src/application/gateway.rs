@@ -5,43 +5,21 @@ use std::time::Duration;
 
 pub use super::transport::{Brokered, Transport};
 
-use super::access::authenticate::Authenticate;
-use super::access::issue_api_key::IssueApiKey;
 use super::delivery::admission::Admission;
-use super::delivery::consume_messages::ConsumeMessages;
 use super::delivery::consumption::Limits;
-use super::delivery::deliver_message::DeliverMessage;
-use super::delivery::direct_message_queue::DirectMessageQueue;
-use super::delivery::keep_broker::KeepBroker;
-use super::delivery::put_off_message::PutOffMessage;
-use super::instances::check_credentials::CheckCredentials;
-use super::instances::create_instance::CreateInstance;
-use super::instances::delete_instance::DeleteInstance;
-use super::instances::empty_deleted_instances::EmptyDeletedInstances;
-use super::instances::read_instances::ReadInstances;
-use super::instances::update_instance::UpdateInstance;
-use super::messages::cancel_message::CancelMessage;
-use super::messages::lanes::Lanes;
-use super::messages::read_messages::ReadMessages;
-use super::messages::replay_messages::ReplayMessages;
-use super::messages::send_message::SendMessage;
-use super::node::keep_node_alive::KeepNodeAlive;
+use super::messages::turn::Turns;
 use super::node::this_node::ThisNode;
 use super::operations::look_at_stores::LookAtStores;
-use super::operations::maintain_storage::MaintainStorage;
-use super::operations::overhaul_storage::OverhaulStorage;
-use super::operations::prepare_installation::PrepareInstallation;
-use super::operations::report_health::ReportHealth;
-use super::operations::roll_up_counts::RollUpCounts;
 use super::ports::{
     Channels, Clock, CredentialsCipher, Duties, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier,
 };
-use super::recovery::give_back_forgotten::GiveBackForgotten;
-use super::recovery::pay_dead_letters::{PayDeadLetters, PaymentRounds};
-use super::recovery::relay_due_messages::{RelayDueMessages, RelayRounds};
+use super::recovery::pay_dead_letters::PaymentRounds;
+use super::recovery::relay_due_messages::RelayRounds;
 use super::service::{Repeated, Repeating, Service};
+use super::{access, delivery, instances, messages, node, operations, recovery};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::retry::RetryPolicy;
+use crate::domain::message::{MaxTries, MessageStatus};
 
 /// What a gateway needs from outside.
 #[derive(Clone)]
@@ -59,7 +37,7 @@ pub struct Ports {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Tries for a message whose instance and sender name none.
-    pub max_tries: u32,
+    pub max_tries: MaxTries,
     pub retry: RetryPolicy,
     /// What the consumer, or in direct mode the relay, works on at the same time.
     pub limits: Limits,
@@ -83,9 +61,9 @@ pub struct Gateway {
     pub operations: Operations,
     pub channels: Channels,
     pub node: ThisNode,
-    pub keep_node_alive: KeepNodeAlive,
+    pub keep_node_alive: node::KeepNodeAlive,
     pub queue: Arc<dyn MessageQueue>,
-    deliver_message: Arc<DeliverMessage>,
+    deliver_message: Arc<delivery::DeliverMessage>,
     admission: Admission,
     pub(super) ports: Ports,
     pub(super) transport: Transport,
@@ -93,28 +71,28 @@ pub struct Gateway {
 }
 
 pub struct Messages {
-    pub send: SendMessage,
-    pub read: ReadMessages,
-    pub cancel: CancelMessage,
-    pub replay: ReplayMessages,
+    pub send: messages::SendMessage,
+    pub read: messages::ReadMessages,
+    pub cancel: messages::CancelMessage,
+    pub replay: messages::ReplayMessages,
 }
 
 pub struct Instances {
-    pub check_credentials: CheckCredentials,
-    pub create: CreateInstance,
-    pub read: ReadInstances,
-    pub update: UpdateInstance,
-    pub delete: DeleteInstance,
+    pub check_credentials: instances::CheckCredentials,
+    pub create: instances::CreateInstance,
+    pub read: instances::ReadInstances,
+    pub update: instances::UpdateInstance,
+    pub delete: instances::DeleteInstance,
 }
 
 pub struct Access {
-    pub authenticate: Authenticate,
-    pub issue_api_key: IssueApiKey,
+    pub authenticate: access::Authenticate,
+    pub issue_api_key: access::IssueApiKey,
 }
 
 pub struct Operations {
-    pub prepare_installation: PrepareInstallation,
-    pub report_health: ReportHealth,
+    pub prepare_installation: operations::PrepareInstallation,
+    pub report_health: operations::ReportHealth,
 }
 
 impl Gateway {
@@ -126,7 +104,12 @@ impl Gateway {
             Transport::Direct => {
                 let put_off = ports.put_off_message(&deliver_message);
                 let concurrency = settings.limits.concurrency;
-                Arc::new(DirectMessageQueue::new(deliver_message.clone(), put_off, admission.clone(), concurrency))
+                Arc::new(delivery::DirectMessageQueue::new(
+                    deliver_message.clone(),
+                    put_off,
+                    admission.clone(),
+                    concurrency,
+                ))
             }
             Transport::Brokered(brokered) => brokered.queue.clone(),
         };
@@ -160,7 +143,7 @@ impl Gateway {
             self.repeating(self.roll_up_counts()),
         ];
         if let Transport::Brokered(brokered) = &self.transport {
-            services.push(Box::new(KeepBroker { broker: brokered.broker.clone() }));
+            services.push(Box::new(delivery::KeepBroker { broker: brokered.broker.clone() }));
             services.extend(self.consume_messages(brokered).map(|consume| Box::new(consume) as Box<dyn Service>));
         }
         services
@@ -170,9 +153,9 @@ impl Gateway {
         Box::new(Repeating::new(work, self.ports.clock.clone()))
     }
 
-    fn relay_due_messages(&self) -> RelayDueMessages {
+    fn relay_due_messages(&self) -> recovery::RelayDueMessages {
         let ThisNode { identity, held, unreconciled, .. } = self.node.clone();
-        RelayDueMessages {
+        recovery::RelayDueMessages {
             due: self.ports.stores.due.clone(),
             nodes: self.ports.stores.nodes.clone(),
             queue: self.queue.clone(),
@@ -185,8 +168,8 @@ impl Gateway {
         }
     }
 
-    pub fn give_back_forgotten(&self) -> GiveBackForgotten {
-        GiveBackForgotten {
+    pub fn give_back_forgotten(&self) -> recovery::GiveBackForgotten {
+        recovery::GiveBackForgotten {
             due: self.ports.stores.due.clone(),
             identity: self.node.identity.clone(),
             held: self.node.held.clone(),
@@ -195,9 +178,9 @@ impl Gateway {
         }
     }
 
-    pub fn pay_dead_letters(&self) -> PayDeadLetters {
+    pub fn pay_dead_letters(&self) -> recovery::PayDeadLetters {
         let ThisNode { identity, tally, .. } = self.node.clone();
-        PayDeadLetters {
+        recovery::PayDeadLetters {
             owed: self.ports.stores.owed_dead_letters.clone(),
             nodes: self.ports.stores.nodes.clone(),
             topic: self.transport.brokered().map(|brokered| brokered.dead_letters.clone()),
@@ -209,30 +192,30 @@ impl Gateway {
         }
     }
 
-    fn empty_deleted_instances(&self) -> EmptyDeletedInstances {
+    fn empty_deleted_instances(&self) -> instances::EmptyDeletedInstances {
         let (deleted, clock) = (self.ports.stores.deleted_instances.clone(), self.ports.clock.clone());
-        EmptyDeletedInstances::new(deleted, self.transport.dead_letters(), clock)
+        instances::EmptyDeletedInstances::new(deleted, self.transport.dead_letters(), clock)
     }
 
-    fn maintain_storage(&self) -> MaintainStorage {
+    pub fn maintain_storage(&self) -> operations::MaintainStorage {
         let (storage, clock) = (self.ports.stores.storage.clone(), self.ports.clock.clone());
-        MaintainStorage::new(storage, clock, self.settings.retention)
+        operations::MaintainStorage::new(storage, clock, self.settings.retention)
     }
 
-    fn overhaul_storage(&self) -> OverhaulStorage {
-        OverhaulStorage { storage: self.ports.stores.storage.clone(), clock: self.ports.clock.clone() }
+    fn overhaul_storage(&self) -> operations::OverhaulStorage {
+        operations::OverhaulStorage { storage: self.ports.stores.storage.clone(), clock: self.ports.clock.clone() }
     }
 
-    fn roll_up_counts(&self) -> RollUpCounts {
-        RollUpCounts { storage: self.ports.stores.storage.clone() }
+    fn roll_up_counts(&self) -> operations::RollUpCounts {
+        operations::RollUpCounts { storage: self.ports.stores.storage.clone() }
     }
 
-    fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<ConsumeMessages>> {
+    fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<delivery::ConsumeMessages>> {
         let source = brokered.source.clone()?;
-        Some(Arc::new(ConsumeMessages {
+        Some(Arc::new(delivery::ConsumeMessages {
             source,
             broker: brokered.broker.clone(),
-            process: self.deliver_message.clone(),
+            deliver: self.deliver_message.clone(),
             put_off: self.ports.put_off_message(&self.deliver_message),
             admission: self.admission.clone(),
             messages: self.ports.stores.messages.clone(),
@@ -246,9 +229,14 @@ impl Gateway {
 }
 
 impl Ports {
-    fn deliver_message(&self, node: &ThisNode, settings: &Settings, dead_letters: DeadLetterPolicy) -> DeliverMessage {
+    fn deliver_message(
+        &self,
+        node: &ThisNode,
+        settings: &Settings,
+        dead_letters: DeadLetterPolicy,
+    ) -> delivery::DeliverMessage {
         let ThisNode { identity, held, answered, tally, .. } = node.clone();
-        DeliverMessage {
+        delivery::DeliverMessage {
             messages: self.stores.messages.clone(),
             instances: self.stores.instances.clone(),
             channels: self.channels.clone(),
@@ -264,33 +252,37 @@ impl Ports {
         }
     }
 
-    fn put_off_message(&self, process: &Arc<DeliverMessage>) -> PutOffMessage {
-        PutOffMessage { messages: self.stores.messages.clone(), process: process.clone(), clock: self.clock.clone() }
+    fn put_off_message(&self, deliver: &Arc<delivery::DeliverMessage>) -> delivery::PutOffMessage {
+        delivery::PutOffMessage {
+            messages: self.stores.messages.clone(),
+            deliver: deliver.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     fn messages(&self, node: &ThisNode, settings: &Settings, queue: Arc<dyn MessageQueue>) -> Messages {
         let ThisNode { identity, held, unreconciled, tally, .. } = node.clone();
         let node_timeout = identity.timeout();
+        let callers_wait = queue.waiting_status() == MessageStatus::Pending;
         Messages {
-            send: SendMessage {
+            send: messages::SendMessage {
                 messages: self.stores.messages.clone(),
                 instances: self.stores.instances.clone(),
                 channels: self.channels.clone(),
                 queue,
                 identity,
                 held,
-                lanes: Lanes::default(),
+                turns: Turns::new(self.ids.clone(), self.clock.clone(), callers_wait),
                 unreconciled,
                 clock: self.clock.clone(),
-                ids: self.ids.clone(),
                 tally,
                 max_tries: settings.max_tries,
             },
-            read: ReadMessages { search: self.stores.search.clone(), channels: self.channels.clone() },
-            cancel: CancelMessage {
+            read: messages::ReadMessages { search: self.stores.search.clone(), channels: self.channels.clone() },
+            cancel: messages::CancelMessage {
                 cancellations: self.stores.cancellations.clone(),
                 clock: self.clock.clone(),
-                unsettled: CancelMessage::unsettled(node_timeout, self.channels.longest_try()),
+                claims_in_doubt: messages::CancelMessage::claims_in_doubt(node_timeout, self.channels.longest_try()),
             },
             replay: replay_messages(&self.stores, self.clock.clone()),
         }
@@ -298,24 +290,27 @@ impl Ports {
 
     fn instances(&self) -> Instances {
         Instances {
-            check_credentials: CheckCredentials {
+            check_credentials: instances::CheckCredentials {
                 instances: self.stores.instances.clone(),
                 cipher: self.cipher.clone(),
             },
             create: self.create_instance(),
-            read: ReadInstances { instances: self.stores.instances.clone(), channels: self.channels.clone() },
-            update: UpdateInstance {
+            read: instances::ReadInstances {
+                instances: self.stores.instances.clone(),
+                channels: self.channels.clone(),
+            },
+            update: instances::UpdateInstance {
                 instances: self.stores.instances.clone(),
                 channels: self.channels.clone(),
                 cipher: self.cipher.clone(),
                 clock: self.clock.clone(),
             },
-            delete: DeleteInstance { instances: self.stores.instances.clone(), clock: self.clock.clone() },
+            delete: instances::DeleteInstance { instances: self.stores.instances.clone(), clock: self.clock.clone() },
         }
     }
 
-    fn create_instance(&self) -> CreateInstance {
-        CreateInstance {
+    fn create_instance(&self) -> instances::CreateInstance {
+        instances::CreateInstance {
             instances: self.stores.instances.clone(),
             channels: self.channels.clone(),
             cipher: self.cipher.clone(),
@@ -326,7 +321,7 @@ impl Ports {
 
     fn access(&self) -> Access {
         Access {
-            authenticate: Authenticate {
+            authenticate: access::Authenticate {
                 api_keys: self.stores.api_keys.clone(),
                 tokens: self.tokens.clone(),
                 clock: self.clock.clone(),
@@ -338,12 +333,12 @@ impl Ports {
     fn operations(&self, node: &ThisNode, settings: &Settings, transport: &Transport) -> Operations {
         let brokered = transport.brokered();
         Operations {
-            prepare_installation: PrepareInstallation {
+            prepare_installation: operations::PrepareInstallation {
                 api_keys: self.stores.api_keys.clone(),
                 issue_api_key: issue_api_key(&self.stores, self.clock.clone(), self.ids.clone()),
                 create_instance: self.create_instance(),
             },
-            report_health: ReportHealth {
+            report_health: operations::ReportHealth {
                 storage: self.stores.storage.clone(),
                 look: LookAtStores::new(&self.stores, self.clock.clone()),
                 clock: self.clock.clone(),
@@ -357,8 +352,8 @@ impl Ports {
         }
     }
 
-    fn keep_node_alive(&self, node: &ThisNode, duties: Duties) -> KeepNodeAlive {
-        KeepNodeAlive {
+    fn keep_node_alive(&self, node: &ThisNode, duties: Duties) -> node::KeepNodeAlive {
+        node::KeepNodeAlive {
             nodes: self.stores.nodes.clone(),
             due: self.stores.due.clone(),
             identity: node.identity.clone(),
@@ -371,11 +366,11 @@ impl Ports {
 }
 
 /// Also for a command, which serves nothing.
-pub fn issue_api_key(stores: &Stores, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> IssueApiKey {
-    IssueApiKey { api_keys: stores.api_keys.clone(), clock, ids }
+pub fn issue_api_key(stores: &Stores, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> access::IssueApiKey {
+    access::IssueApiKey { api_keys: stores.api_keys.clone(), clock, ids }
 }
 
 /// Also for a command, which serves nothing.
-pub fn replay_messages(stores: &Stores, clock: Arc<dyn Clock>) -> ReplayMessages {
-    ReplayMessages { failed: stores.failed.clone(), clock }
+pub fn replay_messages(stores: &Stores, clock: Arc<dyn Clock>) -> messages::ReplayMessages {
+    messages::ReplayMessages { failed: stores.failed.clone(), clock }
 }

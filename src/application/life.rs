@@ -86,7 +86,9 @@ impl Gateway {
             self.keep_node_alive.leave(is_kept).await;
         };
         if self.within(FAREWELL_PATIENCE, leave).await.is_none() {
-            warn!("stopped without an answer of the database");
+            warn!(
+                "stopped; the database did not answer, so the departure is not recorded and other nodes wait for NODE_TIMEOUT"
+            );
         }
         farewell
     }
@@ -105,7 +107,7 @@ impl Gateway {
             return Farewell::InGoodOrder;
         }
         let in_flight = self.ports.tasks.under_way();
-        warn!(in_flight, "stopped before everything was finished; the next start takes it over");
+        warn!(in_flight, "stopped before everything was finished; another process, or the next start, takes it over");
         Farewell::Interrupted
     }
 
@@ -116,13 +118,13 @@ impl Gateway {
     /// Starts the service concurrently; the returned future waits for its end.
     fn begin(&self, name: &'static str, service: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
         let (sender, end) = oneshot::channel::<()>();
-        let ending = Ending { name, sender: Some(sender) };
+        let report = PanicReport { name, sender: Some(sender) };
         self.ports.tasks.spawn_service(
             name,
             async move {
-                let ending = ending;
+                let report = report;
                 service.await;
-                ending.reached();
+                report.ended();
             }
             .boxed(),
         );
@@ -142,22 +144,25 @@ async fn within<T>(clock: &Arc<dyn Clock>, limit: Duration, work: impl Future<Ou
 }
 
 /// Reports a service that panics: it does not run again before the next start of the process.
-struct Ending {
+struct PanicReport {
     name: &'static str,
     sender: Option<oneshot::Sender<()>>,
 }
 
-impl Ending {
-    fn reached(mut self) {
+impl PanicReport {
+    fn ended(mut self) {
         // The process may have given up waiting.
         let _ = self.sender.take().map(|sender| sender.send(()));
     }
 }
 
-impl Drop for Ending {
+impl Drop for PanicReport {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            error!(service = self.name, "a service has panicked and is not there any more: restart the process");
+            error!(
+                service = self.name,
+                "a background service panicked and stays stopped until the process is restarted"
+            );
         }
     }
 }

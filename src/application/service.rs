@@ -89,15 +89,12 @@ impl<R: Repeated> Service for Repeating<R> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Mutex, PoisonError};
-
     use futures::FutureExt;
     use futures::channel::oneshot;
-    use tracing::Level;
 
     use super::*;
     use crate::domain::Timestamp;
+    use crate::log_lines::written;
 
     /// A clock without pauses.
     struct NoTime;
@@ -144,33 +141,15 @@ mod tests {
         }
     }
 
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
     /// The lines that a service with these rounds writes.
     fn log_of(rounds: &[bool]) -> Vec<String> {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let logs = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_max_level(Level::INFO);
         let (stop, stopped) = oneshot::channel::<()>();
         let work = Scripted { rounds: rounds.to_vec(), stop: Some(stop) };
         let service = Box::new(Repeating::new(work, Arc::new(NoTime)));
-        tracing::subscriber::with_default(logs.with_ansi(false).without_time().finish(), || {
+        written(|| {
             let ended = service.run(stopped.map(|_| ()).boxed().shared()).now_or_never();
             assert_eq!(ended, Some(()), "it goes on after its stop");
-        });
-        let written = lines.0.lock().unwrap().clone();
-        String::from_utf8(written).unwrap().lines().map(str::to_owned).collect()
+        })
     }
 
     #[test]

@@ -97,19 +97,20 @@ fn transport(
     }
 }
 
-/// Every channel there is. A new one is one line here.
+/// Every channel there is: a new one is one line here.
 fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ChannelSetupError> {
     let webhook =
         WebhookSettings { block_private: config.delivery.webhook_block_private, ..WebhookSettings::default() };
-    let senders: [Arc<dyn ChannelSender>; 3] = [
+    let sandbox = SandboxSender::new(clock.clone());
+    let sandbox_name = sandbox.channel();
+    let senders: Vec<Arc<dyn ChannelSender>> = vec![
         Arc::new(WebhookSender::new(webhook, clock.clone())?),
         Arc::new(WhatsappEvolutionSender::new(EvolutionSettings::default(), clock.clone())?),
-        Arc::new(SandboxSender::new(clock.clone())),
+        Arc::new(sandbox),
     ];
-    let sandbox = senders[2].channel();
     let mut channels = Channels::new(senders);
     if !config.has_sandbox() {
-        channels.switch_off(sandbox, "The sandbox is switched off (SANDBOX_ENABLED).");
+        channels.switch_off(sandbox_name, "The sandbox is switched off (SANDBOX_ENABLED).");
     }
     Ok(channels)
 }

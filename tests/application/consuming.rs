@@ -184,11 +184,11 @@ async fn a_partition_is_given_up_when_what_was_claimed_is_finished_and_the_rest_
     broker.assign(&[ONE]);
     eventually(SOON, "the first is being delivered", async || gateway.channel.calls().first().copied()).await;
 
-    let mut settled = broker.take_back(&[ONE]);
+    let mut drained = broker.take_back(&[ONE]);
     gateway.relay_for(std::time::Duration::from_secs(2)).await;
-    assert!((&mut settled).now_or_never().is_none(), "settled while a claimed message was being delivered");
+    assert!((&mut drained).now_or_never().is_none(), "drained while a claimed message was being delivered");
     gate.add_permits(1);
-    settled.await.unwrap();
+    drained.await.unwrap();
     assert_eq!(broker.finished(ONE), Some(0));
     assert_eq!(adapters.now(&first).await.status, MessageStatus::Sent);
     assert_eq!(adapters.now(&second).await.status, MessageStatus::Queued);

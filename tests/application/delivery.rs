@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use correio::application::messages::send_message::{LONGEST_WAIT, MOST_WAITING, SendMessageError, Submission};
+use correio::application::messages::send_message::{SendMessageError, Submission};
+use correio::application::messages::turn::{LONGEST_WAIT, MOST_WAITING};
 use correio::application::ports::{Handover, MessageFilter};
 use correio::domain::message::MessageStatus;
 use correio::domain::message::delivery::{DeliveryError, FailureKind};

@@ -14,7 +14,7 @@ use correio::domain::Timestamp;
 use correio::domain::access::principal::{Principal, Scope};
 use correio::domain::instance::credentials::Credentials;
 use correio::domain::instance::{Instance, InstanceName};
-use correio::domain::message::{Content, Draft, Guard, Message, MessageId, MessageStatus, Recipient};
+use correio::domain::message::{Content, Draft, Guard, MaxTries, Message, MessageId, MessageStatus, Recipient};
 use correio::domain::node::NodeId;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use correio::infrastructure::config::KafkaConfig;
@@ -149,6 +149,19 @@ impl TestGateway {
     }
 
     pub async fn through(adapters: &Adapters, transport: impl FnOnce(&ThisNode, &Arc<dyn Clock>) -> Transport) -> Self {
+        Self::assemble(adapters, transport, None).await
+    }
+
+    /// In direct mode; keeps messages for so long.
+    pub async fn keeping(adapters: &Adapters, retention: Option<Duration>) -> Self {
+        Self::assemble(adapters, directly, retention).await
+    }
+
+    async fn assemble(
+        adapters: &Adapters,
+        transport: impl FnOnce(&ThisNode, &Arc<dyn Clock>) -> Transport,
+        retention: Option<Duration>,
+    ) -> Self {
         let manual = Arc::new(ManualClock::new());
         let clock: Arc<dyn Clock> = manual.clone();
         let channel = Arc::new(ScriptedChannel::default());
@@ -171,12 +184,12 @@ impl TestGateway {
             tasks: Arc::new(TokioTasks),
         };
         let settings = Settings {
-            max_tries: 3,
+            max_tries: MaxTries::new(3).unwrap(),
             retry: given::retry_policy(),
             limits: Limits { concurrency: 8, records: 100, bytes: 1 << 20 },
             instance_concurrency: INSTANCE_CONCURRENCY,
             shutdown_timeout: Duration::from_secs(30),
-            retention: None,
+            retention,
             is_alone: false,
             only_delivers: false,
         };

@@ -5,16 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use correio::application::operations::look_at_stores::LookAtStores;
-use correio::application::operations::maintain_storage::MaintainStorage;
-use correio::application::ports::{Clock, RepositoryError, Stores};
+use correio::application::ports::RepositoryError;
 use correio::application::service::Repeated;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use futures::FutureExt;
 use futures::future::join_all;
 use uuid::Uuid;
 
-use super::scripted::ManualClock;
+use super::gateway::TestGateway;
 use crate::support::databases::Adapters;
 use crate::support::given::{at, message, node};
 use crate::support::memory::{MemoryDatabase, Statement, Weather};
@@ -46,10 +44,11 @@ impl Counting {
     }
 }
 
-fn begin() -> (Adapters, Arc<Counting>, Arc<ManualClock>) {
+async fn begin(retention: Option<Duration>) -> (Adapters, Arc<Counting>, TestGateway) {
     let counting = Arc::new(Counting::default());
     let adapters = MemoryDatabase::default().under(counting.clone()).adapters();
-    (adapters, counting, Arc::new(ManualClock::new()))
+    let gateway = TestGateway::keeping(&adapters, retention).await;
+    (adapters, counting, gateway)
 }
 
 /// Accepted at noon, as the clock begins.
@@ -59,61 +58,68 @@ async fn ended(adapters: &Adapters) -> Message {
     adapters.failed(Message { id, ..message(MessageStatus::Queued, node()) }, Some(at(10))).await
 }
 
-async fn maintain(stores: &Stores, clock: &Arc<ManualClock>, retention: Option<Duration>) {
+async fn maintain(gateway: &TestGateway) {
     let stop = std::future::pending().boxed().shared();
-    let clock: Arc<dyn Clock> = clock.clone();
-    MaintainStorage::new(stores.storage.clone(), clock, retention).round(&stop).await.unwrap();
+    gateway.maintain_storage().round(&stop).await.unwrap();
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test]
 async fn a_message_is_kept_for_as_long_as_the_retention_says() {
-    let (adapters, _, clock) = begin();
+    let (adapters, _, gateway) = begin(Some(3 * DAY)).await;
     let message = ended(&adapters).await;
-    clock.advance(2 * DAY);
-    maintain(&adapters.stores, &clock, None).await;
-    maintain(&adapters.stores, &clock, Some(3 * DAY)).await;
+    gateway.clock.advance(2 * DAY);
+    maintain(&gateway).await;
     assert!(adapters.messages.find(message.id).await.unwrap().is_some());
-    clock.advance(DAY + Duration::from_millis(1));
-    maintain(&adapters.stores, &clock, Some(3 * DAY)).await;
+    gateway.clock.advance(DAY + Duration::from_millis(1));
+    maintain(&gateway).await;
     assert!(adapters.messages.find(message.id).await.unwrap().is_none());
 }
 
 #[tokio::test]
+async fn without_a_retention_a_message_is_kept_for_ever() {
+    let (adapters, _, gateway) = begin(None).await;
+    let message = ended(&adapters).await;
+    gateway.clock.advance(3_650 * DAY);
+    maintain(&gateway).await;
+    assert!(adapters.messages.find(message.id).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_process_that_stops_deletes_no_more() {
-    let (adapters, counting, clock) = begin();
-    clock.advance(10 * DAY);
+    let (_, counting, gateway) = begin(Some(DAY)).await;
+    gateway.clock.advance(10 * DAY);
     let stop = std::future::ready(()).boxed().shared();
     stop.clone().await;
-    let mut maintenance = MaintainStorage::new(adapters.stores.storage.clone(), clock, Some(DAY));
-    maintenance.round(&stop).await.unwrap();
+    gateway.maintain_storage().round(&stop).await.unwrap();
     assert_eq!(counting.asked("storage.delete_history"), 0);
 }
 
 #[tokio::test]
 async fn however_many_ask_for_the_health_the_database_is_asked_once_in_two_seconds() {
-    let (adapters, counting, clock) = begin();
-    let looking = LookAtStores::new(&adapters.stores, clock.clone());
+    let (_, counting, gateway) = begin(None).await;
+    let report = &gateway.operations.report_health;
     for times in 1..=3 {
-        let looks = join_all((0..50).map(|_| looking.recent())).await;
-        assert!(looks.iter().all(|look| look.open == Some(0)), "{looks:?}");
-        clock.advance(Duration::from_millis(1_999));
-        looking.recent().await;
+        let reports = join_all((0..50).map(|_| report.health())).await;
+        assert!(reports.iter().all(|health| health.healthy && health.open_messages == 0));
+        gateway.clock.advance(Duration::from_millis(1_999));
+        report.health().await;
         assert_eq!(counting.asked("search.count_open"), times);
-        clock.advance(Duration::from_millis(1));
+        gateway.clock.advance(Duration::from_millis(1));
     }
 }
 
 #[tokio::test]
 async fn a_database_that_is_away_is_asked_no_more_often() {
-    let (adapters, counting, clock) = begin();
-    let looking = LookAtStores::new(&adapters.stores, clock.clone());
+    let (_, counting, gateway) = begin(None).await;
+    let report = &gateway.operations.report_health;
     *counting.is_away.lock().unwrap() = true;
-    let looks = join_all((0..50).map(|_| looking.recent())).await;
-    assert!(looks.iter().all(|look| look.open.is_none()), "{looks:?}");
+    let reports = join_all((0..50).map(|_| report.health())).await;
+    assert!(reports.iter().all(|health| !health.healthy));
     assert_eq!(counting.asked("search.count_open"), 1);
     *counting.is_away.lock().unwrap() = false;
-    clock.advance(Duration::from_secs(2));
-    assert_eq!(looking.recent().await.open, Some(0));
+    gateway.clock.advance(Duration::from_secs(2));
+    let health = report.health().await;
+    assert_eq!((health.healthy, health.open_messages), (true, 0));
 }

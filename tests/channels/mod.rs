@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use correio::application::ports::{Clock, Delivery};
 use correio::domain::Timestamp;
 use correio::domain::instance::credentials::Credentials;
-use correio::domain::message::{Content, Media, MediaType};
+use correio::domain::message::{Content, Media, MediaType, MediaUrl};
 use correio::domain::problem::FieldProblem;
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ fn text(text: &str) -> Content {
 fn medium(media_type: MediaType, url: &str, text: Option<&str>) -> Content {
     Content {
         text: text.map(str::to_owned),
-        media: Some(Media { url: url.to_owned(), media_type }),
+        media: Some(Media { url: MediaUrl::stored(url.to_owned()), media_type }),
         ..Content::default()
     }
 }

@@ -25,7 +25,7 @@ pub struct Told {
     /// When each change of the database's history was made.
     pub changed_at: Vec<Duration>,
     /// When each dead letter was marked as paid.
-    pub settled_at: Vec<Duration>,
+    pub paid_at: Vec<Duration>,
     /// When each outcome was refused.
     pub refused_at: Vec<Duration>,
     pub answers: Vec<Answer>,
@@ -86,10 +86,10 @@ impl Chronicle {
     }
 
     /// The history has become so long, so many dead letters are paid, and so many outcomes were refused.
-    pub fn changed(&self, [changes, settlements, refusals]: [usize; 3], at: Duration) {
+    pub fn changed(&self, [changes, payments, refusals]: [usize; 3], at: Duration) {
         let mut told = self.lock();
         told.changed_at.resize(changes, at);
-        told.settled_at.resize(settlements, at);
+        told.paid_at.resize(payments, at);
         told.refused_at.resize(refusals, at);
     }
 

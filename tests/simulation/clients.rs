@@ -154,7 +154,7 @@ impl Clients {
         if cancellation == Cancellation::Cancelled {
             self.chronicle.cancelled(id);
         }
-        cancellation != Cancellation::Unsettled
+        cancellation != Cancellation::InDoubt
     }
 
     /// Replays everything that has failed.

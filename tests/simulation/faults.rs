@@ -227,8 +227,8 @@ impl World {
             scheduler.sleep(over).await;
             chronicle.say(scheduler.now(), "the database is up again");
             outage.set(false);
-            scheduler.sleep(CancelMessage::unsettled(NODE_TIMEOUT, LONGEST_TRY)).await;
-            database.settle_claims();
+            scheduler.sleep(CancelMessage::claims_in_doubt(NODE_TIMEOUT, LONGEST_TRY)).await;
+            database.end_doubt();
         };
         self.scheduler.spawn(OUTSIDE, Box::pin(comes_back));
         is_slow.then_some((over, Heal::Channel))

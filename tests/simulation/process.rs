@@ -12,6 +12,7 @@ use correio::application::life::Farewell;
 use correio::application::node::this_node::ThisNode;
 use correio::application::ports::*;
 use correio::domain::Timestamp;
+use correio::domain::message::MaxTries;
 use correio::domain::message::retry::RetryPolicy;
 use correio::domain::node::NodeId;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
@@ -298,7 +299,7 @@ impl Surroundings {
 
     fn settings(&self, mode: Mode) -> Settings {
         Settings {
-            max_tries: self.max_tries,
+            max_tries: MaxTries::new(self.max_tries.into()).unwrap(),
             retry: RetryPolicy {
                 backoff: [1, 4].map(Duration::from_secs).to_vec(),
                 undeliverable_after: Duration::from_secs(60),

@@ -146,7 +146,7 @@ fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMu
                 story.calls.iter().any(|call| call.deed == Deed::Panicked && call.at >= since && call.at <= *at);
             // A name that was lost for something is watched for a while before it is gone.
             if !panicked && !ended.told.was_interrupted(node, since, *at, NODE_TIMEOUT * 2) {
-                say(format!("was taken from who was delivering it since {since:?} at {at:?}, for no reason"));
+                say(format!("was taken from the process delivering it since {since:?} at {at:?}, for no reason"));
             }
         }
         if matches!(change.to, MessageStatus::Pending | MessageStatus::Processing) {
@@ -203,16 +203,16 @@ fn lost_claims_were_made_good(ended: &Ended, stories: &[Story], broken: &mut Vec
 
 /// What is said to be on the topic is there; and the row is the dead letter only where nobody lives who publishes.
 fn dead_letters_are_there(ended: &Ended, broken: &mut Vec<Broken>) {
-    for (settlement, at) in ended.settlements.iter().zip(&ended.told.settled_at) {
-        let mut say = |how: String| broken.push(Broken { message: Some(settlement.id), how });
-        if settlement.has_record {
-            if !ended.letters.contains(&(settlement.id, settlement.try_number)) {
+    for (payment, at) in ended.payments.iter().zip(&ended.told.paid_at) {
+        let mut say = |how: String| broken.push(Broken { message: Some(payment.id), how });
+        if payment.has_record {
+            if !ended.letters.contains(&(payment.id, payment.try_number)) {
                 say("failed, and there is no dead letter of it".to_owned());
             }
             continue;
         }
         let lives = |node: &&NodeId| !ended.told.was_interrupted(Some(**node), *at, *at, NODE_TIMEOUT * 4);
-        if let Some(publisher) = settlement.publishers.iter().find(lives) {
+        if let Some(publisher) = payment.publishers.iter().find(lives) {
             say(format!("was written off, although {:?} publishes", ended.told.names.get(publisher)));
         }
     }

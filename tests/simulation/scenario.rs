@@ -21,7 +21,7 @@ use super::process::{KEY, Mode, SimProcess, Surroundings};
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
 use super::weather::{self, Outage};
 use crate::support::given;
-use crate::support::memory::{Bug, Change, MemoryDatabase, Refusal, Settlement};
+use crate::support::memory::{Bug, Change, MemoryDatabase, Payment, Refusal};
 
 /// How long faults happen, and how long everybody may take afterwards.
 const STORM: Duration = Duration::from_secs(40);
@@ -65,7 +65,7 @@ pub struct Ended {
     /// Processes that were asked to stop, and never did.
     pub unstopped: Vec<ProcessId>,
     pub panics: Vec<String>,
-    pub settlements: Vec<Settlement>,
+    pub payments: Vec<Payment>,
     pub refusals: Vec<Refusal>,
     /// How many processes were killed while they delivered, how often a partition moved while somebody did, and how many
     /// crashes of the database took back a claim of somebody who lived.
@@ -104,7 +104,7 @@ pub fn run(seed: u64, options: Options) -> Ended {
         unanswered: world.clients.open.load(Ordering::Relaxed),
         unstopped: world.stopping.iter().map(|process| process.id).filter(|id| world.scheduler.lives(*id)).collect(),
         panics: world.scheduler.panics(),
-        settlements: database.settlements(),
+        payments: database.payments(),
         refusals: database.refusals(),
         kills_in_delivery: world.kills_in_delivery,
         moves_in_delivery: world.moves_in_delivery,

@@ -146,7 +146,7 @@ impl MessageSource for MemoryBroker {
                 state.leaving.take()
             };
             if let Some(drained) = leaving {
-                // Like a group, though with endless patience. A consumer that has gone settles nothing.
+                // Like a group, though with endless patience. A consumer that has gone drains nothing.
                 let _ = drained.await;
                 return Arrival::Closed;
             }

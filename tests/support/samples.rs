@@ -8,7 +8,7 @@ use correio::domain::access::principal::{Principal, Scope, Tenant};
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::instance::{ConnectionStatus, Instance, InstanceId};
-use correio::domain::message::{Content, Draft, Message, MessageId, MessageStatus, Recipient};
+use correio::domain::message::{Content, Draft, MaxTries, Message, MessageId, MessageStatus, Recipient};
 use correio::domain::node::NodeId;
 use correio::infrastructure::channels::SandboxSender;
 use correio::infrastructure::system::{SystemClock, SystemIds};
@@ -52,7 +52,8 @@ pub fn message_of(instance: &Instance, status: MessageStatus, owner: NodeId) -> 
     let sender = Principal { tenant: instance.tenant.clone(), subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
     let content = Content { text: Some("Olá".to_owned()), ..Content::default() };
     let draft = Draft::new(Recipient::parse("5585999999999").unwrap(), content);
-    Message::accept(&sender, instance, draft, 3, status, owner, MessageId(id()), at(0))
+    let tries = MaxTries::new(3).unwrap();
+    Message::accept(&sender, instance, draft, tries, status, owner, MessageId(id()), at(0))
 }
 
 /// The sandbox alone.

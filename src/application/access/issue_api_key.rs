@@ -5,7 +5,7 @@ use crate::domain::Timestamp;
 use crate::domain::access::api_key::{self, ApiKey};
 use crate::domain::access::principal::{Scope, Tenant};
 
-/// Stores a new API key: its hash, and as much of it as tells it from others.
+/// Stores a new API key: its hash, and as much of it as distinguishes it from others.
 pub struct IssueApiKey {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub clock: Arc<dyn Clock>,

@@ -16,16 +16,16 @@ pub struct Admission {
     clock: Arc<dyn Clock>,
     /// Calls of one instance at the same time.
     share: usize,
-    instances: Arc<Mutex<HashMap<InstanceId, Standing>>>,
+    instances: Arc<Mutex<HashMap<InstanceId, Occupancy>>>,
 }
 
-/// There for as long as the instance is being called, or somebody waits for his turn to call it.
+/// The calls of one instance. Kept while any is under way.
 #[derive(Clone, Copy)]
-struct Standing {
+struct Occupancy {
     calls: usize,
     /// How long its calls take, smoothed.
     takes: Duration,
-    /// When there will be a place for whoever is put off next: one moment for each, by the monotonic clock.
+    /// When there will be a place for the next message that is put off, by the monotonic clock.
     next_place: Duration,
 }
 
@@ -39,7 +39,7 @@ pub enum Answer {
 /// Why a message waits, and how long that is expected to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
-    /// None: nobody knows.
+    /// None: unknown.
     pub pause: Option<Duration>,
     /// A sentence for people.
     pub reason: &'static str,
@@ -60,19 +60,19 @@ const FIRST_GUESS: Duration = Duration::from_secs(1);
 /// The weight of what was known before, against one call that has just ended.
 const MEMORY: u32 = 7;
 
-/// Whoever is put off comes back through the database.
+/// A message that is put off comes back through the database.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 const SHARE_IS_TAKEN: &str =
-    "Its instance is being called as often at the same time as one process may (INSTANCE_CONCURRENCY).";
+    "The instance has as many calls at once as one process may make for it (INSTANCE_CONCURRENCY).";
 
 impl Admission {
     pub fn new(clock: Arc<dyn Clock>, share: usize) -> Self {
         Self { clock, share: share.max(1), instances: Arc::default() }
     }
 
-    /// A place for one call, now or some time later. Whoever is told to come later has a moment of his own, so that not all
-    /// come at once.
+    /// A place for one call, now or some time later. Each message put off gets a moment of its own, so that not all return at
+    /// once.
     pub fn ask(&self, instance: InstanceId) -> Answer {
         self.enter(instance).map_or_else(|| Answer::NotBefore(self.wait(instance)), Answer::Go)
     }
@@ -81,11 +81,11 @@ impl Admission {
     pub fn enter(&self, instance: InstanceId) -> Option<Pass> {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
-        let standing = instances.entry(instance).or_insert(Standing::at(now));
-        if standing.calls >= self.share {
+        let occupancy = instances.entry(instance).or_insert(Occupancy::at(now));
+        if occupancy.calls >= self.share {
             return None;
         }
-        standing.calls += 1;
+        occupancy.calls += 1;
         drop(instances);
         Some(Pass {
             admission: self.clone(),
@@ -95,30 +95,30 @@ impl Admission {
         })
     }
 
-    /// How long one who found no place waits for his.
+    /// How long a message that found no place waits for one.
     pub fn wait(&self, instance: InstanceId) -> Wait {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
-        let standing = instances.entry(instance).or_insert(Standing::at(now));
+        let occupancy = instances.entry(instance).or_insert(Occupancy::at(now));
         let share = u32::try_from(self.share).unwrap_or(u32::MAX);
-        standing.next_place = standing.next_place.max(now).saturating_add(standing.takes / share);
-        let pause = standing.next_place.saturating_sub(now).max(SHORTEST_PAUSE);
+        occupancy.next_place = occupancy.next_place.max(now).saturating_add(occupancy.takes / share);
+        let pause = occupancy.next_place.saturating_sub(now).max(SHORTEST_PAUSE);
         Wait { pause: Some(pause), reason: SHARE_IS_TAKEN }
     }
 
     fn leave(&self, instance: InstanceId, since: Duration) {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
-        let Some(standing) = instances.get_mut(&instance) else { return };
-        standing.calls = standing.calls.saturating_sub(1);
-        standing.takes = (standing.takes * MEMORY + now.saturating_sub(since)) / (MEMORY + 1);
-        // Whoever comes now need not wait for those who were put off.
-        if standing.calls == 0 {
+        let Some(occupancy) = instances.get_mut(&instance) else { return };
+        occupancy.calls = occupancy.calls.saturating_sub(1);
+        occupancy.takes = (occupancy.takes * MEMORY + now.saturating_sub(since)) / (MEMORY + 1);
+        // A message that arrives now need not wait for those that were put off.
+        if occupancy.calls == 0 {
             instances.remove(&instance);
         }
     }
 
-    fn instances(&self) -> MutexGuard<'_, HashMap<InstanceId, Standing>> {
+    fn instances(&self) -> MutexGuard<'_, HashMap<InstanceId, Occupancy>> {
         self.instances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -127,7 +127,7 @@ fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-impl Standing {
+impl Occupancy {
     fn at(now: Duration) -> Self {
         Self { calls: 0, takes: FIRST_GUESS, next_place: now }
     }

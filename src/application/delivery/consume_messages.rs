@@ -30,7 +30,7 @@ use crate::domain::message::MessageId;
 pub struct ConsumeMessages {
     pub source: Arc<dyn MessageSource>,
     pub broker: Arc<dyn Broker>,
-    pub process: Arc<DeliverMessage>,
+    pub deliver: Arc<DeliverMessage>,
     pub put_off: PutOffMessage,
     pub admission: Admission,
     pub messages: Arc<dyn MessageRepository>,
@@ -74,7 +74,7 @@ impl Service for Arc<ConsumeMessages> {
 impl ConsumeMessages {
     /// Runs until `stop` has resolved and the partitions are given up in good order.
     async fn consume(self: Arc<Self>, stop: Stop) {
-        let (told, endings) = mpsc::unbounded();
+        let (events, worked) = mpsc::unbounded();
         let arrivals = stream::unfold(self.source.clone(), |source| async move {
             let arrival = source.next().await;
             Some((Event::Arrived(arrival), source))
@@ -84,11 +84,11 @@ impl ConsumeMessages {
             Some((Event::SomeTimeHasPassed, clock))
         });
         let stopped = stream::once(stop).map(|()| Event::Stop);
-        let of_our_own = select(select(endings, stopped), looks);
-        let mut events = select(of_our_own.boxed(), arrivals.boxed());
+        let of_our_own = select(select(worked, stopped), looks);
+        let mut all = select(of_our_own.boxed(), arrivals.boxed());
         let mut consumption = Consumption::new(self.limits, self.admission.clone());
         let mut leaving: Vec<Leaving> = Vec::new();
-        while let Some(event) = events.next().await {
+        while let Some(event) = all.next().await {
             let now = Now { monotonic: self.clock.monotonic(), time: self.clock.now() };
             match event {
                 Event::Arrived(Arrival::Assigned(partitions)) => {
@@ -111,7 +111,7 @@ impl ConsumeMessages {
                 Event::Stop => self.source.close(),
             }
             while let Some(job) = consumption.begin(now) {
-                self.clone().start(job, told.clone());
+                self.clone().start(job, events.clone());
             }
             for done in leaving.extract_if(.., |one| consumption.is_drained(&one.partitions)) {
                 // The source may have stopped waiting.
@@ -132,15 +132,15 @@ impl ConsumeMessages {
 
     /// The lane of records that must not overtake each other. A record that is not ours waits for no other.
     fn lane(&self, record: &Record) -> Option<Vec<u8>> {
-        let call = record.content.as_ref().ok()?;
-        let keeps_order = self.channels.find(&call.channel).is_none_or(|sender| sender.keeps_order());
+        let request = record.content.as_ref().ok()?;
+        let keeps_order = self.channels.find(&request.channel).is_none_or(|sender| sender.keeps_order());
         record.key.clone().filter(|_| keeps_order)
     }
 
-    fn start(self: Arc<Self>, mut job: Job, told: mpsc::UnboundedSender<Event>) {
+    fn start(self: Arc<Self>, mut job: Job, events: mpsc::UnboundedSender<Event>) {
         let tasks = self.tasks.clone();
         let report =
-            Report { slot: job.slot, pass: job.pass.take(), is_claimed: job.is_claimed.clone(), end: None, told };
+            WorkReport { slot: job.slot, pass: job.pass.take(), is_claimed: job.is_claimed.clone(), end: None, events };
         tasks.spawn(
             async move {
                 let mut report = report;
@@ -151,29 +151,29 @@ impl ConsumeMessages {
         );
     }
 
-    async fn work_on(&self, job: &Job, report: &Report) -> End {
+    async fn work_on(&self, job: &Job, report: &WorkReport) -> End {
         match (&job.record.content, &job.task) {
-            (Ok(call), Task::PutOff { wait, not_before }) => {
-                self.put_off(job, call.message_id, wait, *not_before).await
+            (Ok(request), Task::PutOff { wait, not_before }) => {
+                self.put_off(job, request.message_id, wait, *not_before).await
             }
-            (Ok(call), _) => self.deliver(job, call.message_id, report).await,
+            (Ok(request), _) => self.deliver(job, request.message_id, report).await,
             (Err(reason), _) => self.set_aside(job, reason).await,
         }
     }
 
-    async fn deliver(&self, job: &Job, id: MessageId, report: &Report) -> End {
+    async fn deliver(&self, job: &Job, id: MessageId, report: &WorkReport) -> End {
         const LONGEST_WAIT: Duration = Duration::from_secs(2);
         let mut wait = Duration::from_millis(50);
         loop {
             if job.is_given_up() {
                 return End::Left;
             }
-            match self.process.claim_and_deliver(id, report).await {
+            match self.deliver.claim_and_deliver(id, report).await {
                 Ok(ClaimResult::Delivered(_)) => return End::Done,
                 // Most often a second copy, or claimed by another node.
                 Ok(ClaimResult::Nothing) if self.exists(id).await => return End::Done,
                 Ok(ClaimResult::Nothing) => return self.set_aside(job, "names a message that does not exist").await,
-                // The task that holds it may fail to claim it: then it is for this copy to do so.
+                // The task that holds it may fail to claim it: then this copy claims it.
                 Ok(ClaimResult::Held) => self.clock.sleep(wait).await,
                 Err(cause) if cause.may_pass() => {
                     debug!(message.id = %id, %cause, "could not be claimed; tried again");
@@ -219,7 +219,12 @@ impl ConsumeMessages {
     async fn set_aside(&self, job: &Job, reason: &str) -> End {
         const PATIENCE: Duration = Duration::from_secs(60);
         let record = &job.record;
-        warn!(partition = record.partition.0, offset = record.offset, reason, "a record that cannot be delivered");
+        warn!(
+            partition = record.partition.0,
+            offset = record.offset,
+            reason,
+            "setting aside a record that cannot be delivered"
+        );
         let begun = self.clock.monotonic();
         let mut wait = Duration::from_secs(1);
         loop {
@@ -230,7 +235,7 @@ impl ConsumeMessages {
             if self.clock.monotonic().saturating_sub(begun) >= PATIENCE {
                 error!(
                     partition = record.partition.0, offset = record.offset, reason, %cause,
-                    "it could not be put among the dead letters; passed over"
+                    "the record could not be written to the dead-letter topic and is skipped"
                 );
                 return End::Done;
             }
@@ -241,44 +246,44 @@ impl ConsumeMessages {
 }
 
 /// Reports how the work on a record goes and how it ended, also when its task panicked or was dropped.
-struct Report {
+struct WorkReport {
     slot: SlotId,
     pass: Option<Pass>,
     is_claimed: Arc<AtomicBool>,
     end: Option<End>,
-    told: mpsc::UnboundedSender<Event>,
+    events: mpsc::UnboundedSender<Event>,
 }
 
-impl Report {
+impl WorkReport {
     fn leave(&self) {
         if let Some(pass) = &self.pass {
             pass.leave();
         }
     }
 
-    fn tell(&self, event: Event) {
+    fn send(&self, event: Event) {
         // The receiver is gone when the consumer has been closed.
-        let _ = self.told.unbounded_send(event);
+        let _ = self.events.unbounded_send(event);
     }
 }
 
-impl Progress for Report {
+impl Progress for WorkReport {
     fn claimed(&self) {
         self.is_claimed.store(true, Ordering::Relaxed);
     }
 
     fn called(&self) {
         self.leave();
-        self.tell(Event::Called(self.slot));
+        self.send(Event::Called(self.slot));
     }
 }
 
-impl Drop for Report {
+impl Drop for WorkReport {
     fn drop(&mut self) {
         // A panic must not hold up its partition, and its message is found by the comparison. A task that is dropped
         // belongs to a process that ends: what it left is for other processes.
         let otherwise = if std::thread::panicking() { End::Done } else { End::Left };
         self.leave();
-        self.tell(Event::Ended(self.slot, self.end.unwrap_or(otherwise)));
+        self.send(Event::Ended(self.slot, self.end.unwrap_or(otherwise)));
     }
 }

@@ -188,9 +188,9 @@ impl DeliverMessage {
         Ok((sender.as_ref(), delivery))
     }
 
-    /// Sees to it that the message is this process's under a name that is good now. A name that is no longer good may be
-    /// declared gone at any moment, so to read whose the message is would say nothing: it is taken along to the current
-    /// name. False when somebody else has it.
+    /// Makes sure that this process owns the message under a name that is good now. A name that is no longer good may be
+    /// declared gone at any moment, so that reading the owner would prove nothing: the message is taken along to the
+    /// current name. False when another node has it.
     async fn keep(&self, message: &mut Message) -> bool {
         while !self.identity.is_certain(message.node) {
             let node = until_answered(self.clock.as_ref(), || self.identity.current_or_wait()).await;
@@ -230,16 +230,16 @@ impl DeliverMessage {
                 }
             }
         };
-        // Landed or lost, this try is no longer a question.
+        // Landed or lost, this try needs no comparison any more.
         self.answered.forget(&outcome.guard);
         if !recorded {
-            warn!(message.id = %message.id, "its outcome came too late: someone else has taken it over");
+            warn!(message.id = %message.id, "the outcome came too late: another process has taken the message over");
             return self.as_it_is(message).await;
         }
         self.count(&message, &outcome);
         let mut ended = message;
         if let Err(forbidden) = ended.end(outcome.ending()) {
-            error!(message.id = %ended.id, %forbidden, "its outcome is recorded all the same");
+            error!(message.id = %ended.id, %forbidden, "the outcome is recorded although the domain forbids this move: a defect");
             return self.as_it_is(ended).await;
         }
         ended

@@ -13,7 +13,7 @@ use crate::domain::message::{Message, MessageStatus};
 
 /// Delivers what it is handed while the caller waits.
 pub struct DirectMessageQueue {
-    process: Arc<DeliverMessage>,
+    deliver: Arc<DeliverMessage>,
     put_off: PutOffMessage,
     admission: Admission,
     concurrency: usize,
@@ -21,8 +21,8 @@ pub struct DirectMessageQueue {
 
 impl DirectMessageQueue {
     /// The relay may have `concurrency` deliveries under way; those whose callers wait come on top.
-    pub fn new(process: Arc<DeliverMessage>, put_off: PutOffMessage, admission: Admission, concurrency: usize) -> Self {
-        Self { process, put_off, admission, concurrency }
+    pub fn new(deliver: Arc<DeliverMessage>, put_off: PutOffMessage, admission: Admission, concurrency: usize) -> Self {
+        Self { deliver, put_off, admission, concurrency }
     }
 }
 
@@ -42,11 +42,11 @@ impl MessageQueue for DirectMessageQueue {
 
     async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError> {
         if message.status == MessageStatus::Pending {
-            let message = self.process.deliver_pending(message.clone()).await;
+            let message = self.deliver.deliver_pending(message.clone()).await;
             return Ok(Handover::Done(Box::new(message)));
         }
         let taken = match self.admission.ask(message.instance_id) {
-            Answer::Go(pass) => self.process.claim_and_deliver(message.id, &pass).await,
+            Answer::Go(pass) => self.deliver.claim_and_deliver(message.id, &pass).await,
             Answer::NotBefore(wait) => {
                 let put_off = self.put_off.execute(message.id, &wait, None).await;
                 return put_off.map(|_| Handover::Queued).map_err(|error| QueueError(error.to_string()));

@@ -1,10 +1,20 @@
 //! The way of a message from the queue to its channel, and what its try leads to.
 
-pub mod admission;
 pub mod consume_messages;
-pub mod consumption;
+pub use consume_messages::ConsumeMessages;
+
 pub mod deliver_message;
+pub use deliver_message::DeliverMessage;
+
 pub mod direct_message_queue;
+pub use direct_message_queue::DirectMessageQueue;
+
 pub mod keep_broker;
-pub mod progress;
+pub use keep_broker::KeepBroker;
+
 pub mod put_off_message;
+pub use put_off_message::PutOffMessage;
+
+pub mod admission;
+pub mod consumption;
+pub mod progress;

@@ -1,11 +1,11 @@
-/// Hears how far a delivery has come.
+/// Is notified of how far a delivery has come.
 pub trait Progress: Send + Sync {
-    /// The claim is answered: the row says who delivers it.
+    /// The claim is answered: the row says which node delivers it.
     fn claimed(&self) {}
 
     /// The call of the channel is over, and only the database is still to be waited for.
     fn called(&self) {}
 }
 
-/// Nobody needs to hear.
+/// For deliveries whose progress is not watched.
 impl Progress for () {}

@@ -14,7 +14,7 @@ use crate::domain::message::deferral::{Deferral, Deferred};
 #[derive(Clone)]
 pub struct PutOffMessage {
     pub messages: Arc<dyn MessageRepository>,
-    pub process: Arc<DeliverMessage>,
+    pub deliver: Arc<DeliverMessage>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -50,7 +50,7 @@ impl PutOffMessage {
                 Ok(PutOff::Until(time))
             }
             Deferred::Nothing => Ok(PutOff::NotWaiting),
-            Deferred::TooOften => match self.process.claim_and_put_off(id, &self.long(wait, not_before)).await? {
+            Deferred::TooOften => match self.deliver.claim_and_put_off(id, &self.long(wait, not_before)).await? {
                 ClaimResult::Delivered(message) => {
                     Ok(message.next_attempt_at.map_or(PutOff::NotWaiting, PutOff::Until))
                 }

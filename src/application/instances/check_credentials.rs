@@ -4,7 +4,7 @@ use tracing::error;
 
 use crate::application::ports::{CredentialsCipher, InstanceRepository, RepositoryError};
 
-/// Tells at a start whether this process can open the credentials that are stored: with another key, every message that
+/// Checks at a start whether this process can open the credentials that are stored: with another key, every message that
 /// it took would be put off, and fail in the end.
 pub struct CheckCredentials {
     pub instances: Arc<dyn InstanceRepository>,

@@ -51,7 +51,8 @@ pub enum CreateInstanceError {
 
 impl CreateInstance {
     /// # Errors
-    /// See [`CreateInstanceError`].
+    /// When a member is invalid, the tenant has an instance of this channel and name, its credentials cannot be sealed, or the
+    /// database does not answer.
     pub async fn execute(
         &self,
         caller: &Principal,

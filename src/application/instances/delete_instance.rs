@@ -23,7 +23,7 @@ pub enum DeleteInstanceError {
 
 impl DeleteInstance {
     /// # Errors
-    /// See [`DeleteInstanceError`].
+    /// When the tenant has no such instance, or the database does not answer.
     pub async fn execute(&self, caller: &Principal, id: InstanceId) -> Result<(), DeleteInstanceError> {
         let deleted = self.instances.delete(&caller.tenant, id, self.clock.now()).await?;
         if deleted { Ok(()) } else { Err(DeleteInstanceError::UnknownInstance) }

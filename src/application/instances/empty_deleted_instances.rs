@@ -24,12 +24,12 @@ pub struct EmptyDeletedInstances {
     dead_letters: DeadLetterPolicy,
     clock: Arc<dyn Clock>,
     /// None: the next round begins one, if there is a reason.
-    pass: Option<Pass>,
+    sweep: Option<Sweep>,
     pause: Duration,
 }
 
 /// A way through the open messages.
-struct Pass {
+struct Sweep {
     instances: Vec<InstanceId>,
     /// Those of which something was open.
     with_messages: BTreeSet<InstanceId>,
@@ -39,7 +39,7 @@ struct Pass {
     failed: u64,
 }
 
-/// Pause between two questions for deleted instances: how long after its deletion an instance's messages begin to fail.
+/// Pause between two looks for deleted instances: how long after its deletion an instance's messages begin to fail.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Instances that are emptied together.
@@ -53,38 +53,38 @@ const PORTION: usize = 1_000;
 
 impl EmptyDeletedInstances {
     pub fn new(deleted: Arc<dyn DeletedInstances>, dead_letters: DeadLetterPolicy, clock: Arc<dyn Clock>) -> Self {
-        Self { deleted, dead_letters, clock, pass: None, pause: INTERVAL }
+        Self { deleted, dead_letters, clock, sweep: None, pause: INTERVAL }
     }
 
     /// One statement.
     async fn step(&mut self) -> Result<(), RepositoryError> {
         let deleted = self.deleted.as_ref();
-        let Some(pass) = &mut self.pass else {
+        let Some(sweep) = &mut self.sweep else {
             let instances = deleted.list(INSTANCES).await?;
-            self.pass = (!instances.is_empty()).then(|| Pass::through(instances));
+            self.sweep = (!instances.is_empty()).then(|| Sweep::through(instances));
             return Ok(());
         };
-        if !pass.found.is_empty() {
+        if !sweep.found.is_empty() {
             let now = self.clock.now();
-            return pass.fail_some(deleted, self.dead_letters.dead_lettered_at(now), now).await;
+            return sweep.fail_some(deleted, self.dead_letters.dead_lettered_at(now), now).await;
         }
-        if let Some(place) = pass.next.clone() {
-            return pass.look(deleted, &place).await;
+        if let Some(position) = sweep.next.clone() {
+            return sweep.look(deleted, &position).await;
         }
-        pass.end(deleted).await?;
-        self.pass = None;
+        sweep.end(deleted).await?;
+        self.sweep = None;
         Ok(())
     }
 }
 
-impl Pass {
+impl Sweep {
     fn through(instances: Vec<InstanceId>) -> Self {
         let next = Some(Place::default());
         Self { instances, with_messages: BTreeSet::new(), found: VecDeque::new(), next, failed: 0 }
     }
 
-    async fn look(&mut self, deleted: &dyn DeletedInstances, place: &Place) -> Result<(), RepositoryError> {
-        let looked = deleted.open_messages(&self.instances, place, REACH).await?;
+    async fn look(&mut self, deleted: &dyn DeletedInstances, position: &Place) -> Result<(), RepositoryError> {
+        let looked = deleted.open_messages(&self.instances, position, REACH).await?;
         for (instance, message) in looked.found {
             self.with_messages.insert(instance);
             self.found.push_back(message);
@@ -103,7 +103,7 @@ impl Pass {
         match deleted.fail(&self.instances, &portion, DELETED, dead_lettered_at, now).await {
             Ok(failed) => self.failed += failed,
             Err(error) if error.may_pass() => return Err(error),
-            // What the database refuses must not keep the others from ending. Their deliveries will tell.
+            // What the database refuses must not keep the others from ending. The deliveries of these fail by themselves.
             Err(error) => error!(messages = portion.len(), %error, "messages of deleted instances are left open"),
         }
         self.found.drain(..portion.len());
@@ -117,7 +117,7 @@ impl Pass {
             deleted.forget(&emptied).await?;
         }
         if self.failed > 0 {
-            info!(messages = self.failed, "failed, because their instances were deleted");
+            info!(messages = self.failed, "messages failed because their instances were deleted");
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Repeated for EmptyDeletedInstances {
         let began = self.clock.monotonic();
         let done = self.step().await;
         let took = self.clock.monotonic().saturating_sub(began);
-        self.pause = if self.pass.is_some() { took.min(INTERVAL) } else { INTERVAL };
+        self.pause = if self.sweep.is_some() { took.min(INTERVAL) } else { INTERVAL };
         done
     }
 }

@@ -25,7 +25,7 @@ pub enum ReadInstancesError {
 
 impl ReadInstances {
     /// # Errors
-    /// See [`ReadInstancesError`].
+    /// When the tenant has no such instance, or the database does not answer.
     pub async fn one(&self, caller: &Principal, id: InstanceId) -> Result<Instance, ReadInstancesError> {
         self.instances.find(&caller.tenant, id).await?.ok_or(ReadInstancesError::UnknownInstance)
     }
@@ -33,7 +33,7 @@ impl ReadInstances {
     /// The tenant's instances, oldest first; of one channel, if given.
     ///
     /// # Errors
-    /// See [`ReadInstancesError`].
+    /// When there is no such channel, or the database does not answer.
     pub async fn all(
         &self,
         caller: &Principal,

@@ -43,7 +43,8 @@ pub enum UpdateInstanceError {
 
 impl UpdateInstance {
     /// # Errors
-    /// See [`UpdateInstanceError`].
+    /// When a member is invalid, the tenant has no such instance, its credentials cannot be sealed, or the database does not
+    /// answer.
     pub async fn execute(
         &self,
         caller: &Principal,

@@ -36,7 +36,7 @@ pub enum ReadMessagesError {
 
 impl ReadMessages {
     /// # Errors
-    /// See [`ReadMessagesError`].
+    /// When the tenant has no such message, or the database does not answer.
     pub async fn one(&self, caller: &Principal, id: MessageId) -> Result<(Message, Vec<Attempt>), ReadMessagesError> {
         let found = self.search.find(&caller.tenant, id).await?;
         let (message, recorded) = found.ok_or(ReadMessagesError::UnknownMessage)?;
@@ -47,7 +47,7 @@ impl ReadMessages {
     /// At most `limit` messages below `before`, and so many bytes as are read in one go.
     ///
     /// # Errors
-    /// See [`ReadMessagesError`].
+    /// When there is no such channel, too many searches are running, or this one takes too long or gets no answer.
     pub async fn page(
         &self,
         caller: &Principal,
@@ -64,7 +64,7 @@ impl ReadMessages {
     /// How many messages are in which state.
     ///
     /// # Errors
-    /// See [`ReadMessagesError`].
+    /// When there is no such channel, too many searches are running, or this one takes too long or gets no answer.
     pub async fn count(
         &self,
         caller: &Principal,

@@ -17,8 +17,8 @@ impl ReplayMessages {
         self.failed.replay(tenant, id, self.clock.now()).await
     }
 
-    /// Replays everything that matches and has failed until now, each message once; returns how many. What somebody else is
-    /// writing at that moment is passed over, and still failed when it is asked for again.
+    /// Replays everything that matches and has failed until now, each message once; returns how many. What another
+    /// transaction is writing at that moment is passed over, and still failed when the same is requested again.
     ///
     /// # Errors
     /// When the database does not answer; what was replayed until then stays so.

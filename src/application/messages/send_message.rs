@@ -1,16 +1,15 @@
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::future::{Either, select};
 use tracing::debug;
 
-use super::lanes::{LanePlace, Lanes};
+use super::lanes::LanePlace;
+use super::turn::{Busy, Turns};
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::{
-    Accepted, ChannelSender, Channels, Clock, Handover, Ids, InstanceRepository, KeptRequest, MessageQueue,
+    Accepted, ChannelSender, Channels, Clock, Handover, InstanceRepository, KeptRequest, MessageQueue,
     MessageRepository, RepositoryError,
 };
 use crate::domain::Timestamp;
@@ -19,15 +18,9 @@ use crate::domain::access::principal::Principal;
 use crate::domain::instance::Instance;
 use crate::domain::instance::InstanceName;
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::message::{Draft, Message, MessageId, MessageStatus, OrderingKey};
+use crate::domain::message::{Draft, MaxTries, Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
 use crate::domain::problem::FieldProblem;
-
-/// Requests that wait in direct mode for the one that is calling their recipient.
-pub const MOST_WAITING: usize = 100;
-
-/// How long each of them does.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Accepts a message: stored first, then handed to the queue.
 pub struct SendMessage {
@@ -37,13 +30,12 @@ pub struct SendMessage {
     pub queue: Arc<dyn MessageQueue>,
     pub identity: NodeIdentity,
     pub held: HeldMessages,
-    pub lanes: Lanes,
+    pub turns: Turns,
     pub unreconciled: Unreconciled,
     pub clock: Arc<dyn Clock>,
-    pub ids: Arc<dyn Ids>,
     pub tally: Tally,
     /// Tries for a message whose instance and caller name none.
-    pub max_tries: u32,
+    pub max_tries: MaxTries,
 }
 
 #[derive(Clone, Debug)]
@@ -86,17 +78,24 @@ pub enum SendMessageError {
     #[error("the message of this idempotency key is still being delivered")]
     InFlight,
     /// Too many requests wait for this recipient, or this one has for too long. Nothing was stored.
-    #[error("the recipient is called for others, one after the other, and too many wait")]
+    #[error("too many requests wait for this recipient")]
     Busy,
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+}
+
+impl From<Busy> for SendMessageError {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
 }
 
 impl SendMessage {
     /// A caller that hangs up must not drop this future: presentation runs it in a task of its own.
     ///
     /// # Errors
-    /// See [`SendMessageError`]. A message that was accepted and then failed is not an error: its submission says so.
+    /// When the message was not accepted, or it is not known whether it was. A message that was accepted and then failed is
+    /// not an error: its submission says so.
     pub async fn execute(
         &self,
         caller: &Principal,
@@ -168,11 +167,6 @@ impl SendMessage {
         }
     }
 
-    /// Whether callers wait for the delivery.
-    fn waits(&self) -> bool {
-        self.queue.waiting_status() == MessageStatus::Pending
-    }
-
     /// Where callers wait, the message's turn has come then.
     async fn begin(
         &self,
@@ -183,40 +177,16 @@ impl SendMessage {
     ) -> Result<Beginning, SendMessageError> {
         let node = self.identity.current_or_wait().await?;
         let now = self.clock.now();
-        let mut place = self.place(sender, &instance, &command.draft, now)?;
-        let id = MessageId(place.as_ref().map_or_else(|| self.ids.next(), |place| place.id));
+        let (id, mut place) = self.turns.next(sender, instance.id, &command.draft, now)?;
         // Most need not wait, and what was looked up for them is as good as new.
-        let has_to_wait = self.waits() && place.as_mut().is_some_and(LanePlace::has_to_wait);
+        let has_to_wait = place.as_mut().is_some_and(|place| self.turns.has_to_wait(place));
         let Some(waiting) = place.as_mut().filter(|_| has_to_wait) else {
             return Ok(Beginning { instance, node, id, place, now });
         };
-        self.turn_in_time(waiting).await?;
+        self.turns.in_time(waiting).await?;
         // It may have waited for long.
         let node = self.identity.current_or_wait().await?;
         Ok(Beginning { instance: self.instance(caller, command).await?, node, id, place, now: self.clock.now() })
-    }
-
-    /// A place in the lane of its recipient, for a message that keeps an order: one that waits for its time keeps none.
-    fn place(
-        &self,
-        sender: &dyn ChannelSender,
-        instance: &Instance,
-        draft: &Draft,
-        now: Timestamp,
-    ) -> Result<Option<LanePlace>, SendMessageError> {
-        if !sender.keeps_order() || draft.send_at.is_some_and(|send_at| send_at > now) {
-            return Ok(None);
-        }
-        let key = OrderingKey { instance: instance.id, recipient: draft.recipient.as_str().to_owned() };
-        let most = if self.waits() { MOST_WAITING } else { usize::MAX };
-        self.lanes.enter(key, self.ids.as_ref(), most).map(Some).ok_or(SendMessageError::Busy)
-    }
-
-    async fn turn_in_time(&self, place: &mut LanePlace) -> Result<(), SendMessageError> {
-        match select(Box::pin(place.turn()), self.clock.sleep(LONGEST_WAIT)).await {
-            Either::Left(_) => Ok(()),
-            Either::Right(_) => Err(SendMessageError::Busy),
-        }
     }
 
     async fn instance(&self, caller: &Principal, command: &SendMessageCommand) -> Result<Instance, SendMessageError> {

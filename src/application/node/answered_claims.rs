@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::message::{Guard, MessageId};
 
-/// The tries that this process knows it has begun: claims that were answered, until what became of the try is settled. A
+/// The tries that this process knows it has begun: claims that were answered, until the outcome of the try is recorded. A
 /// row that it is said to deliver, and whose claim is not among these, was never called: its try is not spent.
 ///
 /// A panic removes nothing: its try may have been made.

@@ -66,7 +66,9 @@ impl KeepNodeAlive {
         match self.nodes.leave(id, queued_are_kept && is_reconciled, self.clock.now()).await {
             Ok(true) => {}
             Ok(false) => warn!(node = %id, "stopped before everything was delivered; another node takes it over"),
-            Err(error) => warn!(node = %id, %error, "stopped without saying so in the database"),
+            Err(error) => {
+                warn!(node = %id, %error, "stopped; the database did not answer, so the departure is not recorded and other nodes wait for NODE_TIMEOUT")
+            }
         }
     }
 }

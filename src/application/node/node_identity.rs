@@ -118,7 +118,7 @@ impl NodeIdentity {
         }
         let next = Renaming::default();
         let last = std::mem::replace(&mut *self.renaming.lock().unwrap_or_else(PoisonError::into_inner), next);
-        // Nobody may be waiting.
+        // There may be no task that waits.
         let _ = last.rename.send(());
     }
 

@@ -53,8 +53,8 @@ impl Unreconciled {
         self.list().push(One { id, node, _hold: None });
     }
 
-    /// Says that this message of `node`'s is not on its way, unless it is told [`InHand::is_handed_over`]: also when handing
-    /// it over panics or is broken off.
+    /// Notes that this message of `node`'s is not on its way, unless [`InHand::is_handed_over`] is called: also when handing
+    /// it over panics or is interrupted.
     pub fn in_hand(&self, id: MessageId, node: NodeId) -> InHand {
         InHand { id, node, unreconciled: Some(self.clone()) }
     }

@@ -5,16 +5,16 @@ use futures::lock::Mutex;
 
 use crate::application::ports::{Clock, MessageSearch, Storage, Stores, WeeksStanding};
 
-/// How long a look is good for. Anybody may ask for the health of a process, and as often as they like.
+/// How long a look is good for: any client may ask for the health of a process, as often as it likes.
 const GOOD_FOR: Duration = Duration::from_secs(2);
 
-/// Looks at what is stored, for all who want to know, once in two seconds at most.
+/// Looks at what is stored, once in two seconds at most, however many callers ask.
 pub struct LookAtStores {
     storage: Arc<dyn Storage>,
     search: Arc<dyn MessageSearch>,
     clock: Arc<dyn Clock>,
-    /// The last look, and when it ended by the monotonic clock. Held while a look is under way: who comes meanwhile waits
-    /// for that one.
+    /// The last look, and when it ended by the monotonic clock. Held while a look is under way: callers that come
+    /// meanwhile wait for that one.
     last: Mutex<Option<(Duration, Look)>>,
 }
 

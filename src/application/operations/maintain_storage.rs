@@ -38,9 +38,9 @@ impl MaintainStorage {
             (false, true) => tracing::warn!(
                 weeks_ahead = ahead,
                 default_partition = strays,
-                "the weeks of the tables need a look: fewer than two are there ahead of time, or rows lie outside of all of them"
+                "partitions need attention: fewer than two future weeks exist, or rows lie in the default partition"
             ),
-            (true, false) => tracing::info!(weeks_ahead = ahead, "the weeks of the tables are in order again"),
+            (true, false) => tracing::info!(weeks_ahead = ahead, "partitions are in order again"),
             _ => {}
         }
         self.is_worried = weeks.is_worrying();

@@ -6,13 +6,13 @@ pub enum RepositoryError {
     Unavailable(String),
     /// Another transaction holds what it needs, or too many requests are ahead of it, for longer than it can wait; nothing
     /// was changed, and it may pass.
-    #[error("the database is not available for this: {0}")]
+    #[error("the rows are busy: {0}")]
     Contested(String),
     /// Something of that name exists already.
-    #[error("it exists already")]
+    #[error("a row of that name exists")]
     Conflict,
     /// The database answered that it will not store this; nothing was changed.
-    #[error("the database refused it: {0}")]
+    #[error("the database refused the statement: {0}")]
     Refused(String),
     /// A row holds something that we never write, or what is there is not our database: other tables, other migrations, a
     /// file of another kind.

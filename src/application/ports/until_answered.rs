@@ -19,7 +19,7 @@ where
     loop {
         match ask().await {
             Err(error) if error.may_pass() => {
-                warn!(%error, "the database is asked again");
+                warn!(%error, "the database did not answer; tried again");
                 clock.sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }

@@ -1,5 +1,10 @@
 //! How every message ends: the relay, the comparison, the dead letters.
 
 pub mod give_back_forgotten;
+pub use give_back_forgotten::GiveBackForgotten;
+
 pub mod pay_dead_letters;
+pub use pay_dead_letters::PayDeadLetters;
+
 pub mod relay_due_messages;
+pub use relay_due_messages::RelayDueMessages;

@@ -9,7 +9,7 @@ pub struct ApiKey {
     pub id: Uuid,
     pub tenant: Tenant,
     pub name: String,
-    /// The first characters of the key, by which people tell keys apart.
+    /// The first characters of the key, by which people distinguish keys.
     pub prefix: String,
     /// SHA-256 of the key's bytes. A fast hash is enough: the keys we make have 256 random bits.
     pub hash: [u8; 32],

@@ -1,4 +1,4 @@
-//! Who may call, and what an idempotency key stands for.
+//! Callers and what they may do, and what an idempotency key stands for.
 
 pub mod api_key;
 pub mod idempotency;

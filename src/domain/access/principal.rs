@@ -1,4 +1,4 @@
-//! Who calls.
+//! The authenticated caller, its tenant and its scopes.
 
 use std::fmt;
 use std::str::FromStr;

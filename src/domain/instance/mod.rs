@@ -62,7 +62,7 @@ impl FromStr for ConnectionStatus {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("no state of a connection")]
+#[error("unknown state of a connection")]
 pub struct UnknownConnectionStatus;
 
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ pub struct Instance {
     pub updated_at: Timestamp,
 }
 
-/// What is to be changed of an instance. `None` stays as it is, whoever else changes it at the same time; `Some(None)` is
+/// What is to be changed of an instance. `None` stays as it is, also when another request changes it at the same time; `Some(None)` is
 /// cleared.
 #[derive(Clone, Debug, Default)]
 pub struct InstanceChange {

@@ -39,13 +39,13 @@ impl From<DeliveryErrorKind> for AttemptOutcome {
     }
 }
 
-/// One try, as told to people; a row in `messaging_message_attempts` unless it was a first try that succeeded.
+/// One try, as it is shown; a row in `messaging_message_attempts` unless it was a first try that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The message's `try`: counts from 1 and goes on counting after a replay.
     pub number: u32,
     pub started_at: Option<Timestamp>,
-    /// None while it runs, and when nobody knows.
+    /// None while it runs, and when it is unknown.
     pub finished_at: Option<Timestamp>,
     /// None while it runs.
     pub outcome: Option<AttemptOutcome>,
@@ -100,7 +100,7 @@ pub(super) mod tests {
     use crate::domain::instance::channel::ChannelName;
     use crate::domain::instance::credentials::SealedCredentials;
     use crate::domain::instance::{ConnectionStatus, Instance, InstanceId};
-    use crate::domain::message::{Content, Draft, MessageId, Recipient};
+    use crate::domain::message::{Content, Draft, MaxTries, MessageId, Recipient};
     use crate::domain::node::NodeId;
 
     pub fn message(tries: u32) -> Message {
@@ -123,7 +123,8 @@ pub(super) mod tests {
         };
         let draft = Draft::new(Recipient::parse("a").unwrap(), Content::default());
         let (node, id) = (NodeId(uuid::Uuid::nil()), MessageId(uuid::Uuid::nil()));
-        let message = Message::accept(&sender, &instance, draft, 3, MessageStatus::Queued, node, id, now);
+        let max_tries = MaxTries::new(3).unwrap();
+        let message = Message::accept(&sender, &instance, draft, max_tries, MessageStatus::Queued, node, id, now);
         Message { try_number: tries, ..message }
     }
 
@@ -134,19 +135,19 @@ pub(super) mod tests {
 
     #[test]
     fn every_try_is_told_whether_or_not_it_has_a_row() {
-        let told = every_attempt(&message(3), vec![recorded(2)]);
-        assert_eq!(told.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2, 3]);
-        assert_eq!(told[1].error.as_deref(), Some("recorded"));
+        let shown = every_attempt(&message(3), vec![recorded(2)]);
+        assert_eq!(shown.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(shown[1].error.as_deref(), Some("recorded"));
         assert!(every_attempt(&message(0), Vec::new()).is_empty());
     }
 
     #[test]
     fn a_count_that_somebody_wrote_does_not_become_as_many_tries() {
-        let told = every_attempt(&message(u32::MAX), vec![recorded(0), recorded(7), recorded(u32::MAX - 1)]);
-        assert_eq!(told.len(), 1 + MOST_WITHOUT_ROW as usize);
+        let shown = every_attempt(&message(u32::MAX), vec![recorded(0), recorded(7), recorded(u32::MAX - 1)]);
+        assert_eq!(shown.len(), 1 + MOST_WITHOUT_ROW as usize);
         let has_row: Vec<u32> =
-            told.iter().filter(|attempt| attempt.error.is_some()).map(|attempt| attempt.number).collect();
+            shown.iter().filter(|attempt| attempt.error.is_some()).map(|attempt| attempt.number).collect();
         assert_eq!(has_row, [7, u32::MAX - 1]);
-        assert_eq!(told.last().map(|attempt| attempt.number), Some(u32::MAX));
+        assert_eq!(shown.last().map(|attempt| attempt.number), Some(u32::MAX));
     }
 }

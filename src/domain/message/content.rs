@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use url::Url;
+
 /// What a message says: a text, a medium with a caption, any JSON, or several of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
@@ -13,17 +15,51 @@ pub struct Content {
 impl Content {
     /// How many bytes its texts have.
     pub fn bytes(&self) -> u64 {
-        let url = self.media.as_ref().map(|media| &media.url);
-        let texts = [self.text.as_ref(), self.payload.as_ref(), url];
+        let url = self.media.as_ref().map(|media| media.url.as_str());
+        let texts = [self.text.as_deref(), self.payload.as_deref(), url];
         texts.into_iter().flatten().map(|text| text.len() as u64).sum()
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Media {
-    /// An absolute `http` or `https` URL, at most 2,048 bytes.
-    pub url: String,
+    pub url: MediaUrl,
     pub media_type: MediaType,
+}
+
+/// Where a medium is: an absolute `http` or `https` URL of at most 2,048 bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaUrl(String);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an absolute http or https URL of at most {} bytes", MediaUrl::LONGEST)]
+pub struct InvalidMediaUrl;
+
+impl MediaUrl {
+    /// Bytes at most.
+    pub const LONGEST: usize = 2_048;
+
+    /// # Errors
+    /// When it is not such a URL.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidMediaUrl> {
+        let text = text.into();
+        let url = Url::parse(&text).map_err(|_| InvalidMediaUrl)?;
+        let is_absolute = matches!(url.scheme(), "http" | "https") && url.has_host();
+        if is_absolute && text.len() <= Self::LONGEST { Ok(Self(text)) } else { Err(InvalidMediaUrl) }
+    }
+
+    /// What a row holds: it was parsed when it was accepted, and may have been edited by hand since.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn into_string(self) -> String {
+        self.0
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,3 +100,22 @@ impl FromStr for MediaType {
 #[derive(Debug, thiserror::Error)]
 #[error("unknown media type `{0}`")]
 pub struct UnknownMediaType(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_medium_is_at_an_absolute_url_of_bounded_length() {
+        let longest = format!("https://a.example/{}", "b".repeat(MediaUrl::LONGEST - 18));
+        for url in ["http://a.example", "HTTPS://a.example/b.png?c=d#e", "http://[::1]:8080/", &longest] {
+            assert_eq!(MediaUrl::parse(url).unwrap().as_str(), url);
+        }
+        let too_long = format!("{longest}b");
+        for text in
+            ["", "a.png", "/a.png", "//a.example/a.png", "ftp://a.example/", "data:image/png,", "https://", &too_long]
+        {
+            assert_eq!(MediaUrl::parse(text), Err(InvalidMediaUrl), "{text}");
+        }
+    }
+}

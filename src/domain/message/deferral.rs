@@ -20,9 +20,9 @@ pub const DOUBLINGS: u32 = 9;
 #[derive(Clone, Debug)]
 pub struct Deferral {
     pub id: MessageId,
-    /// How long it is expected to take until the instance may be called; none: nobody knows. Of one that is longer than
-    /// [`longest_pause`] only the rest counts, so that those who wait for long come back one after the other, and not all at
-    /// once.
+    /// How long it is expected to take until the instance may be called; none: unknown. Of one that is longer than
+    /// [`longest_pause`] only the rest counts, so that messages that wait for long come back one after the other, and not all
+    /// at once.
     pub pause: Option<Duration>,
     /// When the message that it must not overtake comes back.
     pub not_before: Option<Timestamp>,

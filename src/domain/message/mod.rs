@@ -25,7 +25,7 @@ use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::node::NodeId;
 use delivery::FailureKind;
 
-pub use content::{Content, Media, MediaType, UnknownMediaType};
+pub use content::{Content, InvalidMediaUrl, Media, MediaType, MediaUrl, UnknownMediaType};
 pub use recipient::Recipient;
 pub use status::{BY_RECEIPT, MOVES, MessageStatus, UnknownStatus};
 pub use tries::{InvalidTries, MaxTries};
@@ -104,6 +104,11 @@ impl Draft {
         Self { recipient, content, max_tries: None, priority: None, send_at: None }
     }
 
+    /// The key of the message that `instance` will send.
+    pub fn ordering_key(&self, instance: InstanceId) -> OrderingKey {
+        OrderingKey { instance, recipient: self.recipient.as_str().to_owned() }
+    }
+
     /// Whether `send_at` is no more than a year ahead: a message that waits must not outlive what keeps it.
     pub fn is_within_a_year(&self, now: Timestamp) -> bool {
         let latest = now.checked_add_months(Months::new(12)).unwrap_or(now);
@@ -116,7 +121,7 @@ impl Draft {
 pub struct Message {
     pub id: MessageId,
     pub tenant: Tenant,
-    /// Who sent it: a JWT's `sub`, or `key:<id>`.
+    /// Its sender: a JWT's `sub`, or `key:<id>`.
     pub user_id: String,
     pub instance_id: InstanceId,
     pub channel: ChannelName,
@@ -139,7 +144,7 @@ pub struct Message {
     /// When its last try began, and what the channel's HTTP status was.
     pub attempt_started_at: Option<Timestamp>,
     pub attempt_http_status: Option<u16>,
-    /// Who has taken it upon itself.
+    /// The node that has taken it upon itself.
     pub node: Option<NodeId>,
     /// Not before; none: now, by its owner.
     pub next_attempt_at: Option<Timestamp>,
@@ -153,7 +158,7 @@ pub struct Message {
     pub sent_at: Option<Timestamp>,
     pub delivered_at: Option<Timestamp>,
     pub read_at: Option<Timestamp>,
-    /// What of the row cannot be read, because somebody wrote into it by hand: the end of a sentence. Such a message is shown,
+    /// What of the row cannot be read, most often because it was edited by hand: the end of a sentence. Such a message is shown,
     /// and brought to its end, with something in the place of what cannot be read; it is not delivered.
     pub flaw: Option<String>,
 }
@@ -161,14 +166,14 @@ pub struct Message {
 impl Message {
     /// A new message of `sender`, owned by `node`, waiting in `status`.
     ///
-    /// One that waits in `pending` is being delivered by whoever accepted it: its first try has begun. One that is to be sent
+    /// One that waits in `pending` is being delivered by the process that accepted it: its first try has begun. One that is to be sent
     /// later waits in `queued`, whatever `status` says, for its time: as `pending` it would be taken for orphaned.
     #[allow(clippy::too_many_arguments, reason = "these are the eight things that a message is made of")]
     pub fn accept(
         sender: &Principal,
         instance: &Instance,
         draft: Draft,
-        default_max_tries: u32,
+        default_max_tries: MaxTries,
         status: MessageStatus,
         node: NodeId,
         id: MessageId,
@@ -192,7 +197,11 @@ impl Message {
             error: None,
             failure: None,
             tries: tries_begun,
-            max_tries: draft.max_tries.map(MaxTries::number).or(instance.max_tries).unwrap_or(default_max_tries),
+            max_tries: draft
+                .max_tries
+                .map(MaxTries::number)
+                .or(instance.max_tries)
+                .unwrap_or(default_max_tries.number()),
             priority: draft.priority,
             send_at: draft.send_at,
             try_number: tries_begun,
@@ -210,10 +219,6 @@ impl Message {
             read_at: None,
             flaw: None,
         }
-    }
-
-    pub fn ordering_key(&self) -> OrderingKey {
-        OrderingKey { instance: self.instance_id, recipient: self.recipient.clone() }
     }
 }
 

@@ -95,7 +95,7 @@ impl RetryPolicy {
         NextStep::Retry { at: now + wait, error }
     }
 
-    /// Fails it at last: what nobody can deliver must not wait for ever.
+    /// Fails it at last: what no process can deliver must not wait for ever.
     fn put_off(&self, mut error: DeliveryError, pause: Duration, so_far: &SoFar, now: Timestamp) -> NextStep {
         let is_over = |since: Timestamp| (now - since).to_std().is_ok_and(|waited| waited >= self.undeliverable_after);
         let has_waited = so_far.deferred_since.is_some_and(is_over);

@@ -19,7 +19,7 @@ use MessageStatus::{Cancelled, Delivered, Failed, Pending, Processing, Queued, R
 /// Every move a message may make. What is not listed is refused, by the domain and by the SQL guards alike. (A write may make
 /// two of them: deleting an instance, or an outcome whose claim was lost, claims a queued message and ends it.)
 ///
-/// [`CHANGES`](super::transition::CHANGES) says who makes which; tests hold both, and the text of the SQL, against each other.
+/// [`CHANGES`](super::transition::CHANGES) says which change makes which; tests hold both, and the text of the SQL, against each other.
 pub const MOVES: &[(MessageStatus, MessageStatus)] = &[
     (Pending, Sent), // direct: one try, the caller waits
     (Pending, Failed),
@@ -44,7 +44,7 @@ pub const BY_RECEIPT: &[(MessageStatus, MessageStatus)] =
 impl MessageStatus {
     pub const ALL: [MessageStatus; 8] = [Pending, Queued, Processing, Sent, Delivered, Read, Failed, Cancelled];
 
-    /// The states in which somebody still has to do something about the message.
+    /// The states in which some node still has to act on the message.
     pub const OPEN: [MessageStatus; 3] = [Pending, Queued, Processing];
 
     pub fn may_become(self, next: MessageStatus) -> bool {

@@ -50,7 +50,7 @@ pub const CLAIM_AND_END: Change = Change::new("claim and end", &[Queued], &[Sent
 pub const CLAIM: Change = Change::new("claim", &[Queued], &[Processing]);
 /// The relay takes a message upon its node, to hand it over.
 pub const TAKE: Change = Change::new("take", &MessageStatus::OPEN, &[Queued]);
-/// Nobody delivers it: it is due now.
+/// No process delivers it: it is due now.
 pub const GIVE_BACK: Change = Change::new("give back", &[Pending, Processing], &[Queued]);
 /// It was not handed over, or its accept was not answered: it is due now.
 pub const MAKE_DUE: Change = Change::new("make due", &[Pending, Queued], &[Queued]);
@@ -212,7 +212,7 @@ impl Message {
         self.updated_at = now;
     }
 
-    /// Gives the message back, due now: nobody delivers it. Its try counts unless it is known that none was made.
+    /// Gives the message back, due now: no process delivers it. Its try counts unless it is known that none was made.
     ///
     /// # Errors
     /// When the message is not being delivered.
@@ -265,7 +265,7 @@ impl Message {
         Ok(())
     }
 
-    /// Takes a message back that nobody has claimed. What an earlier try left in it stays.
+    /// Takes a message back that no node has claimed. What an earlier try left in it stays.
     ///
     /// # Errors
     /// When the message was claimed or has ended.

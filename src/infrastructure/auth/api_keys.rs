@@ -5,10 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::domain::access::api_key::hash;
 
-/// By this people, and scanners for leaked secrets, know one of our keys when they see it.
+/// Prefix by which people, and scanners for leaked secrets, recognise one of our keys.
 const MARK: &str = "correio_";
 
-/// Of a key that we made, four characters beyond the mark tell keys apart; 232 of its 256 random bits stay unknown.
+/// Of a key that we made, four characters beyond the mark distinguish keys; 232 of its 256 random bits stay unknown.
 const SHOWN_OF_OURS: usize = MARK.len() + 4;
 
 /// A key that a person chose may be as short as 32 characters, and no more random than a sentence: show less of it.
@@ -41,7 +41,7 @@ pub fn describe(plaintext: String) -> NewApiKey {
     NewApiKey { hash: hash(&plaintext), prefix: prefix(&plaintext), plaintext }
 }
 
-/// The first characters of a key, by which people tell keys apart.
+/// The first characters of a key, by which people distinguish keys.
 pub fn prefix(plaintext: &str) -> String {
     let shown = if plaintext.starts_with(MARK) { SHOWN_OF_OURS } else { SHOWN_OF_OTHERS };
     plaintext.chars().take(shown).collect()

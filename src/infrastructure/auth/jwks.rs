@@ -18,7 +18,7 @@ use crate::infrastructure::config::ConfigError;
 
 /// How long a set is believed before it is fetched again.
 const FRESH: Duration = Duration::from_secs(5 * 60);
-/// Minimum pause between fetches: anybody can invent a `kid`, and must not be able to make us flood the issuer.
+/// Minimum pause between fetches: any caller can invent a `kid`, and must not be able to make us flood the issuer.
 const PAUSE: Duration = Duration::from_secs(10);
 /// The same while there is no set at all: no token is accepted, so that trying soon is worth more.
 const PAUSE_WITHOUT_SET: Duration = Duration::from_secs(1);

@@ -72,10 +72,10 @@ impl ChannelSender for SandboxSender {
         let (wait, rest) = wait_asked(&delivery.recipient);
         self.clock.sleep(wait).await;
         if rest.starts_with("fail-transient") {
-            return Err(DeliveryError::transient("The sandbox was told to fail for now"));
+            return Err(DeliveryError::transient("The sandbox simulates a failure that may pass"));
         }
         if rest.starts_with("fail-permanent") {
-            return Err(DeliveryError::refused("The sandbox was told to refuse this recipient"));
+            return Err(DeliveryError::refused("The sandbox simulates a refused recipient"));
         }
         Ok(Acceptance { channel_message_id: Some(format!("sandbox-{}", delivery.message_id)), http_status: None })
     }

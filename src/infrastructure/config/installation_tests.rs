@@ -30,7 +30,7 @@ fn nothing_has_to_be_configured() {
     assert_eq!(config.queue, QueueConfig::Direct);
     assert_eq!(config.delivery.worker_concurrency, 64);
     assert_eq!(config.delivery.node_timeout, Duration::from_secs(15));
-    assert_eq!(config.delivery.max_tries, 3);
+    assert_eq!(config.delivery.max_tries.number(), 3);
     assert_eq!(config.delivery.retry_backoff, [1, 4, 16].map(Duration::from_secs));
     assert_eq!(config.delivery.shutdown_timeout, Duration::from_secs(30));
     assert!(!config.delivery.webhook_block_private);

@@ -130,14 +130,14 @@ struct Head {
 /// What a record asks for.
 ///
 /// # Errors
-/// The end of a sentence about a record that is none of ours.
+/// The end of a sentence about a record that is not one of ours.
 pub fn decode(value: Option<&[u8]>) -> Result<DeliveryRequest, String> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Err("is empty (a tombstone)".to_owned());
     };
     let text = std::str::from_utf8(value).map_err(|error| format!("is not JSON: {error}"))?;
     if !text.trim_ascii_start().starts_with('{') {
-        return Err(no_json(text).unwrap_or_else(|| "is JSON, but no object".to_owned()));
+        return Err(no_json(text).unwrap_or_else(|| "is JSON, but not an object".to_owned()));
     }
     // The payload is not read: it may have what JSON allows and `Value` does not hold, 1e400.
     let head: Head = serde_json::from_str(text)
@@ -149,11 +149,11 @@ pub fn decode(value: Option<&[u8]>) -> Result<DeliveryRequest, String> {
         return Err(format!("has type {}, not `{KIND}`", shown(&head.kind)));
     }
     let id = uuid("messageId", &head.message_id)?;
-    // It decides on whose share of the calls it is made from.
+    // In its share of the calls this one is counted.
     let instance = uuid("instanceId", &head.instance_id)?;
-    // It decides on the order alone: the row says what the channel is, and answers for one that there is not.
+    // It decides on the order alone: the row says what the channel is, and its delivery fails where there is no such channel.
     let channel = head.channel.as_str();
-    let channel = channel.ok_or_else(|| format!("has channel {}, which names none", shown(&head.channel)))?;
+    let channel = channel.ok_or_else(|| format!("has channel {}, which is not a name", shown(&head.channel)))?;
     Ok(DeliveryRequest {
         message_id: MessageId(id),
         instance: InstanceId(instance),
@@ -166,7 +166,7 @@ fn uuid(member: &str, value: &Value) -> Result<Uuid, String> {
     id.ok_or_else(|| format!("has {member} {}, which is not a UUID", shown(value)))
 }
 
-/// Why it is none.
+/// Why a text is not JSON; none if it is.
 fn no_json(text: &str) -> Option<String> {
     serde_json::from_str::<IgnoredAny>(text).err().map(|error| format!("is not JSON: {error}"))
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::corpus::prove;
 use crate::domain::instance::{Instance, InstanceId};
-use crate::domain::message::{Content, Media, MediaType, MessageStatus};
+use crate::domain::message::{Content, Media, MediaType, MediaUrl, MessageStatus};
 use crate::domain::node::NodeId;
 use crate::samples::{instance, message_of};
 
@@ -23,7 +23,7 @@ fn text(text: &str) -> Content {
 
 #[test]
 fn a_record_says_everything_about_its_message() {
-    let media = Media { url: "https://a/b.png".to_owned(), media_type: MediaType::Image };
+    let media = Media { url: MediaUrl::parse("https://a/b.png").unwrap(), media_type: MediaType::Image };
     let content =
         Content { text: Some("Olá".to_owned()), media: Some(media), payload: Some("{\"b\":1.0,\"a\":2}".to_owned()) };
     let message = message("5511999", content);
@@ -83,7 +83,7 @@ fn a_record_that_is_none_of_ours_is_told_why() {
     assert_eq!(decode(Some(b"")).unwrap_err(), "is empty (a tombstone)");
     assert!(decode(Some(b"hello")).unwrap_err().starts_with("is not JSON: "));
     assert!(decode(Some(b"\xff\xfe")).unwrap_err().starts_with("is not JSON: "));
-    assert_eq!(decode(Some(b"[1]")).unwrap_err(), "is JSON, but no object");
+    assert_eq!(decode(Some(b"[1]")).unwrap_err(), "is JSON, but not an object");
     assert!(decode(Some(b"[1")).unwrap_err().starts_with("is not JSON: "));
     assert!(decode(Some(br#"{"version":1,"version":1}"#)).unwrap_err().starts_with("cannot be read: "));
     assert!(decode(Some(br#"{"version":1,"version":1"#)).unwrap_err().starts_with("is not JSON: "));
@@ -93,7 +93,7 @@ fn a_record_that_is_none_of_ours_is_told_why() {
     assert_eq!(with("version", "1".into()), "has version \"1\"; this release reads version 1");
     assert_eq!(with("type", Value::Null), "has type null, not `message.send`");
     assert_eq!(with("messageId", "x".into()), "has messageId \"x\", which is not a UUID");
-    assert_eq!(with("channel", 7.into()), "has channel 7, which names none");
+    assert_eq!(with("channel", 7.into()), "has channel 7, which is not a name");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_record_may_hold_whatever_a_row_may() {
     for payload in ["1e400", "\"\\ud800\"", &"[".repeat(200), "no JSON"] {
         let payload = if payload.starts_with('[') { payload.to_owned() + &"]".repeat(200) } else { payload.to_owned() };
         let message = message("a", Content { payload: Some(payload), ..Content::default() });
-        assert_eq!(decode(Some(&value(&message, LARGEST_VALUE))).map(|call| call.message_id), Ok(message.id));
+        assert_eq!(decode(Some(&value(&message, LARGEST_VALUE))).map(|request| request.message_id), Ok(message.id));
     }
     let mut nameless = message("a", text("b"));
     nameless.channel = ChannelName::new("");
@@ -117,7 +117,7 @@ fn no_text_of_a_row_makes_a_reference_too_large() {
     message.user_id = long();
     let value = value(&message, LARGEST_VALUE);
     assert!(value.len() < 1_024, "{}", value.len());
-    assert_eq!(decode(Some(&value)).map(|call| call.message_id), Ok(message.id));
+    assert_eq!(decode(Some(&value)).map(|request| request.message_id), Ok(message.id));
 }
 
 proptest! {
@@ -135,18 +135,18 @@ proptest! {
     fn what_is_encoded_is_understood(id in any::<u128>(), recipient in "\\PC{0,40}", said in "\\PC{0,200}", limit in 0..600_usize) {
         let mut message = message(&recipient, text(&said));
         message.id = MessageId(Uuid::from_u128(id));
-        let call = decode(Some(&value(&message, limit))).unwrap();
-        prop_assert_eq!(call, DeliveryRequest { message_id: message.id, instance: message.instance_id, channel: message.channel });
+        let request = decode(Some(&value(&message, limit))).unwrap();
+        prop_assert_eq!(request, DeliveryRequest { message_id: message.id, instance: message.instance_id, channel: message.channel });
     }
 }
 
 #[test]
 fn a_record_is_one_of_ours_or_refused_with_the_end_of_a_sentence() {
     prove("kafka-event", |bytes| match decode(Some(bytes)) {
-        Ok(call) => {
+        Ok(request) => {
             let text = std::str::from_utf8(bytes).expect("what is JSON is text");
             assert!(text.trim_start().starts_with('{') && text.contains("version"), "{text}");
-            assert!(!call.message_id.to_string().is_empty());
+            assert!(!request.message_id.to_string().is_empty());
         }
         Err(reason) => {
             assert!(["is ", "has ", "cannot "].iter().any(|start| reason.starts_with(start)), "{reason}");

@@ -1,4 +1,4 @@
-//! The topics, and that they are there.
+//! The topics, and what creates those that are missing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub struct TopicKeeper {
     pub connection: Arc<Connection>,
     pub clock: Arc<dyn Clock>,
     /// Why it did not work the last time.
-    pub complaint: Mutex<Option<String>>,
+    pub complaint: Mutex<Complaint>,
     /// Of the topic that messages travel through, at the last look.
     pub counted: Mutex<Partitions>,
 }
@@ -58,6 +58,24 @@ impl Partitions {
     fn now(&mut self, count: Option<usize>) -> Option<usize> {
         let before = std::mem::replace(&mut self.0, count)?;
         count.filter(|count| *count > before).map(|_| before)
+    }
+}
+
+/// What stands in the way of the topics, as it was logged last.
+#[derive(Debug, Default)]
+pub struct Complaint(Option<String>);
+
+impl Complaint {
+    /// Warns when something else stands in the way than at the last look, and says once that nothing does any more. While
+    /// the broker is away nothing is said: that is logged elsewhere.
+    fn now(&mut self, complaint: Option<String>, is_connected: bool) {
+        match &complaint {
+            Some(_) if !is_connected || self.0 == complaint => return,
+            Some(complaint) => warn!(target: "kafka", "cannot make sure that all topics are there: {complaint}"),
+            None if self.0.is_some() => info!(target: "kafka", "all topics are there again"),
+            None => {}
+        }
+        self.0 = complaint;
     }
 }
 
@@ -98,15 +116,10 @@ impl TopicKeeper {
             Ok(outcome) => outcome.err(),
             Err(panicked) => Some(panicked.to_string()),
         };
+        let is_there = complaint.is_none();
         let mut last = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(complaint) = &complaint
-            && last.as_ref() != Some(complaint)
-            && self.connection.is_connected()
-        {
-            warn!(target: "kafka", "the topics are not all there: {complaint}");
-        }
-        *last = complaint;
-        last.is_none()
+        last.now(complaint, self.connection.is_connected());
+        is_there
     }
 
     /// Looking first spares the broker a refusal every few seconds, and us the right to create.
@@ -174,7 +187,7 @@ impl TopicKeeper {
 
 /// Asking about a topic is enough for a broker that makes topics by itself.
 fn let_the_broker_create(admin: &AdminClient<QuietEvents>, missing: &[&str]) -> Result<(), String> {
-    warn!(target: "kafka", topics = missing.join(","), "this Kafka is a mock, and makes topics in its own way");
+    warn!(target: "kafka", topics = missing.join(","), "this Kafka is a mock cluster, which makes topics by itself");
     for topic in missing {
         admin.inner().fetch_metadata(Some(topic), TIMEOUT).map_err(|error| error.to_string())?;
     }
@@ -184,6 +197,26 @@ fn let_the_broker_create(admin: &AdminClient<QuietEvents>, missing: &[&str]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log_lines::written;
+
+    #[test]
+    fn what_stands_in_the_way_is_said_once_and_so_is_its_end() {
+        let lines = written(|| {
+            let (mut complaint, refused) = (Complaint::default(), || Some("send: refused".to_owned()));
+            complaint.now(None, true);
+            // Another line says that the broker is away.
+            complaint.now(Some("no broker answers".to_owned()), false);
+            complaint.now(None, true);
+            for look in [refused(), refused(), Some("dlq: refused".to_owned()), None, None, refused()] {
+                complaint.now(look, true);
+            }
+        });
+        let [first, another, again, last] = &lines[..] else { panic!("{lines:#?}") };
+        for (line, complaint) in [(first, "send: refused"), (another, "dlq: refused"), (last, "send: refused")] {
+            assert!(line.contains("WARN") && line.ends_with(&format!("all topics are there: {complaint}")), "{line}");
+        }
+        assert!(again.contains("INFO") && again.ends_with("all topics are there again"), "{again}");
+    }
 
     #[test]
     fn partitions_that_are_added_are_noticed_once_and_a_topic_that_is_made_again_is_not() {

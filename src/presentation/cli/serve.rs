@@ -42,7 +42,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     let key_added = prepare.execute(&bootstrap).await.map_err(|error| unanswered(&error))?;
 
     let listener = listen(config).await?;
-    let address = listener.local_addr().map_err(|error| ConfigError::new("PORT", error.to_string()))?;
+    let address = listener.local_addr().map_err(|error| no_address(&error))?;
     let connections = database.connections();
     info!(%address, node = %node, %role, connections, version = env!("CARGO_PKG_VERSION"), "listening");
     if key_added && role.accepts() {
@@ -64,7 +64,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     gateway.live(|stop| http::serve(listener, app, limits, stop), stop_signal).await;
     // A database that is away keeps no process from stopping.
     if tokio::time::timeout(Duration::from_secs(5), database.close()).await.is_err() {
-        warn!("stopped without closing the database");
+        warn!("stopped; the connections to the database did not close in time");
     }
     info!("stopped");
     Ok(())
@@ -106,13 +106,20 @@ async fn listen(config: &Config) -> Result<TcpListener, ConfigError> {
     })
 }
 
-fn bootstrap_key(config: &Config) -> Result<BootstrapKey, ConfigError> {
+fn no_address(error: &std::io::Error) -> CommandError {
+    CommandError::Other(format!("the address that it listens on cannot be read: {error}"))
+}
+
+fn bootstrap_key(config: &Config) -> Result<BootstrapKey, CommandError> {
     if let Some(key) = &config.access.bootstrap_api_key {
         return Ok(BootstrapKey::Given { key: key.clone(), prefix: auth::api_keys::prefix(key) });
     }
-    let generated = auth::api_keys::generate()
-        .map_err(|error| ConfigError::new("BOOTSTRAP_API_KEY", format!("no key can be generated: {error}")))?;
+    let generated = auth::api_keys::generate().map_err(|error| no_key(&error))?;
     Ok(BootstrapKey::Generated { key: generated.plaintext, prefix: generated.prefix })
+}
+
+fn no_key(error: &dyn std::fmt::Display) -> CommandError {
+    CommandError::Other(format!("no API key can be generated: {error}"))
 }
 
 /// What a newcomer needs, on standard error and not in the log, where a key has no place.
@@ -143,10 +150,25 @@ fn greet(address: SocketAddr, bootstrap: &BootstrapKey, has_sandbox: bool) {
 mod tests {
     use super::*;
 
+    fn assert_says(error: CommandError, expected: &str) {
+        let CommandError::Other(sentence) = error else { panic!("it names a setting instead of: {expected}") };
+        assert_eq!(sentence, expected);
+    }
+
     #[test]
     fn signals_that_cannot_be_caught_are_not_blamed_on_a_setting() {
         let error = no_signals(&std::io::Error::other("no more signals"));
-        let CommandError::Other(sentence) = error else { panic!("it names a setting") };
-        assert_eq!(sentence, "signals cannot be caught: no more signals");
+        assert_says(error, "signals cannot be caught: no more signals");
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_not_blamed_on_a_setting() {
+        let error = no_address(&std::io::Error::other("no such socket"));
+        assert_says(error, "the address that it listens on cannot be read: no such socket");
+    }
+
+    #[test]
+    fn a_system_without_randomness_is_not_blamed_on_a_setting() {
+        assert_says(no_key(&"no entropy"), "no API key can be generated: no entropy");
     }
 }

@@ -15,10 +15,10 @@ use crate::infrastructure::system::SystemClock;
 
 #[derive(Debug, Args)]
 pub struct TokenArguments {
-    /// Whose rows it gives access to.
+    /// The tenant whose rows it gives access to.
     #[arg(long, default_value = Tenant::DEFAULT, value_parser = tenant)]
     tenant: Tenant,
-    /// Who the token is for.
+    /// Its subject (`sub`), for example a user.
     #[arg(long)]
     sub: String,
     /// What it may do; several by repeating it. Without any: all but administer.

@@ -9,6 +9,7 @@ mod operations;
 #[cfg(test)]
 mod parsing_tests;
 mod request_log;
+mod swagger_ui;
 mod wire;
 
 use std::any::Any;
@@ -31,7 +32,7 @@ pub use wire::state::{AppState, SharedState};
 /// The whole API, with its documentation.
 pub fn router(state: SharedState) -> Router {
     let (api, document) = documented().split_for_parts();
-    finished(api.merge(openapi::routes(document)), state)
+    finished(api.merge(swagger_ui::routes(document)), state)
 }
 
 /// What a process answers that serves no API: how it is.
@@ -79,7 +80,7 @@ fn documented_health() -> OpenApiRouter<SharedState> {
 #[doc(hidden)]
 pub fn read_send_request(bytes: Bytes, channels: &Channels) -> Option<SendMessageCommand> {
     let value = serde_json::from_slice(&bytes).ok()?;
-    messages::send::read(body::JsonBody { value, bytes }, channels).ok()
+    messages::send_request::read(body::JsonBody { value, bytes }, channels).ok()
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::instances::create::CreateRequest;
 use super::instances::update::read_update;
 use super::messages::retry::RetryRequest;
-use super::messages::send;
+use super::messages::{send, send_request};
 use super::request_log::kept_id;
 use super::wire::body::{JsonBody, is_json};
 use super::wire::caller::presented;
@@ -49,7 +49,7 @@ fn a_request_to_send_is_read_or_refused() {
     prove("send-request", |bytes| {
         let Some(value) = value(bytes) else { return };
         let body = JsonBody { value, bytes: bytes.to_vec().into() };
-        match send::read(body, &channels) {
+        match send_request::read(body, &channels) {
             Err(problem) => assert_refused(problem),
             Ok(command) => {
                 let draft = &command.draft;

@@ -47,7 +47,7 @@ on_every_queue![
     another_recipient_does_not_wait_for_a_slow_one,
     a_message_that_fails_for_now_comes_back_until_its_tries_are_used_up,
     what_was_taken_over_from_direct_mode_is_delivered,
-    what_waits_when_it_is_closed_is_kept_or_unsettled,
+    what_waits_when_it_is_closed_is_delivered_or_kept,
 ];
 
 async fn direct(adapters: &Adapters) -> Option<TestGateway> {
@@ -177,7 +177,7 @@ async fn what_was_taken_over_from_direct_mode_is_delivered(adapters: &Adapters, 
     assert_eq!(gateway.channel.calls(), [pending.id]);
 }
 
-async fn what_waits_when_it_is_closed_is_kept_or_unsettled(adapters: &Adapters, gateway: &TestGateway) {
+async fn what_waits_when_it_is_closed_is_delivered_or_kept(adapters: &Adapters, gateway: &TestGateway) {
     let message = waiting(adapters, gateway).await;
     gateway.queue.hand_over(&message).await.unwrap();
     gateway.queue.close().await;

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use correio::application::messages::replay_messages::ReplayMessages;
+use correio::application::gateway::replay_messages;
 use correio::application::ports::{FailedMessages, FailedSelection, Replay, Replayed, RepositoryError, Stores};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
@@ -266,8 +266,8 @@ async fn what_fails_again_behind_the_clock_is_not_replayed_by_the_same_request(a
     let (stores, taker) = (adapters.stores.clone(), adapters.live_node().await);
     let clock = ManualClock::new();
     clock.advance(Duration::from_secs(50));
-    let failed = Arc::new(FailsAgain { stores, taker, rounds: AtomicU32::new(0) });
-    let replay = ReplayMessages { failed, clock: Arc::new(clock) };
+    let failed = Arc::new(FailsAgain { stores: stores.clone(), taker, rounds: AtomicU32::new(0) });
+    let replay = replay_messages(&Stores { failed, ..stores }, Arc::new(clock));
     assert_eq!(replay.all(&FailedSelection::default()).await.unwrap(), 3);
     for message in messages {
         let now = adapters.now(&message).await;

@@ -6,7 +6,9 @@ use correio::domain::instance::channel::ChannelName;
 use correio::domain::message::attempt::AttemptOutcome;
 use correio::domain::message::delivery::{DeliveryError, FailureKind};
 use correio::domain::message::retry::NextStep;
-use correio::domain::message::{Content, Direction, Guard, Media, MediaType, Message, MessageStatus, Priority};
+use correio::domain::message::{
+    Content, Direction, Guard, Media, MediaType, MediaUrl, Message, MessageStatus, Priority,
+};
 use futures::future::join_all;
 
 use crate::contracts::on_every_adapter;
@@ -43,7 +45,7 @@ on_every_adapter![
 
 async fn what_was_accepted_reads_back_as_it_was(adapters: &Adapters) {
     let mut message = message(MessageStatus::Pending, node());
-    let media = Media { url: "https://example.org/a.png".to_owned(), media_type: MediaType::Image };
+    let media = Media { url: MediaUrl::parse("https://example.org/a.png").unwrap(), media_type: MediaType::Image };
     message.content = Content { text: Some("Olá 👋".to_owned()), media: Some(media), payload: None };
     adapters.stored(message.clone()).await;
     assert_eq!(format!("{:?}", adapters.now(&message).await), format!("{message:?}"));
@@ -52,8 +54,8 @@ async fn what_was_accepted_reads_back_as_it_was(adapters: &Adapters) {
 /// Alike in what one statement may say once for all of them, and in all of that but one thing.
 async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Adapters) {
     let (owner, hook) = (node(), instance("acme", "hook"));
-    let media = |media_type| Some(Media { url: "https://example.org/a.png".to_owned(), media_type });
-    let elsewhere = Media { url: "https://example.org/b.png".to_owned(), media_type: MediaType::Image };
+    let media = |media_type| Some(Media { url: MediaUrl::parse("https://example.org/a.png").unwrap(), media_type });
+    let elsewhere = Media { url: MediaUrl::parse("https://example.org/b.png").unwrap(), media_type: MediaType::Image };
     let payload = |payload: &str| Some(payload.to_owned());
     let alike = || {
         let mut message = message_of(&hook, MessageStatus::Pending, owner);

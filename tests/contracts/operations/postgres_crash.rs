@@ -52,9 +52,9 @@ async fn after_a_backend_was_killed_nothing_is_cancelled_for_a_while() {
     for message in &waiting {
         stores.messages.accept(message, None).await.unwrap();
     }
-    let cancel = async |message: &Message, unsettled| {
+    let cancel = async |message: &Message, claims_in_doubt| {
         eventually(SOON, "no connection is one that broke", async || {
-            stores.cancellations.cancel(&message.tenant, message.id, unsettled, at(50)).await.ok()
+            stores.cancellations.cancel(&message.tenant, message.id, claims_in_doubt, at(50)).await.ok()
         })
         .await
     };
@@ -63,7 +63,7 @@ async fn after_a_backend_was_killed_nothing_is_cancelled_for_a_while() {
         let mut connection = PgConnection::connect_with(&server.options()).await.unwrap();
         Duration::from_secs_f64(sqlx::query_scalar(age).fetch_one(&mut connection).await.unwrap())
     };
-    assert_eq!(cancel(&waiting[0], Duration::from_secs(3_600)).await, Cancellation::Unsettled);
+    assert_eq!(cancel(&waiting[0], Duration::from_secs(3_600)).await, Cancellation::InDoubt);
     assert_eq!(cancel(&waiting[0], Duration::ZERO).await, Cancellation::Cancelled);
     let age_before = age().await;
     assert_eq!(cancel(&waiting[1], age_before).await, Cancellation::Cancelled);
@@ -71,7 +71,7 @@ async fn after_a_backend_was_killed_nothing_is_cancelled_for_a_while() {
     server.kill_a_backend().await;
     let age_now = age().await;
     assert!(age_now > age_before, "the server says that it started anew");
-    assert_eq!(cancel(&waiting[2], age_now).await, Cancellation::Unsettled);
+    assert_eq!(cancel(&waiting[2], age_now).await, Cancellation::InDoubt);
     assert_eq!(cancel(&waiting[2], Duration::ZERO).await, Cancellation::Cancelled);
 }
 

@@ -20,7 +20,7 @@ fn time(text: &str) -> Timestamp {
 }
 
 /// The storage parameters that a partition has been told.
-async fn told(connection: &mut PgConnection, partition: &str) -> Vec<String> {
+async fn parameters(connection: &mut PgConnection, partition: &str) -> Vec<String> {
     let query = "select coalesce(reloptions, '{}') from pg_class where oid = to_regclass($1)";
     sqlx::query_scalar(query).bind(partition).fetch_one(connection).await.unwrap()
 }
@@ -40,7 +40,7 @@ async fn every_partition_is_told_to_be_vacuumed_by_what_changed_and_not_by_its_s
     let old = "create table messaging_messages_2020_w02 partition of messaging_messages
                for values from ('016f7826-b400-0000-0000-000000000000') to ('016f9c33-3800-0000-0000-000000000000')";
     sqlx::query(old).execute(&mut connection).await.unwrap();
-    assert!(told(&mut connection, "messaging_messages_2020_w02").await.is_empty());
+    assert!(parameters(&mut connection, "messaging_messages_2020_w02").await.is_empty());
     storage.overhaul(time("2020-01-06T00:00:00Z")).await.unwrap();
     for partition in [
         "messaging_messages_2031_w01",
@@ -49,14 +49,14 @@ async fn every_partition_is_told_to_be_vacuumed_by_what_changed_and_not_by_its_s
         "messaging_message_attempts_default",
         "messaging_messages_2020_w02",
     ] {
-        let told = told(&mut connection, partition).await;
+        let found = parameters(&mut connection, partition).await;
         for parameter in [
             "autovacuum_vacuum_scale_factor=0",
             "autovacuum_vacuum_threshold=50000",
             "autovacuum_vacuum_insert_scale_factor=0",
             "autovacuum_analyze_scale_factor=0",
         ] {
-            assert!(told.contains(&parameter.to_owned()), "{partition}: {told:?}");
+            assert!(found.contains(&parameter.to_owned()), "{partition}: {found:?}");
         }
     }
 }
@@ -74,8 +74,8 @@ async fn a_week_is_vacuumed_once_some_days_after_it_is_over() {
     }
     assert_eq!((vacuums(&mut connection, week).await, vacuums(&mut connection, attempts).await), (1, 1));
     assert_eq!(vacuums(&mut connection, "messaging_messages_2020_w02").await, 0);
-    assert!(told(&mut connection, week).await.contains(&"autovacuum_vacuum_threshold=5000".to_owned()));
-    assert!(told(&mut connection, week).await.contains(&"autovacuum_vacuum_scale_factor=0".to_owned()));
+    assert!(parameters(&mut connection, week).await.contains(&"autovacuum_vacuum_threshold=5000".to_owned()));
+    assert!(parameters(&mut connection, week).await.contains(&"autovacuum_vacuum_scale_factor=0".to_owned()));
 }
 
 #[tokio::test]

@@ -56,12 +56,12 @@ impl SimQueue {
                     let overtaken = self.waiting().iter().map(|(message, _)| message.id).collect::<Vec<_>>();
                     self.broker.state().disordered.extend(overtaken.into_iter().chain([message.id]));
                 }
-                self.settle(&message, trouble, is_away);
+                self.report(&message, trouble, is_away);
             }
         }
     }
 
-    fn settle(&self, message: &Message, trouble: Trouble, is_away: bool) {
+    fn report(&self, message: &Message, trouble: Trouble, is_away: bool) {
         let scheduler = &self.broker.scheduler;
         let failed = || {
             self.broker.chronicle.say_of(message.id, scheduler.now(), "is reported as not published");

@@ -24,7 +24,7 @@ impl MemoryCancellations {
 
 #[async_trait]
 impl Cancellations for MemoryCancellations {
-    /// How long a crash leaves claims unsettled is for the test to say: see [`MemoryDatabase::settle_claims`].
+    /// How long claims are in doubt after a crash is for the test to say: see [`MemoryDatabase::end_doubt`].
     async fn cancel(
         &self,
         tenant: &Tenant,
@@ -35,7 +35,7 @@ impl Cancellations for MemoryCancellations {
         let tenant = tenant.clone();
         let cancel = move |tables: &mut Tables| {
             let found = tables.messages.get(&id).filter(|message| message.tenant == tenant)?;
-            let (before, asks_again) = (found.status, tables.is_unsettled() && !tables.has(Bug::CancelsAfterACrash));
+            let (before, asks_again) = (found.status, tables.doubts_claims() && !tables.has(Bug::CancelsAfterACrash));
             if asks_again && before == MessageStatus::Queued {
                 return Some((before, false));
             }

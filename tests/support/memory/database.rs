@@ -6,7 +6,7 @@ use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use futures::channel::oneshot;
 
-use super::tables::{Bug, Change, Refusal, Settlement, Tables};
+use super::tables::{Bug, Change, Payment, Refusal, Tables};
 use super::weather::{Calm, Weather};
 
 /// A database; clones share its tables.
@@ -49,8 +49,8 @@ impl MemoryDatabase {
     }
 
     /// Every dead letter that was marked as paid, in order.
-    pub fn settlements(&self) -> Vec<Settlement> {
-        self.look(|tables| tables.settlements.clone())
+    pub fn payments(&self) -> Vec<Payment> {
+        self.look(|tables| tables.payments.clone())
     }
 
     /// Every outcome that came too late, in order.
@@ -64,8 +64,8 @@ impl MemoryDatabase {
     }
 
     /// A crash was long enough ago for messages to be cancelled again.
-    pub fn settle_claims(&self) {
-        self.look(Tables::settle_claims);
+    pub fn end_doubt(&self) {
+        self.look(Tables::end_doubt);
     }
 
     /// How many claims a crash would take back.
@@ -79,9 +79,9 @@ impl MemoryDatabase {
         self.look(|tables| tables.open().filter(is_begun).filter_map(|message| message.node).collect())
     }
 
-    /// How many changes, settlements and refusals there are.
+    /// How many changes, payments and refusals there are.
     pub fn lengths(&self) -> [usize; 3] {
-        self.look(|tables| [tables.history.len(), tables.settlements.len(), tables.refusals.len()])
+        self.look(|tables| [tables.history.len(), tables.payments.len(), tables.refusals.len()])
     }
 
     /// One statement or transaction: the request on its way, the change all at once, the answer on its way. A `change`

@@ -36,7 +36,7 @@ pub use message_search::MemoryMessageSearch;
 pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use storage::MemoryStorage;
-pub use tables::{Bug, CRASH, Change, Refusal, Settlement};
+pub use tables::{Bug, CRASH, Change, Payment, Refusal};
 pub use weather::{Statement, Weather};
 
 impl MemoryDatabase {

@@ -43,19 +43,19 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
 
     async fn mark_paid(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError> {
         // Guarded on the try: replayed and failed again, it owes another record. `updated_at` stays when it failed.
-        let settle = move |tables: &mut Tables| {
+        let pay = move |tables: &mut Tables| {
             let is_owed = tables.messages.get(&id).is_some_and(|it| owes(it) && it.try_number == try_number);
             if is_owed {
-                tables.settle(id, true, now);
+                tables.pay(id, true, now);
             }
             is_owed
         };
-        self.database.run("owed_dead_letters.settle", move |tables| Ok(settle(tables))).await
+        self.database.run("owed_dead_letters.mark_paid", move |tables| Ok(pay(tables))).await
     }
 
     async fn write_off(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {
         let gone = gone.to_vec();
-        let settle = move |tables: &mut Tables| {
+        let pay = move |tables: &mut Tables| {
             let publishes =
                 |(id, node): (&NodeId, &Node)| node.duties.publishes && node.left_at.is_none() && !gone.contains(id);
             if tables.nodes.iter().any(publishes) && !tables.has(Bug::WritesOffWhoeverPublishes) {
@@ -64,11 +64,11 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
             let owed = tables.messages.values().filter(|it| owes(it)).take(limit as usize);
             let owed: Vec<MessageId> = owed.map(|message| message.id).collect();
             for id in &owed {
-                tables.settle(*id, false, now);
+                tables.pay(*id, false, now);
             }
             owed.len() as u64
         };
-        self.database.run("owed_dead_letters.write_off", move |tables| Ok(settle(tables))).await
+        self.database.run("owed_dead_letters.write_off", move |tables| Ok(pay(tables))).await
     }
 }
 

@@ -26,12 +26,12 @@ pub(super) struct Tables {
     pub api_keys: BTreeMap<Uuid, ApiKey>,
     pub tenants: BTreeSet<Tenant>,
     pub history: Vec<Change>,
-    pub settlements: Vec<Settlement>,
+    pub payments: Vec<Payment>,
     pub refusals: Vec<Refusal>,
     /// Messages as they were before claims that are not yet on disk.
     at_risk: Vec<Message>,
     /// How many crashes are so short ago that who lost a claim may not have said how its try ended.
-    unsettled: u32,
+    crashes_in_doubt: u32,
     planted: BTreeSet<Bug>,
 }
 
@@ -83,7 +83,7 @@ pub struct Refusal {
 
 /// That a dead letter was marked as paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settlement {
+pub struct Payment {
     pub id: MessageId,
     pub try_number: u32,
     /// A record of it is said to be on the topic. Otherwise the row is the dead letter, because nobody publishes.
@@ -179,7 +179,7 @@ impl Tables {
 
     /// The database dies, and comes back without the claims that are not on disk. Returns whose they were.
     pub fn crash(&mut self) -> Vec<(MessageId, NodeId)> {
-        self.unsettled += 1;
+        self.crashes_in_doubt += 1;
         let mut taken_back = Vec::new();
         while let Some(before) = self.at_risk.pop() {
             let Some(claimed) = self.messages.insert(before.id, before.clone()) else { continue };
@@ -190,12 +190,12 @@ impl Tables {
     }
 
     /// Who lost a claim to a crash has said how its try ended, or lost its name.
-    pub fn settle_claims(&mut self) {
-        self.unsettled = self.unsettled.saturating_sub(1);
+    pub fn end_doubt(&mut self) {
+        self.crashes_in_doubt = self.crashes_in_doubt.saturating_sub(1);
     }
 
-    pub fn is_unsettled(&self) -> bool {
-        self.unsettled > 0
+    pub fn doubts_claims(&self) -> bool {
+        self.crashes_in_doubt > 0
     }
 
     fn change(
@@ -225,14 +225,14 @@ impl Tables {
     }
 
     /// Marks a failed message's dead letter as paid.
-    pub fn settle(&mut self, id: MessageId, has_record: bool, now: Timestamp) {
+    pub fn pay(&mut self, id: MessageId, has_record: bool, now: Timestamp) {
         self.sync();
         let publishers = self.nodes.iter().filter(|(_, node)| node.duties.publishes && node.left_at.is_none());
         let publishers = publishers.map(|(id, _)| *id).collect();
         let Some(message) = self.messages.get_mut(&id) else { return };
         message.dead_lettered_at = Some(now);
         let try_number = message.try_number;
-        self.settlements.push(Settlement { id, try_number, has_record, publishers });
+        self.payments.push(Payment { id, try_number, has_record, publishers });
     }
 
     /// Deletes a message and its attempts. Nobody has it under way: it is at an end.

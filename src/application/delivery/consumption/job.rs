@@ -26,7 +26,7 @@ pub struct Job {
     pub task: Task,
     /// Among the calls of its instance; of what is to be delivered.
     pub pass: Option<Pass>,
-    /// Set by whoever delivers it, once its claim is answered: from then on its row keeps its place.
+    /// Set by its delivery, once the claim is answered: from then on its row says where it is.
     pub is_claimed: Arc<AtomicBool>,
     /// What has to leave one after the other.
     pub(super) lane: Option<Vec<u8>>,
@@ -59,7 +59,7 @@ pub enum End {
     Left,
 }
 
-const RECIPIENT_WAITS: &str = "Earlier messages to its recipient were put off.";
+const RECIPIENT_WAITS: &str = "Earlier messages to this recipient were put off.";
 
 impl Job {
     /// Its partition went to another consumer: what is not claimed is left alone.

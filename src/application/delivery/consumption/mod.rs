@@ -322,8 +322,8 @@ impl Consumption {
         }
     }
 
-    /// Its turn has come, but for the places of its instance and of this process. Only so many of an instance get into the
-    /// line for the latter as it may have: so nobody waits there behind all that an instance has to send.
+    /// Its turn has come, but for the places of its instance and of this process. Of one instance no more jobs queue for the
+    /// latter than its share, so that others never wait there behind all that an instance has to send.
     fn make_ready(&mut self, job: Job, now: Now) {
         let pass = job.instance().and_then(|instance| self.admission.enter(instance));
         let job = Job { since: now.monotonic, pass, ..job };

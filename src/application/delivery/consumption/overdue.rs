@@ -6,7 +6,7 @@ use super::places::Phase;
 use super::{Consequence, Consumption, Now, extracted};
 use crate::application::delivery::admission::Wait;
 
-const RECIPIENT_HANGS: &str = "Its recipient is being called for an earlier message, which takes long.";
+const RECIPIENT_HANGS: &str = "An earlier message to this recipient is still being delivered.";
 
 impl Consumption {
     /// Some time has passed: what hangs gives up its places, and what waits for it is put off. To be called about once a

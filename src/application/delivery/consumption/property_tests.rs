@@ -34,7 +34,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 struct Played {
     running: Vec<Job>,
     /// Whose records may count as finished.
-    settled: std::collections::HashSet<(Partition, i64)>,
+    finished: std::collections::HashSet<(Partition, i64)>,
     /// The last record of each key that was begun, by partition.
     last: HashMap<(Partition, Vec<u8>), i64>,
     next_offset: [i64; 3],
@@ -61,7 +61,7 @@ impl Played {
             _ => End::Done,
         };
         if is_done {
-            self.settled.insert((job.record.partition, job.record.offset));
+            self.finished.insert((job.record.partition, job.record.offset));
         }
         let said = scene.ended(job, end);
         self.hear(&said)
@@ -70,7 +70,7 @@ impl Played {
     fn hear(&self, said: &[Consequence]) -> Result<(), TestCaseError> {
         for consequence in said {
             if let Consequence::Finished(partition, upto) = consequence {
-                prop_assert!(self.settled.contains(&(*partition, *upto)));
+                prop_assert!(self.finished.contains(&(*partition, *upto)));
             }
         }
         Ok(())
@@ -97,7 +97,7 @@ impl Played {
             Step::Claim { which } if !self.running.is_empty() => {
                 let job = &self.running[which % self.running.len()];
                 job.is_claimed.store(true, Ordering::Relaxed);
-                self.settled.insert((job.record.partition, job.record.offset));
+                self.finished.insert((job.record.partition, job.record.offset));
             }
             Step::Call { which } if !self.running.is_empty() => scene.called(&self.running[which % self.running.len()]),
             _ => {}

@@ -14,13 +14,13 @@ use crate::domain::message::{MessageId, MessageStatus};
 #[async_trait]
 pub trait Cancellations: Send + Sync {
     /// A crash of the database can take back a claim that is not on disk: a message that is being delivered reads
-    /// `queued` until its outcome is recorded. So within `unsettled` of the database's last start, by its own clock,
+    /// `queued` until its outcome is recorded. So within `claims_in_doubt` of the database's last start, by its own clock,
     /// nothing is cancelled where claims can be lost. (A failover to another server goes unnoticed.)
     async fn cancel(
         &self,
         tenant: &Tenant,
         id: MessageId,
-        unsettled: Duration,
+        claims_in_doubt: Duration,
         now: Timestamp,
     ) -> Result<Cancellation, RepositoryError>;
 }
@@ -32,7 +32,7 @@ pub enum Cancellation {
     /// It was claimed or has ended, and stays as it is.
     NotQueued(MessageStatus),
     /// The database started too recently: try again.
-    Unsettled,
+    InDoubt,
     /// Also for a message of another tenant.
     Unknown,
 }
@@ -44,7 +44,7 @@ impl Cancellation {
             None => Self::Unknown,
             Some(MessageStatus::Cancelled) => Self::Cancelled,
             Some(_) if written => Self::Cancelled,
-            Some(MessageStatus::Queued) => Self::Unsettled,
+            Some(MessageStatus::Queued) => Self::InDoubt,
             Some(other) => Self::NotQueued(other),
         }
     }

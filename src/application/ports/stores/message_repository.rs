@@ -56,7 +56,7 @@ pub trait MessageRepository: Send + Sync {
     async fn defer(&self, deferral: &Deferral) -> Result<Deferred, RepositoryError>;
 
     /// Takes a message that is being delivered along to `node`, another name of the same process, if it is still as the
-    /// guard says, or was taken along before. False when somebody else has it.
+    /// guard says, or was taken along before. False when another node has it.
     async fn take_along(&self, guard: &Guard, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError>;
 
     /// Writes how a try ended, with its attempt row (none for a first try that succeeded). One that was put off is not

@@ -48,7 +48,7 @@ pub struct Listed {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SearchError {
     /// As many were running as may, for longer than one waits for its turn.
-    #[error("as many searches are running as may run at the same time")]
+    #[error("SEARCH_CONCURRENCY searches are running already")]
     Busy,
     /// It was ended because it took longer than one may take. The same will most likely take as long again.
     #[error("the search took too long")]

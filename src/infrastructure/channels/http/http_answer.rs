@@ -96,23 +96,23 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
 
 /// No status arrived. Whether the request did decides what that means.
 ///
-/// `whom` is part of the sentence: `the webhook`.
-pub fn without_answer(whom: &str, error: reqwest::Error, redaction: &Redaction) -> DeliveryError {
+/// `peer` is part of the sentence: `the webhook`.
+pub fn without_answer(peer: &str, error: reqwest::Error, redaction: &Redaction) -> DeliveryError {
     // Its text would hold the whole URL.
     let error = error.without_url();
     let causes = || std::iter::successors(error.source(), |&cause| cause.source());
     if causes().any(|cause| cause.is::<AddressBlocked>()) {
-        return DeliveryError::misconfigured(format!("Refused to call {whom}: {AddressBlocked}"));
+        return DeliveryError::misconfigured(format!("Refused to call {peer}: {AddressBlocked}"));
     }
     let cause = causes().last().map_or_else(|| error.to_string(), ToString::to_string);
     let cause = redaction.snippet(&cause);
     if error.is_builder() {
-        DeliveryError::misconfigured(format!("No request to {whom} could be made: {cause}"))
+        DeliveryError::misconfigured(format!("No request to {peer} could be made: {cause}"))
     } else if error.is_connect() || error.is_dns() {
-        DeliveryError::transient(format!("Could not reach {whom}: {cause}"))
+        DeliveryError::transient(format!("Could not reach {peer}: {cause}"))
     } else if error.is_timeout() {
-        DeliveryError::unknown(format!("No answer from {whom} in time"))
+        DeliveryError::unknown(format!("No answer from {peer} in time"))
     } else {
-        DeliveryError::unknown(format!("The connection to {whom} was lost before it answered: {cause}"))
+        DeliveryError::unknown(format!("The connection to {peer} was lost before it answered: {cause}"))
     }
 }

@@ -6,7 +6,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// The installation refuses to reach this address.
 #[derive(Debug, thiserror::Error)]
-#[error("its address is not a public one, and WEBHOOK_BLOCK_PRIVATE is set")]
+#[error("its address is not public, and WEBHOOK_BLOCK_PRIVATE is set")]
 pub struct AddressBlocked;
 
 /// Resolves names to public addresses only. The addresses that were looked at are the ones that are connected to, so
@@ -54,7 +54,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(inner);
     }
     let segments = address.segments();
-    // Only 2000::/3 is handed out to anybody. In it, 2001::/23 is for protocols (Teredo among them, which hides an
+    // Only 2000::/3 is allocated for public use. In it, 2001::/23 is for protocols (Teredo among them, which hides an
     // IPv4 address), and 2001:db8::/32 and 3fff::/20 are for documents.
     (segments[0] & 0xe000) == 0x2000
         && !(segments[0] == 0x2001 && segments[1] < 0x0200)

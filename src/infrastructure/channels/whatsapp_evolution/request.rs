@@ -40,6 +40,7 @@ impl EvolutionRequest {
         let Some(Media { url, media_type }) = &content.media else {
             return Some(Self { kind: RequestKind::Text, body: json!({ "number": number, "text": text? }) });
         };
+        let url = url.as_str();
         if *media_type == MediaType::Audio {
             return Some(Self { kind: RequestKind::Audio, body: json!({ "number": number, "audio": url }) });
         }

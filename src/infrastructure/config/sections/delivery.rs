@@ -13,7 +13,7 @@ pub struct DeliveryConfig {
     pub instance_concurrency: usize,
     pub node_timeout: Duration,
     /// Tries for a message, the first included.
-    pub max_tries: u32,
+    pub max_tries: MaxTries,
     /// The waits before the second, third, ... try; never empty.
     pub retry_backoff: Vec<Duration>,
     pub undeliverable_after: Duration,
@@ -66,12 +66,15 @@ const NODE_TIMEOUT: Setting<Duration> = Setting {
     parse: |text| duration_of_at_least(text, Duration::from_secs(1)),
 };
 
-const MAX_RETRIES: Setting<u32> = Setting {
+const MAX_RETRIES: Setting<MaxTries> = Setting {
     name: "MAX_RETRIES",
     default: "3",
     about: "Tries for a message, the first included, 1 to 100. A message whose caller waits for the result is tried \
             once: the caller gets the result and decides what to do.",
-    parse: |text| number(text, 1..=MaxTries::MOST),
+    parse: |text| {
+        let tries = number(text, 1..=u64::from(MaxTries::MOST))?;
+        MaxTries::new(tries).map_err(|error| error.to_string())
+    },
 };
 
 const RETRY_BACKOFF: Setting<Vec<Duration>> = Setting {
@@ -102,7 +105,7 @@ const SANDBOX_ENABLED: OptionalSetting<bool> = OptionalSetting {
     unset: "`true` with SQLite, `false` with PostgreSQL",
     example: "",
     about: "Whether there is a channel `sandbox`, which delivers nowhere, and an instance of it. \
-            It is for trying out; who may send to it can keep workers busy.",
+            For trials only: any caller that may send can occupy workers with it.",
     parse: boolean,
 };
 

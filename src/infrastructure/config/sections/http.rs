@@ -57,8 +57,8 @@ const MAX_BODY_BYTES: Setting<usize> = Setting {
 const MAX_IN_FLIGHT: Setting<usize> = Setting {
     name: "MAX_IN_FLIGHT",
     default: "4096",
-    about: "Requests that are in work at the same time, 1 to 1000000. More are answered 503 with `Retry-After`, without a \
-            query; `/health/live` is answered always.",
+    about: "Requests that are handled at the same time, 1 to 1000000. Further ones get 503 with `Retry-After`, without a \
+            query; `/health/live` is always answered.",
     parse: |text| number(text, 1..=1_000_000),
 };
 

@@ -8,14 +8,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 use tracing::{debug, info, warn};
 
-/// Tells the log once that the brokers are away, and once that they are back: librdkafka itself would say it for every
+/// Logs once that the brokers are away, and once that they are back: librdkafka itself would log it for every
 /// broker and every attempt.
 #[derive(Default)]
 pub struct Connection(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    standing: Standing,
+    reachability: Reachability,
     /// Looks in a row that found no broker.
     missed: u32,
     cause: Option<String>,
@@ -24,7 +24,7 @@ struct State {
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Standing {
+enum Reachability {
     #[default]
     Unknown,
     Connected,
@@ -45,7 +45,7 @@ struct Broker {
 impl Connection {
     /// Some broker is connected.
     pub fn is_connected(&self) -> bool {
-        self.state().standing == Standing::Connected
+        self.state().reachability == Reachability::Connected
     }
 
     /// librdkafka's statistics, as JSON.
@@ -63,23 +63,23 @@ impl Connection {
         if connected {
             state.missed = 0;
             state.cause = None;
-            if state.standing != Standing::Connected {
+            if state.reachability != Reachability::Connected {
                 info!(target: "kafka", "connected to Kafka");
                 state.said.clear();
             }
-            state.standing = Standing::Connected;
+            state.reachability = Reachability::Connected;
             return;
         }
         state.missed += 1;
-        let gone = match state.standing {
-            Standing::Unknown => state.missed >= MISSES_AT_START,
-            Standing::Connected => true,
-            Standing::Away => false,
+        let gone = match state.reachability {
+            Reachability::Unknown => state.missed >= MISSES_AT_START,
+            Reachability::Connected => true,
+            Reachability::Away => false,
         };
         if gone {
             let cause = state.cause.as_deref().unwrap_or("no broker answers");
             warn!(target: "kafka", cause, "Kafka is away");
-            state.standing = Standing::Away;
+            state.reachability = Reachability::Away;
         }
     }
 

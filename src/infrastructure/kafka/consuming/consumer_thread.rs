@@ -76,7 +76,7 @@ impl ConsumerThread {
             match consumer.poll(POLL) {
                 Some(Ok(message)) => self.membership.deliver(Arrival::Record(record(&message)), None),
                 Some(Err(KafkaError::MessageConsumptionFatal(error))) => {
-                    warn!(target: "kafka", %error, "a new consumer takes the place of one that had given up");
+                    warn!(target: "kafka", %error, "a consumer that met a fatal error is replaced");
                     break;
                 }
                 // The rest is librdkafka's to deal with, and was logged where it was reported.

@@ -108,7 +108,7 @@ impl Membership {
         match consumer.commit_consumer_state(CommitMode::Sync) {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             Err(error) => {
-                warn!(target: "kafka", %error, "what is finished was not committed; others will read it again")
+                warn!(target: "kafka", %error, "the offsets of finished records were not committed; these records will be read again")
             }
         }
     }
@@ -130,7 +130,7 @@ impl ConsumerContext for Membership {
                 self.give_up(partitions);
                 self.commit(consumer);
             }
-            Rebalance::Error(error) => warn!(target: "kafka", %error, "rebalancing"),
+            Rebalance::Error(error) => warn!(target: "kafka", %error, "a rebalance failed"),
             Rebalance::Assign(_) => {}
         }
     }
@@ -145,7 +145,7 @@ impl ConsumerContext for Membership {
         }
         // librdkafka keeps a pause across a reassignment.
         if let Err(error) = consumer.resume(list) {
-            warn!(target: "kafka", %error, "partitions that arrived are not resumed");
+            warn!(target: "kafka", %error, "partitions that were assigned cannot be resumed");
         }
         self.ours().extend(&partitions);
         self.deliver(Arrival::Assigned(partitions), Some(self.drain_timeout));
@@ -155,7 +155,7 @@ impl ConsumerContext for Membership {
         match result {
             Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
             // It is repeated with the next.
-            Err(error) => debug!(target: "kafka", %error, "a commit"),
+            Err(error) => debug!(target: "kafka", %error, "a commit failed"),
         }
     }
 }

@@ -5,8 +5,9 @@ use futures::channel::oneshot;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 
-use super::producer::{Outgoing, Producer, Purpose};
+use super::producer::{Outgoing, Producer};
 use super::publishing::BUFFERED_KIBIBYTES;
+use super::reports::Purpose;
 use crate::application::ports::{DeadLetterTopic, Partition, QueueError, Record};
 use crate::domain::message::{Message, MessageId};
 use crate::infrastructure::kafka::event;
@@ -28,7 +29,7 @@ struct DeadLetter<'r> {
     key: Option<&'r [u8]>,
     value: Option<&'r [u8]>,
     /// Where the original is.
-    place: Option<(Partition, i64)>,
+    origin: Option<(Partition, i64)>,
     error: &'r str,
     retries: u32,
     message: Option<MessageId>,
@@ -41,7 +42,7 @@ impl DeadLetterTopic for KafkaDeadLetterTopic {
             key: Some(&event::key(message)),
             // As it was published, unless the broker refuses records of that size.
             value: Some(&event::value(message, event::LARGEST_VALUE)),
-            place: None,
+            origin: None,
             error: message.error.as_deref().unwrap_or_default(),
             retries: message.tries,
             message: Some(message.id),
@@ -53,10 +54,10 @@ impl DeadLetterTopic for KafkaDeadLetterTopic {
         let dead_letter = DeadLetter {
             key: record.key.as_deref(),
             value: record.value.as_deref(),
-            place: Some((record.partition, record.offset)),
+            origin: Some((record.partition, record.offset)),
             error: reason,
             retries: 0,
-            message: record.content.as_ref().ok().map(|call| call.message_id),
+            message: record.content.as_ref().ok().map(|request| request.message_id),
         };
         self.put(&dead_letter).await
     }
@@ -97,7 +98,7 @@ impl KafkaDeadLetterTopic {
             }
         }
         if let Some((partition, offset)) =
-            dead_letter.place.filter(|_| key != dead_letter.key || value != dead_letter.value)
+            dead_letter.origin.filter(|_| key != dead_letter.key || value != dead_letter.value)
         {
             headers = headers
                 .insert(Header { key: "original-partition", value: Some(partition.0.to_string().as_str()) })

@@ -4,7 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tracing::error;
 
-use super::producer::{Outgoing, Producer, Purpose};
+use super::producer::{Outgoing, Producer};
+use super::reports::Purpose;
 use crate::application::ports::{Handover, MessageQueue, QueueError, QueueScope};
 use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageStatus};
@@ -40,7 +41,7 @@ impl MessageQueue for KafkaMessageQueue {
             topic: &self.topic,
             key: Some(&key),
             value: Some(&value),
-            // What tells later which messages Kafka has lost.
+            // By this time it is found out later which messages Kafka has lost.
             timestamp: Some(message.updated_at.timestamp_millis()),
             headers: None,
         };
@@ -62,7 +63,7 @@ impl MessageQueue for KafkaMessageQueue {
         const PATIENCE: Duration = Duration::from_secs(5);
         let producer = self.producer.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || producer.close(PATIENCE)).await {
-            error!(target: "kafka", %error, "closing the producer");
+            error!(target: "kafka", %error, "the producer could not be closed");
         }
     }
 }

@@ -4,6 +4,7 @@ mod dead_letter_topic;
 mod message_queue;
 mod producer;
 mod publishing;
+mod reports;
 
 pub use dead_letter_topic::KafkaDeadLetterTopic;
 pub use message_queue::KafkaMessageQueue;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Messages under way while nothing is wrong.
-const ROOM: usize = 1_000;
+const MOST_UNDER_WAY: usize = 1_000;
 
 /// What librdkafka keeps for brokers that are slow or away. What is beyond it is refused at once.
 pub const BUFFERED_MESSAGES: usize = 100_000;
@@ -65,9 +65,9 @@ impl Publishing {
 impl Buffered {
     /// Everything up to half full, and from there less and less: callers who wait for an answer come first.
     fn free_capacity(self) -> usize {
-        let free_of = |used: usize, limit: usize| ROOM * 2 * limit.saturating_sub(used) / limit;
-        let room = free_of(self.messages, BUFFERED_MESSAGES).min(free_of(self.bytes, BUFFERED_KIBIBYTES * 1024));
-        room.min(ROOM)
+        let free_of = |used: usize, limit: usize| MOST_UNDER_WAY * 2 * limit.saturating_sub(used) / limit;
+        let free = free_of(self.messages, BUFFERED_MESSAGES).min(free_of(self.bytes, BUFFERED_KIBIBYTES * 1024));
+        free.min(MOST_UNDER_WAY)
     }
 }
 
@@ -82,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn there_is_less_room_when_the_buffer_is_more_than_half_full() {
-        let room = |messages, bytes| Publishing::default().free_capacity(seconds(0), Buffered { messages, bytes });
-        assert_eq!(room(0, 0), 1_000);
-        assert_eq!(room(50_000, 0), 1_000);
-        assert_eq!(room(75_000, 0), 500);
-        assert_eq!(room(200_000, 0), 0);
-        assert_eq!(room(100, 24 * 1024 * 1024), 500);
-        assert_eq!(room(100, 40 * 1024 * 1024), 0);
+    fn less_is_free_when_the_buffer_is_more_than_half_full() {
+        let free = |messages, bytes| Publishing::default().free_capacity(seconds(0), Buffered { messages, bytes });
+        assert_eq!(free(0, 0), 1_000);
+        assert_eq!(free(50_000, 0), 1_000);
+        assert_eq!(free(75_000, 0), 500);
+        assert_eq!(free(200_000, 0), 0);
+        assert_eq!(free(100, 24 * 1024 * 1024), 500);
+        assert_eq!(free(100, 40 * 1024 * 1024), 0);
     }
 
     #[test]

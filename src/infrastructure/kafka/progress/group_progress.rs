@@ -51,7 +51,7 @@ impl GroupProgress {
         Ok(Self { consumer: Mutex::new(consumer), topic })
     }
 
-    /// Hears what librdkafka has to tell, which would pile up while nothing is asked.
+    /// Handles librdkafka's events, which would pile up between two requests.
     pub fn serve(&self) {
         const AT_ONCE: usize = 200;
         if let Ok(consumer) = self.consumer.try_lock() {
@@ -66,8 +66,8 @@ impl GroupProgress {
     /// everything, or there is no topic. Waits for the broker.
     ///
     /// # Errors
-    /// When a partition did not tell in time, or we may not ask.
-    pub fn oldest_waiting(&self) -> Result<Option<Timestamp>, NotTold> {
+    /// When a partition did not answer in time, or the broker denies access.
+    pub fn oldest_waiting(&self) -> Result<Option<Timestamp>, ProgressUnknown> {
         let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
         let unread = self.unread(&consumer)?;
         if unread.count() == 0 {
@@ -117,19 +117,19 @@ impl GroupProgress {
 /// Why it is not known how far the group has come.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
-pub struct NotTold {
+pub struct ProgressUnknown {
     reason: String,
-    /// The broker does not let us ask, and will not until somebody changes that.
+    /// The broker denies this process access, and will until an operator changes its ACLs.
     pub is_forbidden: bool,
 }
 
-impl NotTold {
+impl ProgressUnknown {
     fn of(reason: String) -> Self {
         Self { reason, is_forbidden: false }
     }
 }
 
-impl From<KafkaError> for NotTold {
+impl From<KafkaError> for ProgressUnknown {
     fn from(error: KafkaError) -> Self {
         Self { is_forbidden: is_forbidden(&error), reason: error.to_string() }
     }
@@ -148,12 +148,12 @@ fn is_forbidden(error: &KafkaError) -> bool {
 fn first_records(
     consumer: &BaseConsumer<QuietEvents>,
     partitions: usize,
-) -> Result<HashMap<i32, Option<Timestamp>>, NotTold> {
+) -> Result<HashMap<i32, Option<Timestamp>>, ProgressUnknown> {
     let mut found = HashMap::new();
     let end = Instant::now() + TIMEOUT;
     while found.len() < partitions {
         if Instant::now() >= end {
-            return Err(NotTold::of(format!(
+            return Err(ProgressUnknown::of(format!(
                 "{} of {partitions} partitions gave their next record in time",
                 found.len()
             )));
@@ -161,8 +161,9 @@ fn first_records(
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(record)) => {
                 let at = record.timestamp().to_millis().and_then(DateTime::from_timestamp_millis);
-                let at =
-                    at.ok_or_else(|| NotTold::of(format!("a record of partition {} has no time", record.partition())))?;
+                let at = at.ok_or_else(|| {
+                    ProgressUnknown::of(format!("a record of partition {} has no time", record.partition()))
+                })?;
                 found.entry(record.partition()).or_insert(Some(at));
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => _ = found.entry(partition).or_insert(None),
@@ -179,11 +180,13 @@ mod tests {
 
     #[test]
     fn what_the_broker_forbids_is_told_from_what_passes() {
-        let told = |code| NotTold::from(KafkaError::OffsetFetch(code)).is_forbidden;
-        assert!(told(RDKafkaErrorCode::GroupAuthorizationFailed));
-        assert!(told(RDKafkaErrorCode::TopicAuthorizationFailed));
-        assert!(NotTold::from(KafkaError::MetadataFetch(RDKafkaErrorCode::TopicAuthorizationFailed)).is_forbidden);
-        assert!(!told(RDKafkaErrorCode::CoordinatorNotAvailable));
-        assert!(!told(RDKafkaErrorCode::OperationTimedOut));
+        let is_forbidden = |code| ProgressUnknown::from(KafkaError::OffsetFetch(code)).is_forbidden;
+        assert!(is_forbidden(RDKafkaErrorCode::GroupAuthorizationFailed));
+        assert!(is_forbidden(RDKafkaErrorCode::TopicAuthorizationFailed));
+        assert!(
+            ProgressUnknown::from(KafkaError::MetadataFetch(RDKafkaErrorCode::TopicAuthorizationFailed)).is_forbidden
+        );
+        assert!(!is_forbidden(RDKafkaErrorCode::CoordinatorNotAvailable));
+        assert!(!is_forbidden(RDKafkaErrorCode::OperationTimedOut));
     }
 }

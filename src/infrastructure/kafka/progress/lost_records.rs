@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tracing::{debug, error, info};
 
-use super::group_progress::{GroupProgress, NotTold};
+use super::group_progress::{GroupProgress, ProgressUnknown};
 use crate::application::Stop;
 use crate::application::ports::Clock;
 use crate::domain::Timestamp;
@@ -58,7 +58,7 @@ impl LostRecords {
     }
 
     /// Said loudly when it begins: nothing else finds what Kafka loses.
-    fn complain(&self, error: &NotTold) {
+    fn complain(&self, error: &ProgressUnknown) {
         if error.is_forbidden && !self.is_forbidden.swap(true, Ordering::Relaxed) {
             return error!(
                 target: "kafka", %error,

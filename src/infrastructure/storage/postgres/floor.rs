@@ -40,7 +40,7 @@ struct State {
     not_before: Option<Instant>,
     /// How often something may have been opened in an old week, and how much of that all spans have been asked for since.
     doubts: u64,
-    settled: u64,
+    cleared: u64,
 }
 
 /// Some older weeks, from the least id in them to the least above them.
@@ -64,7 +64,7 @@ pub struct Asking {
     pub spans: Vec<Span>,
     recent: NaiveDate,
     /// None: these are not all.
-    settles: Option<u64>,
+    clears: Option<u64>,
     since: Instant,
 }
 
@@ -87,13 +87,13 @@ impl Floor {
             *state =
                 State { recent: Some(recent), is_needed: [true; SPANS], doubts: state.doubts + 1, ..State::default() };
         }
-        if state.doubts != state.settled {
+        if state.doubts != state.cleared {
             let spans = (0..SPANS).map(|number| span(recent, number)).collect();
-            return Asking { spans, recent, settles: Some(state.doubts), since };
+            return Asking { spans, recent, clears: Some(state.doubts), since };
         }
         let is_due = state.not_before.is_none_or(|moment| moment <= since);
         let spans = if is_due { vec![span(recent, state.next)] } else { Vec::new() };
-        Asking { spans, recent, settles: None, since }
+        Asking { spans, recent, clears: None, since }
     }
 
     /// Takes in whether something in each of these spans is open or owed, as it was answered by this `moment`. None: it was not
@@ -104,11 +104,11 @@ impl Floor {
             return;
         }
         for (span, is_needed) in asking.spans.iter().zip(is_needed) {
-            let unanswered = asking.settles.is_some() || state.is_needed[span.number];
+            let unanswered = asking.clears.is_some() || state.is_needed[span.number];
             state.is_needed[span.number] = is_needed.unwrap_or(unanswered);
             state.next = (span.number + 1) % SPANS;
         }
-        state.settled = asking.settles.unwrap_or(state.settled);
+        state.cleared = asking.clears.unwrap_or(state.cleared);
         let took = moment.saturating_duration_since(asking.since);
         // All at once are no measure of one.
         state.not_before = Some(moment + PAUSE.max(took * PATIENCE / u32::try_from(asking.spans.len()).unwrap_or(1)));

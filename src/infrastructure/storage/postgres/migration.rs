@@ -24,7 +24,7 @@ impl PgDatabase {
             match self.migrate_once().await {
                 // A long transaction reads the table; behind a migration that waits for it all others would wait, too.
                 Err(error) if error::is_lock_timeout(&error) => {
-                    tracing::warn!(%error, "the tables are in use, and are brought up to date later");
+                    tracing::warn!(%error, "the tables are in use; the migration is tried again");
                     tokio::time::sleep(MIGRATION_PAUSE).await;
                 }
                 Err(error) => return Err(error::translate_migration(error)),
@@ -34,7 +34,7 @@ impl PgDatabase {
                 }
             }
         }
-        Err(RepositoryError::Unavailable("the tables are in use, and cannot be brought up to date".to_owned()))
+        Err(RepositoryError::Unavailable("the tables are in use, so that they cannot be migrated".to_owned()))
     }
 
     async fn migrate_once(&self) -> Result<(), MigrateError> {

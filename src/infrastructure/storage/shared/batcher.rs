@@ -12,7 +12,7 @@ use crate::application::ports::RepositoryError;
 
 /// A caller's request, to be sent together with others of its kind.
 pub trait Batchable: Send + Sync + 'static {
-    /// What no two requests of one statement may share, because it could not tell them apart.
+    /// What no two requests of one statement may share, because it could not distinguish them.
     type Key: Eq + Hash + Send;
 
     /// `None`: compatible with every other request.
@@ -79,9 +79,8 @@ struct Waiting<B: Batch> {
 /// Requests in one statement, at most. More do not make it cheaper, and its callers wait for all of them.
 const MOST: usize = 512;
 
-/// A caller that has waited this long gets `Contested` without its statement being sent: nothing of it has to be found out
-/// afterwards. Otherwise, when callers
-/// arrive faster than statements finish, waits grow without bound while clients retry.
+/// A caller that has waited this long gets `Contested` without its statement being sent: so it knows that nothing was
+/// changed. Otherwise, when callers arrive faster than statements finish, waits grow without bound while clients retry.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Bytes in one statement, unless it is a single request.
@@ -113,8 +112,8 @@ struct Busy<B: Batch> {
 
 impl<B: Batch> Busy<B> {
     async fn run(mut self) {
-        while let Some(asked) = self.next() {
-            let (requests, callers) = asked.into_iter().map(|it| (it.request, it.answer)).unzip();
+        while let Some(batch) = self.next() {
+            let (requests, callers) = batch.into_iter().map(|it| (it.request, it.answer)).unzip();
             answer(&self.shared.batch, requests, callers).await;
             if B::LINGERS {
                 tokio::task::yield_now().await;
@@ -125,11 +124,11 @@ impl<B: Batch> Busy<B> {
     fn next(&mut self) -> Option<Vec<Waiting<B>>> {
         let mut queue = self.shared.queue();
         queue.turn_late_ones_away();
-        let asked = queue.take();
+        let batch = queue.take();
         // Under the lock: the next caller finds the queue idle, and starts a task.
-        queue.is_busy = !asked.is_empty();
-        self.is_done = asked.is_empty();
-        (!asked.is_empty()).then_some(asked)
+        queue.is_busy = !batch.is_empty();
+        self.is_done = batch.is_empty();
+        (!batch.is_empty()).then_some(batch)
     }
 }
 
@@ -152,17 +151,17 @@ impl<B: Batch> Shared<B> {
 
 impl<B: Batch> Queue<B> {
     /// Returns whether no task was busy so far.
-    fn push(&mut self, asked: Waiting<B>) -> bool {
-        self.waiting.push(asked);
+    fn push(&mut self, request: Waiting<B>) -> bool {
+        self.waiting.push(request);
         !std::mem::replace(&mut self.is_busy, true)
     }
 
     /// Nothing was sent for these requests yet, so nothing can have been changed.
     fn turn_late_ones_away(&mut self) {
         let now = Instant::now();
-        let late = self.waiting.partition_point(|asked| now.duration_since(asked.waiting_since) >= PATIENCE);
+        let late = self.waiting.partition_point(|waiting| now.duration_since(waiting.waiting_since) >= PATIENCE);
         for late in self.waiting.drain(..late) {
-            tell(late.answer, Err(RepositoryError::Contested("too many requests are ahead of it".to_owned())));
+            reply(late.answer, Err(RepositoryError::Contested("waited 5 s for its statement".to_owned())));
         }
     }
 
@@ -170,10 +169,10 @@ impl<B: Batch> Queue<B> {
     fn take(&mut self) -> Vec<Waiting<B>> {
         let mut keys = HashSet::new();
         let (mut count, mut size) = (0, 0);
-        let fits = |asked: &mut Waiting<B>| {
-            let larger = size + asked.request.size();
+        let fits = |waiting: &mut Waiting<B>| {
+            let larger = size + waiting.request.size();
             // Also a request that does not fit keeps later ones of its key from overtaking it.
-            let is_alone = asked.request.key().is_none_or(|key| keys.insert(key));
+            let is_alone = waiting.request.key().is_none_or(|key| keys.insert(key));
             if count == MOST || (count > 0 && larger > LARGEST) {
                 return false;
             }
@@ -193,57 +192,57 @@ type Caller<B> = oneshot::Sender<Result<<B as Batch>::Answer, RepositoryError>>;
 /// Gets every caller its answer.
 async fn answer<B: Batch>(batch: &B, mut requests: Vec<B::Request>, mut callers: Vec<Caller<B>>) {
     let mut error = match batch.execute(&requests).await {
-        Ok(answers) => return tell_each(callers, answers),
+        Ok(answers) => return reply_each(callers, answers),
         Err(error) => error,
     };
     if matches!(error, RepositoryError::Contested(_)) && requests.len() > 1 {
         let free = match batch.free(&requests).await {
             Ok(free) => free,
-            Err(cause) => return tell_all(callers, &cause),
+            Err(cause) => return reply_all(callers, &cause),
         };
         let all = requests.into_iter().zip(callers).zip(free);
         let (free, held): (Vec<_>, Vec<_>) = all.partition(|(_, is_free)| *is_free);
-        tell_all(held.into_iter().map(|((_, caller), _)| caller), &error);
+        reply_all(held.into_iter().map(|((_, caller), _)| caller), &error);
         if free.is_empty() {
             return;
         }
-        (requests, callers) = free.into_iter().map(|(asked, _)| asked).unzip();
+        (requests, callers) = free.into_iter().map(|(request, _)| request).unzip();
         error = match batch.execute(&requests).await {
-            Ok(answers) => return tell_each(callers, answers),
+            Ok(answers) => return reply_each(callers, answers),
             Err(error) => error,
         };
     }
     if error.may_pass() || requests.len() == 1 {
-        return tell_all(callers, &error);
+        return reply_all(callers, &error);
     }
     let mut callers = callers.into_iter();
     for (request, caller) in requests.chunks(1).zip(callers.by_ref()) {
         let answer = batch.execute(request).await.and_then(only);
         // Each of the remaining requests would take as long.
         let given_up = answer.as_ref().err().filter(|error| error.may_pass()).cloned();
-        tell(caller, answer);
+        reply(caller, answer);
         if let Some(error) = given_up {
-            return tell_all(callers, &error);
+            return reply_all(callers, &error);
         }
     }
 }
 
-fn tell_each<A>(callers: Vec<oneshot::Sender<Result<A, RepositoryError>>>, answers: Vec<A>) {
+fn reply_each<A>(callers: Vec<oneshot::Sender<Result<A, RepositoryError>>>, answers: Vec<A>) {
     for (caller, answer) in callers.into_iter().zip(answers) {
-        tell(caller, Ok(answer));
+        reply(caller, Ok(answer));
     }
 }
 
-fn tell_all<A>(
+fn reply_all<A>(
     callers: impl IntoIterator<Item = oneshot::Sender<Result<A, RepositoryError>>>,
     error: &RepositoryError,
 ) {
     for caller in callers {
-        tell(caller, Err(error.clone()));
+        reply(caller, Err(error.clone()));
     }
 }
 
-fn tell<A>(caller: oneshot::Sender<Result<A, RepositoryError>>, answer: Result<A, RepositoryError>) {
+fn reply<A>(caller: oneshot::Sender<Result<A, RepositoryError>>, answer: Result<A, RepositoryError>) {
     // A caller that has gone does not need it.
     let _ = caller.send(answer);
 }

@@ -29,20 +29,20 @@ impl Batch for Echo {
     type Request = u32;
     type Answer = u32;
 
-    async fn execute(&self, questions: &[u32]) -> Result<Vec<u32>, RepositoryError> {
+    async fn execute(&self, requests: &[u32]) -> Result<Vec<u32>, RepositoryError> {
         self.permits.acquire().await.unwrap().forget();
-        self.statements.send(questions.to_vec()).unwrap();
-        match questions {
-            _ if questions.contains(&666) => panic!("a defect"),
-            _ if questions.contains(&13) => Err(RepositoryError::Refused("unlucky".to_owned())),
-            _ if questions.contains(&55) => Err(RepositoryError::Contested("held".to_owned())),
-            _ if questions.contains(&99) => Err(RepositoryError::Unavailable("away".to_owned())),
-            _ => Ok(questions.to_vec()),
+        self.statements.send(requests.to_vec()).unwrap();
+        match requests {
+            _ if requests.contains(&666) => panic!("a defect"),
+            _ if requests.contains(&13) => Err(RepositoryError::Refused("unlucky".to_owned())),
+            _ if requests.contains(&55) => Err(RepositoryError::Contested("held".to_owned())),
+            _ if requests.contains(&99) => Err(RepositoryError::Unavailable("away".to_owned())),
+            _ => Ok(requests.to_vec()),
         }
     }
 
-    async fn free(&self, questions: &[u32]) -> Result<Vec<bool>, RepositoryError> {
-        Ok(questions.iter().map(|question| *question != 55).collect())
+    async fn free(&self, requests: &[u32]) -> Result<Vec<bool>, RepositoryError> {
+        Ok(requests.iter().map(|request| *request != 55).collect())
     }
 }
 
@@ -58,17 +58,18 @@ impl Story {
     }
 
     /// Submits 1, and while that is under way the others; then lets all statements through.
-    async fn ask(&self, numbers: impl IntoIterator<Item = u32>) -> Vec<Result<u32, RepositoryError>> {
-        let mut asks = vec![];
+    async fn submit(&self, numbers: impl IntoIterator<Item = u32>) -> Vec<Result<u32, RepositoryError>> {
+        let mut submitted = vec![];
         for number in std::iter::once(1).chain(numbers) {
             let echo = self.echo.clone();
-            asks.push(tokio::spawn(async move { echo.submit(number).await }));
+            submitted.push(tokio::spawn(async move { echo.submit(number).await }));
             // On one thread every task has submitted, and the first statement has begun, when we are back.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
         }
         self.echo.0.batch.permits.add_permits(10_000);
-        let all = tokio::time::timeout(Duration::from_secs(10), join_all(asks)).await.expect("somebody waits for ever");
+        let all =
+            tokio::time::timeout(Duration::from_secs(10), join_all(submitted)).await.expect("a caller waits for ever");
         all.into_iter().map(Result::unwrap).collect()
     }
 
@@ -80,7 +81,7 @@ impl Story {
 #[tokio::test]
 async fn who_comes_while_a_statement_is_under_way_shares_the_next() {
     let mut story = Story::begin();
-    let answers = story.ask([2, 3, 5]).await;
+    let answers = story.submit([2, 3, 5]).await;
     assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [1, 2, 3, 5]);
     assert_eq!(story.statements(), [vec![1], vec![2, 3, 5]]);
     // And the next is sent immediately.
@@ -91,20 +92,20 @@ async fn who_comes_while_a_statement_is_under_way_shares_the_next() {
 #[tokio::test]
 async fn only_the_guilty_one_is_refused() {
     let mut story = Story::begin();
-    let answers = story.ask([2, 13, 3]).await;
+    let answers = story.submit([2, 13, 3]).await;
     assert!(matches!(answers[..], [Ok(1), Ok(2), Err(RepositoryError::Refused(_)), Ok(3)]), "{answers:?}");
     assert_eq!(story.statements(), [vec![1], vec![2, 13, 3], vec![2], vec![13], vec![3]]);
 }
 
 #[tokio::test]
-async fn a_database_that_does_not_answer_is_not_asked_again_for_everyone() {
+async fn a_database_that_does_not_answer_gets_no_request_again() {
     let mut story = Story::begin();
-    let answers = story.ask([2, 99, 3]).await;
+    let answers = story.submit([2, 99, 3]).await;
     assert_eq!(answers.iter().filter(|answer| answer.as_ref().is_err_and(|it| it.may_pass())).count(), 3);
     assert_eq!(story.statements(), [vec![1], vec![2, 99, 3]]);
 
     let mut story = Story::begin();
-    let answers = story.ask([13, 2, 99, 3]).await;
+    let answers = story.submit([13, 2, 99, 3]).await;
     assert!(matches!(answers[2], Ok(2)), "{answers:?}");
     assert!(answers[3].is_err() && answers[4].is_err(), "{answers:?}");
     assert_eq!(story.statements(), [vec![1], vec![13, 2, 99, 3], vec![13], vec![2], vec![99]]);
@@ -113,7 +114,7 @@ async fn a_database_that_does_not_answer_is_not_asked_again_for_everyone() {
 #[tokio::test]
 async fn only_what_somebody_else_holds_is_kept_waiting() {
     let mut story = Story::begin();
-    let answers = story.ask([2, 55, 3, 55, 55, 5]).await;
+    let answers = story.submit([2, 55, 3, 55, 55, 5]).await;
     let held = |answer: &Result<u32, RepositoryError>| matches!(answer, Err(RepositoryError::Contested(_)));
     assert!(matches!(answers[..], [Ok(1), Ok(2), _, Ok(3), _, _, Ok(5)]), "{answers:?}");
     assert!(held(&answers[2]) && held(&answers[4]) && held(&answers[5]), "{answers:?}");
@@ -121,28 +122,28 @@ async fn only_what_somebody_else_holds_is_kept_waiting() {
 
     // Alone, or all of them: no request is left to send without them.
     let mut story = Story::begin();
-    assert!(story.ask([55]).await.iter().skip(1).all(held));
+    assert!(story.submit([55]).await.iter().skip(1).all(held));
     assert_eq!(story.statements(), [[1], [55]]);
     let mut story = Story::begin();
-    assert!(story.ask([55, 55]).await.iter().skip(1).all(held));
+    assert!(story.submit([55, 55]).await.iter().skip(1).all(held));
     assert_eq!(story.statements(), [vec![1], vec![55, 55]]);
 }
 
 #[tokio::test]
-async fn who_has_waited_too_long_is_told_so_unasked() {
+async fn a_request_that_has_waited_too_long_is_contested_without_being_sent() {
     for (number, ends) in [(99, false), (7, true)] {
         let mut story = Story::begin();
-        let ask = |number| {
+        let submit = |number| {
             let echo = story.echo.clone();
             tokio::spawn(async move { echo.submit(number).await })
         };
         let is_waiting = |count| story.echo.0.queue().is_busy && story.echo.0.queue().waiting.len() == count;
-        let ahead = ask(number);
+        let ahead = submit(number);
         tokio::task::yield_now().await;
         while !is_waiting(0) {
             tokio::task::yield_now().await;
         }
-        let (late, in_time) = (ask(2), ask(3));
+        let (late, in_time) = (submit(2), submit(3));
         while !is_waiting(2) {
             tokio::task::yield_now().await;
         }
@@ -156,34 +157,34 @@ async fn who_has_waited_too_long_is_told_so_unasked() {
 }
 
 #[tokio::test]
-async fn questions_that_share_a_key_come_one_after_the_other() {
+async fn requests_that_share_a_key_come_one_after_the_other() {
     let mut story = Story::begin();
-    story.ask([101, 201, 102, 2, 103]).await;
+    story.submit([101, 201, 102, 2, 103]).await;
     assert_eq!(story.statements(), [vec![1], vec![101, 201, 2], vec![102], vec![103]]);
 }
 
 #[tokio::test]
 async fn a_statement_has_bounds() {
     let mut story = Story::begin();
-    story.ask([2, 4, 4, 3]).await;
+    story.submit([2, 4, 4, 3]).await;
     assert_eq!(story.statements(), [vec![1], vec![2, 3], vec![4], vec![4]]);
 
     let mut story = Story::begin();
-    story.ask(std::iter::repeat_n(5, MOST + 1)).await;
+    story.submit(std::iter::repeat_n(5, MOST + 1)).await;
     assert_eq!(story.statements().iter().map(Vec::len).collect::<Vec<_>>(), [1, MOST, 1]);
 }
 
 #[tokio::test]
 async fn after_a_panic_nobody_waits_for_ever_and_the_next_is_answered() {
     let mut story = Story::begin();
-    let answers = story.ask([666, 667]).await;
+    let answers = story.submit([666, 667]).await;
     assert!(answers[1..].iter().all(|answer| answer.as_ref().is_err_and(RepositoryError::may_pass)));
     story.statements();
     assert_eq!(story.echo.submit(7).await.unwrap(), 7);
 }
 
 #[tokio::test]
-async fn a_question_is_asked_to_its_end_when_its_caller_has_gone() {
+async fn a_request_is_carried_out_when_its_caller_has_gone() {
     let mut story = Story::begin();
     drop(futures::poll!(Box::pin(story.echo.submit(1))));
     drop(futures::poll!(Box::pin(story.echo.submit(2))));
@@ -200,27 +201,27 @@ impl Batch for Prompt {
     type Answer = u32;
     const LINGERS: bool = false;
 
-    async fn execute(&self, questions: &[u32]) -> Result<Vec<u32>, RepositoryError> {
-        self.0.execute(questions).await
+    async fn execute(&self, requests: &[u32]) -> Result<Vec<u32>, RepositoryError> {
+        self.0.execute(requests).await
     }
 }
 
 /// A caller that submits again immediately after its answer is in the next statement only if the batch lingers.
 #[tokio::test]
-async fn the_next_statement_waits_for_who_is_about_to_ask_only_if_it_lingers() {
+async fn the_next_statement_waits_for_callers_that_are_ready_only_if_it_lingers() {
     async fn statements<B: Batch<Request = u32, Answer = u32>>(
         batch: impl FnOnce(Echo) -> B,
         permits: impl Fn(&B) -> &Semaphore,
     ) -> Vec<Vec<u32>> {
         let (sender, mut statements) = mpsc::unbounded_channel();
-        let asked = Batcher::new(batch(Echo { permits: Semaphore::new(0), statements: sender }));
-        let (first, second) = (asked.clone(), asked.clone());
+        let batcher = Batcher::new(batch(Echo { permits: Semaphore::new(0), statements: sender }));
+        let (first, second) = (batcher.clone(), batcher.clone());
         let first = tokio::spawn(async move { (first.submit(1).await.unwrap(), first.submit(2).await.unwrap()) });
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
         let second = tokio::spawn(async move { second.submit(20).await.unwrap() });
         tokio::task::yield_now().await;
-        permits(&asked.0.batch).add_permits(10);
+        permits(&batcher.0.batch).add_permits(10);
         assert_eq!((first.await.unwrap(), second.await.unwrap()), ((1, 2), 20));
         std::iter::from_fn(|| statements.try_recv().ok()).collect()
     }

@@ -53,6 +53,6 @@ mod tests {
         assert_eq!(Flaws::default().sentence(), None);
         let mut flaws = Flaws::default();
         (0..1_000).for_each(|_| flaws.add("é".repeat(1_000)));
-        assert_eq!(flaws.sentence().map(|told| told.chars().count()), Some(LONGEST));
+        assert_eq!(flaws.sentence().map(|sentence| sentence.chars().count()), Some(LONGEST));
     }
 }

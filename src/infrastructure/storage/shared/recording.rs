@@ -28,11 +28,11 @@ where
     /// False when neither guard holds.
     ///
     /// # Errors
-    /// The database's error; never that it refuses the channel's words.
+    /// The database's error; never that it refuses the channel's text.
     pub async fn record(&self, outcome: &Outcome) -> Result<bool, RepositoryError> {
         match self.write(outcome, OutcomeRow::of(outcome)).await {
             Err(RepositoryError::Refused(reason)) => {
-                tracing::warn!(message.id = %outcome.guard.id, reason, "recorded without the channel's words");
+                tracing::warn!(message.id = %outcome.guard.id, reason, "the outcome is recorded without the channel's text, which the database refuses");
                 self.write(outcome, OutcomeRow::of(outcome).without_texts()).await
             }
             written => written,
@@ -40,10 +40,10 @@ where
     }
 
     async fn write(&self, outcome: &Outcome, row: OutcomeRow) -> Result<bool, RepositoryError> {
-        let ending = || RecordRequest { guard: outcome.guard, started_at: outcome.started_at, row: row.clone() };
-        if self.outcomes.submit(ending()).await? {
+        let request = || RecordRequest { guard: outcome.guard, started_at: outcome.started_at, row: row.clone() };
+        if self.outcomes.submit(request()).await? {
             return Ok(true);
         }
-        Ok(outcome.guard.status == MessageStatus::Processing && self.lost_claims.submit(ending()).await?)
+        Ok(outcome.guard.status == MessageStatus::Processing && self.lost_claims.submit(request()).await?)
     }
 }

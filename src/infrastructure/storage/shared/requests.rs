@@ -25,7 +25,7 @@ impl Batchable for AcceptRequest {
     fn size(&self) -> usize {
         let content = &self.message.content;
         let texts = [&content.text, &content.payload].into_iter().flatten().map(String::len).sum::<usize>();
-        texts + content.media.as_ref().map_or(0, |media| media.url.len()) + self.message.recipient.len()
+        texts + content.media.as_ref().map_or(0, |media| media.url.as_str().len()) + self.message.recipient.len()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::access::principal::Tenant;
 use crate::domain::instance::InstanceId;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::delivery::FailureKind;
-use crate::domain::message::{Content, Direction, Media, MediaType, Message, MessageId, MessageStatus};
+use crate::domain::message::{Content, Direction, Media, MediaType, MediaUrl, Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
 
 /// The columns of a row, as a database gives them. An error says what is there instead.
@@ -85,13 +85,15 @@ fn content<R: Row>(row: &R, flaws: &mut Flaws) -> Content {
     if !payload.as_deref().is_none_or(is_json) {
         flaws.add("payload is not JSON".to_owned());
     }
-    let media = url.zip(media_type).map(|(url, media_type)| Media { url, media_type });
+    let media = url.zip(media_type).map(|(url, media_type)| Media { url: MediaUrl::stored(url), media_type });
     Content { text: flaws.or_default(text_option(row, "message")), media, payload }
 }
 
 /// The messages of rows that have an id. One without (removed by hand) must not keep the others from their end.
 pub fn messages(rows: &[impl Row]) -> Vec<Message> {
-    let named = |row| message(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
+    let named = |row| {
+        message(row).inspect_err(|error| tracing::error!(%error, "a message's row cannot be read and is skipped")).ok()
+    };
     rows.iter().filter_map(named).collect()
 }
 

@@ -4,11 +4,10 @@
 
 mod api_key_repository;
 mod connections;
-mod deleted_instances;
 mod error;
 #[cfg(test)]
 mod full_disk_tests;
-mod instance_repository;
+mod instances;
 mod messages;
 mod node_repository;
 mod portion;
@@ -18,8 +17,7 @@ mod stores;
 
 pub use api_key_repository::SqliteApiKeyRepository;
 pub use connections::{InstallationLock, SqliteDatabase};
-pub use deleted_instances::SqliteDeletedInstances;
-pub use instance_repository::SqliteInstanceRepository;
+pub use instances::{SqliteDeletedInstances, SqliteInstanceRepository};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

@@ -55,7 +55,7 @@ impl Storage for SqliteStorage {
     }
 
     async fn roll_up(&self) -> Result<(), RepositoryError> {
-        // There is one writer, who counts at once.
+        // There is one writer, which counts immediately.
         Ok(())
     }
 

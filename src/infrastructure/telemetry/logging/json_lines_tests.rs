@@ -1,54 +1,24 @@
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::io;
 
 use serde_json::Value;
 use tracing::{Level, debug, error, info, info_span, warn};
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::JsonLines;
-
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl Written {
-    fn lines(&self) -> Vec<String> {
-        let bytes = self.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
-impl Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Written {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use crate::log_lines::Lines;
 
 fn ours(log: impl FnOnce()) -> Vec<String> {
-    let written = Written::default();
+    let written = Lines::default();
     let logs = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_writer(written.clone());
     tracing::subscriber::with_default(logs.fmt_fields(JsonLines).event_format(JsonLines).finish(), log);
-    written.lines()
+    written.read()
 }
 
 fn the_librarys(log: impl FnOnce()) -> Vec<String> {
-    let written = Written::default();
+    let written = Lines::default();
     let logs = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_writer(written.clone());
     let logs = logs.json().flatten_event(true).with_span_list(false).finish();
     tracing::subscriber::with_default(logs, log);
-    written.lines()
+    written.read()
 }
 
 /// Everything but when, with the place of that.

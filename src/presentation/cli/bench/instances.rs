@@ -20,7 +20,7 @@ pub struct States {
     pub delivered: u64,
     pub read: u64,
     pub failed: u64,
-    /// A server of an earlier version tells of none.
+    /// Absent from the answers of earlier versions.
     #[serde(default)]
     pub cancelled: u64,
     pub total: u64,

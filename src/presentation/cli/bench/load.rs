@@ -1,4 +1,4 @@
-//! The load: workers with a connection each, who send whatever is due.
+//! The load: workers with a connection each, which send what is due.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -12,7 +12,7 @@ use super::load::Mode;
 use super::tally::{Answers, Arrivals};
 
 /// At most this many different errors are listed; the rest is only counted.
-const ERRORS_TOLD: usize = 5;
+const ERRORS_LISTED: usize = 5;
 
 /// What the run was asked to do.
 #[derive(Clone, Debug, Serialize)]
@@ -141,7 +141,7 @@ fn most_frequent(errors: &BTreeMap<String, u64>) -> Vec<ErrorCount> {
     let mut counted: Vec<ErrorCount> =
         errors.iter().map(|(error, &count)| ErrorCount { error: error.clone(), count }).collect();
     counted.sort_by_key(|error| std::cmp::Reverse(error.count));
-    counted.truncate(ERRORS_TOLD);
+    counted.truncate(ERRORS_LISTED);
     counted
 }
 

@@ -54,7 +54,7 @@ pub async fn cancel(
         Cancellation::NotQueued(status) => {
             Err(Problem::conflict(format!("The message is {status}; only a queued message can be cancelled.")))
         }
-        Cancellation::Unsettled => Err(Problem::unavailable(
+        Cancellation::InDoubt => Err(Problem::unavailable(
             "the database has just started: a message that looks queued may be under way; nothing is cancelled yet",
         )),
         Cancellation::Unknown => Err(Problem::unknown_message()),

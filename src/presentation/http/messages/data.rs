@@ -84,7 +84,8 @@ impl From<Attempt> for AttemptData {
 
 impl From<Message> for MessageData {
     fn from(message: Message) -> Self {
-        let (media_url, media_type) = message.content.media.map(|media| (media.url, media.media_type.as_str())).unzip();
+        let (media_url, media_type) =
+            message.content.media.map(|media| (media.url.into_string(), media.media_type.as_str())).unzip();
         Self {
             id: message.id.to_string(),
             channel: message.channel.to_string(),

@@ -124,7 +124,7 @@ impl ListQuery {
 
 /// List messages
 ///
-/// Newest first. A page ends sooner than `limit` says where the contents come to 16 MiB: only `nextCursor` tells whether
+/// Newest first. A page ends sooner than `limit` says where the contents come to 16 MiB: only `nextCursor` says whether
 /// it is the last. One that takes longer than 5 s is ended: narrow it.
 #[utoipa::path(get, path = "/api/messaging/messages", operation_id = "listMessages", tag = "messages",
     params(ListQuery),

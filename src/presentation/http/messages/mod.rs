@@ -6,4 +6,5 @@ pub mod list;
 pub mod read;
 pub mod retry;
 pub mod send;
+pub mod send_request;
 pub mod stats;

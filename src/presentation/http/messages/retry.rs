@@ -12,13 +12,14 @@ use crate::application::ports::{FailedSelection, Replay};
 use crate::domain::access::principal::Scope;
 use crate::domain::message::{MessageId, MessageStatus};
 use crate::presentation::http::wire::answers::{Authenticated, WithBody, WithQuery};
-use crate::presentation::http::wire::body::{JsonBody, to_its_end};
+use crate::presentation::http::wire::body::JsonBody;
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::envelope::Envelope;
 use crate::presentation::http::wire::fields::{self, Name, Problems};
 use crate::presentation::http::wire::moment::Moment;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::{NoParameters, Query};
+use crate::presentation::http::wire::serving::to_its_end;
 use crate::presentation::http::wire::state::{SharedState, path_id};
 
 /// Which failed messages to replay; what is absent does not narrow.

@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use super::state::SharedState;
-use crate::presentation::http::wire::serving::keep_counting;
 
 /// A body over the limit is read on up to here, so that its sender gets to read the answer.
 const MOST_READ_ON: usize = 16 * 1024 * 1024;
@@ -69,21 +68,4 @@ async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
         }
     }
     if seen > limit { Err(Problem::body_too_large(limit)) } else { Ok(kept.into()) }
-}
-
-/// A use case that ran to its end, whatever became of its caller.
-///
-/// # Errors
-/// 500 when it panicked.
-pub async fn to_its_end<T: Send + 'static>(
-    tasks: &tokio_util::task::TaskTracker,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, Problem> {
-    use tracing::Instrument;
-    // Kilobytes, which would be moved again and again on their way into the task, and out of it.
-    let work = Box::pin(work);
-    tasks
-        .spawn(keep_counting(work).in_current_span())
-        .await
-        .map_err(|error| Problem::internal(format!("a task ended: {error}")))
 }

@@ -1,4 +1,4 @@
-//! What goes wrong, as HTTP tells it: RFC 9457 with the members that existing clients read.
+//! Errors as HTTP answers: RFC 9457 with the members that existing clients read.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -184,7 +184,7 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
     }
 
-    /// In direct mode: too many requests wait for one recipient. Not logged: its caller is told, and nothing is wrong here.
+    /// In direct mode: too many requests wait for one recipient. Not logged: the answer says it, and nothing is wrong here.
     pub fn recipient_busy() -> Self {
         let detail = "Too many requests wait for this recipient; nothing was stored, try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The recipient is busy", detail)
@@ -193,12 +193,12 @@ impl Problem {
 
     /// Not logged for each: [`InFlight`](crate::presentation::http::wire::serving::InFlight) says it once.
     pub fn too_many_in_flight() -> Self {
-        let detail = "Too many requests are in work; nothing was done for this one, try again.";
+        let detail = "Too many requests are being handled; nothing was done for this one, try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Too many requests", detail)
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
-    /// Lists and counts that many callers ask for concurrently. Not logged: their callers are told, and nothing else waits.
+    /// More lists and counts than may run concurrently. Not logged: the answer says it, and nothing else waits.
     pub fn too_many_searches() -> Self {
         let detail = "Too many lists and counts are being made; try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Too many searches", detail)

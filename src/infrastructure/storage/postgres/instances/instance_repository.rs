@@ -113,7 +113,11 @@ impl InstanceRepository for PgInstanceRepository {
         .bind(channel.map(ChannelName::as_str));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         // A row that was broken by hand must not hide the others.
-        let readable = |row| instance(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
+        let readable = |row| {
+            instance(row)
+                .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
+                .ok()
+        };
         Ok(rows.iter().filter_map(readable).collect())
     }
 

@@ -26,9 +26,9 @@ impl Cancellations for PgCancellations {
         &self,
         tenant: &Tenant,
         id: MessageId,
-        unsettled: Duration,
+        claims_in_doubt: Duration,
         now: Timestamp,
     ) -> Result<Cancellation, RepositoryError> {
-        cancellation::cancel(&self.database, (tenant, id), unsettled, now).await
+        cancellation::cancel(&self.database, (tenant, id), claims_in_doubt, now).await
     }
 }

@@ -124,8 +124,7 @@ const ROLL_UP: &str = "
      having sum(change) <> 0
          on conflict (tenant, week, status) do update set count = counts.count + excluded.count";
 
-/// Weeks that have counts and no messages: somebody dropped them who does not count, an operator or a process of an older
-/// version.
+/// Marks weeks that have counts and no messages: an operator or an older process dropped them without updating the counts.
 pub async fn doubt_dropped(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let doubt = "insert into messaging_uncounted_weeks
                  select week
@@ -148,7 +147,7 @@ pub async fn uncounted(connection: &mut PgConnection) -> Result<Vec<i64>, sqlx::
 /// Counts the messages of a week. One statement sees one moment: the messages as they are then, and the counts and changes
 /// that are to say the same. What is changed meanwhile is not in its moment, and writes a change of its own.
 ///
-/// Whoever drops a part of the week waits for this: it reads `messaging_messages` until it is committed.
+/// A statement that drops a part of the week waits for this: it reads `messaging_messages` until it is committed.
 pub async fn count_anew(connection: &mut PgConnection, week: i64) -> Result<(), sqlx::Error> {
     sqlx::query(
         "with counted as (

@@ -2,7 +2,7 @@
 //!
 //! A message is in these indexes once it is at an end: entered at every change, they would cost each message as much again.
 //! What is open is looked for in the indexes of what is open, which are short. Recipients that are too long for an index are
-//! found by walking; a row that somebody gave a longer channel or instance than the API takes, without such a filter.
+//! found by walking; a row that was given a longer channel or instance by hand than the API takes, only without such a filter.
 //!
 //! Every part bounds the last column before the id from both sides, instead of by an equality, and has it in its order: only
 //! one index gives that. With an equality, the planner walks all of a tenant's messages to find what it takes for frequent

@@ -11,7 +11,7 @@ struct Missing {
     partition: String,
     /// What it is called there.
     name: String,
-    /// Whether it is there, made as far as somebody came who was broken off.
+    /// Whether it is there but invalid, left by a creation that was interrupted.
     is_torn: bool,
     /// From `using` on.
     definition: String,
@@ -29,13 +29,13 @@ pub async fn complete(connection: &mut PgConnection) -> Result<(), sqlx::Error> 
 
 async fn make(connection: &mut PgConnection, missing: &Missing) -> Result<(), sqlx::Error> {
     let Missing { index, partition, name, is_torn, definition } = missing;
-    // This waits for whoever uses the partition at the moment, and keeps nobody waiting.
+    // This waits for the transactions that use the partition at the moment, and no other waits for it.
     run(connection, "set lock_timeout = 0".to_owned()).await?;
     if *is_torn {
         run(connection, format!("drop index concurrently {name}")).await?;
     }
     run(connection, format!("create index concurrently if not exists {name} on {partition} {definition}")).await?;
-    // While this waits for a transaction that has read the partition, everybody else waits behind it.
+    // While this waits for a transaction that has read the partition, all others wait behind it.
     run(connection, "set lock_timeout = '100ms'".to_owned()).await?;
     run(connection, format!("alter index {index} attach partition {name}")).await?;
     tracing::info!(partition, index, "an index was made");

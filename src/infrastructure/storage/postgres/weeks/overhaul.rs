@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::timeout;
 
 use super::indexes;
-use super::parameters::{CLOSED, passed_over, tell, unclosed, untold, written};
+use super::parameters::{CLOSED, passed_over, set, unclosed, unset, written};
 use super::partition::{PARTITIONED, Partition, WEEKS};
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 /// Days after its end at which a week is vacuumed: most retries, replays and receipts are behind it.
 const DAYS_UNTIL_CLOSED: chrono::Duration = chrono::Duration::days(3);
 
-/// Tells the server how to keep the partitions, makes weeks that could not be made in passing, vacuums those that are over,
+/// Sets the storage parameters of the partitions, makes weeks that could not be made in passing, vacuums those that are over,
 /// makes indexes that are missing, and counts the messages of those that are to be counted anew.
 pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), RepositoryError> {
     let mut connection = database.server.connect_apart().await?;
@@ -32,7 +32,7 @@ pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), Repos
             .fetch_one(&mut connection)
             .await?;
         if is_alone {
-            tell_all(&mut connection).await?;
+            set_parameters(&mut connection).await?;
             make_large(&mut connection, now).await?;
             close(&mut connection, now).await?;
             count(&mut connection).await?;
@@ -45,11 +45,11 @@ pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), Repos
     done.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(translate)
 }
 
-async fn tell_all(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+async fn set_parameters(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     for table in PARTITIONED {
-        for partition in untold(connection, table).await? {
-            let told = tell(connection, &partition, &written(table)).await;
-            passed_over(&partition, told)?;
+        for partition in unset(connection, table).await? {
+            let done = set(connection, &partition, &written(table)).await;
+            passed_over(&partition, done)?;
         }
     }
     Ok(())
@@ -80,7 +80,7 @@ async fn vacuum(connection: &mut PgConnection, partition: &str) -> Result<(), sq
     // Without the end being cut off, which would need the table exclusively.
     let statement = format!("vacuum (analyze, truncate off) {partition}");
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await?;
-    tell(connection, partition, CLOSED).await?;
+    set(connection, partition, CLOSED).await?;
     tracing::info!(partition, "a week that is over was vacuumed");
     Ok(())
 }
@@ -177,12 +177,12 @@ async fn make_apart(connection: &mut PgConnection, part: &Partition) -> Result<(
     transaction.commit().await?;
     tracing::warn!(
         partition = name,
-        "made beside rows that stay in the default partition: they are too many to be moved"
+        "the partition is made; rows of its week stay in the default partition, because they are too many to be moved"
     );
     Ok(())
 }
 
-/// Takes away what [`make_apart`] has left when it failed. Looked for first: without one, nobody is kept waiting.
+/// Takes away what [`make_apart`] has left when it failed. Looked for first: without one, no lock is taken.
 async fn unfence(connection: &mut PgConnection, default: &str) -> Result<(), sqlx::Error> {
     let fence = format!("{default}_fence");
     let is_there: bool = sqlx::query_scalar(

@@ -1,7 +1,7 @@
-//! What the server's autovacuum is told about each partition.
+//! The storage parameters of each partition, by which the server's autovacuum decides when to vacuum it.
 //!
 //! By default it comes when a fifth of a table has changed, which in a week of a hundred million messages is never. Each
-//! message leaves two dead entries in the index of what nodes own, and the relay walks past all that nobody has cleared.
+//! message leaves two dead entries in the index of what nodes own, and the relay walks past all that no vacuum has removed.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -28,8 +28,8 @@ pub const CLOSED: &str = "autovacuum_vacuum_threshold = 5000, autovacuum_analyze
 /// How [`CLOSED`] is found in the catalog.
 const IS_CLOSED: &str = "autovacuum_vacuum_threshold=5000";
 
-/// Partitions that have been told nothing: of an installation that was there before, or of a statement by hand.
-pub async fn untold(connection: &mut PgConnection, table: &Partitioned) -> Result<Vec<String>, sqlx::Error> {
+/// Partitions without these parameters: made by an earlier version, or by hand.
+pub async fn unset(connection: &mut PgConnection, table: &Partitioned) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(
         "select pg_class.oid::regclass::text
            from pg_inherits
@@ -73,7 +73,7 @@ pub async fn unclosed(
 }
 
 /// Waits for no reader and no writer, and lets none wait.
-pub async fn tell(connection: &mut PgConnection, partition: &str, parameters: &str) -> Result<(), sqlx::Error> {
+pub async fn set(connection: &mut PgConnection, partition: &str, parameters: &str) -> Result<(), sqlx::Error> {
     let statement = format!("alter table {partition} set ({parameters})");
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())

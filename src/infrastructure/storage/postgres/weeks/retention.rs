@@ -58,7 +58,7 @@ async fn drop_one(database: &PgDatabase, table: &Partitioned, before: Uuid) -> R
             Ok(false) => {}
             // Something uses the table for longer than others may wait behind this.
             Err(error @ RepositoryError::Contested(_)) => {
-                tracing::warn!(partition = week.name, %error, "a week could not be dropped, and is left to the next time");
+                tracing::warn!(partition = week.name, %error, "a week could not be dropped; tried again in the next round");
                 return Ok(false);
             }
             Err(error) => return Err(error),

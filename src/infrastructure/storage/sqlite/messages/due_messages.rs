@@ -43,8 +43,11 @@ impl DueMessages for SqliteDueMessages {
         .fetch_all(self.database.readers())
         .await
         .map_err(translate)?;
-        let named =
-            |row| guard(row).inspect_err(|error| tracing::error!(%error, "a message's row is passed over")).ok();
+        let named = |row| {
+            guard(row)
+                .inspect_err(|error| tracing::error!(%error, "a message's row cannot be read and is skipped"))
+                .ok()
+        };
         Ok(rows.iter().filter_map(named).collect())
     }
 

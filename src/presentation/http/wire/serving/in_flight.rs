@@ -9,7 +9,7 @@ tokio::task_local! {
     static PLACE: Arc<OwnedSemaphorePermit>;
 }
 
-/// How many requests may be in work. One over it is refused before anything is done for it.
+/// Bounds the requests that are being handled. One over the bound is refused before anything is done for it.
 #[derive(Clone)]
 pub struct InFlight {
     places: Arc<Semaphore>,
@@ -27,7 +27,7 @@ impl InFlight {
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             if !self.is_full.swap(true, Ordering::Relaxed) {
-                warn!(most = self.most, "MAX_IN_FLIGHT requests are in work; more are refused");
+                warn!(most = self.most, "MAX_IN_FLIGHT reached: further requests get 503");
             }
             return None;
         };
@@ -35,7 +35,7 @@ impl InFlight {
             && self.places.available_permits() > self.most / 2
             && self.is_full.swap(false, Ordering::Relaxed)
         {
-            info!("fewer than half of MAX_IN_FLIGHT requests are in work again");
+            info!("fewer than half of MAX_IN_FLIGHT requests are being handled again");
         }
         Some(PLACE.scope(Arc::new(place), work).await)
     }

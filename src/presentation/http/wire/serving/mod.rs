@@ -6,6 +6,7 @@ mod limits;
 mod observed;
 #[cfg(test)]
 mod serving_tests;
+mod to_its_end;
 
 use std::io::ErrorKind;
 use std::pin::pin;
@@ -28,8 +29,9 @@ use crate::application::Stop;
 use activity::Activity;
 use observed::{Observed, ObservedBody};
 
-pub use in_flight::{InFlight, keep_counting};
+pub use in_flight::InFlight;
 pub use limits::Limits;
+pub use to_its_end::to_its_end;
 
 /// Serves until `stop` has resolved and every request that was begun is answered.
 pub async fn serve(listener: TcpListener, app: Router, limits: Limits, mut stop: Stop) {
@@ -62,7 +64,7 @@ async fn refused_by_the_system(error: &std::io::Error) {
     let has_gone = [ErrorKind::ConnectionRefused, ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset]
         .contains(&error.kind());
     if !has_gone {
-        error!(%error, "no connection can be accepted; tried again in a second");
+        error!(%error, "cannot accept a connection; tried again in a second");
         sleep(Duration::from_secs(1)).await;
     }
 }
@@ -75,7 +77,7 @@ async fn serve_connection(stream: TcpStream, app: Router, limits: Limits, watche
         async move { answer.await.map(|response| response.map(|body| ObservedBody::new(body, answering))) }
     });
     let stream = TokioIo::new(Observed::new(stream, activity.clone()));
-    // Its own timer does not tell a slow head from a connection that waits for its next request.
+    // hyper's own timer does not distinguish a slow head from a connection that waits for its next request.
     let connection = http1::Builder::new().header_read_timeout(None).serve_connection(stream, answer);
     let mut connection = pin!(watcher.watch(connection));
     loop {

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{InFlight, Limits, serve};
 use crate::presentation::http::layered;
-use crate::presentation::http::wire::body::to_its_end;
+use crate::presentation::http::wire::serving::to_its_end;
 
 const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(900);

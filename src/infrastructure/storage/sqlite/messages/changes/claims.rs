@@ -30,7 +30,7 @@ impl Claims {
 pub const CLAIM: &str = "update messaging_messages
         set status = 'processing',
             node_id = claims.claimer,
-            -- A count that somebody wrote may be out of bounds.
+            -- A count that was edited by hand may be out of bounds.
             try = min(max(try, 0), 2147483646) + 1,
             retries = min(max(retries, 0), 2147483646) + 1,
             attempt_started_at = claims.now,

@@ -14,7 +14,7 @@ use crate::infrastructure::storage::sqlite::row::{self, id_list, time_text, time
 pub const FAIL: &str = "
     update messaging_messages
         set attempt_started_at = case when status = 'queued' then ?4 else attempt_started_at end,
-            -- A count that somebody wrote may be out of bounds.
+            -- A count that was edited by hand may be out of bounds.
             retries = min(max(retries, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
             try = min(max(try, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
             status = 'failed',

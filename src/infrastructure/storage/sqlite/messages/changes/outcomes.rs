@@ -47,7 +47,7 @@ macro_rules! set_outcome {
              next_attempt_at = endings.due_at,
              dead_lettered_at = endings.dead_at,
              sent_at = coalesce(endings.taken_at, sent_at),
-             -- Where no try has been made it was put off. A count that somebody wrote may be out of bounds.
+             -- Where no try has been made it was put off. A count that was edited by hand may be out of bounds.
              deferrals = iif(endings.is_spent, deferrals, min(max(deferrals, 0), 2147483646) + 1),
              deferred_since = iif(endings.is_spent, null, coalesce(deferred_since, endings.finished_at)),
              updated_at = endings.finished_at"
@@ -110,8 +110,8 @@ impl Batch for Outcomes {
     /// False when the guard has lost.
     type Answer = bool;
 
-    async fn execute(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
-        write(&self.database, RECORD, endings).await
+    async fn execute(&self, requests: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
+        write(&self.database, RECORD, requests).await
     }
 }
 
@@ -121,8 +121,8 @@ impl Batch for LostClaims {
     /// False when the claim is not lost.
     type Answer = bool;
 
-    async fn execute(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
-        write(&self.database, CLAIM_AND_RECORD, endings).await
+    async fn execute(&self, requests: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
+        write(&self.database, CLAIM_AND_RECORD, requests).await
     }
 }
 
@@ -130,25 +130,25 @@ impl Batch for LostClaims {
 async fn write(
     database: &SqliteDatabase,
     statement: [&'static str; 2],
-    endings: &[RecordRequest],
+    requests: &[RecordRequest],
 ) -> Result<Vec<bool>, RepositoryError> {
     let mut transaction = database.begin().await?;
     // Its text has one row per outcome, so the statement is not cached.
-    let mut query = self::statement(statement, endings);
+    let mut query = self::statement(statement, requests);
     let written = query.build().persistent(false).fetch_all(&mut *transaction).await.map_err(translate)?;
     let written: HashSet<Uuid> = written.iter().map(|row| id(row, "id")).collect::<Result<_, _>>()?;
-    let has_row = |ending: &&RecordRequest| ending.row.has_row && written.contains(&ending.guard.id.0);
-    let recorded: Vec<&RecordRequest> = endings.iter().filter(has_row).collect();
+    let has_row = |request: &&RecordRequest| request.row.has_row && written.contains(&request.guard.id.0);
+    let recorded: Vec<&RecordRequest> = requests.iter().filter(has_row).collect();
     if !recorded.is_empty() {
         attempts_of(&recorded).build().persistent(false).execute(&mut *transaction).await.map_err(translate)?;
     }
     transaction.commit().await.map_err(translate)?;
-    Ok(endings.iter().map(|ending| written.contains(&ending.guard.id.0)).collect())
+    Ok(requests.iter().map(|request| written.contains(&request.guard.id.0)).collect())
 }
 
-pub(super) fn statement([before, after]: [&'static str; 2], endings: &[RecordRequest]) -> QueryBuilder<Sqlite> {
+pub(super) fn statement([before, after]: [&'static str; 2], requests: &[RecordRequest]) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(before);
-    query.push_values(endings, |mut values, RecordRequest { guard, started_at, row }| {
+    query.push_values(requests, |mut values, RecordRequest { guard, started_at, row }| {
         let row = &row.ending;
         values
             .push_bind(guard.id.0.hyphenated())
@@ -171,10 +171,10 @@ pub(super) fn statement([before, after]: [&'static str; 2], endings: &[RecordReq
     query
 }
 
-fn attempts_of(endings: &[&RecordRequest]) -> QueryBuilder<Sqlite> {
+fn attempts_of(requests: &[&RecordRequest]) -> QueryBuilder<Sqlite> {
     let [before, after] = ATTEMPTS;
     let mut query = QueryBuilder::new(before);
-    query.push_values(endings, |mut values, RecordRequest { guard, started_at, row }| {
+    query.push_values(requests, |mut values, RecordRequest { guard, started_at, row }| {
         let row = &row.ending;
         values
             .push_bind(guard.id.0.hyphenated())

@@ -1,13 +1,13 @@
 use async_trait::async_trait;
 
-use super::SqliteDatabase;
-use super::error::translate;
-use super::messages::{fail_open_messages, open_messages};
-use super::row::{id, id_list};
 use crate::application::ports::{DeletedInstances, OpenMessages, Place, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
+use crate::infrastructure::storage::sqlite::SqliteDatabase;
+use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::messages::{fail_open_messages, open_messages};
+use crate::infrastructure::storage::sqlite::row::{id, id_list};
 
 #[derive(Clone)]
 pub struct SqliteDeletedInstances {

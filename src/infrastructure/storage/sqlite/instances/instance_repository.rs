@@ -1,15 +1,15 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::SqliteDatabase;
-use super::error::translate;
-use super::row::{get, id, parsed, tenant, time, time_text};
 use crate::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::credentials::SealedCredentials;
 use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
+use crate::infrastructure::storage::sqlite::SqliteDatabase;
+use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::row::{get, id, parsed, tenant, time, time_text};
 
 #[derive(Clone)]
 pub struct SqliteInstanceRepository {
@@ -123,7 +123,11 @@ impl InstanceRepository for SqliteInstanceRepository {
         .await
         .map_err(translate)?;
         // A row that was broken by hand must not hide the others.
-        let readable = |row| instance(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
+        let readable = |row| {
+            instance(row)
+                .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
+                .ok()
+        };
         Ok(rows.iter().filter_map(readable).collect())
     }
 
@@ -142,7 +146,11 @@ impl InstanceRepository for SqliteInstanceRepository {
         .await
         .map_err(translate)?;
         // A row that was broken by hand must not hide the others.
-        let readable = |row| sealed(row).inspect_err(|error| tracing::error!(%error, "an instance is left out")).ok();
+        let readable = |row| {
+            sealed(row)
+                .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
+                .ok()
+        };
         Ok(rows.iter().filter_map(readable).collect())
     }
 

@@ -1,0 +1,68 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+
+use super::lanes::{LanePlace, Lanes};
+use crate::application::ports::{ChannelSender, Clock, Ids};
+use crate::domain::Timestamp;
+use crate::domain::instance::InstanceId;
+use crate::domain::message::{Draft, MessageId};
+
+/// Requests that wait in direct mode for the one that is calling their recipient.
+pub const MOST_WAITING: usize = 100;
+
+/// How long each of them does.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Gives each message its id and, if it keeps an order, its turn among the messages to its recipient.
+pub struct Turns {
+    lanes: Lanes,
+    ids: Arc<dyn Ids>,
+    clock: Arc<dyn Clock>,
+    /// Whether callers wait for the delivery, and so for their turn.
+    callers_wait: bool,
+}
+
+/// Too many requests wait for this recipient, or this one has for too long.
+#[derive(Clone, Copy, Debug)]
+pub struct Busy;
+
+impl Turns {
+    pub fn new(ids: Arc<dyn Ids>, clock: Arc<dyn Clock>, callers_wait: bool) -> Self {
+        Self { lanes: Lanes::default(), ids, clock, callers_wait }
+    }
+
+    /// Also a place in the lane of its recipient, for a message that keeps an order: one that waits for its time keeps none.
+    ///
+    /// # Errors
+    /// When too many wait for this recipient.
+    pub fn next(
+        &self,
+        sender: &dyn ChannelSender,
+        instance: InstanceId,
+        draft: &Draft,
+        now: Timestamp,
+    ) -> Result<(MessageId, Option<LanePlace>), Busy> {
+        if !sender.keeps_order() || draft.send_at.is_some_and(|send_at| send_at > now) {
+            return Ok((MessageId(self.ids.next()), None));
+        }
+        let most = if self.callers_wait { MOST_WAITING } else { usize::MAX };
+        let place = self.lanes.enter(draft.ordering_key(instance), self.ids.as_ref(), most).ok_or(Busy)?;
+        Ok((MessageId(place.id), Some(place)))
+    }
+
+    /// Whether a caller waits, and its message is not next.
+    pub fn has_to_wait(&self, place: &mut LanePlace) -> bool {
+        self.callers_wait && place.has_to_wait()
+    }
+
+    /// # Errors
+    /// When the turn has not come within [`LONGEST_WAIT`].
+    pub async fn in_time(&self, place: &mut LanePlace) -> Result<(), Busy> {
+        match select(Box::pin(place.turn()), self.clock.sleep(LONGEST_WAIT)).await {
+            Either::Left(_) => Ok(()),
+            Either::Right(_) => Err(Busy),
+        }
+    }
+}
