@@ -41,7 +41,7 @@ impl DeletedInstances for StandsStill {
     async fn open_messages(
         &self,
         instances: &[InstanceId],
-        after: &Place,
+        after: &Position,
         reach: u32,
     ) -> Result<OpenMessages, RepositoryError> {
         self.deleted.open_messages(instances, after, reach).await

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tracing::{error, info};
 
 use crate::application::Stop;
-use crate::application::ports::{Clock, DeletedInstances, Place, RepositoryError};
+use crate::application::ports::{Clock, DeletedInstances, Position, RepositoryError};
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
 use crate::domain::instance::{DELETED, InstanceId};
@@ -35,7 +35,7 @@ struct Sweep {
     with_messages: BTreeSet<InstanceId>,
     found: VecDeque<MessageId>,
     /// None: all were looked at.
-    next: Option<Place>,
+    next: Option<Position>,
     failed: u64,
 }
 
@@ -79,11 +79,11 @@ impl EmptyDeletedInstances {
 
 impl Sweep {
     fn through(instances: Vec<InstanceId>) -> Self {
-        let next = Some(Place::default());
+        let next = Some(Position::default());
         Self { instances, with_messages: BTreeSet::new(), found: VecDeque::new(), next, failed: 0 }
     }
 
-    async fn look(&mut self, deleted: &dyn DeletedInstances, position: &Place) -> Result<(), RepositoryError> {
+    async fn look(&mut self, deleted: &dyn DeletedInstances, position: &Position) -> Result<(), RepositoryError> {
         let looked = deleted.open_messages(&self.instances, position, REACH).await?;
         for (instance, message) in looked.found {
             self.with_messages.insert(instance);

@@ -13,8 +13,8 @@ pub use repository_error::RepositoryError;
 pub use stores::{
     Accepted, ApiKeyRepository, BYTES_AT_ONCE, Cancellation, Cancellations, Claimed, DeletedInstances, DueMessages,
     Duties, FailedMessages, FailedSelection, Forgotten, InstanceRepository, KeptRequest, Listed, MessageFilter,
-    MessageRepository, MessageSearch, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Place, Replay,
-    Replayed, SealedInstance, SearchError, Storage, Stores, Take, WeeksStanding,
+    MessageRepository, MessageSearch, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Position,
+    Replay, Replayed, SealedInstance, SearchError, Storage, Stores, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, MessageQueue, MessageSource, Partition, QueueError,

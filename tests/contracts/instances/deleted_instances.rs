@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use correio::application::ports::{OpenMessages, Place, Stores};
+use correio::application::ports::{OpenMessages, Position, Stores};
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::AttemptOutcome;
 use correio::domain::message::delivery::FailureKind;
@@ -99,7 +99,7 @@ async fn one_of_every_end(adapters: &Adapters, instance: &Instance, owner: NodeI
 
 /// Everything that looks with this reach find.
 async fn found(stores: &Stores, instances: &[InstanceId], reach: u32) -> BTreeSet<(InstanceId, MessageId)> {
-    let (mut all, mut place) = (BTreeSet::new(), Some(Place::default()));
+    let (mut all, mut place) = (BTreeSet::new(), Some(Position::default()));
     while let Some(after) = place {
         let OpenMessages { found, next } =
             stores.deleted_instances.open_messages(instances, &after, reach).await.unwrap();
@@ -146,9 +146,10 @@ async fn a_look_is_bounded_and_the_next_goes_on_where_it_ended(adapters: &Adapte
         assert_eq!(found(adapters, &[doomed.id], reach).await, expected, "{reach}");
     }
     // What others have counts for the bound, too.
-    let first = adapters.deleted_instances.open_messages(&[doomed.id, other.id], &Place::default(), 5).await.unwrap();
+    let first =
+        adapters.deleted_instances.open_messages(&[doomed.id, other.id], &Position::default(), 5).await.unwrap();
     assert_eq!(first.found.len(), 5);
-    let first = adapters.deleted_instances.open_messages(&[doomed.id], &Place::default(), 18).await.unwrap();
+    let first = adapters.deleted_instances.open_messages(&[doomed.id], &Position::default(), 18).await.unwrap();
     assert!(first.found.len() < 18 && first.next.is_some());
 }
 

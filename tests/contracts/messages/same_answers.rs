@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use correio::application::ports::{
-    Duties, FailedSelection, Forgotten, MessageFilter, Outcome, Place, RepositoryError, SearchError, Take,
+    Duties, FailedSelection, Forgotten, MessageFilter, Outcome, Position, RepositoryError, SearchError, Take,
 };
 use correio::domain::Timestamp;
 use correio::domain::instance::Instance;
@@ -336,7 +336,7 @@ async fn emptied(
     dead_lettered_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<u64, RepositoryError> {
-    let (instances, mut place, mut open) = ([instance.id], Some(Place::default()), Vec::new());
+    let (instances, mut place, mut open) = ([instance.id], Some(Position::default()), Vec::new());
     while let Some(after) = place {
         let looked = adapters.deleted_instances.open_messages(&instances, &after, 7).await?;
         open.extend(looked.found.into_iter().map(|(_, message)| message));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use correio::application::ports::{Outcome, Place, Replay, Stores, Take};
+use correio::application::ports::{Outcome, Position, Replay, Stores, Take};
 use correio::domain::Timestamp;
 use correio::domain::instance::InstanceId;
 use correio::domain::message::{Message, MessageId, MessageStatus};
@@ -98,7 +98,7 @@ async fn a_look_does_not_wait_for_an_old_week_that_holds_nothing() {
         assert_eq!(here.due.in_delivery(&[taker]).await.unwrap(), []);
         assert!(here.owed_dead_letters.owed(taker, Some(&[taker]), &[], 10).await.unwrap().is_empty());
         assert_eq!(here.owed_dead_letters.write_off(&[], 10, at(1_000)).await.unwrap(), 0);
-        let (mut place, deleted) = (Some(Place::default()), [InstanceId(Uuid::nil())]);
+        let (mut place, deleted) = (Some(Position::default()), [InstanceId(Uuid::nil())]);
         while let Some(after) = place {
             place = here.deleted_instances.open_messages(&deleted, &after, 10).await.unwrap().next;
         }

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use correio::application::ports::{DeletedInstances, OpenMessages, Place, RepositoryError};
+use correio::application::ports::{DeletedInstances, OpenMessages, Position, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::instance::InstanceId;
 use correio::domain::message::attempt::{Attempt, AttemptOutcome};
@@ -37,7 +37,7 @@ impl DeletedInstances for MemoryDeletedInstances {
     async fn open_messages(
         &self,
         instances: &[InstanceId],
-        after: &Place,
+        after: &Position,
         reach: u32,
     ) -> Result<OpenMessages, RepositoryError> {
         let (instances, reach) = (instances.to_vec(), reach as usize);
@@ -48,7 +48,7 @@ impl DeletedInstances for MemoryDeletedInstances {
         };
         let look = move |tables: &mut Tables| {
             let looked: Vec<&Message> = tables.open().filter(is_ahead).take(reach).collect();
-            let next = looked.last().filter(|_| looked.len() == reach).map(|last| Place(vec![last.id.to_string()]));
+            let next = looked.last().filter(|_| looked.len() == reach).map(|last| Position(vec![last.id.to_string()]));
             let found = looked.iter().filter(|message| instances.contains(&message.instance_id));
             OpenMessages { found: found.map(|message| (message.instance_id, message.id)).collect(), next }
         };

@@ -23,7 +23,7 @@ pub trait DeletedInstances: Send + Sync {
     async fn open_messages(
         &self,
         instances: &[InstanceId],
-        after: &Place,
+        after: &Position,
         reach: u32,
     ) -> Result<OpenMessages, RepositoryError>;
 
@@ -47,12 +47,12 @@ pub trait DeletedInstances: Send + Sync {
 /// How far the open messages were looked at: the key of the last one, in an order that the adapter chooses and alone
 /// understands. The default is the beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place(pub Vec<String>);
+pub struct Position(pub Vec<String>);
 
 /// What a look found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenMessages {
     pub found: Vec<(InstanceId, MessageId)>,
     /// Where to go on. None: this was the end.
-    pub next: Option<Place>,
+    pub next: Option<Position>,
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
-pub use deleted_instances::{DeletedInstances, OpenMessages, Place};
+pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
 pub use due_messages::{DueMessages, Forgotten, Take};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
 pub use instance_repository::{InstanceRepository, SealedInstance};

@@ -98,7 +98,7 @@ impl Floor {
 
     /// Takes in whether something in each of these spans is open or owed, as it was answered by this `moment`. None: it was not
     /// answered. Then it stays as it was, or counts as needed if there is a doubt, and is asked again in its turn.
-    pub fn settle(&self, asking: &Asking, is_needed: &[Option<bool>], moment: Instant) {
+    pub fn take_in(&self, asking: &Asking, is_needed: &[Option<bool>], moment: Instant) {
         let mut state = self.state();
         if asking.spans.is_empty() || state.recent != Some(asking.recent) {
             return;
@@ -201,7 +201,7 @@ mod tests {
         fn look(&self, open: &[Uuid]) -> usize {
             let asking = self.floor.begin(now(), self.moment);
             let has = |span: &Span| open.iter().any(|id| (span.from..span.to).contains(id));
-            self.floor.settle(&asking, &asking.spans.iter().map(has).map(Some).collect::<Vec<_>>(), self.moment);
+            self.floor.take_in(&asking, &asking.spans.iter().map(has).map(Some).collect::<Vec<_>>(), self.moment);
             asking.spans.len()
         }
 
@@ -277,7 +277,7 @@ mod tests {
         drop(relay.floor.doubt(None));
         let asking = relay.floor.begin(now(), relay.moment);
         drop(relay.floor.doubt(None));
-        relay.floor.settle(&asking, &[Some(false); SPANS], relay.moment);
+        relay.floor.take_in(&asking, &[Some(false); SPANS], relay.moment);
         for _ in 0..2 {
             // Nor does it count that they were asked, if they were not answered.
             assert_eq!(relay.floor.begin(now(), relay.moment).spans.len(), SPANS);
@@ -293,13 +293,13 @@ mod tests {
             relay.moment += PAUSE;
             let asking = relay.floor.begin(now(), relay.moment);
             assert_eq!(asking.spans[0].number, number);
-            relay.floor.settle(&asking, &[None], relay.moment);
+            relay.floor.take_in(&asking, &[None], relay.moment);
             assert_eq!(relay.floor.id(), recent);
         }
         // In doubt, it counts as needed, until its turn comes.
         drop(relay.floor.doubt(None));
         let asking = relay.floor.begin(now(), relay.moment);
-        relay.floor.settle(&asking, &[None; SPANS], relay.moment);
+        relay.floor.take_in(&asking, &[None; SPANS], relay.moment);
         assert_eq!(relay.floor.id(), Uuid::nil());
         relay.looks(SPANS, &[]);
         assert_eq!(relay.floor.id(), recent);
@@ -311,11 +311,11 @@ mod tests {
         relay.look(&[]);
         let asking = relay.floor.begin(at("2026-11-30T00:00:00Z"), relay.moment);
         assert_eq!((asking.spans.len(), relay.floor.id()), (SPANS, Uuid::nil()));
-        relay.floor.settle(&asking, &[Some(false); SPANS], relay.moment);
+        relay.floor.take_in(&asking, &[Some(false); SPANS], relay.moment);
         assert_eq!(relay.floor.id(), id_of("2026-11-23"));
         // An answer by the bounds of another week says nothing about these.
         relay.floor.begin(now(), relay.moment);
-        relay.floor.settle(&asking, &[Some(false); SPANS], relay.moment);
+        relay.floor.take_in(&asking, &[Some(false); SPANS], relay.moment);
         assert_eq!(relay.floor.id(), Uuid::nil());
     }
 
@@ -326,7 +326,7 @@ mod tests {
         relay.moment += PAUSE;
         let asking = relay.floor.begin(now(), relay.moment);
         relay.moment += Duration::from_millis(100);
-        relay.floor.settle(&asking, &[Some(false)], relay.moment);
+        relay.floor.take_in(&asking, &[Some(false)], relay.moment);
         relay.moment += Duration::from_millis(4_900);
         assert_eq!(relay.look(&[]), 0);
         relay.moment += Duration::from_millis(100);

@@ -4,6 +4,7 @@ mod batcher;
 mod bounds;
 pub mod columns;
 mod flaws;
+mod ids;
 pub mod migrations;
 mod outcome_row;
 mod recording;
@@ -11,11 +12,9 @@ mod requests;
 pub mod rows;
 
 pub use batcher::{Batch, Batchable, Batcher};
-pub use bounds::{
-    ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE, first_id, id_above, id_of_those_before, id_of_those_since, span,
-    tomorrow,
-};
+pub use bounds::{ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE};
 pub use flaws::Flaws;
+pub use ids::{first_id, id_above, id_of_those_before, id_of_those_since, span, tomorrow};
 pub use outcome_row::OutcomeRow;
 pub use recording::Recording;
 pub use requests::{AcceptRequest, ClaimRequest, RecordRequest};

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::application::ports::{DeletedInstances, OpenMessages, Place, RepositoryError};
+use crate::application::ports::{DeletedInstances, OpenMessages, Position, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
@@ -38,7 +38,7 @@ impl DeletedInstances for PgDeletedInstances {
     async fn open_messages(
         &self,
         instances: &[InstanceId],
-        after: &Place,
+        after: &Position,
         reach: u32,
     ) -> Result<OpenMessages, RepositoryError> {
         open_messages(&self.database, instances, after, reach).await

@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
 
-use crate::application::ports::{OpenMessages, Place, RepositoryError};
+use crate::application::ports::{OpenMessages, Position, RepositoryError};
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::PgDatabase;
@@ -69,7 +69,7 @@ const LEAST_ID: &str = "00000000-0000-0000-0000-000000000000";
 pub async fn open_messages(
     database: &PgDatabase,
     instances: &[InstanceId],
-    Place(after): &Place,
+    Position(after): &Position,
     reach: u32,
 ) -> Result<OpenMessages, RepositoryError> {
     let beginning = [LEAST_ID, "", LEAST_ID].map(str::to_owned);
@@ -95,13 +95,13 @@ pub async fn open_messages(
     let mut looked = OpenMessages { found: Vec::new(), next: (after.len() == 3).then(timed_from_the_beginning) };
     for row in &rows {
         looked.found.extend(found(row)?);
-        looked.next = get::<Option<Vec<String>>>(row, "place")?.map(Place).or(looked.next);
+        looked.next = get::<Option<Vec<String>>>(row, "place")?.map(Position).or(looked.next);
     }
     Ok(looked)
 }
 
-fn timed_from_the_beginning() -> Place {
-    Place(["-infinity", LEAST_ID].map(str::to_owned).to_vec())
+fn timed_from_the_beginning() -> Position {
+    Position(["-infinity", LEAST_ID].map(str::to_owned).to_vec())
 }
 
 fn found(row: &PgRow) -> Result<Option<(InstanceId, MessageId)>, RepositoryError> {

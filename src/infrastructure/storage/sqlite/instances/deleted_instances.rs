@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use crate::application::ports::{DeletedInstances, OpenMessages, Place, RepositoryError};
+use crate::application::ports::{DeletedInstances, OpenMessages, Position, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
@@ -39,7 +39,7 @@ impl DeletedInstances for SqliteDeletedInstances {
     async fn open_messages(
         &self,
         instances: &[InstanceId],
-        after: &Place,
+        after: &Position,
         reach: u32,
     ) -> Result<OpenMessages, RepositoryError> {
         open_messages(&self.database, instances, after, reach).await

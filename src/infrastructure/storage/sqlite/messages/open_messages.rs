@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::SqliteRow;
 
-use crate::application::ports::{OpenMessages, Place, RepositoryError};
+use crate::application::ports::{OpenMessages, Position, RepositoryError};
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
@@ -68,7 +68,7 @@ const TIMED: &str = "
 pub async fn open_messages(
     database: &SqliteDatabase,
     instances: &[InstanceId],
-    Place(after): &Place,
+    Position(after): &Position,
     reach: u32,
 ) -> Result<OpenMessages, RepositoryError> {
     // Every text is above the empty one.
@@ -83,7 +83,7 @@ pub async fn open_messages(
         query = query.bind(part);
     }
     let rows = query.fetch_all(database.readers()).await.map_err(translate)?;
-    let timed_from_the_beginning = || Place(vec![String::new(); 2]);
+    let timed_from_the_beginning = || Position(vec![String::new(); 2]);
     let mut looked = OpenMessages { found: Vec::new(), next: (after.len() == 3).then(timed_from_the_beginning) };
     for row in &rows {
         if get::<bool>(row, "is_found")? {
@@ -96,7 +96,7 @@ pub async fn open_messages(
     Ok(looked)
 }
 
-fn place(row: &SqliteRow) -> Result<Place, RepositoryError> {
+fn place(row: &SqliteRow) -> Result<Position, RepositoryError> {
     let (first, second): (String, Option<String>) = (get(row, "first")?, get(row, "second")?);
-    Ok(Place([Some(first), second, Some(get(row, "id")?)].into_iter().flatten().collect()))
+    Ok(Position([Some(first), second, Some(get(row, "id")?)].into_iter().flatten().collect()))
 }

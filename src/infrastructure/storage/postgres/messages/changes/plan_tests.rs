@@ -38,7 +38,7 @@ async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks()
     make(&mut connection, now).await;
     let floor = Floor::default();
     let asking = floor.begin(now, Instant::now());
-    floor.settle(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
     let look = floor.name_in(TAKE);
     let parameters = "timestamptz, uuid[], uuid[], uuid[], boolean, bigint, uuid, timestamptz, uuid, bigint, timestamptz, uuid[], boolean";
     let nothing =
@@ -80,7 +80,7 @@ async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_
     make(&mut connection, now).await;
     let floor = Floor::default();
     let asking = floor.begin(now, Instant::now());
-    floor.settle(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
     prepare(&mut connection, "untimed", "(uuid[], bigint, text, text, text)", &floor.name_in(UNTIMED)).await;
     prepare(&mut connection, "timed", "(uuid[], bigint, text, text)", &floor.name_in(TIMED)).await;
     let parameters = "(uuid[], uuid[], text, timestamptz, timestamptz, uuid, uuid)";

@@ -229,7 +229,7 @@ pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, Re
         }
     }
     are_needed.resize(asking.spans.len(), None);
-    database.floor.settle(&asking, &are_needed, Instant::now());
+    database.floor.take_in(&asking, &are_needed, Instant::now());
     // Planned once for each floor: a plan for the partitions of a few weeks costs thirty times what it takes to execute.
     let query = sqlx::query(AssertSqlSafe(database.floor.name_in(TAKE)))
         .bind(take.now)

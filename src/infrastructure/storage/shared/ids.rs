@@ -1,0 +1,61 @@
+//! How time is found in ids, and ids are found in a table.
+
+use chrono::Days;
+use uuid::Uuid;
+
+use crate::domain::Timestamp;
+use crate::domain::message::MessageId;
+
+/// The least id of a message accepted at `time`.
+pub fn first_id(time: Timestamp) -> Uuid {
+    least_id(time.timestamp_millis())
+}
+
+/// An id above those of all messages that were accepted, and so of all that were last handed over, before `time`.
+pub fn id_above(time: Timestamp) -> Uuid {
+    least_id(time.timestamp_millis() + 1)
+}
+
+/// An id that no message created at `time` or later is below. A message gets its id and its time at nearly the same
+/// moment; a day is for a clock that is put right in between.
+pub fn id_of_those_since(time: Timestamp) -> Uuid {
+    first_id(time.checked_sub_days(Days::new(1)).unwrap_or(time))
+}
+
+/// An id that all messages created before `time` are below, with the same day in between.
+pub fn id_of_those_before(time: Timestamp) -> Uuid {
+    id_above(time.checked_add_days(Days::new(1)).unwrap_or(time))
+}
+
+/// The least and the greatest of these ids: what a statement is told beside a list of them, because a plan that is kept
+/// passes over no partition for a list.
+pub fn span(ids: impl Iterator<Item = MessageId> + Clone) -> (Option<Uuid>, Option<Uuid>) {
+    (ids.clone().map(|id| id.0).min(), ids.map(|id| id.0).max())
+}
+
+/// A moment that no clock of ours has come to, however wrong it is.
+pub fn tomorrow(now: Timestamp) -> Timestamp {
+    now.checked_add_days(Days::new(1)).unwrap_or(now)
+}
+
+/// Ids are UUIDv7s: their upper 48 bits are the Unix time in milliseconds.
+fn least_id(milliseconds: i64) -> Uuid {
+    const LAST: i64 = (1 << 48) - 1;
+    let milliseconds = milliseconds.clamp(0, LAST).cast_unsigned();
+    Uuid::from_u128(u128::from(milliseconds) << 80)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ids_of_a_millisecond_lie_between_its_bounds() {
+        let time: Timestamp = "2026-11-23T12:00:00.123Z".parse().unwrap();
+        let id =
+            Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, time.timestamp().cast_unsigned(), 123_999_999));
+        assert!(first_id(time) < id && id < id_above(time));
+        assert_eq!(id_above(Timestamp::UNIX_EPOCH - chrono::Duration::days(1)), Uuid::nil());
+        assert!(id < id_above(Timestamp::MAX_UTC));
+    }
+}
