@@ -45,6 +45,12 @@ pub struct Arguments {
     /// Messages of this week that have ended, and left their entries in the indexes, before an idle process is measured.
     #[arg(long, default_value_t = 1_000_000)]
     pub ended: u32,
+    /// Messages that wait while PostgreSQL is away.
+    #[arg(long, default_value_t = 200_000)]
+    pub outage: u32,
+    /// Seconds for which it is.
+    #[arg(long, default_value_t = 60)]
+    pub outage_seconds: u32,
     /// `RUST_LOG` of the program; what users run, without it.
     #[arg(long)]
     pub rust_log: Option<String>,
@@ -88,6 +94,14 @@ pub enum Measurement {
     Idle,
     /// WAL, statements and processor time a message.
     Costs,
+    /// What is published again when PostgreSQL was away.
+    Outage,
+    /// Messages whose tries are spent while answers of claims are lost.
+    LostAnswers,
+    /// Changes of instances that race.
+    Patches,
+    /// Many readers of many weeks.
+    Readers,
 }
 
 /// How long a warm-up, or a part that has to be brief, takes at the least.
@@ -114,6 +128,11 @@ impl Arguments {
                 left: 20,
                 rows: 2 * SMOKE_ROWS,
                 ended: SMOKE_ROWS,
+                outage: 500,
+                outage_seconds: SMOKE_SECONDS,
+                quiet_seconds: SMOKE_SECONDS,
+                failing: 50,
+                reading_seconds: SMOKE_SECONDS,
                 small_rows: SMOKE_ROWS,
                 calls: 50,
             };
@@ -129,6 +148,12 @@ impl Arguments {
             left: self.left,
             rows: self.rows,
             ended: self.ended,
+            outage: self.outage,
+            outage_seconds: self.outage_seconds,
+            quiet_seconds: 30,
+            failing: 2_000,
+            // A search may wait for five seconds, and take as many.
+            reading_seconds: self.seconds.max(10),
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
         }
@@ -148,6 +173,13 @@ pub struct Extent {
     pub left: u32,
     pub rows: u32,
     pub ended: u32,
+    pub outage: u32,
+    pub outage_seconds: u32,
+    /// Without anything published, after which nothing more is.
+    pub quiet_seconds: u32,
+    /// Messages that their receiver fails.
+    pub failing: u32,
+    pub reading_seconds: u32,
     pub small_rows: u32,
     /// Queries of a kind in a run.
     pub calls: usize,

@@ -14,7 +14,7 @@ use crate::report::Report;
 use crate::stage::Stage;
 use history::{idle, left, queries, waiting};
 use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained};
-use strain::neighbours;
+use strain::{lost_answers, neighbours, outage, patches, readers};
 use turn::Turn;
 
 /// What is measured in every round, in this order.
@@ -29,11 +29,20 @@ const IN_ROUNDS: [Measurement; 7] = [
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
-const ONCE: [Measurement; 5] =
-    [Measurement::Waiting, Measurement::Left, Measurement::Rows, Measurement::Idle, Measurement::Costs];
+const ONCE: [Measurement; 9] = [
+    Measurement::Waiting,
+    Measurement::Left,
+    Measurement::Rows,
+    Measurement::Idle,
+    Measurement::Costs,
+    Measurement::Outage,
+    Measurement::LostAnswers,
+    Measurement::Patches,
+    Measurement::Readers,
+];
 
 /// Those that need no broker.
-const BROKERLESS: [Measurement; 2] = [Measurement::Direct, Measurement::Rows];
+const BROKERLESS: [Measurement; 3] = [Measurement::Direct, Measurement::Rows, Measurement::Patches];
 
 /// Those that are compared with plain inserts.
 const COMPARED: [Measurement; 3] = [Measurement::Accepts, Measurement::Flood, Measurement::Sustained];
@@ -134,6 +143,10 @@ impl Step {
             Self::Of(Measurement::Rows) => queries::measure(turn).await,
             Self::Of(Measurement::Idle) => idle::measure(turn).await,
             Self::Of(Measurement::Costs) => costs::measure(turn).await,
+            Self::Of(Measurement::Outage) => outage::measure(turn).await,
+            Self::Of(Measurement::LostAnswers) => lost_answers::measure(turn).await,
+            Self::Of(Measurement::Patches) => patches::measure(turn).await,
+            Self::Of(Measurement::Readers) => readers::measure(turn).await,
         }
     }
 }

@@ -1,3 +1,10 @@
 //! What one of many suffers from the others, or from something that fails.
 
+pub mod lost_answers;
 pub mod neighbours;
+pub mod outage;
+pub mod patches;
+mod postgres_proxy;
+pub mod readers;
+mod refusals;
+mod topic;
