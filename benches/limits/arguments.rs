@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::figures::MANY_WEEKS;
+
 /// Measures Correio against pgbench, its own /health/live and the receiver, and prints a table.
 #[derive(Debug, Parser)]
 #[command(name = "limits")]
@@ -133,6 +135,7 @@ impl Arguments {
                 quiet_seconds: SMOKE_SECONDS,
                 failing: 50,
                 reading_seconds: SMOKE_SECONDS,
+                read_weeks: 20,
                 small_rows: SMOKE_ROWS,
                 calls: 50,
             };
@@ -154,6 +157,7 @@ impl Arguments {
             failing: 2_000,
             // A search may wait for five seconds, and take as many.
             reading_seconds: self.seconds.max(10),
+            read_weeks: MANY_WEEKS,
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
         }
@@ -180,6 +184,7 @@ pub struct Extent {
     /// Messages that their receiver fails.
     pub failing: u32,
     pub reading_seconds: u32,
+    pub read_weeks: u32,
     pub small_rows: u32,
     /// Queries of a kind in a run.
     pub calls: usize,

@@ -8,7 +8,7 @@ use super::refusals::Refusals;
 use crate::Result;
 use crate::connection::Connection;
 use crate::database::Database;
-use crate::figures::{Figure, MANY_WEEKS};
+use crate::figures::Figure;
 use crate::measurements::history::large_table::{self, MADE};
 use crate::measurements::speed::flood::{PATIENCE, first_message};
 use crate::measurements::turn::Turn;
@@ -43,16 +43,16 @@ struct Asked {
 /// connections that ask for lists by every filter, for single messages and for counts, on a PostgreSQL that has its defaults.
 /// Whatever is answered otherwise than 200, or 202 to a message, is refused, and so is what is not answered.
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
-    let stage = turn.stage;
+    let (stage, weeks) = (turn.stage, turn.extent.read_weeks);
     let postgres = PostgresServer::start_with(&DEFAULTS).await.ok_or("PostgreSQL is not installed")?;
     let mut database = Database::create_on(&postgres, stage, turn.build).await?;
-    large_table::make_past_weeks(&mut database, MANY_WEEKS - MADE).await?;
+    large_table::make_past_weeks(&mut database, weeks - MADE).await?;
     let setting = Setting::kafka(stage, &database.url());
     let first = Server::start(stage, turn.build, &setting, "all").await?;
     first.create_instance("webhook", &turn.receiver()).await?;
     first_message(&first, &mut database).await?;
     first.stop().await?;
-    database.execute(messages()).await?;
+    database.execute(messages(weeks)).await?;
     let mut servers = Vec::new();
     for _ in 0..PROCESSES {
         servers.push(Server::start(stage, turn.build, &setting, "all").await?);
@@ -118,7 +118,7 @@ async fn ask(address: String, requests: Arc<Vec<Asked>>, first: usize, pause: Du
 async fn questions(database: &mut Database) -> Result<Vec<Asked>> {
     let ids = "select string_agg(id::text, ' ')
                  from (select id, row_number() over (order by id) as number from messaging_messages) as messages
-                where number % 100 = 1";
+                where number % 10 = 1";
     let ids = database.text(ids).await?;
     // One message after each list.
     let (lists, ids) = (lists(), ids.split(' ').map(|id| ("a message", format!("/{id}"))));
@@ -151,7 +151,7 @@ fn sends() -> Vec<Asked> {
 }
 
 /// So many that were sent in every week, so that each has to be looked at.
-fn messages() -> String {
+fn messages(weeks: u32) -> String {
     format!(
         "insert into messaging_messages
                 (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, direction, status,
@@ -160,7 +160,7 @@ fn messages() -> String {
                 tenant, user_id, id, channel, channel_instance_id, '5585' || lpad(number::text, 9, '0'), repeat('x', 100),
                 'sent', 'sent', 1, 3, 1, '01900000-0000-7000-8000-00000000000a', at, at, at
            from messaging_instances
-          cross join generate_series(0, {MANY_WEEKS} - {MADE} - 1) as week
+          cross join generate_series(0, {weeks} - {MADE} - 1) as week
           cross join generate_series(1, {A_WEEK}) as number
           cross join lateral (select now() - week * interval '168 hours' as at) as moment
           where channel_instance_id = '{INSTANCE}'"
