@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::figures::MANY_WEEKS;
+
 /// Measures Correio against pgbench, its own /health/live and the receiver, and prints a table.
 #[derive(Debug, Parser)]
 #[command(name = "limits")]
@@ -57,6 +59,12 @@ pub struct Arguments {
     /// Seconds for which it stands still.
     #[arg(long, default_value_t = 60)]
     pub frozen_seconds: u32,
+    /// Messages that wait while PostgreSQL is away.
+    #[arg(long, default_value_t = 200_000)]
+    pub outage: u32,
+    /// Seconds for which it is.
+    #[arg(long, default_value_t = 60)]
+    pub outage_seconds: u32,
     /// `RUST_LOG` of the program; what users run, without it.
     #[arg(long)]
     pub rust_log: Option<String>,
@@ -106,6 +114,14 @@ pub enum Measurement {
     Costs,
     /// A long run through weeks of minutes; only when it is named.
     Soak,
+    /// What is published again when PostgreSQL was away.
+    Outage,
+    /// Messages whose tries are spent while answers of claims are lost.
+    LostAnswers,
+    /// Changes of instances that race.
+    Patches,
+    /// Many readers of many weeks.
+    Readers,
 }
 
 /// How long a warm-up, or a part that has to be brief, takes at the least.
@@ -139,6 +155,12 @@ impl Arguments {
                 connections: 200,
                 frozen_seconds: SMOKE_SECONDS,
                 searchers: 4,
+                outage: 500,
+                outage_seconds: SMOKE_SECONDS,
+                quiet_seconds: SMOKE_SECONDS,
+                failing: 50,
+                reading_seconds: SMOKE_SECONDS,
+                read_weeks: 20,
                 small_rows: SMOKE_ROWS,
                 calls: 50,
             };
@@ -159,6 +181,13 @@ impl Arguments {
             connections: self.connections.max(1),
             frozen_seconds: self.frozen_seconds,
             searchers: 20,
+            outage: self.outage,
+            outage_seconds: self.outage_seconds,
+            quiet_seconds: 30,
+            failing: 2_000,
+            // A search may wait for five seconds, and take as many.
+            reading_seconds: self.seconds.max(10),
+            read_weeks: MANY_WEEKS,
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
         }
@@ -184,6 +213,14 @@ pub struct Extent {
     pub frozen_seconds: u32,
     /// Clients that search at the same time.
     pub searchers: usize,
+    pub outage: u32,
+    pub outage_seconds: u32,
+    /// Without anything published, after which nothing more is.
+    pub quiet_seconds: u32,
+    /// Messages that their receiver fails.
+    pub failing: u32,
+    pub reading_seconds: u32,
+    pub read_weeks: u32,
     pub small_rows: u32,
     /// Queries of a kind in a run.
     pub calls: usize,

@@ -24,6 +24,10 @@ impl Answer {
     pub fn text(&self) -> &str {
         &self.text
     }
+
+    pub fn body(&self) -> &str {
+        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
 }
 
 impl Connection {

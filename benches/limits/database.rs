@@ -11,6 +11,7 @@ use crate::Result;
 use crate::build::Build;
 use crate::setting::Setting;
 use crate::stage::Stage;
+use crate::support::postgres_server::PostgresServer;
 
 /// The states of a message that has not ended.
 const OPEN: &str = "('pending', 'queued', 'processing')";
@@ -27,7 +28,15 @@ impl Database {
     /// # Errors
     /// When it cannot be made.
     pub async fn create(stage: &Stage, build: &Build) -> Result<Self> {
-        let database = Self::create_empty(stage).await?;
+        Self::create_on(&stage.postgres, stage, build).await
+    }
+
+    /// The same on a server of its own, with which it goes.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn create_on(server: &PostgresServer, stage: &Stage, build: &Build) -> Result<Self> {
+        let database = Self::create_empty_on(server).await?;
         Setting::direct(&database.url()).migrate(stage, build).await?;
         Ok(database)
     }
@@ -37,12 +46,16 @@ impl Database {
     /// # Errors
     /// When it cannot be made.
     pub async fn create_empty(stage: &Stage) -> Result<Self> {
+        Self::create_empty_on(&stage.postgres).await
+    }
+
+    async fn create_empty_on(server: &PostgresServer) -> Result<Self> {
         let name = format!("limits_{}", Uuid::new_v4().simple());
-        let mut maintenance = Self::maintenance(stage).await?;
+        let mut maintenance = Self::maintenance_of(server).await?;
         maintenance.execute(format!("create database {name}")).await?;
         // What the one before left to write is not this one's.
         maintenance.execute("checkpoint").await?;
-        Self::connect(name, stage.postgres.options()).await
+        Self::connect(name, server.options()).await
     }
 
     /// The one that is always there.
@@ -50,7 +63,19 @@ impl Database {
     /// # Errors
     /// When the server does not answer.
     pub async fn maintenance(stage: &Stage) -> Result<Self> {
-        Self::connect("postgres".to_owned(), stage.postgres.options()).await
+        Self::maintenance_of(&stage.postgres).await
+    }
+
+    async fn maintenance_of(server: &PostgresServer) -> Result<Self> {
+        Self::connect("postgres".to_owned(), server.options()).await
+    }
+
+    /// On another connection: the server was away.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn connect_again(self) -> Result<Self> {
+        Self::connect(self.name, self.options).await
     }
 
     async fn connect(name: String, options: PgConnectOptions) -> Result<Self> {

@@ -32,6 +32,14 @@ pub enum Figure {
     /// Messages a second through one partition, likewise.
     PartitionAlone,
     PartitionBeside,
+    /// Records of messages that had one before PostgreSQL was away.
+    RepublishedRecords,
+    /// Messages that failed with fewer calls than they have tries, since answers of claims were lost.
+    FailedEarly,
+    /// Changes of instances that were answered, and are not there.
+    LostPatches,
+    /// Requests that were not answered as they should be, while many read.
+    RefusedReads,
     /// Milliseconds of a request in direct mode, of a call of the receiver, and of what is between them.
     DirectMedian,
     ReceiverMedian,
@@ -139,6 +147,8 @@ impl Figures {
     /// Of each round that has both, how one compares with the other.
     pub fn ratios(&self, (build, figure): (&'static str, Figure), (other, limit): (&'static str, Figure)) -> Vec<f64> {
         let rounds = self.0.get(&(figure, build)).into_iter().flatten();
-        rounds.filter_map(|(round, value)| Some(value / self.in_round(other, *round, limit)?)).collect()
+        let ratios = rounds.filter_map(|(round, value)| Some(value / self.in_round(other, *round, limit)?));
+        // Nothing compares with a count of 0.
+        ratios.filter(|ratio| ratio.is_finite()).collect()
     }
 }

@@ -32,6 +32,7 @@ mod wrk;
 mod support {
     pub mod eventually;
     pub mod free_port;
+    pub mod http_receiver;
     pub mod kafka_server;
     pub mod leash;
     pub mod postgres_server;

@@ -27,6 +27,10 @@ pub fn create_instance_named(instance: &str, channel: &str, address: &str) -> Ve
     post("/api/messaging/instances", &body)
 }
 
+pub fn change_instance(id: &str, change: &str) -> Vec<u8> {
+    with_body("PATCH", &format!("/api/messaging/instances/{id}"), change)
+}
+
 /// As large as what a webhook gets.
 pub fn call_of_a_webhook() -> Vec<u8> {
     let id = "01900000-0000-7000-8000-000000000000";
@@ -47,10 +51,19 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
+/// Of what belongs to a tenant.
+pub fn read(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {API_KEY}\r\n\r\n").into_bytes()
+}
+
 fn post(path: &str, body: &str) -> Vec<u8> {
+    with_body("POST", path, body)
+}
+
+fn with_body(method: &str, path: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nx-api-key: {API_KEY}\r\ncontent-length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nx-api-key: {API_KEY}\r\ncontent-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }

@@ -59,6 +59,11 @@ impl Setting {
         self
     }
 
+    /// Of its messages, in Kafka.
+    pub fn topic(&self) -> String {
+        format!("{}.messaging.send", self.name)
+    }
+
     /// Where its files are.
     pub fn directory(&self, stage: &Stage) -> Result<PathBuf> {
         stage.subdirectory(&self.name)

@@ -14,7 +14,7 @@ use crate::report::Report;
 use crate::stage::Stage;
 use history::{idle, left, queries, searches, soak, waiting};
 use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained};
-use strain::{connections, neighbours};
+use strain::{connections, lost_answers, neighbours, outage, patches, readers};
 use turn::Turn;
 
 /// What is measured in every round, in this order.
@@ -29,7 +29,7 @@ const IN_ROUNDS: [Measurement; 7] = [
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
-const ONCE: [Measurement; 8] = [
+const ONCE: [Measurement; 12] = [
     Measurement::Waiting,
     Measurement::Left,
     Measurement::Rows,
@@ -37,11 +37,15 @@ const ONCE: [Measurement; 8] = [
     Measurement::Searches,
     Measurement::Connections,
     Measurement::Costs,
+    Measurement::Outage,
+    Measurement::LostAnswers,
+    Measurement::Patches,
+    Measurement::Readers,
     Measurement::Soak,
 ];
 
 /// Those that need no broker.
-const BROKERLESS: [Measurement; 2] = [Measurement::Direct, Measurement::Rows];
+const BROKERLESS: [Measurement; 3] = [Measurement::Direct, Measurement::Rows, Measurement::Patches];
 
 /// Those that are compared with plain inserts.
 const COMPARED: [Measurement; 3] = [Measurement::Accepts, Measurement::Flood, Measurement::Sustained];
@@ -146,6 +150,10 @@ impl Step {
             Self::Of(Measurement::Connections) => connections::measure(turn).await,
             Self::Of(Measurement::Costs) => costs::measure(turn).await,
             Self::Of(Measurement::Soak) => soak::measure(turn).await,
+            Self::Of(Measurement::Outage) => outage::measure(turn).await,
+            Self::Of(Measurement::LostAnswers) => lost_answers::measure(turn).await,
+            Self::Of(Measurement::Patches) => patches::measure(turn).await,
+            Self::Of(Measurement::Readers) => readers::measure(turn).await,
         }
     }
 }

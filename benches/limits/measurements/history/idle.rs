@@ -18,9 +18,6 @@ use crate::server::Server;
 use crate::setting::Setting;
 use crate::statistics::{milliseconds, percentile};
 
-/// Weeks that a process makes by itself.
-const MADE: u32 = 5;
-
 /// Pause between two looks here: long enough for each to ask for some of the older weeks, too.
 const PAUSE: Duration = Duration::from_millis(260);
 
@@ -30,7 +27,7 @@ const SETTLED: Duration = Duration::from_secs(5);
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     for (weeks, ended) in [(FEW_WEEKS, 0), (MANY_WEEKS, turn.extent.ended)] {
         let mut database = Database::create(turn.stage, turn.build).await?;
-        large_table::make_past_weeks(&mut database, weeks - MADE).await?;
+        large_table::make_past_weeks(&mut database, weeks - large_table::MADE).await?;
         if ended > 0 {
             large_table::end(&mut database, ended).await?;
         }

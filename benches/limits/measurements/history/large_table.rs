@@ -6,6 +6,9 @@ use crate::database::Database;
 /// How far back it goes; the partitions of the past are made here, because only time makes them otherwise.
 const WEEKS: u32 = 5;
 
+/// Weeks that a process makes by itself.
+pub const MADE: u32 = 5;
+
 /// Tenants that share it.
 pub const TENANTS: u32 = 10;
 

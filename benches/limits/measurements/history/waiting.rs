@@ -16,7 +16,7 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let setting = Setting::kafka(stage, &database.url());
     let api = Server::start(stage, turn.build, &setting, "api").await?;
     api.create_instance("webhook", &turn.receiver()).await?;
-    accept(turn, &api, &mut database).await?;
+    accept(turn, turn.extent.waiting, &api, &mut database).await?;
     turn.record(Figure::ApiMemory, megabytes(api.peak_memory()?));
     api.stop().await?;
 
@@ -43,13 +43,13 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     database.remove(stage).await
 }
 
-/// Until as many wait as were asked for.
-async fn accept(turn: &Turn<'_>, api: &Server, database: &mut Database) -> Result<()> {
+/// Until so many wait.
+pub async fn accept(turn: &Turn<'_>, messages: u32, api: &Server, database: &mut Database) -> Result<()> {
     let (mut seconds, mut answered) = (1, 0);
     loop {
         let flow = turn.stage.wrk.send(&api.address, ("webhook", "5585"), CONNECTIONS, seconds).await?;
         answered += flow.requests;
-        let missing = u64::from(turn.extent.waiting).saturating_sub(answered);
+        let missing = u64::from(messages).saturating_sub(answered);
         if missing == 0 {
             break;
         }

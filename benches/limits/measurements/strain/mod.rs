@@ -3,4 +3,11 @@
 pub mod connections;
 mod crowd;
 mod frozen;
+pub mod lost_answers;
 pub mod neighbours;
+pub mod outage;
+pub mod patches;
+mod postgres_proxy;
+pub mod readers;
+mod refusals;
+mod topic;
