@@ -12,4 +12,5 @@ mod server_version;
 pub(super) use own_connection::LOOKS;
 pub(super) use own_connection::{CHANGING_PROBES, OwnConnection, PROBES, begin_look};
 pub use pool::PgDatabase;
+pub(super) use searches::Search;
 pub use server_version::ServerVersion;

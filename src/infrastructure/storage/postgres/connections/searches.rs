@@ -1,12 +1,11 @@
 //! What tenants look for: on connections of its own, a few at the same time, each for a limited time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 
 use super::own_connection::OwnConnection;
 use super::server::Server;
@@ -36,6 +35,12 @@ pub(in crate::infrastructure::storage::postgres) struct Searches {
     places: Arc<Semaphore>,
 }
 
+/// A search that has its turn, for all of its statements.
+pub(in crate::infrastructure::storage::postgres) struct Search {
+    turn: Arc<Turn>,
+    until: Instant,
+}
+
 /// Whether a server keeps the plan of a statement.
 #[derive(Clone, Copy)]
 enum Plan {
@@ -51,15 +56,23 @@ impl Searches {
         Self { idle: Arc::new(Mutex::new(idle.collect())), places: Arc::new(Semaphore::new(searches as usize)), server }
     }
 
-    /// How long a search waits for its turn; and how long it may take.
-    pub(in crate::infrastructure::storage::postgres) fn patience(&self) -> Duration {
-        self.server.limits.search_patience
+    /// Waits for a turn, as long as a search may take, too.
+    pub(in crate::infrastructure::storage::postgres) async fn begin(&self) -> Result<Search, SearchError> {
+        let patience = self.server.limits.search_patience;
+        let place = timeout(patience, self.places.clone().acquire_owned()).await;
+        let place = place.map_err(|_| SearchError::Busy)?.map_err(|_| SearchError::Busy)?;
+        let connection = self.idle().pop();
+        let turn = Turn { connection, searches: self.clone(), _place: place };
+        Ok(Search { turn: Arc::new(turn), until: Instant::now() + patience })
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<OwnConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Search {
     /// The rows that a query finds whose text comes again, with other values. It leaves the planner no choice of an index.
-    ///
-    /// A caller that hangs up does not end the search, and its place is not free before the server has ended it: a
-    /// server goes on with a statement whose connection was closed, so there would be more of them than places.
     pub(in crate::infrastructure::storage::postgres) async fn find(
         &self,
         query: QueryBuilder<Postgres>,
@@ -75,19 +88,30 @@ impl Searches {
         self.find_by(query, Plan::ForItsValues).await
     }
 
+    /// A caller that hangs up does not end the statement, and its place is not free before the server has ended it: a
+    /// server goes on with a statement whose connection was closed, so there would be more of them than places.
     async fn find_by(&self, query: QueryBuilder<Postgres>, plan: Plan) -> Result<Vec<PgRow>, SearchError> {
-        let turn = timeout(self.server.limits.search_patience, self.places.clone().acquire_owned());
-        let place = turn.await.map_err(|_| SearchError::Busy)?.map_err(|_| SearchError::Busy)?;
-        let searches = self.clone();
-        let search = tokio::spawn(async move {
-            let _place = place;
-            searches.run(query, plan).await
-        });
+        if Instant::now() > self.until {
+            return Err(SearchError::TooLong);
+        }
+        let turn = self.turn.clone();
+        let search = tokio::spawn(async move { turn.find(query, plan).await });
         search.await.unwrap_or_else(|_| Err(RepositoryError::Unavailable("the search was given up".to_owned()).into()))
     }
+}
 
-    async fn run(&self, mut query: QueryBuilder<Postgres>, plan: Plan) -> Result<Vec<PgRow>, SearchError> {
-        let borrowed = Borrowed::of(self);
+/// A place and a connection, which is idle again when the last statement has ended, however it did.
+struct Turn {
+    connection: Option<OwnConnection>,
+    searches: Searches,
+    /// Free after the connection is.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    async fn find(&self, mut query: QueryBuilder<Postgres>, plan: Plan) -> Result<Vec<PgRow>, SearchError> {
+        let none = || RepositoryError::Unavailable("no connection is idle".to_owned());
+        let connection = self.connection.as_ref().ok_or_else(none)?;
         let work = async |connection: &mut PgConnection| {
             let found = match plan {
                 Plan::Kept => query.build().fetch_all(connection).await,
@@ -104,33 +128,11 @@ impl Searches {
                 found => found.map(Some),
             }
         };
-        borrowed.connection()?.run(work).await?.ok_or(SearchError::TooLong)
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<OwnConnection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        connection.run(work).await?.ok_or(SearchError::TooLong)
     }
 }
 
-/// A connection that is idle again when this is dropped, however its search has ended.
-struct Borrowed<'a> {
-    searches: &'a Searches,
-    connection: Option<OwnConnection>,
-}
-
-impl<'a> Borrowed<'a> {
-    /// For one who has a place.
-    fn of(searches: &'a Searches) -> Self {
-        let connection = searches.idle().pop();
-        Self { searches, connection }
-    }
-
-    fn connection(&self) -> Result<&OwnConnection, RepositoryError> {
-        self.connection.as_ref().ok_or_else(|| RepositoryError::Unavailable("no connection is idle".to_owned()))
-    }
-}
-
-impl Drop for Borrowed<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.searches.idle().extend(self.connection.take());
     }

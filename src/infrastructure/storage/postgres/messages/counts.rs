@@ -2,7 +2,6 @@
 //! (see the migration that made them), and from time to time the changes are added to the counts.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
@@ -18,12 +17,12 @@ use crate::infrastructure::storage::postgres::row::{get, status};
 pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap<MessageStatus, u64>, SearchError> {
     // A week that is counted meanwhile is read all the same. Apart, because a statement that may read messages takes locks
     // on all weeks there are.
-    let until = Instant::now() + database.searches.patience();
+    let search = database.searches.begin().await?;
     let weeks = "select week,
                         messaging_first_id_of(week) as first,
                         messaging_first_id_of(week + 1) as next
                    from messaging_uncounted_weeks";
-    let uncounted = database.searches.find(QueryBuilder::new(weeks)).await?;
+    let uncounted = search.find(QueryBuilder::new(weeks)).await?;
     let weeks: Vec<i64> = uncounted.iter().map(|row| get(row, "week")).collect::<Result<_, _>>()?;
     let mut query = QueryBuilder::<Postgres>::new(
         "select status, sum(count)::bigint as count
@@ -37,18 +36,15 @@ pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap
     query.push_bind(tenant.as_str().to_owned()).push(" and week <> all(").push_bind(weeks);
     query.push(") group by status having sum(count) > 0");
     let mut counts = HashMap::new();
-    for row in database.searches.find(query).await? {
+    for row in search.find(query).await? {
         counts.insert(status(&row, "status")?, count(&row)?);
     }
     for week in &uncounted {
-        if Instant::now() > until {
-            return Err(SearchError::TooLong);
-        }
         let mut query = QueryBuilder::<Postgres>::new("select status, count(*) as count from messaging_messages");
         query.push(" where tenant = ").push_bind(tenant.as_str().to_owned());
         query.push(" and id >= ").push_bind(get::<Uuid>(week, "first")?);
         query.push(" and id < ").push_bind(get::<Uuid>(week, "next")?).push(" group by status");
-        for row in database.searches.find_planned(query).await? {
+        for row in search.find_planned(query).await? {
             *counts.entry(status(&row, "status")?).or_default() += count(&row)?;
         }
     }

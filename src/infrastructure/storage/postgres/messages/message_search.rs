@@ -1,6 +1,4 @@
 use std::collections::HashMap;
-use std::time::Instant;
-use std::vec::IntoIter;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -15,6 +13,7 @@ use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::connections::Search;
 use crate::infrastructure::storage::postgres::portion::fitting;
 use crate::infrastructure::storage::postgres::row::{
     count_of, get, message, message_columns, messages, number_option, parsed_option, status, time_option,
@@ -32,22 +31,12 @@ impl PgMessageSearch {
     }
 }
 
-/// What is left to be searched, and until when.
+/// What is to be searched.
 struct Parts {
-    parts: IntoIter<Page>,
-    until: Instant,
+    parts: Vec<Page>,
     /// Whether every week has its indexes.
     are_indexed: bool,
     may_be_open: bool,
-}
-
-impl Parts {
-    fn next(&mut self) -> Result<Option<Page>, SearchError> {
-        match self.parts.next() {
-            Some(_) if Instant::now() > self.until => Err(SearchError::TooLong),
-            next => Ok(next),
-        }
-    }
 }
 
 #[async_trait]
@@ -92,18 +81,17 @@ impl MessageSearch for PgMessageSearch {
         before: Option<MessageId>,
         limit: u32,
     ) -> Result<Listed, SearchError> {
+        let search = self.database.searches.begin().await?;
         let mut found = Vec::new();
         // One more than is listed shows whether others follow.
         let mut missing = limit.saturating_add(1);
-        let mut parts = self.parts(tenant, filter, before).await?;
-        let (is_rare, may_be_open) = (parts.are_indexed && Wanted::is_rare(filter), parts.may_be_open);
+        let Parts { parts, are_indexed, may_be_open } = parts(&search, tenant, filter, before).await?;
+        let is_rare = are_indexed && Wanted::is_rare(filter);
         let mut is_first = true;
-        while missing > 0
-            && let Some(page) = parts.next()?
-        {
+        for page in parts {
             let wanted = Wanted { tenant, filter, page, limit: missing.into(), may_be_open };
             if is_rare && std::mem::take(&mut is_first) {
-                let newest = self.database.searches.find(wanted.ids_among_the_newest()).await?;
+                let newest = search.find(wanted.ids_among_the_newest()).await?;
                 if newest.len() as u64 == u64::from(missing) {
                     found = newest.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
                     missing = 0;
@@ -111,16 +99,19 @@ impl MessageSearch for PgMessageSearch {
                 }
             }
             let ids = if is_rare { wanted.ids() } else { wanted.ids_by_walking() };
-            for row in self.database.searches.find(ids).await? {
+            for row in search.find(ids).await? {
                 found.push(get::<Uuid>(&row, "id")?);
                 missing = missing.saturating_sub(1);
+            }
+            if missing == 0 {
+                break;
             }
         }
         let is_more = missing == 0;
         if is_more {
             found.pop();
         }
-        let listed = self.content(&found).await?;
+        let listed = content(&search, &found).await?;
         Ok(Listed { more: is_more || listed.len() < found.len(), messages: listed })
     }
 
@@ -128,15 +119,15 @@ impl MessageSearch for PgMessageSearch {
         if filter.selects_all() {
             return counts::of_tenant(&self.database, tenant).await;
         }
+        let search = self.database.searches.begin().await?;
         let mut counts = HashMap::new();
-        let mut parts = self.parts(tenant, filter, None).await?;
-        while let Some(page) = parts.next()? {
+        for page in parts(&search, tenant, filter, None).await?.parts {
             let mut query =
                 QueryBuilder::new("select status, count(*) as count from messaging_messages where tenant = ");
             query.push_bind(tenant.as_str().to_owned());
             narrow(&mut query, filter, &page);
             query.push(" group by status");
-            for row in self.database.searches.find_planned(query).await? {
+            for row in search.find_planned(query).await? {
                 *counts.entry(status(&row, "status")?).or_default() += count(&row)?;
             }
         }
@@ -148,82 +139,74 @@ impl MessageSearch for PgMessageSearch {
     }
 }
 
-impl PgMessageSearch {
-    /// In the parts in which it is searched.
-    async fn parts(
-        &self,
-        tenant: &Tenant,
-        filter: &MessageFilter,
-        before: Option<MessageId>,
-    ) -> Result<Parts, SearchError> {
-        let began = Instant::now();
-        let mut query = QueryBuilder::new("with asked (tenant) as (select ");
-        query.push_bind(tenant.as_str().to_owned());
-        query.push(
-            "::text)
-             select array(
-                        select bounds[1]::uuid
-                          from pg_inherits
-                          join pg_class
-                            on pg_class.oid = pg_inherits.inhrelid
-                         cross join lateral regexp_match(
-                               pg_get_expr(pg_class.relpartbound, pg_class.oid), 'FROM \\(''([0-9a-f-]{36})''\\)') as bounds
-                         where pg_inherits.inhparent = 'messaging_messages'::regclass
-                           and bounds is not null) as weeks,
-                    coalesce((select bool_and(indisvalid)
-                       from pg_index
-                      where indrelid = 'messaging_messages'::regclass), false) as are_indexed,
-                    exists (select from messaging_uncounted_weeks)
-                    or exists (
-                        select
-                          from messaging_message_counts as counts
-                          join asked
-                            on asked.tenant = counts.tenant
-                         where status in ('pending', 'queued', 'processing'))
-                    or exists (
-                        select
-                          from messaging_message_count_changes as changes
-                          join asked
-                            on asked.tenant = changes.tenant
-                         where status in ('pending', 'queued', 'processing')) as may_be_open",
-        );
-        let rows = self.database.searches.find(query).await?;
-        let row = rows.first().ok_or_else(|| RepositoryError::Corrupt("a row was expected".to_owned()))?;
-        let mut parts = Page::before(before).parts(get(row, "weeks")?);
-        parts.retain(|part| part.may_match(filter));
-        Ok(Parts {
-            parts: parts.into_iter(),
-            until: began + self.database.searches.patience(),
-            are_indexed: get(row, "are_indexed")?,
-            may_be_open: get(row, "may_be_open")?,
-        })
-    }
+/// In the parts in which it is searched.
+async fn parts(
+    search: &Search,
+    tenant: &Tenant,
+    filter: &MessageFilter,
+    before: Option<MessageId>,
+) -> Result<Parts, SearchError> {
+    let mut query = QueryBuilder::new("with asked (tenant) as (select ");
+    query.push_bind(tenant.as_str().to_owned());
+    query.push(
+        "::text)
+         select array(
+                    select bounds[1]::uuid
+                      from pg_inherits
+                      join pg_class
+                        on pg_class.oid = pg_inherits.inhrelid
+                     cross join lateral regexp_match(
+                           pg_get_expr(pg_class.relpartbound, pg_class.oid), 'FROM \\(''([0-9a-f-]{36})''\\)') as bounds
+                     where pg_inherits.inhparent = 'messaging_messages'::regclass
+                       and bounds is not null) as weeks,
+                coalesce((select bool_and(indisvalid)
+                   from pg_index
+                  where indrelid = 'messaging_messages'::regclass), false) as are_indexed,
+                exists (select from messaging_uncounted_weeks)
+                or exists (
+                    select
+                      from messaging_message_counts as counts
+                      join asked
+                        on asked.tenant = counts.tenant
+                     where status in ('pending', 'queued', 'processing'))
+                or exists (
+                    select
+                      from messaging_message_count_changes as changes
+                      join asked
+                        on asked.tenant = changes.tenant
+                     where status in ('pending', 'queued', 'processing')) as may_be_open",
+    );
+    let rows = search.find(query).await?;
+    let row = rows.first().ok_or_else(|| RepositoryError::Corrupt("a row was expected".to_owned()))?;
+    let mut parts = Page::before(before).parts(get(row, "weeks")?);
+    parts.retain(|part| part.may_match(filter));
+    Ok(Parts { parts, are_indexed: get(row, "are_indexed")?, may_be_open: get(row, "may_be_open")? })
+}
 
-    /// Of these messages, newest first, as many of the first as may be read at once; as they are now.
-    async fn content(&self, ids: &[Uuid]) -> Result<Vec<Message>, SearchError> {
-        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
-        let mut query = QueryBuilder::new("with found (id) as (select unnest(");
-        query.push_bind(ids.to_vec()).push("::uuid[])), bounds (least, greatest) as (select ");
-        query.push_bind(*last).push("::uuid, ").push_bind(*first);
-        query.push(concat!(
-            "::uuid),",
-            fitting!("found", "found.id desc", "messages.id between $2 and $3 and "),
-            " select messages.*
-               from fitting
-              cross join lateral (
-                        select ",
-            message_columns!(),
-            "
-                          from messaging_messages
-                         where id between $2 and $3
-                           and id = fitting.id
-                         order by id
-                         limit 1) as messages
-              order by messages.id desc"
-        ));
-        let rows = self.database.searches.find_planned(query).await?;
-        Ok(messages(&rows))
-    }
+/// Of these messages, newest first, as many of the first as may be read at once; as they are now.
+async fn content(search: &Search, ids: &[Uuid]) -> Result<Vec<Message>, SearchError> {
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+    let mut query = QueryBuilder::new("with found (id) as (select unnest(");
+    query.push_bind(ids.to_vec()).push("::uuid[])), bounds (least, greatest) as (select ");
+    query.push_bind(*last).push("::uuid, ").push_bind(*first);
+    query.push(concat!(
+        "::uuid),",
+        fitting!("found", "found.id desc", "messages.id between $2 and $3 and "),
+        " select messages.*
+           from fitting
+          cross join lateral (
+                    select ",
+        message_columns!(),
+        "
+                      from messaging_messages
+                     where id between $2 and $3
+                       and id = fitting.id
+                     order by id
+                     limit 1) as messages
+          order by messages.id desc"
+    ));
+    let rows = search.find_planned(query).await?;
+    Ok(messages(&rows))
 }
 
 /// An attempt, without what cannot be read.
