@@ -75,8 +75,28 @@ impl Wanted<'_> {
         query
     }
 
+    /// Whether nothing but a state is asked for, and time, and an index has what is in that state.
+    pub fn is_of_a_state(filter: &MessageFilter) -> bool {
+        let MessageFilter { status, channel, channel_instance_id, recipient, .. } = filter;
+        let is_alone = recipient.is_none() && channel.is_none() && channel_instance_id.is_none();
+        is_alone && status.is_some_and(|status| BY_STATE.contains(&format!("'{status}'")))
+    }
+
+    fn ids_of_a_state(&self, status: MessageStatus) -> QueryBuilder<Postgres> {
+        let mut query = QueryBuilder::new("select id from messaging_messages as messages where ");
+        query.push(BY_STATE);
+        query.push(" and tenant = ").push_bind(self.tenant.as_str().to_owned());
+        query.push(format!(" and status between '{status}' and '{status}'"));
+        narrow_by_time(&mut query, self.filter, &self.page);
+        self.newest(&mut query, "status desc, id desc");
+        query
+    }
+
     /// By the indexes of what is rare.
     pub fn ids(&self) -> QueryBuilder<Postgres> {
+        if let Some(status) = self.filter.status.filter(|_| Self::is_of_a_state(self.filter)) {
+            return self.ids_of_a_state(status);
+        }
         let MessageFilter { status, recipient, .. } = self.filter;
         let ended: Vec<&str> =
             MessageStatus::ALL.into_iter().filter(|it| !it.is_open()).map(MessageStatus::as_str).collect();
@@ -197,6 +217,9 @@ impl Wanted<'_> {
         query.push(" order by ").push(order).push(" limit ").push_bind(self.limit);
     }
 }
+
+/// What is in the index by state, in its words.
+const BY_STATE: &str = "messages.status in ('delivered', 'read', 'cancelled')";
 
 /// What is in the index by recipient, in its words.
 const BY_RECIPIENT: &str = "messages.status in ('sent', 'delivered', 'read', 'failed', 'cancelled')

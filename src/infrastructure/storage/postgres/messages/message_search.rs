@@ -87,10 +87,11 @@ impl MessageSearch for PgMessageSearch {
         let mut missing = limit.saturating_add(1);
         let Parts { parts, are_indexed, may_be_open } = parts(&search, tenant, filter, before).await?;
         let is_rare = are_indexed && Wanted::is_rare(filter);
-        let mut is_first = true;
+        // What is frequent is among them.
+        let mut is_sought_among_the_newest = !Wanted::is_of_a_state(filter);
         for page in parts {
             let wanted = Wanted { tenant, filter, page, limit: missing.into(), may_be_open };
-            if is_rare && std::mem::take(&mut is_first) {
+            if is_rare && std::mem::take(&mut is_sought_among_the_newest) {
                 let newest = search.find(wanted.ids_among_the_newest()).await?;
                 if newest.len() as u64 == u64::from(missing) {
                     found = newest.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;

@@ -22,6 +22,8 @@ enum Phase {
     /// Between two requests.
     Idle {
         since: Instant,
+        /// Whether all of the answer has left.
+        is_flushed: bool,
     },
 }
 
@@ -39,6 +41,18 @@ impl Activity {
         if let Phase::Idle { .. } = *phase {
             *phase = Phase::Head { since: Instant::now() };
         }
+    }
+
+    /// What was written has left: hyper flushes once it has written all.
+    pub fn flushed(&self) {
+        if let Phase::Idle { is_flushed, .. } = &mut *self.phase() {
+            *is_flushed = true;
+        }
+    }
+
+    /// Whether nothing is on its way in either direction.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(*self.phase(), Phase::Idle { is_flushed: true, .. })
     }
 
     /// A head is there.
@@ -61,7 +75,7 @@ impl Activity {
     fn end(&self) -> Option<Instant> {
         let (since, limit): (Instant, Duration) = match *self.phase() {
             Phase::Head { since } => (since, self.limits.header_timeout),
-            Phase::Idle { since } => (since, self.limits.keep_alive_timeout),
+            Phase::Idle { since, .. } => (since, self.limits.keep_alive_timeout),
             Phase::Answering => return None,
         };
         Some(since + limit)
@@ -74,6 +88,6 @@ impl Activity {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        *self.0.phase() = Phase::Idle { since: Instant::now() };
+        *self.0.phase() = Phase::Idle { since: Instant::now(), is_flushed: false };
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP server: how many connections and requests it bears, and how long a connection may be silent.
 
 mod activity;
+mod connection;
 mod in_flight;
 mod limits;
 mod observed;
@@ -9,25 +10,19 @@ mod serving_tests;
 mod to_its_end;
 
 use std::io::ErrorKind;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{debug, error};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::error;
 
 use crate::application::Stop;
-use activity::Activity;
-use observed::{Observed, ObservedBody};
+use connection::Connection;
 
 pub use in_flight::InFlight;
 pub use limits::Limits;
@@ -35,7 +30,8 @@ pub use to_its_end::to_its_end;
 
 /// Serves until `stop` has resolved and every request that was begun is answered.
 pub async fn serve(listener: TcpListener, app: Router, limits: Limits, mut stop: Stop) {
-    let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(limits.connections)));
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let (connections, stopping) = (TaskTracker::new(), CancellationToken::new());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -49,14 +45,16 @@ pub async fn serve(listener: TcpListener, app: Router, limits: Limits, mut stop:
             }
         };
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        let (app, watcher) = (app.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            serve_connection(stream, app, limits, watcher).await;
+        let connection = Connection { app: app.clone(), limits, places: places.clone(), stop: stopping.clone() };
+        connections.spawn(async move {
+            connection.serve(stream).await;
             drop(place);
         });
     }
     drop(listener);
-    graceful.shutdown().await;
+    stopping.cancel();
+    connections.close();
+    connections.wait().await;
 }
 
 /// A client that has gone again is no fault here; without file descriptors, trying again at once would only spin.
@@ -66,33 +64,5 @@ async fn refused_by_the_system(error: &std::io::Error) {
     if !has_gone {
         error!(%error, "cannot accept a connection; tried again in a second");
         sleep(Duration::from_secs(1)).await;
-    }
-}
-
-async fn serve_connection(stream: TcpStream, app: Router, limits: Limits, watcher: Watcher) {
-    let activity = Activity::begin(limits);
-    let (app, requests) = (TowerToHyperService::new(app), activity.clone());
-    let answer = service_fn(move |request: hyper::Request<Incoming>| {
-        let (answering, answer) = (requests.answering(), app.call(request));
-        async move { answer.await.map(|response| response.map(|body| ObservedBody::new(body, answering))) }
-    });
-    let stream = TokioIo::new(Observed::new(stream, activity.clone()));
-    // hyper's own timer does not distinguish a slow head from a connection that waits for its next request.
-    let connection = http1::Builder::new().header_read_timeout(None).serve_connection(stream, answer);
-    let mut connection = pin!(watcher.watch(connection));
-    loop {
-        let look = activity.next_look();
-        tokio::select! {
-            ended = &mut connection => {
-                if let Err(error) = ended {
-                    debug!(%error, "a connection ended");
-                }
-                return;
-            }
-            () = sleep_until(look) => {}
-        }
-        if activity.is_overdue(Instant::now()) {
-            return;
-        }
     }
 }

@@ -15,16 +15,34 @@ use super::activity::{Activity, Answering};
 pub struct Observed {
     stream: TcpStream,
     activity: Activity,
+    /// What was read, and is to be read again.
+    unread: Bytes,
 }
 
 impl Observed {
     pub fn new(stream: TcpStream, activity: Activity) -> Self {
-        Self { stream, activity }
+        Self { stream, activity, unread: Bytes::new() }
+    }
+
+    /// Returns when there may be something to read.
+    pub async fn readable(&self) -> io::Result<()> {
+        if self.unread.is_empty() { self.stream.readable().await } else { Ok(()) }
+    }
+
+    /// Gives back what was read and not used.
+    pub fn put_back(&mut self, unread: Bytes) {
+        self.unread = unread;
     }
 }
 
 impl AsyncRead for Observed {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let length = self.unread.len().min(into.remaining());
+            let part = self.unread.split_to(length);
+            into.put_slice(&part);
+            return Poll::Ready(Ok(()));
+        }
         let before = into.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
         if into.filled().len() > before {
@@ -40,7 +58,9 @@ impl AsyncWrite for Observed {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.activity.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

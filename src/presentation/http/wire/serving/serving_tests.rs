@@ -140,6 +140,42 @@ async fn a_connection_too_many_is_closed_until_another_has_gone() {
     tokio::time::timeout(LATEST, served).await.expect("a place is free again");
 }
 
+/// With so few connections each gives up its buffers between two requests.
+#[tokio::test]
+async fn what_has_come_of_the_next_request_is_not_lost_between_two() {
+    let server = Server::start(quick(), 10).await;
+    let mut connection = server.connect().await;
+    for _ in 0..3 {
+        connection.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HT").await.unwrap();
+        assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+        connection.write_all(b"TP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+    }
+    connection.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HT").await.unwrap();
+    assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+    let after = closed_after(&mut connection).await;
+    assert!(after >= HEADER_TIMEOUT.mul_f64(0.9) && after < KEEP_ALIVE_TIMEOUT * 10, "{after:?}");
+}
+
+#[tokio::test]
+async fn a_long_answer_to_a_slow_reader_is_whole() {
+    const LENGTH: usize = 16 << 20;
+
+    let long = Router::new().route("/", get(async || "x".repeat(LENGTH) + "fine"));
+    let server = Server::start(long, 10).await;
+    let mut connection = server.connect().await;
+    for _ in 0..2 {
+        send(&mut connection, "/").await;
+        let (mut read, mut part) = (Vec::new(), vec![0; 100_000]);
+        while !read.ends_with(b"fine") {
+            let length = tokio::time::timeout(LATEST, connection.read(&mut part)).await.unwrap().unwrap();
+            assert_ne!(length, 0, "after {} bytes", read.len());
+            read.extend_from_slice(&part[..length]);
+        }
+        assert!(read.len() > LENGTH);
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_stops_answers_what_it_has_begun_and_takes_nothing_more() {
     let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

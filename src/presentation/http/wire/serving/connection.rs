@@ -1,0 +1,116 @@
+//! One connection, from request to request.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1::{self, Parts};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::activity::Activity;
+use super::limits::Limits;
+use super::observed::{Observed, ObservedBody};
+
+/// While more than one in so many of the connections that there may be are open, one that is at rest keeps no buffers. With
+/// fewer, the next request is sooner begun with those that are there.
+const SHARE_WITH_BUFFERS: usize = 20;
+
+pub struct Connection {
+    pub app: Router,
+    pub limits: Limits,
+    /// Those that may still be opened.
+    pub places: Arc<Semaphore>,
+    pub stop: CancellationToken,
+}
+
+impl Connection {
+    /// Answers requests until the client goes, or is silent for too long, or `stop`; then what was begun is answered.
+    pub async fn serve(self, stream: TcpStream) {
+        let activity = Activity::begin(self.limits);
+        let mut stream = Observed::new(stream, activity.clone());
+        while self.has_begun(&stream, &activity).await {
+            match self.answer(stream, &activity).await {
+                Some(at_rest) => stream = at_rest,
+                None => return,
+            }
+        }
+    }
+
+    /// Waits for the next request, with nothing but the socket.
+    async fn has_begun(&self, stream: &Observed, activity: &Activity) -> bool {
+        loop {
+            tokio::select! {
+                // What came before a stop is answered.
+                biased;
+                readable = stream.readable() => return readable.is_ok(),
+                () = sleep_until(activity.next_look()) => {}
+                () = self.stop.cancelled() => return false,
+            }
+            if activity.is_overdue(Instant::now()) {
+                return false;
+            }
+        }
+    }
+
+    /// Gives the stream back when it is at rest.
+    async fn answer(&self, stream: Observed, activity: &Activity) -> Option<Observed> {
+        let (app, requests) = (TowerToHyperService::new(self.app.clone()), activity.clone());
+        let answer = service_fn(move |request: hyper::Request<Incoming>| {
+            let (answering, answer) = (requests.answering(), app.call(request));
+            async move { answer.await.map(|response| response.map(|body| ObservedBody::new(body, answering))) }
+        });
+        // Its own timer does not tell a slow head from a connection that waits for its next request.
+        let mut connection =
+            http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), answer);
+        let mut is_stopping = false;
+        loop {
+            let moves = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
+                Poll::Ready(ended) => Poll::Ready(Some(ended)),
+                Poll::Pending if activity.is_at_rest() && self.are_many() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            });
+            tokio::select! {
+                ended = moves => match ended {
+                    Some(ended) => {
+                        if let Err(error) = ended {
+                            debug!(%error, "a connection ended");
+                        }
+                        return None;
+                    }
+                    None => break,
+                },
+                () = sleep_until(activity.next_look()) => {
+                    if activity.is_overdue(Instant::now()) {
+                        return None;
+                    }
+                }
+                () = self.stop.cancelled(), if !is_stopping => {
+                    is_stopping = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+            }
+        }
+        let Parts { io, read_buf, .. } = connection.into_parts();
+        let mut stream = io.into_inner();
+        if !read_buf.is_empty() {
+            activity.received();
+            stream.put_back(read_buf);
+        }
+        Some(stream)
+    }
+
+    fn are_many(&self) -> bool {
+        let open = self.limits.connections.saturating_sub(self.places.available_permits());
+        open > self.limits.connections / SHARE_WITH_BUFFERS
+    }
+}
