@@ -48,9 +48,10 @@ pub fn imports(crates: &[Crate]) -> Imports {
     imports
 }
 
-/// What a macro defines is not parsed: the definition of `message_columns!` stands in `columns!`.
+/// What a macro defines is not parsed: the definitions of these stand in `columns!`.
 fn is_made_by_a_macro(path: &[String]) -> bool {
-    path.last().is_some_and(|name| name == "message_columns")
+    let made = ["message_columns", "message_columns_with_content_if"];
+    path.last().is_some_and(|name| made.contains(&name.as_str()))
 }
 
 fn is_ours(crates: &[Crate], path: &[String]) -> bool {
