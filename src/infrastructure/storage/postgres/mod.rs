@@ -9,6 +9,7 @@ mod floor;
 mod instances;
 mod messages;
 mod migration;
+mod named_weeks;
 mod node_repository;
 mod portion;
 mod row;

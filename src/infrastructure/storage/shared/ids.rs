@@ -1,10 +1,9 @@
-//! How time is found in ids, and ids are found in a table.
+//! How time is found in ids.
 
 use chrono::Days;
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
-use crate::domain::message::MessageId;
 
 /// The least id of a message accepted at `time`.
 pub fn first_id(time: Timestamp) -> Uuid {
@@ -25,12 +24,6 @@ pub fn id_of_those_since(time: Timestamp) -> Uuid {
 /// An id that all messages created before `time` are below, with the same day in between.
 pub fn id_of_those_before(time: Timestamp) -> Uuid {
     id_above(time.checked_add_days(Days::new(1)).unwrap_or(time))
-}
-
-/// The least and the greatest of these ids: what a statement is told beside a list of them, because a plan that is kept
-/// passes over no partition for a list.
-pub fn span(ids: impl Iterator<Item = MessageId> + Clone) -> (Option<Uuid>, Option<Uuid>) {
-    (ids.clone().map(|id| id.0).min(), ids.map(|id| id.0).max())
 }
 
 /// A moment that no clock of ours has come to, however wrong it is.

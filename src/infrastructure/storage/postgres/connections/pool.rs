@@ -17,6 +17,10 @@ use super::server_version::ServerVersion;
 use crate::infrastructure::storage::limits::Limits;
 use crate::infrastructure::storage::postgres::floor::Floor;
 
+/// What names one message is planned for the week in which that lies. Left to itself, a server compares that with a plan for
+/// all weeks, once on each connection: planning it takes a lock on every index of every week.
+const POOL: &str = "set plan_cache_mode = force_custom_plan";
+
 /// A database that can be reached; clones share its connections.
 #[derive(Clone)]
 pub struct PgDatabase {
@@ -65,7 +69,7 @@ impl PgDatabase {
     fn unconnected(options: PgConnectOptions, limits: Limits) -> Self {
         let server = Server::new(options.application_name("correio"), limits);
         Self {
-            pool: server.pool(limits.pool, SERVER_TIMEOUT, ""),
+            pool: server.pool(limits.pool, SERVER_TIMEOUT, POOL),
             searches: Searches::new(server.clone()),
             heartbeats: Arc::new(OwnConnection::within(server.clone(), limits.heartbeat)),
             relay: Arc::new(OwnConnection::for_looks(server.clone())),

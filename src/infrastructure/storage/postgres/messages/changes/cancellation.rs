@@ -29,7 +29,9 @@ pub const CANCEL: &str = "
             set status = 'cancelled',
                 next_attempt_at = null,
                 updated_at = $3
-          where id = (select id from found where status = 'queued')
+          -- Said twice, so that no other week is planned for.
+          where id = $1
+            and id = (select id from found where status = 'queued')
             and greatest(pg_postmaster_start_time(), (select stats_reset from pg_stat_archiver))
                 <= clock_timestamp() - make_interval(secs => $4)
          returning id

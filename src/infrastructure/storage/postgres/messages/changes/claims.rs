@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
@@ -14,8 +15,9 @@ use crate::domain::instance::Destination;
 use crate::domain::instance::credentials::SealedCredentials;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, OwnConnection};
+use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 use crate::infrastructure::storage::postgres::row::{get, message, message_columns};
-use crate::infrastructure::storage::shared::{Batch, ClaimRequest, span};
+use crate::infrastructure::storage::shared::{Batch, ClaimRequest};
 
 pub struct Claims {
     connection: Arc<OwnConnection>,
@@ -48,7 +50,7 @@ pub const CLAIM: &str = concat!(
             updated_at = asked.at
        from (select unnest($1::uuid[]) as asked_id, unnest($2::uuid[]) as by, unnest($3::timestamptz[]) as at) as asked
       where messages.id = asked.asked_id
-        and messages.id between $4 and $5
+        and messages.id between :least and :greatest
         and messages.status = 'queued'
         -- So written that no index on the open rows seems to serve: each row is looked up by its id.
         and (messages.next_attempt_at is null) is true
@@ -86,13 +88,11 @@ impl Batch for Claims {
     async fn execute(&self, claims: &[ClaimRequest]) -> Result<Vec<Self::Answer>, RepositoryError> {
         let mut in_order: Vec<&ClaimRequest> = claims.iter().collect();
         in_order.sort_unstable_by_key(|claim| claim.id);
-        let (least, greatest) = span(claims.iter().map(|claim| claim.id));
-        let query = sqlx::query(CLAIM)
+        let claim = NamedWeeks::of(claims.iter().map(|claim| claim.id)).name_in(CLAIM);
+        let query = sqlx::query(AssertSqlSafe(claim))
             .bind(in_order.iter().map(|claim| claim.id.0).collect::<Vec<_>>())
             .bind(in_order.iter().map(|claim| claim.node.0).collect::<Vec<_>>())
-            .bind(in_order.iter().map(|claim| claim.now).collect::<Vec<_>>())
-            .bind(least)
-            .bind(greatest);
+            .bind(in_order.iter().map(|claim| claim.now).collect::<Vec<_>>());
         let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
         let id = |row: PgRow| get::<Uuid>(&row, "id").map(|id| (id, row));
         let mut rows: HashMap<Uuid, PgRow> = rows.into_iter().map(id).collect::<Result<_, _>>()?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
@@ -14,8 +15,9 @@ use crate::domain::message::deferral::{
     DOUBLINGS, Deferral, Deferred, MAX_DEFERRALS, OFTEN, SHORTEST_OF_LONGEST, SHORTEST_REST, longest_pause,
 };
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
+use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 use crate::infrastructure::storage::postgres::row::get;
-use crate::infrastructure::storage::shared::{Batch, span};
+use crate::infrastructure::storage::shared::Batch;
 
 pub struct Deferrals {
     connection: Arc<OwnConnection>,
@@ -46,7 +48,7 @@ pub const DEFER: &str = "
                         unnest($5::timestamptz[]) as now) as asked
            join messaging_messages as messages
              on messages.id = asked.id
-          where messages.id between $12 and $13
+          where messages.id between :least and :greatest
             and messages.status = 'queued'
             -- So written that no index on the open rows seems to serve: each row is looked up by its id.
             and (messages.next_attempt_at is null) is true
@@ -70,7 +72,7 @@ pub const DEFER: &str = "
                 updated_at = found.now
            from found
           where messages.id = found.id
-            and messages.id between $12 and $13
+            and messages.id between :least and :greatest
             and found.deferrals < $8
          returning messages.id, messages.next_attempt_at
      )
@@ -89,8 +91,8 @@ impl Batch for Deferrals {
         fn of<'a, T>(deferrals: &'a [Deferral], value: impl Fn(&'a Deferral) -> T) -> Vec<T> {
             deferrals.iter().map(value).collect()
         }
-        let (least, greatest) = span(deferrals.iter().map(|deferral| deferral.id));
-        let query = sqlx::query(DEFER)
+        let defer = NamedWeeks::of(deferrals.iter().map(|deferral| deferral.id)).name_in(DEFER);
+        let query = sqlx::query(AssertSqlSafe(defer))
             .bind(of(deferrals, |it| it.id.0))
             .bind(of(deferrals, |it| it.pause.map(|pause| pause.as_secs_f64())))
             .bind(of(deferrals, |it| it.not_before))
@@ -101,9 +103,7 @@ impl Batch for Deferrals {
             .bind(i64::from(MAX_DEFERRALS))
             .bind(SHORTEST_REST.as_secs_f64())
             .bind(i64::from(OFTEN))
-            .bind(f64::from(SHORTEST_OF_LONGEST))
-            .bind(least)
-            .bind(greatest);
+            .bind(f64::from(SHORTEST_OF_LONGEST));
         let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
         let found: HashMap<Uuid, Option<Timestamp>> = rows.iter().map(found).collect::<Result<_, _>>()?;
         let answer = |deferral: &Deferral| match found.get(&deferral.id.0) {

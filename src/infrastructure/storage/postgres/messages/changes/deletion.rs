@@ -1,5 +1,6 @@
 //! Failing what is open of instances that were deleted.
 
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
@@ -8,19 +9,19 @@ use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::begin_look;
+use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 use crate::infrastructure::storage::postgres::row::{get, only};
 
 /// A queued message is claimed and failed in one write, so that a late claim's outcome has another try number. Locked in
 /// order of id, and checked again to be open once it is locked. What another transaction holds is passed over: the work of
-/// another process at the same messages, or a claim or an outcome, which is not to wait for a thousand others. With the
-/// least and the greatest id of them, because a plan that is kept passes over no partition for a list of ids.
+/// another process at the same messages, or a claim or an outcome, which is not to wait for a thousand others.
 pub const FAIL: &str = "
     with open as materialized (
          select id
            from messaging_messages
           where status in ('pending', 'queued', 'processing')
             and instance_id = any($2)
-            and id between $6 and $7
+            and id between :least and :greatest
             and id = any($1)
           order by id
             for update skip locked
@@ -37,7 +38,7 @@ pub const FAIL: &str = "
                 next_attempt_at = null,
                 dead_lettered_at = $5,
                 updated_at = $4
-          where id between $6 and $7
+          where id between :least and :greatest
             and id = any(array(select id from open))
          returning id, try, attempt_started_at
      ), told as (
@@ -58,15 +59,13 @@ pub async fn fail_open_messages(
     dead_lettered_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<u64, RepositoryError> {
-    let ids = || messages.iter().map(|message| message.0);
-    let query = sqlx::query(FAIL)
-        .bind(ids().collect::<Vec<Uuid>>())
+    let fail = NamedWeeks::of(messages.iter().copied()).name_in(FAIL);
+    let query = sqlx::query(AssertSqlSafe(fail))
+        .bind(messages.iter().map(|message| message.0).collect::<Vec<Uuid>>())
         .bind(instances.iter().map(|instance| instance.0).collect::<Vec<Uuid>>())
         .bind(reason)
         .bind(now)
-        .bind(dead_lettered_at)
-        .bind(ids().min())
-        .bind(ids().max());
+        .bind(dead_lettered_at);
     let fail = async |connection: &mut sqlx::PgConnection| {
         let mut look = begin_look(connection).await?;
         let rows = query.fetch_all(&mut *look).await?;

@@ -1,5 +1,6 @@
 //! Giving back and making due: what the comparison writes, and what a process does not keep.
 
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::application::ports::{Forgotten, RepositoryError};
@@ -7,7 +8,7 @@ use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::shared::span;
+use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 
 /// Locked in order of id, so that two concurrent statements do not deadlock.
 pub const GIVE_BACK: &str = "
@@ -22,7 +23,7 @@ pub const GIVE_BACK: &str = "
             and greatest(messages.try, 0) = guards.try -- as it is read
           where messages.status in ('pending', 'processing')
             and messages.next_attempt_at is null
-            and messages.id between $7 and $8
+            and messages.id between :least and :greatest
             and messages.id = any($1)
           order by messages.id
             for update of messages
@@ -34,7 +35,7 @@ pub const GIVE_BACK: &str = "
             updated_at = $5
        from held
       where messages.id = held.id
-        and messages.id between $7 and $8";
+        and messages.id between :least and :greatest";
 
 /// Locked in order of id, as above.
 pub const MAKE_DUE: &str = "
@@ -46,7 +47,7 @@ pub const MAKE_DUE: &str = "
             and messages.node_id = pairs.node_id
           where messages.status in ('pending', 'queued')
             and messages.next_attempt_at is null
-            and messages.id between $4 and $5
+            and messages.id between :least and :greatest
             and messages.id = any($1)
           order by messages.id
             for update of messages
@@ -55,21 +56,19 @@ pub const MAKE_DUE: &str = "
         set status = 'queued',
             next_attempt_at = $3,
             updated_at = $3
-      where id between $4 and $5
+      where id between :least and :greatest
         and id = any(array(select id from owned))";
 
 pub async fn give_back(database: &PgDatabase, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
     let guards = || forgotten.iter().map(|one| one.guard);
-    let (least, greatest) = span(guards().map(|guard| guard.id));
-    let query = sqlx::query(GIVE_BACK)
+    let give_back = NamedWeeks::of(guards().map(|guard| guard.id)).name_in(GIVE_BACK);
+    let query = sqlx::query(AssertSqlSafe(give_back))
         .bind(guards().map(|guard| guard.id.0).collect::<Vec<Uuid>>())
         .bind(guards().map(|guard| guard.status.as_str()).collect::<Vec<&str>>())
         .bind(guards().map(|guard| guard.node.map(|node| node.0)).collect::<Vec<Option<Uuid>>>())
         .bind(guards().map(|guard| i64::from(guard.try_number)).collect::<Vec<i64>>())
         .bind(now)
-        .bind(forgotten.iter().map(|one| one.is_spent).collect::<Vec<bool>>())
-        .bind(least)
-        .bind(greatest);
+        .bind(forgotten.iter().map(|one| one.is_spent).collect::<Vec<bool>>());
     let written = database.upkeep.run(async |connection| query.execute(connection).await).await?;
     Ok(written.rows_affected())
 }
@@ -79,13 +78,11 @@ pub async fn make_due(
     messages: &[(MessageId, NodeId)],
     now: Timestamp,
 ) -> Result<u64, RepositoryError> {
-    let (least, greatest) = span(messages.iter().map(|(id, _)| *id));
-    let query = sqlx::query(MAKE_DUE)
+    let make_due = NamedWeeks::of(messages.iter().map(|(id, _)| *id)).name_in(MAKE_DUE);
+    let query = sqlx::query(AssertSqlSafe(make_due))
         .bind(messages.iter().map(|(id, _)| id.0).collect::<Vec<Uuid>>())
         .bind(messages.iter().map(|(_, node)| node.0).collect::<Vec<Uuid>>())
-        .bind(now)
-        .bind(least)
-        .bind(greatest);
+        .bind(now);
     let written = database.relay.run(async |connection| query.execute(connection).await).await?;
     Ok(written.rows_affected())
 }

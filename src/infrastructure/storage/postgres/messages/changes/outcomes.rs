@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::free_rows::free;
@@ -11,8 +12,9 @@ use crate::application::ports::RepositoryError;
 use crate::domain::message::transition::Ending;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, OwnConnection};
+use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 use crate::infrastructure::storage::postgres::row::get;
-use crate::infrastructure::storage::shared::{Batch, RecordRequest, span};
+use crate::infrastructure::storage::shared::{Batch, RecordRequest};
 
 pub struct Outcomes {
     connection: Arc<OwnConnection>,
@@ -98,7 +100,7 @@ macro_rules! end_claimed {
             " from ",
             endings!(),
             " where messages.id = endings.id
-                and messages.id between $18 and $19
+                and messages.id between :least and :greatest
                 and messages.status = endings.old_status
                 and messages.status in ('pending', 'processing')
                 and messages.node_id is not distinct from endings.node_id
@@ -145,7 +147,7 @@ pub const CLAIM_AND_RECORD: &str = end_with_attempts!(concat!(
        from ",
     endings!(),
     " where messages.id = endings.id
-        and messages.id between $18 and $19
+        and messages.id between :least and :greatest
         and endings.old_status = 'processing'
         and messages.status = 'queued'
         -- So written that no index on the open rows seems to serve: each row is looked up by its id. What was sent by its
@@ -193,7 +195,8 @@ async fn write(
 ) -> Result<Vec<bool>, RepositoryError> {
     let mut in_order: Vec<&RecordRequest> = endings.iter().collect();
     in_order.sort_unstable_by_key(|ending| ending.guard.id);
-    let query = bind(sqlx::query(statement), &in_order);
+    let statement = NamedWeeks::of(endings.iter().map(|ending| ending.guard.id)).name_in(statement);
+    let query = bind(sqlx::query(AssertSqlSafe(statement)), &in_order);
     let rows = connection.run(async |connection| query.fetch_all(connection).await).await?;
     let written: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
     Ok(endings.iter().map(|ending| written.contains(&ending.guard.id.0)).collect())
@@ -208,7 +211,6 @@ fn bind<'q>(query: Query<'q>, endings: &[&'q RecordRequest]) -> Query<'q> {
     fn row<'a, T>(endings: &[&'a RecordRequest], value: impl Fn(&'a Ending) -> T) -> Vec<T> {
         of(endings, |ending| value(&ending.row.ending))
     }
-    let (least, greatest) = span(endings.iter().map(|ending| ending.guard.id));
     query
         .bind(of(endings, |ending| ending.guard.id.0))
         .bind(of(endings, |ending| ending.guard.status.as_str()))
@@ -227,6 +229,4 @@ fn bind<'q>(query: Query<'q>, endings: &[&'q RecordRequest]) -> Query<'q> {
         .bind(row(endings, |row| row.attempt.as_str()))
         .bind(of(endings, |ending| ending.row.has_row))
         .bind(row(endings, |row| row.is_spent))
-        .bind(least)
-        .bind(greatest)
 }

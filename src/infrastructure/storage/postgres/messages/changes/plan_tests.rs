@@ -15,9 +15,11 @@ use super::free_rows::FREE;
 use super::outcomes::{CLAIM_AND_RECORD, RECORD, RECORD_WITH_ATTEMPTS};
 use super::relaying::{IS_NEEDED, TAKE};
 use crate::domain::Timestamp;
+use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, LOOKS};
 use crate::infrastructure::storage::postgres::floor::Floor;
 use crate::infrastructure::storage::postgres::messages::open_messages::{TIMED, UNTIMED};
+use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 use crate::infrastructure::storage::shared::{first_id, migrations};
 
 /// Weeks before this one of which there are partitions.
@@ -83,17 +85,13 @@ async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_
     floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
     prepare(&mut connection, "untimed", "(uuid[], bigint, text, text, text)", &floor.name_in(UNTIMED)).await;
     prepare(&mut connection, "timed", "(uuid[], bigint, text, text)", &floor.name_in(TIMED)).await;
-    let parameters = "(uuid[], uuid[], text, timestamptz, timestamptz, uuid, uuid)";
-    prepare(&mut connection, "fail", parameters, FAIL).await;
     let (least, some) = (Uuid::nil(), first_id(now));
+    let fail = NamedWeeks::of(std::iter::once(MessageId(some))).name_in(FAIL);
+    prepare(&mut connection, "fail", "(uuid[], uuid[], text, timestamptz, timestamptz)", &fail).await;
     let looks = [
         (format!("untimed ('{{{least}}}', 100, '{least}', '', '{least}')"), vec!["owned"], LOOKED_AT.to_vec()),
         (format!("timed ('{{{least}}}', 100, '-infinity', '{least}')"), vec!["due"], LOOKED_AT.to_vec()),
-        (
-            format!("fail ('{{{some}}}', '{{{least}}}', 'x', now(), null, '{some}', '{some}')"),
-            vec!["id", "id"],
-            vec![FILLED],
-        ),
+        (format!("fail ('{{{some}}}', '{{{least}}}', 'x', now(), null)"), vec!["id", "id"], vec![FILLED]),
     ];
     for when in [EMPTY, "with messages", "after they were looked at"] {
         for (statement, walked, partitions) in &looks {
@@ -128,29 +126,29 @@ async fn what_is_named_by_ids_opens_no_week_but_theirs() {
         .await
         .unwrap();
     let id = first_id(now);
-    let span = format!("'{id}', '{id}'");
+    let weeks = NamedWeeks::of(std::iter::once(MessageId(id)));
     let none = (11..=15).map(|_| "null").collect::<Vec<_>>().join(", ");
     let ending = format!(
         "array['{id}']::uuid[], array['processing'], array['{id}']::uuid[], array[1]::bigint[], array['sent'], null, null, null,
-         null, null, {none}, array[false], array[true], {span}"
+         null, null, {none}, array[false], array[true]"
     );
     let endings =
         "(uuid[], text[], uuid[], bigint[], text[], text[], text[], text[], integer[], timestamptz[], timestamptz[],
-                    timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[], uuid, uuid)";
+                    timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[])";
     let deferrals =
         "(uuid[], double precision[], timestamptz[], text[], timestamptz[], double precision, bigint, bigint,
-                      double precision, bigint, double precision, uuid, uuid)";
+                      double precision, bigint, double precision)";
     let one = format!("array['{id}']::uuid[]");
     let statements = [
-        ("claim", CLAIM, "(uuid[], uuid[], timestamptz[], uuid, uuid)", format!("{one}, {one}, array[now()], {span}")),
+        ("claim", CLAIM, "(uuid[], uuid[], timestamptz[])", format!("{one}, {one}, array[now()]")),
         ("record", RECORD, endings, ending.clone()),
         ("record_all", RECORD_WITH_ATTEMPTS, endings, ending.clone()),
         ("claim_and_record", CLAIM_AND_RECORD, endings, ending),
-        ("defer", DEFER, deferrals, format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1, {span}")),
-        ("free", FREE, "(uuid[], uuid, uuid)", format!("{one}, {span}")),
+        ("defer", DEFER, deferrals, format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1")),
+        ("free", FREE, "(uuid[])", one.clone()),
     ];
     for (name, statement, parameters, arguments) in statements {
-        prepare(&mut connection, name, parameters, statement).await;
+        prepare(&mut connection, name, parameters, &weeks.name_in(statement)).await;
         let scans = scans(&mut connection, &format!("{name} ({arguments})")).await;
         assert_eq!(scans.keys().collect::<Vec<_>>(), [FILLED], "{name}: {scans:#?}");
         assert!(scans[FILLED].iter().all(|index| *index == "id"), "{name}: {scans:#?}");
