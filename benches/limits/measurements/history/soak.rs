@@ -95,16 +95,14 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
 fn record(turn: &mut Turn<'_>, samples: &[Sample]) {
     let sixth = (samples.len() / 6).max(1);
     let (early, late) = (&samples[sixth..(2 * sixth).max(sixth + 1)], &samples[samples.len() - sixth..]);
-    let of = |samples: &[Sample], what: fn(&Sample) -> f64| median(&samples.iter().map(what).collect::<Vec<_>>());
-    let of_each: [(fn(&Sample) -> f64, Figure, Figure); 3] = [
-        (|sample| sample.memory, Figure::EarlyMemory, Figure::LateMemory),
-        (|sample| sample.tables, Figure::EarlyTables, Figure::LateTables),
-        (|sample| sample.look, Figure::EarlyLook, Figure::LateLook),
-    ];
-    for (what, before, after) in of_each {
-        turn.record(before, of(early, what));
-        turn.record(after, of(late, what));
-    }
+    let mut compare = |what: fn(&Sample) -> f64, before, after| {
+        let of = |samples: &[Sample]| median(&samples.iter().map(what).collect::<Vec<_>>());
+        turn.record(before, of(early));
+        turn.record(after, of(late));
+    };
+    compare(|sample| sample.memory, Figure::EarlyMemory, Figure::LateMemory);
+    compare(|sample| sample.tables, Figure::EarlyTables, Figure::LateTables);
+    compare(|sample| sample.look, Figure::EarlyLook, Figure::LateLook);
 }
 
 struct Sample {
