@@ -57,8 +57,8 @@ struct Idle {
     planned_at: Instant,
 }
 
-/// How long such a connection keeps the plans of its statements. They are kept because planning one for all partitions
-/// costs more than executing it; not for long, because a plan made for a partition that was empty (the next week's, or
+/// How long such a connection keeps the plans of its statements. They are kept because planning one costs more
+/// than executing it; not for long, because a plan made for a partition that was empty (the next week's, or
 /// a new installation's) may read all of an index later on.
 const PLANS_KEPT: Duration = Duration::from_secs(5);
 
