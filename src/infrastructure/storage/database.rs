@@ -120,7 +120,11 @@ fn limits(config: &Config) -> Limits {
 }
 
 fn unusable(error: RepositoryError) -> ConfigError {
-    ConfigError::new("DATABASE_URL", error.to_string())
+    match error {
+        // Here it need not be a statement that was refused: what is no URL is not even tried.
+        RepositoryError::Refused(reason) => ConfigError::new("DATABASE_URL", reason),
+        error => ConfigError::new("DATABASE_URL", error.to_string()),
+    }
 }
 
 /// Tries until the database answers, for as long as a start waits for it.
@@ -151,5 +155,11 @@ mod tests {
     #[test]
     fn an_installation_that_sets_no_limits_has_those_that_tests_have() {
         assert_eq!(limits(&Config::read(|_| None).unwrap()), Limits::default());
+    }
+
+    #[test]
+    fn what_is_no_url_is_not_called_a_refused_statement() {
+        let error = unusable(RepositoryError::Refused("is not the URL of a PostgreSQL database".to_owned()));
+        assert_eq!(error.to_string(), "DATABASE_URL: is not the URL of a PostgreSQL database");
     }
 }
