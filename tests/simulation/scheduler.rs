@@ -32,9 +32,9 @@ pub struct Scheduler(Arc<Mutex<State>>);
 struct State {
     rng: Rng,
     now: Duration,
-    next_task: u64,
-    tasks: BTreeMap<u64, Task>,
-    ready: Arc<Mutex<BTreeSet<u64>>>,
+    /// By number; none is used twice, and nothing is left where one has ended.
+    tasks: Vec<Option<Task>>,
+    ready: Arc<Mutex<BTreeSet<usize>>>,
     frozen: BTreeSet<ProcessId>,
     dead: BTreeSet<ProcessId>,
     /// By time, and then by order of asking.
@@ -50,13 +50,21 @@ fn said(panicked: &(dyn std::any::Any + Send)) -> String {
 
 struct Task {
     process: ProcessId,
+    waker: Waker,
     /// None while it is being polled.
     future: Option<BoxFuture<'static, ()>>,
 }
 
 struct Ready {
-    task: u64,
-    ready: Arc<Mutex<BTreeSet<u64>>>,
+    task: usize,
+    ready: Arc<Mutex<BTreeSet<usize>>>,
+}
+
+/// Taken out of its place for as long as it is polled.
+struct Picked {
+    task: usize,
+    waker: Waker,
+    future: BoxFuture<'static, ()>,
 }
 
 impl Wake for Ready {
@@ -74,8 +82,7 @@ impl Scheduler {
         Self(Arc::new(Mutex::new(State {
             rng: Rng::with_seed(seed),
             now: Duration::ZERO,
-            next_task: 0,
-            tasks: BTreeMap::new(),
+            tasks: Vec::new(),
             ready: Arc::default(),
             frozen: BTreeSet::new(),
             dead: BTreeSet::new(),
@@ -110,9 +117,9 @@ impl Scheduler {
             drop(future);
             return;
         }
-        let task = state.next_task;
-        state.next_task += 1;
-        state.tasks.insert(task, Task { process, future: Some(future) });
+        let task = state.tasks.len();
+        let waker = Waker::from(Arc::new(Ready { task, ready: Arc::clone(&state.ready) }));
+        state.tasks.push(Some(Task { process, waker, future: Some(future) }));
         lock(&state.ready).insert(task);
     }
 
@@ -121,9 +128,8 @@ impl Scheduler {
         let dead: Vec<Task> = {
             let mut state = lock(&self.0);
             state.dead.insert(process);
-            let ids: Vec<u64> =
-                state.tasks.iter().filter(|(_, task)| task.process == process).map(|(id, _)| *id).collect();
-            ids.iter().filter_map(|id| state.tasks.remove(id)).collect()
+            let its_own = |task: &mut Task| task.process == process;
+            state.tasks.iter_mut().filter_map(|task| task.take_if(its_own)).collect()
         };
         // Dropped outside the lock: what they hold may ask the scheduler.
         drop(dead);
@@ -177,7 +183,7 @@ impl Scheduler {
 
     /// Whether the process has anything left to do.
     pub fn lives(&self, process: ProcessId) -> bool {
-        lock(&self.0).tasks.values().any(|task| task.process == process)
+        lock(&self.0).tasks.iter().flatten().any(|task| task.process == process)
     }
 
     /// Runs until the time has come, or nobody has anything left to do.
@@ -204,13 +210,13 @@ impl Scheduler {
         true
     }
 
-    fn poll(&self, (id, mut future): (u64, BoxFuture<'static, ()>)) {
-        let waker = Waker::from(Arc::new(Ready { task: id, ready: lock(&self.0).ready.clone() }));
+    fn poll(&self, picked: Picked) {
+        let Picked { task: number, waker, mut future } = picked;
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(&waker))));
         match polled {
             Ok(Poll::Pending) => {
                 // It may have been killed by itself meanwhile.
-                if let Some(task) = lock(&self.0).tasks.get_mut(&id) {
+                if let Some(task) = &mut lock(&self.0).tasks[number] {
                     task.future = Some(future);
                     return;
                 }
@@ -218,13 +224,13 @@ impl Scheduler {
             }
             Ok(Poll::Ready(())) => {
                 drop(future);
-                lock(&self.0).tasks.remove(&id);
+                lock(&self.0).tasks[number] = None;
             }
             // A task that panics ends alone, as it does in the real program.
             Err(panicked) => {
                 drop(future);
                 let mut state = lock(&self.0);
-                state.tasks.remove(&id);
+                state.tasks[number] = None;
                 if panicked.downcast_ref::<&str>() != Some(&TOLD_TO_PANIC) {
                     state.panics.push(said(panicked.as_ref()));
                 }
@@ -232,26 +238,30 @@ impl Scheduler {
         }
     }
 
-    fn pick(&self) -> Option<(u64, BoxFuture<'static, ()>)> {
+    fn pick(&self) -> Option<Picked> {
         let mut guard = lock(&self.0);
-        let state = &mut *guard;
-        let mut ready = lock(&state.ready);
-        ready.retain(|id| state.tasks.contains_key(id));
-        let may_run = |id: &&u64| state.tasks.get(id).is_some_and(|task| !state.frozen.contains(&task.process));
-        let count = ready.iter().filter(may_run).count();
-        if count == 0 {
+        let State { rng, tasks, ready, frozen, .. } = &mut *guard;
+        let mut ready = lock(ready);
+        let mut may_run = Vec::with_capacity(ready.len());
+        ready.retain(|&number| {
+            let Some(task) = &tasks[number] else { return false };
+            if !frozen.contains(&task.process) {
+                may_run.push(number);
+            }
+            true
+        });
+        if may_run.is_empty() {
             return None;
         }
-        let nth = state.rng.usize(0..count);
-        let id = *ready.iter().filter(may_run).nth(nth)?;
-        ready.remove(&id);
-        drop(ready);
-        let future = state.tasks.get_mut(&id)?.future.take()?;
-        Some((id, future))
+        let number = may_run[rng.usize(0..may_run.len())];
+        ready.remove(&number);
+        let task = tasks[number].as_mut()?;
+        Some(Picked { task: number, waker: task.waker.clone(), future: task.future.take()? })
     }
 
     fn advance(&self, end: Duration) -> bool {
-        let due: Vec<Waker> = {
+        let mut due = Vec::new();
+        {
             let mut state = lock(&self.0);
             let Some((&(next, _), _)) = state.timers.first_key_value() else {
                 state.now = end;
@@ -262,9 +272,10 @@ impl Scheduler {
                 return false;
             }
             state.now = state.now.max(next);
-            let later = state.timers.split_off(&(next, u64::MAX));
-            std::mem::replace(&mut state.timers, later).into_values().collect()
-        };
+            while let Some(timer) = state.timers.first_entry().filter(|timer| timer.key().0 == next) {
+                due.push(timer.remove());
+            }
+        }
         due.into_iter().for_each(Waker::wake);
         true
     }

@@ -1,7 +1,9 @@
-//! The weeks of messages and attempts: made ahead of time, repaired, vacuumed when they are over, and dropped.
+//! The weeks of messages and attempts: made ahead of time, repaired, vacuumed when they are over, looked at while something in
+//! them is open, and dropped.
 
 mod creation;
 mod indexes;
+pub mod needed;
 mod overhaul;
 mod parameters;
 mod partition;

@@ -13,13 +13,14 @@ use super::deferrals::DEFER;
 use super::deletion::FAIL;
 use super::free_rows::FREE;
 use super::outcomes::{CLAIM_AND_RECORD, RECORD, RECORD_WITH_ATTEMPTS};
-use super::relaying::{IS_NEEDED, TAKE};
+use super::relaying::TAKE;
 use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, LOOKS};
 use crate::infrastructure::storage::postgres::floor::Floor;
 use crate::infrastructure::storage::postgres::messages::open_messages::{TIMED, UNTIMED};
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
+use crate::infrastructure::storage::postgres::weeks::needed::IS_NEEDED;
 use crate::infrastructure::storage::shared::{first_id, migrations};
 
 /// Weeks before this one of which there are partitions.

@@ -1,9 +1,6 @@
 //! Taking what is due: what the relay writes.
 
-use std::time::Instant;
-
 use sqlx::AssertSqlSafe;
-use tracing::warn;
 use uuid::Uuid;
 
 use crate::application::ports::{RepositoryError, Take};
@@ -12,6 +9,7 @@ use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::portion::fitting;
 use crate::infrastructure::storage::postgres::row::{message_columns_with_content_if, messages};
+use crate::infrastructure::storage::postgres::weeks::needed;
 use crate::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
 
 /// Finds and takes what is due. Every part is a probe of an index, however many messages are open, and however many
@@ -186,50 +184,9 @@ pub const TAKE: &str = concat!(
      order by due.since, id"
 );
 
-/// Whether something in a span of older weeks is open or owed. In the order of the indexes that hold nothing else, so that
-/// no plan reads another. What waits for a time is open, whatever its state.
-pub const IS_NEEDED: &str = "
-    select coalesce(
-        (select true
-           from messaging_messages
-          where id >= :from
-            and id < :to
-            and next_attempt_at is null
-            and status in ('pending', 'queued', 'processing')
-          order by node_id, status, id
-          limit 1),
-        (select true
-           from messaging_messages
-          where id >= :from
-            and id < :to
-            and next_attempt_at is not null
-          order by next_attempt_at, id
-          limit 1),
-        (select true
-           from messaging_messages
-          where id >= :from
-            and id < :to
-            and status = 'failed'
-            and dead_lettered_at is null
-          order by id
-          limit 1),
-        false)";
-
-/// Raises or lowers the floor first, as far as it is the turn of some older weeks.
+/// Looks at some older weeks first, when it is their turn.
 pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, RepositoryError> {
-    let asking = database.floor.begin(take.now, Instant::now());
-    let mut are_needed = Vec::new();
-    for span in &asking.spans {
-        let query = sqlx::query_scalar(AssertSqlSafe(span.name_in(IS_NEEDED)));
-        let answer = database.relay.run(async |connection| query.fetch_one(connection).await).await;
-        are_needed.push(answer.inspect_err(|error| warn!(%error, "older weeks cannot be looked at")).ok());
-        // Weeks that somebody keeps locked for long are no reason not to look at the youngest.
-        if are_needed.last() == Some(&None) {
-            break;
-        }
-    }
-    are_needed.resize(asking.spans.len(), None);
-    database.floor.take_in(&asking, &are_needed, Instant::now());
+    needed::look(database, take.now).await;
     // Planned once for each floor: a plan for the partitions of a few weeks costs thirty times what it takes to execute.
     let query = sqlx::query(AssertSqlSafe(database.floor.name_in(TAKE)))
         .bind(take.now)
