@@ -4,13 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use correio::application::Stop;
 use correio::application::messages::send_message::{SendMessageCommand, SendMessageError};
 use correio::application::ports::{Cancellation, FailedSelection, Tasks};
+use correio::application::service::Repeated;
 use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use correio::domain::access::principal::{Principal, Scope};
 use correio::domain::instance::{Instance, InstanceName};
 use correio::domain::message::{Content, Draft, MessageId, MessageStatus, Recipient};
+use futures::FutureExt;
 use futures::channel::oneshot;
+use futures::future::pending;
 
 use super::chronicle::{Answer, Chronicle};
 use super::process::SimProcess;
@@ -165,6 +169,16 @@ impl Clients {
         let selection = FailedSelection { tenant: Some(self.instance.tenant.clone()), ..FailedSelection::default() };
         // An operator who is told an error looks at the rows, and may ask again.
         tasks.spawn(Box::pin(async move { _ = gateway.messages.replay.all(&selection).await }));
+    }
+
+    /// What somebody's maintenance does now and then.
+    pub fn delete_history(&self) {
+        let Some((tasks, gateway)) = self.somebody(|process| (process.tasks.clone(), process.gateway.clone())) else {
+            return;
+        };
+        let never: Stop = pending().boxed().shared();
+        // It comes again, whatever became of it.
+        tasks.spawn(Box::pin(async move { _ = gateway.maintain_storage().round(&never).await }));
     }
 
     fn somebody<T>(&self, of: impl FnOnce(&SimProcess) -> T) -> Option<T> {

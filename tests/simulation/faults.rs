@@ -30,6 +30,12 @@ impl World {
             }
             return;
         }
+        if self.options.retention.is_some() && self.scheduler.chance(0.3) {
+            self.say("what is old is deleted, and an operator replays what failed");
+            self.clients.delete_history();
+            self.clients.replay();
+            return;
+        }
         let heal = match self.scheduler.draw(|rng| rng.u32(0..24)) {
             22..=23 => {
                 self.say("the second instance hangs");

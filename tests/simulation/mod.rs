@@ -22,7 +22,7 @@ mod weather;
 
 use std::panic;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::memory::{Bug, CRASH, Change};
 use planted::Planted;
@@ -31,7 +31,10 @@ use report::{report, trace};
 use scenario::{Ended, Faults, Options, run};
 use story::{Broken, Story, stories};
 
-const STORMY: Options = Options { faults: Faults::All, mode: None, planted: None, messages: 60, taken_back: 0.1 };
+const STORMY: Options =
+    Options { faults: Faults::All, mode: None, planted: None, messages: 60, taken_back: 0.1, retention: None };
+/// Messages get a few seconds old, and are deleted again and again, beside replays.
+const SHORT_LIVED: Options = Options { retention: Some(Duration::from_secs(5)), ..STORMY };
 /// Answers of the database are lost, and a channel refuses some for now.
 const LOSSY: Options = Options { faults: Faults::LostAnswers, ..STORMY };
 const CALM: Options = Options { faults: Faults::None, ..STORMY };
@@ -133,6 +136,26 @@ fn whatever_goes_wrong_the_promises_are_kept() {
     assert!(count < 100 || (kills >= count / 2 && moves >= count / 8), "{kills} kills and {moves} moves hit somebody");
     let is_enough = crashes >= count / 8 && made_good >= count / 16;
     assert!(count < 100 || is_enough, "{crashes} crashes hit somebody, and {made_good} claims were made good");
+}
+
+#[test]
+fn what_is_deleted_was_at_its_end() {
+    let (seeds, deleted) = (seeds(60), AtomicUsize::new(0));
+    let count = seeds.end - seeds.start;
+    let found = first_broken(
+        seeds,
+        |_| SHORT_LIVED,
+        |ended| {
+            deleted.fetch_add(ended.deleted.len(), Ordering::Relaxed);
+            promises::broken(ended)
+        },
+    );
+    if let Some((seed, report)) = found {
+        panic!("{report}\nSIMULATION_SEED={seed} cargo test simulation::what_is plays it again");
+    }
+    let deleted = deleted.into_inner() as u64;
+    println!("{deleted} messages were deleted");
+    assert!(deleted >= count * 10, "{deleted} messages were deleted in {count} schedules");
 }
 
 #[test]
@@ -239,6 +262,11 @@ fn a_cancellation_of_what_a_crash_made_look_unclaimed_is_found() {
 #[test]
 fn putting_off_what_waits_for_its_time_is_found() {
     finds(Planted::InTables(Bug::PutsOffWhatIsTimed), 30, STORMY, promises::broken, "waited for its time");
+}
+
+#[test]
+fn what_is_deleted_as_it_was_before_a_replay_is_found() {
+    finds(Planted::InTables(Bug::DeletesWhatItLookedAt), 0, SHORT_LIVED, promises::broken, "was deleted while");
 }
 
 #[test]

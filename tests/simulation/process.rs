@@ -201,6 +201,7 @@ pub struct Surroundings {
     pub max_tries: u32,
     pub next_process: Arc<AtomicU64>,
     pub planted: Option<Planted>,
+    pub retention: Option<Duration>,
 }
 
 pub struct SimProcess {
@@ -307,7 +308,7 @@ impl Surroundings {
             instance_concurrency: 3,
             limits: Limits { concurrency: if mode == Mode::Direct { 8 } else { 4 }, records: 40, bytes: 1 << 20 },
             shutdown_timeout: SHUTDOWN_TIMEOUT,
-            retention: None,
+            retention: self.retention,
             is_alone: false,
             only_delivers: false,
         }

@@ -9,7 +9,7 @@ use correio::domain::node::NodeId;
 use super::channel::Deed;
 use super::order;
 use super::process::NODE_TIMEOUT;
-use super::scenario::Ended;
+use super::scenario::{Ended, has_ended};
 use super::story::{Broken, Story, is_move, makes_good, stories};
 use crate::support::memory::{CRASH, Change};
 
@@ -18,6 +18,9 @@ pub fn broken(ended: &Ended) -> Vec<Broken> {
     let mut broken = Vec::new();
     for story in &stories {
         let mut say = |how: String| broken.push(Broken { message: Some(story.row.id), how });
+        if ended.deleted.contains(&story.row.id) && !has_ended(story.row) {
+            say(format!("was deleted while it was {}, or owed a dead letter", story.row.status));
+        }
         it_moved_by_the_table(story, &mut say);
         it_ended_truly(story, ended, &mut say);
         its_tries_are_accounted_for(story, ended, &mut say);
@@ -32,7 +35,10 @@ pub fn broken(ended: &Ended) -> Vec<Broken> {
     let unanswered = (ended.unanswered > 0).then(|| format!("{} clients were never answered", ended.unanswered));
     let panicked = ended.panics.iter().map(|what| format!("somebody panicked: {what}"));
     broken.extend(stuck.chain(unanswered).chain(panicked).map(|how| Broken { message: None, how }));
-    broken.extend(ended.set_aside.iter().map(|what| Broken { message: None, how: format!("set aside: {what}") }));
+    // A record of a message that is deleted names nothing.
+    let is_of_deleted = |what: &&String| ended.deleted.iter().any(|id| what.contains(&id.to_string()));
+    let set_aside = ended.set_aside.iter().filter(|what| !is_of_deleted(what));
+    broken.extend(set_aside.map(|what| Broken { message: None, how: format!("set aside: {what}") }));
     broken
 }
 

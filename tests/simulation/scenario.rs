@@ -49,11 +49,15 @@ pub struct Options {
     pub messages: u32,
     /// How likely a client takes back what is queued.
     pub taken_back: f64,
+    /// How old messages get. None: they are kept.
+    pub retention: Option<Duration>,
 }
 
 /// All that there is to know of a run.
 pub struct Ended {
+    /// Those that were deleted are as they were then.
     pub rows: Vec<Message>,
+    pub deleted: BTreeSet<MessageId>,
     pub history: Vec<Change>,
     pub calls: Vec<Call>,
     pub told: Told,
@@ -93,8 +97,10 @@ pub fn run(seed: u64, options: Options) -> Ended {
     let mut world = World::new(seed, options);
     world.play();
     let (database, broker) = (&world.around.database, &world.around.broker);
+    let deleted = database.deleted();
     Ended {
-        rows: database.rows(),
+        deleted: deleted.iter().map(|message| message.id).collect(),
+        rows: database.rows().into_iter().chain(deleted).collect(),
         history: database.history(),
         calls: world.channel.calls(),
         told: world.around.chronicle.told(),
@@ -135,6 +141,7 @@ impl World {
             max_tries: MAX_RETRIES,
             next_process: Arc::new(AtomicU64::new(1)),
             planted: options.planted,
+            retention: options.retention,
         };
         let clients = Clients {
             scheduler: scheduler.clone(),
@@ -192,7 +199,7 @@ impl World {
     fn run_into_the_middle(&self) {
         if self.scheduler.chance(0.7) {
             let (database, end) = (self.around.database.clone(), self.scheduler.now() + Duration::from_secs(2));
-            self.scheduler.run_while(end, || !database.delivering().is_empty());
+            self.scheduler.run_while(end, || database.is_delivering());
         }
         self.scheduler.run_steps(self.scheduler.draw(|rng| rng.usize(0..40)));
     }
@@ -240,6 +247,6 @@ fn an_instance(scheduler: &Scheduler, database: &MemoryDatabase, number: u128, n
 }
 
 /// It is sent, or failed and has paid its dead letter.
-fn has_ended(row: &Message) -> bool {
+pub fn has_ended(row: &Message) -> bool {
     !row.status.is_open() && (row.status != MessageStatus::Failed || row.dead_lettered_at.is_some())
 }

@@ -33,6 +33,10 @@ impl MemoryDatabase {
         self.look(|tables| tables.plant(bug));
     }
 
+    pub(super) fn has(&self, bug: Bug) -> bool {
+        self.look(|tables| tables.has(bug))
+    }
+
     /// All messages, in order of their ids.
     pub fn rows(&self) -> Vec<Message> {
         self.look(|tables| tables.messages.values().cloned().collect())
@@ -41,6 +45,11 @@ impl MemoryDatabase {
     /// The attempts of a message that have rows, in order of their number.
     pub fn attempts(&self, id: MessageId) -> Vec<Attempt> {
         self.look(|tables| tables.attempts_of(id))
+    }
+
+    /// The messages that were deleted, as they were then.
+    pub fn deleted(&self) -> Vec<Message> {
+        self.look(|tables| tables.deleted.clone())
     }
 
     /// Every state that was written, in order.
@@ -77,6 +86,11 @@ impl MemoryDatabase {
     pub fn delivering(&self) -> Vec<NodeId> {
         let is_begun = |message: &&Message| message.status != MessageStatus::Queued;
         self.look(|tables| tables.open().filter(is_begun).filter_map(|message| message.node).collect())
+    }
+
+    /// Whether anybody is.
+    pub fn is_delivering(&self) -> bool {
+        self.look(|tables| tables.open().any(|it| it.status != MessageStatus::Queued && it.node.is_some()))
     }
 
     /// How many changes, payments and refusals there are.

@@ -3,11 +3,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use correio::application::ports::{RepositoryError, Storage, WeeksStanding};
 use correio::domain::Timestamp;
-use correio::domain::message::{MessageId, MessageStatus};
+use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::infrastructure::storage::shared::first_id;
 
 use super::database::MemoryDatabase;
-use super::tables::Tables;
+use super::tables::{Bug, Tables};
+
+const DELETE_HISTORY: &str = "storage.delete_history";
 
 /// Deleted at once, as by the others: what comes between is seen here too.
 const BATCH: usize = 1_000;
@@ -55,22 +57,35 @@ impl Storage for MemoryStorage {
 
     async fn delete_history(&self, retention: Duration, now: Timestamp) -> Result<bool, RepositoryError> {
         let before = MessageId(first_id(now - retention));
-        let delete = move |tables: &mut Tables| {
-            let old = tables.messages.range(..before).map(|(_, message)| message);
-            let ended = old.filter(|message| {
-                !message.status.is_open()
-                    && (message.status != MessageStatus::Failed || message.dead_lettered_at.is_some())
-            });
-            let ended: Vec<MessageId> = ended.map(|message| message.id).take(BATCH).collect();
-            for id in &ended {
-                tables.forget(*id);
-            }
-            ended.len() == BATCH
+        if self.database.has(Bug::DeletesWhatItLookedAt) {
+            let old = self.database.run_now(DELETE_HISTORY, |tables| Ok(ended(tables, before))).await?;
+            return self.database.run_now(DELETE_HISTORY, |tables| Ok(forget(tables, &old))).await;
+        }
+        let delete = |tables: &mut Tables| {
+            let old = ended(tables, before);
+            forget(tables, &old)
         };
-        self.database.run_now("storage.delete_history", |tables| Ok(delete(tables))).await
+        self.database.run_now(DELETE_HISTORY, |tables| Ok(delete(tables))).await
     }
 
     async fn weeks(&self, _: Timestamp) -> Result<Option<WeeksStanding>, RepositoryError> {
         Ok(None)
     }
+}
+
+/// Some that are older, and neither open nor owed.
+fn ended(tables: &Tables, before: MessageId) -> Vec<MessageId> {
+    let old = tables.messages.range(..before).map(|(_, message)| message);
+    let is_at_its_end = |message: &&Message| {
+        !message.status.is_open() && (message.status != MessageStatus::Failed || message.dead_lettered_at.is_some())
+    };
+    old.filter(is_at_its_end).map(|message| message.id).take(BATCH).collect()
+}
+
+/// Whether there may be more.
+fn forget(tables: &mut Tables, messages: &[MessageId]) -> bool {
+    for id in messages {
+        tables.forget(*id);
+    }
+    messages.len() == BATCH
 }

@@ -28,6 +28,8 @@ pub(super) struct Tables {
     pub history: Vec<Change>,
     pub payments: Vec<Payment>,
     pub refusals: Vec<Refusal>,
+    /// Messages as they were when they were deleted, in order.
+    pub deleted: Vec<Message>,
     /// Messages as they were before claims that are not yet on disk.
     at_risk: Vec<Message>,
     /// How many crashes are so short ago that who lost a claim may not have said how its try ended.
@@ -123,6 +125,8 @@ pub enum Bug {
     CancelsAfterACrash,
     /// What waits for its time is put off as well.
     PutsOffWhatIsTimed,
+    /// What is old is looked at first, and deleted as it was then.
+    DeletesWhatItLookedAt,
 }
 
 impl Tables {
@@ -238,7 +242,7 @@ impl Tables {
     /// Deletes a message and its attempts. Nobody has it under way: it is at an end.
     pub fn forget(&mut self, id: MessageId) {
         self.sync();
-        self.messages.remove(&id);
+        self.deleted.extend(self.messages.remove(&id));
         self.attempts.retain(|(of, _), _| *of != id);
     }
 

@@ -28,19 +28,23 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     for (weeks, ended) in [(FEW_WEEKS, 0), (MANY_WEEKS, turn.extent.ended)] {
         let mut database = Database::create(turn.stage, turn.build).await?;
         large_table::make_past_weeks(&mut database, weeks - large_table::MADE).await?;
+        let server = Server::start(turn.stage, turn.build, &Setting::kafka(turn.stage, &database.url()), "all").await?;
         if ended > 0 {
-            large_table::end(&mut database, ended).await?;
+            let node = database.text("select id::text from messaging_nodes").await?;
+            large_table::end(&mut database, ended, &node).await?;
         }
-        let look = look(turn, &database).await?;
-        turn.record(Figure::Look(weeks), milliseconds(look));
+        tokio::time::sleep(SETTLED).await;
         let share = processor(turn, &mut database).await?;
         turn.record(Figure::IdleProcessor(weeks), share * 100.0);
+        let look = look(turn, &database).await?;
+        turn.record(Figure::Look(weeks), milliseconds(look));
+        server.stop().await?;
         database.remove(turn.stage).await?;
     }
     Ok(())
 }
 
-/// The median of the relay's looks, beside a node that lives.
+/// The median of a relay's looks, beside the node to which everything belonged.
 async fn look(turn: &Turn<'_>, database: &Database) -> Result<Duration> {
     let pool = PgDatabase::connect_with(database.options().clone()).await?;
     let due = PgDueMessages::new(pool.clone());
@@ -76,14 +80,11 @@ pub fn nothing() -> Take {
     }
 }
 
-/// The share of a core that PostgreSQL needs for one process.
+/// The share of a core that PostgreSQL needs for the one process that there is.
 async fn processor(turn: &Turn<'_>, database: &mut Database) -> Result<f64> {
-    let server = Server::start(turn.stage, turn.build, &Setting::kafka(turn.stage, &database.url()), "all").await?;
-    tokio::time::sleep(SETTLED).await;
     let (before, begin) = (backends(database).await?, Instant::now());
     tokio::time::sleep(Duration::from_secs(turn.extent.seconds.into())).await;
     let (after, time) = (backends(database).await?, begin.elapsed());
-    server.stop().await?;
     let spent = after.iter().map(|(pid, worked)| worked.saturating_sub(before.get(pid).copied().unwrap_or_default()));
     Ok(spent.sum::<Duration>().as_secs_f64() / time.as_secs_f64())
 }

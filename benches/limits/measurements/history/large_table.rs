@@ -18,10 +18,6 @@ const FAILED: u32 = 20;
 /// Messages that are accepted, claimed and sent by one statement each.
 const ENDED_AT_ONCE: u32 = 100_000;
 
-/// Who accepts them, and who sends them.
-const ONE_NODE: &str = "01900000-0000-7000-8000-00000000000a";
-const OTHER_NODE: &str = "01900000-0000-7000-8000-00000000000b";
-
 /// Fills the tables with so many messages, evenly spread over the weeks until now, and lets PostgreSQL look at them.
 pub async fn fill(database: &mut Database, rows: u32) -> Result<()> {
     make_past_weeks(database, WEEKS).await?;
@@ -38,13 +34,16 @@ pub async fn make_past_weeks(database: &mut Database, weeks: u32) -> Result<()> 
     database.execute(past_weeks("messaging_message_attempts", weeks)).await
 }
 
-/// Lets so many messages of today be accepted, claimed and sent, so that each leaves its entries in the indexes; what the
-/// server's autovacuum makes of that is its own affair.
-pub async fn end(database: &mut Database, messages: u32) -> Result<()> {
+/// Lets so many messages of today be accepted, claimed and sent by a node, so that each leaves its entries in the indexes;
+/// what the server's autovacuum makes of that is its own affair. Nobody sees one that is still open.
+pub async fn end(database: &mut Database, messages: u32, node: &str) -> Result<()> {
     for first in (0..messages).step_by(ENDED_AT_ONCE as usize) {
-        database.execute(queued(first, messages.min(first + ENDED_AT_ONCE))).await?;
-        database.execute(moved("queued", ONE_NODE, "processing", OTHER_NODE)).await?;
-        database.execute(moved("processing", OTHER_NODE, "sent", OTHER_NODE)).await?;
+        let steps = [
+            queued(first, messages.min(first + ENDED_AT_ONCE), node),
+            moved("queued", "processing", node),
+            moved("processing", "sent", node),
+        ];
+        database.execute(steps.join(";\n")).await?;
     }
     Ok(())
 }
@@ -74,24 +73,23 @@ fn past_weeks(table: &str, weeks: u32) -> String {
     )
 }
 
-fn queued(first: u32, end: u32) -> String {
+fn queued(first: u32, end: u32, node: &str) -> String {
     format!(
         "insert into messaging_messages
                 (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, direction, status,
                  retries, max_retries, try, node_id, created_at, updated_at)
          select (limits_time_of_id(now()) || '7' || substr(gen_random_uuid()::text, 16))::uuid,
                 'tenant-0', 'key:01900000-0000-7000-8000-000000000000', '01900000-0000-7000-8000-000000000001', 'webhook',
-                'limits', '5585' || lpad(number::text, 9, '0'), repeat('x', 100), 'sent', 'queued', 0, 3, 0, '{ONE_NODE}',
+                'limits', '5585' || lpad(number::text, 9, '0'), repeat('x', 100), 'sent', 'queued', 0, 3, 0, '{node}',
                 now(), now()
            from generate_series({first}, {end} - 1) as number"
     )
 }
 
-fn moved(status: &str, node: &str, next_status: &str, next_node: &str) -> String {
+fn moved(status: &str, next: &str, node: &str) -> String {
     format!(
         "update messaging_messages
-            set status = '{next_status}',
-                node_id = '{next_node}'
+            set status = '{next}'
           where status = '{status}'
             and node_id = '{node}'
             and next_attempt_at is null"

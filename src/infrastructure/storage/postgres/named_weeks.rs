@@ -11,6 +11,9 @@ const MONDAY: i128 = 3 * 24 * 60 * 60 * 1_000;
 
 /// Whole weeks, from Monday to Monday in UTC. In the text of a statement and not as parameters: a plan that is kept has no
 /// partition that the text rules out, and every one that a list of ids or a parameter may name. The text changes once a week.
+///
+/// Written as `(id between :least and :greatest or id = :least)`. The alternative adds nothing but that no index serves the
+/// condition: planned while the week is as good as empty, a statement would walk all of it for ever after, and compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamedWeeks {
     least: Uuid,

@@ -23,9 +23,10 @@ macro_rules! probes {
 pub(in crate::infrastructure::storage::postgres) const PROBES: &str = probes!();
 
 /// For probes that change rows together: a row that another transaction holds (an operator's open one, for example)
-/// must not keep the others waiting for long.
+/// must not keep the others waiting for long. To read a row seems so dear that walking over those of a small table never
+/// seems cheaper than looking up ten.
 pub(in crate::infrastructure::storage::postgres) const CHANGING_PROBES: &str =
-    concat!(probes!(), "; set lock_timeout = '200ms'");
+    concat!(probes!(), "; set cpu_tuple_cost = 1000; set cpu_index_tuple_cost = 1000; set lock_timeout = '200ms'");
 
 /// For the looks of the relay. Each names the order of the index that it is to walk; without sorts no other index gives it.
 pub(in crate::infrastructure::storage::postgres) const LOOKS: &str = concat!(probes!(), "; set enable_sort = off");

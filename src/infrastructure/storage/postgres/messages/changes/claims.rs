@@ -50,7 +50,7 @@ pub const CLAIM: &str = concat!(
             updated_at = asked.at
        from (select unnest($1::uuid[]) as asked_id, unnest($2::uuid[]) as by, unnest($3::timestamptz[]) as at) as asked
       where messages.id = asked.asked_id
-        and messages.id between :least and :greatest
+        and (messages.id between :least and :greatest or messages.id = :least)
         and messages.status = 'queued'
         -- So written that no index on the open rows seems to serve: each row is looked up by its id.
         and (messages.next_attempt_at is null) is true

@@ -32,7 +32,7 @@ impl Deferrals {
 
 /// Not guarded on the owner: with such a guard two relays can take turns for ever.
 ///
-/// Locked first, in order of id, so that whether a row was found and put off too often is one answer.
+/// Locked first, in order of id as they are given, so that whether a row was found and put off too often is one answer.
 pub const DEFER: &str = "
     with found as materialized (
          select messages.id,
@@ -43,16 +43,16 @@ pub const DEFER: &str = "
                 asked.not_before,
                 asked.reason,
                 asked.now
-           from (select unnest($1::uuid[]) as id, unnest($2::double precision[]) as pause,
-                        unnest($3::timestamptz[]) as not_before, unnest($4::text[]) as reason,
-                        unnest($5::timestamptz[]) as now) as asked
+           from unnest($1::uuid[], $2::double precision[], $3::timestamptz[], $4::text[], $5::timestamptz[]) with ordinality
+                    as asked (id, pause, not_before, reason, now, place)
            join messaging_messages as messages
              on messages.id = asked.id
-          where messages.id between :least and :greatest
+          where (messages.id between :least and :greatest or messages.id = :least)
             and messages.status = 'queued'
             -- So written that no index on the open rows seems to serve: each row is looked up by its id.
             and (messages.next_attempt_at is null) is true
-          order by messages.id
+          -- Not by the id: no index gives this order, so that none is walked for it.
+          order by asked.place
             for update of messages
      ), deferred as (
          update messaging_messages as messages
@@ -72,7 +72,7 @@ pub const DEFER: &str = "
                 updated_at = found.now
            from found
           where messages.id = found.id
-            and messages.id between :least and :greatest
+            and (messages.id between :least and :greatest or messages.id = :least)
             and found.deferrals < $8
          returning messages.id, messages.next_attempt_at
      )
@@ -88,16 +88,18 @@ impl Batch for Deferrals {
     type Answer = Deferred;
 
     async fn execute(&self, deferrals: &[Deferral]) -> Result<Vec<Deferred>, RepositoryError> {
-        fn of<'a, T>(deferrals: &'a [Deferral], value: impl Fn(&'a Deferral) -> T) -> Vec<T> {
-            deferrals.iter().map(value).collect()
+        fn of<'a, T>(deferrals: &[&'a Deferral], value: impl Fn(&'a Deferral) -> T) -> Vec<T> {
+            deferrals.iter().map(|deferral| value(deferral)).collect()
         }
         let defer = NamedWeeks::of(deferrals.iter().map(|deferral| deferral.id)).name_in(DEFER);
+        let mut in_order: Vec<&Deferral> = deferrals.iter().collect();
+        in_order.sort_unstable_by_key(|deferral| deferral.id);
         let query = sqlx::query(AssertSqlSafe(defer))
-            .bind(of(deferrals, |it| it.id.0))
-            .bind(of(deferrals, |it| it.pause.map(|pause| pause.as_secs_f64())))
-            .bind(of(deferrals, |it| it.not_before))
-            .bind(of(deferrals, |it| it.reason.as_str()))
-            .bind(of(deferrals, |it| it.now))
+            .bind(of(&in_order, |it| it.id.0))
+            .bind(of(&in_order, |it| it.pause.map(|pause| pause.as_secs_f64())))
+            .bind(of(&in_order, |it| it.not_before))
+            .bind(of(&in_order, |it| it.reason.as_str()))
+            .bind(of(&in_order, |it| it.now))
             .bind(longest_pause(0).as_secs_f64())
             .bind(i64::from(DOUBLINGS))
             .bind(i64::from(MAX_DEFERRALS))

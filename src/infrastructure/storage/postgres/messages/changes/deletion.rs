@@ -12,21 +12,21 @@ use crate::infrastructure::storage::postgres::connections::begin_look;
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 use crate::infrastructure::storage::postgres::row::{get, only};
 
-/// A queued message is claimed and failed in one write, so that a late claim's outcome has another try number. Locked in
-/// order of id, and checked again to be open once it is locked. What another transaction holds is passed over: the work of
+/// A queued message is claimed and failed in one write, so that a late claim's outcome has another try number. Locked,
+/// and checked again to be open once it is. What another transaction holds is passed over: the work of
 /// another process at the same messages, or a claim or an outcome, which is not to wait for a thousand others.
 pub const FAIL: &str = "
     with open as materialized (
-         select id
-           from messaging_messages
-          where status in ('pending', 'queued', 'processing')
-            and instance_id = any($2)
-            and id between :least and :greatest
-            and id = any($1)
-          order by id
-            for update skip locked
+         select messages.id
+           from unnest($1::uuid[]) as asked (id)
+           join messaging_messages as messages
+             on messages.id = asked.id
+          where (messages.id between :least and :greatest or messages.id = :least)
+            and messages.status in ('pending', 'queued', 'processing')
+            and messages.instance_id = any($2)
+            for update of messages skip locked
      ), failed as (
-         update messaging_messages
+         update messaging_messages as messages
             set attempt_started_at = case when status = 'queued' then $4 else attempt_started_at end,
                 -- A count that somebody wrote may be out of bounds.
                 retries = least(greatest(retries, 0), 2147483647 - (status = 'queued')::integer) + (status = 'queued')::integer,
@@ -38,9 +38,10 @@ pub const FAIL: &str = "
                 next_attempt_at = null,
                 dead_lettered_at = $5,
                 updated_at = $4
-          where id between :least and :greatest
-            and id = any(array(select id from open))
-         returning id, try, attempt_started_at
+           from open
+          where messages.id = open.id
+            and (messages.id between :least and :greatest or messages.id = :least)
+         returning messages.id, messages.try, messages.attempt_started_at
      ), told as (
          insert into messaging_message_attempts
                 (message_id, number, started_at, finished_at, outcome, error)

@@ -12,11 +12,12 @@ use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 use crate::infrastructure::storage::postgres::row::get;
 
 pub const FREE: &str = "
-    select id
-      from messaging_messages
-     where id between :least and :greatest
-       and id = any($1)
-       for update skip locked";
+    select messages.id
+      from unnest($1::uuid[]) as asked (id)
+      join messaging_messages as messages
+        on messages.id = asked.id
+     where (messages.id between :least and :greatest or messages.id = :least)
+       for update of messages skip locked";
 
 /// Which of these messages no other transaction holds.
 pub async fn free(

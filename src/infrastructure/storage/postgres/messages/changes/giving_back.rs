@@ -15,17 +15,19 @@ pub const GIVE_BACK: &str = "
     with held as (
          select messages.id,
                 guards.is_spent
-           from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $6::boolean[]) as guards (id, status, node_id, try, is_spent)
+           from unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $6::boolean[]) with ordinality
+                    as guards (id, status, node_id, try, is_spent, place)
            join messaging_messages as messages
              on messages.id = guards.id
             and messages.status = guards.status
             and messages.node_id is not distinct from guards.node_id
             and greatest(messages.try, 0) = guards.try -- as it is read
           where messages.status in ('pending', 'processing')
-            and messages.next_attempt_at is null
-            and messages.id between :least and :greatest
-            and messages.id = any($1)
-          order by messages.id
+            -- So written that no index on the open rows seems to serve: each row is looked up by its id.
+            and (messages.next_attempt_at is null) is true
+            and (messages.id between :least and :greatest or messages.id = :least)
+          -- Not by the id: no index gives this order, so that none is walked for it.
+          order by guards.place
             for update of messages
      )
      update messaging_messages as messages
@@ -35,32 +37,34 @@ pub const GIVE_BACK: &str = "
             updated_at = $5
        from held
       where messages.id = held.id
-        and messages.id between :least and :greatest";
+        and (messages.id between :least and :greatest or messages.id = :least)";
 
 /// Locked in order of id, as above.
 pub const MAKE_DUE: &str = "
     with owned as (
          select messages.id
-           from unnest($1::uuid[], $2::uuid[]) as pairs (id, node_id)
+           from unnest($1::uuid[], $2::uuid[]) with ordinality as pairs (id, node_id, place)
            join messaging_messages as messages
              on messages.id = pairs.id
             and messages.node_id = pairs.node_id
           where messages.status in ('pending', 'queued')
-            and messages.next_attempt_at is null
-            and messages.id between :least and :greatest
-            and messages.id = any($1)
-          order by messages.id
+            and (messages.next_attempt_at is null) is true
+            and (messages.id between :least and :greatest or messages.id = :least)
+          order by pairs.place
             for update of messages
      )
-     update messaging_messages
+     update messaging_messages as messages
         set status = 'queued',
             next_attempt_at = $3,
             updated_at = $3
-      where id between :least and :greatest
-        and id = any(array(select id from owned))";
+       from owned
+      where messages.id = owned.id
+        and (messages.id between :least and :greatest or messages.id = :least)";
 
 pub async fn give_back(database: &PgDatabase, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
-    let guards = || forgotten.iter().map(|one| one.guard);
+    let mut in_order: Vec<&Forgotten> = forgotten.iter().collect();
+    in_order.sort_unstable_by_key(|one| one.guard.id);
+    let guards = || in_order.iter().map(|one| one.guard);
     let give_back = NamedWeeks::of(guards().map(|guard| guard.id)).name_in(GIVE_BACK);
     let query = sqlx::query(AssertSqlSafe(give_back))
         .bind(guards().map(|guard| guard.id.0).collect::<Vec<Uuid>>())
@@ -68,7 +72,7 @@ pub async fn give_back(database: &PgDatabase, forgotten: &[Forgotten], now: Time
         .bind(guards().map(|guard| guard.node.map(|node| node.0)).collect::<Vec<Option<Uuid>>>())
         .bind(guards().map(|guard| i64::from(guard.try_number)).collect::<Vec<i64>>())
         .bind(now)
-        .bind(forgotten.iter().map(|one| one.is_spent).collect::<Vec<bool>>());
+        .bind(in_order.iter().map(|one| one.is_spent).collect::<Vec<bool>>());
     let written = database.upkeep.run(async |connection| query.execute(connection).await).await?;
     Ok(written.rows_affected())
 }
@@ -78,10 +82,12 @@ pub async fn make_due(
     messages: &[(MessageId, NodeId)],
     now: Timestamp,
 ) -> Result<u64, RepositoryError> {
+    let mut in_order: Vec<&(MessageId, NodeId)> = messages.iter().collect();
+    in_order.sort_unstable();
     let make_due = NamedWeeks::of(messages.iter().map(|(id, _)| *id)).name_in(MAKE_DUE);
     let query = sqlx::query(AssertSqlSafe(make_due))
-        .bind(messages.iter().map(|(id, _)| id.0).collect::<Vec<Uuid>>())
-        .bind(messages.iter().map(|(_, node)| node.0).collect::<Vec<Uuid>>())
+        .bind(in_order.iter().map(|(id, _)| id.0).collect::<Vec<Uuid>>())
+        .bind(in_order.iter().map(|(_, node)| node.0).collect::<Vec<Uuid>>())
         .bind(now);
     let written = database.relay.run(async |connection| query.execute(connection).await).await?;
     Ok(written.rows_affected())

@@ -100,7 +100,7 @@ macro_rules! end_claimed {
             " from ",
             endings!(),
             " where messages.id = endings.id
-                and messages.id between :least and :greatest
+                and (messages.id between :least and :greatest or messages.id = :least)
                 and messages.status = endings.old_status
                 and messages.status in ('pending', 'processing')
                 and messages.node_id is not distinct from endings.node_id
@@ -147,7 +147,7 @@ pub const CLAIM_AND_RECORD: &str = end_with_attempts!(concat!(
        from ",
     endings!(),
     " where messages.id = endings.id
-        and messages.id between :least and :greatest
+        and (messages.id between :least and :greatest or messages.id = :least)
         and endings.old_status = 'processing'
         and messages.status = 'queued'
         -- So written that no index on the open rows seems to serve: each row is looked up by its id. What was sent by its

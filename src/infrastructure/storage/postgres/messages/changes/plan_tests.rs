@@ -12,6 +12,7 @@ use super::claims::CLAIM;
 use super::deferrals::DEFER;
 use super::deletion::FAIL;
 use super::free_rows::FREE;
+use super::giving_back::{GIVE_BACK, MAKE_DUE};
 use super::outcomes::{CLAIM_AND_RECORD, RECORD, RECORD_WITH_ATTEMPTS};
 use super::relaying::TAKE;
 use crate::domain::Timestamp;
@@ -67,7 +68,7 @@ async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks()
             assert_eq!(of_partition, &["due", "owed", "owned"], "{scans:#?}");
         }
         sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
-        fill(&mut connection, now).await;
+        fill(&mut connection, now, 20_000).await;
     }
 }
 
@@ -109,23 +110,27 @@ async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_
             }
         }
         sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
-        fill(&mut connection, now).await;
+        fill(&mut connection, now, 20_000).await;
     }
 }
 
-/// However many weeks there are, a plan that is kept opens those that the ids lie in.
 #[tokio::test]
-async fn what_is_named_by_ids_opens_no_week_but_theirs() {
+async fn what_is_named_by_ids_is_looked_up_in_their_week_alone() {
+    for (before, settings) in [(0, CHANGING_PROBES), (1_000, CHANGING_PROBES), (0, LOOKS)] {
+        is_looked_up_in_its_week_alone(before, settings).await;
+    }
+}
+
+/// However many weeks there are, a plan that is kept opens those that the ids lie in; and looks for each id.
+async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
     let Some(mut connection) = connection().await else { return };
     let now = Utc::now();
     // Rolled back at the end.
     let mut connection = connection.begin().await.unwrap();
     make(&mut connection, now).await;
-    fill(&mut connection, now).await;
-    sqlx::raw_sql(AssertSqlSafe(CHANGING_PROBES.replace("set ", "set local ")))
-        .execute(&mut *connection)
-        .await
-        .unwrap();
+    fill(&mut connection, now, before).await;
+    let settings = format!("set local enable_sort = on; {}", settings.replace("set ", "set local "));
+    sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *connection).await.unwrap();
     let id = first_id(now);
     let weeks = NamedWeeks::of(std::iter::once(MessageId(id)));
     let none = (11..=15).map(|_| "null").collect::<Vec<_>>().join(", ");
@@ -147,12 +152,26 @@ async fn what_is_named_by_ids_opens_no_week_but_theirs() {
         ("claim_and_record", CLAIM_AND_RECORD, endings, ending),
         ("defer", DEFER, deferrals, format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1")),
         ("free", FREE, "(uuid[])", one.clone()),
+        (
+            "give_back",
+            GIVE_BACK,
+            "(uuid[], text[], uuid[], bigint[], timestamptz, boolean[])",
+            format!("{one}, array['processing'], {one}, array[1]::bigint[], now(), array[true]"),
+        ),
+        ("make_due", MAKE_DUE, "(uuid[], uuid[], timestamptz)", format!("{one}, {one}, now()")),
+        ("fail", FAIL, "(uuid[], uuid[], text, timestamptz, timestamptz)", format!("{one}, {one}, 'x', now(), null")),
     ];
-    for (name, statement, parameters, arguments) in statements {
+    for (name, statement, parameters, arguments) in &statements {
         prepare(&mut connection, name, parameters, &weeks.name_in(statement)).await;
         let scans = scans(&mut connection, &format!("{name} ({arguments})")).await;
         assert_eq!(scans.keys().collect::<Vec<_>>(), [FILLED], "{name}: {scans:#?}");
         assert!(scans[FILLED].iter().all(|index| *index == "id"), "{name}: {scans:#?}");
+    }
+    // However many there were when it was planned, it reads no more of them.
+    fill(&mut connection, now, 20_000).await;
+    for (name, _, _, arguments) in &statements {
+        let pages = pages(&mut connection, &format!("{name} ({arguments})")).await;
+        assert!(pages < 40, "{name}, planned for {before} messages, reads {pages} pages");
     }
 }
 
@@ -188,14 +207,14 @@ async fn make(connection: &mut PgConnection, now: Timestamp) {
 }
 
 /// Messages of this week, of which few are open.
-async fn fill(connection: &mut PgConnection, now: Timestamp) {
+async fn fill(connection: &mut PgConnection, now: Timestamp, count: u32) {
     let rows = format!(
         "insert into messaging_messages
                 (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, direction, status,
                  retries, max_retries, try, node_id, created_at, updated_at)
          select ('{}' || substr(gen_random_uuid()::text, 14))::uuid, 'default', 'u', gen_random_uuid(), 'webhook', 'l', '55',
                 'x', 'sent', case when number % 100 = 0 then 'queued' else 'sent' end, 0, 3, 0, gen_random_uuid(), now(), now()
-           from generate_series(1, 20000) as number",
+           from generate_series(1, {count}) as number",
         &first_id(now).to_string()[..13]
     );
     sqlx::raw_sql(AssertSqlSafe(rows)).execute(connection).await.unwrap();
@@ -204,6 +223,14 @@ async fn fill(connection: &mut PgConnection, now: Timestamp) {
 async fn prepare(connection: &mut PgConnection, name: &str, parameters: &str, statement: &str) {
     let prepare = AssertSqlSafe(format!("prepare {name} {parameters} as {statement}"));
     sqlx::raw_sql(prepare).execute(connection).await.unwrap();
+}
+
+/// How many pages a prepared statement reads, of whatever.
+async fn pages(connection: &mut PgConnection, statement: &str) -> u32 {
+    let explain = AssertSqlSafe(format!("explain (analyze, timing off, buffers) execute {statement}"));
+    let lines: Vec<String> = sqlx::query_scalar(explain).fetch_all(connection).await.unwrap();
+    let of_all = lines.iter().find_map(|line| line.trim().strip_prefix("Buffers: shared hit=")).unwrap_or("0");
+    of_all.split(' ').next().unwrap_or_default().parse().unwrap()
 }
 
 /// How the plan of a prepared statement gets at messages: of each partition, what it walks.
