@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::request::{PEER, RequestKind};
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::text::storable;
-use crate::infrastructure::channels::http::http_answer::{HttpAnswer, may_work_later};
+use crate::infrastructure::channels::http::http_answer::{HttpAnswer, may_have_been_taken, may_work_later};
 use crate::infrastructure::channels::http::redaction::Redaction;
 
 const LONGEST_ID: usize = 255;
@@ -49,6 +49,8 @@ pub fn judge(answer: &HttpAnswer, kind: RequestKind, redaction: &Redaction) -> V
 fn failure(answer: &HttpAnswer, kind: RequestKind, answered: &AnswerText, reason: String) -> DeliveryError {
     match answer.status.as_u16() {
         200..300 => answered.meta_failure(reason),
+        // Evolution itself answers in JSON.
+        _ if may_have_been_taken(answer.status) && !answered.body.is_object() => DeliveryError::unknown(reason),
         // Another address: the credentials name the wrong one, and an API key is not sent to just any server.
         300..400 | 401 => DeliveryError::misconfigured(reason),
         // Something before it keeps us out. Of a voice message it may be the medium that is kept from it.
