@@ -98,7 +98,8 @@ async fn a_proxy_that_lost_the_answer_does_not_say_that_nothing_was_taken() {
     // It asked nobody, or it is Evolution itself that speaks.
     receiver.always(Answer::new(503, page));
     assert_eq!(ending(&sender().send(&to(&receiver.url("/"), text("Olá"))).await), "transient");
-    receiver.always(Answer::json(502, &json!({ "status": 502, "error": "Bad Gateway", "response": { "message": "x" } })));
+    receiver
+        .always(Answer::json(502, &json!({ "status": 502, "error": "Bad Gateway", "response": { "message": "x" } })));
     let whatsapp = evolution.send(&delivery("", &credentials, "5585999998888", text("Olá"))).await;
     assert_eq!(ending(&whatsapp), "transient");
 }

@@ -60,7 +60,7 @@ impl MachinesVerifier {
                 Err(error) => warn!(%error, "{NoCertificates}"),
             }
         }
-        Err(rustls::Error::Other(OtherError::new(NoCertificates)))
+        Err(rustls::Error::Other(OtherError(Arc::new(NoCertificates))))
     }
 }
 

@@ -84,7 +84,9 @@ async fn read(decoder: impl AsyncRead + Unpin, limit: usize, coding: &str) -> Re
     match decoder.take(most).read_to_end(&mut decoded).await {
         Ok(_) if decoded.len() > limit => Err(Problem::body_too_large(limit)),
         Ok(_) => Ok(decoded.into()),
-        Err(error) => Err(Problem::malformed_json(format!("The body is not {coding}, as Content-Encoding says: {error}."))),
+        Err(error) => {
+            Err(Problem::malformed_json(format!("The body is not {coding}, as Content-Encoding says: {error}.")))
+        }
     }
 }
 

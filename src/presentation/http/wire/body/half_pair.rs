@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use crate::domain::problem::FieldProblem;
 
+const DETAIL: &str = "holds half of a surrogate pair (\\uD800 to \\uDFFF), which is no character";
+
 /// The members of a JSON text that hold half of a pair. None when it has none, or is no JSON for another reason too.
 pub fn members(text: &[u8]) -> Option<Vec<FieldProblem>> {
     let text = std::str::from_utf8(text).ok()?;
@@ -47,11 +49,8 @@ fn unit(text: &str) -> Option<u16> {
 }
 
 fn find(value: &Value, mark: &str, path: String, problems: &mut Vec<FieldProblem>) {
-    let mut say = |path: &str| {
-        problems.push(FieldProblem::new(path, "holds half of a surrogate pair (\\uD800 to \\uDFFF), which is no character"));
-    };
     match value {
-        Value::String(text) if text.contains(mark) => say(&path),
+        Value::String(text) if text.contains(mark) => problems.push(FieldProblem::new(path, DETAIL)),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 find(item, mark, format!("{path}/{index}"), problems);
@@ -61,7 +60,7 @@ fn find(value: &Value, mark: &str, path: String, problems: &mut Vec<FieldProblem
             for (name, member) in members {
                 // Its name cannot be told: the member is where it is.
                 if name.contains(mark) {
-                    say(&path);
+                    problems.push(FieldProblem::new(path.as_str(), DETAIL));
                 }
                 let name = name.replace('~', "~0").replace('/', "~1");
                 find(member, mark, format!("{path}/{name}"), problems);
@@ -95,7 +94,9 @@ mod tests {
 
     #[test]
     fn a_text_without_half_a_pair_has_none() {
-        for text in [r#"{"message": "\ud83d\ude00"}"#, r#"{"message": "\\ud83d"}"#, r#"{"message": "\u00e3"}"#, r#""\u"#] {
+        for text in
+            [r#"{"message": "\ud83d\ude00"}"#, r#"{"message": "\\ud83d"}"#, r#"{"message": "\u00e3"}"#, r#""\u"#]
+        {
             assert_eq!(paths(text), None, "{text}");
         }
         assert_eq!(paths(r#"{"message": "\ud83d""#), None, "it is cut off as well");
