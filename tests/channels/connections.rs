@@ -12,12 +12,13 @@ use hyper::body::Bytes;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 use super::webhook::{sender, to};
 use super::{PATIENCE, PLENTY, clock, delivery, text};
 use crate::contracts::delivery::channel_sender::ending;
-use crate::support::http_receiver::{Answer, HttpReceiver};
+use crate::support::http_receiver::{Answer, HttpReceiver, read_request};
 
 #[tokio::test]
 async fn an_answer_is_read_as_browsers_and_curl_read_it() {
@@ -68,6 +69,24 @@ async fn a_new_connection_that_is_closed_is_no_reason_to_call_twice() {
     assert_eq!(receiver.how_many(), 1);
 }
 
+/// It may have read the first copy.
+#[tokio::test]
+async fn a_receiver_that_is_gone_for_the_second_copy_leaves_the_outcome_unknown() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = Vec::new();
+        read_request(&mut stream, &mut buffer).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        drop(listener);
+        read_request(&mut stream, &mut buffer).await.unwrap();
+    });
+    let sender = sender();
+    assert_eq!(ending(&sender.send(&to(&url, text("Olá"))).await), "sent");
+    assert_eq!(ending(&sender.send(&to(&url, text("Olá"))).await), "unknown");
+}
+
 /// Evolution sends what it is asked for twice to the recipient twice.
 #[tokio::test]
 async fn what_a_channel_may_have_read_is_not_repeated_within_a_try() {
@@ -98,6 +117,9 @@ async fn a_proxy_that_lost_the_answer_does_not_say_that_nothing_was_taken() {
     // It asked nobody, or it is Evolution itself that speaks.
     receiver.always(Answer::new(503, page));
     assert_eq!(ending(&sender().send(&to(&receiver.url("/"), text("Olá"))).await), "transient");
+    receiver.always(Answer::json(502, &json!({ "message": "Internal server error" })));
+    let whatsapp = evolution.send(&delivery("", &credentials, "5585999998888", text("Olá"))).await;
+    assert_eq!(ending(&whatsapp), "unknown");
     receiver
         .always(Answer::json(502, &json!({ "status": 502, "error": "Bad Gateway", "response": { "message": "x" } })));
     let whatsapp = evolution.send(&delivery("", &credentials, "5585999998888", text("Olá"))).await;

@@ -10,9 +10,10 @@ pub const USER_AGENT: &str = concat!("Correio/", env!("CARGO_PKG_VERSION"));
 /// lost without our knowing whether it was taken.
 const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(4);
 
-/// An HTTP/2 connection on which somebody waits is asked so often whether it lives, and given up after such a silence.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(4);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
+/// An HTTP/2 connection on which a request waits is asked so often whether it lives, and given up after such a silence. Not
+/// sooner: a receiver whose only thread is busy answers late.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// More than any browser or curl takes offence at. A library's default of 100 loses answers that name many cookies.
 const MOST_HEADERS: usize = 1_000;

@@ -1,7 +1,7 @@
-//! Whom this machine trusts, asked when a certificate has to be checked: a process that calls nobody over https needs no
-//! certificates, and one that gets them later need not be started again.
+//! The authorities that this machine trusts, looked for when a server's certificate has to be checked: a process that calls no
+//! server over https needs no certificates, and one that gets them later need not be started again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,10 +11,10 @@ use rustls::{ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use tracing::warn;
 
-/// How soon it is looked again for certificates after none were found.
+/// How soon certificates are looked for again after there were none.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// This machine has no certificates of authorities, so that nobody's certificate can be checked.
+/// This machine has no certificates of authorities, so that no server's certificate can be checked.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error(
     "this machine has no CA certificates to check a server's certificate with: install ca-certificates, \
@@ -22,10 +22,17 @@ const PAUSE: Duration = Duration::from_secs(10);
 )]
 pub struct NoCertificates;
 
+/// All clients share the authorities, and the sessions that can be resumed.
+static TLS: LazyLock<ClientConfig> = LazyLock::new(make);
+
 /// TLS as every client of ours speaks it.
 pub fn tls() -> ClientConfig {
+    TLS.clone()
+}
+
+fn make() -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    // The first provider stays: this is harmless when it was done before. Those who bring no provider use it.
+    // The first provider stays: this is harmless when it was done before. Clients built elsewhere use it.
     drop(provider.as_ref().clone().install_default());
     let verifier = Arc::new(MachinesVerifier { provider: provider.clone(), found: Mutex::default() });
     let builder = ClientConfig::builder_with_provider(provider);

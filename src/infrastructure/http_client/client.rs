@@ -1,24 +1,27 @@
-use std::error::Error;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 use reqwest::{Client, ClientBuilder, Request, Response, Url, Version};
 
 use super::builder::ClientSetupError;
+use super::causes::causes;
 use super::new_connection::{NoteConnections, noting};
 
-/// How many servers are remembered that speak HTTP/2, or stopped answering in it.
-const MOST_SERVERS: u64 = 10_000;
-/// How long one is without being called.
+/// How many servers are remembered that speak HTTP/2.
+const MOST_SHARING: u64 = 10_000;
+/// And of those, how many have a client of their own because a shared connection hung.
+const MOST_REPLACED: u64 = 256;
+/// Time after which a server that was not called is forgotten.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
 /// What a request may do that met the end of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeats {
-    /// It is sent again, once and on a new connection, if its own had been used before and closed without a byte of an
-    /// answer: most likely the server had closed it, as idle, when the request came. For those of which a second copy does
-    /// no harm.
+    /// It is sent again, once and on a new connection, if its own had been there before and was closed without the head
+    /// of an answer: most likely the server had closed it, as idle, when the request came. For requests of which a second
+    /// copy does no harm. HTTP/1 only.
     OnceOnNewConnection,
     /// It is sent again only if nothing of it was.
     IfUnsent,
@@ -33,8 +36,9 @@ pub struct HttpClient {
     /// The servers that have answered in HTTP/2, where many requests share a connection.
     sharing: Cache<Server, ()>,
     /// Clients of their own, for servers that let a request on a shared connection wait for too long: what comes next does
-    /// not go on it. Replaced each time.
-    replaced: Cache<Server, Client>,
+    /// not go on it.
+    replaced: Cache<Server, Arc<Client>>,
+    replacing: Mutex<()>,
 }
 
 /// Scheme, host and port.
@@ -51,18 +55,19 @@ impl HttpClient {
     /// Several clients may be built of `builder`: all alike.
     ///
     /// # Errors
-    /// When none can be built.
+    /// When a client cannot be built.
     pub fn new(builder: impl Fn() -> ClientBuilder + Send + Sync + 'static) -> Result<Self, ClientSetupError> {
         Ok(Self {
             kept: builder().connector_layer(NoteConnections).build()?,
             fresh: builder().pool_max_idle_per_host(0).build()?,
             builder: Box::new(builder),
-            sharing: remembering(),
-            replaced: remembering(),
+            sharing: Cache::builder().max_capacity(MOST_SHARING).time_to_idle(REMEMBERED).build(),
+            replaced: Cache::builder().max_capacity(MOST_REPLACED).time_to_idle(REMEMBERED).build(),
+            replacing: Mutex::default(),
         })
     }
 
-    /// To make requests of, which [`send`](Self::send) sends.
+    /// For making requests, which [`send`](Self::send) sends.
     pub fn requests(&self) -> &Client {
         &self.kept
     }
@@ -80,37 +85,44 @@ impl HttpClient {
         *request.timeout_mut() = Some(timeout);
         let copy = request.try_clone().filter(|_| repeats == Repeats::OnceOnNewConnection);
         let own = self.replaced.get(&server);
-        let (answer, is_on_new_connection) = noting(own.as_ref().unwrap_or(&self.kept).execute(request)).await;
+        let client = own.as_deref().unwrap_or(&self.kept);
+        let (answer, is_on_new_connection) = noting(client.execute(request)).await;
         match (answer, copy) {
             (Ok(response), _) => {
-                if response.version() == Version::HTTP_2 && !self.sharing.contains_key(&server) {
+                // Asked for by `get`, which counts as a call.
+                if response.version() == Version::HTTP_2 && self.sharing.get(&server).is_none() {
                     self.sharing.insert(server, ());
                 }
                 Ok(response)
             }
             (Err(error), Some(mut copy)) if !is_on_new_connection && was_closed(&error) => {
                 *copy.timeout_mut() = Some(timeout.saturating_sub(began.elapsed()));
-                self.fresh.execute(copy).await
+                match self.fresh.execute(copy).await {
+                    // The first copy may have been read, which an error about connecting would deny.
+                    Err(again) if again.is_connect() => Err(error),
+                    answer => answer,
+                }
             }
             (Err(error), _) => {
-                if error.is_timeout() && !error.is_connect() && self.sharing.contains_key(&server) {
-                    self.replace(server);
+                if error.is_timeout() && !error.is_connect() && self.sharing.get(&server).is_some() {
+                    self.replace(server, own.as_ref());
                 }
                 Err(error)
             }
         }
     }
 
-    fn replace(&self, server: Server) {
+    /// Replaces the client that a request waited on in vain, once for all requests that did.
+    fn replace(&self, server: Server, used: Option<&Arc<Client>>) {
+        let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.replaced.get(&server).as_ref().map(Arc::as_ptr) != used.map(Arc::as_ptr) {
+            return;
+        }
         match (self.builder)().connector_layer(NoteConnections).build() {
-            Ok(client) => self.replaced.insert(server, client),
+            Ok(client) => self.replaced.insert(server, Arc::new(client)),
             Err(error) => tracing::warn!(%error, "a connection that hangs cannot be replaced"),
         }
     }
-}
-
-fn remembering<T: Clone + Send + Sync + 'static>() -> Cache<Server, T> {
-    Cache::builder().max_capacity(MOST_SERVERS).time_to_idle(REMEMBERED).build()
 }
 
 /// Whether the connection was at its end before there was an answer.
@@ -118,14 +130,11 @@ fn was_closed(error: &reqwest::Error) -> bool {
     if error.is_timeout() || error.is_connect() {
         return false;
     }
-    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.any(|cause| {
-        let is_closed = |error: &io::Error| {
-            matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe
-            )
-        };
+    let is_closed = |error: &io::Error| {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+    };
+    causes(error).any(|cause| {
         cause.downcast_ref::<hyper::Error>().is_some_and(|error| error.is_incomplete_message() || error.is_closed())
             || cause.downcast_ref::<io::Error>().is_some_and(is_closed)
     })

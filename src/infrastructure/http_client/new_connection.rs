@@ -12,8 +12,8 @@ tokio::task_local! {
     static CONNECTS: Cell<bool>;
 }
 
-/// Carries out a request, and tells whether it began a connection. One that did may have gone on an older connection all
-/// the same, which came free meanwhile; one that did not has.
+/// Carries out a request, and returns whether it began a connection. One that did may have gone on an older connection all
+/// the same, which came free meanwhile; one that did not went on a connection that was there before.
 pub async fn noting<T>(request: impl Future<Output = T>) -> (T, bool) {
     CONNECTS.scope(Cell::new(false), async { (request.await, CONNECTS.with(Cell::get)) }).await
 }
@@ -43,7 +43,7 @@ impl<S: Service<R>, R> Service<R> for Noting<S> {
     }
 
     fn call(&mut self, destination: R) -> S::Future {
-        // A connection that is made in the background, for whoever comes next, is nobody's.
+        // A connection that is made in the background, for a later request, has no request here.
         let _ = CONNECTS.try_with(|connects| connects.set(true));
         self.0.call(destination)
     }

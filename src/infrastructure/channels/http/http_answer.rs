@@ -1,6 +1,5 @@
 //! What the channels that speak HTTP share: reading answers that may be anything.
 
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -9,8 +8,8 @@ use reqwest::{Response, StatusCode};
 use super::redaction::Redaction;
 use crate::domain::Timestamp;
 use crate::domain::message::delivery::DeliveryError;
-use crate::infrastructure::http_client::NoCertificates;
 use crate::infrastructure::http_client::public_address::AddressBlocked;
+use crate::infrastructure::http_client::{NoCertificates, causes};
 
 /// An answer whose status arrived; its body may have been lost on the way.
 pub struct HttpAnswer {
@@ -55,7 +54,7 @@ pub fn may_work_later(status: StatusCode) -> bool {
 }
 
 /// What stands before a server says that it got no answer from it, or lost it: the server may have taken the request. 520 to
-/// 524 are Cloudflare's.
+/// 524 are Cloudflare's; that two of them (521, 523) say that nothing was sent is not relied on.
 pub fn may_have_been_taken(status: StatusCode) -> bool {
     matches!(status.as_u16(), 502 | 504 | 520..=524)
 }
@@ -76,14 +75,13 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
 pub fn without_answer(peer: &str, error: reqwest::Error, redaction: &Redaction) -> DeliveryError {
     // Its text would hold the whole URL.
     let error = error.without_url();
-    let causes = || std::iter::successors(error.source(), |&cause| cause.source());
-    if causes().any(|cause| cause.is::<AddressBlocked>()) {
+    if causes(&error).any(|cause| cause.is::<AddressBlocked>()) {
         return DeliveryError::misconfigured(format!("Refused to call {peer}: {AddressBlocked}"));
     }
-    if causes().any(|cause| cause.is::<NoCertificates>()) {
+    if causes(&error).any(|cause| cause.is::<NoCertificates>()) {
         return DeliveryError::not_now(format!("Could not call {peer}: {NoCertificates}."), Duration::MAX);
     }
-    let cause = causes().last().map_or_else(|| error.to_string(), ToString::to_string);
+    let cause = causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
     let cause = redaction.snippet(&cause);
     if error.is_builder() {
         DeliveryError::misconfigured(format!("No request to {peer} could be made: {cause}"))

@@ -148,8 +148,13 @@ impl Problem {
     /// `understood`: the encodings that are, as `Accept-Encoding` names them.
     pub fn unsupported_content_encoding(understood: &'static str) -> Self {
         let detail = format!("The body is compressed in a way that is not understood; these are: {understood}.");
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unknown Content-Encoding", detail)
-            .with_header(header::ACCEPT_ENCODING, understood)
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-content-encoding",
+            "Unknown Content-Encoding",
+            detail,
+        )
+        .with_header(header::ACCEPT_ENCODING, understood)
     }
 
     pub fn invalid_field(problems: impl IntoIterator<Item = FieldProblem>) -> Self {

@@ -1,6 +1,7 @@
 //! Bodies that were compressed for their way here (RFC 9110, section 8.4).
 
 use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
+use async_compression::zstd::DParameter;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
@@ -20,8 +21,14 @@ pub enum Coding {
 /// The names of those that are understood, as `Accept-Encoding` has them.
 const UNDERSTOOD: &str = "gzip, deflate, br, zstd";
 
-/// Nobody compresses more often than this; who says so wants to keep us at work.
+/// A body that is said to be compressed more often than this is meant to keep a server busy.
 const MOST_CODINGS: usize = 2;
+
+/// The largest window that a body may ask for, as a power of two of bytes (RFC 9659).
+const LARGEST_ZSTD_WINDOW: u32 = 23;
+
+/// Other requests have their turn each time that so many bytes are decoded.
+const BYTES_A_TURN: usize = 256 * 1024;
 
 /// In the order in which they were applied.
 ///
@@ -69,7 +76,8 @@ pub async fn decoded(body: Bytes, codings: &[Coding], limit: usize) -> Result<By
             Coding::Deflate => read(DeflateDecoder::new(compressed), limit, "deflate").await?,
             Coding::Brotli => read(BrotliDecoder::new(compressed), limit, "br").await?,
             Coding::Zstd => {
-                let mut decoder = ZstdDecoder::new(compressed);
+                let mut decoder =
+                    ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(LARGEST_ZSTD_WINDOW)]);
                 decoder.multiple_members(true);
                 read(decoder, limit, "zstd").await?
             }
@@ -78,14 +86,21 @@ pub async fn decoded(body: Bytes, codings: &[Coding], limit: usize) -> Result<By
     Ok(body)
 }
 
-async fn read(decoder: impl AsyncRead + Unpin, limit: usize, coding: &str) -> Result<Bytes, Problem> {
-    let mut decoded = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    match decoder.take(most).read_to_end(&mut decoded).await {
-        Ok(_) if decoded.len() > limit => Err(Problem::body_too_large(limit)),
-        Ok(_) => Ok(decoded.into()),
-        Err(error) => {
-            Err(Problem::malformed_json(format!("The body is not {coding}, as Content-Encoding says: {error}.")))
+async fn read(mut decoder: impl AsyncRead + Unpin, limit: usize, coding: &str) -> Result<Bytes, Problem> {
+    let (mut decoded, mut turn_ends) = (Vec::new(), BYTES_A_TURN);
+    loop {
+        match decoder.read_buf(&mut decoded).await {
+            Ok(0) => return Ok(decoded.into()),
+            Ok(_) if decoded.len() > limit => return Err(Problem::body_too_large(limit)),
+            Ok(_) if decoded.len() >= turn_ends => {
+                turn_ends = decoded.len() + BYTES_A_TURN;
+                tokio::task::yield_now().await;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let detail = format!("The body is not {coding}, as Content-Encoding says: {error}.");
+                return Err(Problem::malformed_json(detail));
+            }
         }
     }
 }
