@@ -14,4 +14,4 @@ mod stories;
 mod support;
 
 // Under the name by which the files of the library know it that `channels::http` shares.
-use correio::domain;
+use correio::{domain, infrastructure};

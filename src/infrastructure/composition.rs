@@ -8,10 +8,9 @@ use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
 use super::auth::JwtVerifier;
-use super::channels::{
-    ChannelSetupError, EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender,
-};
+use super::channels::{EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender};
 use super::config::{Config, ConfigError, QueueConfig, Role};
+use super::http_client::ClientSetupError;
 use super::kafka::Kafka;
 use super::storage::caching::{CachedApiKeys, CachedInstances};
 use super::storage::database::Database;
@@ -28,7 +27,7 @@ pub enum SetupError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Channel(#[from] ChannelSetupError),
+    Http(#[from] ClientSetupError),
 }
 
 /// Puts a process together. What it must not be cancelled in the middle of runs in `tasks`.
@@ -98,7 +97,7 @@ fn transport(
 }
 
 /// Every channel there is: a new one is one line here.
-fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ChannelSetupError> {
+fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ClientSetupError> {
     let webhook =
         WebhookSettings { block_private: config.delivery.webhook_block_private, ..WebhookSettings::default() };
     let sandbox = SandboxSender::new(clock.clone());

@@ -19,6 +19,8 @@ const RSA: (&str, &str) = (include_str!("keys/rsa.jwk.json"), include_str!("keys
 const EC: (&str, &str) = (include_str!("keys/ec.jwk.json"), include_str!("keys/ec.jwt"));
 const ED: (&str, &str) = (include_str!("keys/ed.jwk.json"), include_str!("keys/ed.jwt"));
 const ED_NEXT: (&str, &str) = (include_str!("keys/ed-next.jwk.json"), include_str!("keys/ed-next.jwt"));
+/// The key has a name, and the token does not say it.
+const ED_UNNAMED: (&str, &str) = (include_str!("keys/ed-unnamed.jwk.json"), include_str!("keys/ed-unnamed.jwt"));
 
 /// Half-way through the hour of the tokens; what passes is what the test says.
 #[derive(Default)]
@@ -141,6 +143,36 @@ async fn a_rotation_is_noticed_by_the_new_kid() {
     assert_eq!(issuer.asked(), 2);
 }
 
+/// A key as another one's name.
+fn renamed(key: &str, kid: &str) -> String {
+    let mut key: serde_json::Value = serde_json::from_str(key).unwrap();
+    key["kid"] = kid.into();
+    key.to_string()
+}
+
+#[tokio::test]
+async fn a_key_that_is_replaced_under_its_name_is_noticed_by_the_first_token() {
+    let old = renamed(ED_NEXT.0, "ed");
+    let issuer = Issuer::publishing(&[&old]).await;
+    let (verifier, clock) = issuer.verifier();
+    assert!(!accepts(&verifier, ED.1).await);
+    issuer.publish(&[ED.0]);
+    for _ in 0..20 {
+        assert!(!accepts(&verifier, ED.1).await, "the issuer is not asked again at once");
+    }
+    assert_eq!(issuer.asked(), 1);
+    clock.advance(10);
+    assert!(accepts(&verifier, ED.1).await);
+    assert_eq!(issuer.asked(), 2);
+}
+
+#[tokio::test]
+async fn of_several_keys_that_bear_the_name_each_is_tried() {
+    let twin = renamed(ED_NEXT.0, "ed");
+    let (verifier, _) = Issuer::publishing(&[&twin, ED.0]).await.verifier();
+    assert!(accepts(&verifier, ED.1).await);
+}
+
 #[tokio::test]
 async fn made_up_kids_do_not_bother_the_issuer() {
     let issuer = Issuer::publishing(&[ED.0]).await;
@@ -172,14 +204,14 @@ async fn while_the_issuer_is_away_the_last_set_stays_in_use() {
     let issuer = Issuer::publishing(&[ED.0]).await;
     let (verifier, clock) = issuer.verifier();
     assert!(accepts(&verifier, ED.1).await);
-    for (status, body) in [(503, ""), (200, "<html>"), (200, &" ".repeat(1024 * 1024 + 1))] {
+    for (status, body) in [(503, ""), (304, ""), (200, "<html>"), (200, &" ".repeat(1024 * 1024 + 1))] {
         issuer.say(StatusCode::from_u16(status).unwrap(), body);
         clock.advance(3600);
         assert!(accepts(&verifier, ED.1).await);
         assert!(accepts(&verifier, ED.1).await);
         assert!(!accepts(&verifier, ED_NEXT.1).await);
     }
-    assert_eq!(issuer.asked(), 4);
+    assert_eq!(issuer.asked(), 5);
 }
 
 #[tokio::test]
@@ -206,14 +238,30 @@ async fn an_issuer_that_nobody_answers_for_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_token_without_a_kid_is_verified_with_the_only_key_of_its_type() {
-    // It says no `kid`; the signature does not fit, which is found only by a key that was tried.
-    let token = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbmEifQ.AAAA";
-    let reason = |keys: Vec<&'static str>| async move {
+async fn a_token_without_a_kid_is_verified_with_each_key_of_its_type() {
+    let told = |keys: Vec<&'static str>| async move {
         let (verifier, _) = Issuer::publishing(&keys).await.verifier();
-        verifier.verify(token).await.unwrap_err().to_string()
+        verifier.verify(ED_UNNAMED.1).await.map(|principal| principal.tenant.as_str().to_owned())
     };
-    assert!(reason(vec![RSA.0, ED.0]).await.contains("signature"));
-    assert!(reason(vec![ED.0, ED_NEXT.0]).await.contains("does not publish"));
-    assert!(reason(vec![RSA.0]).await.contains("does not publish"));
+    assert_eq!(told(vec![RSA.0, ED_UNNAMED.0]).await.unwrap(), "acme");
+    assert_eq!(told(vec![ED.0, ED_NEXT.0, ED_UNNAMED.0]).await.unwrap(), "acme");
+    assert!(told(vec![ED.0, ED_NEXT.0]).await.unwrap_err().to_string().contains("signature"));
+    assert!(told(vec![RSA.0]).await.unwrap_err().to_string().contains("does not publish"));
+}
+
+#[tokio::test]
+async fn the_issuer_learns_who_asks_and_may_send_us_elsewhere() {
+    let issuer = Issuer::publishing(&[ED.0]).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let (asked, there) = (Arc::new(Mutex::new(None)), issuer.url.clone());
+    let heard = asked.clone();
+    let redirect = move |headers: axum::http::HeaderMap| {
+        *heard.lock().unwrap() = headers.get("user-agent").and_then(|it| it.to_str().ok()).map(str::to_owned);
+        std::future::ready(axum::response::Redirect::temporary(&there))
+    };
+    tokio::spawn(async { axum::serve(listener, Router::new().route("/keys", get(redirect))).await });
+    let (verifier, _) = verifier(&url);
+    assert!(accepts(&verifier, ED.1).await);
+    assert_eq!(asked.lock().unwrap().as_deref(), Some(concat!("Correio/", env!("CARGO_PKG_VERSION"))));
 }

@@ -67,7 +67,7 @@ async fn every_row_of_its_contract() {
         (Answer::new(429, ""), "transient"),
         (Answer::new(400, ""), "refused"),
         (Answer::new(400, "not JSON"), "refused"),
-        (Answer::new(502, "<html>Bad Gateway</html>"), "transient"),
+        (Answer::new(502, "<html>Bad Gateway</html>"), "unknown"),
         (Answer::new(503, ""), "transient"),
     ];
     for (answer, expected) in cases {

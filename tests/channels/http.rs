@@ -5,9 +5,5 @@
 pub mod credentials_object;
 #[path = "../../src/infrastructure/channels/http/http_answer.rs"]
 pub mod http_answer;
-#[path = "../../src/infrastructure/channels/http/public_address.rs"]
-pub mod public_address;
 #[path = "../../src/infrastructure/channels/http/redaction.rs"]
 pub mod redaction;
-
-pub use correio::infrastructure::channels::http::tls;

@@ -1,6 +1,7 @@
 //! Every channel against real sockets.
 
 mod arbitrary_answers;
+mod connections;
 mod evolution_answers;
 mod evolution_requests;
 #[allow(dead_code, reason = "the example needs a part of it")]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, Url};
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::http::credentials_object::CredentialsObject;
-use super::http::http_answer::{ChannelSetupError, HttpAnswer, client_builder, may_work_later, without_answer};
+use super::http::http_answer::{HttpAnswer, may_have_been_taken, may_work_later, without_answer};
 use super::http::redaction::Redaction;
 use correio::application::ports::{ChannelSender, Clock, Delivery, NewCredentials};
 use correio::domain::instance::ConnectionStatus;
@@ -17,9 +17,10 @@ use correio::domain::instance::credentials::Credentials;
 use correio::domain::message::Content;
 use correio::domain::message::delivery::{Acceptance, DeliveryError};
 use correio::domain::problem::FieldProblem;
+use correio::infrastructure::http_client::{ClientSetupError, HttpClient, Repeats, client_builder};
 
 pub struct NtfySender {
-    client: Client,
+    client: HttpClient,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -29,8 +30,8 @@ impl NtfySender {
     ///
     /// # Errors
     /// When no HTTP client can be built on this machine.
-    pub fn new(timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, ChannelSetupError> {
-        let client = client_builder(timeout / 3).timeout(timeout).build()?;
+    pub fn new(timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, ClientSetupError> {
+        let client = HttpClient::new(move || client_builder(timeout / 3))?;
         Ok(Self { client, timeout, clock })
     }
 }
@@ -83,9 +84,13 @@ impl ChannelSender for NtfySender {
         };
         let redaction = Redaction::of(token);
         let url = format!("{}/{}", delivery.address.trim_end_matches('/'), delivery.recipient);
-        let request = self.client.post(url).bearer_auth(token).body(delivery.content.text.clone().unwrap_or_default());
-
-        let response = request.send().await.map_err(|error| without_answer("ntfy", error, &redaction))?;
+        let text = delivery.content.text.clone().unwrap_or_default();
+        let request = self.client.requests().post(url).bearer_auth(token).body(text).build();
+        let without_answer = |error| without_answer("ntfy", error, &redaction);
+        let request = request.map_err(without_answer)?;
+        // ntfy does not know a message that comes twice.
+        let sent = self.client.send(request, self.timeout, Repeats::IfUnsent).await;
+        let response = sent.map_err(without_answer)?;
         let answer = HttpAnswer::read(response, 64 * 1024, self.clock.now()).await;
         let status = answer.status.as_u16();
         if answer.status.is_success() {
@@ -96,6 +101,7 @@ impl ChannelSender for NtfySender {
         let reason = format!("HTTP {status} from ntfy: {}", redaction.snippet(&answer.text()));
         let error = match status {
             401 | 403 => DeliveryError::misconfigured(reason),
+            _ if may_have_been_taken(answer.status) => DeliveryError::unknown(reason),
             _ if may_work_later(answer.status) => DeliveryError::transient(reason).with_retry_after(answer.retry_after),
             _ => DeliveryError::refused(reason),
         };

@@ -140,9 +140,13 @@ async fn the_status_decides() {
         (429, "transient"),
         (499, "refused"),
         (500, "transient"),
-        (502, "transient"),
+        (502, "unknown"),
         (503, "transient"),
-        (504, "transient"),
+        (504, "unknown"),
+        (519, "transient"),
+        (520, "unknown"),
+        (524, "unknown"),
+        (525, "transient"),
         (599, "transient"),
         (600, "transient"),
         (999, "transient"),
@@ -224,6 +228,24 @@ fn a_secret_is_checked_or_made() {
         assert_eq!(new.credentials.expose(), valid.to_string());
         assert_eq!(new.reveal, None);
     }
+
+    // What can mean one key only is taken, and sent on as it should have been written.
+    let key = format!("whsec_{}", STANDARD.encode([0xfb; 25]));
+    let url_safe = key.replace('+', "-").replace('/', "_");
+    let unpadded = url_safe.trim_end_matches('=');
+    assert!(unpadded.contains('-') && unpadded != url_safe);
+    for clear in [&format!("v1,{key}"), unpadded, &url_safe, &format!("{key}\n"), &format!(" {key}\r\n")] {
+        let new = sender.check_credentials(Some(&json!({ "secret": clear }))).expect("a clear secret");
+        assert_eq!(new.credentials.expose(), json!({ "secret": key }).to_string(), "{clear:?}");
+    }
+
+    let said = |secret: &str| {
+        let problems = sender.check_credentials(Some(&json!({ "secret": secret }))).err().unwrap();
+        problems.into_iter().map(|problem| problem.detail).collect::<String>()
+    };
+    assert!(said("c2VjcmV0").contains("begin with `whsec_`"), "{}", said("c2VjcmV0"));
+    assert!(said("whsec_não").contains("base64 after `whsec_`"), "{}", said("whsec_não"));
+    assert!(said("whsec_c2VjcmV0").contains("and is 6"), "{}", said("whsec_c2VjcmV0"));
 
     let secret = ["/credentials/secret".to_owned()];
     let short = json!({ "secret": "whsec_" });

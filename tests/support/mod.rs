@@ -20,3 +20,4 @@ pub mod postgres_server;
 pub mod process;
 pub mod samples;
 pub mod test_app;
+pub mod tls_server;

@@ -58,6 +58,10 @@ pub(super) fn invalid(reason: &str) -> TokenError {
     TokenError::Invalid(reason.to_owned())
 }
 
+pub(super) fn forged() -> TokenError {
+    invalid("the token's signature does not fit")
+}
+
 pub(super) fn is_subject(text: &str) -> bool {
     (1..=LONGEST_SUBJECT).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
 use reqwest::Client;
+use reqwest::redirect::Policy;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::warn;
 use url::Url;
 
-use super::claims::invalid;
+use super::claims::{forged, invalid};
 use super::verifying_key::VerifyingKey;
 use crate::application::ports::{Clock, TokenError};
 use crate::infrastructure::config::ConfigError;
+use crate::infrastructure::http_client::client_builder;
 
 /// How long a set is believed before it is fetched again.
 const FRESH: Duration = Duration::from_secs(5 * 60);
@@ -24,6 +26,9 @@ const PAUSE: Duration = Duration::from_secs(10);
 const PAUSE_WITHOUT_SET: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_SET: usize = 1024 * 1024;
+const MOST_REDIRECTS: usize = 3;
+/// How many keys of one set are tried for a token that names none, or that several bear the name of.
+const MOST_TRIED: usize = 8;
 
 /// The issuer's keys: fetched when they are first needed and now and then, by one caller at a time. While the issuer is
 /// away, the last set stays in use.
@@ -48,37 +53,41 @@ struct PublishedSet {
 
 impl PublishedKeys {
     pub(super) fn new(url: Url, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
-        // It fails when a provider is there already, and then that one is used.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::builder().timeout(TIMEOUT).build();
+        let client = client_builder(TIMEOUT).timeout(TIMEOUT).redirect(Policy::limited(MOST_REDIRECTS)).build();
         let client = client.map_err(|error| ConfigError::new("JWT_JWKS_URL", format!("cannot be fetched: {error}")))?;
         Ok(Self { url, client, clock, set: RwLock::new(None), attempted_at: Mutex::new(None) })
     }
 
-    /// The key that a token names by its `kid`; without one, the only key of its algorithm.
-    pub(super) async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<VerifyingKey, TokenError> {
+    /// What a token says that is signed with one of the keys: with the one that it names by its `kid`, else with any of its
+    /// algorithm. Where none fits, the keys may have been replaced, under their old names too: the set is fetched once more.
+    pub(super) async fn open(
+        &self,
+        token: &str,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Map<String, Value>, TokenError> {
+        // One caller refreshes an old set, and those who find their key need not wait for it.
+        if self.is_old(self.current().as_ref())
+            && let Ok(turn) = self.attempted_at.try_lock()
+        {
+            self.fetch(turn).await;
+        }
         let known = self.current();
-        if let Some(key) = known.as_ref().and_then(|set| set.find(kid, algorithm)) {
-            // One caller refreshes an old set, and the others need not wait for it.
-            if self.is_old(known.as_ref())
-                && let Ok(turn) = self.attempted_at.try_lock()
-            {
-                self.fetch(turn).await;
-                return self.current().and_then(|set| set.find(kid, algorithm)).ok_or_else(unknown);
-            }
-            return Ok(key);
+        if let Some(claims) = known.as_ref().and_then(|set| set.open(token, kid, algorithm)) {
+            return Ok(claims);
         }
         let turn = self.attempted_at.lock().await;
         // Another caller may have fetched it while we waited for our turn.
-        let key = self.current().and_then(|set| set.find(kid, algorithm));
-        if let Some(key) = key {
-            return Ok(key);
+        if is_same(known.as_ref(), self.current().as_ref()) {
+            self.fetch(turn).await;
+        } else {
+            drop(turn);
         }
-        self.fetch(turn).await;
-        match self.current() {
-            Some(set) => set.find(kid, algorithm).ok_or_else(unknown),
-            None => Err(TokenError::Unavailable("the issuer's keys cannot be fetched".to_owned())),
-        }
+        let Some(set) = self.current() else {
+            return Err(TokenError::Unavailable("the issuer's keys cannot be fetched".to_owned()));
+        };
+        let claims = if is_same(known.as_ref(), Some(&set)) { None } else { set.open(token, kid, algorithm) };
+        claims.ok_or_else(|| if set.fitting(kid, algorithm).next().is_some() { forged() } else { unknown() })
     }
 
     fn current(&self) -> Option<Arc<KeySet>> {
@@ -137,14 +146,20 @@ pub(super) fn usable(published: &[Value]) -> Vec<(Option<String>, VerifyingKey)>
 }
 
 impl KeySet {
-    fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<VerifyingKey> {
-        let named = |id: &Option<String>| kid.is_none() || id.as_deref() == kid;
-        let mut fitting = self.keys.iter().filter(|(id, key)| named(id) && key.algorithm() == algorithm);
-        let first = fitting.next();
-        // Which of several is meant, only a `kid` can say.
-        let ambiguous = kid.is_none() && fitting.next().is_some();
-        first.filter(|_| !ambiguous).map(|(_, key)| key.clone())
+    /// The keys that may have signed a token.
+    fn fitting(&self, kid: Option<&str>, algorithm: Algorithm) -> impl Iterator<Item = &VerifyingKey> {
+        let is_named = move |id: &Option<String>| kid.is_none() || id.as_deref() == kid;
+        let fitting = self.keys.iter().filter(move |(id, key)| is_named(id) && key.algorithm() == algorithm);
+        fitting.map(|(_, key)| key).take(MOST_TRIED)
     }
+
+    fn open(&self, token: &str, kid: Option<&str>, algorithm: Algorithm) -> Option<Map<String, Value>> {
+        self.fitting(kid, algorithm).find_map(|key| key.open(token))
+    }
+}
+
+fn is_same(one: Option<&Arc<KeySet>>, other: Option<&Arc<KeySet>>) -> bool {
+    one.map(Arc::as_ptr) == other.map(Arc::as_ptr)
 }
 
 fn unknown() -> TokenError {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-use super::claims::{ClaimRules, invalid};
+use super::claims::{ClaimRules, forged, invalid};
 use super::jwks::PublishedKeys;
 use super::verifying_key::VerifyingKey;
 use crate::application::ports::{Clock, TokenError, TokenVerifier};
@@ -39,7 +39,6 @@ impl JwtVerifier {
     }
 
     async fn open(&self, token: &str) -> Result<Map<String, Value>, TokenError> {
-        let forged = || invalid("the token's signature does not fit");
         let header = jsonwebtoken::decode_header(token)
             .map_err(|_| invalid("the token cannot be read as a JWT signed with HS256, RS256, ES256 or EdDSA"))?;
         if header.crit.is_some() {
@@ -57,9 +56,7 @@ impl JwtVerifier {
                     return Ok(claims);
                 }
                 match (&self.published_keys, fitting) {
-                    (Some(keys), _) => {
-                        keys.find(header.kid.as_deref(), algorithm).await?.open(token).ok_or_else(forged)
-                    }
+                    (Some(keys), _) => keys.open(token, header.kid.as_deref(), algorithm).await,
                     (None, Some(_)) => Err(forged()),
                     (None, None) => Err(invalid("tokens signed with this algorithm are not accepted")),
                 }

@@ -1,11 +1,10 @@
 //! The ways to deliver a message, one file or folder a channel.
 
-pub mod http;
+mod http;
 mod sandbox;
 mod webhook;
 mod whatsapp_evolution;
 
-pub use http::ChannelSetupError;
 pub use sandbox::SandboxSender;
 pub use webhook::{InvalidSecret, SigningSecret, WebhookSender, WebhookSettings};
 pub use whatsapp_evolution::{EvolutionSettings, WhatsappEvolutionSender};

@@ -32,7 +32,7 @@ impl From<SetupError> for CommandError {
     fn from(error: SetupError) -> Self {
         match error {
             SetupError::Config(error) => Self::Config(error),
-            SetupError::Channel(error) => Self::Other(error.to_string()),
+            SetupError::Http(error) => Self::Other(error.to_string()),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::support::installation::Installation;
 use crate::support::modes::stories;
 use crate::support::process::run;
 use crate::support::test_app::TestApp;
+use crate::support::tls_server;
 
 stories!(
     on_both_databases:
@@ -21,7 +22,7 @@ stories!(
     what_is_said_of_kafka_must_be_usable,
     a_file_of_settings_is_read_and_the_environment_wins,
     a_database_that_cannot_be_reached_stops_the_start_without_telling_its_password,
-    a_machine_without_root_certificates_is_not_blamed_on_a_setting,
+    a_machine_without_root_certificates_serves_until_it_needs_them,
     one_process_alone_plays_every_role_on_sqlite,
     a_second_server_on_the_same_file_is_refused,
     wrong_usage_ends_with_two;
@@ -127,14 +128,26 @@ async fn a_database_that_cannot_be_reached_stops_the_start_without_telling_its_p
     assert_eq!(told.lines().count(), 1, "{told}");
 }
 
-async fn a_machine_without_root_certificates_is_not_blamed_on_a_setting(installation: Installation) {
+async fn a_machine_without_root_certificates_serves_until_it_needs_them(installation: Installation) {
     let nothing = tempfile::tempdir().unwrap();
     let (directory, file) = (nothing.path().to_str().unwrap(), nothing.path().join("none.pem"));
     std::fs::write(&file, "").unwrap();
     let settings = [("SSL_CERT_FILE", file.to_str().unwrap()), ("SSL_CERT_DIR", directory)];
-    let line = refused_start(&installation, &settings, &[]).await;
-    assert!(line.starts_with("correio: cannot set up the HTTP client of the channels: "), "{line}");
-    assert!(line.contains("certificates") && !line.contains("WEBHOOK_BLOCK_PRIVATE"), "{line}");
+    let app = TestApp::start_with(installation, &settings).await;
+    assert_eq!(app.get("/health/ready").await.status, 200);
+
+    let address = format!("https://localhost:{}/", tls_server::start().await.port());
+    app.create_instance(&json!({
+        "channel": "webhook", "channelInstanceId": "pedidos", "channelPhoneOrId": address,
+    }))
+    .await;
+    let message = json!({
+        "channel": "webhook", "channelInstanceId": "pedidos", "remoteJid": "pedido-1", "message": "Olá",
+    });
+    let told = app.send(&message).await.json().to_string();
+    // Not that the webhook could not be reached: the message is put off where its caller does not wait.
+    assert!(told.contains("Could not call the webhook: this machine has no CA certificates"), "{told}");
+    assert!(told.contains("SSL_CERT_FILE"), "{told}");
 }
 
 async fn one_process_alone_plays_every_role_on_sqlite(installation: Installation) {

@@ -54,6 +54,11 @@ impl<'a> CredentialsObject<'a> {
         self.problems.push(FieldProblem::new(member_path(name), detail));
     }
 
+    /// All that was found wrong.
+    pub fn problems(self) -> Vec<FieldProblem> {
+        self.problems
+    }
+
     /// # Errors
     /// All that was found wrong.
     pub fn finish(self) -> Result<(), Vec<FieldProblem>> {

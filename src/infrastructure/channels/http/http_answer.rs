@@ -1,46 +1,15 @@
-//! What the channels that speak HTTP share: their client, and reading answers that may be anything.
+//! What the channels that speak HTTP share: reading answers that may be anything.
 
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 
-use super::public_address::AddressBlocked;
 use super::redaction::Redaction;
-use super::tls;
 use crate::domain::Timestamp;
 use crate::domain::message::delivery::DeliveryError;
-
-pub const USER_AGENT: &str = concat!("Correio/", env!("CARGO_PKG_VERSION"));
-
-/// Less than the 5 seconds after which many servers close an idle connection: a request that meets the closing is
-/// lost without our knowing whether it was taken.
-const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(4);
-
-/// The HTTP client could not be built, e.g. because the machine has no root certificates.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot set up the HTTP client of the channels: {}", cause(.0))]
-pub struct ChannelSetupError(#[from] reqwest::Error);
-
-/// What is at the bottom of it: an error of reqwest says only that building failed.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
-}
-
-/// Every request needs its own total timeout besides: this one only bounds connecting.
-pub fn client_builder(connect_timeout: Duration) -> ClientBuilder {
-    tls::install();
-    Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(IDLE_CONNECTION_KEPT)
-}
+use crate::infrastructure::http_client::public_address::AddressBlocked;
+use crate::infrastructure::http_client::{NoCertificates, causes};
 
 /// An answer whose status arrived; its body may have been lost on the way.
 pub struct HttpAnswer {
@@ -84,6 +53,12 @@ pub fn may_work_later(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429) || !status.is_client_error()
 }
 
+/// What stands before a server says that it got no answer from it, or lost it: the server may have taken the request. 520 to
+/// 524 are Cloudflare's; that two of them (521, 523) say that nothing was sent is not relied on.
+pub fn may_have_been_taken(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502 | 504 | 520..=524)
+}
+
 /// Seconds, or a date (RFC 9110); anything else is as if it were absent.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -100,11 +75,13 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
 pub fn without_answer(peer: &str, error: reqwest::Error, redaction: &Redaction) -> DeliveryError {
     // Its text would hold the whole URL.
     let error = error.without_url();
-    let causes = || std::iter::successors(error.source(), |&cause| cause.source());
-    if causes().any(|cause| cause.is::<AddressBlocked>()) {
+    if causes(&error).any(|cause| cause.is::<AddressBlocked>()) {
         return DeliveryError::misconfigured(format!("Refused to call {peer}: {AddressBlocked}"));
     }
-    let cause = causes().last().map_or_else(|| error.to_string(), ToString::to_string);
+    if causes(&error).any(|cause| cause.is::<NoCertificates>()) {
+        return DeliveryError::not_now(format!("Could not call {peer}: {NoCertificates}."), Duration::MAX);
+    }
+    let cause = causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
     let cause = redaction.snippet(&cause);
     if error.is_builder() {
         DeliveryError::misconfigured(format!("No request to {peer} could be made: {cause}"))

@@ -4,8 +4,4 @@ pub(super) mod credentials_object;
 pub(super) mod http_answer;
 #[cfg(test)]
 mod parsing_tests;
-pub(super) mod public_address;
 pub(super) mod redaction;
-pub mod tls;
-
-pub use http_answer::ChannelSetupError;

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::http_answer::retry_after;
-use super::public_address::is_public;
 use super::redaction::Redaction;
 use crate::corpus::{prove, prove_of_texts};
 use crate::domain::Timestamp;
+use crate::infrastructure::http_client::public_address::is_public;
 
 #[test]
 fn a_time_to_retry_after_is_read_or_as_if_it_were_absent() {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use crate::infrastructure::channels::http::public_address::is_public;
+use crate::infrastructure::http_client::public_address::is_public;
 
 const LONGEST_ADDRESS: usize = 2048;
 

@@ -10,13 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
 use super::http::credentials_object::CredentialsObject;
-use super::http::http_answer::{ChannelSetupError, HttpAnswer, client_builder, may_work_later, without_answer};
-use super::http::public_address::PublicAddressesOnly;
+use super::http::http_answer::{HttpAnswer, may_have_been_taken, may_work_later, without_answer};
 use super::http::redaction::Redaction;
 use crate::application::ports::{ChannelSender, Clock, Delivery, NewCredentials};
 use crate::domain::instance::ConnectionStatus;
@@ -25,6 +23,8 @@ use crate::domain::instance::credentials::Credentials;
 use crate::domain::message::Content;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::problem::FieldProblem;
+use crate::infrastructure::http_client::public_address::PublicAddressesOnly;
+use crate::infrastructure::http_client::{ClientSetupError, HttpClient, Repeats, client_builder};
 use address::parse_address;
 
 pub use signing_secret::{InvalidSecret, SigningSecret};
@@ -49,7 +49,7 @@ impl Default for WebhookSettings {
 }
 
 pub struct WebhookSender {
-    client: Client,
+    client: HttpClient,
     settings: WebhookSettings,
     clock: Arc<dyn Clock>,
 }
@@ -57,13 +57,14 @@ pub struct WebhookSender {
 impl WebhookSender {
     /// # Errors
     /// When no HTTP client can be built on this machine.
-    pub fn new(settings: WebhookSettings, clock: Arc<dyn Clock>) -> Result<Self, ChannelSetupError> {
-        let mut builder = client_builder(settings.timeout / 3).timeout(settings.timeout);
-        if settings.block_private {
+    pub fn new(settings: WebhookSettings, clock: Arc<dyn Clock>) -> Result<Self, ClientSetupError> {
+        let WebhookSettings { timeout, block_private } = settings;
+        let client = HttpClient::new(move || match client_builder(timeout / 3) {
             // A proxy would resolve the name itself, and reach for us what we refuse to.
-            builder = builder.no_proxy().dns_resolver(PublicAddressesOnly);
-        }
-        Ok(Self { client: builder.build()?, settings, clock })
+            builder if block_private => builder.no_proxy().dns_resolver(PublicAddressesOnly),
+            builder => builder,
+        })?;
+        Ok(Self { client, settings, clock })
     }
 }
 
@@ -86,20 +87,19 @@ impl ChannelSender for WebhookSender {
 
     fn check_credentials(&self, given: Option<&Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
         let mut object = CredentialsObject::read(given, &["secret"]);
-        let secret = object.optional_text("secret");
-        if secret.is_some_and(|secret| SigningSecret::parse(secret).is_err()) {
-            object.problem("secret", "must be `whsec_` and 24 to 64 bytes in base64");
-        }
-        object.finish()?;
-        if let Some(secret) = secret {
-            let credentials = Credentials::new(json!({ "secret": secret }).to_string());
-            return Ok(NewCredentials { credentials, reveal: None });
-        }
-        let Ok(generated) = SigningSecret::generate() else {
-            return Err(vec![FieldProblem::new("/credentials/secret", "could not be generated: give one")]);
+        let given = object.optional_text("secret").map(SigningSecret::parse);
+        let is_given = given.is_some();
+        let secret = match given.unwrap_or_else(SigningSecret::generate) {
+            Ok(secret) => secret,
+            Err(problem) => {
+                object.problem("secret", &problem.to_string());
+                return Err(object.problems());
+            }
         };
-        let credentials = json!({ "secret": generated.expose() });
-        Ok(NewCredentials { credentials: Credentials::new(credentials.to_string()), reveal: Some(credentials) })
+        object.finish()?;
+        let credentials = json!({ "secret": secret.expose() });
+        let reveal = (!is_given).then(|| credentials.clone());
+        Ok(NewCredentials { credentials: Credentials::new(credentials.to_string()), reveal })
     }
 
     /// The recipient is the client's own label, and a webhook takes whatever a message can say.
@@ -124,14 +124,21 @@ impl ChannelSender for WebhookSender {
         let signature = secret.sign(&message_id, timestamp, body.as_bytes());
         let request = self
             .client
+            .requests()
             .post(url.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header("webhook-id", &message_id)
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signature)
-            .body(body);
-
-        let response = request.send().await.map_err(|error| without_answer(PEER, error, &redaction()))?;
+            .body(body)
+            .build();
+        let without_answer = |error| without_answer(PEER, error, &redaction());
+        // A receiver knows a message that it has seen by its id.
+        let response = self
+            .client
+            .send(request.map_err(without_answer)?, self.settings.timeout, Repeats::OnceOnNewConnection)
+            .await
+            .map_err(without_answer)?;
         let answer = HttpAnswer::read(response, ANSWER_LIMIT, self.clock.now()).await;
         let http_status = answer.status.as_u16();
         if answer.status.is_success() {
@@ -147,7 +154,9 @@ fn refusal(answer: &HttpAnswer, redaction: &Redaction) -> DeliveryError {
         said if said.is_empty() => format!("HTTP {status} from {PEER}"),
         said => format!("HTTP {status} from {PEER}: {said}"),
     };
-    if answer.status.is_redirection() || !may_work_later(answer.status) {
+    if may_have_been_taken(answer.status) {
+        DeliveryError::unknown(reason)
+    } else if answer.status.is_redirection() || !may_work_later(answer.status) {
         DeliveryError::refused(reason)
     } else {
         DeliveryError::transient(reason).with_retry_after(answer.retry_after)

@@ -4,7 +4,7 @@ use super::address::parse_address;
 use super::{SigningSecret, WebhookSender, WebhookSettings};
 use crate::application::ports::ChannelSender;
 use crate::corpus::{prove, prove_of_texts};
-use crate::infrastructure::channels::http::public_address::is_public;
+use crate::infrastructure::http_client::public_address::is_public;
 use crate::infrastructure::system::SystemClock;
 
 #[test]

@@ -1,10 +1,21 @@
 use base64::Engine;
+use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 const PREFIX: &str = "whsec_";
+/// Before the prefix in what some receivers show: the version of the signatures that are made with it.
+const VERSION: &str = "v1,";
 const GENERATED_BYTES: usize = 32;
+const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// With or without padding.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The key that a webhook and its receiver share, as Standard Webhooks writes it: `whsec_` and base64.
 pub struct SigningSecret {
@@ -12,29 +23,48 @@ pub struct SigningSecret {
     mac: Hmac<Sha256>,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("not `whsec_` and 24 to 64 bytes in base64")]
-pub struct InvalidSecret;
+/// What is wrong with a secret, as the end of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSecret {
+    #[error("must begin with `whsec_`")]
+    NoPrefix,
+    #[error("must be base64 after `whsec_`")]
+    NotBase64,
+    #[error("must be 24 to 64 bytes in base64 after `whsec_`, and is {0}")]
+    WrongLength(usize),
+    #[error("could not be generated: give one")]
+    NoRandomness,
+}
 
 impl SigningSecret {
+    /// Takes what can mean one key only: also with `v1,` before it, without padding, in the alphabet of URLs, and with
+    /// spaces or a line break around it.
+    ///
     /// # Errors
-    /// When it is not `whsec_` and 24 to 64 bytes in base64.
+    /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
-        let encoded = text.strip_prefix(PREFIX).ok_or(InvalidSecret)?;
-        let key = STANDARD.decode(encoded).map_err(|_| InvalidSecret)?;
-        if !(24..=64).contains(&key.len()) {
-            return Err(InvalidSecret);
+        let text = text.trim();
+        let text = text.strip_prefix(VERSION).unwrap_or(text);
+        let encoded = text.strip_prefix(PREFIX).ok_or(InvalidSecret::NoPrefix)?;
+        let encoded = encoded.replace('-', "+").replace('_', "/");
+        let key = LENIENT.decode(encoded).map_err(|_| InvalidSecret::NotBase64)?;
+        if !KEY_BYTES.contains(&key.len()) {
+            return Err(InvalidSecret::WrongLength(key.len()));
         }
-        let mac = Hmac::new_from_slice(&key).map_err(|_| InvalidSecret)?;
-        Ok(Self { text: text.to_owned(), mac })
+        Self::of(&key)
+    }
+
+    fn of(key: &[u8]) -> Result<Self, InvalidSecret> {
+        let mac = Hmac::new_from_slice(key).map_err(|_| InvalidSecret::WrongLength(key.len()))?;
+        Ok(Self { text: format!("{PREFIX}{}", STANDARD.encode(key)), mac })
     }
 
     /// # Errors
     /// When the system gives no randomness.
     pub fn generate() -> Result<Self, InvalidSecret> {
         let mut key = [0; GENERATED_BYTES];
-        getrandom::fill(&mut key).map_err(|_| InvalidSecret)?;
-        Self::parse(&format!("{PREFIX}{}", STANDARD.encode(key)))
+        getrandom::fill(&mut key).map_err(|_| InvalidSecret::NoRandomness)?;
+        Self::of(&key)
     }
 
     /// The secret in the clear. Every call is a place where it may leak.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::request::{PEER, RequestKind};
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::text::storable;
-use crate::infrastructure::channels::http::http_answer::{HttpAnswer, may_work_later};
+use crate::infrastructure::channels::http::http_answer::{HttpAnswer, may_have_been_taken, may_work_later};
 use crate::infrastructure::channels::http::redaction::Redaction;
 
 const LONGEST_ID: usize = 255;
@@ -49,6 +49,7 @@ pub fn judge(answer: &HttpAnswer, kind: RequestKind, redaction: &Redaction) -> V
 fn failure(answer: &HttpAnswer, kind: RequestKind, answered: &AnswerText, reason: String) -> DeliveryError {
     match answer.status.as_u16() {
         200..300 => answered.meta_failure(reason),
+        _ if may_have_been_taken(answer.status) && !answered.is_evolutions() => DeliveryError::unknown(reason),
         // Another address: the credentials name the wrong one, and an API key is not sent to just any server.
         300..400 | 401 => DeliveryError::misconfigured(reason),
         // Something before it keeps us out. Of a voice message it may be the medium that is kept from it.
@@ -124,6 +125,11 @@ impl AnswerText {
 
     fn any_text(&self, is: impl Fn(&str) -> bool) -> bool {
         self.texts.iter().any(|text| is(text))
+    }
+
+    /// Whether it has the form in which Evolution itself writes errors; what stands before it may answer in JSON, too.
+    fn is_evolutions(&self) -> bool {
+        self.body.get("status").is_some_and(Value::is_u64) && self.body.get("response").is_some()
     }
 
     fn error(&self) -> Option<&str> {

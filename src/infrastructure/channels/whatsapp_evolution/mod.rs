@@ -11,16 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::Value;
 
-use super::http::http_answer::{ChannelSetupError, HttpAnswer, client_builder, without_answer};
+use super::http::http_answer::{HttpAnswer, without_answer};
 use crate::application::ports::{ChannelSender, Clock, Delivery, NewCredentials};
 use crate::domain::instance::ConnectionStatus;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::Content;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::problem::FieldProblem;
+use crate::infrastructure::http_client::{ClientSetupError, HttpClient, Repeats, client_builder};
 use answer::Verdict;
 use credentials::EvolutionCredentials;
 use request::{EvolutionRequest, PEER};
@@ -52,7 +53,7 @@ impl Default for EvolutionSettings {
 }
 
 pub struct WhatsappEvolutionSender {
-    client: Client,
+    client: HttpClient,
     settings: EvolutionSettings,
     clock: Arc<dyn Clock>,
 }
@@ -60,8 +61,9 @@ pub struct WhatsappEvolutionSender {
 impl WhatsappEvolutionSender {
     /// # Errors
     /// When no HTTP client can be built on this machine.
-    pub fn new(settings: EvolutionSettings, clock: Arc<dyn Clock>) -> Result<Self, ChannelSetupError> {
-        Ok(Self { client: client_builder(settings.connect_timeout).build()?, settings, clock })
+    pub fn new(settings: EvolutionSettings, clock: Arc<dyn Clock>) -> Result<Self, ClientSetupError> {
+        let connect_timeout = settings.connect_timeout;
+        Ok(Self { client: HttpClient::new(move || client_builder(connect_timeout))?, settings, clock })
     }
 
     async fn call(
@@ -72,16 +74,17 @@ impl WhatsappEvolutionSender {
         body: Option<&Value>,
         timeout: Duration,
     ) -> Result<HttpAnswer, DeliveryError> {
-        let request = self
-            .client
-            .request(method, credentials.url(route))
-            .header("apikey", credentials.api_key_header())
-            .timeout(timeout);
+        // Evolution sends a message as often as it is asked to.
+        let repeats = if method == Method::GET { Repeats::OnceOnNewConnection } else { Repeats::IfUnsent };
+        let request = self.client.requests().request(method, credentials.url(route));
+        let request = request.header("apikey", credentials.api_key_header());
         let request = match body {
             Some(body) => request.json(body),
             None => request,
         };
-        let response = request.send().await.map_err(|error| without_answer(PEER, error, credentials.redaction()))?;
+        let without_answer = |error| without_answer(PEER, error, credentials.redaction());
+        let request = request.build().map_err(without_answer)?;
+        let response = self.client.send(request, timeout, repeats).await.map_err(without_answer)?;
         Ok(HttpAnswer::read(response, ANSWER_LIMIT, self.clock.now()).await)
     }
 

@@ -50,7 +50,7 @@ const PORT: Setting<u16> = Setting {
 const MAX_BODY_BYTES: Setting<usize> = Setting {
     name: "MAX_BODY_BYTES",
     default: "1048576",
-    about: "Largest request body in bytes, 1 to 1073741824.",
+    about: "Largest request body in bytes, 1 to 1073741824; of a compressed one, what it comes to.",
     parse: |text| number(text, 1..=1_073_741_824),
 };
 

@@ -145,6 +145,18 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not JSON", detail)
     }
 
+    /// `understood`: the encodings that are, as `Accept-Encoding` names them.
+    pub fn unsupported_content_encoding(understood: &'static str) -> Self {
+        let detail = format!("The body is compressed in a way that is not understood; these are: {understood}.");
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-content-encoding",
+            "Unknown Content-Encoding",
+            detail,
+        )
+        .with_header(header::ACCEPT_ENCODING, understood)
+    }
+
     pub fn invalid_field(problems: impl IntoIterator<Item = FieldProblem>) -> Self {
         let errors: Vec<FieldError> =
             problems.into_iter().map(|problem| FieldError { path: problem.path, detail: problem.detail }).collect();

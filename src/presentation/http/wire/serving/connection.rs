@@ -70,8 +70,10 @@ impl Connection {
             async move { answer.await.map(|response| response.map(|body| ObservedBody::new(body, answering))) }
         });
         // Its own timer does not tell a slow head from a connection that waits for its next request.
-        let mut connection =
-            http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), answer);
+        let mut connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), answer);
         let mut is_stopping = false;
         loop {
             let moves = poll_fn(|context| match Pin::new(&mut connection).poll(context) {

@@ -8,6 +8,7 @@ use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::connections::begin_look;
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 
 /// Locked in order of id, so that two concurrent statements do not deadlock.
@@ -73,8 +74,13 @@ pub async fn give_back(database: &PgDatabase, forgotten: &[Forgotten], now: Time
         .bind(guards().map(|guard| i64::from(guard.try_number)).collect::<Vec<i64>>())
         .bind(now)
         .bind(in_order.iter().map(|one| one.is_spent).collect::<Vec<bool>>());
-    let written = database.upkeep.run(async |connection| query.execute(connection).await).await?;
-    Ok(written.rows_affected())
+    let give_back = async |connection: &mut sqlx::PgConnection| {
+        let mut look = begin_look(connection).await?;
+        let written = query.execute(&mut *look).await?;
+        look.commit().await?;
+        Ok(written)
+    };
+    Ok(database.upkeep.run(give_back).await?.rows_affected())
 }
 
 pub async fn make_due(

@@ -133,10 +133,9 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
     sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *connection).await.unwrap();
     let id = first_id(now);
     let weeks = NamedWeeks::of(std::iter::once(MessageId(id)));
-    let none = (11..=15).map(|_| "null").collect::<Vec<_>>().join(", ");
     let ending = format!(
         "array['{id}']::uuid[], array['processing'], array['{id}']::uuid[], array[1]::bigint[], array['sent'], null, null, null,
-         null, null, {none}, array[false], array[true]"
+         null, null, null, null, array[now()], array[now()], null, array[false], array[true]"
     );
     let endings =
         "(uuid[], text[], uuid[], bigint[], text[], text[], text[], text[], integer[], timestamptz[], timestamptz[],
@@ -170,9 +169,23 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
     // However many there were when it was planned, it reads no more of them.
     fill(&mut connection, now, 20_000).await;
     for (name, _, _, arguments) in &statements {
+        let is_queued = ["claim", "defer", "make_due"].contains(name);
+        make_one(&mut connection, id, if is_queued { "queued" } else { "processing" }).await;
         let pages = pages(&mut connection, &format!("{name} ({arguments})")).await;
-        assert!(pages < 40, "{name}, planned for {before} messages, reads {pages} pages");
+        assert!(pages < 100, "{name}, planned for {before} messages, reads {pages} pages");
     }
+}
+
+/// The message that the statements ask for, as they want it.
+async fn make_one(connection: &mut PgConnection, id: Uuid, status: &str) {
+    let insert = format!(
+        "delete from messaging_messages where id = '{id}';
+         insert into messaging_messages
+                (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, direction, status,
+                 retries, max_retries, try, node_id, created_at, updated_at)
+         values ('{id}', 'default', 'u', '{id}', 'webhook', 'l', '55', 'x', 'sent', '{status}', 1, 3, 1, '{id}', now(), now())"
+    );
+    sqlx::raw_sql(AssertSqlSafe(insert)).execute(connection).await.unwrap();
 }
 
 async fn connection() -> Option<PgConnection> {
@@ -229,8 +242,10 @@ async fn prepare(connection: &mut PgConnection, name: &str, parameters: &str, st
 async fn pages(connection: &mut PgConnection, statement: &str) -> u32 {
     let explain = AssertSqlSafe(format!("explain (analyze, timing off, buffers) execute {statement}"));
     let lines: Vec<String> = sqlx::query_scalar(explain).fetch_all(connection).await.unwrap();
-    let of_all = lines.iter().find_map(|line| line.trim().strip_prefix("Buffers: shared hit=")).unwrap_or("0");
-    of_all.split(' ').next().unwrap_or_default().parse().unwrap()
+    // The first line that tells it is of all together.
+    let of_all = lines.iter().find_map(|line| line.trim().strip_prefix("Buffers: shared ")).expect("what was read");
+    let numbers = of_all.split([' ', '=']).filter_map(|word| word.parse::<u32>().ok());
+    numbers.sum()
 }
 
 /// How the plan of a prepared statement gets at messages: of each partition, what it walks.

@@ -1,5 +1,8 @@
 //! Reading a request's body.
 
+mod coding;
+mod half_pair;
+
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -11,6 +14,7 @@ use serde_json::Value;
 
 use super::problem::Problem;
 use super::state::SharedState;
+use coding::{codings, decoded};
 
 /// A body over the limit is read on up to here, so that its sender gets to read the answer.
 const MOST_READ_ON: usize = 16 * 1024 * 1024;
@@ -18,7 +22,7 @@ const MOST_READ_ON: usize = 16 * 1024 * 1024;
 /// How long a body may stop arriving.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A JSON body, with the bytes that it was sent as.
+/// A JSON body, with the bytes that it was before it was compressed, if it was.
 pub struct JsonBody {
     pub value: Value,
     pub bytes: Bytes,
@@ -29,14 +33,22 @@ impl FromRequest<SharedState> for JsonBody {
 
     async fn from_request(request: Request, state: &SharedState) -> Result<Self, Problem> {
         let is_json = is_json(request.headers());
+        let codings = codings(request.headers());
         let bytes = read(request.into_body(), state.max_body_bytes).await?;
         if !is_json {
             return Err(Problem::unsupported_media_type());
         }
+        let bytes = decoded(bytes, &codings?, state.max_body_bytes).await?;
         // serde_json refuses what is nested deeper than 127 levels.
-        let value = serde_json::from_slice(&bytes)
-            .map_err(|error| Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")))?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| malformed(&bytes, &error))?;
         Ok(Self { value, bytes })
+    }
+}
+
+fn malformed(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    match half_pair::members(bytes) {
+        Some(problems) => Problem::invalid_field(problems),
+        None => Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")),
     }
 }
 
