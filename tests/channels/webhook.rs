@@ -36,6 +36,7 @@ async fn it_keeps_the_contract_of_a_channel() {
         secrets: vec![
             SECRET.to_owned(),
             SECRET[6..].to_owned(),
+            SECRET[6..].trim_end_matches('=').to_owned(),
             "s3cr3t-t0ken".to_owned(),
             "k=s3cr3t-t0ken&n=12".to_owned(),
         ],

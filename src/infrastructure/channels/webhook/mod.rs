@@ -116,7 +116,10 @@ impl ChannelSender for WebhookSender {
         let url = parse_address(&delivery.address, self.settings.block_private)
             .map_err(|problem| DeliveryError::misconfigured(format!("The webhook's URL {problem}")))?;
         // Made only when something went wrong.
-        let redaction = || Redaction::of(secret.expose()).and(secret.encoded_key()).and_query_of(&url);
+        let redaction = || {
+            let redaction = secret.forms().iter().fold(Redaction::default(), |redaction, form| redaction.and(form));
+            redaction.and_query_of(&url)
+        };
 
         let message_id = delivery.message_id.to_string();
         let timestamp = self.clock.now().timestamp();

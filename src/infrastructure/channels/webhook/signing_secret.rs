@@ -72,9 +72,12 @@ impl SigningSecret {
         &self.text
     }
 
-    /// The secret without its prefix, which gives it away just as well.
-    pub fn encoded_key(&self) -> &str {
-        self.text.strip_prefix(PREFIX).unwrap_or(&self.text)
+    /// The forms in which a receiver may know it, each of which gives it away.
+    pub fn forms(&self) -> [String; 4] {
+        let encoded = self.text.strip_prefix(PREFIX).unwrap_or(&self.text);
+        let unpadded = encoded.trim_end_matches('=');
+        let url_safe = unpadded.replace('+', "-").replace('/', "_");
+        [self.text.clone(), encoded.to_owned(), unpadded.to_owned(), url_safe]
     }
 
     /// The value of `webhook-signature` for this body, sent under this id at this Unix second.
