@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder};
 
+use super::causes::causes;
 use super::certificates;
 
 pub const USER_AGENT: &str = concat!("Correio/", env!("CARGO_PKG_VERSION"));
@@ -25,11 +26,7 @@ pub struct ClientSetupError(#[from] reqwest::Error);
 
 /// What is at the bottom of it: an error of reqwest says only that building failed.
 fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Every request needs its own total timeout besides: this one only bounds connecting.

@@ -83,7 +83,7 @@ impl HttpClient {
         let began = Instant::now();
         let server = Server::of(request.url());
         *request.timeout_mut() = Some(timeout);
-        let copy = request.try_clone().filter(|_| repeats == Repeats::OnceOnNewConnection);
+        let copy = (repeats == Repeats::OnceOnNewConnection).then(|| request.try_clone()).flatten();
         let own = self.replaced.get(&server);
         let client = own.as_deref().unwrap_or(&self.kept);
         let (answer, is_on_new_connection) = noting(client.execute(request)).await;

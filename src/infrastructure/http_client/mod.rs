@@ -1,4 +1,4 @@
-//! The clients with which other systems are called over HTTP. All are built here: each names itself, bounds its waiting, and
+//! The clients with which other systems are called over HTTP. All but the one of `correio bench` are built here: each names itself, bounds its waiting, and
 //! trusts the authorities that this machine trusts.
 
 mod builder;

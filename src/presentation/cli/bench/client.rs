@@ -8,12 +8,14 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use url::Url;
+
+use crate::infrastructure::http_client;
 
 /// For one request, from connecting to the last byte of the answer: longer than a server waits for any channel.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -79,6 +81,7 @@ impl Server {
             .method(method)
             .uri(format!("{}{path}", self.prefix))
             .header(HOST, self.host.clone())
+            .header(USER_AGENT, HeaderValue::from_static(http_client::USER_AGENT))
             .header(AUTHORIZATION, self.authorization.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(());

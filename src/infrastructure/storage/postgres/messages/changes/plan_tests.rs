@@ -33,6 +33,34 @@ const FILLED: &str = "0_weeks_ago";
 /// Those of a look while nothing is to be done in older weeks: the last one and this one, and what lies in none.
 const LOOKED_AT: [&str; 3] = [FILLED, "1_weeks_ago", "default"];
 
+const TAKE_PARAMETERS: &str = "(timestamptz, uuid[], uuid[], uuid[], boolean, bigint, uuid, timestamptz, uuid, bigint,
+                                timestamptz, uuid[], boolean)";
+
+/// No node is known to be gone, and nobody consumes.
+const NOTHING: &str =
+    "now(), '{}', '{}', '{}', true, 64, gen_random_uuid(), now(), gen_random_uuid(), 100, now(), '{}', true";
+
+/// Beside the 200 that are open, of as many nodes, lie 19,800 that a look has no business with.
+#[tokio::test]
+async fn a_look_that_was_planned_while_all_was_empty_reads_no_more_than_one_that_was_planned_later() {
+    let Some(mut connection) = connection().await else { return };
+    let now = Utc::now();
+    // Rolled back at the end.
+    let mut connection = connection.begin().await.unwrap();
+    make(&mut connection, now).await;
+    let floor = Floor::default();
+    let asking = floor.begin(now, Instant::now());
+    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    prepare(&mut connection, "look", TAKE_PARAMETERS, &floor.name_in(TAKE)).await;
+    let look = format!("look ({NOTHING})");
+    pages(&mut connection, &look).await;
+    fill(&mut connection, now, 20_000).await;
+    let planned_before = pages(&mut connection, &look).await;
+    sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
+    let planned_after = pages(&mut connection, &look).await;
+    assert!(planned_before < planned_after * 3 / 2, "{planned_before} pages instead of {planned_after}");
+}
+
 #[tokio::test]
 async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks() {
     let Some(mut connection) = connection().await else { return };
@@ -44,14 +72,11 @@ async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks()
     let asking = floor.begin(now, Instant::now());
     floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
     let look = floor.name_in(TAKE);
-    let parameters = "timestamptz, uuid[], uuid[], uuid[], boolean, bigint, uuid, timestamptz, uuid, bigint, timestamptz, uuid[], boolean";
-    let nothing =
-        "now(), '{}', '{}', '{}', true, 64, gen_random_uuid(), now(), gen_random_uuid(), 100, now(), '{}', true";
     let older = asking.spans[1].name_in(IS_NEEDED);
-    prepare(&mut connection, "look", &format!("({parameters})"), &look).await;
+    prepare(&mut connection, "look", TAKE_PARAMETERS, &look).await;
     prepare(&mut connection, "older", "", &older).await;
     for _ in ["while all is empty", "with messages", "after they were looked at"] {
-        let scans = scans(&mut connection, &format!("look ({nothing})")).await;
+        let scans = scans(&mut connection, &format!("look ({NOTHING})")).await;
         assert_eq!(scans.keys().map(String::as_str).collect::<Vec<_>>(), LOOKED_AT);
         for (partition, of_partition) in &scans {
             // In one that is known to be empty, the index by tenant serves as well: it has nothing in it.
