@@ -34,7 +34,7 @@ impl IntoResponses for WithBody {
         problems([
             (400, "malformed-json, malformed-key"),
             (413, "body-too-large"),
-            (415, "unsupported-media-type, unsupported-content-encoding"),
+            (415, "unsupported-media-type"),
             (422, "invalid-field, key-reused, recipient-refused"),
         ])
     }

@@ -13,6 +13,9 @@ use crate::domain::problem::FieldProblem;
 /// How long a client shall wait before it comes back, in seconds.
 const RETRY_AFTER: &str = "2";
 
+/// One title for one type (RFC 9457): the detail says whether it is the format or the compression.
+const UNSUPPORTED_MEDIA_TYPE: &str = "The format of the body is not supported";
+
 /// An error on its way to the client.
 #[derive(Debug)]
 pub struct Problem(Box<Content>);
@@ -142,19 +145,14 @@ impl Problem {
 
     pub fn unsupported_media_type() -> Self {
         let detail = "The body must be JSON, sent with Content-Type: application/json.";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not JSON", detail)
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, detail)
     }
 
     /// `understood`: the encodings that are, as `Accept-Encoding` names them.
     pub fn unsupported_content_encoding(understood: &'static str) -> Self {
         let detail = format!("The body is compressed in a way that is not understood; these are: {understood}.");
-        Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-content-encoding",
-            "Unknown Content-Encoding",
-            detail,
-        )
-        .with_header(header::ACCEPT_ENCODING, understood)
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, detail)
+            .with_header(header::ACCEPT_ENCODING, understood)
     }
 
     pub fn invalid_field(problems: impl IntoIterator<Item = FieldProblem>) -> Self {
