@@ -344,9 +344,8 @@ impl Ports {
                 clock: self.clock.clone(),
                 tally: node.tally.clone(),
                 broker: brokered.map(|brokered| brokered.broker.clone()),
-                required_source: brokered
-                    .and_then(|brokered| brokered.source.clone())
-                    .filter(|_| settings.only_delivers),
+                source: brokered.and_then(|brokered| brokered.source.clone()),
+                only_delivers: settings.only_delivers,
                 started_at: self.clock.monotonic(),
             },
         }

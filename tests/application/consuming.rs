@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use correio::application::ports::*;
 use correio::domain::instance::channel::ChannelName;
@@ -31,6 +32,7 @@ on_every_adapter![
     dead_letters_that_cannot_be_published_delay_nothing_else,
     a_backlog_that_waits_is_not_published_again,
     a_backlog_that_waits_is_not_published_again_when_its_process_has_a_new_name,
+    a_process_that_its_group_keeps_out_is_not_ready_after_a_minute_and_accepts_all_the_same,
 ];
 
 const ONE: Partition = Partition(0);
@@ -322,4 +324,24 @@ async fn a_backlog_that_waits_is_not_published_again(adapters: &Adapters) {
     broker.assign(&[ONE]);
     finished(&broker, &gateway, 2).await;
     assert_eq!(gateway.channel.calls().len(), 3);
+}
+
+async fn a_process_that_its_group_keeps_out_is_not_ready_after_a_minute_and_accepts_all_the_same(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
+    let health = &gateway.operations.report_health;
+    let kept_out = |seconds| {
+        Some(KeptOut { lasts: Duration::from_secs(seconds), reason: "the group has other members".to_owned() })
+    };
+    for (seconds, is_ready) in [(0, true), (59, true), (60, false)] {
+        broker.keep_out(kept_out(seconds));
+        assert_eq!(health.ready().await.is_ok(), is_ready, "{seconds}");
+        assert_eq!(health.health().await.healthy, is_ready, "{seconds}");
+    }
+    let reason = health.ready().await.unwrap_err().to_string();
+    assert!(reason.ends_with("the group has other members"), "{reason}");
+    let submission = gateway.messages.send.execute(&gateway.caller(), gateway.command("ana")).await;
+    assert_eq!(submission.unwrap().message.status, MessageStatus::Queued);
+    broker.keep_out(None);
+    health.ready().await.unwrap();
 }

@@ -16,7 +16,7 @@ use correio::domain::Timestamp;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::{Content, Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::infrastructure::config::{Brokers, KafkaConfig, KafkaSecurity};
+use correio::infrastructure::config::{Brokers, GroupProtocol, KafkaConfig, KafkaSecurity};
 use correio::infrastructure::kafka::{Kafka, KafkaMessageSource};
 use correio::infrastructure::system::SystemClock;
 use rdkafka::config::ClientConfig;
@@ -105,6 +105,8 @@ impl TestBroker {
             partitions: 3,
             replication_factor: Some(1),
             publish_timeout: Duration::from_secs(10),
+            group_protocol: GroupProtocol::Classic,
+            session_timeout: Duration::from_secs(6),
             security: KafkaSecurity::default(),
         }
     }

@@ -19,14 +19,14 @@ on_both_brokers!(
     only real_kafka: what_is_too_large_with_its_headers_goes_without_its_value
 );
 
-struct DeadLetter {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: BTreeMap<String, String>,
+pub struct DeadLetter {
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: BTreeMap<String, String>,
 }
 
 /// All there are, read from the beginning.
-async fn dead_letters(broker: &TestBroker, kafka: &Kafka, count: usize) -> Vec<DeadLetter> {
+pub async fn dead_letters(broker: &TestBroker, kafka: &Kafka, count: usize) -> Vec<DeadLetter> {
     let mut config = broker.client_config();
     config.set("group.id", Uuid::new_v4().to_string()).set("auto.offset.reset", "earliest");
     let topic = kafka.topics.dead_letters.clone();

@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use correio::application::ports::{Handover, MessageQueue, QueueScope};
 use correio::domain::message::MessageStatus;
 use correio::infrastructure::config::{Brokers, KafkaConfig};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
@@ -17,7 +18,9 @@ on_both_brokers!(
     only mock: the_relay_has_room_while_kafka_is_there,
     what_fails_makes_the_relay_patient,
     a_producer_that_gives_up_is_replaced;
-    only real_kafka: what_the_broker_finds_too_large_travels_as_a_reference
+    only real_kafka: keys_land_where_java_puts_them,
+    what_the_topic_is_too_small_for_travels_as_a_reference,
+    what_the_broker_finds_too_large_travels_as_a_reference
 );
 
 async fn what_is_handed_over_comes_to_a_consumer(broker: TestBroker) {
@@ -51,6 +54,38 @@ async fn messages_to_one_recipient_keep_their_order(broker: TestBroker) {
         let came = came.map(|record| record.content.as_ref().unwrap().message_id);
         assert!(sent.eq(came), "{recipient}");
     }
+}
+
+/// As kafka-clients 4.3.1 does it for three partitions: `BuiltInPartitioner.partitionForKey` of the record's key, which is the
+/// instance's id, a colon and the recipient. kafkajs, aiokafka and kafka-python follow it.
+const PLACES_IN_JAVA: [(&str, i32); 10] = [
+    ("5511999990001", 2),
+    ("5511999990002", 0),
+    ("ana@exemplo.com.br", 0),
+    ("coração", 0),
+    ("pedido 4711", 0),
+    ("120363025246125486@g.us", 2),
+    ("a", 2),
+    ("ab", 2),
+    ("abc", 1),
+    ("+55 (11) 99999-0003", 0),
+];
+
+async fn keys_land_where_java_puts_them(broker: TestBroker) {
+    let kafka = broker.start().await;
+    for (recipient, _) in PLACES_IN_JAVA {
+        kafka.queue.hand_over(&message(recipient, "Olá")).await.unwrap();
+    }
+    let source = consume(&kafka).await;
+    let mut places = BTreeMap::new();
+    for record in records(&source, PLACES_IN_JAVA.len()).await {
+        let key = String::from_utf8(record.key.unwrap()).unwrap();
+        let (_, recipient) = key.split_once(':').unwrap();
+        places.insert(recipient.to_owned(), record.partition.0);
+    }
+    let expected: BTreeMap<_, _> =
+        PLACES_IN_JAVA.iter().map(|(recipient, place)| ((*recipient).to_owned(), *place)).collect();
+    assert_eq!(places, expected);
 }
 
 async fn closing_sends_off_what_was_taken_on(broker: TestBroker) {
@@ -105,12 +140,25 @@ async fn a_producer_that_gives_up_is_replaced(broker: TestBroker) {
     assert_eq!(record(&source).await.content.unwrap().message_id, message.id);
 }
 
-async fn what_the_broker_finds_too_large_travels_as_a_reference(broker: TestBroker) {
+async fn what_the_topic_is_too_small_for_travels_as_a_reference(broker: TestBroker) {
     let topic = format!("{}messaging.send", broker.prefix);
     let admin: AdminClient<DefaultClientContext> = broker.client_config().create().unwrap();
     let small = NewTopic::new(&topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "100000");
     admin.create_topics(&[small], &AdminOptions::new()).await.unwrap();
     let kafka = broker.start().await;
+
+    let large = message("a", &"x".repeat(200_000));
+    kafka.queue.hand_over(&large).await.unwrap();
+    let source = consume(&kafka).await;
+    let record = record(&source).await;
+    assert_eq!(record.content.unwrap().message_id, large.id);
+    assert!(record.value.unwrap().len() < 1_000);
+    assert!(broker.unreconciled.is_empty(), "it was refused before");
+}
+
+async fn what_the_broker_finds_too_large_travels_as_a_reference(broker: TestBroker) {
+    let kafka = broker.start().await;
+    set(&broker, &kafka.topics.send, "max.message.bytes", "100000").await;
 
     let large = message("a", &"x".repeat(200_000));
     kafka.queue.hand_over(&large).await.unwrap();
@@ -122,6 +170,14 @@ async fn what_the_broker_finds_too_large_travels_as_a_reference(broker: TestBrok
     let record = record(&source).await;
     assert_eq!(record.content.unwrap().message_id, large.id);
     assert!(record.value.unwrap().len() < 1_000);
+}
+
+/// Changes a setting of a topic.
+pub async fn set(broker: &TestBroker, topic: &str, name: &str, value: &str) {
+    let admin: AdminClient<DefaultClientContext> = broker.client_config().create().unwrap();
+    let config = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+    let altered = admin.alter_configs(&[config], &AdminOptions::new()).await.unwrap();
+    altered.into_iter().next().unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,14 +1,13 @@
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
 use correio::application::Stop;
-use correio::application::ports::{Arrival, Broker, MessageQueue, MessageSource, Partition};
+use correio::application::ports::{Arrival, Broker, MessageQueue, MessageSource};
 use correio::infrastructure::config::KafkaConfig;
 use correio::infrastructure::kafka::Kafka;
 use futures::FutureExt;
 use futures::channel::oneshot;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 
 use super::brokers::{TestBroker, consume, hand_over_some, message, on_both_brokers, records};
@@ -17,8 +16,7 @@ use crate::support::eventually::{SOON, eventually};
 on_both_brokers!(
     a_backlog_that_waits_is_not_lost,
     what_is_older_than_what_was_read_is_lost;
-    only real_kafka: a_topic_that_was_deleted_comes_back,
-    partitions_that_are_added_are_written_to_and_read_from_their_beginning
+    only real_kafka: a_topic_that_was_deleted_comes_back
 );
 
 /// With the margin of 15 s that comes on top.
@@ -112,34 +110,4 @@ async fn a_topic_that_was_deleted_comes_back(broker: TestBroker) {
         drop(end);
     };
     tokio::join!(kafka.keep(stop), look);
-}
-
-/// Producers may see a new partition some seconds before the group does: it misses nothing of what is written there meanwhile.
-async fn partitions_that_are_added_are_written_to_and_read_from_their_beginning(broker: TestBroker) {
-    let kafka = start(&broker).await;
-    let source = consume(&kafka).await;
-    hand_over_some(&kafka, 10).await;
-    records(&source, 10).await;
-    let admin: AdminClient<DefaultClientContext> = broker.client_config().create().unwrap();
-    let more = NewPartitions::new(&kafka.topics.send, 12);
-    admin.create_partitions(&[more], &AdminOptions::new()).await.unwrap();
-    let (mut sent, mut read, mut partitions) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    let end = Instant::now() + Duration::from_secs(60);
-    // Until one has gone through a partition that is new, and none is missing.
-    while partitions.iter().all(|partition| *partition < Partition(3)) || sent != read {
-        assert!(Instant::now() < end, "{} of {} were read, from {partitions:?}", read.len(), sent.len());
-        if partitions.iter().all(|partition| *partition < Partition(3)) {
-            sent.extend(hand_over_some(&kafka, 10).await.into_iter().map(|message| message.id));
-        }
-        while let Ok(arrival) = tokio::time::timeout(Duration::from_millis(200), source.next()).await {
-            match arrival {
-                Arrival::Record(record) => {
-                    partitions.insert(record.partition);
-                    read.insert(record.content.unwrap().message_id);
-                }
-                Arrival::GivenUp { drained, .. } => drained.send(()).unwrap(),
-                Arrival::Assigned(_) | Arrival::Closed => {}
-            }
-        }
-    }
 }

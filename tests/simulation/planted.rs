@@ -185,6 +185,10 @@ impl<S: MessageSource> MessageSource for HastySource<S> {
         self.0.has_joined()
     }
 
+    fn kept_out(&self) -> Option<KeptOut> {
+        self.0.kept_out()
+    }
+
     fn close(&self) {
         self.0.close();
     }

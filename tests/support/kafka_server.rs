@@ -48,6 +48,17 @@ impl KafkaServer {
         Some(Self::start_from(jars.into(), "256m").await)
     }
 
+    /// The same, with these properties instead of its own. Returns when it serves.
+    pub async fn start_with(properties: &[&str]) -> Option<Self> {
+        let mut server = Self::start().await?;
+        server.kill();
+        let mut file = std::fs::OpenOptions::new().append(true).open(server.properties()).unwrap();
+        // Of two lines for one setting the last counts.
+        file.write_all(format!("\n{}\n", properties.join("\n")).as_bytes()).unwrap();
+        server.restart().await;
+        Some(server)
+    }
+
     /// The same, from the jars in this directory, with a heap as large as Java is told.
     ///
     /// # Panics

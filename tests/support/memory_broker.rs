@@ -18,6 +18,7 @@ pub struct MemoryBroker {
     changed: Notify,
     refuses: AtomicBool,
     refuses_dead_letters: AtomicBool,
+    kept_out: Mutex<Option<KeptOut>>,
 }
 
 #[derive(Default)]
@@ -59,6 +60,11 @@ impl MemoryBroker {
 
     pub fn refuse_dead_letters(&self, refuse: bool) {
         self.refuses_dead_letters.store(refuse, Ordering::SeqCst);
+    }
+
+    /// The group lets the consumer in, or not.
+    pub fn keep_out(&self, kept_out: Option<KeptOut>) {
+        *self.kept_out.lock().unwrap() = kept_out;
     }
 
     /// The consumer gets these partitions, and goes on after what is finished.
@@ -167,7 +173,11 @@ impl MessageSource for MemoryBroker {
     }
 
     fn has_joined(&self) -> bool {
-        true
+        self.kept_out.lock().unwrap().is_none()
+    }
+
+    fn kept_out(&self) -> Option<KeptOut> {
+        self.kept_out.lock().unwrap().clone()
     }
 
     fn close(&self) {
@@ -236,6 +246,10 @@ impl Broker for MemoryBroker {
     }
 
     fn addresses(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn troubles(&self) -> Vec<String> {
         Vec::new()
     }
 

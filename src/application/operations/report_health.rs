@@ -6,6 +6,9 @@ use crate::application::operations::look_at_stores::{Look, LookAtStores};
 use crate::application::ports::{Broker, Clock, MessageSource, RepositoryError, Storage, WeeksStanding};
 use crate::domain::Timestamp;
 
+/// Longer than any rebalance.
+const KEPT_OUT_FOR_LONG: Duration = Duration::from_secs(60);
+
 /// Reports the health of the process.
 pub struct ReportHealth {
     pub storage: Arc<dyn Storage>,
@@ -14,8 +17,10 @@ pub struct ReportHealth {
     pub tally: Tally,
     /// None: messages travel without a broker.
     pub broker: Option<Arc<dyn Broker>>,
-    /// The source of a process that is there only to deliver.
-    pub required_source: Option<Arc<dyn MessageSource>>,
+    /// Of a process that consumes.
+    pub source: Option<Arc<dyn MessageSource>>,
+    /// The process accepts nothing: without its source it is of no use.
+    pub only_delivers: bool,
     /// When the process started, by the monotonic clock.
     pub started_at: Duration,
 }
@@ -37,29 +42,39 @@ pub struct Health {
 pub struct BrokerHealth {
     pub connected: bool,
     pub addresses: Vec<String>,
+    /// What has been wrong for some seconds, a sentence each.
+    pub troubles: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum NotReady {
     #[error(transparent)]
     Repository(#[from] RepositoryError),
-    #[error("the consumer has not joined its group")]
-    NotJoined,
+    #[error("the consumer has not joined its group{}", .0.as_ref().map_or_else(String::new, |reason| format!(": {reason}")))]
+    NotJoined(Option<String>),
 }
 
 impl ReportHealth {
     /// Whether the process can do its work. Accepting messages needs no broker; delivering what other processes
-    /// accepted does.
+    /// accepted does. A process that does both and that its group has kept out for a minute, with the broker there, goes on
+    /// accepting, but is not ready: nothing shows more clearly that its messages wait.
     ///
     /// # Errors
     /// What the process cannot do.
     pub async fn ready(&self) -> Result<(), NotReady> {
         self.storage.ping().await?;
-        if self.has_joined() { Ok(()) } else { Err(NotReady::NotJoined) }
+        self.consumes()
     }
 
-    fn has_joined(&self) -> bool {
-        self.required_source.as_ref().is_none_or(|source| source.has_joined())
+    fn consumes(&self) -> Result<(), NotReady> {
+        let Some(source) = self.source.as_ref().filter(|source| !source.has_joined()) else { return Ok(()) };
+        match source.kept_out() {
+            Some(kept_out) if self.only_delivers || kept_out.lasts >= KEPT_OUT_FOR_LONG => {
+                Err(NotReady::NotJoined(Some(kept_out.reason)))
+            }
+            _ if self.only_delivers => Err(NotReady::NotJoined(None)),
+            _ => Ok(()),
+        }
     }
 
     /// What is stored is looked at every two seconds at most, however often this is asked for.
@@ -68,10 +83,11 @@ impl ReportHealth {
         let broker = self.broker.as_ref().map_or_else(BrokerHealth::default, |broker| BrokerHealth {
             connected: broker.is_connected(),
             addresses: broker.addresses(),
+            troubles: broker.troubles(),
         });
         Health {
             at: self.clock.now(),
-            healthy: open.is_some() && self.has_joined(),
+            healthy: open.is_some() && self.consumes().is_ok(),
             broker,
             uptime: self.clock.monotonic().saturating_sub(self.started_at),
             open_messages: open.unwrap_or(0),

@@ -17,6 +17,6 @@ pub use stores::{
     Replay, Replayed, SealedInstance, SearchError, Storage, Stores, Take, WeeksStanding,
 };
 pub use transport::{
-    Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, MessageQueue, MessageSource, Partition, QueueError,
-    QueueScope, Record,
+    Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,
+    QueueError, QueueScope, Record,
 };

@@ -25,7 +25,7 @@ pub use sections::SECTIONS;
 pub use sections::access::{AccessConfig, JwtConfig};
 pub use sections::delivery::DeliveryConfig;
 pub use sections::http::HttpConfig;
-pub use sections::kafka::{Brokers, KafkaConfig, QueueConfig};
+pub use sections::kafka::{Brokers, GroupProtocol, KafkaConfig, QueueConfig};
 pub use sections::kafka_security::{KafkaClientCertificate, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism};
 pub use sections::logs::{LogFormat, LogsConfig};
 pub use sections::storage::{DatabaseConfig, StorageConfig, credentials_key as parse_credentials_key};

@@ -18,7 +18,8 @@ use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::{Broker, Clock, QueueScope};
 use crate::infrastructure::config::{Brokers, ConfigError, KafkaConfig};
 
-use client::{EmbeddedBroker, client_config, refused};
+use client::{EmbeddedBroker, Troubles, client_config, refused};
+use consuming::GroupSettings;
 use producing::Producer;
 use progress::{GroupProgress, LostRecords};
 use topics::TopicKeeper;
@@ -40,7 +41,7 @@ pub struct Kafka {
     pub brokers: Vec<String>,
     pub connection: Arc<Connection>,
     config: ClientConfig,
-    group_id: String,
+    membership: GroupSettings,
     clock: Arc<dyn Clock>,
     /// None with an embedded broker, whose topics are never deleted.
     keeper: Option<Arc<TopicKeeper>>,
@@ -62,7 +63,6 @@ impl Kafka {
     /// When librdkafka refuses the settings; never because a broker is away.
     pub fn start(kafka: &KafkaConfig, unreconciled: Unreconciled, clock: Arc<dyn Clock>) -> Result<Self, ConfigError> {
         let topics = Topics::new(&kafka.topic_prefix);
-        let connection = Arc::new(Connection::default());
         let (brokers, embedded) = match &kafka.brokers {
             Brokers::Addresses(addresses) => (addresses.clone(), None),
             Brokers::Embedded => {
@@ -70,6 +70,7 @@ impl Kafka {
                 (vec![broker.address.clone()], Some(broker))
             }
         };
+        let connection = Arc::new(Connection::new(brokers.clone(), Arc::new(Troubles::new(clock.clone()))));
         let config = client_config(&brokers, kafka);
         let producer =
             Producer::new(config.clone(), kafka.publish_timeout, unreconciled, clock.clone(), connection.clone());
@@ -87,6 +88,7 @@ impl Kafka {
                 clock: clock.clone(),
                 complaint: Mutex::default(),
                 counted: Mutex::default(),
+                described: Mutex::default(),
             })
         });
         Ok(Self {
@@ -101,7 +103,11 @@ impl Kafka {
             brokers,
             connection,
             config,
-            group_id: kafka.group_id.clone(),
+            membership: GroupSettings {
+                id: kafka.group_id.clone(),
+                protocol: kafka.group_protocol,
+                session_timeout: kafka.session_timeout,
+            },
             clock,
             keeper,
             lost,
@@ -115,7 +121,7 @@ impl Kafka {
     pub fn source(&self, longest_try: Duration) -> Arc<KafkaMessageSource> {
         let (config, topic, connection) = (self.config.clone(), self.topics.send.clone(), self.connection.clone());
         let drain_timeout = (longest_try + RECORDING).min(LONGEST_DRAIN);
-        Arc::new(KafkaMessageSource::new(config, &self.group_id, topic, connection, drain_timeout))
+        Arc::new(KafkaMessageSource::new(config, &self.membership, topic, connection, drain_timeout))
     }
 }
 
@@ -127,6 +133,10 @@ impl Broker for Kafka {
 
     fn addresses(&self) -> Vec<String> {
         self.brokers.clone()
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        self.connection.troubles().sentences()
     }
 
     /// Creates the topics that are missing, so that no other client creates them in another way.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use correio::application::ports::{Handover, QueueScope};
 use correio::domain::message::delivery::DeliveryError;
 use correio::domain::message::{Message, MessageId, MessageStatus};
-use correio::infrastructure::config::{Brokers, KafkaConfig, KafkaSecurity};
+use correio::infrastructure::config::{Brokers, GroupProtocol, KafkaConfig, KafkaSecurity};
 use futures::future::join_all;
 use tokio::sync::Semaphore;
 
@@ -73,6 +73,8 @@ fn config(brokers: Brokers) -> KafkaConfig {
         partitions: 3,
         replication_factor: None,
         publish_timeout: Duration::from_secs(10),
+        group_protocol: GroupProtocol::Classic,
+        session_timeout: Duration::from_secs(6),
         security: KafkaSecurity::default(),
     }
 }

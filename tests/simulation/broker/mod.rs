@@ -177,6 +177,10 @@ impl Broker for SimBroker {
         Vec::new()
     }
 
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     async fn prepare(&self) {}
 
     async fn keep(&self, stop: Stop) {

@@ -96,6 +96,10 @@ impl MessageSource for SimSource {
         true
     }
 
+    fn kept_out(&self) -> Option<KeptOut> {
+        None
+    }
+
     fn close(&self) {
         let broker = self.broker.clone();
         let process = self.process;

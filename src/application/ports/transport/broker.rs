@@ -11,6 +11,9 @@ pub trait Broker: Send + Sync {
     /// `host:port` of where it is reached first.
     fn addresses(&self) -> Vec<String>;
 
+    /// What has been wrong with it for some seconds, a sentence each for operators.
+    fn troubles(&self) -> Vec<String>;
+
     /// Makes ready what messages travel through, such as topics. Returns after some seconds also when that did not
     /// work: [`keep`](Self::keep) goes on trying.
     async fn prepare(&self);

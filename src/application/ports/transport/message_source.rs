@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures::channel::oneshot;
 
@@ -30,8 +32,20 @@ pub trait MessageSource: Send + Sync {
     /// Whether this process is a member of its group.
     fn has_joined(&self) -> bool;
 
+    /// Why this process is not a member although the broker is there. None also for one that has not tried for long.
+    fn kept_out(&self) -> Option<KeptOut>;
+
     /// Gives up all partitions, each with an [`Arrival::GivenUp`], and leaves the group. [`Arrival::Closed`] follows.
     fn close(&self);
+}
+
+/// A process that its group does not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptOut {
+    /// How long so far.
+    pub lasts: Duration,
+    /// A sentence for operators.
+    pub reason: String,
 }
 
 /// A partition of the topic that messages travel through.

@@ -8,4 +8,4 @@ mod message_source;
 pub use broker::Broker;
 pub use dead_letter_topic::DeadLetterTopic;
 pub use message_queue::{Handover, MessageQueue, QueueError, QueueScope};
-pub use message_source::{Arrival, DeliveryRequest, MessageSource, Partition, Record};
+pub use message_source::{Arrival, DeliveryRequest, KeptOut, MessageSource, Partition, Record};

@@ -29,7 +29,19 @@ pub struct KafkaConfig {
     pub replication_factor: Option<i32>,
     /// A message that no broker has confirmed for this long counts as not published.
     pub publish_timeout: Duration,
+    pub group_protocol: GroupProtocol,
+    /// After so long a silence the group goes on without a worker. The consumer protocol leaves this to the broker.
+    pub session_timeout: Duration,
     pub security: KafkaSecurity,
+}
+
+/// How workers agree on who consumes which partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// Among themselves. Every broker knows it.
+    Classic,
+    /// The broker decides (KIP-848; Kafka 4).
+    Consumer,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +63,8 @@ pub const SECTION: Section = Section {
         KAFKA_PARTITIONS.entry(),
         KAFKA_REPLICATION_FACTOR.entry(),
         KAFKA_PUBLISH_TIMEOUT.entry(),
+        KAFKA_GROUP_PROTOCOL.entry(),
+        KAFKA_SESSION_TIMEOUT.entry(),
     ],
 };
 
@@ -106,6 +120,22 @@ const KAFKA_PUBLISH_TIMEOUT: Setting<Duration> = Setting {
     parse: |text| values::duration_between(text, Duration::from_secs(1), Duration::from_secs(3600)),
 };
 
+const KAFKA_GROUP_PROTOCOL: Setting<GroupProtocol> = Setting {
+    name: "KAFKA_GROUP_PROTOCOL",
+    default: "classic",
+    about: "How workers agree on who consumes which partitions: `classic`, or `consumer` (KIP-848), for which brokers must be \
+            Kafka 4 or newer.",
+    parse: group_protocol,
+};
+
+const KAFKA_SESSION_TIMEOUT: Setting<Duration> = Setting {
+    name: "KAFKA_SESSION_TIMEOUT",
+    default: "6s",
+    about: "Silence after which the group goes on without a worker, `1s` to `5m`, with `KAFKA_GROUP_PROTOCOL=classic`. Less than \
+            `6s` is refused by brokers unless their `group.min.session.timeout.ms` is lower.",
+    parse: |text| values::duration_between(text, Duration::from_secs(1), Duration::from_secs(300)),
+};
+
 impl QueueConfig {
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
         // Without Kafka, what else is set for it may stay in the environment, unread.
@@ -125,6 +155,8 @@ impl KafkaConfig {
             partitions: KAFKA_PARTITIONS.read(variables)?,
             replication_factor: KAFKA_REPLICATION_FACTOR.read(variables)?,
             publish_timeout: KAFKA_PUBLISH_TIMEOUT.read(variables)?,
+            group_protocol: KAFKA_GROUP_PROTOCOL.read(variables)?,
+            session_timeout: KAFKA_SESSION_TIMEOUT.read(variables)?,
             security: KafkaSecurity::read(variables)?,
         })
     }
@@ -177,6 +209,14 @@ fn group_id(text: &str) -> Parsed<String> {
         return Err(format!("must be at most {LONGEST_GROUP_ID} bytes long and without control characters"));
     }
     Ok(text.to_owned())
+}
+
+fn group_protocol(text: &str) -> Parsed<GroupProtocol> {
+    match text {
+        "classic" => Ok(GroupProtocol::Classic),
+        "consumer" => Ok(GroupProtocol::Consumer),
+        _ => Err("must be `classic` or `consumer`".to_owned()),
+    }
 }
 
 fn topic_prefix(text: &str) -> Parsed<String> {

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use crate::infrastructure::config::{Brokers, Config, ConfigError, KafkaConfig, KafkaSecurity, QueueConfig};
+use crate::infrastructure::config::{
+    Brokers, Config, ConfigError, GroupProtocol, KafkaConfig, KafkaSecurity, QueueConfig,
+};
 
 fn read(values: &[(&str, &str)]) -> Result<KafkaConfig, ConfigError> {
     let config = Config::read(|name| {
@@ -36,6 +38,8 @@ fn nothing_has_to_be_said_about_kafka() {
         partitions: 3,
         replication_factor: None,
         publish_timeout: Duration::from_secs(30),
+        group_protocol: GroupProtocol::Classic,
+        session_timeout: Duration::from_secs(6),
         security: KafkaSecurity::default(),
     };
     assert_eq!(kafka, expected);

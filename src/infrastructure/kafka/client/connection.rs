@@ -1,17 +1,23 @@
 //! Whether Kafka is there, as librdkafka sees it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 use tracing::{debug, info, warn};
 
+use super::troubles::{About, Troubles};
+
 /// Logs once that the brokers are away, and once that they are back: librdkafka itself would log it for every
 /// broker and every attempt.
-#[derive(Default)]
-pub struct Connection(Mutex<State>);
+pub struct Connection {
+    /// `host:port` each, as configured. All others are learned from Kafka.
+    configured: Vec<String>,
+    troubles: Arc<Troubles>,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
@@ -40,9 +46,29 @@ struct Statistics {
 #[derive(Deserialize)]
 struct Broker {
     state: String,
+    /// `host:port`
+    #[serde(default)]
+    nodename: String,
+    /// Negative for an address of which it is not known yet which broker answers there.
+    #[serde(default)]
+    nodeid: i64,
+}
+
+impl Broker {
+    fn is_up(&self) -> bool {
+        self.state == "UP"
+    }
 }
 
 impl Connection {
+    pub fn new(configured: Vec<String>, troubles: Arc<Troubles>) -> Self {
+        Self { configured, troubles, state: Mutex::default() }
+    }
+
+    pub fn troubles(&self) -> Arc<Troubles> {
+        self.troubles.clone()
+    }
+
     /// Some broker is connected.
     pub fn is_connected(&self) -> bool {
         self.state().reachability == Reachability::Connected
@@ -53,7 +79,13 @@ impl Connection {
         let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) else {
             return;
         };
-        self.found(statistics.brokers.values().any(|broker| broker.state == "UP"));
+        let brokers: Vec<&Broker> = statistics.brokers.values().collect();
+        for broker in brokers.iter().filter(|broker| broker.is_up()) {
+            self.troubles.over(&About::Address(broker.nodename.clone()));
+        }
+        self.troubles.forget_addresses_unless(|address| brokers.iter().any(|broker| broker.nodename == address));
+        // An address that answers only names the brokers, which may all be out of reach.
+        self.found(brokers.iter().any(|broker| broker.is_up() && broker.nodeid >= 0));
     }
 
     fn found(&self, connected: bool) {
@@ -92,17 +124,34 @@ impl Connection {
         {
             return;
         }
+        if is_of_connections(error)
+            && let Some((address, cause)) = no_connection(reason)
+        {
+            self.unreachable(&address, cause);
+            state.cause = Some(format!("{address}: {cause}"));
+        }
         if is_absence(error) {
             debug!(target: "kafka", client, reason, "no connection");
-            state.cause = Some(reason.to_owned());
+            // What "all brokers are down" says less well.
+            state.cause.get_or_insert_with(|| reason.to_owned());
             return;
         }
-        state.cause = Some(reason.to_owned());
+        state.cause.get_or_insert_with(|| reason.to_owned());
         let what = (client, error.rdkafka_error_code());
         if !state.said.contains(&what) {
             warn!(target: "kafka", client, %error, reason, "an error from Kafka");
             state.said.push(what);
         }
+    }
+
+    fn unreachable(&self, address: &str, cause: &str) {
+        let hint = if self.configured.iter().any(|configured| configured == address) {
+            ""
+        } else {
+            "; this address is not from KAFKA_BROKERS: Kafka itself names it (advertised.listeners)"
+        };
+        let sentence = format!("no connection to the Kafka broker {address}: {cause}{hint}");
+        self.troubles.found(About::Address(address.to_owned()), sentence);
     }
 
     /// A line of librdkafka's own log.
@@ -123,8 +172,28 @@ impl Connection {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_of_connections(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{Authentication, BrokerTransportFailure, Resolve, SSL};
+    matches!(error.rdkafka_error_code(), Some(BrokerTransportFailure | Resolve | SSL | Authentication))
+}
+
+/// The address, and the cause, in what librdkafka says of a connection that does not come about, such as
+/// `ssl://kafka-1:9092/1: Failed to resolve 'kafka-1:9092': Name or service not known (after 1ms in state CONNECT)`.
+fn no_connection(reason: &str) -> Option<(String, &str)> {
+    // It was there, and has ended: the next one may come about.
+    if reason.contains("in state UP") {
+        return None;
+    }
+    let reason = reason.strip_prefix("GroupCoordinator: ").unwrap_or(reason);
+    let (name, cause) = reason.split_once(": ")?;
+    let name = name.split_once("://").map_or(name, |(_protocol, name)| name);
+    let address = name.split('/').next()?;
+    let cause = cause.split(" (after ").next()?;
+    address.contains(':').then(|| (address.to_owned(), cause))
 }
 
 /// Whether an error only says that a broker cannot be reached at the moment.
@@ -137,6 +206,12 @@ fn is_absence(error: &KafkaError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infrastructure::system::SystemClock;
+
+    fn connection() -> Connection {
+        let troubles = Arc::new(Troubles::new(Arc::new(SystemClock::new())));
+        Connection::new(vec!["a:9092".to_owned()], troubles)
+    }
 
     fn look(connection: &Connection, state: &str) {
         connection.look(format!(r#"{{"brokers":{{"a:9092/1":{{"state":"{state}"}}}}}}"#).as_bytes());
@@ -145,7 +220,7 @@ mod tests {
     #[test]
     fn whatever_the_statistics_are_they_say_whether_a_broker_is_up() {
         crate::corpus::prove("kafka-statistics", |bytes| {
-            let connection = Connection::default();
+            let connection = connection();
             connection.look(bytes);
             assert!(!connection.is_connected() || bytes.windows(4).any(|part| part == b"\"UP\""));
         });
@@ -153,7 +228,7 @@ mod tests {
 
     #[test]
     fn it_is_there_while_some_broker_is_up() {
-        let connection = Connection::default();
+        let connection = connection();
         assert!(!connection.is_connected());
         look(&connection, "CONNECT");
         assert!(!connection.is_connected());
@@ -164,5 +239,35 @@ mod tests {
         look(&connection, "UP");
         connection.look(b"nonsense");
         assert!(connection.is_connected());
+    }
+    #[test]
+    fn an_address_that_only_names_brokers_is_not_one_of_them() {
+        let connection = connection();
+        connection.look(
+            br#"{"brokers":{
+                "a:9092/bootstrap":{"nodeid":-1,"nodename":"a:9092","state":"UP"},
+                "b:9092/1":{"nodeid":1,"nodename":"b:9092","state":"DOWN"}}}"#,
+        );
+        assert!(!connection.is_connected());
+    }
+
+    #[test]
+    fn what_librdkafka_says_of_a_connection_names_the_address_and_the_cause() {
+        let resolve = "Failed to resolve 'b:9092': Name or service not known";
+        for (reason, expected) in [
+            ("b:9092/1: Failed to resolve 'b:9092': Name or service not known (after 1ms in state CONNECT)", resolve),
+            (
+                "GroupCoordinator: b:9092: Failed to resolve 'b:9092': Name or service not known (after 2ms in state CONNECT)",
+                resolve,
+            ),
+            (
+                "sasl_ssl://b:9092/bootstrap: Connect to ipv4#10.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT, 30 identical error(s) suppressed)",
+                "Connect to ipv4#10.0.0.1:9092 failed: Connection refused",
+            ),
+        ] {
+            assert_eq!(no_connection(reason), Some(("b:9092".to_owned(), expected)), "{reason}");
+        }
+        assert_eq!(no_connection("1/1 brokers are down"), None);
+        assert_eq!(no_connection("b:9092/1: Disconnected (after 300123ms in state UP)"), None);
     }
 }

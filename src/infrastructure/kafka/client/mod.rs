@@ -3,7 +3,9 @@
 mod connection;
 mod embedded;
 mod settings;
+mod troubles;
 
 pub use connection::Connection;
 pub use embedded::EmbeddedBroker;
 pub use settings::{QuietEvents, client_config, refused, take_whatever_is_there};
+pub use troubles::{About, Troubles};

@@ -23,6 +23,8 @@ pub fn client_config(addresses: &[String], kafka: &KafkaConfig) -> ClientConfig 
         .set("topic.metadata.refresh.interval.ms", "10000")
         .set("allow.auto.create.topics", "false")
         .set("log.connection.close", "false")
+        // Keys land where Java's, kafkajs's and Python's clients put them; librdkafka's own default is another hash.
+        .set("partitioner", "murmur2_random")
         .set_log_level(RDKafkaLogLevel::Info);
     secure(&mut config, &kafka.security);
     config
@@ -109,7 +111,7 @@ mod tests {
     use rdkafka::consumer::BaseConsumer;
 
     use super::*;
-    use crate::infrastructure::config::{Brokers, KafkaSasl, KafkaTls, SaslMechanism};
+    use crate::infrastructure::config::{Brokers, GroupProtocol, KafkaSasl, KafkaTls, SaslMechanism};
 
     fn create(security: KafkaSecurity) -> Result<(), ConfigError> {
         let kafka = KafkaConfig {
@@ -119,6 +121,8 @@ mod tests {
             partitions: 3,
             replication_factor: None,
             publish_timeout: Duration::from_secs(30),
+            group_protocol: GroupProtocol::Classic,
+            session_timeout: Duration::from_secs(6),
             security,
         };
         let config = client_config(&["127.0.0.1:1".to_owned()], &kafka);

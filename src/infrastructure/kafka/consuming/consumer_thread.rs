@@ -8,10 +8,10 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
-use super::link::Link;
 use super::membership::{Consumer, Membership};
+use super::standstill::{self, Standstill};
 use crate::application::ports::{Arrival, Partition, Record};
 use crate::infrastructure::kafka::client::take_whatever_is_there;
 use crate::infrastructure::kafka::event;
@@ -25,30 +25,28 @@ const LEAVE: Duration = Duration::from_secs(5);
 /// Between two consumers, when the first could not go on.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Pause between two looks at the partitions.
+const WATCH: Duration = Duration::from_secs(1);
+
 pub struct ConsumerThread {
     config: ClientConfig,
     membership: Membership,
-    link: Arc<Link>,
 }
 
 impl ConsumerThread {
-    pub fn new(mut config: ClientConfig, group_id: &str, membership: Membership, link: Arc<Link>) -> Self {
+    pub fn new(mut config: ClientConfig, membership: Membership) -> Self {
+        membership.group.configure(&mut config);
         config
-            .set("group.id", group_id)
-            .set("partition.assignment.strategy", "cooperative-sticky")
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.offset.store", "false")
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "1000")
-            // The partitions of a worker that was killed move soon. Brokers allow no less than 6 s by default.
-            .set("session.timeout.ms", "10000")
-            .set("heartbeat.interval.ms", "3000")
             .set("max.poll.interval.ms", "300000")
             .set("queued.min.messages", "1000")
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.queue.backoff.ms", "100");
         take_whatever_is_there(&mut config);
-        Self { config, membership, link }
+        Self { config, membership }
     }
 
     /// Consumes until it shall end, with one consumer after the other if need be.
@@ -67,11 +65,13 @@ impl ConsumerThread {
     }
 
     fn consume(&self, consumer: Consumer) {
-        if let Err(error) = consumer.subscribe(&[self.link.topic()]) {
+        let link = &self.membership.link;
+        if let Err(error) = consumer.subscribe(&[link.topic()]) {
             return error!(target: "kafka", %error, "the consumer cannot subscribe");
         }
         let consumer = Arc::new(consumer);
-        self.link.share(Some(consumer.clone()));
+        link.share(Some(consumer.clone()));
+        let mut watch = Watch { standstill: Standstill::new(standstill::LIMIT), looked_at: Instant::now() };
         while !self.is_closing() {
             match consumer.poll(POLL) {
                 Some(Ok(message)) => self.membership.deliver(Arrival::Record(record(&message)), None),
@@ -79,15 +79,39 @@ impl ConsumerThread {
                     warn!(target: "kafka", %error, "a consumer that met a fatal error is replaced");
                     break;
                 }
-                // The rest is librdkafka's to deal with, and was logged where it was reported.
-                Some(Err(_)) | None => {}
+                Some(Err(error)) => self.membership.refused(&error),
+                None => {}
+            }
+            if watch.is_due() && self.stands_still(&consumer, &mut watch.standstill) {
+                break;
             }
         }
         self.leave(&consumer);
-        self.link.share(None);
+        link.share(None);
         self.membership.give_up_everything();
         // What is left of it goes with its threads, which may still wait for a broker that is away.
         thread::spawn(move || drop(consumer));
+    }
+
+    /// Looks after partitions that are held back, and for one that has come to a standstill.
+    fn stands_still(&self, consumer: &Consumer, standstill: &mut Standstill) -> bool {
+        let membership = &self.membership;
+        membership.release_added(consumer);
+        let partitions = membership.link.free(membership.assigned());
+        match standstill.look(consumer, &membership.link, &partitions) {
+            Ok(None) => false,
+            Ok(Some(partition)) => {
+                warn!(
+                    target: "kafka", partition = partition.0,
+                    "a partition stood still for a minute although records wait in it: the consumer is replaced"
+                );
+                true
+            }
+            Err(error) => {
+                debug!(target: "kafka", %error, "whether a partition stands still is not known");
+                false
+            }
+        }
     }
 
     /// Gives up the partitions while the consumer can still note what is finished, and leaves the group, so that others
@@ -113,6 +137,22 @@ impl ConsumerThread {
 
     fn is_closing(&self) -> bool {
         self.membership.standing.is_closing()
+    }
+}
+
+/// The watch over a consumer that was just created.
+struct Watch {
+    standstill: Standstill,
+    looked_at: Instant,
+}
+
+impl Watch {
+    fn is_due(&mut self) -> bool {
+        let is_due = self.looked_at.elapsed() >= WATCH;
+        if is_due {
+            self.looked_at = Instant::now();
+        }
+        is_due
     }
 }
 

@@ -15,9 +15,12 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, info, warn};
 
+use super::added_partitions::AddedPartitions;
+use super::group::{GroupSettings, GroupState};
+use super::link::Link;
 use super::standing::Standing;
 use crate::application::ports::{Arrival, Partition};
-use crate::infrastructure::kafka::client::Connection;
+use crate::infrastructure::kafka::client::{About, Connection};
 
 /// Pause between two looks whether the application listens, or has drained its partitions.
 const LOOK: Duration = Duration::from_millis(1);
@@ -32,7 +35,12 @@ pub struct Membership {
     pub arrivals: mpsc::Sender<Arrival>,
     pub standing: Arc<Standing>,
     pub connection: Arc<Connection>,
+    pub group: GroupSettings,
+    pub link: Arc<Link<Membership>>,
     pub partitions: Arc<Mutex<BTreeSet<Partition>>>,
+    pub added: Arc<Mutex<AddedPartitions>>,
+    /// What the coordinator has answered since this process was last a member.
+    pub refusal: Arc<Mutex<Option<RDKafkaErrorCode>>>,
     /// How long a partition that is given up waits for what was claimed from it. Its next owner delivers later messages to
     /// the same recipients: one that is still being delivered here would be overtaken.
     pub drain_timeout: Duration,
@@ -40,13 +48,7 @@ pub struct Membership {
 
 #[derive(Deserialize)]
 struct Statistics {
-    cgrp: Option<Group>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    state: String,
-    join_state: String,
+    cgrp: Option<GroupState>,
 }
 
 impl Membership {
@@ -67,20 +69,60 @@ impl Membership {
         }
     }
 
+    /// librdkafka tries again by itself; what the group says shows in why this process is not a member.
+    pub fn refused(&self, error: &KafkaError) {
+        if let KafkaError::MessageConsumption(code) = error {
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(*code);
+        }
+    }
+
+    /// Whether the group counts this process in, as far as librdkafka knows. A process that waits for a rebalance is still a
+    /// member; one whose group does not answer, no longer for sure.
+    fn look(&self, group: &GroupState) {
+        let troubles = self.connection.troubles();
+        if group.is_member() {
+            self.standing.set_joined(true);
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        } else if !group.has_coordinator() {
+            self.standing.set_joined(false);
+        }
+        // That Kafka is away is said elsewhere.
+        if self.standing.has_joined() || !self.connection.is_connected() {
+            self.standing.set_kept_out(None);
+            return troubles.over(&About::Membership);
+        }
+        let refusal = *self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = self.group.reason(group, refusal);
+        troubles.found(About::Membership, reason.clone());
+        self.standing.set_kept_out(Some(reason));
+    }
+
+    pub fn release_added(&self, consumer: &Consumer) {
+        self.added().look(consumer, &self.link);
+    }
+
+    pub fn assigned(&self) -> Vec<Partition> {
+        self.ours().iter().copied().collect()
+    }
+
+    fn added(&self) -> MutexGuard<'_, AddedPartitions> {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn has_partitions(&self) -> bool {
         !self.ours().is_empty()
     }
 
     /// Whatever librdkafka did not ask for when its consumer ended.
     pub fn give_up_everything(&self) {
-        let rest: Vec<Partition> = self.ours().iter().copied().collect();
-        self.give_up(rest);
+        self.give_up(self.assigned());
         self.standing.set_joined(false);
     }
 
     /// Waits until what was claimed is finished.
     fn give_up(&self, partitions: Vec<Partition>) {
         self.ours().retain(|partition| !partitions.contains(partition));
+        self.added().given_up(&partitions);
         if partitions.is_empty() {
             return;
         }
@@ -143,10 +185,8 @@ impl ConsumerContext for Membership {
         if partitions.is_empty() {
             return;
         }
-        // librdkafka keeps a pause across a reassignment.
-        if let Err(error) = consumer.resume(list) {
-            warn!(target: "kafka", %error, "partitions that were assigned cannot be resumed");
-        }
+        self.link.assigned(&partitions);
+        self.added().assigned(consumer, &self.link, &partitions);
         self.ours().extend(&partitions);
         self.deliver(Arrival::Assigned(partitions), Some(self.drain_timeout));
     }
@@ -165,16 +205,10 @@ impl ClientContext for Membership {
         self.connection.log("consumer", level, facility, line);
     }
 
-    /// A process that waits for a rebalance is still a member; one whose group does not answer, no longer for sure.
     fn stats_raw(&self, statistics: &[u8]) {
-        let Some(group) = serde_json::from_slice::<Statistics>(statistics).ok().and_then(|statistics| statistics.cgrp)
-        else {
-            return;
-        };
-        if group.join_state == "steady" {
-            self.standing.set_joined(true);
-        } else if group.state != "up" {
-            self.standing.set_joined(false);
+        let statistics = serde_json::from_slice::<Statistics>(statistics).ok();
+        if let Some(group) = statistics.and_then(|statistics| statistics.cgrp) {
+            self.look(&group);
         }
     }
 

@@ -8,10 +8,11 @@ use tokio::sync::mpsc;
 use tracing::error;
 
 use super::consumer_thread::ConsumerThread;
+use super::group::GroupSettings;
 use super::link::Link;
 use super::membership::Membership;
 use super::standing::Standing;
-use crate::application::ports::{Arrival, MessageSource, Partition};
+use crate::application::ports::{Arrival, KeptOut, MessageSource, Partition};
 use crate::infrastructure::kafka::client::Connection;
 
 /// Arrivals that wait for the application. Few, because a record may be as large as a broker lets it.
@@ -22,7 +23,7 @@ pub struct KafkaMessageSource {
     /// Until it is needed.
     thread: Mutex<Option<ConsumerThread>>,
     arrivals: tokio::sync::Mutex<mpsc::Receiver<Arrival>>,
-    link: Arc<Link>,
+    link: Arc<Link<Membership>>,
     standing: Arc<Standing>,
 }
 
@@ -30,7 +31,7 @@ impl KafkaMessageSource {
     /// Consumes from the first call of `next` on, until it is closed or dropped.
     pub fn new(
         config: ClientConfig,
-        group_id: &str,
+        group: &GroupSettings,
         topic: String,
         connection: Arc<Connection>,
         drain_timeout: Duration,
@@ -42,10 +43,14 @@ impl KafkaMessageSource {
             arrivals: sender,
             standing: standing.clone(),
             connection,
+            group: group.clone(),
+            link: link.clone(),
             partitions: Arc::default(),
+            added: Arc::default(),
+            refusal: Arc::default(),
             drain_timeout,
         };
-        let thread = ConsumerThread::new(config, group_id, membership, link.clone());
+        let thread = ConsumerThread::new(config, membership);
         Self { thread: Mutex::new(Some(thread)), arrivals: tokio::sync::Mutex::new(arrivals), link, standing }
     }
 
@@ -80,6 +85,10 @@ impl MessageSource for KafkaMessageSource {
 
     fn has_joined(&self) -> bool {
         self.standing.has_joined()
+    }
+
+    fn kept_out(&self) -> Option<KeptOut> {
+        self.standing.kept_out()
     }
 
     fn close(&self) {

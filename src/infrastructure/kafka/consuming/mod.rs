@@ -1,9 +1,13 @@
 //! What is consumed, as a member of the group.
 
+mod added_partitions;
 mod consumer_thread;
+mod group;
 mod link;
 mod membership;
 mod message_source;
 mod standing;
+mod standstill;
 
+pub use group::GroupSettings;
 pub use message_source::KafkaMessageSource;

@@ -7,6 +7,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 
 use super::producer::{Outgoing, Producer};
 use super::publishing::BUFFERED_KIBIBYTES;
+use super::record_times::NO_TIME;
 use super::reports::Purpose;
 use crate::application::ports::{DeadLetterTopic, Partition, QueueError, Record};
 use crate::domain::message::{Message, MessageId};
@@ -24,6 +25,9 @@ pub struct KafkaDeadLetterTopic {
 
 /// Bytes. Half of what the producer buffers: more would never find room there.
 const LARGEST: usize = BUFFERED_KIBIBYTES * 1024 / 2;
+
+/// How often a dead letter is published again because of other records in its batch.
+const MOST_REPEATED: u32 = 5;
 
 struct DeadLetter<'r> {
     key: Option<&'r [u8]>,
@@ -65,48 +69,53 @@ impl DeadLetterTopic for KafkaDeadLetterTopic {
 
 impl KafkaDeadLetterTopic {
     /// The topic may take less than the one it comes from, and the headers may make a record too large that was not: then
-    /// it goes without its value, and at last without its key, rather than never.
+    /// it goes without its value, and at last without its key, rather than never. A compacted topic takes no record without
+    /// a key: there it gets one.
     async fn put(&self, dead_letter: &DeadLetter<'_>) -> Result<(), QueueError> {
-        let too_large = |error: &KafkaError| error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge);
-        let shorter = [(dead_letter.key, dead_letter.value), (dead_letter.key, None), (None, None)];
-        let mut outcome = Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge));
-        for (key, value) in shorter {
-            if !outcome.as_ref().is_err_and(too_large) {
-                break;
-            }
-            if key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) <= LARGEST {
-                outcome = self.publish(key, value, dead_letter).await;
-            }
+        let mut shape = Shape::first(dead_letter);
+        loop {
+            let may_have_company = self.producer.may_share_a_batch(shape.bytes());
+            let Err(error) = self.publish(&shape, dead_letter).await else { return Ok(()) };
+            let another = match error.rdkafka_error_code() {
+                // Of a batch that is refused, another record may be the cause.
+                Some(RDKafkaErrorCode::MessageSizeTooLarge) if may_have_company => {
+                    self.producer.single_records();
+                    shape.again()
+                }
+                Some(RDKafkaErrorCode::MessageSizeTooLarge) => shape.shorter(),
+                Some(RDKafkaErrorCode::InvalidDifferentRecord) => shape.again(),
+                Some(RDKafkaErrorCode::InvalidTimestamp) => shape.timeless(),
+                // librdkafka 2.12.1 blames all records of the batch when one of them is invalid.
+                Some(RDKafkaErrorCode::InvalidRecord) => shape.with_a_key().or_else(|| shape.again()),
+                _ => None,
+            };
+            shape = another.ok_or_else(|| QueueError(error.to_string()))?;
         }
-        outcome.map_err(|error| QueueError(error.to_string()))
     }
 
-    async fn publish(
-        &self,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        dead_letter: &DeadLetter<'_>,
-    ) -> Result<(), KafkaError> {
+    async fn publish(&self, shape: &Shape<'_>, dead_letter: &DeadLetter<'_>) -> Result<(), KafkaError> {
         let (done, confirmed) = oneshot::channel();
-        let mut headers = self.headers(dead_letter);
-        for (omitted, header) in [
-            (value.is_none() && dead_letter.value.is_some(), "value-omitted"),
-            (key.is_none() && dead_letter.key.is_some(), "key-omitted"),
-        ] {
-            if omitted {
-                headers = headers.insert(Header { key: header, value: Some("true") });
-            }
-        }
-        if let Some((partition, offset)) =
-            dead_letter.origin.filter(|_| key != dead_letter.key || value != dead_letter.value)
-        {
-            headers = headers
-                .insert(Header { key: "original-partition", value: Some(partition.0.to_string().as_str()) })
-                .insert(Header { key: "original-offset", value: Some(offset.to_string().as_str()) });
-        }
-        let record = Outgoing { topic: &self.topics.dead_letters, key, value, timestamp: None, headers: Some(headers) };
+        let (key, value) = (shape.key, shape.value);
+        let headers = self.headers(dead_letter);
+        let stand_in = self.stand_in(dead_letter);
+        let record = Outgoing {
+            topic: &self.topics.dead_letters,
+            key: if shape.has_stand_in { Some(stand_in.as_bytes()) } else { key },
+            value,
+            timestamp: shape.is_timeless.then_some(NO_TIME),
+            headers: Some(shape.headers(headers, dead_letter)),
+        };
         self.producer.publish(record, Purpose::DeadLetter(done))?;
         confirmed.await.unwrap_or(Err(KafkaError::Canceled))
+    }
+
+    /// A key for what has none: no other record has it, so that compaction removes neither.
+    fn stand_in(&self, dead_letter: &DeadLetter<'_>) -> String {
+        match (dead_letter.origin, dead_letter.message) {
+            (Some((partition, offset)), _) => format!("{}/{}/{offset}", self.topics.send, partition.0),
+            (None, Some(id)) => id.to_string(),
+            (None, None) => self.topics.send.clone(),
+        }
     }
 
     fn headers(&self, dead_letter: &DeadLetter<'_>) -> OwnedHeaders {
@@ -119,5 +128,74 @@ impl KafkaDeadLetterTopic {
             Some(id) => headers.insert(Header { key: "message-id", value: Some(id.to_string().as_str()) }),
             None => headers,
         }
+    }
+}
+
+/// What of a dead letter's key, value and time is published.
+#[derive(Clone, Copy)]
+struct Shape<'r> {
+    key: Option<&'r [u8]>,
+    value: Option<&'r [u8]>,
+    has_stand_in: bool,
+    is_timeless: bool,
+    /// How often it was published in the same shape because of others in its batch.
+    repeated: u32,
+}
+
+impl<'r> Shape<'r> {
+    /// As much as finds room in the producer.
+    fn first(dead_letter: &DeadLetter<'r>) -> Self {
+        let (key, value) = (dead_letter.key, dead_letter.value);
+        let mut shape = Self { key, value, has_stand_in: false, is_timeless: false, repeated: 0 };
+        while shape.bytes() > LARGEST {
+            let Some(shorter) = shape.shorter() else { break };
+            shape = shorter;
+        }
+        shape
+    }
+
+    fn bytes(self) -> usize {
+        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len)
+    }
+
+    fn again(self) -> Option<Self> {
+        (self.repeated < MOST_REPEATED).then_some(Self { repeated: self.repeated + 1, ..self })
+    }
+
+    fn shorter(self) -> Option<Self> {
+        match (self.key, self.value) {
+            (_, Some(_)) => Some(Self { value: None, ..self }),
+            (Some(_), None) => Some(Self { key: None, ..self }),
+            (None, None) => None,
+        }
+    }
+
+    fn timeless(self) -> Option<Self> {
+        (!self.is_timeless).then_some(Self { is_timeless: true, ..self })
+    }
+
+    fn with_a_key(self) -> Option<Self> {
+        let lacks_one = self.key.is_none() && !self.has_stand_in;
+        lacks_one.then_some(Self { has_stand_in: true, ..self })
+    }
+
+    /// With those that say what is not as it was, and where the original is.
+    fn headers(self, mut headers: OwnedHeaders, dead_letter: &DeadLetter<'_>) -> OwnedHeaders {
+        for (is_so, header) in [
+            (self.value.is_none() && dead_letter.value.is_some(), "value-omitted"),
+            (self.key.is_none() && dead_letter.key.is_some(), "key-omitted"),
+            (self.has_stand_in, "key-added"),
+        ] {
+            if is_so {
+                headers = headers.insert(Header { key: header, value: Some("true") });
+            }
+        }
+        let is_changed = self.has_stand_in || self.key != dead_letter.key || self.value != dead_letter.value;
+        if let Some((partition, offset)) = dead_letter.origin.filter(|_| is_changed) {
+            headers = headers
+                .insert(Header { key: "original-partition", value: Some(partition.0.to_string().as_str()) })
+                .insert(Header { key: "original-offset", value: Some(offset.to_string().as_str()) });
+        }
+        headers
     }
 }

@@ -37,15 +37,11 @@ impl MessageQueue for KafkaMessageQueue {
     async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError> {
         let key = event::key(message);
         let value = event::value(message, self.producer.largest_value());
-        let record = Outgoing {
-            topic: &self.topic,
-            key: Some(&key),
-            value: Some(&value),
-            // By this time it is found out later which messages Kafka has lost.
-            timestamp: Some(message.updated_at.timestamp_millis()),
-            headers: None,
-        };
-        match self.producer.publish(record, Purpose::Message { id: message.id, node: message.node }) {
+        // By it is found out later which messages Kafka has lost.
+        let time = self.producer.time_of(message.updated_at);
+        let record =
+            Outgoing { topic: &self.topic, key: Some(&key), value: Some(&value), timestamp: Some(time), headers: None };
+        match self.producer.publish(record, Purpose::Message { id: message.id, node: message.node, time }) {
             Ok(()) => Ok(Handover::Queued),
             Err(error) => {
                 self.producer.refused(&error);

@@ -4,7 +4,9 @@ mod dead_letter_topic;
 mod message_queue;
 mod producer;
 mod publishing;
+mod record_times;
 mod reports;
+mod standstill;
 
 pub use dead_letter_topic::KafkaDeadLetterTopic;
 pub use message_queue::KafkaMessageQueue;

@@ -1,7 +1,7 @@
 //! The one producer of a process, for messages and dead letters alike.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer
 use tracing::{error, warn};
 
 use super::publishing::{BUFFERED_KIBIBYTES, BUFFERED_MESSAGES};
-use super::reports::{ProducerEvents, Purpose, Report, Reports};
+use super::reports::{ProducerEvents, Purpose, Replacement, Report, Reports};
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::Clock;
+use crate::domain::Timestamp;
 use crate::infrastructure::kafka::client::Connection;
 
 /// A record to publish.
@@ -27,6 +28,12 @@ pub struct Outgoing<'r> {
     pub headers: Option<OwnedHeaders>,
 }
 
+/// A broker refuses a batch as a whole: small ones keep below most limits that single messages keep below.
+const BATCH_BYTES: usize = 131_072;
+
+/// Every record is a batch of its own: the size is looked at once a batch has its first record.
+const SINGLE_RECORDS: usize = 1;
+
 type Client = ThreadedProducer<ProducerEvents>;
 type Record<'r> = BaseRecord<'r, [u8], [u8], Box<Report>>;
 
@@ -34,6 +41,8 @@ type Record<'r> = BaseRecord<'r, [u8], [u8], Box<Report>>;
 pub struct Producer {
     config: ClientConfig,
     client: RwLock<Arc<Client>>,
+    /// Of the client's batches: as much as the topic takes, and 1 for a record each.
+    batch_bytes: AtomicUsize,
     closed: AtomicBool,
     /// Those that are being replaced.
     retiring: Mutex<Vec<JoinHandle<()>>>,
@@ -59,12 +68,11 @@ impl Producer {
             .set("queue.buffering.max.messages", BUFFERED_MESSAGES.to_string())
             .set("queue.buffering.max.kbytes", BUFFERED_KIBIBYTES.to_string())
             // Only the broker knows what it takes.
-            .set("message.max.bytes", "100000000")
-            // A broker refuses a batch as a whole: small ones keep below any limit that single messages keep below.
-            .set("batch.size", "131072");
-        let reports = Arc::new(Reports::new(unreconciled, clock, connection));
-        let client = RwLock::new(Arc::new(connect(&config, &reports)?));
-        Ok(Self { config, client, closed: AtomicBool::new(false), retiring: Mutex::default(), reports })
+            .set("message.max.bytes", "100000000");
+        let reports = Arc::new(Reports::new(unreconciled, publish_timeout, clock, connection));
+        let client = RwLock::new(Arc::new(connect(&config, &reports, BATCH_BYTES)?));
+        let batch_bytes = AtomicUsize::new(BATCH_BYTES);
+        Ok(Self { config, client, batch_bytes, closed: AtomicBool::new(false), retiring: Mutex::default(), reports })
     }
 
     /// Gives a record to librdkafka, which reports later what became of it. Never waits.
@@ -79,9 +87,10 @@ impl Producer {
         outgoing.payload = record.value;
         outgoing.timestamp = record.timestamp;
         outgoing.headers = record.headers;
+        self.follow_reports();
         let mut sent = self.send(outgoing);
         if let Err((KafkaError::MessageProduction(RDKafkaErrorCode::Fatal), outgoing)) = sent {
-            self.replace();
+            self.replace_fatal();
             sent = self.send(outgoing);
         }
         sent.map_err(|(error, _)| error)
@@ -97,19 +106,61 @@ impl Producer {
         client.send(record)
     }
 
+    fn follow_reports(&self) {
+        match self.reports.take_replacement() {
+            None => {}
+            Some(Replacement::SingleRecords) => self.single_records(),
+            Some(Replacement::Standstill) => {
+                let cause = "nothing got through to a partition for a minute, with Kafka connected";
+                self.replace(&mut self.writable(), cause);
+            }
+        }
+    }
+
     /// A producer that has met a fatal error never publishes again.
-    fn replace(&self) {
-        let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
+    fn replace_fatal(&self) {
+        let mut current = self.writable();
         // Another caller may have been faster.
         let Some((_, cause)) = current.client().fatal_error() else { return };
+        self.replace(&mut current, &format!("a fatal error: {cause}"));
+    }
+
+    /// What the topics of messages and of dead letters take in a batch, as the broker says. None: it does not say.
+    pub fn set_largest_batch(&self, messages: Option<usize>, dead_letters: Option<usize>) {
+        if let Some(bytes) = messages {
+            self.reports.set_largest_batch(bytes);
+        }
+        if let Some(bytes) = messages.into_iter().chain(dead_letters).min() {
+            self.batch_by(bytes.clamp(SINGLE_RECORDS, BATCH_BYTES));
+        }
+    }
+
+    /// From now on every record is a batch of its own, until it is known what the topics take.
+    pub fn single_records(&self) {
+        self.batch_by(SINGLE_RECORDS);
+    }
+
+    fn batch_by(&self, bytes: usize) {
+        let mut current = self.writable();
+        if self.batch_bytes.swap(bytes, Ordering::Relaxed) != bytes {
+            self.replace(&mut current, &format!("its batches have {bytes} bytes at most from now on"));
+        }
+    }
+
+    fn writable(&self) -> RwLockWriteGuard<'_, Arc<Client>> {
+        self.client.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the old one still has is reported as failed, and so published again.
+    fn replace(&self, current: &mut Arc<Client>, cause: &str) {
         if self.closed.load(Ordering::Acquire) {
             return;
         }
-        match connect(&self.config, &self.reports) {
+        match connect(&self.config, &self.reports, self.batch_bytes.load(Ordering::Relaxed)) {
             Ok(client) => {
-                warn!(target: "kafka", cause, "a producer that met a fatal error is replaced");
-                let old = std::mem::replace(&mut *current, Arc::new(client));
-                // What it still has takes a moment to be reported as failed.
+                warn!(target: "kafka", cause, "the Kafka producer is replaced");
+                let old = std::mem::replace(current, Arc::new(client));
+                // It takes a moment.
                 let retiring = std::thread::spawn(move || abandon(&old));
                 self.retiring.lock().unwrap_or_else(PoisonError::into_inner).push(retiring);
             }
@@ -124,6 +175,16 @@ impl Producer {
     /// Bytes of a value that brokers are known or believed to take.
     pub fn largest_value(&self) -> usize {
         self.reports.largest_value()
+    }
+
+    /// The time that the record of a message shall carry, in milliseconds since 1970.
+    pub fn time_of(&self, handed_over_at: Timestamp) -> i64 {
+        self.reports.times.of(handed_over_at)
+    }
+
+    /// Whether a record of so many bytes may be in a batch with others, and so share what befalls the batch.
+    pub fn may_share_a_batch(&self, bytes: usize) -> bool {
+        bytes < self.batch_bytes.load(Ordering::Relaxed)
     }
 
     /// A record was refused before it was under way.
@@ -165,6 +226,8 @@ fn abandon(client: &Client) {
     }
 }
 
-fn connect(config: &ClientConfig, reports: &Arc<Reports>) -> Result<Client, KafkaError> {
-    config.create_with_context(ProducerEvents::new(reports.clone()))
+fn connect(config: &ClientConfig, reports: &Arc<Reports>, batch_bytes: usize) -> Result<Client, KafkaError> {
+    let mut config = config.clone();
+    config.set("batch.size", batch_bytes.to_string());
+    config.create_with_context(ProducerEvents::new(reports.clone(), batch_bytes))
 }

@@ -2,16 +2,19 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::channel::oneshot;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::ProducerContext;
 use tracing::{debug, info, warn};
 
 use super::publishing::{Buffered, Publishing};
+use super::record_times::RecordTimes;
+use super::standstill::Standstill;
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::Clock;
 use crate::domain::message::MessageId;
@@ -19,9 +22,20 @@ use crate::domain::node::NodeId;
 use crate::infrastructure::kafka::client::Connection;
 use crate::infrastructure::kafka::event::LARGEST_VALUE;
 
+/// Bytes. A reference is hardly shorter: below this, another form of the record does not help.
+const SMALLEST_LIMIT: usize = 512;
+
+/// Bytes of a batch of one record that are neither key nor value, with a generous key.
+const OVERHEAD: usize = 2_048;
+
 /// What a record is published for, and so what its report is for.
 pub enum Purpose {
-    Message { id: MessageId, node: Option<NodeId> },
+    /// `time` as the record carries it, in milliseconds since 1970.
+    Message {
+        id: MessageId,
+        node: Option<NodeId>,
+        time: i64,
+    },
     DeadLetter(oneshot::Sender<Result<(), KafkaError>>),
 }
 
@@ -71,11 +85,30 @@ pub struct Reports {
     buffered_messages: AtomicUsize,
     buffered_bytes: AtomicUsize,
     largest_value: AtomicUsize,
+    pub times: RecordTimes,
+    standstill: Mutex<Standstill>,
+    /// Why another producer has to take over.
+    replacement: Mutex<Option<Replacement>>,
+}
+
+/// Why a producer is replaced, beside a fatal error of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacement {
+    /// Kafka refused a batch of records as too large, of which each may be small enough.
+    SingleRecords,
+    /// For a minute everything for a partition has timed out, with Kafka connected.
+    Standstill,
 }
 
 impl Reports {
-    pub fn new(unreconciled: Unreconciled, clock: Arc<dyn Clock>, connection: Arc<Connection>) -> Self {
+    pub fn new(
+        unreconciled: Unreconciled,
+        publish_timeout: Duration,
+        clock: Arc<dyn Clock>,
+        connection: Arc<Connection>,
+    ) -> Self {
         Self {
+            times: RecordTimes::new(clock.clone(), connection.troubles()),
             unreconciled,
             clock,
             connection,
@@ -83,6 +116,8 @@ impl Reports {
             buffered_messages: AtomicUsize::new(0),
             buffered_bytes: AtomicUsize::new(0),
             largest_value: AtomicUsize::new(LARGEST_VALUE),
+            standstill: Mutex::new(Standstill::new(publish_timeout)),
+            replacement: Mutex::default(),
         }
     }
 
@@ -121,35 +156,75 @@ impl Reports {
         }
     }
 
-    fn message_reported(&self, id: MessageId, node: Option<NodeId>, bytes: usize, error: Option<&KafkaError>) {
+    fn message_reported(&self, report: &Reported, error: Option<&KafkaError>) {
         let Some(error) = error else {
+            self.times.taken(report.time);
             if self.publishing().succeeded() {
                 info!(target: "kafka", "publishing to Kafka works again");
             }
             return;
         };
+        let id = report.id;
         debug!(target: "kafka", { message.id = %id, %error }, "not published");
-        match node {
+        match report.node {
             Some(node) => self.unreconciled.not_handed_over(id, node),
             // A row that names no node is due anyway.
             None => warn!(target: "kafka", { message.id = %id, %error }, "a message without a node was not published"),
         }
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => self.too_large(bytes, error),
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => self.too_large(report, error),
+            Some(RDKafkaErrorCode::InvalidTimestamp) if self.times.refused(report.time) => {}
+            // Its neighbour in the batch is at fault, and has a report of its own.
+            Some(RDKafkaErrorCode::InvalidDifferentRecord) => {}
             // Our own doing: a producer that is closed or replaced.
             Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => {}
             _ => self.failed(error),
         }
     }
 
-    /// The broker takes less than we believed: what is larger travels as a reference from now on.
-    fn too_large(&self, bytes: usize, error: &KafkaError) {
-        let limit = bytes / 2;
+    /// The broker takes less than we believed. A batch is refused as a whole: a record that may have had company is tried
+    /// alone. One that was alone, and all that are as large, travel as references from now on.
+    fn too_large(&self, report: &Reported, error: &KafkaError) {
+        if report.bytes < report.batch_bytes {
+            self.want(Replacement::SingleRecords);
+            return;
+        }
+        let limit = (report.bytes / 2).max(SMALLEST_LIMIT);
         if self.largest_value.fetch_min(limit, Ordering::Relaxed) > limit {
+            let bytes = report.bytes;
             warn!(target: "kafka", bytes, limit, "Kafka refuses records of this size: above the limit, they only name their rows");
         } else {
             self.failed(error);
         }
+    }
+
+    /// What the topic takes at most in a batch, as the broker says.
+    pub fn set_largest_batch(&self, bytes: usize) {
+        let value = bytes.saturating_sub(OVERHEAD).clamp(SMALLEST_LIMIT, LARGEST_VALUE);
+        self.largest_value.store(value, Ordering::Relaxed);
+    }
+
+    fn partition_reported(&self, topic: &str, partition: i32, error: Option<&KafkaError>) {
+        let mut standstill = self.standstill.lock().unwrap_or_else(PoisonError::into_inner);
+        match error.map(KafkaError::rdkafka_error_code) {
+            None => standstill.succeeded(topic, partition),
+            Some(Some(RDKafkaErrorCode::MessageTimedOut)) if !self.is_connected() => standstill.forget(),
+            Some(Some(RDKafkaErrorCode::MessageTimedOut)) => {
+                if standstill.timed_out(topic, partition, self.clock.monotonic()) {
+                    self.want(Replacement::Standstill);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn want(&self, replacement: Replacement) {
+        *self.replacement.lock().unwrap_or_else(PoisonError::into_inner) = Some(replacement);
+    }
+
+    /// Why another producer has to take over, asked before a publication.
+    pub fn take_replacement(&self) -> Option<Replacement> {
+        self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn publishing(&self) -> MutexGuard<'_, Publishing> {
@@ -157,26 +232,39 @@ impl Reports {
     }
 }
 
+/// One report on a message.
+struct Reported {
+    id: MessageId,
+    node: Option<NodeId>,
+    time: i64,
+    bytes: usize,
+    batch_bytes: usize,
+}
+
 /// What one of librdkafka's producers calls back.
-pub struct ProducerEvents(Arc<Reports>);
+pub struct ProducerEvents {
+    reports: Arc<Reports>,
+    /// Of its batches; a record that is larger travels alone.
+    batch_bytes: usize,
+}
 
 impl ProducerEvents {
-    pub fn new(reports: Arc<Reports>) -> Self {
-        Self(reports)
+    pub fn new(reports: Arc<Reports>, batch_bytes: usize) -> Self {
+        Self { reports, batch_bytes }
     }
 }
 
 impl ClientContext for ProducerEvents {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        self.0.connection.log("producer", level, facility, line);
+        self.reports.connection.log("producer", level, facility, line);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        self.0.connection.look(statistics);
+        self.reports.connection.look(statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.0.connection.error("producer", &error, reason);
+        self.reports.connection.error("producer", &error, reason);
     }
 }
 
@@ -184,9 +272,16 @@ impl ProducerContext for ProducerEvents {
     type DeliveryOpaque = Box<Report>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, report: Box<Report>) {
-        let error = result.as_ref().err().map(|(error, _)| error);
+        let (error, record) = match result {
+            Ok(record) => (None, record),
+            Err((error, record)) => (Some(error), record),
+        };
+        self.reports.partition_reported(record.topic(), record.partition(), error);
         match report.purpose {
-            Purpose::Message { id, node } => self.0.message_reported(id, node, report.bytes, error),
+            Purpose::Message { id, node, time } => {
+                let reported = Reported { id, node, time, bytes: report.bytes, batch_bytes: self.batch_bytes };
+                self.reports.message_reported(&reported, error);
+            }
             // The caller may have gone.
             Purpose::DeadLetter(done) => drop(done.send(error.cloned().map_or(Ok(()), Err))),
         }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::application::operations::report_health::NotReady;
 use crate::presentation::http::wire::envelope::rfc3339;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::state::SharedState;
@@ -40,6 +41,9 @@ pub struct KafkaHealth {
     connected: bool,
     brokers: Vec<String>,
     acks: &'static str,
+    /// What has been wrong with Kafka for ten seconds or more, a sentence each: an address without an answer, a group that does
+    /// not let this process in. Empty when all is well.
+    troubles: Vec<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -84,8 +88,16 @@ pub async fn live() -> Json<Liveness> {
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ), security(()))]
 pub async fn ready(State(state): State<SharedState>) -> Result<Json<Liveness>, Problem> {
-    state.gateway.operations.report_health.ready().await.map_err(Problem::unavailable)?;
+    state.gateway.operations.report_health.ready().await.map_err(not_ready)?;
     Ok(Json(Liveness { status: "ok" }))
+}
+
+/// The caller is an operator's probe: what it can help with is in the answer.
+fn not_ready(cause: NotReady) -> Problem {
+    match &cause {
+        NotReady::Repository(_) => Problem::unavailable(cause),
+        NotReady::NotJoined(_) => Problem::unavailable(&cause).with_detail(cause.to_string()),
+    }
 }
 
 /// How is it?
@@ -99,7 +111,12 @@ pub async fn health(State(state): State<SharedState>) -> Response {
         status: if health.healthy { "healthy" } else { "unhealthy" },
         timestamp: rfc3339(health.at),
         uptime: health.uptime.as_secs(),
-        kafka: KafkaHealth { connected: health.broker.connected, brokers: health.broker.addresses, acks: "all" },
+        kafka: KafkaHealth {
+            connected: health.broker.connected,
+            brokers: health.broker.addresses,
+            acks: "all",
+            troubles: health.broker.troubles,
+        },
         outbox: OutboxHealth { enabled: true, pending: health.open_messages },
         storage: health.weeks.map(|weeks| StorageHealth { weeks_ahead: weeks.ahead, default_partition: weeks.strays }),
         metrics: MetricsData {

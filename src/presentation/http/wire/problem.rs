@@ -73,6 +73,13 @@ impl Problem {
         Self(Box::new(Content { body, headers: Vec::new() }))
     }
 
+    /// Says more than a sentence for all cases would.
+    pub fn with_detail(mut self, detail: String) -> Self {
+        self.0.body.error.clone_from(&detail);
+        self.0.body.detail = detail;
+        self
+    }
+
     fn with_header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
         if let Ok(value) = value.try_into() {
             self.0.headers.push((name, value));

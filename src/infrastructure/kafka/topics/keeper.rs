@@ -1,37 +1,31 @@
-//! The topics, and what creates those that are missing.
+//! What creates topics that are missing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::Producer as _;
 use rdkafka::types::RDKafkaRespErr;
 use tokio::runtime::Handle;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use super::client::Connection;
-use super::client::QuietEvents;
+use super::Topics;
+use super::noticed::{Complaint, Partitions};
+use super::settings::TopicSettings;
 use crate::application::Stop;
 use crate::application::ports::Clock;
+use crate::infrastructure::kafka::client::{Connection, QuietEvents};
 use crate::infrastructure::kafka::producing::Producer;
 
 const EVERY: Duration = Duration::from_secs(5);
+
+/// Looks at the topics between two at their settings.
+const SETTINGS_EVERY: u32 = 12;
+
 const TIMEOUT: Duration = Duration::from_secs(3);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topics {
-    /// Where messages travel.
-    pub send: String,
-    pub dead_letters: String,
-}
-
-impl Topics {
-    pub fn new(prefix: &str) -> Self {
-        Self { send: format!("{prefix}messaging.send"), dead_letters: format!("{prefix}messaging.send.dlq") }
-    }
-}
 
 /// Makes topics that are missing: at the start, and when one was deleted.
 pub struct TopicKeeper {
@@ -47,36 +41,8 @@ pub struct TopicKeeper {
     pub complaint: Mutex<Complaint>,
     /// Of the topic that messages travel through, at the last look.
     pub counted: Mutex<Partitions>,
-}
-
-/// How many partitions a topic was seen to have.
-#[derive(Debug, Default)]
-pub struct Partitions(Option<usize>);
-
-impl Partitions {
-    /// How many there were before, if there are more now. None: not known yet, or the topic is not there.
-    fn now(&mut self, count: Option<usize>) -> Option<usize> {
-        let before = std::mem::replace(&mut self.0, count)?;
-        count.filter(|count| *count > before).map(|_| before)
-    }
-}
-
-/// What stands in the way of the topics, as it was logged last.
-#[derive(Debug, Default)]
-pub struct Complaint(Option<String>);
-
-impl Complaint {
-    /// Warns when something else stands in the way than at the last look, and says once that nothing does any more. While
-    /// the broker is away nothing is said: that is logged elsewhere.
-    fn now(&mut self, complaint: Option<String>, is_connected: bool) {
-        match &complaint {
-            Some(_) if !is_connected || self.0 == complaint => return,
-            Some(complaint) => warn!(target: "kafka", "cannot make sure that all topics are there: {complaint}"),
-            None if self.0.is_some() => info!(target: "kafka", "all topics are there again"),
-            None => {}
-        }
-        self.0 = complaint;
-    }
+    /// Of each topic, as it was logged last.
+    pub described: Mutex<Vec<TopicSettings>>,
 }
 
 impl TopicKeeper {
@@ -85,21 +51,22 @@ impl TopicKeeper {
         let start = self.clock.monotonic();
         while self.clock.monotonic() - start < patience {
             if self.ensure().await {
-                return;
+                return self.describe().await;
             }
             self.clock.sleep(Duration::from_millis(200)).await;
         }
     }
 
     pub async fn run(self: &Arc<Self>, stop: Stop) {
-        loop {
+        for look in 1_u32.. {
             tokio::select! {
                 () = stop.clone() => return,
                 () = self.clock.sleep(EVERY) => {}
             }
+            self.connection.troubles().repeat();
             // That Kafka is away is logged elsewhere.
-            if self.connection.is_connected() {
-                self.ensure().await;
+            if self.connection.is_connected() && self.ensure().await && look.is_multiple_of(SETTINGS_EVERY) {
+                self.describe().await;
             }
         }
     }
@@ -157,16 +124,11 @@ impl TopicKeeper {
         let replicas = self.replication_factor.unwrap_or(-1);
         let topic = |name| NewTopic::new(name, self.partitions, TopicReplication::Fixed(replicas));
         let topics: Vec<NewTopic<'_>> = missing.iter().copied().map(topic).collect();
-        // A client of its own: it is needed once in a long while, and would be polled by no thread meanwhile.
-        let mut config = self.config.clone();
-        config.set("allow.auto.create.topics", "true").remove("statistics.interval.ms");
-        let events = QuietEvents { client: "admin", connection: self.connection.clone() };
-        let admin: AdminClient<QuietEvents> = config.create_with_context(events).map_err(|error| error.to_string())?;
+        let admin = self.admin(true)?;
         if self.is_mock_cluster() {
             return let_the_broker_create(&admin, missing);
         }
-        let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
-        let results = runtime.block_on(admin.create_topics(&topics, &options)).map_err(|error| error.to_string())?;
+        let results = runtime.block_on(admin.create_topics(&topics, &options())).map_err(|error| error.to_string())?;
         for result in results {
             match result {
                 Ok(topic) => info!(target: "kafka", topic, "created a topic"),
@@ -178,11 +140,75 @@ impl TopicKeeper {
         Ok(())
     }
 
+    /// A client of its own: it is needed once in a while, and would be polled by no thread meanwhile.
+    fn admin(&self, creates: bool) -> Result<AdminClient<QuietEvents>, String> {
+        let mut config = self.config.clone();
+        config.set("allow.auto.create.topics", creates.to_string()).remove("statistics.interval.ms");
+        let events = QuietEvents { client: "admin", connection: self.connection.clone() };
+        config.create_with_context(events).map_err(|error| error.to_string())
+    }
+
+    /// Looks at the settings that the broker has for the topics, and follows them.
+    async fn describe(self: &Arc<Self>) {
+        let keeper = self.clone();
+        let runtime = Handle::current();
+        let described = tokio::task::spawn_blocking(move || keeper.settings(&runtime));
+        match described.await {
+            Ok(Ok(settings)) => self.follow(settings),
+            // It may be forbidden (DescribeConfigs): then what the broker refuses teaches the same, more slowly.
+            Ok(Err(error)) => debug!(target: "kafka", error, "the topics' settings are not known"),
+            Err(panicked) => warn!(target: "kafka", %panicked, "the topics' settings are not known"),
+        }
+    }
+
+    fn settings(&self, runtime: &Handle) -> Result<Vec<TopicSettings>, String> {
+        if self.is_mock_cluster() {
+            return Err("this Kafka is a mock cluster".to_owned());
+        }
+        let names = [self.topics.send.as_str(), self.topics.dead_letters.as_str()];
+        let specifiers = names.map(ResourceSpecifier::Topic);
+        let admin = self.admin(false)?;
+        let resources =
+            runtime.block_on(admin.describe_configs(&specifiers, &options())).map_err(|error| error.to_string())?;
+        let client = self.producer.client();
+        let mut settings = Vec::new();
+        for (name, resource) in names.into_iter().zip(resources) {
+            let metadata = client.client().fetch_metadata(Some(name), TIMEOUT).map_err(|error| error.to_string())?;
+            let replicas = metadata.topics().first().and_then(least_replicas);
+            settings.push(TopicSettings::new(name, replicas, &resource.map_err(|error| error.to_string())?));
+        }
+        Ok(settings)
+    }
+
+    fn follow(&self, settings: Vec<TopicSettings>) {
+        if let [send, dead_letters] = &settings[..] {
+            self.producer.set_largest_batch(send.largest_batch, dead_letters.largest_batch);
+        }
+        let mut last = self.described.lock().unwrap_or_else(PoisonError::into_inner);
+        for (place, topic) in settings.iter().enumerate() {
+            if last.get(place) != Some(topic) {
+                for sentence in topic.sentences(topic.name == self.topics.dead_letters) {
+                    warn!(target: "kafka", topic = topic.name, "{sentence}");
+                }
+            }
+        }
+        *last = settings;
+    }
+
     /// librdkafka's mock cluster has no controller that one could ask for a topic.
     fn is_mock_cluster(&self) -> bool {
         let cluster = self.producer.client().client().fetch_cluster_id(TIMEOUT);
         cluster.is_some_and(|id| id.starts_with("mockCluster"))
     }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
+}
+
+/// Of the partition that has the fewest.
+fn least_replicas(topic: &MetadataTopic) -> Option<usize> {
+    topic.partitions().iter().map(|partition| partition.replicas().len()).min()
 }
 
 /// Asking about a topic is enough for a broker that makes topics by itself.
@@ -192,36 +218,4 @@ fn let_the_broker_create(admin: &AdminClient<QuietEvents>, missing: &[&str]) -> 
         admin.inner().fetch_metadata(Some(topic), TIMEOUT).map_err(|error| error.to_string())?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log_lines::written;
-
-    #[test]
-    fn what_stands_in_the_way_is_said_once_and_so_is_its_end() {
-        let lines = written(|| {
-            let (mut complaint, refused) = (Complaint::default(), || Some("send: refused".to_owned()));
-            complaint.now(None, true);
-            // Another line says that the broker is away.
-            complaint.now(Some("no broker answers".to_owned()), false);
-            complaint.now(None, true);
-            for look in [refused(), refused(), Some("dlq: refused".to_owned()), None, None, refused()] {
-                complaint.now(look, true);
-            }
-        });
-        let [first, another, again, last] = &lines[..] else { panic!("{lines:#?}") };
-        for (line, complaint) in [(first, "send: refused"), (another, "dlq: refused"), (last, "send: refused")] {
-            assert!(line.contains("WARN") && line.ends_with(&format!("all topics are there: {complaint}")), "{line}");
-        }
-        assert!(again.contains("INFO") && again.ends_with("all topics are there again"), "{again}");
-    }
-
-    #[test]
-    fn partitions_that_are_added_are_noticed_once_and_a_topic_that_is_made_again_is_not() {
-        let mut partitions = Partitions::default();
-        let looks = [None, Some(3), Some(3), Some(6), Some(6), None, Some(12), Some(3)];
-        assert_eq!(looks.map(|count| partitions.now(count)), [None, None, None, Some(3), None, None, None, None]);
-    }
 }

@@ -1,0 +1,133 @@
+//! The consumer group, and why it does not let a process in.
+
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
+use serde::Deserialize;
+
+use crate::infrastructure::config::GroupProtocol;
+
+/// What a member needs to know of its group.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    pub id: String,
+    pub protocol: GroupProtocol,
+    pub session_timeout: Duration,
+}
+
+/// How librdkafka sees its place in the group.
+#[derive(Debug, Deserialize)]
+pub struct GroupState {
+    /// Of the way to the coordinator: `up` when there is one.
+    pub state: String,
+    /// `steady` for a member.
+    pub join_state: String,
+}
+
+impl GroupState {
+    pub fn is_member(&self) -> bool {
+        self.join_state == "steady"
+    }
+
+    pub fn has_coordinator(&self) -> bool {
+        self.state == "up"
+    }
+}
+
+impl GroupSettings {
+    pub fn configure(&self, config: &mut ClientConfig) {
+        config.set("group.id", &self.id);
+        match self.protocol {
+            GroupProtocol::Classic => {
+                // A process that is frozen for half of it keeps its place.
+                let heartbeat = (self.session_timeout / 4).min(Duration::from_secs(3));
+                config
+                    .set("partition.assignment.strategy", "cooperative-sticky")
+                    .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
+                    .set("heartbeat.interval.ms", heartbeat.as_millis().to_string());
+            }
+            // The rest is the broker's to say (`group.consumer.session.timeout.ms`).
+            GroupProtocol::Consumer => _ = config.set("group.protocol", "consumer"),
+        }
+    }
+
+    /// Why this process is not a member, for an operator. `refusal` is what the coordinator has answered last.
+    pub fn reason(&self, state: &GroupState, refusal: Option<RDKafkaErrorCode>) -> String {
+        use RDKafkaErrorCode as Code;
+        let id = &self.id;
+        match refusal {
+            _ if !state.has_coordinator() => format!(
+                "nothing is consumed: Kafka answers, but names no coordinator for the consumer group `{id}`; look whether Kafka can \
+                 make its topic __consumer_offsets (offsets.topic.replication.factor must not exceed the number of brokers), and \
+                 at the brokers' logs"
+            ),
+            Some(Code::InconsistentGroupProtocol) => format!(
+                "nothing is consumed: the consumer group `{id}` has other members or another type: clients that do not assign \
+                 partitions as this one does (cooperative-sticky) are in it, or a share consumer once used its name; stop those \
+                 clients, or give all workers another KAFKA_GROUP_ID"
+            ),
+            Some(Code::InvalidSessionTimeout) => format!(
+                "nothing is consumed: the broker does not allow KAFKA_SESSION_TIMEOUT={}s in the consumer group `{id}` \
+                 (group.min.session.timeout.ms, group.max.session.timeout.ms)",
+                self.session_timeout.as_secs_f64()
+            ),
+            Some(Code::GroupAuthorizationFailed) => format!(
+                "nothing is consumed: the broker's ACLs do not let this process into the consumer group `{id}` (Read on the group)"
+            ),
+            Some(Code::TopicAuthorizationFailed) => {
+                "nothing is consumed: the broker's ACLs do not let this process read its topic (Read and Describe on it)".to_owned()
+            }
+            Some(Code::GroupMaxSizeReached) => {
+                format!("nothing is consumed here: the consumer group `{id}` is full (group.max.size)")
+            }
+            Some(Code::UnsupportedVersion | Code::UnsupportedFeature) => format!(
+                "nothing is consumed: the broker does not know KAFKA_GROUP_PROTOCOL=consumer, which needs Kafka 4; unset it, and the \
+                 consumer group `{id}` works as before"
+            ),
+            Some(other) => format!("nothing is consumed: the consumer group `{id}` refuses this process: {other}"),
+            // librdkafka reports nothing when the group of that name is of another type (GROUP_ID_NOT_FOUND).
+            None if self.protocol == GroupProtocol::Consumer => format!(
+                "nothing is consumed: the consumer group `{id}` does not let this process in; if a share consumer or a client of \
+                 another protocol uses its name, stop it, or give all workers another KAFKA_GROUP_ID"
+            ),
+            None => format!(
+                "nothing is consumed: the consumer group `{id}` has not let this process in ({})",
+                state.join_state
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(protocol: GroupProtocol) -> GroupSettings {
+        GroupSettings { id: "correio".to_owned(), protocol, session_timeout: Duration::from_secs(6) }
+    }
+
+    fn state(state: &str, join_state: &str) -> GroupState {
+        GroupState { state: state.to_owned(), join_state: join_state.to_owned() }
+    }
+
+    #[test]
+    fn every_reason_names_the_group_or_the_topic_and_what_to_do() {
+        use RDKafkaErrorCode as Code;
+        let classic = group(GroupProtocol::Classic);
+        for (refusal, part) in [
+            (Some(Code::InconsistentGroupProtocol), "KAFKA_GROUP_ID"),
+            (Some(Code::InvalidSessionTimeout), "KAFKA_SESSION_TIMEOUT=6s"),
+            (Some(Code::GroupAuthorizationFailed), "Read on the group"),
+            (Some(Code::UnsupportedVersion), "KAFKA_GROUP_PROTOCOL"),
+            (None, "`correio`"),
+        ] {
+            let reason = classic.reason(&state("up", "init"), refusal);
+            assert!(reason.contains(part), "{reason}");
+        }
+        let reason = classic.reason(&state("query-coord", "init"), Some(Code::InconsistentGroupProtocol));
+        assert!(reason.contains("offsets.topic.replication.factor"), "{reason}");
+        let reason = group(GroupProtocol::Consumer).reason(&state("up", "init"), None);
+        assert!(reason.contains("share consumer"), "{reason}");
+    }
+}
