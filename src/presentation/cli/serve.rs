@@ -41,6 +41,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     let prepare = &gateway.operations.prepare_installation;
     let key_added = prepare.execute(&bootstrap).await.map_err(|error| unanswered(&error))?;
 
+    gateway.watch_tenants().look().await.map_err(|error| unanswered(&error))?;
     let listener = listen(config).await?;
     let address = listener.local_addr().map_err(|error| no_address(&error))?;
     let connections = database.connections();

@@ -1,3 +1,4 @@
 //! Who may call, and what one tenant sees.
 
+mod private_addresses;
 mod tenants;

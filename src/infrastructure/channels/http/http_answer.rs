@@ -8,8 +8,7 @@ use reqwest::{Response, StatusCode};
 use super::redaction::Redaction;
 use crate::domain::Timestamp;
 use crate::domain::message::delivery::DeliveryError;
-use crate::infrastructure::http_client::public_address::AddressBlocked;
-use crate::infrastructure::http_client::{NoCertificates, causes};
+use crate::infrastructure::http_client::{AddressBlocked, CallError, NoCertificates, causes};
 
 /// An answer whose status arrived; its body may have been lost on the way.
 pub struct HttpAnswer {
@@ -72,11 +71,15 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
 /// No status arrived. Whether the request did decides what that means.
 ///
 /// `peer` is part of the sentence: `the webhook`.
-pub fn without_answer(peer: &str, error: reqwest::Error, redaction: &Redaction) -> DeliveryError {
-    // Its text would hold the whole URL.
-    let error = error.without_url();
+pub fn without_answer(peer: &str, error: CallError, redaction: &Redaction) -> DeliveryError {
+    let blocked = || DeliveryError::misconfigured(format!("Refused to call {peer}: {AddressBlocked}"));
+    let error = match error {
+        CallError::Blocked(AddressBlocked) => return blocked(),
+        // Its text would hold the whole URL.
+        CallError::Http(error) => error.without_url(),
+    };
     if causes(&error).any(|cause| cause.is::<AddressBlocked>()) {
-        return DeliveryError::misconfigured(format!("Refused to call {peer}: {AddressBlocked}"));
+        return blocked();
     }
     if causes(&error).any(|cause| cause.is::<NoCertificates>()) {
         return DeliveryError::not_now(format!("Could not call {peer}: {NoCertificates}."), Duration::MAX);

@@ -8,6 +8,7 @@ use super::request::RequestKind;
 use crate::corpus::{prove, prove_of_texts};
 use crate::infrastructure::channels::http::http_answer::HttpAnswer;
 use crate::infrastructure::channels::http::redaction::Redaction;
+use crate::infrastructure::http_client::AddressGuard;
 
 #[test]
 fn a_recipient_is_a_number_or_a_jid_or_refused() {
@@ -22,7 +23,7 @@ fn a_recipient_is_a_number_or_a_jid_or_refused() {
 fn credentials_that_are_taken_can_be_used() {
     prove("credentials", |bytes| {
         let Ok(given) = serde_json::from_slice::<Value>(bytes) else { return };
-        match check(Some(&given)) {
+        match check(Some(&given), &AddressGuard::default()) {
             Err(problems) => assert!(problems.iter().all(|problem| problem.path.starts_with("/credentials"))),
             Ok(new) => {
                 let stored =

@@ -17,8 +17,6 @@ pub struct DeliveryConfig {
     /// The waits before the second, third, ... try; never empty.
     pub retry_backoff: Vec<Duration>,
     pub undeliverable_after: Duration,
-    /// Webhooks go to public addresses only.
-    pub webhook_block_private: bool,
     /// None: as the database says, see [`Config::has_sandbox`](crate::infrastructure::config::Config::has_sandbox).
     pub sandbox_enabled: Option<bool>,
     pub shutdown_timeout: Duration,
@@ -34,7 +32,6 @@ pub const SECTION: Section = Section {
         MAX_RETRIES.entry(),
         RETRY_BACKOFF.entry(),
         UNDELIVERABLE_AFTER.entry(),
-        WEBHOOK_BLOCK_PRIVATE.entry(),
         SANDBOX_ENABLED.entry(),
         SHUTDOWN_TIMEOUT.entry(),
     ],
@@ -93,13 +90,6 @@ const UNDELIVERABLE_AFTER: Setting<Duration> = Setting {
     parse: duration,
 };
 
-const WEBHOOK_BLOCK_PRIVATE: Setting<bool> = Setting {
-    name: "WEBHOOK_BLOCK_PRIVATE",
-    default: "false",
-    about: "`true` delivers webhooks to public addresses only.",
-    parse: boolean,
-};
-
 const SANDBOX_ENABLED: OptionalSetting<bool> = OptionalSetting {
     name: "SANDBOX_ENABLED",
     unset: "`true` with SQLite, `false` with PostgreSQL",
@@ -128,7 +118,6 @@ impl DeliveryConfig {
             retry_backoff: RETRY_BACKOFF.read(variables)?,
             undeliverable_after: UNDELIVERABLE_AFTER.read(variables)?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.read(variables)?,
-            webhook_block_private: WEBHOOK_BLOCK_PRIVATE.read(variables)?,
             sandbox_enabled: SANDBOX_ENABLED.read(variables)?,
         })
     }

@@ -1,6 +1,7 @@
 //! The table of settings, a file a section: each declares its variables, says what operators read about them, and reads them.
 
 pub mod access;
+pub mod channels;
 pub mod delivery;
 pub mod http;
 pub mod kafka;
@@ -18,6 +19,7 @@ pub const SECTIONS: &[Section] = &[
     storage::SECTION,
     access::SECTION,
     delivery::SECTION,
+    channels::SECTION,
     kafka::SECTION,
     kafka_security::SECTION,
     logs::SECTION,
