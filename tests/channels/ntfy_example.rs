@@ -99,9 +99,9 @@ impl ChannelSender for NtfySender {
         let error = match status {
             401 | 403 => DeliveryError::misconfigured(reason),
             _ if may_have_been_taken(answer.status) => DeliveryError::unknown(reason),
-            _ if may_work_later(answer.status) => DeliveryError::transient(reason).with_retry_after(answer.retry_after),
+            _ if may_work_later(answer.status) => DeliveryError::transient(reason),
             _ => DeliveryError::refused(reason),
         };
-        Err(error.with_http_status(status))
+        Err(answer.stands_for(error))
     }
 }

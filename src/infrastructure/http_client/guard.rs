@@ -125,3 +125,19 @@ impl Resolve for GuardedNames {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_excepted_as_it_can_be_written_and_no_other() {
+        let guard = AddressGuard::new(BlockPrivate::Always, vec![Exception::Host("evolution.example".to_owned())]);
+        for name in ["evolution.example", "Evolution.EXAMPLE", "evolution.example."] {
+            assert!(guard.is_excepted(name), "{name}");
+        }
+        for name in ["example", "a.evolution.example", "evolution.example.net", ""] {
+            assert!(!guard.is_excepted(name), "{name}");
+        }
+    }
+}

@@ -135,7 +135,7 @@ impl ChannelSender for WebhookSender {
         if answer.status.is_success() {
             return Ok(Acceptance { channel_message_id: Some(message_id), http_status: Some(http_status) });
         }
-        Err(refusal(&answer, &redaction()).with_http_status(http_status))
+        Err(answer.stands_for(refusal(&answer, &redaction())))
     }
 }
 
@@ -150,7 +150,7 @@ fn refusal(answer: &HttpAnswer, redaction: &Redaction) -> DeliveryError {
     } else if answer.status.is_redirection() || !may_work_later(answer.status) {
         DeliveryError::refused(reason)
     } else {
-        DeliveryError::transient(reason).with_retry_after(answer.retry_after)
+        DeliveryError::transient(reason)
     }
 }
 

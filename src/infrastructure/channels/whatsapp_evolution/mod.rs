@@ -162,6 +162,6 @@ impl ChannelSender for WhatsappEvolutionSender {
             }
             Verdict::DependsOnConnection(reason) => Err(DeliveryError::transient(reason)),
         };
-        verdict.map_err(|error| error.with_http_status(answer.status.as_u16()))
+        verdict.map_err(|error| answer.stands_for(error))
     }
 }

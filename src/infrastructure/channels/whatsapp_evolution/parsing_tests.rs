@@ -42,7 +42,7 @@ fn every_answer_is_judged() {
         for status in [200, 201, 204, 302, 400, 401, 403, 404, 429, 500, 599] {
             let status = StatusCode::from_u16(status).unwrap();
             for complete in [true, false] {
-                let answer = HttpAnswer { status, retry_after: None, body: bytes.to_vec(), complete };
+                let answer = HttpAnswer::whole(status, bytes, complete);
                 for kind in [RequestKind::Text, RequestKind::Media, RequestKind::Audio] {
                     judged(&answer, judge(&answer, kind, &Redaction::default()));
                 }
