@@ -9,6 +9,7 @@ pub mod kafka_security;
 #[cfg(test)]
 mod kafka_tests;
 pub mod logs;
+mod postgres_url;
 pub mod storage;
 
 use super::setting::Section;
