@@ -3,7 +3,9 @@ use std::time::Duration;
 use crate::domain::message::MaxTries;
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
-use crate::infrastructure::config::values::{boolean, duration, duration_of_at_least, durations, number};
+use crate::infrastructure::config::values::{
+    boolean, duration, duration_between, duration_of_at_least, durations, number,
+};
 use crate::infrastructure::config::variables::Variables;
 
 #[derive(Clone, Debug)]
@@ -19,6 +21,8 @@ pub struct DeliveryConfig {
     pub undeliverable_after: Duration,
     /// None: as the database says, see [`Config::has_sandbox`](crate::infrastructure::config::Config::has_sandbox).
     pub sandbox_enabled: Option<bool>,
+    /// None: depends on whether something looks at `/health/ready`.
+    pub shutdown_delay: Option<Duration>,
     pub shutdown_timeout: Duration,
 }
 
@@ -33,6 +37,7 @@ pub const SECTION: Section = Section {
         RETRY_BACKOFF.entry(),
         UNDELIVERABLE_AFTER.entry(),
         SANDBOX_ENABLED.entry(),
+        SHUTDOWN_DELAY.entry(),
         SHUTDOWN_TIMEOUT.entry(),
     ],
 };
@@ -99,10 +104,19 @@ const SANDBOX_ENABLED: OptionalSetting<bool> = OptionalSetting {
     parse: boolean,
 };
 
+const SHUTDOWN_DELAY: OptionalSetting<Duration> = OptionalSetting {
+    name: "SHUTDOWN_DELAY",
+    unset: "`5s` when `/health/ready` was asked for in the last minute, else `0s`",
+    example: "10s",
+    about: "Time for which a process that is asked to stop still serves, `0s` to `1h`, so that a balancer takes it out first: \
+            `/health/ready` answers 503, and connections are closed after an answer. A second TERM or INT ends it.",
+    parse: |text| duration_between(text, Duration::ZERO, Duration::from_secs(3_600)),
+};
+
 const SHUTDOWN_TIMEOUT: Setting<Duration> = Setting {
     name: "SHUTDOWN_TIMEOUT",
     default: "30s",
-    about: "Time that a stopping process has to finish what it has begun.",
+    about: "Time that a stopping process has to finish what it has begun; it begins after `SHUTDOWN_DELAY`.",
     parse: duration,
 };
 
@@ -117,6 +131,7 @@ impl DeliveryConfig {
             max_tries: MAX_RETRIES.read(variables)?,
             retry_backoff: RETRY_BACKOFF.read(variables)?,
             undeliverable_after: UNDELIVERABLE_AFTER.read(variables)?,
+            shutdown_delay: SHUTDOWN_DELAY.read(variables)?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.read(variables)?,
             sandbox_enabled: SANDBOX_ENABLED.read(variables)?,
         })
