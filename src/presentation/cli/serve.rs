@@ -42,10 +42,11 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     // Before this process becomes a node, and before it seals anything of its own.
     gateway.instances.check_credentials.execute().await.map_err(unopened)?;
     let node = gateway.start().await.map_err(|error| unanswered(&error))?;
-    let first_key = ensure_installation(config, &gateway).await?;
     gateway.watch_tenants().look().await.map_err(|error| unanswered(&error))?;
-
     let listener = listen(config).await?;
+    // Last: a start that fails after it would have made a key that its operator never saw.
+    let first_key = ensure_installation(config, &gateway).await?;
+
     let address = listener.local_addr().map_err(|error| no_address(&error))?;
     let connections = database.connections();
     info!(%address, node = %node, %role, connections, version = env!("CARGO_PKG_VERSION"), "listening");

@@ -1,6 +1,7 @@
 //! How the API key of a first start gets to its operator.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,13 +13,15 @@ use crate::support::caller::to_sandbox;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::installation::Installation;
 use crate::support::modes::stories;
+use crate::support::process::run;
 use crate::support::test_app::TestApp;
 
 stories!(
     on_both_databases:
     the_first_key_is_in_a_file_for_its_owner_and_not_in_the_log;
     only_on_sqlite:
-    a_terminal_shows_the_first_key_in_a_line_that_sends_a_message;
+    a_terminal_shows_the_first_key_in_a_line_that_sends_a_message,
+    a_start_that_fails_makes_no_key;
     only_on_postgres:
     without_a_place_for_the_first_key_none_is_made_until_there_is_one;
 );
@@ -60,6 +63,15 @@ async fn the_first_key_is_in_a_file_for_its_owner_and_not_in_the_log(installatio
     assert_eq!(app.with_key(&key).send(&to_sandbox("5585999999999")).await.status, 200, "its key still works");
     assert_eq!(key_file(&app.log()), None);
     assert_eq!(app.sql_number("select count(*) from api_keys").await, 1);
+}
+
+async fn a_start_that_fails_makes_no_key(installation: Installation) {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let environment = vec![("PORT".to_owned(), taken.local_addr().unwrap().port().to_string())];
+    let output = run(installation.directory.path(), &environment, &[]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(installation.sql_number("select count(*) from api_keys").await, 0);
+    assert!(!installation.data_dir().join("bootstrap-api-key").exists());
 }
 
 async fn without_a_place_for_the_first_key_none_is_made_until_there_is_one(installation: Installation) {
