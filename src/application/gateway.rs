@@ -116,7 +116,7 @@ impl Gateway {
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
             instances: ports.instances(),
-            access: ports.access(),
+            access: ports.access(&node),
             operations: ports.operations(&node, &settings, &transport),
             channels: ports.channels.clone(),
             keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
@@ -141,6 +141,7 @@ impl Gateway {
             self.repeating(self.maintain_storage()),
             self.repeating(self.overhaul_storage()),
             self.repeating(self.roll_up_counts()),
+            self.repeating(self.watch_tenants()),
         ];
         if let Transport::Brokered(brokered) = &self.transport {
             services.push(Box::new(delivery::KeepBroker { broker: brokered.broker.clone() }));
@@ -210,6 +211,10 @@ impl Gateway {
         operations::RollUpCounts { storage: self.ports.stores.storage.clone() }
     }
 
+    pub fn watch_tenants(&self) -> access::WatchTenants {
+        access::WatchTenants { api_keys: self.ports.stores.api_keys.clone(), tenants: self.node.tenants.clone() }
+    }
+
     fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<delivery::ConsumeMessages>> {
         let source = brokered.source.clone()?;
         Some(Arc::new(delivery::ConsumeMessages {
@@ -235,7 +240,7 @@ impl Ports {
         settings: &Settings,
         dead_letters: DeadLetterPolicy,
     ) -> delivery::DeliverMessage {
-        let ThisNode { identity, held, answered, tally, .. } = node.clone();
+        let ThisNode { identity, held, answered, tally, tenants, .. } = node.clone();
         delivery::DeliverMessage {
             messages: self.stores.messages.clone(),
             instances: self.stores.instances.clone(),
@@ -249,6 +254,7 @@ impl Ports {
             policy: settings.retry.clone(),
             dead_letters,
             tally,
+            tenants,
         }
     }
 
@@ -319,12 +325,13 @@ impl Ports {
         }
     }
 
-    fn access(&self) -> Access {
+    fn access(&self, node: &ThisNode) -> Access {
         Access {
             authenticate: access::Authenticate {
                 api_keys: self.stores.api_keys.clone(),
                 tokens: self.tokens.clone(),
                 clock: self.clock.clone(),
+                tenants: node.tenants.clone(),
             },
             issue_api_key: issue_api_key(&self.stores, self.clock.clone(), self.ids.clone()),
         }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
+use tracing::info;
 
 use super::auth::JwtVerifier;
 use super::channels::{EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender};
 use super::config::{Config, ConfigError, QueueConfig, Role};
-use super::http_client::ClientSetupError;
+use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError};
 use super::kafka::Kafka;
 use super::storage::caching::{CachedApiKeys, CachedInstances};
 use super::storage::database::Database;
@@ -43,7 +44,7 @@ pub fn compose(
 ) -> Result<Gateway, SetupError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
-    let channels = channels(config, &clock)?;
+    let channels = channels(config, &node, &clock)?;
     let transport = transport(config, role, &node, &clock, channels.longest_try())?;
     let ports = Ports {
         stores: cached(database.stores.clone()),
@@ -97,14 +98,15 @@ fn transport(
 }
 
 /// Every channel there is: a new one is one line here.
-fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ClientSetupError> {
-    let webhook =
-        WebhookSettings { block_private: config.delivery.webhook_block_private, ..WebhookSettings::default() };
+fn channels(config: &Config, node: &ThisNode, clock: &Arc<dyn Clock>) -> Result<Channels, ClientSetupError> {
+    let guard = Arc::new(address_guard(config, node));
+    let webhook = WebhookSettings { guard: guard.clone(), ..WebhookSettings::default() };
+    let evolution = EvolutionSettings { guard: guard.clone(), ..EvolutionSettings::default() };
     let sandbox = SandboxSender::new(clock.clone());
     let sandbox_name = sandbox.channel();
     let senders: Vec<Arc<dyn ChannelSender>> = vec![
         Arc::new(WebhookSender::new(webhook, clock.clone())?),
-        Arc::new(WhatsappEvolutionSender::new(EvolutionSettings::default(), clock.clone())?),
+        Arc::new(WhatsappEvolutionSender::new(evolution, clock.clone())?),
         Arc::new(sandbox),
     ];
     let mut channels = Channels::new(senders);
@@ -112,6 +114,24 @@ fn channels(config: &Config, clock: &Arc<dyn Clock>) -> Result<Channels, ClientS
         channels.switch_off(sandbox_name, "The sandbox is switched off (SANDBOX_ENABLED).");
     }
     Ok(channels)
+}
+
+/// What tenants' URLs may reach.
+fn address_guard(config: &Config, node: &ThisNode) -> AddressGuard {
+    let block = match config.channels.block_private {
+        Some(true) => BlockPrivate::Always,
+        Some(false) => BlockPrivate::Never,
+        None => {
+            node.tenants.at_the_first(|| {
+                info!(
+                    "there are several tenants: channels call public addresses only from now on; CHANNELS_ALLOW names exceptions, \
+                     CHANNELS_BLOCK_PRIVATE=false permits all"
+                );
+            });
+            BlockPrivate::AmongTenants(node.tenants.clone())
+        }
+    };
+    AddressGuard::new(block, config.channels.allow.clone())
 }
 
 fn cached(stores: Stores) -> Stores {

@@ -22,6 +22,7 @@ pub fn sender_that_waits(timeout: Duration) -> WhatsappEvolutionSender {
         text_timeout: timeout,
         media_timeout: timeout,
         state_timeout: timeout / 3,
+        ..EvolutionSettings::default()
     };
     WhatsappEvolutionSender::new(settings, clock()).unwrap()
 }

@@ -1,5 +1,6 @@
 //! Every channel against real sockets.
 
+mod addresses;
 mod arbitrary_answers;
 mod connections;
 mod evolution_answers;
@@ -11,7 +12,6 @@ mod ntfy_example;
 mod ntfy_page;
 mod sandbox;
 mod webhook;
-mod webhook_addresses;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,7 +14,7 @@ const TOKEN: &str = "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2";
 #[tokio::test]
 async fn it_keeps_the_contract_of_a_channel() {
     prove(ChannelUnderTest {
-        sender: &NtfySender::new(PATIENCE, clock()).unwrap(),
+        sender: &NtfySender::new(PATIENCE, Default::default(), clock()).unwrap(),
         delivery: &|base| delivery(base, &json!({ "token": TOKEN }), "orders", text("Olá")),
         accepting: Answer::json(200, &json!({ "id": "sPs71M8A2T" })),
         secrets: vec![TOKEN.to_owned()],
@@ -25,7 +25,7 @@ async fn it_keeps_the_contract_of_a_channel() {
 }
 
 fn sender() -> NtfySender {
-    NtfySender::new(PLENTY, clock()).unwrap()
+    NtfySender::new(PLENTY, Default::default(), clock()).unwrap()
 }
 
 fn to(base: &str) -> Delivery {

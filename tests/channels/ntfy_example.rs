@@ -17,21 +17,21 @@ use correio::domain::instance::credentials::Credentials;
 use correio::domain::message::Content;
 use correio::domain::message::delivery::{Acceptance, DeliveryError};
 use correio::domain::problem::FieldProblem;
-use correio::infrastructure::http_client::{ClientSetupError, HttpClient, Repeats, client_builder};
+use correio::infrastructure::http_client::{AddressGuard, ClientSetupError, GuardedClient, Repeats, client_builder};
 
 pub struct NtfySender {
-    client: HttpClient,
+    client: GuardedClient,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
 
 impl NtfySender {
-    /// A try is given up after `timeout`; a third of it may go into connecting.
+    /// A try is given up after `timeout`; a third of it may go into connecting. `guard` says which addresses are called.
     ///
     /// # Errors
     /// When no HTTP client can be built on this machine.
-    pub fn new(timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, ClientSetupError> {
-        let client = HttpClient::new(move || client_builder(timeout / 3))?;
+    pub fn new(timeout: Duration, guard: Arc<AddressGuard>, clock: Arc<dyn Clock>) -> Result<Self, ClientSetupError> {
+        let client = GuardedClient::new(guard, move || client_builder(timeout / 3))?;
         Ok(Self { client, timeout, clock })
     }
 }
@@ -48,10 +48,9 @@ impl ChannelSender for NtfySender {
 
     /// `channelPhoneOrId`: the server's URL.
     fn check_address(&self, address: &str) -> Result<(), Vec<FieldProblem>> {
-        match Url::parse(address) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(()),
-            _ => Err(vec![FieldProblem::new("/channelPhoneOrId", "must be an http or https URL")]),
-        }
+        let url = Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let checked = url.ok_or("must be an http or https URL").and_then(|url| self.client.guard().check(&url));
+        checked.map_err(|problem| vec![FieldProblem::new("/channelPhoneOrId", problem)])
     }
 
     fn check_credentials(&self, given: Option<&Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
@@ -85,12 +84,10 @@ impl ChannelSender for NtfySender {
         let redaction = Redaction::of(token);
         let url = format!("{}/{}", delivery.address.trim_end_matches('/'), delivery.recipient);
         let text = delivery.content.text.clone().unwrap_or_default();
-        let request = self.client.requests().post(url).bearer_auth(token).body(text).build();
-        let without_answer = |error| without_answer("ntfy", error, &redaction);
-        let request = request.map_err(without_answer)?;
+        let request = self.client.requests().post(url).bearer_auth(token).body(text);
         // ntfy does not know a message that comes twice.
         let sent = self.client.send(request, self.timeout, Repeats::IfUnsent).await;
-        let response = sent.map_err(without_answer)?;
+        let response = sent.map_err(|error| without_answer("ntfy", error, &redaction))?;
         let answer = HttpAnswer::read(response, 64 * 1024, self.clock.now()).await;
         let status = answer.status.as_u16();
         if answer.status.is_success() {
@@ -102,9 +99,9 @@ impl ChannelSender for NtfySender {
         let error = match status {
             401 | 403 => DeliveryError::misconfigured(reason),
             _ if may_have_been_taken(answer.status) => DeliveryError::unknown(reason),
-            _ if may_work_later(answer.status) => DeliveryError::transient(reason).with_retry_after(answer.retry_after),
+            _ if may_work_later(answer.status) => DeliveryError::transient(reason),
             _ => DeliveryError::refused(reason),
         };
-        Err(error.with_http_status(status))
+        Err(answer.stands_for(error))
     }
 }

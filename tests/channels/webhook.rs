@@ -20,7 +20,7 @@ pub fn sender() -> WebhookSender {
 }
 
 fn sender_that_waits(timeout: Duration) -> WebhookSender {
-    WebhookSender::new(WebhookSettings { timeout, block_private: false }, clock()).unwrap()
+    WebhookSender::new(WebhookSettings { timeout, ..WebhookSettings::default() }, clock()).unwrap()
 }
 
 pub fn to(address: &str, content: Content) -> Delivery {

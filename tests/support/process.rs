@@ -30,12 +30,26 @@ impl Process {
     /// # Panics
     /// When it ends instead.
     pub async fn start(directory: &Path, environment: Vec<(String, String)>, arguments: &[&str]) -> Self {
+        let mut process = Self::begin(directory, environment, arguments);
+        process.listening().await;
+        process
+    }
+
+    /// Does not wait until it listens.
+    pub fn begin(directory: &Path, environment: Vec<(String, String)>, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let (child, log) = spawn(directory, &environment, &arguments);
         let (leash, directory) = (Leash::on(child.id()), directory.to_owned());
-        let mut process = Self { child, leash, log, directory, environment, arguments, address: String::new() };
-        process.listening().await;
-        process
+        Self { child, leash, log, directory, environment, arguments, address: String::new() }
+    }
+
+    /// Whether TERM would not end it right away.
+    pub fn catches_signals(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+        const TERM: u32 = 15;
+        caught & (1 << (TERM - 1)) != 0
     }
 
     /// Another process with the same configuration and files; the one before must have ended.

@@ -46,7 +46,9 @@ impl TestApp {
     }
 
     async fn serve(installation: Installation, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
-        let mut own = owned(&[("BOOTSTRAP_API_KEY", BOOTSTRAP_KEY), ("JWT_SECRET", JWT_SECRET)]);
+        // Receivers listen on this machine, and some stories have several tenants.
+        let open = ("CHANNELS_BLOCK_PRIVATE", "false");
+        let mut own = owned(&[("BOOTSTRAP_API_KEY", BOOTSTRAP_KEY), ("JWT_SECRET", JWT_SECRET), open]);
         own.extend(owned(settings));
         let environment = [installation.environment(), own.clone()].concat();
         let process = Process::start(installation.directory.path(), environment, arguments).await;

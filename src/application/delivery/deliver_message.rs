@@ -5,6 +5,7 @@ use tracing::{debug, error, info, warn};
 
 use super::admission::Wait;
 use super::progress::Progress;
+use crate::application::access::met_tenants::MetTenants;
 use crate::application::node::answered_claims::AnsweredClaims;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
@@ -37,6 +38,7 @@ pub struct DeliverMessage {
     pub policy: RetryPolicy,
     pub dead_letters: DeadLetterPolicy,
     pub tally: Tally,
+    pub tenants: MetTenants,
 }
 
 /// What became of a claim.
@@ -159,6 +161,7 @@ impl DeliverMessage {
         if let Some(flaw) = &message.flaw {
             return Err(DeliveryError::misconfigured(format!("Its row cannot be read: {flaw}.")));
         }
+        self.tenants.met(&message.tenant);
         if message.tries > message.max_tries.saturating_add(UNENDED_TRIES) {
             let reason = format!("Its delivery was begun {} times, and its process died each time.", message.tries - 1);
             return Err(DeliveryError::misconfigured(reason));

@@ -6,9 +6,10 @@ use super::held_messages::HeldMessages;
 use super::node_identity::NodeIdentity;
 use super::tally::Tally;
 use super::unreconciled::Unreconciled;
+use crate::application::access::met_tenants::MetTenants;
 use crate::application::ports::Clock;
 
-/// What this process knows of itself: its name, what it holds, what its rows do not say yet, what it has done. Copies
+/// What this process knows of itself: its name, what it holds, what its rows do not say yet, what it has done, whether it has met several tenants. Copies
 /// share it.
 #[derive(Clone)]
 pub struct ThisNode {
@@ -17,6 +18,7 @@ pub struct ThisNode {
     pub answered: AnsweredClaims,
     pub unreconciled: Unreconciled,
     pub tally: Tally,
+    pub tenants: MetTenants,
 }
 
 impl ThisNode {
@@ -28,6 +30,7 @@ impl ThisNode {
             answered: AnsweredClaims::default(),
             unreconciled: Unreconciled::default(),
             tally: Tally::default(),
+            tenants: MetTenants::default(),
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum BootstrapKey {
     Given { key: String, prefix: String },
     /// Added when the tenant has no key yet.
     Generated { key: String, prefix: String },
+    /// None is added.
+    None,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -44,17 +46,26 @@ impl PrepareInstallation {
     /// When the database does not answer.
     pub async fn execute(&self, bootstrap: &BootstrapKey) -> Result<bool, PrepareInstallationError> {
         let tenant = Tenant::new(Tenant::DEFAULT)?;
-        let (key, prefix, wanted) = match bootstrap {
-            BootstrapKey::Given { key, prefix } => (key, prefix, true),
+        let added = match bootstrap {
+            BootstrapKey::Given { key, prefix } => self.add_key(tenant.clone(), key, prefix).await?,
             BootstrapKey::Generated { key, prefix } => {
-                (key, prefix, self.api_keys.list(Some(&tenant)).await?.is_empty())
+                self.lacks_key().await? && self.add_key(tenant.clone(), key, prefix).await?
             }
+            BootstrapKey::None => false,
         };
-        let added = wanted && self.add_key(tenant.clone(), key, prefix).await?;
         if self.create_instance.channels.find(&sandbox()).is_some() {
             self.add_sandbox(tenant).await?;
         }
         Ok(added)
+    }
+
+    /// Whether the tenant has no key yet.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lacks_key(&self) -> Result<bool, PrepareInstallationError> {
+        let tenant = Tenant::new(Tenant::DEFAULT)?;
+        Ok(self.api_keys.list(Some(&tenant)).await?.is_empty())
     }
 
     async fn add_key(&self, tenant: Tenant, key: &str, prefix: &str) -> Result<bool, RepositoryError> {

@@ -4,6 +4,7 @@ use super::environment::Environment;
 use super::error::ConfigError;
 use super::role::Role;
 use super::sections::access::AccessConfig;
+use super::sections::channels::ChannelsConfig;
 use super::sections::delivery::DeliveryConfig;
 use super::sections::http::HttpConfig;
 use super::sections::kafka::{Brokers, QueueConfig};
@@ -19,6 +20,7 @@ pub struct Config {
     pub access: AccessConfig,
     pub queue: QueueConfig,
     pub delivery: DeliveryConfig,
+    pub channels: ChannelsConfig,
     pub logs: LogsConfig,
 }
 
@@ -44,6 +46,7 @@ impl Config {
             access: AccessConfig::read(&variables)?,
             queue: QueueConfig::read(&variables)?,
             delivery: DeliveryConfig::read(&variables)?,
+            channels: ChannelsConfig::read(&variables)?,
             logs: LogsConfig::read(&variables)?,
         })
     }

@@ -33,7 +33,7 @@ fn nothing_has_to_be_configured() {
     assert_eq!(config.delivery.max_tries.number(), 3);
     assert_eq!(config.delivery.retry_backoff, [1, 4, 16].map(Duration::from_secs));
     assert_eq!(config.delivery.shutdown_timeout, Duration::from_secs(30));
-    assert!(!config.delivery.webhook_block_private);
+    assert!(config.channels.block_private.is_none() && config.channels.allow.is_empty());
     assert_eq!(config.access.jwt.tenant_claim, "tenant");
     assert_eq!((config.logs.format, config.logs.filter.as_str()), (None, "info"));
     assert!(config.storage.credentials_keys.is_none() && config.access.bootstrap_api_key.is_none());
@@ -145,12 +145,20 @@ fn numbers_stay_in_their_ranges() {
         ("RETRY_BACKOFF", "1s,,4s"),
         ("RETRY_BACKOFF", "1s 4s"),
         ("WEBHOOK_BLOCK_PRIVATE", "yes"),
+        ("CHANNELS_BLOCK_PRIVATE", "yes"),
+        ("CHANNELS_ALLOW", "evolution:8080"),
         ("SANDBOX_ENABLED", "maybe"),
         ("LOG_FORMAT", "JSON"),
         ("RUST_LOG", "correio=loud"),
     ] {
         refused(variable, value);
     }
+    let blocks = |variables| read(variables).unwrap().channels.block_private;
+    assert_eq!(blocks(&[("WEBHOOK_BLOCK_PRIVATE", "true")]), Some(true), "the former name");
+    assert_eq!(blocks(&[("CHANNELS_BLOCK_PRIVATE", "false")]), Some(false));
+    assert_eq!(blocks(&[("CHANNELS_BLOCK_PRIVATE", "true"), ("WEBHOOK_BLOCK_PRIVATE", "true")]), Some(true));
+    let both = read(&[("CHANNELS_BLOCK_PRIVATE", "true"), ("WEBHOOK_BLOCK_PRIVATE", "false")]);
+    assert_eq!(both.unwrap_err().variable, "WEBHOOK_BLOCK_PRIVATE");
     let share = |variables| read(variables).unwrap().delivery.instance_concurrency;
     assert_eq!([share(&[]), share(&[("WORKER_CONCURRENCY", "3")])], [16, 1]);
     assert_eq!(share(&[("WORKER_CONCURRENCY", "3"), ("INSTANCE_CONCURRENCY", "9")]), 9);

@@ -23,6 +23,7 @@ pub use installation::Config;
 pub use role::{Role, UnknownRole};
 pub use sections::SECTIONS;
 pub use sections::access::{AccessConfig, JwtConfig};
+pub use sections::channels::ChannelsConfig;
 pub use sections::delivery::DeliveryConfig;
 pub use sections::http::HttpConfig;
 pub use sections::kafka::{Brokers, GroupProtocol, KafkaConfig, QueueConfig};

@@ -5,6 +5,8 @@ mod builder;
 mod causes;
 mod certificates;
 mod client;
+mod guard;
+mod guarded_client;
 mod new_connection;
 pub mod public_address;
 
@@ -12,3 +14,5 @@ pub use builder::{ClientSetupError, USER_AGENT, client_builder};
 pub use causes::causes;
 pub use certificates::NoCertificates;
 pub use client::{HttpClient, Repeats};
+pub use guard::{AddressBlocked, AddressGuard, BlockPrivate, Exception};
+pub use guarded_client::{CallError, GuardedClient};

@@ -1,30 +1,6 @@
-//! Keeping requests on the public internet, whatever a URL or a name server says.
+//! Which addresses are of the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-
-/// The installation refuses to reach this address.
-#[derive(Debug, thiserror::Error)]
-#[error("its address is not public, and WEBHOOK_BLOCK_PRIVATE is set")]
-pub struct AddressBlocked;
-
-/// Resolves names to public addresses only. The addresses that were looked at are the ones that are connected to, so
-/// that a name which changes its mind in between gains nothing.
-pub struct PublicAddressesOnly;
-
-impl Resolve for PublicAddressesOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let public: Vec<_> = found.iter().copied().filter(|address| is_public(address.ip())).collect();
-            if public.is_empty() && !found.is_empty() {
-                return Err(AddressBlocked.into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
-    }
-}
 
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -63,7 +39,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 }
 
 /// The IPv4 address that is reached in the end: of an IPv4-mapped, an IPv4-compatible, a NAT64 or a 6to4 address.
-fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+pub fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
         [0, 0, 0, 0, 0, 0xffff | 0, high, low] => Some(join(high, low)),

@@ -6,9 +6,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::limits::Limits;
 use super::postgres::PgDatabase;
-use super::sqlite::{InstallationLock, SqliteDatabase};
+use super::sqlite::SqliteDatabase;
 use crate::application::ports::{RepositoryError, Stores};
 use crate::infrastructure::config::{Config, ConfigError, DatabaseConfig};
+
+pub use super::sqlite::InstallationLock;
 
 /// How long a start keeps trying a database that does not answer.
 const PATIENCE: Duration = Duration::from_secs(10);

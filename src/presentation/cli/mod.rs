@@ -2,9 +2,11 @@
 
 mod bench;
 mod error;
+mod first_key;
 mod keys;
 mod replay;
 mod serve;
+mod signals;
 mod tenant;
 mod token;
 
@@ -16,6 +18,7 @@ use crate::infrastructure::config::{Config, ConfigError, Role};
 use crate::infrastructure::storage::database::Database;
 use crate::infrastructure::telemetry::logging;
 use error::CommandError;
+use signals::Signals;
 
 /// One authenticated REST API in front of every channel a company sends through.
 ///
@@ -67,7 +70,12 @@ async fn execute(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Serve { role } => Ok(serve::serve(&configured()?, role).await?),
         Command::Migrate => {
-            Database::open(&configured()?).await?.close().await;
+            let config = configured()?;
+            // The first process of a container is ended by no signal that it does not catch.
+            let signals = Signals::catch().map_err(|error| serve::no_signals(&error))?;
+            if let Some(database) = serve::unless_stopped(&signals, Database::open(&config)).await? {
+                database.close().await;
+            }
             Ok(())
         }
         Command::Keys(command) => keys::run(&configured()?, command).await,

@@ -6,19 +6,27 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::error::CommandError;
+use super::first_key::{KeyFile, Terminal};
+use super::signals::Signals;
 use crate::application::Stop;
+use crate::application::gateway::Gateway;
 use crate::application::instances::check_credentials::CheckCredentialsError;
 use crate::application::operations::prepare_installation::BootstrapKey;
 use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::compose;
 use crate::infrastructure::config::{Config, ConfigError, Role};
-use crate::infrastructure::storage::database::Database;
-use crate::presentation::http::{self, AppState, InFlight, Limits, health_router, router};
+use crate::infrastructure::storage::database::{Database, InstallationLock};
+use crate::presentation::http::{self, AppState, InFlight, Limits, Readiness, health_router, router};
+
+/// How long a process goes on serving after it was asked to stop, when something looks at `/health/ready`.
+const DELAY_WHEN_WATCHED: Duration = Duration::from_secs(5);
+/// Something looks if it asked so lately.
+const LATELY: Duration = Duration::from_secs(60);
 
 /// Serves until TERM or INT, then finishes what is in flight, for at most `SHUTDOWN_TIMEOUT`.
 ///
@@ -26,34 +34,31 @@ use crate::presentation::http::{self, AppState, InFlight, Limits, health_router,
 /// When it cannot start.
 pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     config.require_queue_role(role)?;
-    let stop_signal = stop_signal().map_err(|error| no_signals(&error))?;
-    let database = Database::connect(config).await?;
-    let _lock = database.lock_installation()?;
-    // Before the tables are touched: a start that is refused changes nothing.
-    let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
-    database.migrate().await?;
+    let signals = Signals::catch().map_err(|error| no_signals(&error))?;
+    let Some(prepared) = unless_stopped(&signals, prepare(config)).await? else { return Ok(()) };
+    let Prepared { database, cipher, lock: _lock } = prepared;
     let tasks = TaskTracker::new();
     let gateway = Arc::new(compose(config, role, &database, cipher, &tasks)?);
     // Before this process becomes a node, and before it seals anything of its own.
     gateway.instances.check_credentials.execute().await.map_err(unopened)?;
     let node = gateway.start().await.map_err(|error| unanswered(&error))?;
-    let bootstrap = bootstrap_key(config)?;
-    let prepare = &gateway.operations.prepare_installation;
-    let key_added = prepare.execute(&bootstrap).await.map_err(|error| unanswered(&error))?;
-
+    gateway.watch_tenants().look().await.map_err(|error| unanswered(&error))?;
     let listener = listen(config).await?;
+    // Last: a start that fails after it would have made a key that its operator never saw.
+    let first_key = ensure_installation(config, &gateway).await?;
+
     let address = listener.local_addr().map_err(|error| no_address(&error))?;
     let connections = database.connections();
     info!(%address, node = %node, %role, connections, version = env!("CARGO_PKG_VERSION"), "listening");
-    if key_added && role.accepts() {
-        greet(address, &bootstrap, config.has_sandbox());
-    }
+    first_key.hand_over(address, config.has_sandbox());
 
+    let readiness = Readiness::default();
     let state = Arc::new(AppState {
         gateway: gateway.clone(),
         tasks,
         max_body_bytes: config.http.max_body_bytes,
         in_flight: InFlight::new(config.http.max_in_flight),
+        readiness: readiness.clone(),
     });
     let app = if role.accepts() { router(state) } else { health_router(state) };
     let limits = Limits {
@@ -61,13 +66,117 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
         header_timeout: config.http.header_timeout,
         keep_alive_timeout: config.http.keep_alive_timeout,
     };
-    gateway.live(|stop| http::serve(listener, app, limits, stop), stop_signal).await;
+    let stop = stop(signals, readiness, config.delivery.shutdown_delay);
+    gateway.live(|stop| http::serve(listener, app, limits, stop), stop).await;
     // A database that is away keeps no process from stopping.
     if tokio::time::timeout(Duration::from_secs(5), database.close()).await.is_err() {
         warn!("stopped; the connections to the database did not close in time");
     }
     info!("stopped");
     Ok(())
+}
+
+/// What a start may have to wait for: a database that is away, or another process that migrates.
+struct Prepared {
+    database: Database,
+    cipher: Arc<XChaChaCredentialsCipher>,
+    lock: Option<InstallationLock>,
+}
+
+async fn prepare(config: &Config) -> Result<Prepared, ConfigError> {
+    let database = Database::connect(config).await?;
+    let lock = database.lock_installation()?;
+    // Before the tables are touched: a start that is refused changes nothing.
+    let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
+    database.migrate().await?;
+    Ok(Prepared { database, cipher, lock })
+}
+
+/// Work that may be given up at any moment; none when TERM or INT came first. A migration that is given up is undone by the
+/// database.
+pub async fn unless_stopped<T, E>(signals: &Signals, work: impl Future<Output = Result<T, E>>) -> Result<Option<T>, E> {
+    tokio::select! {
+        done = work => done.map(Some),
+        () = signals.nth(1) => {
+            info!("stopped during the start, as it was asked to");
+            Ok(None)
+        }
+    }
+}
+
+/// Resolves when the process shall stop. Whoever sends it requests is given time to notice.
+fn stop(signals: Signals, readiness: Readiness, delay: Option<Duration>) -> Stop {
+    let stop = async move {
+        signals.nth(1).await;
+        let by_default = || if readiness.was_asked_within(LATELY) { DELAY_WHEN_WATCHED } else { Duration::ZERO };
+        let delay = delay.unwrap_or_else(by_default);
+        readiness.leave();
+        if delay.is_zero() {
+            return;
+        }
+        info!(
+            ?delay,
+            "leaving: /health/ready says 503, and requests are served for SHUTDOWN_DELAY, or until another TERM"
+        );
+        tokio::select! {
+            () = sleep(delay) => {}
+            () = signals.nth(2) => {}
+        }
+    };
+    stop.boxed().shared()
+}
+
+/// What is left to do about the key of a first start, once it listens.
+enum FirstKey {
+    /// There was a key.
+    Known,
+    /// It was added now; without a text, it is the operator's own.
+    Shown(Terminal, Option<String>),
+    Written(KeyFile),
+}
+
+impl FirstKey {
+    fn hand_over(&self, address: SocketAddr, has_sandbox: bool) {
+        match self {
+            Self::Known => {}
+            Self::Shown(terminal, key) => terminal.greet(address, key.as_deref(), has_sandbox),
+            Self::Written(file) => file.announce(),
+        }
+    }
+}
+
+/// Makes sure that the installation has its defaults. A key is stored only once it is known how its operator gets it.
+async fn ensure_installation(config: &Config, gateway: &Gateway) -> Result<FirstKey, CommandError> {
+    let prepare = &gateway.operations.prepare_installation;
+    let terminal = Terminal::find();
+    let execute = async |key: &BootstrapKey| prepare.execute(key).await.map_err(|error| unanswered(&error));
+    if let Some(key) = &config.access.bootstrap_api_key {
+        let given = BootstrapKey::Given { key: key.clone(), prefix: auth::api_keys::prefix(key) };
+        let is_added = execute(&given).await?;
+        return Ok(terminal.filter(|_| is_added).map_or(FirstKey::Known, |terminal| FirstKey::Shown(terminal, None)));
+    }
+    if !prepare.lacks_key().await.map_err(|error| unanswered(&error))? {
+        execute(&BootstrapKey::None).await?;
+        return Ok(FirstKey::Known);
+    }
+    let generated = auth::api_keys::generate().map_err(|error| no_key(&error))?;
+    let key = generated.plaintext;
+    let bootstrap = BootstrapKey::Generated { key: key.clone(), prefix: generated.prefix };
+    if let Some(terminal) = terminal {
+        let is_added = execute(&bootstrap).await?;
+        return Ok(if is_added { FirstKey::Shown(terminal, Some(key)) } else { FirstKey::Known });
+    }
+    let Some(file) = KeyFile::write(&key, &config.storage) else {
+        execute(&BootstrapKey::None).await?;
+        return Ok(FirstKey::Known);
+    };
+    match execute(&bootstrap).await {
+        Ok(true) => Ok(FirstKey::Written(file)),
+        other => {
+            file.discard();
+            other.map(|_| FirstKey::Known).map_err(CommandError::from)
+        }
+    }
 }
 
 fn unanswered(error: &dyn std::fmt::Display) -> ConfigError {
@@ -81,21 +190,8 @@ fn unopened(error: CheckCredentialsError) -> ConfigError {
     }
 }
 
-fn no_signals(error: &std::io::Error) -> CommandError {
+pub fn no_signals(error: &std::io::Error) -> CommandError {
     CommandError::Other(format!("signals cannot be caught: {error}"))
-}
-
-/// TERM and INT are caught from now on, so that a signal during the start is not lost.
-fn stop_signal() -> std::io::Result<Stop> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    let stop = async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-    };
-    Ok(stop.boxed().shared())
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, ConfigError> {
@@ -110,40 +206,8 @@ fn no_address(error: &std::io::Error) -> CommandError {
     CommandError::Other(format!("the address that it listens on cannot be read: {error}"))
 }
 
-fn bootstrap_key(config: &Config) -> Result<BootstrapKey, CommandError> {
-    if let Some(key) = &config.access.bootstrap_api_key {
-        return Ok(BootstrapKey::Given { key: key.clone(), prefix: auth::api_keys::prefix(key) });
-    }
-    let generated = auth::api_keys::generate().map_err(|error| no_key(&error))?;
-    Ok(BootstrapKey::Generated { key: generated.plaintext, prefix: generated.prefix })
-}
-
 fn no_key(error: &dyn std::fmt::Display) -> CommandError {
     CommandError::Other(format!("no API key can be generated: {error}"))
-}
-
-/// What a newcomer needs, on standard error and not in the log, where a key has no place.
-fn greet(address: SocketAddr, bootstrap: &BootstrapKey, has_sandbox: bool) {
-    let reachable = if address.ip().is_unspecified() {
-        SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())
-    } else {
-        address
-    };
-    let key = match bootstrap {
-        BootstrapKey::Generated { key, .. } => {
-            eprintln!("\nYour API key, shown this once:\n\n    {key}\n");
-            format!("'X-API-Key: {key}'")
-        }
-        // The operator knows it, and has a reason to keep it out of here.
-        BootstrapKey::Given { .. } => "\"X-API-Key: $BOOTSTRAP_API_KEY\"".to_owned(),
-    };
-    if !has_sandbox {
-        eprintln!("Create an instance to send through: http://{reachable}/api\n");
-        return;
-    }
-    eprintln!(
-        "Send a first message:\n\n    curl -sS http://{reachable}/api/messaging/message/send \\\n      -H {key} \\\n      -H 'Content-Type: application/json' \\\n      -d '{{\"channel\": \"sandbox\", \"channelInstanceId\": \"sandbox\", \"remoteJid\": \"5585999999999\", \"message\": \"Olá!\"}}'\n"
-    );
 }
 
 #[cfg(test)]

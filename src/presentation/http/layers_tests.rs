@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use axum::Router;
 use axum::routing::get;
 
-use super::{InFlight, layered};
+use super::{InFlight, Readiness, layered};
 
 /// Two requests on one connection.
 const REQUESTS: &[u8] = b"GET /defect HTTP/1.1\r\nhost: a\r\nx-request-id: pedido-1\r\n\r\n\
@@ -19,7 +19,7 @@ async fn a_handler_that_panics_is_answered_with_the_requests_id_and_so_is_the_ne
     let routes = Router::new().route("/defect", get(defect)).route("/fine", get(async || "fine"));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, layered(routes, InFlight::new(10))).await });
+    tokio::spawn(async move { axum::serve(listener, layered(routes, InFlight::new(10), Readiness::default())).await });
 
     let asked = tokio::task::spawn_blocking(move || {
         let mut connection = TcpStream::connect(address).unwrap();

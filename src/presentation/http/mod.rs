@@ -26,6 +26,7 @@ use crate::application::ports::Channels;
 use wire::body;
 use wire::problem::Problem;
 
+pub use wire::readiness::Readiness;
 pub use wire::serving::{InFlight, Limits, serve};
 pub use wire::state::{AppState, SharedState};
 
@@ -45,13 +46,18 @@ fn finished(routes: Router<SharedState>, state: SharedState) -> Router {
     let routes = routes
         .fallback(|| std::future::ready(Problem::not_found()))
         .method_not_allowed_fallback(|| std::future::ready(Problem::method_not_allowed()));
-    layered(routes, state.in_flight.clone()).with_state(state)
+    layered(routes, state.in_flight.clone(), state.readiness.clone()).with_state(state)
 }
 
 /// The log is around everything, so that a panic is logged with its request's id, and its answer, too.
-fn layered<S: Clone + Send + Sync + 'static>(routes: Router<S>, in_flight: InFlight) -> Router<S> {
+fn layered<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    in_flight: InFlight,
+    readiness: Readiness,
+) -> Router<S> {
+    let process = request_log::Process { in_flight, readiness };
     // Together: each layer alone would box the services and the futures within it once more.
-    routes.layer((middleware::from_fn_with_state(in_flight, request_log::log), CatchPanicLayer::custom(panicked)))
+    routes.layer((middleware::from_fn_with_state(process, request_log::log), CatchPanicLayer::custom(panicked)))
 }
 
 /// Whole paths, not nested ones: a request through a nested router gets a URI of its own, and two more services around it.

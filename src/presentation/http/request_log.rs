@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -10,22 +11,34 @@ use tracing::{Instrument, info, info_span};
 use uuid::Uuid;
 
 use super::wire::problem::Problem;
+use super::wire::readiness::Readiness;
 use super::wire::serving::InFlight;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What every request has to do with.
+#[derive(Clone)]
+pub(super) struct Process {
+    pub in_flight: InFlight,
+    pub readiness: Readiness,
+}
+
 /// Gives the request an id, unless it has a sane one, and logs how it was answered, unless too many are in work already. Paths are logged as their route's
 /// pattern and queries not at all: they may hold what is confidential.
-pub async fn log(State(in_flight): State<InFlight>, request: Request, next: Next) -> Response {
+pub(super) async fn log(State(process): State<Process>, request: Request, next: Next) -> Response {
     let id = kept_id(request.headers()).unwrap_or_else(new_id);
     // Whether the process lives is answered however much there is to do.
     let mut response = if request.uri().path() == "/health/live" {
         logged(request, next, &id).await
     } else {
-        let answered = in_flight.run(logged(request, next, &id)).await;
+        let answered = process.in_flight.run(logged(request, next, &id)).await;
         answered.unwrap_or_else(|| Problem::too_many_in_flight().into_response())
     };
     response.headers_mut().insert(X_REQUEST_ID.clone(), id);
+    // A process that is about to stop wants no request to meet the end of its connection.
+    if process.readiness.is_leaving() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -4,7 +4,7 @@ use correio::domain::access::principal::Scope;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{at, id, tenant};
+use crate::support::given::{at, id, instance, tenant};
 
 on_every_adapter![
     a_tenant_is_new_once,
@@ -12,6 +12,7 @@ on_every_adapter![
     a_hash_is_there_once_whatever_its_tenant,
     lists_are_oldest_first_and_have_revoked_keys_too,
     a_key_is_revoked_once,
+    a_tenant_is_one_that_has_a_row_or_an_instance,
 ];
 
 fn key(tenant_name: &str, hash: u8, created: i64) -> ApiKey {
@@ -73,4 +74,21 @@ async fn a_key_is_revoked_once(adapters: &Adapters) {
     assert!(adapters.api_keys.revoke(key.id, at(6)).await.unwrap());
     assert_eq!(adapters.api_keys.find_by_hash(&key.hash).await.unwrap().unwrap().revoked_at, Some(at(5)));
     assert!(!adapters.api_keys.revoke(id(), at(5)).await.unwrap());
+}
+
+async fn a_tenant_is_one_that_has_a_row_or_an_instance(adapters: &Adapters) {
+    let others = async || adapters.api_keys.has_tenant_beside("default").await.unwrap();
+    assert!(!others().await);
+    adapters.api_keys.ensure_tenant(&tenant("default"), at(0)).await.unwrap();
+    adapters.instances.insert(&instance("default", "hook")).await.unwrap();
+    assert!(!others().await);
+    for name in ["acme", "zeta"] {
+        let others_instance = instance(name, "hook");
+        adapters.instances.insert(&others_instance).await.unwrap();
+        assert!(others().await, "{name} has an instance");
+        assert!(adapters.instances.delete(&tenant(name), others_instance.id, at(1)).await.unwrap());
+        assert!(!others().await, "{name} has none any more");
+    }
+    adapters.api_keys.ensure_tenant(&tenant("acme"), at(2)).await.unwrap();
+    assert!(others().await, "acme has a row");
 }

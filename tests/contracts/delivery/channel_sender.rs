@@ -1,6 +1,6 @@
 //! What `ChannelSender` promises, proved for every implementation that speaks HTTP to somebody.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use correio::application::ports::{ChannelSender, Delivery};
 use correio::domain::instance::credentials::Credentials;
@@ -29,6 +29,7 @@ pub async fn prove(channel: ChannelUnderTest<'_>) {
     tells_no_secret_and_nothing_unstorable(&channel).await;
     survives_nonsense_in_bounded_time(&channel).await;
     knows_what_was_never_sent_from_what_may_have_been(&channel).await;
+    comes_back_when_it_is_asked_to(&channel).await;
     calls_unusable_credentials_a_matter_of_the_channel(&channel).await;
     says_what_is_wrong_with_paths_into_the_request(&channel);
 }
@@ -113,6 +114,35 @@ async fn survives_nonsense_in_bounded_time(channel: &ChannelUnderTest<'_>) {
         match verdict {
             Ok(acceptance) => panic!("{answer:?} was taken for {acceptance:?}"),
             Err(error) => check_reason(&error, channel),
+        }
+    }
+}
+
+/// The same of every channel, whatever the form in which it is asked.
+async fn comes_back_when_it_is_asked_to(channel: &ChannelUnderTest<'_>) {
+    let receiver = HttpReceiver::start().await;
+    let delivery = (channel.delivery)(&receiver.url(""));
+    let date = |seconds| httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(seconds));
+    let now = date(0);
+    let day = 24 * 60 * 60;
+    let asked = [
+        ("30".to_owned(), Some(30)),
+        (date(30), Some(30)),
+        ("Thu, 01 Jan 1970 00:00:00 GMT".to_owned(), Some(0)),
+        (date(366 * day), Some(day)),
+        ("31536000".to_owned(), Some(day)),
+        ("-30".to_owned(), None),
+        ("soon".to_owned(), None),
+    ];
+    for status in [429, 503] {
+        for (text, expected) in &asked {
+            receiver.always(Answer::new(status, "busy").with("retry-after", text).with("date", &now));
+            let error = channel.sender.send(&delivery).await.expect_err("busy");
+            let DeliveryErrorKind::Transient { retry_after } = error.kind else { panic!("{status} {text}: {error:?}") };
+            let seconds = retry_after.map(|wait| wait.as_secs());
+            let differs = seconds.zip(*expected).map(|(seconds, expected)| seconds.abs_diff(expected));
+            assert!(seconds.is_some() == expected.is_some() && differs.is_none_or(|by| by <= 1), "{text}: {seconds:?}");
+            assert_eq!(error.http_status, Some(status));
         }
     }
 }

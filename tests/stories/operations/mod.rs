@@ -9,4 +9,5 @@ mod documented_paths;
 mod processes;
 mod sandbox;
 mod starting;
+mod stopping;
 mod switching;

@@ -1,9 +1,8 @@
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::eventually::{SOON, eventually};
+use crate::support::caller::to_sandbox;
 use crate::support::http_receiver::closed_port;
 use crate::support::installation::Installation;
 use crate::support::modes::stories;
@@ -13,7 +12,6 @@ use crate::support::tls_server;
 
 stories!(
     on_both_databases:
-    the_first_start_prints_a_line_that_sends_a_message_and_the_second_does_not,
     the_migrations_can_run_before_the_server,
     a_key_that_opens_no_credentials_stops_the_start,
     a_key_that_opens_some_credentials_is_reported_and_the_server_starts;
@@ -22,11 +20,13 @@ stories!(
     what_is_said_of_kafka_must_be_usable,
     a_file_of_settings_is_read_and_the_environment_wins,
     a_database_that_cannot_be_reached_stops_the_start_without_telling_its_password,
+    a_parameter_of_a_database_that_cannot_be_used_stops_the_start_and_its_value_is_not_told,
     a_machine_without_root_certificates_serves_until_it_needs_them,
     one_process_alone_plays_every_role_on_sqlite,
     a_second_server_on_the_same_file_is_refused,
     wrong_usage_ends_with_two;
     only_on_postgres:
+    what_is_asked_of_a_database_in_libpqs_words_is_taken,
     credentials_in_a_shared_database_need_a_key_of_the_operator,
     without_kafka_one_process_plays_every_role,
     with_an_embedded_broker_one_process_plays_every_role;
@@ -126,6 +126,36 @@ async fn a_database_that_cannot_be_reached_stops_the_start_without_telling_its_p
     assert!(told.lines().last().unwrap().starts_with("correio: DATABASE_URL: "), "{told}");
     assert!(!told.contains("s3cr3t-w0rd"), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+async fn a_parameter_of_a_database_that_cannot_be_used_stops_the_start_and_its_value_is_not_told(
+    installation: Installation,
+) {
+    let base = format!("postgres://correio:s3cr3t-w0rd@{}/correio", closed_port().await);
+    for (name, value) in
+        [("passwrod", "hush"), ("sslpassword", "hush"), ("target_session_attrs", "hush"), ("keepalives_idle", "30")]
+    {
+        let url = format!("{base}?sslmode=disable&{name}={value}");
+        let line = refused_start(&installation, &[("DATABASE_URL", &url)], &[]).await;
+        assert!(line.starts_with("correio: DATABASE_URL: ") && line.contains(&format!("`{name}`")), "{line}");
+        assert!(!line.contains("hush") && !line.contains("s3cr3t-w0rd"), "{line}");
+    }
+    for url in ["sqlite://data/correio.db?passwrod=hush", "host=db password=hush user=correio"] {
+        let line = refused_start(&installation, &[("DATABASE_URL", url)], &[]).await;
+        assert!(line.starts_with("correio: DATABASE_URL: ") && !line.contains("hush"), "{line}");
+    }
+}
+
+async fn what_is_asked_of_a_database_in_libpqs_words_is_taken(installation: Installation) {
+    let own = installation.environment().into_iter().find(|(name, _)| name == "DATABASE_URL").unwrap().1;
+    let more =
+        "target_session_attrs=read-write&connect_timeout=10&application_name=correio%20hush&client_encoding=UTF8";
+    let url = format!("{}&{more}", own.replacen("postgres://", "postgresql://", 1));
+    let app = TestApp::start_with(installation, &[("DATABASE_URL", &url)]).await;
+    assert_eq!(app.send(&to_sandbox("5585999999999")).await.status, 200);
+    let named = "select count(*) from pg_stat_activity where application_name = 'correio hush' and datname = current_database()";
+    assert!(app.sql_number(named).await > 0);
+    assert!(app.log().iter().all(|line| !line.contains("hush")), "{:?}", app.log());
 }
 
 async fn a_machine_without_root_certificates_serves_until_it_needs_them(installation: Installation) {
@@ -252,33 +282,4 @@ async fn a_key_that_opens_some_credentials_is_reported_and_the_server_starts(ins
     let line: Value = serde_json::from_str(line).unwrap();
     assert_eq!((&line["level"], &line["unopened"], &line["opened"]), (&json!("ERROR"), &json!(1), &json!(1)), "{line}");
     assert_eq!(line["instances"], "orders", "{line}");
-}
-
-/// What it told its first user to paste into a shell.
-fn curl_line(log: &[String]) -> Option<String> {
-    let first = log.iter().position(|line| line.trim_start().starts_with("curl "))?;
-    let last = first + log[first..].iter().position(|line| !line.ends_with('\\'))?;
-    Some(log[first..=last].join("\n"))
-}
-
-async fn the_first_start_prints_a_line_that_sends_a_message_and_the_second_does_not(installation: Installation) {
-    // Empty is unset: the key is generated.
-    let mut app = TestApp::start_with(installation, &[("BOOTSTRAP_API_KEY", "")]).await;
-    let line = eventually(SOON, "a newcomer is greeted", async || curl_line(&app.log())).await;
-    let output = Command::new("sh").args(["-c", &line]).output().unwrap();
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&answer["success"], &answer["data"]["status"]), (&json!(true), &json!("sent")), "{answer}");
-    assert_eq!(app.sql_status(answer["data"]["messageId"].as_str().unwrap()).await, "sent");
-
-    let address = app.address().to_owned();
-    app.terminate();
-    assert_eq!(app.exited().await.code(), Some(0));
-    app.restart().await;
-    let again = line.replace(&address, app.address());
-    let output = Command::new("sh").args(["-c", &again]).output().unwrap();
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(answer["data"]["status"], "sent", "its key still works: {answer}");
-    assert_eq!(curl_line(&app.log()), None, "a key is shown once");
-    assert_eq!(app.sql_number("select count(*) from api_keys").await, 1);
 }

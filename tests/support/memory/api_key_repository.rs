@@ -29,6 +29,14 @@ impl ApiKeyRepository for MemoryApiKeyRepository {
         self.database.run_now("api_keys.ensure_tenant", |tables| Ok(ensure(tables))).await
     }
 
+    async fn has_tenant_beside(&self, name: &str) -> Result<bool, RepositoryError> {
+        let has = |tables: &mut Tables| {
+            let others = tables.instances.values().map(|instance| &instance.tenant);
+            tables.tenants.iter().chain(others).any(|tenant| tenant.as_str() != name)
+        };
+        self.database.run_now("api_keys.has_tenant_beside", |tables| Ok(has(tables))).await
+    }
+
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError> {
         let insert = |tables: &mut Tables| {
             storable([Some(key.name.as_str()), Some(key.prefix.as_str())])?;

@@ -12,6 +12,10 @@ pub trait ApiKeyRepository: Send + Sync {
     /// Makes sure that the tenant has a row; true if it had none.
     async fn ensure_tenant(&self, tenant: &Tenant, now: Timestamp) -> Result<bool, RepositoryError>;
 
+    /// Whether there is a tenant beside the one of this name: one that has a row, or an instance. Costs the same however
+    /// many instances there are.
+    async fn has_tenant_beside(&self, name: &str) -> Result<bool, RepositoryError>;
+
     /// # Errors
     /// [`RepositoryError::Conflict`] when a key of the same hash is there, revoked or not, whatever its tenant.
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError>;

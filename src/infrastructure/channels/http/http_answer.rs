@@ -2,19 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
 use super::redaction::Redaction;
 use crate::domain::Timestamp;
 use crate::domain::message::delivery::DeliveryError;
-use crate::infrastructure::http_client::public_address::AddressBlocked;
-use crate::infrastructure::http_client::{NoCertificates, causes};
+use crate::domain::message::retry::LONGEST_RETRY_AFTER;
+use crate::infrastructure::http_client::{AddressBlocked, CallError, NoCertificates, causes};
 
 /// An answer whose status arrived; its body may have been lost on the way.
 pub struct HttpAnswer {
     pub status: StatusCode,
-    pub retry_after: Option<Duration>,
+    /// How long to wait before the next try, if it says so; at most [`LONGEST_RETRY_AFTER`].
+    retry_after: Option<Duration>,
     /// At most the limit it was read with.
     pub body: Vec<u8>,
     /// Whether `body` is all there was.
@@ -43,6 +44,18 @@ impl HttpAnswer {
         Self { status, retry_after, body, complete }
     }
 
+    /// For tests of what is made of answers.
+    #[cfg(test)]
+    pub fn whole(status: StatusCode, body: &[u8], complete: bool) -> Self {
+        Self { status, retry_after: None, body: body.to_vec(), complete }
+    }
+
+    /// The error that this answer means, with what the answer says beside its body: its status, and when to come back. Every
+    /// channel's errors go through here.
+    pub fn stands_for(&self, error: DeliveryError) -> DeliveryError {
+        error.with_http_status(self.status.as_u16()).with_retry_after(self.retry_after)
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -59,24 +72,34 @@ pub fn may_have_been_taken(status: StatusCode) -> bool {
     matches!(status.as_u16(), 502 | 504 | 520..=524)
 }
 
-/// Seconds, or a date (RFC 9110); anything else is as if it were absent.
+/// Seconds, or a date (RFC 9110), and at most [`LONGEST_RETRY_AFTER`]; anything else is as if it were absent. A date that has
+/// passed is no wait.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let asked = text(RETRY_AFTER)?;
+    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = asked.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(SystemTime::from(now)).unwrap_or_default())
+    let until = httpdate::parse_http_date(asked).ok()?;
+    // By the clock that the date was read from, if the answer says what it shows: it need not show what ours does.
+    let its_now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    let wait = until.duration_since(its_now.unwrap_or_else(|| SystemTime::from(now))).unwrap_or_default();
+    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 /// No status arrived. Whether the request did decides what that means.
 ///
 /// `peer` is part of the sentence: `the webhook`.
-pub fn without_answer(peer: &str, error: reqwest::Error, redaction: &Redaction) -> DeliveryError {
-    // Its text would hold the whole URL.
-    let error = error.without_url();
+pub fn without_answer(peer: &str, error: CallError, redaction: &Redaction) -> DeliveryError {
+    let blocked = || DeliveryError::misconfigured(format!("Refused to call {peer}: {AddressBlocked}"));
+    let error = match error {
+        CallError::Blocked(AddressBlocked) => return blocked(),
+        // Its text would hold the whole URL.
+        CallError::Http(error) => error.without_url(),
+    };
     if causes(&error).any(|cause| cause.is::<AddressBlocked>()) {
-        return DeliveryError::misconfigured(format!("Refused to call {peer}: {AddressBlocked}"));
+        return blocked();
     }
     if causes(&error).any(|cause| cause.is::<NoCertificates>()) {
         return DeliveryError::not_now(format!("Could not call {peer}: {NoCertificates}."), Duration::MAX);

@@ -23,8 +23,7 @@ use crate::domain::instance::credentials::Credentials;
 use crate::domain::message::Content;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::problem::FieldProblem;
-use crate::infrastructure::http_client::public_address::PublicAddressesOnly;
-use crate::infrastructure::http_client::{ClientSetupError, HttpClient, Repeats, client_builder};
+use crate::infrastructure::http_client::{AddressGuard, ClientSetupError, GuardedClient, Repeats, client_builder};
 use address::parse_address;
 
 pub use signing_secret::{InvalidSecret, SigningSecret};
@@ -38,18 +37,18 @@ const PEER: &str = "the webhook";
 pub struct WebhookSettings {
     /// For one try, from connecting to the last byte of the answer. A third of it may go into connecting.
     pub timeout: Duration,
-    /// Whether addresses of private networks, and of this machine, are refused (`WEBHOOK_BLOCK_PRIVATE`).
-    pub block_private: bool,
+    /// Which addresses are called.
+    pub guard: Arc<AddressGuard>,
 }
 
 impl Default for WebhookSettings {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(15), block_private: false }
+        Self { timeout: Duration::from_secs(15), guard: Arc::default() }
     }
 }
 
 pub struct WebhookSender {
-    client: HttpClient,
+    client: GuardedClient,
     settings: WebhookSettings,
     clock: Arc<dyn Clock>,
 }
@@ -58,12 +57,8 @@ impl WebhookSender {
     /// # Errors
     /// When no HTTP client can be built on this machine.
     pub fn new(settings: WebhookSettings, clock: Arc<dyn Clock>) -> Result<Self, ClientSetupError> {
-        let WebhookSettings { timeout, block_private } = settings;
-        let client = HttpClient::new(move || match client_builder(timeout / 3) {
-            // A proxy would resolve the name itself, and reach for us what we refuse to.
-            builder if block_private => builder.no_proxy().dns_resolver(PublicAddressesOnly),
-            builder => builder,
-        })?;
+        let timeout = settings.timeout;
+        let client = GuardedClient::new(settings.guard.clone(), move || client_builder(timeout / 3))?;
         Ok(Self { client, settings, clock })
     }
 }
@@ -79,10 +74,8 @@ impl ChannelSender for WebhookSender {
     }
 
     fn check_address(&self, address: &str) -> Result<(), Vec<FieldProblem>> {
-        match parse_address(address, self.settings.block_private) {
-            Ok(_) => Ok(()),
-            Err(problem) => Err(vec![FieldProblem::new("/channelPhoneOrId", problem)]),
-        }
+        let checked = parse_address(address).and_then(|url| self.client.guard().check(&url));
+        checked.map_err(|problem| vec![FieldProblem::new("/channelPhoneOrId", problem)])
     }
 
     fn check_credentials(&self, given: Option<&Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
@@ -113,7 +106,7 @@ impl ChannelSender for WebhookSender {
 
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
         let secret = stored_secret(&delivery.credentials)?;
-        let url = parse_address(&delivery.address, self.settings.block_private)
+        let url = parse_address(&delivery.address)
             .map_err(|problem| DeliveryError::misconfigured(format!("The webhook's URL {problem}")))?;
         // Made only when something went wrong.
         let redaction = || {
@@ -133,21 +126,16 @@ impl ChannelSender for WebhookSender {
             .header("webhook-id", &message_id)
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signature)
-            .body(body)
-            .build();
-        let without_answer = |error| without_answer(PEER, error, &redaction());
+            .body(body);
         // A receiver knows a message that it has seen by its id.
-        let response = self
-            .client
-            .send(request.map_err(without_answer)?, self.settings.timeout, Repeats::OnceOnNewConnection)
-            .await
-            .map_err(without_answer)?;
+        let sent = self.client.send(request, self.settings.timeout, Repeats::OnceOnNewConnection).await;
+        let response = sent.map_err(|error| without_answer(PEER, error, &redaction()))?;
         let answer = HttpAnswer::read(response, ANSWER_LIMIT, self.clock.now()).await;
         let http_status = answer.status.as_u16();
         if answer.status.is_success() {
             return Ok(Acceptance { channel_message_id: Some(message_id), http_status: Some(http_status) });
         }
-        Err(refusal(&answer, &redaction()).with_http_status(http_status))
+        Err(answer.stands_for(refusal(&answer, &redaction())))
     }
 }
 
@@ -162,7 +150,7 @@ fn refusal(answer: &HttpAnswer, redaction: &Redaction) -> DeliveryError {
     } else if answer.status.is_redirection() || !may_work_later(answer.status) {
         DeliveryError::refused(reason)
     } else {
-        DeliveryError::transient(reason).with_retry_after(answer.retry_after)
+        DeliveryError::transient(reason)
     }
 }
 

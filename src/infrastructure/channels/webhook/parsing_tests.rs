@@ -5,21 +5,23 @@ use super::{SigningSecret, WebhookSender, WebhookSettings};
 use crate::application::ports::ChannelSender;
 use crate::corpus::{prove, prove_of_texts};
 use crate::infrastructure::http_client::public_address::is_public;
+use crate::infrastructure::http_client::{AddressGuard, BlockPrivate};
 use crate::infrastructure::system::SystemClock;
 
 #[test]
 fn an_address_is_one_of_the_web_or_refused() {
+    let guard = AddressGuard::new(BlockPrivate::Always, Vec::new());
     prove_of_texts("webhook-address", |text| {
-        let open = parse_address(text, false);
+        let open = parse_address(text);
         match &open {
             Err(problem) => assert!(problem.starts_with("must "), "{problem}"),
             Ok(url) => {
                 assert!(matches!(url.scheme(), "http" | "https") && url.has_host());
                 assert!(url.username().is_empty() && url.password().is_none());
-                assert_eq!(parse_address(url.as_str(), false).as_ref().ok().or(Some(url)), Some(url));
+                assert_eq!(parse_address(url.as_str()).as_ref().ok().or(Some(url)), Some(url));
             }
         }
-        if let Ok(url) = parse_address(text, true) {
+        if let Some(url) = parse_address(text).ok().filter(|url| guard.check(url).is_ok()) {
             assert_eq!(open.as_ref(), Ok(&url));
             match url.host() {
                 Some(Host::Ipv4(address)) => assert!(is_public(address.into()), "{url}"),

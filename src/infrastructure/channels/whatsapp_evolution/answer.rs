@@ -43,7 +43,7 @@ pub fn judge(answer: &HttpAnswer, kind: RequestKind, redaction: &Redaction) -> V
     if answer.status == StatusCode::BAD_REQUEST && answered.texts.iter().any(|text| text == "[object Object]") {
         return Verdict::DependsOnConnection(reason);
     }
-    Verdict::Clear(Err(failure(answer, kind, &answered, reason).with_retry_after(answer.retry_after)))
+    Verdict::Clear(Err(failure(answer, kind, &answered, reason)))
 }
 
 fn failure(answer: &HttpAnswer, kind: RequestKind, answered: &AnswerText, reason: String) -> DeliveryError {

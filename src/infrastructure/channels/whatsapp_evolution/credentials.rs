@@ -8,6 +8,7 @@ use crate::domain::message::delivery::DeliveryError;
 use crate::domain::problem::FieldProblem;
 use crate::infrastructure::channels::http::credentials_object::CredentialsObject;
 use crate::infrastructure::channels::http::redaction::Redaction;
+use crate::infrastructure::http_client::AddressGuard;
 
 const MEMBERS: [&str; 3] = ["baseUrl", "apiKey", "instanceName"];
 const LONGEST_BASE_URL: usize = 2048;
@@ -22,10 +23,10 @@ pub struct EvolutionCredentials {
 }
 
 /// Checks credentials as a client gave them; they are stored as they are.
-pub fn check(given: Option<&Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
+pub fn check(given: Option<&Value>, guard: &AddressGuard) -> Result<NewCredentials, Vec<FieldProblem>> {
     let mut object = CredentialsObject::read(given, &MEMBERS);
     let base_url = object.required_text("baseUrl");
-    if let Some(Err(problem)) = base_url.map(parse_base_url) {
+    if let Some(Err(problem)) = base_url.map(|text| parse_base_url(text).and_then(|url| guard.check(&url))) {
         object.problem("baseUrl", problem);
     }
     let api_key = object.required_text("apiKey");

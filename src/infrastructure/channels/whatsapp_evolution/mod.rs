@@ -21,7 +21,7 @@ use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::Content;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::problem::FieldProblem;
-use crate::infrastructure::http_client::{ClientSetupError, HttpClient, Repeats, client_builder};
+use crate::infrastructure::http_client::{AddressGuard, ClientSetupError, GuardedClient, Repeats, client_builder};
 use answer::Verdict;
 use credentials::EvolutionCredentials;
 use request::{EvolutionRequest, PEER};
@@ -39,6 +39,8 @@ pub struct EvolutionSettings {
     pub media_timeout: Duration,
     /// For asking whether the instance is connected, when the answer to a message left that open.
     pub state_timeout: Duration,
+    /// Which addresses are called.
+    pub guard: Arc<AddressGuard>,
 }
 
 impl Default for EvolutionSettings {
@@ -48,12 +50,13 @@ impl Default for EvolutionSettings {
             text_timeout: Duration::from_secs(30),
             media_timeout: Duration::from_secs(60),
             state_timeout: Duration::from_secs(10),
+            guard: Arc::default(),
         }
     }
 }
 
 pub struct WhatsappEvolutionSender {
-    client: HttpClient,
+    client: GuardedClient,
     settings: EvolutionSettings,
     clock: Arc<dyn Clock>,
 }
@@ -63,7 +66,8 @@ impl WhatsappEvolutionSender {
     /// When no HTTP client can be built on this machine.
     pub fn new(settings: EvolutionSettings, clock: Arc<dyn Clock>) -> Result<Self, ClientSetupError> {
         let connect_timeout = settings.connect_timeout;
-        Ok(Self { client: HttpClient::new(move || client_builder(connect_timeout))?, settings, clock })
+        let client = GuardedClient::new(settings.guard.clone(), move || client_builder(connect_timeout))?;
+        Ok(Self { client, settings, clock })
     }
 
     async fn call(
@@ -82,9 +86,8 @@ impl WhatsappEvolutionSender {
             Some(body) => request.json(body),
             None => request,
         };
-        let without_answer = |error| without_answer(PEER, error, credentials.redaction());
-        let request = request.build().map_err(without_answer)?;
-        let response = self.client.send(request, timeout, repeats).await.map_err(without_answer)?;
+        let sent = self.client.send(request, timeout, repeats).await;
+        let response = sent.map_err(|error| without_answer(PEER, error, credentials.redaction()))?;
         Ok(HttpAnswer::read(response, ANSWER_LIMIT, self.clock.now()).await)
     }
 
@@ -117,7 +120,7 @@ impl ChannelSender for WhatsappEvolutionSender {
     }
 
     fn check_credentials(&self, given: Option<&Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
-        credentials::check(given)
+        credentials::check(given, self.client.guard())
     }
 
     fn check_message(&self, recipient: &str, content: &Content) -> Result<(), Vec<FieldProblem>> {
@@ -159,6 +162,6 @@ impl ChannelSender for WhatsappEvolutionSender {
             }
             Verdict::DependsOnConnection(reason) => Err(DeliveryError::transient(reason)),
         };
-        verdict.map_err(|error| error.with_http_status(answer.status.as_u16()))
+        verdict.map_err(|error| answer.stands_for(error))
     }
 }

@@ -8,6 +8,7 @@ use super::request::RequestKind;
 use crate::corpus::{prove, prove_of_texts};
 use crate::infrastructure::channels::http::http_answer::HttpAnswer;
 use crate::infrastructure::channels::http::redaction::Redaction;
+use crate::infrastructure::http_client::AddressGuard;
 
 #[test]
 fn a_recipient_is_a_number_or_a_jid_or_refused() {
@@ -22,7 +23,7 @@ fn a_recipient_is_a_number_or_a_jid_or_refused() {
 fn credentials_that_are_taken_can_be_used() {
     prove("credentials", |bytes| {
         let Ok(given) = serde_json::from_slice::<Value>(bytes) else { return };
-        match check(Some(&given)) {
+        match check(Some(&given), &AddressGuard::default()) {
             Err(problems) => assert!(problems.iter().all(|problem| problem.path.starts_with("/credentials"))),
             Ok(new) => {
                 let stored =
@@ -41,7 +42,7 @@ fn every_answer_is_judged() {
         for status in [200, 201, 204, 302, 400, 401, 403, 404, 429, 500, 599] {
             let status = StatusCode::from_u16(status).unwrap();
             for complete in [true, false] {
-                let answer = HttpAnswer { status, retry_after: None, body: bytes.to_vec(), complete };
+                let answer = HttpAnswer::whole(status, bytes, complete);
                 for kind in [RequestKind::Text, RequestKind::Media, RequestKind::Audio] {
                     judged(&answer, judge(&answer, kind, &Redaction::default()));
                 }

@@ -3,7 +3,9 @@ use std::time::Duration;
 use crate::domain::message::MaxTries;
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
-use crate::infrastructure::config::values::{boolean, duration, duration_of_at_least, durations, number};
+use crate::infrastructure::config::values::{
+    boolean, duration, duration_between, duration_of_at_least, durations, number,
+};
 use crate::infrastructure::config::variables::Variables;
 
 #[derive(Clone, Debug)]
@@ -17,10 +19,10 @@ pub struct DeliveryConfig {
     /// The waits before the second, third, ... try; never empty.
     pub retry_backoff: Vec<Duration>,
     pub undeliverable_after: Duration,
-    /// Webhooks go to public addresses only.
-    pub webhook_block_private: bool,
     /// None: as the database says, see [`Config::has_sandbox`](crate::infrastructure::config::Config::has_sandbox).
     pub sandbox_enabled: Option<bool>,
+    /// None: depends on whether something looks at `/health/ready`.
+    pub shutdown_delay: Option<Duration>,
     pub shutdown_timeout: Duration,
 }
 
@@ -34,8 +36,8 @@ pub const SECTION: Section = Section {
         MAX_RETRIES.entry(),
         RETRY_BACKOFF.entry(),
         UNDELIVERABLE_AFTER.entry(),
-        WEBHOOK_BLOCK_PRIVATE.entry(),
         SANDBOX_ENABLED.entry(),
+        SHUTDOWN_DELAY.entry(),
         SHUTDOWN_TIMEOUT.entry(),
     ],
 };
@@ -93,13 +95,6 @@ const UNDELIVERABLE_AFTER: Setting<Duration> = Setting {
     parse: duration,
 };
 
-const WEBHOOK_BLOCK_PRIVATE: Setting<bool> = Setting {
-    name: "WEBHOOK_BLOCK_PRIVATE",
-    default: "false",
-    about: "`true` delivers webhooks to public addresses only.",
-    parse: boolean,
-};
-
 const SANDBOX_ENABLED: OptionalSetting<bool> = OptionalSetting {
     name: "SANDBOX_ENABLED",
     unset: "`true` with SQLite, `false` with PostgreSQL",
@@ -109,10 +104,19 @@ const SANDBOX_ENABLED: OptionalSetting<bool> = OptionalSetting {
     parse: boolean,
 };
 
+const SHUTDOWN_DELAY: OptionalSetting<Duration> = OptionalSetting {
+    name: "SHUTDOWN_DELAY",
+    unset: "`5s` when `/health/ready` was asked for in the last minute, else `0s`",
+    example: "10s",
+    about: "Time for which a process that is asked to stop still serves, `0s` to `1h`, so that a balancer takes it out first: \
+            `/health/ready` answers 503, and connections are closed after an answer. A second TERM or INT ends it.",
+    parse: |text| duration_between(text, Duration::ZERO, Duration::from_secs(3_600)),
+};
+
 const SHUTDOWN_TIMEOUT: Setting<Duration> = Setting {
     name: "SHUTDOWN_TIMEOUT",
     default: "30s",
-    about: "Time that a stopping process has to finish what it has begun.",
+    about: "Time that a stopping process has to finish what it has begun; it begins after `SHUTDOWN_DELAY`.",
     parse: duration,
 };
 
@@ -127,8 +131,8 @@ impl DeliveryConfig {
             max_tries: MAX_RETRIES.read(variables)?,
             retry_backoff: RETRY_BACKOFF.read(variables)?,
             undeliverable_after: UNDELIVERABLE_AFTER.read(variables)?,
+            shutdown_delay: SHUTDOWN_DELAY.read(variables)?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.read(variables)?,
-            webhook_block_private: WEBHOOK_BLOCK_PRIVATE.read(variables)?,
             sandbox_enabled: SANDBOX_ENABLED.read(variables)?,
         })
     }

@@ -1,6 +1,7 @@
 //! The table of settings, a file a section: each declares its variables, says what operators read about them, and reads them.
 
 pub mod access;
+pub mod channels;
 pub mod delivery;
 pub mod http;
 pub mod kafka;
@@ -8,6 +9,7 @@ pub mod kafka_security;
 #[cfg(test)]
 mod kafka_tests;
 pub mod logs;
+mod postgres_url;
 pub mod storage;
 
 use super::setting::Section;
@@ -18,6 +20,7 @@ pub const SECTIONS: &[Section] = &[
     storage::SECTION,
     access::SECTION,
     delivery::SECTION,
+    channels::SECTION,
     kafka::SECTION,
     kafka_security::SECTION,
     logs::SECTION,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use url::Url;
 
+use super::postgres_url::{postgres_url, unknown};
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
 use crate::infrastructure::config::values::{Parsed, number, time_to_keep};
@@ -70,7 +70,7 @@ const DATABASE_URL: OptionalSetting<DatabaseConfig> = OptionalSetting {
     name: "DATABASE_URL",
     unset: "a SQLite file, `DATA_DIR/correio.db`",
     example: "postgres://correio:password@localhost:5432/correio",
-    about: "Database: `sqlite://relative/path`, `sqlite:///absolute/path`, or the URL of a PostgreSQL database.",
+    about: "Database: `sqlite://relative/path`, `sqlite:///absolute/path`, or the URL of a PostgreSQL database, with libpq's parameters; one that is not known or not supported stops the start.",
     parse: database,
 };
 
@@ -130,10 +130,10 @@ pub fn database(text: &str) -> Parsed<DatabaseConfig> {
         return sqlite(path);
     }
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        Url::parse(text).map_err(|error| format!("is not a valid URL: {error}"))?;
-        return Ok(DatabaseConfig::Postgres { url: text.to_owned() });
+        return Ok(DatabaseConfig::Postgres { url: postgres_url(text)? });
     }
-    Err("must start with `sqlite://` or `postgres://`".to_owned())
+    Err("must start with `sqlite://`, `postgres://` or `postgresql://`; libpq's `keyword=value` form is not read"
+        .to_owned())
 }
 
 fn sqlite(path: &str) -> Parsed<DatabaseConfig> {
@@ -144,8 +144,9 @@ fn sqlite(path: &str) -> Parsed<DatabaseConfig> {
         return Err("must name a file, because a database in memory does not survive a restart".to_owned());
     }
     // Passing them on would let an installation switch durability off; dropping them would be silent.
-    if path.contains('?') {
-        return Err("takes no parameters after `?` with SQLite".to_owned());
+    if let Some((_, query)) = path.split_once('?') {
+        let name = query.split(['=', '&']).next().unwrap_or_default();
+        return Err(format!("takes no parameters with SQLite, and {}", unknown(name)));
     }
     Ok(DatabaseConfig::Sqlite { path: PathBuf::from(path) })
 }

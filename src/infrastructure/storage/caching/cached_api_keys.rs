@@ -59,6 +59,10 @@ impl ApiKeyRepository for CachedApiKeys {
         self.api_keys.ensure_tenant(tenant, now).await
     }
 
+    async fn has_tenant_beside(&self, name: &str) -> Result<bool, RepositoryError> {
+        self.api_keys.has_tenant_beside(name).await
+    }
+
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError> {
         let inserted = self.api_keys.insert(key).await;
         self.unknown.invalidate(&key.hash).await;

@@ -34,6 +34,17 @@ impl ApiKeyRepository for PgApiKeyRepository {
         Ok(inserted.rows_affected() == 1)
     }
 
+    async fn has_tenant_beside(&self, name: &str) -> Result<bool, RepositoryError> {
+        // In two halves, which the index finds.
+        let query = sqlx::query_scalar(
+            "select exists (select 1 from tenants where name <> $1)
+                 or exists (select 1 from messaging_instances where tenant < $1)
+                 or exists (select 1 from messaging_instances where tenant > $1)",
+        )
+        .bind(name);
+        self.database.run(async |connection| query.fetch_one(connection).await).await
+    }
+
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError> {
         let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
         let query = sqlx::query(

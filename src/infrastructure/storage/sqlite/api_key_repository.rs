@@ -37,6 +37,19 @@ impl ApiKeyRepository for SqliteApiKeyRepository {
         Ok(inserted.rows_affected() == 1)
     }
 
+    async fn has_tenant_beside(&self, name: &str) -> Result<bool, RepositoryError> {
+        // In two halves, which the index finds.
+        sqlx::query_scalar(
+            "select exists (select 1 from tenants where name <> ?1)
+                 or exists (select 1 from messaging_instances where tenant < ?1)
+                 or exists (select 1 from messaging_instances where tenant > ?1)",
+        )
+        .bind(name)
+        .fetch_one(self.database.readers())
+        .await
+        .map_err(translate)
+    }
+
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError> {
         let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
         sqlx::query(

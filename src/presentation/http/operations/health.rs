@@ -88,6 +88,10 @@ pub async fn live() -> Json<Liveness> {
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ), security(()))]
 pub async fn ready(State(state): State<SharedState>) -> Result<Json<Liveness>, Problem> {
+    state.readiness.asked();
+    if state.readiness.is_leaving() {
+        return Err(Problem::stopping());
+    }
     state.gateway.operations.report_health.ready().await.map_err(not_ready)?;
     Ok(Json(Liveness { status: "ok" }))
 }

@@ -10,5 +10,6 @@ pub mod moment;
 pub mod page;
 pub mod problem;
 pub mod query;
+pub mod readiness;
 pub mod serving;
 pub mod state;

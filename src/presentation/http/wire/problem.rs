@@ -230,6 +230,12 @@ impl Problem {
     }
 
     /// Logs the cause.
+    /// The process was asked to end, and still serves.
+    pub fn stopping() -> Self {
+        let detail = "This process is about to stop.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Stopping", detail)
+    }
+
     pub fn unavailable(cause: impl std::fmt::Display) -> Self {
         tracing::warn!(%cause, "unavailable");
         let detail = "The service cannot do this right now; try again.";

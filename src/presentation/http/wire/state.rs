@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::application::gateway::Gateway;
+use crate::presentation::http::wire::readiness::Readiness;
 use crate::presentation::http::wire::serving::InFlight;
 
 /// What the handlers need, shared: each request has several handles to it.
@@ -19,6 +20,7 @@ pub struct AppState {
     pub tasks: TaskTracker,
     pub max_body_bytes: usize,
     pub in_flight: InFlight,
+    pub readiness: Readiness,
 }
 
 /// An id in a path; anything that is not a hyphenated UUID names nothing.

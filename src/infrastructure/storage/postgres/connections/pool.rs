@@ -67,7 +67,10 @@ impl PgDatabase {
     }
 
     fn unconnected(options: PgConnectOptions, limits: Limits) -> Self {
-        let server = Server::new(options.application_name("correio"), limits);
+        // What the URL says, or `PGAPPNAME`, stands.
+        let is_named = options.get_application_name().is_some();
+        let options = if is_named { options } else { options.application_name("correio") };
+        let server = Server::new(options, limits);
         Self {
             pool: server.pool(limits.pool, SERVER_TIMEOUT, POOL),
             searches: Searches::new(server.clone()),

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use super::{InFlight, Limits, serve};
+use crate::presentation::http::Readiness;
 use crate::presentation::http::layered;
 use crate::presentation::http::wire::serving::to_its_end;
 
@@ -211,7 +212,7 @@ async fn a_request_too_many_is_refused_while_the_process_says_that_it_lives() {
         to_its_end(&runs, work).await.map(|()| "fine")
     };
     let routes = Router::new().route("/slow", get(slow)).route("/health/live", get(async || "fine"));
-    let server = Server::start(layered(routes, InFlight::new(1)), 10).await;
+    let server = Server::start(layered(routes, InFlight::new(1), Readiness::default()), 10).await;
     let mut first = server.connect().await;
     send(&mut first, "/slow").await;
     while tasks.is_empty() {

@@ -1,0 +1,34 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Whether this process is about to stop, and whether something asks if it is ready. Copies share it.
+#[derive(Clone, Default)]
+pub struct Readiness(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    is_leaving: AtomicBool,
+    asked: Mutex<Option<Instant>>,
+}
+
+impl Readiness {
+    /// Notes that `/health/ready` was asked for.
+    pub fn asked(&self) {
+        *self.0.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub fn was_asked_within(&self, time: Duration) -> bool {
+        let asked = *self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.is_some_and(|moment| moment.elapsed() <= time)
+    }
+
+    /// From now on it is not ready, and no connection outlives an answer.
+    pub fn leave(&self) {
+        self.0.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_leaving(&self) -> bool {
+        self.0.is_leaving.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,129 @@
+//! How the API key of a first start gets to its operator.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::support::caller::to_sandbox;
+use crate::support::eventually::{SOON, eventually};
+use crate::support::installation::Installation;
+use crate::support::modes::stories;
+use crate::support::process::run;
+use crate::support::test_app::TestApp;
+
+stories!(
+    on_both_databases:
+    the_first_key_is_in_a_file_for_its_owner_and_not_in_the_log;
+    only_on_sqlite:
+    a_terminal_shows_the_first_key_in_a_line_that_sends_a_message,
+    a_start_that_fails_makes_no_key;
+    only_on_postgres:
+    without_a_place_for_the_first_key_none_is_made_until_there_is_one;
+);
+
+/// What it told its first user to paste into a shell.
+fn curl_line(log: &[String]) -> Option<String> {
+    let first = log.iter().position(|line| line.trim_start().starts_with("curl "))?;
+    let last = first + log[first..].iter().position(|line| !line.ends_with('\\'))?;
+    Some(log[first..=last].join("\n"))
+}
+
+/// The file that the log says holds the first key.
+fn key_file(log: &[String]) -> Option<PathBuf> {
+    let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let named = lines.filter(|line| line["message"].as_str().is_some_and(|text| text.contains("first API key")));
+    named.filter_map(|line| line["path"].as_str().map(PathBuf::from)).next()
+}
+
+async fn the_first_key_is_in_a_file_for_its_owner_and_not_in_the_log(installation: Installation) {
+    // Of another installation that was here.
+    std::fs::create_dir_all(installation.data_dir()).unwrap();
+    let foreign = installation.data_dir().join("bootstrap-api-key");
+    std::fs::write(&foreign, "another's").unwrap();
+    // Empty is unset: the key is generated.
+    let mut app = TestApp::start_with(installation, &[("BOOTSTRAP_API_KEY", "")]).await;
+    let file = eventually(SOON, "it says where the key is", async || key_file(&app.log())).await;
+    assert_eq!(file.parent(), Some(app.installation.data_dir().as_path()));
+    assert_eq!(std::fs::read_to_string(&foreign).unwrap(), "another's");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let key = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    assert!(key.len() >= 32 && app.log().iter().all(|line| !line.contains(&key)), "the log tells it");
+    assert_eq!(curl_line(&app.log()), None, "no newcomer looks");
+    let owner = app.with_key(&key);
+    assert_eq!(owner.send(&to_sandbox("5585999999999")).await.status, 200);
+
+    app.terminate();
+    assert_eq!(app.exited().await.code(), Some(0));
+    app.restart().await;
+    assert_eq!(app.with_key(&key).send(&to_sandbox("5585999999999")).await.status, 200, "its key still works");
+    assert_eq!(key_file(&app.log()), None);
+    assert_eq!(app.sql_number("select count(*) from api_keys").await, 1);
+}
+
+async fn a_start_that_fails_makes_no_key(installation: Installation) {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let environment = vec![("PORT".to_owned(), taken.local_addr().unwrap().port().to_string())];
+    let output = run(installation.directory.path(), &environment, &[]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(installation.sql_number("select count(*) from api_keys").await, 0);
+    assert!(!installation.data_dir().join("bootstrap-api-key").exists());
+}
+
+async fn without_a_place_for_the_first_key_none_is_made_until_there_is_one(installation: Installation) {
+    let place = installation.directory.path().join("occupied");
+    std::fs::write(&place, "").unwrap();
+    let settings = [("BOOTSTRAP_API_KEY", ""), ("DATA_DIR", place.to_str().unwrap())];
+    let mut app = TestApp::start_with(installation, &settings).await;
+    assert!(
+        app.log().iter().any(|line| line.contains("DATA_DIR") && line.contains("keys create")),
+        "it says what to do"
+    );
+    assert_eq!(app.sql_number("select count(*) from api_keys").await, 0, "nobody would have known it");
+    app.terminate();
+    app.exited().await;
+    std::fs::remove_file(&place).unwrap();
+    app.restart().await;
+    let file = eventually(SOON, "it says where the key is", async || key_file(&app.log())).await;
+    assert_eq!(file, place.join("bootstrap-api-key"));
+}
+
+/// Runs a first start as on an operator's terminal, and hands over what it shows until there is a line to paste.
+async fn on_a_terminal<T>(settings: &[(&str, &Path)], look: impl AsyncFnOnce(Vec<String>) -> T) -> T {
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--flush", "--command", env!("CARGO_BIN_EXE_correio"), "/dev/null"]);
+    command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("PORT", "0").envs(settings.iter().copied());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (shown, output) = (Arc::new(Mutex::new(Vec::new())), BufReader::new(child.stdout.take().unwrap()));
+    let written = shown.clone();
+    let reader = std::thread::spawn(move || {
+        for line in output.lines().map_while(Result::ok) {
+            written.lock().unwrap().push(line.trim_end().to_owned());
+        }
+    });
+    let lines = async || Some(shown.lock().unwrap().clone()).filter(|lines| curl_line(lines).is_some());
+    let looked = look(eventually(SOON, "a newcomer is greeted", lines).await).await;
+    // What is typed on a terminal.
+    child.stdin.take().unwrap().write_all(b"\x03").unwrap();
+    assert!(child.wait().unwrap().success());
+    reader.join().unwrap();
+    looked
+}
+
+async fn a_terminal_shows_the_first_key_in_a_line_that_sends_a_message(installation: Installation) {
+    let data = installation.data_dir();
+    on_a_terminal(&[("DATA_DIR", &data)], async |lines| {
+        let line = curl_line(&lines).unwrap();
+        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&answer["success"], &answer["data"]["status"]), (&json!(true), &json!("sent")), "{answer}");
+        assert_eq!(installation.sql_status(answer["data"]["messageId"].as_str().unwrap()).await, "sent");
+        assert!(!data.join("bootstrap-api-key").exists());
+    })
+    .await;
+}

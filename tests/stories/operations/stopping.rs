@@ -1,0 +1,111 @@
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection, PgConnection};
+
+use crate::support::caller::to_sandbox;
+use crate::support::eventually::{SOON, eventually};
+use crate::support::http_receiver::closed_port;
+use crate::support::installation::Installation;
+use crate::support::modes::stories;
+use crate::support::process::Process;
+use crate::support::test_app::TestApp;
+
+stories!(
+    on_one_installation:
+    a_balancer_is_given_time_until_it_has_noticed,
+    the_time_ends_by_itself,
+    a_process_that_is_watched_leaves_later_and_another_at_once,
+    a_start_that_waits_for_a_database_is_ended;
+    on_both_databases:
+    a_start_that_waits_for_another_process_to_migrate_is_ended;
+);
+
+fn says(log: &[String], text: &str) -> bool {
+    log.iter().any(|line| line.contains(text))
+}
+
+async fn a_balancer_is_given_time_until_it_has_noticed(installation: Installation) {
+    let mut app = TestApp::start_with(installation, &[("SHUTDOWN_DELAY", "1h")]).await;
+    let before = app.get("/health/ready").await;
+    assert_eq!((before.status, before.header("connection")), (200, None));
+
+    app.terminate();
+    let unready = async || Some(app.get("/health/ready").await).filter(|answer| answer.status == 503);
+    let unready = eventually(SOON, "it is not ready any more", unready).await;
+    assert_eq!((unready.problem().as_str(), unready.header("connection")), ("unavailable", Some("close")));
+    for path in ["/health/live", "/health", "/api/messaging/messages"] {
+        let answer = app.get(path).await;
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{path}");
+    }
+    let sent = app.send(&to_sandbox("5585999999999")).await;
+    assert_eq!((sent.status, sent.header("connection")), (200, Some("close")), "{}", sent.json());
+    assert_eq!(app.get("/nothing").await.header("connection"), Some("close"));
+    assert!(app.is_alive());
+
+    app.terminate();
+    assert_eq!(app.exited().await.code(), Some(0), "a second TERM ends the time");
+    assert!(says(&app.log(), "SHUTDOWN_DELAY") && says(&app.log(), "\"stopped\""));
+}
+
+async fn the_time_ends_by_itself(installation: Installation) {
+    let mut app = TestApp::start_with(installation, &[("SHUTDOWN_DELAY", "2s")]).await;
+    let asked = Instant::now();
+    app.terminate();
+    assert_eq!(app.exited().await.code(), Some(0));
+    assert!(asked.elapsed() >= Duration::from_secs(2), "{:?}", asked.elapsed());
+}
+
+async fn a_process_that_is_watched_leaves_later_and_another_at_once(installation: Installation) {
+    let mut app = TestApp::start(installation).await;
+    app.terminate();
+    assert_eq!(app.exited().await.code(), Some(0));
+    assert!(!says(&app.log(), "SHUTDOWN_DELAY"), "nothing asked whether it is ready");
+
+    app.restart().await;
+    assert_eq!(app.get("/health/ready").await.status, 200);
+    let asked = Instant::now();
+    app.terminate();
+    assert_eq!(app.exited().await.code(), Some(0));
+    assert!(asked.elapsed() >= Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
+/// Asks a process to end that has not got as far as to serve.
+async fn ends_promptly(mut process: Process) {
+    eventually(SOON, "it catches signals", async || process.catches_signals().then_some(())).await;
+    assert!(process.is_alive() && !says(&process.log(), "listening"));
+    let asked = Instant::now();
+    process.terminate();
+    assert_eq!(process.exited().await.code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    let line = async || says(&process.log(), "stopped during the start").then_some(());
+    eventually(SOON, "it is in the log", line).await;
+}
+
+async fn a_start_that_waits_for_a_database_is_ended(installation: Installation) {
+    let url = format!("postgres://correio:s3cr3t-w0rd@{}/correio", closed_port().await);
+    let environment = vec![("DATABASE_URL".to_owned(), url)];
+    for arguments in [&["serve"][..], &["migrate"]] {
+        ends_promptly(Process::begin(installation.directory.path(), environment.clone(), arguments)).await;
+    }
+}
+
+async fn a_start_that_waits_for_another_process_to_migrate_is_ended(installation: Installation) {
+    let mut app = TestApp::start(installation).await;
+    app.terminate();
+    app.exited().await;
+    let (environment, directory) = (app.process.environment.clone(), app.installation.directory.path());
+    let begin = || Process::begin(directory, environment.clone(), &[]);
+    if let Some(postgres) = &app.installation.postgres {
+        let mut other = PgConnection::connect_with(&postgres.options()).await.unwrap();
+        let mut migrating = other.begin().await.unwrap();
+        sqlx::query("lock table _sqlx_migrations in access exclusive mode").execute(&mut *migrating).await.unwrap();
+        ends_promptly(begin()).await;
+    } else {
+        let lock = File::open(app.installation.data_dir().join("correio.db.migrate.lock")).unwrap();
+        lock.lock().unwrap();
+        ends_promptly(begin()).await;
+    }
+    app.restart().await;
+    assert_eq!(app.send(&to_sandbox("5585999999999")).await.status, 200, "nothing is left of it");
+}
