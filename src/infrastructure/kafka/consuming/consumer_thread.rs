@@ -51,9 +51,11 @@ impl ConsumerThread {
 
     /// Consumes until it shall end, with one consumer after the other if need be.
     pub fn run(self) {
+        let mut watch = Watch { standstill: Standstill::new(standstill::LIMIT), looked_at: Instant::now() };
         while !self.is_closing() {
+            watch.standstill.begin();
             match self.config.create_with_context::<_, Consumer>(self.membership.clone()) {
-                Ok(consumer) => self.consume(consumer),
+                Ok(consumer) => self.consume(consumer, &mut watch),
                 Err(error) => error!(target: "kafka", %error, "cannot create the Kafka consumer"),
             }
             let end = Instant::now() + PAUSE;
@@ -64,14 +66,13 @@ impl ConsumerThread {
         self.membership.deliver(Arrival::Closed, Some(self.membership.drain_timeout));
     }
 
-    fn consume(&self, consumer: Consumer) {
+    fn consume(&self, consumer: Consumer, watch: &mut Watch) {
         let link = &self.membership.link;
         if let Err(error) = consumer.subscribe(&[link.topic()]) {
             return error!(target: "kafka", %error, "the consumer cannot subscribe");
         }
         let consumer = Arc::new(consumer);
         link.share(Some(consumer.clone()));
-        let mut watch = Watch { standstill: Standstill::new(standstill::LIMIT), looked_at: Instant::now() };
         while !self.is_closing() {
             match consumer.poll(POLL) {
                 Some(Ok(message)) => self.membership.deliver(Arrival::Record(record(&message)), None),
@@ -140,7 +141,7 @@ impl ConsumerThread {
     }
 }
 
-/// The watch over a consumer that was just created.
+/// The watch over the consumers that follow each other.
 struct Watch {
     standstill: Standstill,
     looked_at: Instant,

@@ -22,11 +22,19 @@ pub struct Standstill {
     limit: Duration,
     /// Where each was, and since when. None: nothing was read from it.
     seen: BTreeMap<Partition, (Option<i64>, Instant)>,
+    /// Where a partition stood, and ended, when it was last found to stand still. What comes before the end may be no records,
+    /// but marks of transactions: another consumer reads no more than the one before, and is not replaced.
+    found: BTreeMap<Partition, (i64, i64)>,
 }
 
 impl Standstill {
     pub fn new(limit: Duration) -> Self {
-        Self { limit, seen: BTreeMap::new() }
+        Self { limit, seen: BTreeMap::new(), found: BTreeMap::new() }
+    }
+
+    /// A new consumer has a minute of its own.
+    pub fn begin(&mut self) {
+        self.seen.clear();
     }
 
     /// Of partitions that may be read, one that stands still for too long. Asks the broker only about those that do.
@@ -52,10 +60,11 @@ impl Standstill {
                 continue;
             }
             let (low, high) = consumer.fetch_watermarks(link.topic(), partition.0, TIMEOUT)?;
-            if high > self.next(consumer, link, *partition, position)?.max(low) {
+            let next = self.next(consumer, link, *partition, position)?.max(low);
+            if high > next && self.found.insert(*partition, (next, high)) != Some((next, high)) {
                 return Ok(Some(*partition));
             }
-            // It has read everything.
+            // It has read everything, as far as can be known.
             self.seen.insert(*partition, (position, now));
         }
         Ok(None)
