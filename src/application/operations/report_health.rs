@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::operations::look_at_stores::{Look, LookAtStores};
 use crate::application::ports::{Broker, Clock, MessageSource, RepositoryError, Storage, WeeksStanding};
@@ -12,6 +13,7 @@ pub struct ReportHealth {
     pub look: LookAtStores,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
+    pub identity: NodeIdentity,
     /// None: messages travel without a broker.
     pub broker: Option<Arc<dyn Broker>>,
     /// The source of a process that is there only to deliver.
@@ -43,6 +45,9 @@ pub struct BrokerHealth {
 pub enum NotReady {
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// A database that answers need not take what is written: its disk may be full.
+    #[error("no heartbeat could be written for nearly NODE_TIMEOUT")]
+    NoHeartbeat,
     #[error("the consumer has not joined its group")]
     NotJoined,
 }
@@ -55,6 +60,9 @@ impl ReportHealth {
     /// What the process cannot do.
     pub async fn ready(&self) -> Result<(), NotReady> {
         self.storage.ping().await?;
+        if self.identity.current().is_none() {
+            return Err(NotReady::NoHeartbeat);
+        }
         if self.has_joined() { Ok(()) } else { Err(NotReady::NotJoined) }
     }
 

@@ -9,6 +9,10 @@ const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK_DETECTED: &str = "40P01";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const QUERY_CANCELED: &str = "57014";
+const READ_ONLY_TRANSACTION: &str = "25006";
+const ADMIN_SHUTDOWN: &str = "57P01";
+const CRASH_SHUTDOWN: &str = "57P02";
+const CANNOT_CONNECT_NOW: &str = "57P03";
 
 pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
     let text = error.to_string();
@@ -43,6 +47,14 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
 /// Whether the server ended a statement because it took too long, or because an operator told it to.
 pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).as_deref() == Some(QUERY_CANCELED)
+}
+
+/// Whether the server has stopped being the one that takes writes: it is a standby now, or it is being shut down.
+pub(super) fn is_of_a_former_primary(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| {
+        [READ_ONLY_TRANSACTION, ADMIN_SHUTDOWN, CRASH_SHUTDOWN, CANNOT_CONNECT_NOW].contains(&&*code)
+    })
 }
 
 /// Whether a statement timed out waiting for a lock.
