@@ -1,6 +1,7 @@
 //! Starting, stopping, switching, looking at the whole.
 
 mod around;
+mod backing_up;
 mod bench;
 mod bench_of_a_bad_server;
 mod connections;

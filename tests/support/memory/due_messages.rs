@@ -6,7 +6,7 @@ use correio::domain::Timestamp;
 use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Content, Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
+use correio::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, id_ahead, tomorrow};
 
 use super::database::MemoryDatabase;
 use super::tables::{Bug, Tables, fitting};
@@ -147,9 +147,21 @@ fn is_due_untimed(tables: &Tables, take: &Take, message: &Message) -> bool {
 fn lost(tables: &Tables, take: &Take) -> BTreeSet<MessageId> {
     let Some(lost_before) = take.lost_before else { return BTreeSet::new() };
     let bound = MessageId(id_above(lost_before));
-    let mut asked: BTreeMap<NodeId, u32> = BTreeMap::new();
+    let ahead = bound.max(MessageId(id_ahead(take.now)));
     let mut lost = BTreeSet::new();
-    for message in tables.messages.range(..bound).map(|(_, message)| message) {
+    lost_among(tables.messages.range(..bound).map(|(_, message)| message), take, lost_before, &mut lost);
+    lost_among(tables.messages.range(ahead..).map(|(_, message)| message), take, lost_before, &mut lost);
+    lost
+}
+
+fn lost_among<'a>(
+    messages: impl Iterator<Item = &'a Message>,
+    take: &Take,
+    lost_before: Timestamp,
+    lost: &mut BTreeSet<MessageId>,
+) {
+    let mut asked: BTreeMap<NodeId, u32> = BTreeMap::new();
+    for message in messages {
         let waits = message.status == MessageStatus::Queued && message.next_attempt_at.is_none();
         let Some(node) = message.node.filter(|_| waits) else { continue };
         let asked = asked.entry(node).or_default();
@@ -159,5 +171,4 @@ fn lost(tables: &Tables, take: &Take) -> BTreeSet<MessageId> {
             lost.insert(message.id);
         }
     }
-    lost
 }

@@ -20,7 +20,8 @@ pub trait DueMessages: Send + Sync {
     ///   `queued` not for being among `take.gone` when it is among `take.succeeded`, too;
     /// - `pending` or `processing`, when its node is among `take.departed`;
     /// - `queued`, when `take.unconsumed`, or when it was last handed over (`updated_at`) before `take.lost_before`;
-    ///   one whose `updated_at` is more than a day ahead of `take.now` counts as lost too. Of a long backlog only the oldest are
+    ///   one whose `updated_at` is more than a day ahead of `take.now` counts as lost too, and an id that is ahead of `take.now`
+    ///   by more than some minutes says nothing of when that was. Of a long backlog only the oldest are
     ///   checked for being lost; the others are when those have ended.
     ///
     /// Messages among `take.held` are passed over.
