@@ -7,6 +7,7 @@ mod bench_of_a_bad_server;
 mod connections;
 mod documented_commands;
 mod documented_paths;
+mod poolers;
 mod processes;
 mod sandbox;
 mod starting;

@@ -4,6 +4,7 @@
 mod lease;
 mod own_connection;
 mod pool;
+mod pooler;
 mod searches;
 mod server;
 mod server_version;
