@@ -266,7 +266,7 @@ fn putting_off_what_waits_for_its_time_is_found() {
 
 #[test]
 fn what_is_deleted_as_it_was_before_a_replay_is_found() {
-    finds(Planted::InTables(Bug::DeletesWhatItLookedAt), 20, SHORT_LIVED, promises::broken, "was deleted while");
+    finds(Planted::InTables(Bug::DeletesWhatItLookedAt), 54, SHORT_LIVED, promises::broken, "was deleted while");
 }
 
 #[test]
