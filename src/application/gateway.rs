@@ -350,6 +350,7 @@ impl Ports {
                 look: LookAtStores::new(&self.stores, self.clock.clone()),
                 clock: self.clock.clone(),
                 tally: node.tally.clone(),
+                identity: node.identity.clone(),
                 broker: brokered.map(|brokered| brokered.broker.clone()),
                 source: brokered.and_then(|brokered| brokered.source.clone()),
                 only_delivers: settings.only_delivers,

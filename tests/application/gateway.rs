@@ -55,6 +55,14 @@ impl DueMessages for CountingDueMessages {
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
         self.due.make_due(messages, now).await
     }
+
+    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError> {
+        self.due.retime(retiming).await
+    }
+
+    async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
+        self.due.call_in(now, limit).await
+    }
 }
 
 struct TokioTasks;
@@ -254,6 +262,10 @@ impl TestGateway {
             self.pass(Duration::from_millis(100)).await;
         }
         panic!("never: {what}");
+    }
+
+    pub fn stored_messages(&self) -> &dyn MessageRepository {
+        self.messages.as_ref()
     }
 
     pub fn command(&self, recipient: &str) -> SendMessageCommand {

@@ -17,23 +17,28 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::support::given;
 
-/// Time that passes when the test says so.
-pub struct ManualClock(watch::Sender<Duration>);
+/// Time that passes when the test says so, and a wall clock that it may set.
+pub struct ManualClock(watch::Sender<Duration>, Mutex<chrono::TimeDelta>);
 
 impl ManualClock {
     pub fn new() -> Self {
-        Self(watch::Sender::new(Duration::ZERO))
+        Self(watch::Sender::new(Duration::ZERO), Mutex::default())
     }
 
     pub fn advance(&self, by: Duration) {
         self.0.send_modify(|now| *now += by);
+    }
+
+    /// Sets the wall clock by so many seconds.
+    pub fn set_by(&self, seconds: i64) {
+        *self.1.lock().unwrap() += chrono::TimeDelta::seconds(seconds);
     }
 }
 
 #[async_trait]
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        given::at(0) + *self.0.borrow()
+        given::at(0) + *self.0.borrow() + *self.1.lock().unwrap()
     }
 
     fn monotonic(&self) -> Duration {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 
-use super::proxy::Weather;
 use super::stage::Stage;
 use super::way::Way;
+use crate::support::proxy::Weather;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {

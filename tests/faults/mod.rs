@@ -27,7 +27,6 @@ mod fault;
 mod length;
 mod outages;
 mod processes;
-mod proxy;
 mod receiver;
 mod report;
 mod row;

@@ -9,7 +9,6 @@ use tokio::sync::MutexGuard;
 
 use super::disturbances::Disturbances;
 use super::length::Length;
-use super::proxy::Proxy;
 use super::receiver::Receiver;
 use super::servers::Servers;
 use super::setting::Setting;
@@ -20,6 +19,7 @@ use crate::support::eventually::{SOON, eventually};
 use crate::support::free_port::free_port;
 use crate::support::installation::{Installation, Mode};
 use crate::support::process::Process;
+use crate::support::proxy::Proxy;
 use crate::support::test_app::TestApp;
 
 /// How long without a heartbeat makes a node gone, in every story.

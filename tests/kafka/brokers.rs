@@ -10,7 +10,7 @@ use chrono::{SubsecRound, Utc};
 use correio::application::node::unreconciled::Unreconciled;
 use correio::application::ports::{
     Arrival, Broker, Clock, DueMessages, Forgotten, MessageQueue, MessageSource, Partition, Record, RepositoryError,
-    Take,
+    Retiming, Take,
 };
 use correio::domain::Timestamp;
 use correio::domain::instance::{Instance, InstanceId};
@@ -244,6 +244,14 @@ impl DueMessages for MadeDue {
     async fn make_due(&self, messages: &[(MessageId, NodeId)], _now: Timestamp) -> Result<u64, RepositoryError> {
         self.messages.lock().unwrap().extend(messages);
         Ok(messages.len() as u64)
+    }
+
+    async fn retime(&self, _: &Retiming) -> Result<u64, RepositoryError> {
+        Ok(0)
+    }
+
+    async fn call_in(&self, _: Timestamp, _: u32) -> Result<u64, RepositoryError> {
+        Ok(0)
     }
 }
 

@@ -118,6 +118,14 @@ impl DueMessages for SpendsAlike {
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
         self.due.make_due(messages, now).await
     }
+
+    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError> {
+        self.due.retime(retiming).await
+    }
+
+    async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
+        self.due.call_in(now, limit).await
+    }
 }
 
 /// Nodes, of which none is to be seen.

@@ -18,6 +18,7 @@ pub mod memory_broker;
 pub mod modes;
 pub mod postgres_server;
 pub mod process;
+pub mod proxy;
 pub mod samples;
 pub mod test_app;
 pub mod tls_server;

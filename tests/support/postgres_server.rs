@@ -54,6 +54,60 @@ impl PostgresServer {
 
     /// The same, with settings like `shared_buffers=1GB`.
     pub async fn start_with(settings: &[&str]) -> Option<Self> {
+        let mut server = Self::prepare(settings)?;
+        server.make_cluster();
+        server.restart().await;
+        Some(server)
+    }
+
+    /// A standby, which has all that this server has written. It copies the server first.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn standby(&self) -> Self {
+        let mut standby = Self::prepare(&[]).expect("the binaries of this one");
+        let mut copy = standby.command("pg_basebackup");
+        copy.args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--username", "postgres"]);
+        copy.args(["--write-recovery-conf", "--checkpoint", "fast", "--no-sync", "--pgdata"]).arg(standby.data());
+        let output = copy.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        standby.restart().await;
+        standby
+    }
+
+    /// Makes a standby the server that takes writes, after it has got all that `former` has written.
+    pub async fn take_over_from(&self, former: &Self) {
+        let mut former = PgConnection::connect_with(&former.options()).await.unwrap();
+        let written: String =
+            sqlx::query_scalar("select pg_current_wal_flush_lsn()::text").fetch_one(&mut former).await.unwrap();
+        let mut own = PgConnection::connect_with(&self.options()).await.unwrap();
+        eventually(PATIENCE, "the standby has all that was written", async || {
+            let replayed: bool = sqlx::query_scalar("select pg_last_wal_replay_lsn() >= $1::text::pg_lsn")
+                .bind(&written)
+                .fetch_one(&mut own)
+                .await
+                .unwrap();
+            replayed.then_some(())
+        })
+        .await;
+        let promoted: bool = sqlx::query_scalar("select pg_promote()").fetch_one(&mut own).await.unwrap();
+        assert!(promoted);
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Runs statements as a superuser, each in a transaction of its own.
+    pub async fn execute(&self, sql: &'static str) {
+        let mut connection = PgConnection::connect_with(&self.options()).await.unwrap();
+        for statement in sql.split(';') {
+            sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+        }
+    }
+
+    /// A directory, a port and a user for one that does not run yet.
+    fn prepare(settings: &[&str]) -> Option<Self> {
         let Some(binaries) = server_binaries() else {
             static SAID: Once = Once::new();
             // To the terminal itself: what is printed in a test that passes is not shown.
@@ -69,10 +123,7 @@ impl PostgresServer {
             chown(directory.path(), Some(user.id), Some(user.group)).unwrap();
         }
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let mut server = Self { binaries, directory, port, user, settings, running: None };
-        server.make_cluster();
-        server.restart().await;
-        Some(server)
+        Some(Self { binaries, directory, port, user, settings, running: None })
     }
 
     /// The same after a restart.

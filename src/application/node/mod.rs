@@ -4,6 +4,7 @@ pub mod keep_node_alive;
 pub use keep_node_alive::KeepNodeAlive;
 
 pub mod answered_claims;
+pub mod clock_watch;
 pub mod held_messages;
 pub mod node_identity;
 pub mod node_watch;

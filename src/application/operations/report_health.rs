@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::operations::look_at_stores::{Look, LookAtStores};
 use crate::application::ports::{Broker, Clock, MessageSource, RepositoryError, Storage, WeeksStanding};
@@ -15,6 +16,7 @@ pub struct ReportHealth {
     pub look: LookAtStores,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
+    pub identity: NodeIdentity,
     /// None: messages travel without a broker.
     pub broker: Option<Arc<dyn Broker>>,
     /// Of a process that consumes.
@@ -50,6 +52,9 @@ pub struct BrokerHealth {
 pub enum NotReady {
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// A database that answers need not take what is written: its disk may be full.
+    #[error("no heartbeat could be written for nearly NODE_TIMEOUT")]
+    NoHeartbeat,
     #[error("the consumer has not joined its group{}", .0.as_ref().map_or_else(String::new, |reason| format!(": {reason}")))]
     NotJoined(Option<String>),
 }
@@ -63,6 +68,9 @@ impl ReportHealth {
     /// What the process cannot do.
     pub async fn ready(&self) -> Result<(), NotReady> {
         self.storage.ping().await?;
+        if self.identity.current().is_none() {
+            return Err(NotReady::NoHeartbeat);
+        }
         self.consumes()
     }
 

@@ -3,17 +3,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use futures::FutureExt;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::application::Stop;
+use crate::application::node::clock_watch::{ClockStep, ClockWatch};
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::node_watch::{NodeWatch, Sighting};
 use crate::application::node::under_way::{Finished, UnderWay};
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::{
-    BYTES_AT_ONCE, Clock, DueMessages, MessageQueue, NodeRepository, NodeRow, RepositoryError, Take, Tasks,
+    BYTES_AT_ONCE, Clock, DueMessages, MessageQueue, NodeRepository, NodeRow, RepositoryError, Retiming, Take, Tasks,
 };
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
@@ -37,6 +39,11 @@ pub struct RelayDueMessages {
 /// What the relay remembers from one look to the next.
 pub struct RelayRounds {
     watch: NodeWatch,
+    clock: ClockWatch,
+    /// The clock was set, and what waits is not timed anew yet.
+    step: Option<ClockStep>,
+    /// What an earlier process, or this one, left for a time that a clock ahead held for now has to be called in.
+    calls_in: bool,
     under_way: UnderWay,
     finished: Finished,
     tidied_at: Option<Duration>,
@@ -65,6 +72,12 @@ const FIRST_REACH: usize = 64;
 /// Bytes of content that may still be kept here when more are taken.
 const BYTES_LEFT: u64 = BYTES_AT_ONCE / 2;
 
+/// How many messages get another time in one go.
+const TIMED_AT_ONCE: u32 = 1_000;
+
+/// What a row says that was written before the clock was set back is ahead by more than this.
+const NOT_AHEAD: TimeDelta = TimeDelta::seconds(10);
+
 /// Pause between two rounds of forgetting the nodes that have ended.
 const TIDYING_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -75,6 +88,9 @@ impl RelayRounds {
         let watch = NodeWatch::new(timeout);
         Self {
             watch,
+            clock: ClockWatch::default(),
+            step: None,
+            calls_in: true,
             under_way,
             finished,
             tidied_at: None,
@@ -105,12 +121,15 @@ impl Repeated for RelayDueMessages {
     async fn round(&mut self, _: &Stop) -> Result<(), RepositoryError> {
         self.rounds.was_full = false;
         self.rounds.has_refused.store(false, Ordering::Relaxed);
+        self.look_at_the_clock();
         let sighting = self.rounds.watch.look(self.nodes.as_ref(), self.clock.as_ref()).await?;
-        // None of these keeps the others from being done.
+        // None of these keeps the others from being done. Times first: a clock that was set ahead makes all due that waits.
+        let retimed = self.retime().await;
         let reconciled = self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
         let taken = self.take(&sighting).await;
+        let called_in = self.call_in().await;
         let tidied = self.tidy(&sighting).await;
-        reconciled.and(taken).and(tidied)
+        retimed.and(reconciled).and(taken).and(called_in).and(tidied)
     }
 
     /// With many due, the next are taken as soon as half of the places are free again; but what the queue does not take is
@@ -127,6 +146,45 @@ impl Repeated for RelayDueMessages {
 }
 
 impl RelayDueMessages {
+    fn look_at_the_clock(&mut self) {
+        let Some(step) = self.rounds.clock.look(self.clock.as_ref()) else { return };
+        let by = step.by.as_seconds_f64();
+        warn!(by_seconds = by, "the clock of this machine was set; what this process waits for is timed anew");
+        let earlier = self.rounds.step.map_or(TimeDelta::zero(), |earlier| earlier.by);
+        self.rounds.step = Some(ClockStep { by: step.by + earlier, now: step.now });
+        self.rounds.calls_in = true;
+    }
+
+    /// Some thousands at a time, as long as there are any.
+    async fn retime(&mut self) -> Result<(), RepositoryError> {
+        if let (Some(step), Some(process)) = (self.rounds.step, self.identity.process()) {
+            let retiming = Retiming {
+                process,
+                by: step.by,
+                since: step.now - step.by.abs() / 2,
+                until: self.clock.now() + NOT_AHEAD,
+                limit: TIMED_AT_ONCE,
+                now: self.clock.now(),
+            };
+            if self.due.retime(&retiming).await? < u64::from(TIMED_AT_ONCE) {
+                self.rounds.step = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// At a start, and after a step of the clock.
+    async fn call_in(&mut self) -> Result<(), RepositoryError> {
+        if self.rounds.calls_in {
+            let called_in = self.due.call_in(self.clock.now(), TIMED_AT_ONCE).await?;
+            self.rounds.calls_in = called_in >= u64::from(TIMED_AT_ONCE);
+            if called_in > 0 {
+                warn!(messages = called_in, "a clock that was ahead had put off what was due");
+            }
+        }
+        Ok(())
+    }
+
     async fn take(&mut self, sighting: &Sighting) -> Result<(), RepositoryError> {
         let Sighting { rows, gone } = sighting;
         // Without a good name this process can take no messages.

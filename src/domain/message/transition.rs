@@ -54,6 +54,8 @@ pub const TAKE: Change = Change::new("take", &MessageStatus::OPEN, &[Queued]);
 pub const GIVE_BACK: Change = Change::new("give back", &[Pending, Processing], &[Queued]);
 /// It was not handed over, or its accept was not answered: it is due now.
 pub const MAKE_DUE: Change = Change::new("make due", &[Pending, Queued], &[Queued]);
+/// Its time goes along with a clock that was set. Not among [`CHANGES`]: it has to have one.
+pub const RETIME: Change = Change::new("retime", &[Queued], &[Queued]);
 pub const REPLAY: Change = Change::new("replay", &[Failed], &[Queued]);
 /// Its instance may not be called now.
 pub const DEFER: Change = Change::new("defer", &[Queued], &[Queued]);
@@ -245,6 +247,17 @@ impl Message {
     pub fn make_due(&mut self, now: Timestamp) -> Result<(), ForbiddenMove> {
         self.change(&MAKE_DUE, Queued)?;
         self.become_due(now);
+        Ok(())
+    }
+
+    /// Gives the message another time, if it waits for one.
+    ///
+    /// # Errors
+    /// When the message is not queued.
+    pub fn retime(&mut self, next_attempt_at: Timestamp, now: Timestamp) -> Result<(), ForbiddenMove> {
+        self.change(&RETIME, Queued)?;
+        self.next_attempt_at = Some(next_attempt_at);
+        self.updated_at = now;
         Ok(())
     }
 

@@ -49,6 +49,8 @@ impl Database {
             }
             DatabaseConfig::Postgres { url } => {
                 let database = patiently(|| PgDatabase::connect(url, limits)).await.map_err(unusable)?;
+                let refusal = database.pooler_refusal().await.map_err(unusable)?;
+                refusal.map_or(Ok(()), |refusal| Err(ConfigError::new("DATABASE_URL", refusal)))?;
                 let version = database.version().await.map_err(unusable)?;
                 version.refusal().map_or(Ok(()), |refusal| Err(ConfigError::new("DATABASE_URL", refusal)))?;
                 Ok(Self::postgres(database))

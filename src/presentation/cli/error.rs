@@ -6,6 +6,8 @@ use crate::infrastructure::config::ConfigError;
 pub enum CommandError {
     /// What it was given cannot be used.
     Config(ConfigError),
+    /// It is not for this installation.
+    Usage(String),
     /// Anything else, as a sentence.
     Other(String),
 }

@@ -1,5 +1,6 @@
-//! The command line: `correio serve|migrate|keys|replay|token|bench`.
+//! The command line: `correio serve|migrate|keys|replay|backup|token|bench`.
 
+mod backup;
 mod bench;
 mod error;
 mod first_key;
@@ -45,6 +46,8 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Put failed messages back on their way, and print how many.
     Replay(replay::ReplayArguments),
+    /// Copy the SQLite database to a new file, also while a server uses it, and check the copy.
+    Backup(backup::BackupArguments),
     /// Print a token signed with `JWT_SECRET`.
     Token(token::TokenArguments),
     Bench(Box<bench::BenchArguments>),
@@ -57,13 +60,21 @@ pub async fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(CommandError::Config(error)) => fail(&error.to_string()),
         Err(CommandError::Other(sentence)) => fail(&sentence),
+        Err(CommandError::Usage(sentence)) => {
+            say(&sentence);
+            ExitCode::from(2)
+        }
     }
 }
 
 fn fail(sentence: &str) -> ExitCode {
+    say(sentence);
+    ExitCode::from(1)
+}
+
+fn say(sentence: &str) {
     // One line, whatever an error's text has in it.
     eprintln!("correio: {}", sentence.split_whitespace().collect::<Vec<_>>().join(" "));
-    ExitCode::from(1)
 }
 
 async fn execute(command: Command) -> Result<(), CommandError> {
@@ -80,6 +91,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         }
         Command::Keys(command) => keys::run(&configured()?, command).await,
         Command::Replay(arguments) => replay::run(&configured()?, arguments).await,
+        Command::Backup(arguments) => backup::run(&configured()?, arguments).await,
         Command::Token(arguments) => token::run(&configured()?, arguments),
         // It calls a server, and may run where none could.
         Command::Bench(arguments) => bench::run(*arguments).await,

@@ -18,6 +18,7 @@ on_every_adapter![
     what_is_younger_or_timed_or_not_queued_or_held_is_not_lost,
     what_was_handed_over_again_is_not_lost,
     what_says_that_it_was_handed_over_tomorrow_is_lost,
+    what_a_clock_ahead_accepted_is_lost_like_any_other,
     the_oldest_that_are_lost_come_first,
     what_is_lost_and_due_anyway_is_taken_once,
     what_is_lost_goes_to_one_of_those_who_take_at_once,
@@ -80,6 +81,21 @@ async fn what_says_that_it_was_handed_over_tomorrow_is_lost(adapters: &Adapters)
     let nonsense = adapters.stored(Message { updated_at: at(1_001 + DAY), ..accepted(10, alive) }).await;
     adapters.stored(Message { updated_at: at(999 + DAY), ..accepted(11, alive) }).await;
     assert_eq!(adapters.taken(&take_lost(taker, 100)).await, [nonsense.id]);
+}
+
+/// Its id will be ahead for weeks; what it says of its hand-over may be right.
+async fn what_a_clock_ahead_accepted_is_lost_like_any_other(adapters: &Adapters) {
+    let (alive, taker) = (adapters.live_node().await, adapters.live_node().await);
+    const DAY: i64 = 24 * 60 * 60;
+    let untouched = adapters.stored(accepted(60 * DAY, alive)).await.id;
+    let handed_over = adapters.stored(Message { updated_at: at(10), ..accepted(61 * DAY, alive) }).await.id;
+    let recently = adapters.stored(Message { updated_at: at(900), ..accepted(62 * DAY, alive) }).await.id;
+    let usual = adapters.stored(accepted(999, alive)).await.id;
+    assert_eq!(adapters.taken(&take(taker, 1_000)).await, []);
+    assert_eq!(adapters.taken(&take_lost(taker, 100)).await, [untouched, handed_over]);
+    assert_eq!(adapters.taken(&take_lost(taker, 901)).await, [recently]);
+    assert_eq!(adapters.taken(&take_lost(taker, 1_000)).await, [usual]);
+    assert_eq!(adapters.taken(&take_lost(taker, 1_000)).await, []);
 }
 
 async fn the_oldest_that_are_lost_come_first(adapters: &Adapters) {

@@ -4,3 +4,4 @@ mod due_messages;
 mod lost_messages;
 mod owed_dead_letters;
 mod postgres_looks;
+mod retiming;

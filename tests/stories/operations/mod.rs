@@ -1,11 +1,13 @@
 //! Starting, stopping, switching, looking at the whole.
 
 mod around;
+mod backing_up;
 mod bench;
 mod bench_of_a_bad_server;
 mod connections;
 mod documented_commands;
 mod documented_paths;
+mod poolers;
 mod processes;
 mod sandbox;
 mod starting;

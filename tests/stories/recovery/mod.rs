@@ -2,4 +2,5 @@
 
 mod crash;
 mod dead_letters;
+mod failover;
 mod outages;

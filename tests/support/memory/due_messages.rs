@@ -1,12 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use correio::application::ports::{DueMessages, Forgotten, RepositoryError, Take};
+use correio::application::ports::{DueMessages, Forgotten, RepositoryError, Retiming, Take};
 use correio::domain::Timestamp;
 use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Content, Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
+use correio::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, id_ahead, tomorrow};
 
 use super::database::MemoryDatabase;
 use super::tables::{Bug, Tables, fitting};
@@ -14,6 +14,7 @@ use super::tables::{Bug, Tables, fitting};
 const TAKE: &str = "due.take";
 const GIVE_BACK: &str = "due.give_back";
 const MAKE_DUE: &str = "due.make_due";
+const RETIME: &str = "due.retime";
 
 #[derive(Clone)]
 pub struct MemoryDueMessages {
@@ -73,6 +74,40 @@ impl DueMessages for MemoryDueMessages {
         };
         self.database.run(MAKE_DUE, move |tables| Ok(make_all_due(tables))).await
     }
+
+    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError> {
+        let retiming = *retiming;
+        let asked = move |tables: &Tables, message: &Message| {
+            let process = message.node.and_then(|node| tables.nodes.get(&node).map(|row| row.process));
+            let is_earlier = message.updated_at < retiming.since || message.updated_at > retiming.until;
+            let time = message.next_attempt_at.filter(|time| Some(*time) != message.send_at)?;
+            (process == Some(retiming.process) && is_earlier).then(|| time + retiming.by)
+        };
+        let retime = move |tables: &mut Tables| timed_anew(tables, asked, retiming.limit, retiming.now);
+        self.database.run(RETIME, move |tables| Ok(retime(tables))).await
+    }
+
+    async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
+        let asked = move |_: &Tables, message: &Message| {
+            message.next_attempt_at.filter(|time| *time > now && *time <= message.updated_at).map(|_| now)
+        };
+        self.database.run(RETIME, move |tables| Ok(timed_anew(tables, asked, limit, now))).await
+    }
+}
+
+fn timed_anew(
+    tables: &mut Tables,
+    time: impl Fn(&Tables, &Message) -> Option<Timestamp>,
+    limit: u32,
+    now: Timestamp,
+) -> u64 {
+    let queued = tables.open().filter(|message| message.status == MessageStatus::Queued);
+    let timed: Vec<_> = queued.filter_map(|message| Some((message.id, time(tables, message)?))).collect();
+    let mut written = 0;
+    for (id, time) in timed.into_iter().take(limit as usize) {
+        written += u64::from(tables.write(id, RETIME, |message| message.retime(time, now)).is_some());
+    }
+    written
 }
 
 fn is_in_delivery(status: MessageStatus) -> bool {
@@ -147,9 +182,21 @@ fn is_due_untimed(tables: &Tables, take: &Take, message: &Message) -> bool {
 fn lost(tables: &Tables, take: &Take) -> BTreeSet<MessageId> {
     let Some(lost_before) = take.lost_before else { return BTreeSet::new() };
     let bound = MessageId(id_above(lost_before));
-    let mut asked: BTreeMap<NodeId, u32> = BTreeMap::new();
+    let ahead = bound.max(MessageId(id_ahead(take.now)));
     let mut lost = BTreeSet::new();
-    for message in tables.messages.range(..bound).map(|(_, message)| message) {
+    lost_among(tables.messages.range(..bound).map(|(_, message)| message), take, lost_before, &mut lost);
+    lost_among(tables.messages.range(ahead..).map(|(_, message)| message), take, lost_before, &mut lost);
+    lost
+}
+
+fn lost_among<'a>(
+    messages: impl Iterator<Item = &'a Message>,
+    take: &Take,
+    lost_before: Timestamp,
+    lost: &mut BTreeSet<MessageId>,
+) {
+    let mut asked: BTreeMap<NodeId, u32> = BTreeMap::new();
+    for message in messages {
         let waits = message.status == MessageStatus::Queued && message.next_attempt_at.is_none();
         let Some(node) = message.node.filter(|_| waits) else { continue };
         let asked = asked.entry(node).or_default();
@@ -159,5 +206,4 @@ fn lost(tables: &Tables, take: &Take) -> BTreeSet<MessageId> {
             lost.insert(message.id);
         }
     }
-    lost
 }

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
@@ -20,7 +21,8 @@ pub trait DueMessages: Send + Sync {
     ///   `queued` not for being among `take.gone` when it is among `take.succeeded`, too;
     /// - `pending` or `processing`, when its node is among `take.departed`;
     /// - `queued`, when `take.unconsumed`, or when it was last handed over (`updated_at`) before `take.lost_before`;
-    ///   one whose `updated_at` is more than a day ahead of `take.now` counts as lost too. Of a long backlog only the oldest are
+    ///   one whose `updated_at` is more than a day ahead of `take.now` counts as lost too, and an id that is ahead of `take.now`
+    ///   by more than some minutes says nothing of when that was. Of a long backlog only the oldest are
     ///   checked for being lost; the others are when those have ended.
     ///
     /// Messages among `take.held` are passed over.
@@ -36,6 +38,33 @@ pub trait DueMessages: Send + Sync {
     /// Makes those messages due now that are `pending` or `queued`, still their node's and without a `next_attempt_at`;
     /// the others are left alone. Returns how many were.
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError>;
+
+    /// Times anew what waits for a time that this process set by a clock that was set since: queued, of one of the names of
+    /// `retiming.process`, with a `next_attempt_at` that is not the `send_at` of its sender, and last written before the
+    /// clock was set. Each `next_attempt_at` goes along with the clock. At most `retiming.limit`; returns how many.
+    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError>;
+
+    /// Makes those queued messages due now, whichever node owns them, that were due already when they were last written
+    /// (`next_attempt_at` is not after `updated_at`), by a clock that was ahead of `now`. At most `limit` are changed, and
+    /// only those among the next [`CALLED_IN_AMONG`] that are due; returns how many were.
+    async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError>;
+}
+
+/// How many of the messages that wait for a time [`DueMessages::call_in`] looks at.
+pub const CALLED_IN_AMONG: u32 = 20_000;
+
+/// What a process waited for when its clock was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retiming {
+    /// Its first name.
+    pub process: NodeId,
+    /// By how much the clock was set.
+    pub by: TimeDelta,
+    /// What was written within this time was written after that.
+    pub since: Timestamp,
+    pub until: Timestamp,
+    pub limit: u32,
+    pub now: Timestamp,
 }
 
 /// A message that is being delivered by its row, and by no task.

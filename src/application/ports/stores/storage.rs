@@ -8,7 +8,7 @@ use crate::domain::Timestamp;
 /// The database as a whole.
 #[async_trait]
 pub trait Storage: Send + Sync {
-    /// Succeeds if the database answers.
+    /// Succeeds if the database answers and, as far as can be seen without writing, takes what is written.
     async fn ping(&self) -> Result<(), RepositoryError>;
 
     /// Periodic work of seconds: deletes idempotency keys that have expired at `now`, and makes room for the messages of the

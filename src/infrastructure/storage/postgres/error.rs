@@ -9,11 +9,32 @@ const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK_DETECTED: &str = "40P01";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const QUERY_CANCELED: &str = "57014";
+const READ_ONLY_TRANSACTION: &str = "25006";
+const ADMIN_SHUTDOWN: &str = "57P01";
+const CRASH_SHUTDOWN: &str = "57P02";
+const CANNOT_CONNECT_NOW: &str = "57P03";
+
+/// The words of PgBouncer. Its SQLSTATE is that of any breach of the protocol.
+const UNSUPPORTED_PARAMETER: &str = "unsupported startup parameter: ";
+
+/// Of prepared statements, which stay on a server's connection that others have next.
+const DUPLICATE_STATEMENT: &str = "42P05";
+const NO_SUCH_STATEMENT: &str = "26000";
+
+/// What a pooler in transaction mode is refused with.
+pub(super) const NEEDS_SESSIONS: &str = "a pooler gives the server's connections to others between two statements: Correio \
+     needs connections of its own (PgBouncer: pool_mode = session)";
 
 pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
     let text = error.to_string();
     match error {
         sqlx::Error::Database(error) => {
+            if let Some(parameter) = error.message().strip_prefix(UNSUPPORTED_PARAMETER) {
+                return RepositoryError::Refused(format!(
+                    "a pooler refuses the connection's parameter {parameter}: set ignore_startup_parameters = \
+                     {parameter} in the configuration of PgBouncer"
+                ));
+            }
             let code = error.code().unwrap_or_default();
             match code.get(..2) {
                 _ if code == UNIQUE_VIOLATION => RepositoryError::Conflict,
@@ -23,6 +44,9 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
                 // Wrong data, a violated constraint, more than fits:
                 // https://www.postgresql.org/docs/current/errcodes-appendix.html
                 Some("22" | "23" | "54") => RepositoryError::Refused(text),
+                _ if [DUPLICATE_STATEMENT, NO_SUCH_STATEMENT].contains(&&*code) => {
+                    RepositoryError::Unavailable(format!("{text}; {NEEDS_SESSIONS}"))
+                }
                 // Connections, resources, an operator, the system, ...: it may pass.
                 _ => RepositoryError::Unavailable(text),
             }
@@ -43,6 +67,14 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
 /// Whether the server ended a statement because it took too long, or because an operator told it to.
 pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).as_deref() == Some(QUERY_CANCELED)
+}
+
+/// Whether the server has stopped being the one that takes writes: it is a standby now, or it is being shut down.
+pub(super) fn is_of_a_former_primary(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| {
+        [READ_ONLY_TRANSACTION, ADMIN_SHUTDOWN, CRASH_SHUTDOWN, CANNOT_CONNECT_NOW].contains(&&*code)
+    })
 }
 
 /// Whether a statement timed out waiting for a lock.

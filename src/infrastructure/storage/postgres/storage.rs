@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::connections::takes_writes;
 use super::{PgDatabase, messages, weeks};
 use crate::application::ports::{RepositoryError, Storage, WeeksStanding};
 use crate::domain::Timestamp;
@@ -22,7 +23,7 @@ impl PgStorage {
     }
 }
 
-/// However many ask whether the database answers, a heartbeat waits for one of them.
+/// However many ask whether the database takes writes, a heartbeat waits for one of them.
 struct Pings {
     database: PgDatabase,
 }
@@ -43,8 +44,8 @@ impl Batch for Pings {
     type Answer = ();
 
     async fn execute(&self, asked: &[Ping]) -> Result<Vec<()>, RepositoryError> {
-        let query = sqlx::query("select 1");
-        self.database.heartbeats.run(async |connection| query.execute(connection).await).await?;
+        let takes_writes = self.database.heartbeats.run(takes_writes).await?;
+        self.database.server.judge(takes_writes)?;
         Ok(vec![(); asked.len()])
     }
 }

@@ -1,6 +1,6 @@
 //! How time is found in ids.
 
-use chrono::Days;
+use chrono::{Days, TimeDelta};
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
@@ -24,6 +24,11 @@ pub fn id_of_those_since(time: Timestamp) -> Uuid {
 /// An id that all messages created before `time` are below, with the same day in between.
 pub fn id_of_those_before(time: Timestamp) -> Uuid {
     id_above(time.checked_add_days(Days::new(1)).unwrap_or(time))
+}
+
+/// An id above those that clocks make which differ from ours by no more than clocks do.
+pub fn id_ahead(now: Timestamp) -> Uuid {
+    id_above(now.checked_add_signed(TimeDelta::minutes(5)).unwrap_or(now))
 }
 
 /// A moment that no clock of ours has come to, however wrong it is.

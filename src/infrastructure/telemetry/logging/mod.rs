@@ -17,9 +17,11 @@ pub fn init(format: Option<LogFormat>, filter: &str) {
     let terminal = stderr().is_terminal();
     let logs = tracing_subscriber::fmt()
         .with_writer(stderr)
-        // PostgreSQL's notices at every start say nothing, and what the Kafka client says is said by our adapter, once;
-        // RUST_LOG can ask for both.
-        .with_env_filter(EnvFilter::new(format!("sqlx::postgres::notice=warn,rdkafka=off,{filter}")))
+        // PostgreSQL's notices at every start say nothing. What the Kafka client says, and what the pool of connections says
+        // each time that it cannot open one, is said by our adapters, once. RUST_LOG can ask for all of it.
+        .with_env_filter(EnvFilter::new(format!(
+            "sqlx::postgres::notice=warn,sqlx_core::pool::inner=off,rdkafka=off,{filter}"
+        )))
         // Telling a broken standard error that it is broken would panic.
         .log_internal_errors(false);
     let started = match format.unwrap_or(default_format(terminal)) {

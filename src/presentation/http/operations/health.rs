@@ -99,7 +99,7 @@ pub async fn ready(State(state): State<SharedState>) -> Result<Json<Liveness>, P
 /// The caller is an operator's probe: what it can help with is in the answer.
 fn not_ready(cause: NotReady) -> Problem {
     match &cause {
-        NotReady::Repository(_) => Problem::unavailable(cause),
+        NotReady::Repository(_) | NotReady::NoHeartbeat => Problem::unavailable(cause),
         NotReady::NotJoined(_) => Problem::unavailable(&cause).with_detail(cause.to_string()),
     }
 }

@@ -4,9 +4,11 @@
 mod lease;
 mod own_connection;
 mod pool;
+mod pooler;
 mod searches;
 mod server;
 mod server_version;
+mod trust;
 
 #[cfg(test)]
 pub(super) use own_connection::LOOKS;
@@ -14,3 +16,4 @@ pub(super) use own_connection::{CHANGING_PROBES, OwnConnection, PROBES, begin_lo
 pub use pool::PgDatabase;
 pub(super) use searches::Search;
 pub use server_version::ServerVersion;
+pub(super) use trust::takes_writes;

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::server::{ACQUIRE_TIMEOUT, Server};
+use super::server::Server;
 use crate::application::ports::RepositoryError;
 
 /// For statements that look up each row by its id, whatever the planner estimates: planned once, while the table is
@@ -54,6 +54,7 @@ pub(in crate::infrastructure::storage::postgres) struct OwnConnection {
 
 struct Idle {
     connection: PgConnection,
+    opened: Instant,
     since: Instant,
     planned_at: Instant,
 }
@@ -110,10 +111,10 @@ impl OwnConnection {
         // Taken out while it works: if this future is dropped, the next caller does not find it.
         let idle = place.take();
         let works = async {
-            let Idle { mut connection, planned_at, .. } = self.connection(idle).await?;
+            let Idle { mut connection, opened, planned_at, .. } = self.connection(idle).await?;
             let done = self.server.answered(work(&mut connection)).await;
             if !matches!(done, Err(RepositoryError::Unavailable(_))) {
-                *place = Some(Idle { connection, since: Instant::now(), planned_at });
+                *place = Some(Idle { connection, opened, since: Instant::now(), planned_at });
             }
             done
         };
@@ -122,8 +123,8 @@ impl OwnConnection {
 
     async fn connection(&self, idle: Option<Idle>) -> Result<Idle, RepositoryError> {
         if let Some(mut idle) = idle
-            && (self.server.trust.covers(idle.since)
-                || matches!(timeout(ACQUIRE_TIMEOUT, idle.connection.ping()).await, Ok(Ok(()))))
+            && !self.server.trust.has_renounced(idle.opened)
+            && (self.server.trust.covers(idle.since) || self.server.trust.is_confirmed_by(&mut idle.connection).await)
         {
             if idle.planned_at.elapsed() >= self.plans_kept {
                 self.server.answered(sqlx::raw_sql("discard plans").execute(&mut idle.connection)).await?;
@@ -131,9 +132,11 @@ impl OwnConnection {
             }
             return Ok(idle);
         }
+        // Before it is there: what a server turns into while it is being opened counts, too.
+        let opened = Instant::now();
         let mut connection = self.server.connect_apart().await?;
         self.server.answered(sqlx::raw_sql(AssertSqlSafe(self.settings.clone())).execute(&mut connection)).await?;
         let now = Instant::now();
-        Ok(Idle { connection, since: now, planned_at: now })
+        Ok(Idle { connection, opened, since: now, planned_at: now })
     }
 }

@@ -11,6 +11,7 @@ use crate::application::ports::RepositoryError;
 
 use super::lease::Lease;
 use super::own_connection::OwnConnection;
+use super::pooler;
 use super::searches::Searches;
 use super::server::{SERVER_TIMEOUT, STATEMENT_TIMEOUT, Server};
 use super::server_version::ServerVersion;
@@ -92,6 +93,14 @@ impl PgDatabase {
     /// [`RepositoryError::Unavailable`] when the database does not answer.
     pub async fn version(&self) -> Result<ServerVersion, RepositoryError> {
         self.run(ServerVersion::read).await
+    }
+
+    /// Why a pooler that lies in between cannot be used, if there is such a one.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unavailable`] when the database does not answer.
+    pub async fn pooler_refusal(&self) -> Result<Option<String>, RepositoryError> {
+        pooler::refusal(&self.server).await
     }
 
     /// How many connections this process opens at most, as long as it serves.

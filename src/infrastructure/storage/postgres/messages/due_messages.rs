@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::changes::{giving_back, relaying};
-use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Take};
+use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Retiming, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -50,6 +50,14 @@ impl DueMessages for PgDueMessages {
 
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
         giving_back::make_due(&self.database, messages, now).await
+    }
+
+    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError> {
+        giving_back::retime(&self.database, retiming).await
+    }
+
+    async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
+        giving_back::call_in(&self.database, now, limit).await
     }
 }
 

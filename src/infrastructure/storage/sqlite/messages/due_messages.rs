@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::changes::relaying;
-use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Take};
+use super::changes::{relaying, retiming};
+use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Retiming, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -57,6 +57,14 @@ impl DueMessages for SqliteDueMessages {
 
     async fn make_due(&self, messages: &[(MessageId, NodeId)], now: Timestamp) -> Result<u64, RepositoryError> {
         relaying::make_due(&self.database, messages, now).await
+    }
+
+    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError> {
+        retiming::retime(&self.database, retiming).await
+    }
+
+    async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
+        retiming::call_in(&self.database, now, limit).await
     }
 }
 

@@ -1,9 +1,10 @@
-//! Giving back and making due: what the comparison writes, and what a process does not keep.
+//! Giving back, making due and timing anew: what the comparison writes, what a process does not keep, and what waits for a
+//! time that a wrong clock set.
 
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::application::ports::{Forgotten, RepositoryError};
+use crate::application::ports::{CALLED_IN_AMONG, Forgotten, RepositoryError, Retiming};
 use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
 use crate::domain::node::NodeId;
@@ -62,6 +63,73 @@ pub const MAKE_DUE: &str = "
       where messages.id = owned.id
         and (messages.id between :least and :greatest or messages.id = :least)";
 
+/// By the index of what waits, for each name of the process. What its sender wanted later (`send_at`) is no wait of ours. A row
+/// that was timed anew was written after the clock was set: it is not found again, also when the answer was lost.
+pub const RETIME: &str = "
+    with names as (
+        select id
+          from messaging_nodes
+         where coalesce(process_id, id) = $1
+    ),
+    waiting (id) as (
+        select found.id
+          from names
+         cross join lateral (
+                   select messages.id
+                     from messaging_messages as messages
+                    where messages.id >= :floor
+                      and messages.node_id = names.id
+                      and messages.next_attempt_at is not null
+                      and messages.status = 'queued'
+                      and messages.next_attempt_at is distinct from messages.send_at
+                      and (messages.updated_at < $3 or messages.updated_at > $4)
+                    limit $5
+                      for update skip locked) as found
+         limit $5
+    )
+    update messaging_messages as messages
+       set status = 'queued',
+           next_attempt_at = messages.next_attempt_at + $2 * interval '1 millisecond',
+           updated_at = $6
+     where messages.id >= :floor
+       and messages.id = any(array(select id from waiting))
+       and messages.status = 'queued'";
+
+/// Only those that come next: there may be a million that were scheduled.
+pub const CALL_IN: &str = "
+    with looked as (
+        select id, next_attempt_at, updated_at
+          from messaging_messages
+         where id >= :floor
+           and next_attempt_at > $1
+           and status = 'queued'
+         order by next_attempt_at, id
+         limit $3
+    ),
+    -- A row that another transaction holds is left to a later start, or to its time.
+    called (id) as (
+        select messages.id
+          from messaging_messages as messages
+         where messages.id >= :floor
+           and messages.id = any(array(
+                   select id
+                     from looked
+                    where next_attempt_at <= updated_at
+                    order by next_attempt_at, id
+                    limit $2))
+           and messages.status = 'queued'
+           and messages.next_attempt_at > $1
+           and messages.next_attempt_at <= messages.updated_at
+           for update skip locked
+    )
+    update messaging_messages as messages
+       set status = 'queued',
+           next_attempt_at = $1,
+           updated_at = $1
+     where messages.id >= :floor
+       and messages.id = any(array(select id from called))
+       and messages.status = 'queued'";
+
 pub async fn give_back(database: &PgDatabase, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
     let mut in_order: Vec<&Forgotten> = forgotten.iter().collect();
     in_order.sort_unstable_by_key(|one| one.guard.id);
@@ -95,6 +163,27 @@ pub async fn make_due(
         .bind(in_order.iter().map(|(id, _)| id.0).collect::<Vec<Uuid>>())
         .bind(in_order.iter().map(|(_, node)| node.0).collect::<Vec<Uuid>>())
         .bind(now);
+    let written = database.relay.run(async |connection| query.execute(connection).await).await?;
+    Ok(written.rows_affected())
+}
+
+pub async fn retime(database: &PgDatabase, retiming: &Retiming) -> Result<u64, RepositoryError> {
+    let query = sqlx::query(AssertSqlSafe(database.floor.name_in(RETIME)))
+        .bind(retiming.process.0)
+        .bind(retiming.by.num_milliseconds())
+        .bind(retiming.since)
+        .bind(retiming.until)
+        .bind(i64::from(retiming.limit))
+        .bind(retiming.now);
+    let written = database.relay.run(async |connection| query.execute(connection).await).await?;
+    Ok(written.rows_affected())
+}
+
+pub async fn call_in(database: &PgDatabase, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
+    let query = sqlx::query(AssertSqlSafe(database.floor.name_in(CALL_IN)))
+        .bind(now)
+        .bind(i64::from(limit))
+        .bind(i64::from(CALLED_IN_AMONG));
     let written = database.relay.run(async |connection| query.execute(connection).await).await?;
     Ok(written.rows_affected())
 }

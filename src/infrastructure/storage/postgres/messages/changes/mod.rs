@@ -25,7 +25,7 @@ pub use outcomes::{LostClaims, Outcomes, outcomes};
 
 /// What each change is in SQL.
 #[cfg(test)]
-pub const STATEMENTS: [(&Change, &[&str]); 11] = [
+pub const STATEMENTS: [(&Change, &[&str]); 13] = [
     (&transition::END, &[outcomes::RECORD, outcomes::RECORD_WITH_ATTEMPTS]),
     (&transition::CLAIM_AND_END, &[outcomes::CLAIM_AND_RECORD]),
     (&transition::CLAIM, &[claims::CLAIM]),
@@ -33,6 +33,8 @@ pub const STATEMENTS: [(&Change, &[&str]); 11] = [
     (&transition::GIVE_BACK, &[giving_back::GIVE_BACK]),
     (&transition::MAKE_DUE, &[giving_back::MAKE_DUE]),
     (&transition::DEFER, &[deferrals::DEFER]),
+    (&transition::RETIME, &[giving_back::RETIME]),
+    (&transition::RETIME, &[giving_back::CALL_IN]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
     (&transition::CANCEL, &[cancellation::CANCEL]),

@@ -10,7 +10,7 @@ use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::portion::fitting;
 use crate::infrastructure::storage::postgres::row::{message_columns_with_content_if, messages};
 use crate::infrastructure::storage::postgres::weeks::needed;
-use crate::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, tomorrow};
+use crate::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, id_ahead, tomorrow};
 
 /// Finds and takes what is due. Every part is a probe of an index, however many messages are open, and however many
 /// partitions there are: `:floor` is written into the text, so that no plan knows the partitions below it.
@@ -153,6 +153,44 @@ pub const TAKE: &str = concat!(
                 where due_owners.node_id = owners.node_id
                   and due_owners.status = 'queued')
     ),
+    -- An id that was made by a clock ahead of ours says nothing of when its message was handed over: such ids are asked for
+    -- apart from the others. There are hardly ever any.
+    ahead (id, since) as (
+        select found.id, found.created_at
+          from owners
+         cross join lateral (
+                   select messages.id, messages.created_at
+                     from messaging_messages as messages
+                    where messages.id >= :floor
+                      and messages.id = any(array(
+                              select asked.id
+                                from (select messages.id, messages.updated_at
+                                        from messaging_messages as messages
+                                       where messages.id >= :floor
+                                         and messages.id >= $14
+                                         and messages.node_id = owners.node_id
+                                         and messages.status between 'queued' and 'queued'
+                                         and messages.status in ('pending', 'queued', 'processing')
+                                         and messages.next_attempt_at is null
+                                       order by messages.node_id, messages.status, messages.id
+                                       limit $10) as asked
+                               where (asked.updated_at < $8 or asked.updated_at > $11)
+                                 and asked.id <> all($2)
+                               order by asked.id
+                               limit $6))
+                      and messages.node_id is not distinct from owners.node_id
+                      and messages.status = 'queued'
+                      and messages.next_attempt_at is null
+                      and (messages.updated_at < $8 or messages.updated_at > $11)
+                    order by messages.id
+                      for update skip locked) as found
+         where $8::timestamptz is not null
+           and not exists (
+               select
+                 from due_owners
+                where due_owners.node_id = owners.node_id
+                  and due_owners.status = 'queued')
+    ),
     due (id, since) as (
         select id, since from timed
         union all
@@ -161,6 +199,8 @@ pub const TAKE: &str = concat!(
         select id, since from unowned
         union all
         select id, since from lost
+        union all
+        select id, since from ahead
         order by since, id
         limit $6
     ),",
@@ -201,7 +241,8 @@ pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, Re
         .bind(i64::from(ASKED_IF_LOST))
         .bind(tomorrow(take.now))
         .bind(ids(&take.succeeded))
-        .bind(take.with_content);
+        .bind(take.with_content)
+        .bind(take.lost_before.map(|time| id_above(time).max(id_ahead(take.now))));
     let rows = database.relay.run(async |connection| query.fetch_all(connection).await).await?;
     Ok(messages(&rows))
 }

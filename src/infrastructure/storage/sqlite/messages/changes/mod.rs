@@ -11,6 +11,7 @@ mod outcomes;
 mod plan_tests;
 pub mod relaying;
 pub mod replays;
+pub mod retiming;
 
 #[cfg(test)]
 use crate::domain::message::transition::{self, Change};
@@ -23,7 +24,7 @@ pub use outcomes::{LostClaims, Outcomes, outcomes};
 
 /// What each change is in SQL.
 #[cfg(test)]
-pub const STATEMENTS: [(&Change, &[&str]); 11] = [
+pub const STATEMENTS: [(&Change, &[&str]); 13] = [
     (&transition::END, &outcomes::RECORD),
     (&transition::CLAIM_AND_END, &outcomes::CLAIM_AND_RECORD),
     (&transition::CLAIM, &[claims::CLAIM, claims::CLAIMED]),
@@ -31,6 +32,8 @@ pub const STATEMENTS: [(&Change, &[&str]); 11] = [
     (&transition::GIVE_BACK, &[relaying::GIVE_BACK]),
     (&transition::MAKE_DUE, &[relaying::MAKE_DUE]),
     (&transition::DEFER, &[deferrals::DEFER]),
+    (&transition::RETIME, &[retiming::RETIME]),
+    (&transition::RETIME, &[retiming::CALL_IN]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
     (&transition::CANCEL, &[cancellation::CANCEL]),

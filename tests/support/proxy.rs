@@ -1,4 +1,4 @@
-//! A connection that a story can cut, slow down and silence.
+//! A connection that a story can cut, slow down, silence and lead elsewhere.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,6 +24,7 @@ pub enum Weather {
 /// Leads from a port to another of this machine.
 pub struct Proxy {
     weather: watch::Sender<Weather>,
+    target: watch::Sender<SocketAddr>,
     server: JoinHandle<()>,
 }
 
@@ -31,13 +32,18 @@ impl Proxy {
     pub async fn start(port: u16, leads_to: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("its port is free");
         let weather = watch::Sender::new(Weather::Fine);
-        let target = (Ipv4Addr::LOCALHOST, leads_to).into();
-        let server = tokio::spawn(serve(listener, target, weather.subscribe()));
-        Self { weather, server }
+        let target = watch::Sender::new(on_this_machine(leads_to));
+        let server = tokio::spawn(serve(listener, target.subscribe(), weather.subscribe()));
+        Self { weather, target, server }
     }
 
     pub fn turn(&self, weather: Weather) {
         self.weather.send_replace(weather);
+    }
+
+    /// New connections lead there; those that are open lead where they led.
+    pub fn lead_to(&self, port: u16) {
+        self.target.send_replace(on_this_machine(port));
     }
 }
 
@@ -47,11 +53,15 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, target: SocketAddr, weather: watch::Receiver<Weather>) {
+fn on_this_machine(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+async fn serve(listener: TcpListener, target: watch::Receiver<SocketAddr>, weather: watch::Receiver<Weather>) {
     // The connections end with the proxy: they are aborted when the set is dropped.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let weather = weather.clone();
+        let (target, weather) = (*target.borrow(), weather.clone());
         connections.spawn(async move {
             let _one_side_left = connect(client, target, weather).await;
         });

@@ -1,0 +1,86 @@
+//! What waits for a time that a wrong clock set.
+
+use crate::application::ports::{CALLED_IN_AMONG, RepositoryError, Retiming};
+use crate::domain::Timestamp;
+use crate::infrastructure::storage::sqlite::SqliteDatabase;
+use crate::infrastructure::storage::sqlite::error::translate;
+use crate::infrastructure::storage::sqlite::row::{get, time_text};
+
+/// What its sender wanted later (`send_at`) is no wait of ours. A row that was timed anew was written after the clock was set:
+/// it is not found again.
+const WAITING: &str = "
+    select id, next_attempt_at
+      from messaging_messages
+     where node_id in (select id from messaging_nodes where coalesce(process_id, id) = ?1)
+       and next_attempt_at is not null
+       and status = 'queued'
+       and next_attempt_at is not send_at
+       and (updated_at < ?2 or updated_at > ?3)
+     limit ?4";
+
+/// In the transaction that found them.
+pub const RETIME: &str = "
+    update messaging_messages
+       set status = 'queued',
+           next_attempt_at = timed.value ->> 1,
+           updated_at = ?2
+      from json_each(?1) as timed
+     where messaging_messages.id = timed.value ->> 0
+       and status = 'queued'";
+
+/// Only those that come next: there may be a million that were scheduled.
+pub const CALL_IN: &str = "
+    update messaging_messages
+       set status = 'queued',
+           next_attempt_at = ?1,
+           updated_at = ?1
+     where id in (
+               select id
+                 from (select id, next_attempt_at, updated_at
+                         from messaging_messages
+                        where next_attempt_at > ?1
+                          and next_attempt_at is not null
+                        order by next_attempt_at, id
+                        limit ?3)
+                where next_attempt_at <= updated_at
+                order by next_attempt_at, id
+                limit ?2)
+       and status = 'queued'";
+
+pub async fn retime(database: &SqliteDatabase, retiming: &Retiming) -> Result<u64, RepositoryError> {
+    let mut transaction = database.begin().await?;
+    let waiting = sqlx::query(WAITING)
+        .bind(retiming.process.0.hyphenated())
+        .bind(time_text(retiming.since))
+        .bind(time_text(retiming.until))
+        .bind(retiming.limit)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(translate)?;
+    let mut timed = Vec::new();
+    for row in &waiting {
+        let (id, time): (String, String) = (get(row, "id")?, get(row, "next_attempt_at")?);
+        // What is no time is due now, as the tables have it; nor does it go along.
+        let Ok(time) = time.parse::<Timestamp>() else { continue };
+        timed.push([id, time_text(time + retiming.by)]);
+    }
+    let written = sqlx::query(RETIME)
+        .bind(serde_json::json!(timed).to_string())
+        .bind(time_text(retiming.now))
+        .execute(&mut *transaction)
+        .await
+        .map_err(translate)?;
+    transaction.commit().await.map_err(translate)?;
+    Ok(written.rows_affected())
+}
+
+pub async fn call_in(database: &SqliteDatabase, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
+    let written = sqlx::query(CALL_IN)
+        .bind(time_text(now))
+        .bind(limit)
+        .bind(CALLED_IN_AMONG)
+        .execute(database.writer())
+        .await
+        .map_err(translate)?;
+    Ok(written.rows_affected())
+}

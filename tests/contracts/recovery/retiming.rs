@@ -1,0 +1,95 @@
+//! `DueMessages`, of what waits for a time that a wrong clock set.
+
+use chrono::TimeDelta;
+use correio::application::ports::Retiming;
+use correio::domain::message::{Message, MessageId, MessageStatus};
+use correio::domain::node::NodeId;
+
+use crate::contracts::on_every_adapter;
+use crate::support::databases::Adapters;
+use crate::support::given::{at, message, node};
+
+on_every_adapter![
+    what_a_process_waits_for_goes_along_with_its_clock,
+    what_is_timed_anew_is_bounded_and_timed_once,
+    what_was_due_when_it_was_written_is_called_in,
+];
+
+const HOUR: i64 = 3_600;
+
+/// Written, and to be tried again, so many seconds after noon.
+async fn waiting(adapters: &Adapters, owner: NodeId, written: i64, next: i64) -> MessageId {
+    let waiting =
+        Message { next_attempt_at: Some(at(next)), updated_at: at(written), ..message(MessageStatus::Queued, owner) };
+    adapters.stored(waiting).await.id
+}
+
+async fn time(adapters: &Adapters, id: MessageId) -> i64 {
+    let message = adapters.messages.find(id).await.unwrap().unwrap();
+    (message.next_attempt_at.unwrap() - at(0)).num_seconds()
+}
+
+/// At noon the clock was set by so much.
+fn set(process: NodeId, seconds: i64) -> Retiming {
+    let by = TimeDelta::seconds(seconds);
+    Retiming { process, by, since: at(0) - by.abs() / 2, until: at(10), limit: 100, now: at(1) }
+}
+
+async fn what_a_process_waits_for_goes_along_with_its_clock(adapters: &Adapters) {
+    let (first, other, later) = (adapters.live_node().await, adapters.live_node().await, node());
+    adapters.nodes.register(later, first, Default::default(), at(0)).await.unwrap();
+    let before = [waiting(adapters, first, HOUR - 5, HOUR).await, waiting(adapters, later, HOUR - 90, HOUR + 7).await];
+    let after = waiting(adapters, first, 0, 30).await;
+    let of_another = waiting(adapters, other, HOUR - 5, HOUR).await;
+    let scheduled = Message {
+        send_at: Some(at(2 * HOUR)),
+        next_attempt_at: Some(at(2 * HOUR)),
+        updated_at: at(HOUR - 5),
+        ..message(MessageStatus::Queued, first)
+    };
+    let scheduled = adapters.stored(scheduled).await.id;
+    let untimed = adapters.stored(message(MessageStatus::Queued, first)).await;
+
+    assert_eq!(adapters.due.retime(&set(first, -HOUR)).await.unwrap(), 2);
+    assert_eq!([time(adapters, before[0]).await, time(adapters, before[1]).await], [0, 7]);
+    assert_eq!([time(adapters, after).await, time(adapters, of_another).await], [30, HOUR]);
+    assert_eq!(time(adapters, scheduled).await, 2 * HOUR);
+    assert_eq!(adapters.now(&untimed).await.next_attempt_at, None);
+    // Set ahead again, it goes along again.
+    let ahead = Retiming { since: at(HOUR / 2), until: at(HOUR + 10), now: at(HOUR + 1), ..set(first, HOUR) };
+    assert_eq!(adapters.due.retime(&ahead).await.unwrap(), 3);
+    assert_eq!([time(adapters, before[0]).await, time(adapters, after).await], [HOUR, HOUR + 30]);
+    assert_eq!(time(adapters, scheduled).await, 2 * HOUR);
+}
+
+async fn what_is_timed_anew_is_bounded_and_timed_once(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        ids.push(waiting(adapters, owner, HOUR - 5, HOUR + number).await);
+    }
+    let some = Retiming { limit: 2, ..set(owner, -HOUR) };
+    for written in [2, 2, 1, 0] {
+        assert_eq!(adapters.due.retime(&some).await.unwrap(), written);
+    }
+    for (number, id) in (0..).zip(ids) {
+        assert_eq!(time(adapters, id).await, number);
+    }
+}
+
+async fn what_was_due_when_it_was_written_is_called_in(adapters: &Adapters) {
+    let owner = node();
+    let mut due = Vec::new();
+    for number in 0..3 {
+        due.push(waiting(adapters, owner, HOUR + number, HOUR + number).await);
+    }
+    let waits = waiting(adapters, owner, HOUR, HOUR + 5).await;
+    let past = waiting(adapters, owner, -5, -5).await;
+    for called_in in [2, 1, 0] {
+        assert_eq!(adapters.due.call_in(at(0), 2).await.unwrap(), called_in);
+    }
+    for id in due {
+        assert_eq!(time(adapters, id).await, 0);
+    }
+    assert_eq!([time(adapters, waits).await, time(adapters, past).await], [HOUR + 5, -5]);
+}
