@@ -16,6 +16,7 @@ pub struct Process {
     child: Child,
     leash: Leash,
     log: Arc<Mutex<Vec<String>>>,
+    program: PathBuf,
     directory: PathBuf,
     /// For the next start.
     pub environment: Vec<(String, String)>,
@@ -30,17 +31,31 @@ impl Process {
     /// # Panics
     /// When it ends instead.
     pub async fn start(directory: &Path, environment: Vec<(String, String)>, arguments: &[&str]) -> Self {
-        let mut process = Self::begin(directory, environment, arguments);
+        Self::start_program(Path::new(PROGRAM), directory, environment, arguments).await
+    }
+
+    /// The same, of another build.
+    pub async fn start_program(
+        program: &Path,
+        directory: &Path,
+        environment: Vec<(String, String)>,
+        arguments: &[&str],
+    ) -> Self {
+        let mut process = Self::begin_program(program, directory, environment, arguments);
         process.listening().await;
         process
     }
 
     /// Does not wait until it listens.
     pub fn begin(directory: &Path, environment: Vec<(String, String)>, arguments: &[&str]) -> Self {
+        Self::begin_program(Path::new(PROGRAM), directory, environment, arguments)
+    }
+
+    fn begin_program(program: &Path, directory: &Path, environment: Vec<(String, String)>, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (child, log) = spawn(directory, &environment, &arguments);
-        let (leash, directory) = (Leash::on(child.id()), directory.to_owned());
-        Self { child, leash, log, directory, environment, arguments, address: String::new() }
+        let (child, log) = spawn(program, directory, &environment, &arguments);
+        let (leash, program, directory) = (Leash::on(child.id()), program.to_owned(), directory.to_owned());
+        Self { child, leash, log, program, directory, environment, arguments, address: String::new() }
     }
 
     /// Whether TERM would not end it right away.
@@ -55,7 +70,7 @@ impl Process {
     /// Another process with the same configuration and files; the one before must have ended.
     pub async fn restart(&mut self) {
         assert!(!self.is_alive(), "it still runs");
-        (self.child, self.log) = spawn(&self.directory, &self.environment, &self.arguments);
+        (self.child, self.log) = spawn(&self.program, &self.directory, &self.environment, &self.arguments);
         self.leash = Leash::on(self.child.id());
         self.listening().await;
     }
@@ -130,9 +145,12 @@ impl Drop for Process {
     }
 }
 
+/// The build that is tested.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_correio");
+
 /// The program, to be run in `directory` with exactly this environment.
-fn correio(directory: &Path, environment: &[(String, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_correio"));
+fn correio(program: &Path, directory: &Path, environment: &[(String, String)]) -> Command {
+    let mut command = Command::new(program);
     command
         .current_dir(directory)
         .env_clear()
@@ -149,7 +167,7 @@ fn correio(directory: &Path, environment: &[(String, String)]) -> Command {
 /// # Panics
 /// When it does not end, as a server that was to be refused does not.
 pub async fn run(directory: &Path, environment: &[(String, String)], arguments: &[&str]) -> Output {
-    let mut command = correio(directory, environment);
+    let mut command = correio(Path::new(PROGRAM), directory, environment);
     let child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let id = child.id().to_string();
     let ending = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
@@ -162,8 +180,13 @@ pub async fn run(directory: &Path, environment: &[(String, String)], arguments: 
     }
 }
 
-fn spawn(directory: &Path, environment: &[(String, String)], arguments: &[String]) -> (Child, Arc<Mutex<Vec<String>>>) {
-    let mut command = correio(directory, environment);
+fn spawn(
+    program: &Path,
+    directory: &Path,
+    environment: &[(String, String)],
+    arguments: &[String],
+) -> (Child, Arc<Mutex<Vec<String>>>) {
+    let mut command = correio(program, directory, environment);
     let mut child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let stderr = BufReader::new(child.stderr.take().unwrap());
     let log = Arc::new(Mutex::new(Vec::new()));

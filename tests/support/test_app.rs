@@ -1,6 +1,7 @@
 //! The program itself, serving over an installation of its own.
 
 use std::ops::Deref;
+use std::path::Path;
 use std::process::ExitStatus;
 
 use serde_json::Value;
@@ -54,6 +55,12 @@ impl TestApp {
         let process = Process::start(installation.directory.path(), environment, arguments).await;
         let caller = Caller::new(&process.address, &installation.mode).with_key(BOOTSTRAP_KEY);
         Self { process, settings: own, caller, installation }
+    }
+
+    /// A process of another build on the same servers, with the same configuration.
+    pub async fn another_of(&self, program: &Path, role: &str) -> Process {
+        let directory = self.installation.directory.path();
+        Process::start_program(program, directory, self.process.environment.clone(), &["serve", "--role", role]).await
     }
 
     /// Another process on the same servers, with the same configuration.

@@ -21,7 +21,7 @@ use crate::infrastructure::config::{Brokers, ConfigError, KafkaConfig};
 use client::{EmbeddedBroker, Troubles, client_config, refused};
 use consuming::GroupSettings;
 use producing::Producer;
-use progress::{GroupProgress, LostRecords};
+use progress::{GroupProgress, LostRecords, Positions};
 use topics::TopicKeeper;
 
 pub use client::Connection;
@@ -47,6 +47,7 @@ pub struct Kafka {
     keeper: Option<Arc<TopicKeeper>>,
     lost: Arc<LostRecords>,
     group: Arc<GroupProgress>,
+    positions: Positions,
     _embedded: Option<EmbeddedBroker>,
 }
 
@@ -75,7 +76,9 @@ impl Kafka {
         let producer =
             Producer::new(config.clone(), kafka.publish_timeout, unreconciled, clock.clone(), connection.clone());
         let producer = Arc::new(producer.map_err(|error| refused(&error))?);
-        let group = GroupProgress::new(config.clone(), &kafka.group_id, topics.send.clone(), connection.clone());
+        let positions = Positions::default();
+        let (topic, known) = (topics.send.clone(), positions.clone());
+        let group = GroupProgress::new(config.clone(), &kafka.group_id, topic, known, connection.clone());
         let lost = Arc::new(LostRecords::new(kafka.publish_timeout));
         let keeper = embedded.is_none().then(|| {
             Arc::new(TopicKeeper {
@@ -111,6 +114,7 @@ impl Kafka {
             clock,
             keeper,
             lost,
+            positions,
             group: Arc::new(group.map_err(|error| refused(&error))?),
             _embedded: embedded,
         })
@@ -121,7 +125,8 @@ impl Kafka {
     pub fn source(&self, longest_try: Duration) -> Arc<KafkaMessageSource> {
         let (config, topic, connection) = (self.config.clone(), self.topics.send.clone(), self.connection.clone());
         let drain_timeout = (longest_try + RECORDING).min(LONGEST_DRAIN);
-        Arc::new(KafkaMessageSource::new(config, &self.membership, topic, connection, drain_timeout))
+        let positions = self.positions.clone();
+        Arc::new(KafkaMessageSource::new(config, &self.membership, topic, positions, connection, drain_timeout))
     }
 }
 

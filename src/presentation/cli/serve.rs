@@ -66,7 +66,9 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
         header_timeout: config.http.header_timeout,
         keep_alive_timeout: config.http.keep_alive_timeout,
     };
-    let stop = stop(signals, readiness, config.delivery.shutdown_delay);
+    // Nothing sends requests to a worker.
+    let delay_when_watched = if role.accepts() { DELAY_WHEN_WATCHED } else { Duration::ZERO };
+    let stop = stop(signals, readiness, config.delivery.shutdown_delay, delay_when_watched);
     gateway.live(|stop| http::serve(listener, app, limits, stop), stop).await;
     // A database that is away keeps no process from stopping.
     if tokio::time::timeout(Duration::from_secs(5), database.close()).await.is_err() {
@@ -105,10 +107,10 @@ pub async fn unless_stopped<T, E>(signals: &Signals, work: impl Future<Output = 
 }
 
 /// Resolves when the process shall stop. Whoever sends it requests is given time to notice.
-fn stop(signals: Signals, readiness: Readiness, delay: Option<Duration>) -> Stop {
+fn stop(signals: Signals, readiness: Readiness, delay: Option<Duration>, delay_when_watched: Duration) -> Stop {
     let stop = async move {
         signals.nth(1).await;
-        let by_default = || if readiness.was_asked_within(LATELY) { DELAY_WHEN_WATCHED } else { Duration::ZERO };
+        let by_default = || if readiness.was_asked_within(LATELY) { delay_when_watched } else { Duration::ZERO };
         let delay = delay.unwrap_or_else(by_default);
         readiness.leave();
         if delay.is_zero() {

@@ -3,7 +3,6 @@
 mod around;
 mod backing_up;
 mod bench;
-mod bench_of_a_bad_server;
 mod connections;
 mod documented_commands;
 mod documented_paths;

@@ -3,4 +3,6 @@
 mod crash;
 mod dead_letters;
 mod failover;
+mod group_members;
 mod outages;
+mod rolling_update;

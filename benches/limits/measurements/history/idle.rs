@@ -64,14 +64,14 @@ async fn look(turn: &Turn<'_>, database: &Database) -> Result<Duration> {
     percentile(&mut times[1..], 0.5).ok_or_else(|| "the relay never looked".into())
 }
 
-/// A look that takes nothing up from a node that lives.
+/// A look as a process in Kafka mode makes it: what nodes that live have published is not asked for.
 pub fn nothing() -> Take {
     Take {
         node: NodeId(Uuid::new_v4()),
         gone: Vec::new(),
         succeeded: Vec::new(),
         departed: Vec::new(),
-        unconsumed: true,
+        unconsumed: false,
         lost_before: None,
         held: Vec::new(),
         with_content: true,

@@ -106,7 +106,7 @@ const SANDBOX_ENABLED: OptionalSetting<bool> = OptionalSetting {
 
 const SHUTDOWN_DELAY: OptionalSetting<Duration> = OptionalSetting {
     name: "SHUTDOWN_DELAY",
-    unset: "`5s` when `/health/ready` was asked for in the last minute, else `0s`",
+    unset: "`5s` when `/health/ready` was asked for in the last minute, else `0s`, and `0s` for a worker",
     example: "10s",
     about: "Time for which a process that is asked to stop still serves, `0s` to `1h`, so that a balancer takes it out first: \
             `/health/ready` answers 503, and connections are closed after an answer. A second TERM or INT ends it.",

@@ -1,6 +1,6 @@
 //! Whether Kafka is there, as librdkafka sees it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::config::RDKafkaLogLevel;
@@ -25,6 +25,8 @@ struct State {
     /// Looks in a row that found no broker.
     missed: u32,
     cause: Option<String>,
+    /// The partitions whose leader is connected.
+    led: HashSet<(String, i32)>,
     /// What was logged since the connection came: librdkafka reports the same again and again.
     said: Vec<(&'static str, Option<RDKafkaErrorCode>)>,
 }
@@ -41,6 +43,21 @@ enum Reachability {
 struct Statistics {
     #[serde(default)]
     brokers: HashMap<String, Broker>,
+    #[serde(default)]
+    topics: HashMap<String, Topic>,
+}
+
+#[derive(Deserialize)]
+struct Topic {
+    #[serde(default)]
+    partitions: HashMap<String, TopicPartition>,
+}
+
+#[derive(Deserialize)]
+struct TopicPartition {
+    /// The `nodeid` of a broker; -1 for none.
+    #[serde(default)]
+    leader: i64,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +86,11 @@ impl Connection {
         self.troubles.clone()
     }
 
+    /// Whether the leader of a partition that is published to is connected.
+    pub fn has_leader(&self, topic: &str, partition: i32) -> bool {
+        self.state().led.contains(&(topic.to_owned(), partition))
+    }
+
     /// Some broker is connected.
     pub fn is_connected(&self) -> bool {
         self.state().reachability == Reachability::Connected
@@ -84,6 +106,12 @@ impl Connection {
             self.troubles.over(&About::Address(broker.nodename.clone()));
         }
         self.troubles.forget_addresses_unless(|address| brokers.iter().any(|broker| broker.nodename == address));
+        let is_up = |leader: i64| brokers.iter().any(|broker| broker.nodeid == leader && broker.is_up());
+        let led = statistics.topics.iter().flat_map(|(name, topic)| {
+            let partitions = topic.partitions.iter().filter(|(_, partition)| is_up(partition.leader));
+            partitions.filter_map(|(number, _)| Some((name.clone(), number.parse().ok()?)))
+        });
+        self.state().led = led.collect();
         // An address that answers only names the brokers, which may all be out of reach.
         self.found(brokers.iter().any(|broker| broker.is_up() && broker.nodeid >= 0));
     }

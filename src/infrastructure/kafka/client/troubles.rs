@@ -23,6 +23,8 @@ pub enum About {
     Membership,
     /// What is known of how far the group has come.
     Progress,
+    /// Partitions that are not read yet.
+    AddedPartitions,
     /// The times that records carry.
     Clock,
 }
@@ -79,7 +81,9 @@ impl Troubles {
             .known()
             .iter()
             .filter(|(about, trouble)| match about {
-                About::Address(address) => !is_wanted(address) || now.saturating_sub(trouble.found_at) > 2 * AGAIN,
+                About::Address(address) => !is_wanted(address) || trouble.is_old(now),
+                // A process that publishes nothing any more learns nothing more.
+                About::Clock => trouble.is_old(now),
                 _ => false,
             })
             .map(|(about, _)| about.clone())
@@ -110,6 +114,10 @@ impl Troubles {
 }
 
 impl Trouble {
+    fn is_old(&self, now: Duration) -> bool {
+        now.saturating_sub(self.found_at) > 2 * AGAIN
+    }
+
     fn lasts(&self, now: Duration) -> bool {
         now.saturating_sub(self.since) >= PATIENCE
     }

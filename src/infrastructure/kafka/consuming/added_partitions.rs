@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::link::Link;
 use crate::application::ports::Partition;
+use crate::infrastructure::kafka::progress::Snapshot;
 
 /// After so long every producer knows of the partition: it looks every ten seconds (`topic.metadata.refresh.interval.ms`).
 const EVERYBODY_KNOWS: Duration = Duration::from_secs(15);
@@ -25,8 +26,9 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// holds, a group that begins commits the beginning of all partitions.
 #[derive(Default)]
 pub struct AddedPartitions {
-    /// Since when, and once it is known: up to where the others have to be finished first.
+    /// Since when.
     held: BTreeMap<Partition, Instant>,
+    /// Up to where the others have to be finished first, once all producers know.
     ends: Option<BTreeMap<Partition, i64>>,
 }
 
@@ -55,67 +57,66 @@ impl AddedPartitions {
         self.held.retain(|partition, _| !partitions.contains(partition));
     }
 
-    /// Releases what has waited long enough. Asks the broker while anything is held.
-    pub fn look<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>, link: &Link<C>) {
-        if self.held.is_empty() {
-            return;
-        }
-        if let Err(error) = self.try_to_release(consumer, link) {
-            debug!(target: "kafka", %error, "whether added partitions may be read is not known yet");
-        }
-    }
-
-    fn try_to_release<C: ConsumerContext>(
+    /// Releases what has waited long enough, by what was found out about the group. Returns a sentence for operators while
+    /// something is held.
+    pub fn look<C: ConsumerContext>(
         &mut self,
         consumer: &BaseConsumer<C>,
         link: &Link<C>,
-    ) -> Result<(), KafkaError> {
+        snapshot: &Snapshot,
+    ) -> Option<String> {
+        let latest = *self.held.values().max()?;
+        if snapshot.asked_at <= latest {
+            return None;
+        }
+        let committed = |partition: &Partition| snapshot.partitions.get(partition).and_then(|known| known.committed);
+        // Those of which it was not known when they were assigned.
         let held: Vec<Partition> = self.held.keys().copied().collect();
-        // Another look, for those of which it was not known: the group may have begun meanwhile.
-        let added = added(consumer, link, &held)?;
-        for partition in held.iter().filter(|partition| !added.contains(partition)) {
-            self.release(consumer, link, *partition);
+        for partition in held.iter().filter(|partition| committed(partition).is_some()) {
+            self.held.remove(partition);
+            link.release(*partition);
         }
-        let Some(latest) = self.held.values().max() else { return Ok(()) };
-        if latest.elapsed() < EVERYBODY_KNOWS {
-            return Ok(());
+        if snapshot.partitions.keys().all(|partition| committed(partition).is_none()) {
+            // A group that begins.
+            self.release_all(consumer, link);
         }
-        let committed = committed(consumer, link)?;
-        let ends = match &self.ends {
-            Some(ends) => ends,
-            None => {
-                let ends = ends(consumer, link, &committed)?;
-                let waiting: i64 = ends.iter().map(|(partition, end)| end - committed[partition].unwrap_or(0)).sum();
-                warn!(
-                    target: "kafka", partitions = ?numbers(&added), waiting,
-                    "partitions were added: they are read once the records that wait in the others are finished, so that no message \
-                     overtakes an earlier one to the same recipient"
-                );
-                self.ends.insert(ends)
-            }
-        };
-        let is_finished = |(partition, end): (&Partition, &i64)| {
-            committed.get(partition).copied().flatten().is_some_and(|committed| committed >= *end)
-        };
-        if ends.iter().all(is_finished) {
-            info!(target: "kafka", partitions = ?numbers(&added), "the added partitions are read from now on");
-            for partition in added {
-                self.release(consumer, link, partition);
-            }
+        if self.held.is_empty() || snapshot.asked_at < latest + EVERYBODY_KNOWS {
+            return None;
         }
-        Ok(())
+        let known = snapshot.partitions.iter().filter(|(_, known)| known.committed.is_some());
+        let ends = self.ends.get_or_insert_with(|| known.map(|(partition, known)| (*partition, known.high)).collect());
+        let waiting: Vec<i32> = ends
+            .iter()
+            .filter(|(partition, end)| {
+                snapshot.partitions.get(partition).is_some_and(|known| !known.has_finished(**end))
+            })
+            .map(|(partition, _)| partition.0)
+            .collect();
+        if waiting.is_empty() {
+            info!(target: "kafka", partitions = ?numbers(&self.held), "the added partitions are read from now on");
+            self.release_all(consumer, link);
+            return None;
+        }
+        Some(format!(
+            "the partitions {:?}, which the consumer group has never committed for, were added: they are read once what was \
+             published before is finished in {waiting:?}, so that no message overtakes an earlier one to the same recipient",
+            numbers(&self.held)
+        ))
     }
 
-    fn release<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>, link: &Link<C>, partition: Partition) {
-        self.held.remove(&partition);
-        // From now on the group knows it.
-        begin(consumer, link, &[partition]);
-        link.release(partition);
+    fn release_all<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>, link: &Link<C>) {
+        let held: Vec<Partition> = std::mem::take(&mut self.held).into_keys().collect();
+        // From now on the group knows them.
+        begin(consumer, link, &held);
+        for partition in held {
+            link.release(partition);
+        }
+        self.ends = None;
     }
 }
 
-fn numbers(partitions: &[Partition]) -> Vec<i32> {
-    partitions.iter().map(|partition| partition.0).collect()
+fn numbers(partitions: &BTreeMap<Partition, Instant>) -> Vec<i32> {
+    partitions.keys().map(|partition| partition.0).collect()
 }
 
 /// Of the assigned ones, those that the group has committed nothing for, although it has for others.
@@ -124,41 +125,31 @@ fn added<C: ConsumerContext>(
     link: &Link<C>,
     assigned: &[Partition],
 ) -> Result<Vec<Partition>, KafkaError> {
-    let committed_here = offsets(&consumer.committed_offsets(link.list(assigned), TIMEOUT)?)?;
-    let unknown: Vec<Partition> = assigned
-        .iter()
-        .copied()
-        .filter(|partition| committed_here.get(partition).copied().flatten().is_none())
-        .collect();
-    if unknown.is_empty() {
+    let here = committed(consumer, link, assigned)?;
+    let unknown: Vec<Partition> =
+        here.iter().filter(|(_, committed)| committed.is_none()).map(|(partition, _)| *partition).collect();
+    if unknown.is_empty() || unknown.len() < here.len() {
         return Ok(unknown);
     }
-    let committed = committed(consumer, link)?;
-    if committed.values().any(Option::is_some) {
+    let metadata = consumer.fetch_metadata(Some(link.topic()), TIMEOUT)?;
+    let topics = metadata.topics().iter();
+    let all: Vec<Partition> =
+        topics.flat_map(|topic| topic.partitions().iter().map(|partition| Partition(partition.id()))).collect();
+    if committed(consumer, link, &all)?.values().any(Option::is_some) {
         return Ok(unknown);
     }
-    let all: Vec<Partition> = committed.into_keys().collect();
     begin(consumer, link, &all);
     Ok(Vec::new())
 }
 
-/// What the group has committed for each partition of the topic.
+/// What the group has committed for these partitions.
 fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     link: &Link<C>,
+    partitions: &[Partition],
 ) -> Result<BTreeMap<Partition, Option<i64>>, KafkaError> {
-    let metadata = consumer.fetch_metadata(Some(link.topic()), TIMEOUT)?;
-    let partitions: Vec<Partition> = metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions().iter().map(|partition| Partition(partition.id())))
-        .collect();
-    offsets(&consumer.committed_offsets(link.list(&partitions), TIMEOUT)?)
-}
-
-fn offsets(list: &TopicPartitionList) -> Result<BTreeMap<Partition, Option<i64>>, KafkaError> {
     let mut offsets = BTreeMap::new();
-    for element in list.elements() {
+    for element in consumer.committed_offsets(link.list(partitions), TIMEOUT)?.elements() {
         element.error()?;
         let offset = match element.offset() {
             Offset::Offset(offset) => Some(offset),
@@ -169,19 +160,7 @@ fn offsets(list: &TopicPartitionList) -> Result<BTreeMap<Partition, Option<i64>>
     Ok(offsets)
 }
 
-/// Where those partitions end that the group knows.
-fn ends<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    link: &Link<C>,
-    committed: &BTreeMap<Partition, Option<i64>>,
-) -> Result<BTreeMap<Partition, i64>, KafkaError> {
-    let known = committed.iter().filter(|(_, committed)| committed.is_some());
-    known
-        .map(|(partition, _)| Ok((*partition, consumer.fetch_watermarks(link.topic(), partition.0, TIMEOUT)?.1)))
-        .collect()
-}
-
-/// The group goes on from the beginning of these.
+/// The group goes on from the beginning of these, for which it has committed nothing.
 fn begin<C: ConsumerContext>(consumer: &BaseConsumer<C>, link: &Link<C>, partitions: &[Partition]) {
     let mut list = TopicPartitionList::new();
     for partition in partitions {

@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use tracing::{debug, error, warn};
 
 use super::membership::{Consumer, Membership};
-use super::standstill::{self, Standstill};
+use super::standstill::Standstill;
 use crate::application::ports::{Arrival, Partition, Record};
 use crate::infrastructure::kafka::client::take_whatever_is_there;
 use crate::infrastructure::kafka::event;
@@ -51,7 +51,7 @@ impl ConsumerThread {
 
     /// Consumes until it shall end, with one consumer after the other if need be.
     pub fn run(self) {
-        let mut watch = Watch { standstill: Standstill::new(standstill::LIMIT), looked_at: Instant::now() };
+        let mut watch = Watch { standstill: Standstill::default(), looked_at: Instant::now() };
         while !self.is_closing() {
             watch.standstill.begin();
             match self.config.create_with_context::<_, Consumer>(self.membership.clone()) {
@@ -77,14 +77,19 @@ impl ConsumerThread {
             match consumer.poll(POLL) {
                 Some(Ok(message)) => self.membership.deliver(Arrival::Record(record(&message)), None),
                 Some(Err(KafkaError::MessageConsumptionFatal(error))) => {
-                    warn!(target: "kafka", %error, "a consumer that met a fatal error is replaced");
+                    debug!(target: "kafka", %error, "a consumer that met a fatal error is replaced");
+                    self.membership.refused_for_good(error);
                     break;
                 }
                 Some(Err(error)) => self.membership.refused(&error),
                 None => {}
             }
-            if watch.is_due() && self.stands_still(&consumer, &mut watch.standstill) {
-                break;
+            if watch.looked_at.elapsed() >= WATCH {
+                let stands_still = self.stands_still(&consumer, &mut watch.standstill);
+                watch.looked_at = Instant::now();
+                if stands_still {
+                    break;
+                }
             }
         }
         self.leave(&consumer);
@@ -96,23 +101,21 @@ impl ConsumerThread {
 
     /// Looks after partitions that are held back, and for one that has come to a standstill.
     fn stands_still(&self, consumer: &Consumer, standstill: &mut Standstill) -> bool {
-        let membership = &self.membership;
-        membership.release_added(consumer);
-        let partitions = membership.link.free(membership.assigned());
-        match standstill.look(consumer, &membership.link, &partitions) {
-            Ok(None) => false,
-            Ok(Some(partition)) => {
-                warn!(
-                    target: "kafka", partition = partition.0,
-                    "a partition stood still for a minute although records wait in it: the consumer is replaced"
-                );
-                true
-            }
+        let Some(snapshot) = self.membership.positions.last() else { return false };
+        self.membership.release_added(consumer, &snapshot);
+        let readings = match self.membership.readings(consumer, &snapshot) {
+            Ok(readings) => readings,
             Err(error) => {
-                debug!(target: "kafka", %error, "whether a partition stands still is not known");
-                false
+                debug!(target: "kafka", %error, "where the partitions stand is not known");
+                return false;
             }
-        }
+        };
+        let Some(partition) = standstill.look(&readings, Instant::now()) else { return false };
+        warn!(
+            target: "kafka", partition = partition.0,
+            "a partition stood still for a minute although records wait in it: the consumer is replaced"
+        );
+        true
     }
 
     /// Gives up the partitions while the consumer can still note what is finished, and leaves the group, so that others
@@ -145,16 +148,6 @@ impl ConsumerThread {
 struct Watch {
     standstill: Standstill,
     looked_at: Instant,
-}
-
-impl Watch {
-    fn is_due(&mut self) -> bool {
-        let is_due = self.looked_at.elapsed() >= WATCH;
-        if is_due {
-            self.looked_at = Instant::now();
-        }
-        is_due
-    }
 }
 
 fn record(message: &BorrowedMessage<'_>) -> Record {

@@ -54,47 +54,64 @@ impl GroupSettings {
 
     /// Why this process is not a member, for an operator. `refusal` is what the coordinator has answered last.
     pub fn reason(&self, state: &GroupState, refusal: Option<RDKafkaErrorCode>) -> String {
-        use RDKafkaErrorCode as Code;
+        use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
         let id = &self.id;
         match refusal {
-            _ if !state.has_coordinator() => format!(
+            // Without the right to, a process does not even find the coordinator.
+            Some(refusal @ (GroupAuthorizationFailed | TopicAuthorizationFailed)) => self.refusal(refusal),
+            _ if matches!(state.state.as_str(), "query-coord" | "wait-coord") => format!(
                 "nothing is consumed: Kafka answers, but names no coordinator for the consumer group `{id}`; look whether Kafka can \
                  make its topic __consumer_offsets (offsets.topic.replication.factor must not exceed the number of brokers), and \
                  at the brokers' logs"
             ),
-            Some(Code::InconsistentGroupProtocol) => format!(
-                "nothing is consumed: the consumer group `{id}` has other members or another type: clients that do not assign \
-                 partitions as this one does (cooperative-sticky) are in it, or a share consumer once used its name; stop those \
-                 clients, or give all workers another KAFKA_GROUP_ID"
+            _ if !state.has_coordinator() => format!(
+                "nothing is consumed: the broker that coordinates the consumer group `{id}` cannot be reached ({})",
+                state.state
             ),
-            Some(Code::InvalidSessionTimeout) => format!(
-                "nothing is consumed: the broker does not allow KAFKA_SESSION_TIMEOUT={}s in the consumer group `{id}` \
-                 (group.min.session.timeout.ms, group.max.session.timeout.ms)",
-                self.session_timeout.as_secs_f64()
-            ),
-            Some(Code::GroupAuthorizationFailed) => format!(
-                "nothing is consumed: the broker's ACLs do not let this process into the consumer group `{id}` (Read on the group)"
-            ),
-            Some(Code::TopicAuthorizationFailed) => {
-                "nothing is consumed: the broker's ACLs do not let this process read its topic (Read and Describe on it)".to_owned()
-            }
-            Some(Code::GroupMaxSizeReached) => {
-                format!("nothing is consumed here: the consumer group `{id}` is full (group.max.size)")
-            }
-            Some(Code::UnsupportedVersion | Code::UnsupportedFeature) => format!(
-                "nothing is consumed: the broker does not know KAFKA_GROUP_PROTOCOL=consumer, which needs Kafka 4; unset it, and the \
-                 consumer group `{id}` works as before"
-            ),
-            Some(other) => format!("nothing is consumed: the consumer group `{id}` refuses this process: {other}"),
+            Some(refusal) => self.refusal(refusal),
             // librdkafka reports nothing when the group of that name is of another type (GROUP_ID_NOT_FOUND).
             None if self.protocol == GroupProtocol::Consumer => format!(
                 "nothing is consumed: the consumer group `{id}` does not let this process in; if a share consumer or a client of \
                  another protocol uses its name, stop it, or give all workers another KAFKA_GROUP_ID"
             ),
-            None => format!(
-                "nothing is consumed: the consumer group `{id}` has not let this process in ({})",
-                state.join_state
+            None => {
+                format!(
+                    "nothing is consumed: the consumer group `{id}` has not let this process in ({})",
+                    state.join_state
+                )
+            }
+        }
+    }
+
+    /// What an answer of the coordinator means, for an operator.
+    pub fn refusal(&self, refusal: RDKafkaErrorCode) -> String {
+        use RDKafkaErrorCode as Code;
+        let id = &self.id;
+        match refusal {
+            Code::InconsistentGroupProtocol => format!(
+                "nothing is consumed: the consumer group `{id}` has other members or another type: clients that do not assign \
+                 partitions as this one does (cooperative-sticky) are in it, or a share consumer once used its name; stop those \
+                 clients, or give all workers another KAFKA_GROUP_ID"
             ),
+            Code::InvalidSessionTimeout => format!(
+                "nothing is consumed: the broker does not allow KAFKA_SESSION_TIMEOUT={}s in the consumer group `{id}` \
+                 (group.min.session.timeout.ms, group.max.session.timeout.ms)",
+                self.session_timeout.as_secs_f64()
+            ),
+            Code::GroupAuthorizationFailed => format!(
+                "nothing is consumed: the broker's ACLs do not let this process into the consumer group `{id}` (Read on the group)"
+            ),
+            Code::TopicAuthorizationFailed => {
+                "nothing is consumed: the broker's ACLs do not let this process read its topic (Read and Describe on it)".to_owned()
+            }
+            Code::GroupMaxSizeReached => {
+                format!("nothing is consumed here: the consumer group `{id}` is full (group.max.size)")
+            }
+            Code::UnsupportedVersion => format!(
+                "nothing is consumed: the broker does not know KAFKA_GROUP_PROTOCOL=consumer, which needs Kafka 4; unset it, and the \
+                 consumer group `{id}` works as before"
+            ),
+            other => format!("nothing is consumed: the consumer group `{id}` refuses this process: {other}"),
         }
     }
 }
@@ -125,8 +142,14 @@ mod tests {
             let reason = classic.reason(&state("up", "init"), refusal);
             assert!(reason.contains(part), "{reason}");
         }
-        let reason = classic.reason(&state("query-coord", "init"), Some(Code::InconsistentGroupProtocol));
-        assert!(reason.contains("offsets.topic.replication.factor"), "{reason}");
+        for (coordinator, refusal, part) in [
+            ("query-coord", Some(Code::InconsistentGroupProtocol), "offsets.topic.replication.factor"),
+            ("query-coord", Some(Code::GroupAuthorizationFailed), "Read on the group"),
+            ("wait-broker-transport", None, "cannot be reached"),
+        ] {
+            let reason = classic.reason(&state(coordinator, "init"), refusal);
+            assert!(reason.contains(part), "{reason}");
+        }
         let reason = group(GroupProtocol::Consumer).reason(&state("up", "init"), None);
         assert!(reason.contains("share consumer"), "{reason}");
     }

@@ -9,7 +9,7 @@ use futures::channel::oneshot;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{ClientContext, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -19,8 +19,10 @@ use super::added_partitions::AddedPartitions;
 use super::group::{GroupSettings, GroupState};
 use super::link::Link;
 use super::standing::Standing;
+use super::standstill::Reading;
 use crate::application::ports::{Arrival, Partition};
 use crate::infrastructure::kafka::client::{About, Connection};
+use crate::infrastructure::kafka::progress::{Positions, Snapshot};
 
 /// Pause between two looks whether the application listens, or has drained its partitions.
 const LOOK: Duration = Duration::from_millis(1);
@@ -39,6 +41,8 @@ pub struct Membership {
     pub link: Arc<Link<Membership>>,
     pub partitions: Arc<Mutex<BTreeSet<Partition>>>,
     pub added: Arc<Mutex<AddedPartitions>>,
+    /// Asked over another connection.
+    pub positions: Positions,
     /// What the coordinator has answered since this process was last a member.
     pub refusal: Arc<Mutex<Option<RDKafkaErrorCode>>>,
     /// How long a partition that is given up waits for what was claimed from it. Its next owner delivers later messages to
@@ -71,9 +75,23 @@ impl Membership {
 
     /// librdkafka tries again by itself; what the group says shows in why this process is not a member.
     pub fn refused(&self, error: &KafkaError) {
-        if let KafkaError::MessageConsumption(code) = error {
+        if let KafkaError::MessageConsumption(code) = error
+            && is_of_the_broker(*code)
+        {
             *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(*code);
         }
+    }
+
+    /// The consumer cannot go on: as long as its followers meet the same, nothing else says why.
+    pub fn refused_for_good(&self, code: RDKafkaErrorCode) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+        self.standing.set_joined(false);
+        self.is_kept_out(self.group.refusal(code));
+    }
+
+    fn is_kept_out(&self, reason: String) {
+        self.connection.troubles().found(About::Membership, reason.clone());
+        self.standing.set_kept_out(Some(reason));
     }
 
     /// Whether the group counts this process in, as far as librdkafka knows. A process that waits for a rebalance is still a
@@ -92,16 +110,36 @@ impl Membership {
             return troubles.over(&About::Membership);
         }
         let refusal = *self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        let reason = self.group.reason(group, refusal);
-        troubles.found(About::Membership, reason.clone());
-        self.standing.set_kept_out(Some(reason));
+        self.is_kept_out(self.group.reason(group, refusal));
     }
 
-    pub fn release_added(&self, consumer: &Consumer) {
-        self.added().look(consumer, &self.link);
+    /// Releases added partitions whose time has come.
+    pub fn release_added(&self, consumer: &Consumer, snapshot: &Snapshot) {
+        let troubles = self.connection.troubles();
+        match self.added().look(consumer, &self.link, snapshot) {
+            Some(sentence) => troubles.found(About::AddedPartitions, sentence),
+            None => troubles.over(&About::AddedPartitions),
+        }
     }
 
-    pub fn assigned(&self) -> Vec<Partition> {
+    /// Of the partitions that may be read, where each is and where it ends.
+    pub fn readings(&self, consumer: &Consumer, snapshot: &Snapshot) -> Result<Vec<Reading>, KafkaError> {
+        let positions = consumer.position()?;
+        let free = self.link.free(self.assigned());
+        let reading = |partition: Partition| {
+            let known = snapshot.partitions.get(&partition).filter(|known| known.has_unread)?;
+            let position = positions.find_partition(self.link.topic(), partition.0)?;
+            let next = match position.offset() {
+                Offset::Offset(offset) => offset,
+                // Nothing was read yet.
+                _ => known.next(),
+            };
+            Some(Reading { partition, next, end: known.high })
+        };
+        Ok(free.into_iter().filter_map(reading).collect())
+    }
+
+    fn assigned(&self) -> Vec<Partition> {
         self.ours().iter().copied().collect()
     }
 
@@ -215,6 +253,12 @@ impl ClientContext for Membership {
     fn error(&self, error: KafkaError, reason: &str) {
         self.connection.error("consumer", &error, reason);
     }
+}
+
+/// What librdkafka says by itself is no refusal, nor that a topic is not there yet.
+fn is_of_the_broker(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::UnknownTopicOrPartition;
+    (code as i32) > 0 && code != UnknownTopicOrPartition
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<Partition> {

@@ -14,6 +14,7 @@ use super::membership::Membership;
 use super::standing::Standing;
 use crate::application::ports::{Arrival, KeptOut, MessageSource, Partition};
 use crate::infrastructure::kafka::client::Connection;
+use crate::infrastructure::kafka::progress::Positions;
 
 /// Arrivals that wait for the application. Few, because a record may be as large as a broker lets it.
 const ARRIVALS: usize = 64;
@@ -33,6 +34,7 @@ impl KafkaMessageSource {
         config: ClientConfig,
         group: &GroupSettings,
         topic: String,
+        positions: Positions,
         connection: Arc<Connection>,
         drain_timeout: Duration,
     ) -> Self {
@@ -47,6 +49,7 @@ impl KafkaMessageSource {
             link: link.clone(),
             partitions: Arc::default(),
             added: Arc::default(),
+            positions,
             refusal: Arc::default(),
             drain_timeout,
         };

@@ -3,94 +3,63 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::Offset;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::KafkaError;
-
-use super::link::Link;
 use crate::application::ports::Partition;
 
-/// For one question to the broker.
-const TIMEOUT: Duration = Duration::from_secs(3);
+/// Looks in a row, a second apart, that find records waiting behind a position that does not move.
+const LIMIT: u32 = 60;
 
-/// How long a partition may stand still while records wait in it.
-pub const LIMIT: Duration = Duration::from_secs(60);
+/// After a longer pause between two looks the watch begins anew: the process was frozen, or waited for a partition to drain.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Watches the partitions that may be read. librdkafka's consumer can stop reading one of them for good after its leader was
 /// away for some seconds (<https://github.com/confluentinc/librdkafka/issues/5430>, seen with 2.12.1).
+#[derive(Default)]
 pub struct Standstill {
-    limit: Duration,
-    /// Where each was, and since when. None: nothing was read from it.
-    seen: BTreeMap<Partition, (Option<i64>, Instant)>,
-    /// Where a partition stood, and ended, when it was last found to stand still. What comes before the end may be no records,
-    /// but marks of transactions: another consumer reads no more than the one before, and is not replaced.
-    found: BTreeMap<Partition, (i64, i64)>,
+    looked_at: Option<Instant>,
+    /// Where each was while records waited, and in how many looks.
+    seen: BTreeMap<Partition, (i64, u32)>,
+    /// Where one stood when it was found: another consumer that reads no more than the one before is not replaced again.
+    found: BTreeMap<Partition, i64>,
+}
+
+/// What is known of a partition that may be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    pub partition: Partition,
+    /// The offset that is read next.
+    pub next: i64,
+    /// Where the partition ends.
+    pub end: i64,
 }
 
 impl Standstill {
-    pub fn new(limit: Duration) -> Self {
-        Self { limit, seen: BTreeMap::new(), found: BTreeMap::new() }
-    }
-
     /// A new consumer has a minute of its own.
     pub fn begin(&mut self) {
         self.seen.clear();
     }
 
-    /// Of partitions that may be read, one that stands still for too long. Asks the broker only about those that do.
-    ///
-    /// # Errors
-    /// When the broker does not say where a partition ends: then it is not the consumer that stands still.
-    pub fn look<C: ConsumerContext>(
-        &mut self,
-        consumer: &BaseConsumer<C>,
-        link: &Link<C>,
-        partitions: &[Partition],
-    ) -> Result<Option<Partition>, KafkaError> {
-        let positions = consumer.position()?;
-        let now = Instant::now();
-        self.seen.retain(|partition, _| partitions.contains(partition));
-        for partition in partitions {
-            let position =
-                positions.find_partition(link.topic(), partition.0).and_then(|element| match element.offset() {
-                    Offset::Offset(offset) => Some(offset),
-                    _ => None,
-                });
-            if !self.stands_still(*partition, position, now) {
+    /// One that stands still for too long.
+    pub fn look(&mut self, readings: &[Reading], now: Instant) -> Option<Partition> {
+        let last = self.looked_at.replace(now);
+        if last.is_none_or(|last| now.saturating_duration_since(last) > LONGEST_PAUSE) {
+            self.seen.clear();
+        }
+        self.seen.retain(|partition, _| readings.iter().any(|reading| reading.partition == *partition));
+        for Reading { partition, next, end } in readings.iter().copied() {
+            if end <= next {
+                self.seen.remove(&partition);
                 continue;
             }
-            let (low, high) = consumer.fetch_watermarks(link.topic(), partition.0, TIMEOUT)?;
-            let next = self.next(consumer, link, *partition, position)?.max(low);
-            if high > next && self.found.insert(*partition, (next, high)) != Some((next, high)) {
-                return Ok(Some(*partition));
+            let (at, looks) = self.seen.entry(partition).or_insert((next, 0));
+            if *at != next {
+                (*at, *looks) = (next, 0);
             }
-            // It has read everything, as far as can be known.
-            self.seen.insert(*partition, (position, now));
+            *looks += 1;
+            if *looks > LIMIT && self.found.insert(partition, next) != Some(next) {
+                return Some(partition);
+            }
         }
-        Ok(None)
-    }
-
-    fn stands_still(&mut self, partition: Partition, position: Option<i64>, now: Instant) -> bool {
-        let (seen, since) = self.seen.entry(partition).or_insert((position, now));
-        if *seen != position {
-            (*seen, *since) = (position, now);
-        }
-        now.saturating_duration_since(*since) >= self.limit
-    }
-
-    /// Where it is read next: before the first record, at what is committed.
-    fn next<C: ConsumerContext>(
-        &self,
-        consumer: &BaseConsumer<C>,
-        link: &Link<C>,
-        partition: Partition,
-        position: Option<i64>,
-    ) -> Result<i64, KafkaError> {
-        if let Some(position) = position {
-            return Ok(position);
-        }
-        let committed = consumer.committed_offsets(link.list(&[partition]), TIMEOUT)?;
-        Ok(committed.elements().iter().map(|element| element.offset().to_raw().unwrap_or(0)).max().unwrap_or(0))
+        None
     }
 }
 
@@ -98,15 +67,45 @@ impl Standstill {
 mod tests {
     use super::*;
 
+    const ONE: Partition = Partition(1);
+
+    /// Looks once a second, and returns after how many one stood still.
+    fn looks(standstill: &mut Standstill, start: Instant, reading: impl Fn(u64) -> (i64, i64)) -> Option<u64> {
+        (0..300).find(|second| {
+            let (next, end) = reading(*second);
+            let now = start + Duration::from_secs(*second);
+            standstill.look(&[Reading { partition: ONE, next, end }], now).is_some()
+        })
+    }
+
     #[test]
-    fn a_position_that_does_not_move_for_a_minute_stands_still() {
-        let mut standstill = Standstill::new(LIMIT);
-        let (start, partition) = (Instant::now(), Partition(0));
-        let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(!standstill.stands_still(partition, None, at(0)));
-        assert!(!standstill.stands_still(partition, Some(5), at(50)));
-        assert!(!standstill.stands_still(partition, Some(5), at(109)));
-        assert!(standstill.stands_still(partition, Some(5), at(110)));
-        assert!(!standstill.stands_still(partition, Some(6), at(111)));
+    fn records_that_wait_for_a_minute_behind_a_position_that_does_not_move_are_a_standstill() {
+        assert_eq!(looks(&mut Standstill::default(), Instant::now(), |_| (5, 6)), Some(60));
+    }
+
+    #[test]
+    fn what_is_idle_or_moves_does_not_stand_still() {
+        assert_eq!(looks(&mut Standstill::default(), Instant::now(), |_| (5, 5)), None);
+        // A record now and then that is read soon.
+        let now_and_then = |second: u64| {
+            let read = i64::try_from(second / 61).unwrap();
+            (read, if second % 61 == 60 { read + 1 } else { read })
+        };
+        assert_eq!(looks(&mut Standstill::default(), Instant::now(), now_and_then), None);
+        let slowly = |second: u64| (i64::try_from(second / 59).unwrap(), 1_000);
+        assert_eq!(looks(&mut Standstill::default(), Instant::now(), slowly), None);
+    }
+
+    #[test]
+    fn a_pause_between_two_looks_begins_anew_and_what_was_found_is_not_found_again() {
+        let (mut standstill, start) = (Standstill::default(), Instant::now());
+        let reading = [Reading { partition: ONE, next: 5, end: 6 }];
+        for second in 0..60 {
+            assert_eq!(standstill.look(&reading, start + Duration::from_secs(second)), None);
+        }
+        assert_eq!(standstill.look(&reading, start + Duration::from_secs(90)), None);
+        assert_eq!(looks(&mut standstill, start + Duration::from_secs(91), |_| (5, 6)), Some(59));
+        standstill.begin();
+        assert_eq!(looks(&mut standstill, start + Duration::from_secs(400), |_| (5, 6)), None);
     }
 }

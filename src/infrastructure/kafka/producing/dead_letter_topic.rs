@@ -23,6 +23,9 @@ pub struct KafkaDeadLetterTopic {
     pub topics: Topics,
 }
 
+/// Bytes of headers, with an error of long characters.
+const LARGEST_HEADERS: usize = 4 * LONGEST_ERROR + 1_024;
+
 /// Bytes. Half of what the producer buffers: more would never find room there.
 const LARGEST: usize = BUFFERED_KIBIBYTES * 1024 / 2;
 
@@ -74,7 +77,7 @@ impl KafkaDeadLetterTopic {
     async fn put(&self, dead_letter: &DeadLetter<'_>) -> Result<(), QueueError> {
         let mut shape = Shape::first(dead_letter);
         loop {
-            let may_have_company = self.producer.may_share_a_batch(shape.bytes());
+            let may_have_company = self.producer.may_share_a_batch(shape.bytes() + LARGEST_HEADERS);
             let Err(error) = self.publish(&shape, dead_letter).await else { return Ok(()) };
             let another = match error.rdkafka_error_code() {
                 // Of a batch that is refused, another record may be the cause.

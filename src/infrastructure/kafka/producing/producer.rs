@@ -43,6 +43,8 @@ pub struct Producer {
     client: RwLock<Arc<Client>>,
     /// Of the client's batches: as much as the topic takes, and 1 for a record each.
     batch_bytes: AtomicUsize,
+    /// What the topics take in a batch, as the broker said last.
+    described: Mutex<(Option<usize>, Option<usize>)>,
     closed: AtomicBool,
     /// Those that are being replaced.
     retiring: Mutex<Vec<JoinHandle<()>>>,
@@ -72,7 +74,8 @@ impl Producer {
         let reports = Arc::new(Reports::new(unreconciled, publish_timeout, clock, connection));
         let client = RwLock::new(Arc::new(connect(&config, &reports, BATCH_BYTES)?));
         let batch_bytes = AtomicUsize::new(BATCH_BYTES);
-        Ok(Self { config, client, batch_bytes, closed: AtomicBool::new(false), retiring: Mutex::default(), reports })
+        let (described, closed, retiring) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
+        Ok(Self { config, client, batch_bytes, described, closed, retiring, reports })
     }
 
     /// Gives a record to librdkafka, which reports later what became of it. Never waits.
@@ -111,7 +114,7 @@ impl Producer {
             None => {}
             Some(Replacement::SingleRecords) => self.single_records(),
             Some(Replacement::Standstill) => {
-                let cause = "nothing got through to a partition for a minute, with Kafka connected";
+                let cause = "nothing got through to a partition for a minute, with its leader connected";
                 self.replace(&mut self.writable(), cause);
             }
         }
@@ -127,6 +130,13 @@ impl Producer {
 
     /// What the topics of messages and of dead letters take in a batch, as the broker says. None: it does not say.
     pub fn set_largest_batch(&self, messages: Option<usize>, dead_letters: Option<usize>) {
+        let described = (messages, dead_letters);
+        // A limit that was described before and turned out to be less is not believed again.
+        if std::mem::replace(&mut *self.described.lock().unwrap_or_else(PoisonError::into_inner), described)
+            == described
+        {
+            return;
+        }
         if let Some(bytes) = messages {
             self.reports.set_largest_batch(bytes);
         }

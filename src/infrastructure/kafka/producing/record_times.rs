@@ -43,7 +43,8 @@ impl RecordTimes {
     /// Kafka has taken a record with this time.
     pub fn taken(&self, time: i64) {
         let mut until = self.timeless_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if until.is_some() && time != NO_TIME {
+        // What was under way before the refusal says nothing.
+        if until.is_some_and(|until| self.clock.monotonic() >= until) && time != NO_TIME {
             *until = None;
             self.troubles.over(&About::Clock);
         }

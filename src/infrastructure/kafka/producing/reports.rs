@@ -208,7 +208,10 @@ impl Reports {
         let mut standstill = self.standstill.lock().unwrap_or_else(PoisonError::into_inner);
         match error.map(KafkaError::rdkafka_error_code) {
             None => standstill.succeeded(topic, partition),
-            Some(Some(RDKafkaErrorCode::MessageTimedOut)) if !self.is_connected() => standstill.forget(),
+            // A leader that is away is no fault of the producer.
+            Some(Some(RDKafkaErrorCode::MessageTimedOut)) if !self.connection.has_leader(topic, partition) => {
+                standstill.forget();
+            }
             Some(Some(RDKafkaErrorCode::MessageTimedOut)) => {
                 if standstill.timed_out(topic, partition, self.clock.monotonic()) {
                     self.want(Replacement::Standstill);

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How long everything for a partition has to time out. A leader that is away for so long is no better off with a new
-/// producer, and no worse.
+/// How long everything for a partition has to time out, with its leader connected.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The partitions for which publications time out, none succeeding. librdkafka's producer can wait for one for ever after its
@@ -38,7 +37,7 @@ impl Standstill {
         is_too_long
     }
 
-    /// Kafka is away: what times out says nothing about the producer.
+    /// A leader is away: what times out says nothing about the producer.
     pub fn forget(&mut self) {
         self.since.clear();
     }

@@ -1,6 +1,6 @@
 //! How far the group has come in its topic, asked from outside of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,8 @@ use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::positions::{Positions, Snapshot, Standing};
+use crate::application::ports::Partition;
 use crate::domain::Timestamp;
 use crate::infrastructure::kafka::client::Connection;
 use crate::infrastructure::kafka::client::{QuietEvents, take_whatever_is_there};
@@ -24,6 +26,7 @@ pub struct GroupProgress {
     /// One look at a time: they share an assignment.
     consumer: Mutex<BaseConsumer<QuietEvents>>,
     topic: String,
+    positions: Positions,
 }
 
 impl GroupProgress {
@@ -33,6 +36,7 @@ impl GroupProgress {
         mut config: ClientConfig,
         group_id: &str,
         topic: String,
+        positions: Positions,
         connection: Arc<Connection>,
     ) -> Result<Self, KafkaError> {
         config
@@ -48,7 +52,7 @@ impl GroupProgress {
             .set("queued.max.messages.kbytes", "1024");
         take_whatever_is_there(&mut config);
         let consumer = config.create_with_context(QuietEvents { client: "group progress", connection })?;
-        Ok(Self { consumer: Mutex::new(consumer), topic })
+        Ok(Self { consumer: Mutex::new(consumer), topic, positions })
     }
 
     /// Handles librdkafka's events, which would pile up between two requests.
@@ -69,38 +73,50 @@ impl GroupProgress {
     /// When a partition did not answer in time, or the broker denies access.
     pub fn oldest_waiting(&self) -> Result<Option<Timestamp>, ProgressUnknown> {
         let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
-        let unread = self.unread(&consumer)?;
+        let mut snapshot = self.ask(&consumer)?;
+        let mut unread = TopicPartitionList::new();
+        for (partition, standing) in snapshot.partitions.iter().filter(|(_, standing)| standing.has_unread) {
+            unread.add_partition_offset(&self.topic, partition.0, Offset::Offset(standing.next()))?;
+        }
         if unread.count() == 0 {
+            self.positions.set(snapshot);
             return Ok(None);
         }
         consumer.assign(&unread)?;
         let read = first_records(&consumer, unread.count());
         consumer.unassign()?;
-        Ok(read?.into_values().flatten().min())
+        let read = read?;
+        for (partition, first) in &read {
+            if let Some(standing) = snapshot.partitions.get_mut(&Partition(*partition)) {
+                standing.has_unread = first.is_some();
+            }
+        }
+        self.positions.set(snapshot);
+        Ok(read.into_values().flatten().min())
     }
 
-    /// The partitions that have something for the group, each with where it goes on.
-    fn unread(&self, consumer: &BaseConsumer<QuietEvents>) -> Result<TopicPartitionList, KafkaError> {
+    /// Where each partition begins and ends, and where the group goes on.
+    fn ask(&self, consumer: &BaseConsumer<QuietEvents>) -> Result<Snapshot, KafkaError> {
+        let mut snapshot = Snapshot { asked_at: Instant::now(), partitions: BTreeMap::new() };
         let mut asked = TopicPartitionList::new();
         for partition in self.partitions(consumer)? {
             asked.add_partition(&self.topic, partition);
         }
-        let mut unread = TopicPartitionList::new();
         if asked.count() == 0 {
-            return Ok(unread);
+            return Ok(snapshot);
         }
         for element in consumer.committed_offsets(asked, TIMEOUT)?.elements() {
             element.error()?;
             let (low, high) = consumer.fetch_watermarks(&self.topic, element.partition(), TIMEOUT)?;
-            let next = match element.offset() {
-                Offset::Offset(committed) => committed.max(low),
-                _ => low,
+            let committed = match element.offset() {
+                Offset::Offset(committed) => Some(committed),
+                _ => None,
             };
-            if next < high {
-                unread.add_partition_offset(&self.topic, element.partition(), Offset::Offset(next))?;
-            }
+            let mut standing = Standing { committed, low, high, has_unread: false };
+            standing.has_unread = standing.next() < high;
+            snapshot.partitions.insert(Partition(element.partition()), standing);
         }
-        Ok(unread)
+        Ok(snapshot)
     }
 
     fn partitions(&self, consumer: &BaseConsumer<QuietEvents>) -> Result<Vec<i32>, KafkaError> {

@@ -11,7 +11,7 @@ use super::group_progress::{GroupProgress, ProgressUnknown};
 use crate::application::Stop;
 use crate::application::ports::Clock;
 use crate::domain::Timestamp;
-use crate::infrastructure::kafka::client::Connection;
+use crate::infrastructure::kafka::client::{About, Connection, Troubles};
 
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -48,7 +48,7 @@ impl LostRecords {
         loop {
             group.serve();
             if connection.is_connected() {
-                self.refresh(group, clock).await;
+                self.refresh(group, &connection.troubles(), clock).await;
             }
             tokio::select! {
                 () = stop.clone() => return,
@@ -58,7 +58,14 @@ impl LostRecords {
     }
 
     /// Said loudly when it begins: nothing else finds what Kafka loses.
-    fn complain(&self, error: &ProgressUnknown) {
+    fn complain(&self, error: &ProgressUnknown, troubles: &Troubles) {
+        if error.is_forbidden {
+            let sentence = format!(
+                "this process may not read how far its consumer group has come: {error}; a message that Kafka loses is not found, and \
+                 stays queued (Describe and Read on the group, Describe and Read on its topic)"
+            );
+            troubles.found(About::Progress, sentence);
+        }
         if error.is_forbidden && !self.is_forbidden.swap(true, Ordering::Relaxed) {
             return error!(
                 target: "kafka", %error,
@@ -70,17 +77,18 @@ impl LostRecords {
     }
 
     /// What cannot be found out now leaves what is known.
-    async fn refresh(&self, group: &Arc<GroupProgress>, clock: &dyn Clock) {
+    async fn refresh(&self, group: &Arc<GroupProgress>, troubles: &Troubles, clock: &dyn Clock) {
         // Before the look: what is handed over during it counts as waiting.
         let now = clock.now();
         let asked = group.clone();
         let next = match tokio::task::spawn_blocking(move || asked.oldest_waiting()).await {
             Ok(Ok(next)) => next,
-            Ok(Err(error)) => return self.complain(&error),
+            Ok(Err(error)) => return self.complain(&error, troubles),
             Err(error) => return debug!(target: "kafka", %error, "how far the group has come is not known"),
         };
         if self.is_forbidden.swap(false, Ordering::Relaxed) {
             info!(target: "kafka", "how far the group has come may be read again");
+            troubles.over(&About::Progress);
         }
         // A record may come from a clock that is ahead of ours.
         let horizon = next.map_or(now, |next| next.min(now));

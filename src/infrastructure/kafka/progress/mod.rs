@@ -2,6 +2,8 @@
 
 mod group_progress;
 mod lost_records;
+mod positions;
 
 pub use group_progress::GroupProgress;
 pub use lost_records::LostRecords;
+pub use positions::{Positions, Snapshot};

@@ -112,10 +112,14 @@ impl TopicKeeper {
     fn count(&self, now: Option<usize>) {
         let before = self.counted.lock().unwrap_or_else(PoisonError::into_inner).now(now);
         if let (Some(before), Some(now)) = (before, now) {
+            if now % before == 0 {
+                info!(target: "kafka", topic = self.topics.send, before, now, "partitions were added");
+                return;
+            }
             warn!(
                 target: "kafka", topic = self.topics.send, before, now,
-                "partitions were added: until what was sent before has been delivered, later messages to the same recipients may \
-                 overtake it"
+                "partitions were added, and their number is not a multiple of the one before: recipients move between partitions that \
+                 were there, and until what was sent before has been delivered, later messages may overtake it"
             );
         }
     }

@@ -2,6 +2,8 @@
 
 use rdkafka::admin::ConfigResource;
 
+use crate::infrastructure::kafka::event::LARGEST_VALUE;
+
 /// The settings of a topic that matter here, as they are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSettings {
@@ -39,6 +41,12 @@ impl TopicSettings {
             sentences.push(format!(
                 "acks=all means one disk here: the topic has {replicas} replica(s), and its min.insync.replicas is {least}; what \
                  Kafka loses is published again from the database"
+            ));
+        }
+        if let Some(bytes) = self.largest_batch.filter(|bytes| *bytes < LARGEST_VALUE && !has_dead_letters) {
+            sentences.push(format!(
+                "the topic takes records of {bytes} bytes at most (max.message.bytes): messages that are larger travel as references \
+                 to their rows"
             ));
         }
         if self.is_compacted && has_dead_letters {

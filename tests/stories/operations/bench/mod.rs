@@ -1,3 +1,5 @@
+mod bad_server;
+
 use std::process::Output;
 
 use serde_json::{Value, json};

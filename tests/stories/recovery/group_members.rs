@@ -1,0 +1,58 @@
+//! How soon the group goes on without a worker that died, and that it waits for one that only stood still.
+
+use std::time::{Duration, Instant};
+
+use crate::support::caller::to_sandbox;
+use crate::support::eventually::{SOON, eventually};
+use crate::support::installation::Installation;
+use crate::support::kafka_server::KafkaServer;
+use crate::support::process::Process;
+use crate::support::test_app::TestApp;
+
+/// Enough for every partition to get some.
+const MESSAGES: usize = 30;
+
+/// Far more than the session timeout of 3 s, on a machine that is busy; the default of 6 s and a rebalance are below it, too.
+const MOVED_ON: Duration = Duration::from_secs(20);
+
+const FROZEN: Duration = Duration::from_secs(1);
+
+async fn a_worker(app: &TestApp) -> Process {
+    let worker = app.another("worker").await;
+    let caller = app.caller_of(&worker);
+    eventually(SOON, "it has joined", async || (caller.get("/health/ready").await.status == 200).then_some(())).await;
+    worker
+}
+
+async fn all_are_sent(app: &TestApp) {
+    for recipient in 0..MESSAGES {
+        app.accepted(&app.send(&to_sandbox(&recipient.to_string())).await);
+    }
+    let open = "select count(*) from messaging_messages where status <> 'sent'";
+    eventually(MOVED_ON, "all are sent", async || (app.sql_number(open).await == 0).then_some(())).await;
+}
+
+fn was_left_out(worker: &Process) -> bool {
+    worker.log().iter().any(|line| line.contains("the group went on without this process"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_kafka_moves_on_without_a_worker_that_died_and_not_without_one_that_stood_still() {
+    let Some(server) = KafkaServer::start_with(&["group.min.session.timeout.ms=1000"]).await else { return };
+    let Some(installation) = Installation::on_kafka(&server.address()).await else { return };
+    let app = TestApp::start_api(installation, &[("KAFKA_SESSION_TIMEOUT", "3s")]).await;
+    let (mut one, other) = (a_worker(&app).await, a_worker(&app).await);
+    all_are_sent(&app).await;
+
+    one.freeze();
+    let since = Instant::now();
+    eventually(SOON, "a second passes", async || (since.elapsed() >= FROZEN).then_some(())).await;
+    one.thaw();
+    all_are_sent(&app).await;
+    assert!(!was_left_out(&one) && !was_left_out(&other));
+
+    one.kill9();
+    let since = Instant::now();
+    all_are_sent(&app).await;
+    println!("all partitions moved on after {:.1} s", since.elapsed().as_secs_f64());
+}
