@@ -23,7 +23,8 @@ on_both_brokers!(
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 const MARGIN: chrono::TimeDelta = chrono::TimeDelta::seconds(16);
 
-fn stop() -> (oneshot::Sender<()>, Stop) {
+/// Stops what is kept when the first is dropped.
+pub fn stop() -> (oneshot::Sender<()>, Stop) {
     let (stop, stopped) = oneshot::channel();
     (stop, stopped.map(drop).boxed().shared())
 }
