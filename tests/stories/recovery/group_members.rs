@@ -12,7 +12,7 @@ use crate::support::test_app::TestApp;
 /// Enough for every partition to get some.
 const MESSAGES: usize = 30;
 
-/// Far more than the session timeout of 3 s, on a machine that is busy; the default of 6 s and a rebalance are below it, too.
+/// Far more than the session timeout of 2 s, on a machine that is busy; the default of 6 s and a rebalance are below it, too.
 const MOVED_ON: Duration = Duration::from_secs(20);
 
 const FROZEN: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ fn was_left_out(worker: &Process) -> bool {
 async fn real_kafka_moves_on_without_a_worker_that_died_and_not_without_one_that_stood_still() {
     let Some(server) = KafkaServer::start_with(&["group.min.session.timeout.ms=1000"]).await else { return };
     let Some(installation) = Installation::on_kafka(&server.address()).await else { return };
-    let app = TestApp::start_api(installation, &[("KAFKA_SESSION_TIMEOUT", "3s")]).await;
+    let app = TestApp::start_api(installation, &[("KAFKA_SESSION_TIMEOUT", "2s")]).await;
     let (mut one, other) = (a_worker(&app).await, a_worker(&app).await);
     all_are_sent(&app).await;
 
