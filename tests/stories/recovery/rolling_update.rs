@@ -100,45 +100,50 @@ async fn all_are_sent(app: &TestApp, load: Load) {
     assert_eq!(twice, 0, "some were tried more than once");
 }
 
-async fn workers_are_updated_before_the_apis(installation: Installation) {
-    let Some(program) = previous() else { return };
-    // It makes the tables of this build, as an update does: migrations come first.
-    let app = TestApp::start_api(installation, &[]).await;
-    let old_api = app.another_of(&program, "api").await;
-    let old_worker = app.another_of(&program, "worker").await;
-    joined(&app, &old_worker).await;
-    let load = Load::begin(app.caller_of(&old_api));
-    some_are_sent(&app).await;
+/// The last release serves, and messages come. Beside it an API of this build has made its tables: an update migrates first.
+struct LastRelease {
+    app: TestApp,
+    api: Process,
+    worker: Process,
+    load: Load,
+}
 
+impl LastRelease {
+    async fn serving(installation: Installation) -> Option<Self> {
+        let program = previous()?;
+        let app = TestApp::start_api(installation, &[]).await;
+        let (api, worker) = (app.another_of(&program, "api").await, app.another_of(&program, "worker").await);
+        joined(&app, &worker).await;
+        let load = Load::begin(app.caller_of(&api));
+        some_are_sent(&app).await;
+        Some(Self { app, api, worker, load })
+    }
+}
+
+async fn workers_are_updated_before_the_apis(installation: Installation) {
+    let Some(LastRelease { app, api, worker, load }) = LastRelease::serving(installation).await else { return };
     let new_worker = app.another("worker").await;
     joined(&app, &new_worker).await;
     some_are_sent(&app).await;
-    leave(old_worker).await;
+    leave(worker).await;
     some_are_sent(&app).await;
 
     load.turn_to(app.caller());
     some_are_sent(&app).await;
-    leave(old_api).await;
+    leave(api).await;
     all_are_sent(&app, load).await;
 }
 
 async fn the_apis_are_updated_before_the_workers(installation: Installation) {
-    let Some(program) = previous() else { return };
-    let app = TestApp::start_api(installation, &[]).await;
-    let old_api = app.another_of(&program, "api").await;
-    let old_worker = app.another_of(&program, "worker").await;
-    joined(&app, &old_worker).await;
-    let load = Load::begin(app.caller_of(&old_api));
-    some_are_sent(&app).await;
-
+    let Some(LastRelease { app, api, worker, load }) = LastRelease::serving(installation).await else { return };
     load.turn_to(app.caller());
     some_are_sent(&app).await;
-    leave(old_api).await;
+    leave(api).await;
     some_are_sent(&app).await;
 
     let new_worker = app.another("worker").await;
     joined(&app, &new_worker).await;
     some_are_sent(&app).await;
-    leave(old_worker).await;
+    leave(worker).await;
     all_are_sent(&app, load).await;
 }
