@@ -76,7 +76,7 @@ fn an_address_is_an_absolute_url() {
     }
 }
 
-const PRIVATE: [&str; 34] = [
+const PRIVATE: [&str; 35] = [
     "127.0.0.1",
     "127.1",
     "2130706433",
