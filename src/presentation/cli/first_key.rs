@@ -44,31 +44,34 @@ impl Terminal {
         ));
     }
 
-    /// What a newcomer needs: the key, and a first request from a process that accepts them. Without a key: the operator's own, which there is a reason to keep out of here.
+    /// What a newcomer needs: the key, and a first request from a process that accepts them. Without a key: the operator's own,
+    /// which there is a reason to keep out of here.
     pub fn greet(self, address: SocketAddr, key: Option<&str>, has_sandbox: bool, accepts: bool) {
         if let Some(key) = key {
             self.say(&format!("\nYour API key, shown this once:\n\n    {key}\n"));
         }
-        if !accepts {
-            return;
+        if accepts {
+            self.say(&first_step(address, key, has_sandbox));
         }
-        let reachable = if address.ip().is_unspecified() {
-            SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())
-        } else {
-            address
-        };
-        let header = match key {
-            Some(key) => format!("'X-API-Key: {key}'"),
-            None => "\"X-API-Key: $BOOTSTRAP_API_KEY\"".to_owned(),
-        };
-        if !has_sandbox {
-            self.say(&format!("Create an instance to send through: http://{reachable}/api\n"));
-            return;
-        }
-        self.say(&format!(
-            "Send a first message:\n\n    curl -sS http://{reachable}/api/messaging/message/send \\\n      -H {header} \\\n      -H 'Content-Type: application/json' \\\n      -d '{{\"channel\": \"sandbox\", \"channelInstanceId\": \"sandbox\", \"remoteJid\": \"5585999999999\", \"message\": \"Olá!\"}}'\n"
-        ));
     }
+}
+
+fn first_step(address: SocketAddr, key: Option<&str>, has_sandbox: bool) -> String {
+    let reachable = if address.ip().is_unspecified() {
+        SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())
+    } else {
+        address
+    };
+    if !has_sandbox {
+        return format!("Create an instance to send through: http://{reachable}/api\n");
+    }
+    let header = match key {
+        Some(key) => format!("'X-API-Key: {key}'"),
+        None => "\"X-API-Key: $BOOTSTRAP_API_KEY\"".to_owned(),
+    };
+    format!(
+        "Send a first message:\n\n    curl -sS http://{reachable}/api/messaging/message/send \\\n      -H {header} \\\n      -H 'Content-Type: application/json' \\\n      -d '{{\"channel\": \"sandbox\", \"channelInstanceId\": \"sandbox\", \"remoteJid\": \"5585999999999\", \"message\": \"Olá!\"}}'\n"
+    )
 }
 
 /// A key in a file of its own, which its owner alone can read.
