@@ -115,8 +115,8 @@ impl Gateway {
         };
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
-            instances: ports.instances(),
-            access: ports.access(&node),
+            instances: ports.instances(&node),
+            access: ports.access(),
             operations: ports.operations(&node, &settings, &transport),
             channels: ports.channels.clone(),
             keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
@@ -294,13 +294,13 @@ impl Ports {
         }
     }
 
-    fn instances(&self) -> Instances {
+    fn instances(&self, node: &ThisNode) -> Instances {
         Instances {
             check_credentials: instances::CheckCredentials {
                 instances: self.stores.instances.clone(),
                 cipher: self.cipher.clone(),
             },
-            create: self.create_instance(),
+            create: self.create_instance(node),
             read: instances::ReadInstances {
                 instances: self.stores.instances.clone(),
                 channels: self.channels.clone(),
@@ -310,28 +310,29 @@ impl Ports {
                 channels: self.channels.clone(),
                 cipher: self.cipher.clone(),
                 clock: self.clock.clone(),
+                tenants: node.tenants.clone(),
             },
             delete: instances::DeleteInstance { instances: self.stores.instances.clone(), clock: self.clock.clone() },
         }
     }
 
-    fn create_instance(&self) -> instances::CreateInstance {
+    fn create_instance(&self, node: &ThisNode) -> instances::CreateInstance {
         instances::CreateInstance {
             instances: self.stores.instances.clone(),
             channels: self.channels.clone(),
             cipher: self.cipher.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
+            tenants: node.tenants.clone(),
         }
     }
 
-    fn access(&self, node: &ThisNode) -> Access {
+    fn access(&self) -> Access {
         Access {
             authenticate: access::Authenticate {
                 api_keys: self.stores.api_keys.clone(),
                 tokens: self.tokens.clone(),
                 clock: self.clock.clone(),
-                tenants: node.tenants.clone(),
             },
             issue_api_key: issue_api_key(&self.stores, self.clock.clone(), self.ids.clone()),
         }
@@ -343,7 +344,7 @@ impl Ports {
             prepare_installation: operations::PrepareInstallation {
                 api_keys: self.stores.api_keys.clone(),
                 issue_api_key: issue_api_key(&self.stores, self.clock.clone(), self.ids.clone()),
-                create_instance: self.create_instance(),
+                create_instance: self.create_instance(node),
             },
             report_health: operations::ReportHealth {
                 storage: self.stores.storage.clone(),

@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::warn;
 
 use super::auth::JwtVerifier;
 use super::channels::{EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender};
 use super::config::{Config, ConfigError, QueueConfig, Role};
-use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError};
+use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, has_proxy};
 use super::kafka::Kafka;
 use super::storage::caching::{CachedApiKeys, CachedInstances};
 use super::storage::database::Database;
@@ -116,16 +116,25 @@ fn channels(config: &Config, node: &ThisNode, clock: &Arc<dyn Clock>) -> Result<
     Ok(channels)
 }
 
+/// The end of a line about the guard.
+const UNUSED_PROXIES: &str = "; the proxies of HTTPS_PROXY, HTTP_PROXY and ALL_PROXY are not used for tenants' URLs, as they would look names up themselves";
+
 /// What tenants' URLs may reach.
 fn address_guard(config: &Config, node: &ThisNode) -> AddressGuard {
     let block = match config.channels.block_private {
-        Some(true) => BlockPrivate::Always,
+        Some(true) => {
+            if has_proxy() {
+                warn!("channels call public addresses only (CHANNELS_BLOCK_PRIVATE){UNUSED_PROXIES}");
+            }
+            BlockPrivate::Always
+        }
         Some(false) => BlockPrivate::Never,
         None => {
             node.tenants.at_the_first(|| {
-                info!(
+                let proxies = if has_proxy() { UNUSED_PROXIES } else { "" };
+                warn!(
                     "there are several tenants: channels call public addresses only from now on; CHANNELS_ALLOW names exceptions, \
-                     CHANNELS_BLOCK_PRIVATE=false permits all"
+                     CHANNELS_BLOCK_PRIVATE=false permits all{proxies}"
                 );
             });
             BlockPrivate::AmongTenants(node.tenants.clone())

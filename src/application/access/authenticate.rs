@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use super::met_tenants::MetTenants;
 use crate::application::ports::{ApiKeyRepository, Clock, RepositoryError, TokenError, TokenVerifier};
 use crate::domain::access::api_key;
 use crate::domain::access::principal::Principal;
@@ -10,7 +9,6 @@ pub struct Authenticate {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub tokens: Arc<dyn TokenVerifier>,
     pub clock: Arc<dyn Clock>,
-    pub tenants: MetTenants,
 }
 
 /// What a caller presented.
@@ -35,15 +33,13 @@ impl Authenticate {
     /// # Errors
     /// [`AuthenticateError::Invalid`] for every credential that is not valid.
     pub async fn execute(&self, presented: Presented<'_>) -> Result<Principal, AuthenticateError> {
-        let principal = match presented {
+        match presented {
             Presented::Bearer(token) if is_jwt(token) => self.tokens.verify(token).await.map_err(|error| match error {
                 TokenError::Invalid(reason) => AuthenticateError::Invalid(reason),
                 TokenError::Unavailable(reason) => AuthenticateError::Unavailable(reason),
             }),
             Presented::Bearer(key) | Presented::ApiKey(key) => self.by_api_key(key).await,
-        }?;
-        self.tenants.met(&principal.tenant);
-        Ok(principal)
+        }
     }
 
     async fn by_api_key(&self, key: &str) -> Result<Principal, AuthenticateError> {

@@ -19,7 +19,8 @@ impl MetTenants {
         let _it_was_set_before = self.0.at_the_first.set(act);
     }
 
-    /// Notes a tenant that calls, or whose message is to be delivered.
+    /// Notes a tenant that an instance is being configured for, or whose message is to be delivered. One that merely calls says
+    /// nothing that other processes could see.
     pub fn met(&self, tenant: &Tenant) {
         if tenant.as_str() != Tenant::DEFAULT {
             self.met_another();

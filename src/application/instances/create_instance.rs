@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::application::access::met_tenants::MetTenants;
 use crate::application::ports::{
     Channels, CipherError, Clock, CredentialsCipher, Ids, InstanceRepository, RepositoryError,
 };
@@ -18,6 +19,7 @@ pub struct CreateInstance {
     pub cipher: Arc<dyn CredentialsCipher>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
+    pub tenants: MetTenants,
 }
 
 pub struct CreateInstanceCommand {
@@ -61,6 +63,8 @@ impl CreateInstance {
         let Some(sender) = self.channels.find(&command.channel) else {
             return Err(CreateInstanceError::Invalid(vec![self.channels.unknown()]));
         };
+        // Before the addresses are checked: those of a second tenant may be refused.
+        self.tenants.met(&caller.tenant);
         let address = sender.check_address(command.channel_phone_or_id.as_str());
         let credentials = sender.check_credentials(command.credentials.as_ref());
         let new = match (address, credentials) {

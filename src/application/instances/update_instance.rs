@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::create_instance::ConfiguredInstance;
+use crate::application::access::met_tenants::MetTenants;
 use crate::application::ports::{Channels, CipherError, Clock, CredentialsCipher, InstanceRepository, RepositoryError};
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::{InstanceAddress, InstanceChange, InstanceId, InstanceName};
@@ -15,6 +16,7 @@ pub struct UpdateInstance {
     pub channels: Channels,
     pub cipher: Arc<dyn CredentialsCipher>,
     pub clock: Arc<dyn Clock>,
+    pub tenants: MetTenants,
 }
 
 /// What is `None` stays; what is `Some(None)` is cleared.
@@ -55,6 +57,8 @@ impl UpdateInstance {
         let channel = found.ok_or(UpdateInstanceError::UnknownInstance)?.channel;
         let sender =
             self.channels.find(&channel).ok_or_else(|| UpdateInstanceError::Invalid(vec![self.channels.unknown()]))?;
+        // Before the addresses are checked: those of a second tenant may be refused.
+        self.tenants.met(&caller.tenant);
         let mut problems = Vec::new();
         let mut revealed_credentials = None;
         let mut change = InstanceChange {

@@ -46,17 +46,17 @@ impl PrepareInstallation {
     /// When the database does not answer.
     pub async fn execute(&self, bootstrap: &BootstrapKey) -> Result<bool, PrepareInstallationError> {
         let tenant = Tenant::new(Tenant::DEFAULT)?;
-        let added = match bootstrap {
-            BootstrapKey::Given { key, prefix } => self.add_key(tenant.clone(), key, prefix).await?,
+        // The key last: an error says that it was not added, or that the database did not answer whether it was.
+        if self.create_instance.channels.find(&sandbox()).is_some() {
+            self.add_sandbox(tenant.clone()).await?;
+        }
+        Ok(match bootstrap {
+            BootstrapKey::Given { key, prefix } => self.add_key(tenant, key, prefix).await?,
             BootstrapKey::Generated { key, prefix } => {
-                self.lacks_key().await? && self.add_key(tenant.clone(), key, prefix).await?
+                self.lacks_key().await? && self.add_key(tenant, key, prefix).await?
             }
             BootstrapKey::None => false,
-        };
-        if self.create_instance.channels.find(&sandbox()).is_some() {
-            self.add_sandbox(tenant).await?;
-        }
-        Ok(added)
+        })
     }
 
     /// Whether the tenant has no key yet.

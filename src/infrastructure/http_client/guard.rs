@@ -13,7 +13,10 @@ use crate::application::access::met_tenants::MetTenants;
 /// This installation does not call this address.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("its address is not public, and this installation calls no other (CHANNELS_BLOCK_PRIVATE, CHANNELS_ALLOW)")]
-pub struct AddressBlocked;
+pub struct AddressBlocked {
+    /// By an operator's word; otherwise by tenants that this process has met, which another one need not have.
+    pub for_good: bool,
+}
 
 /// When addresses of private networks, and of this machine, are not called.
 #[derive(Clone, Debug)]
@@ -79,7 +82,11 @@ impl AddressGuard {
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
             Some(Host::Domain(_)) | None => return Ok(()),
         };
-        if self.lets_pass(address) { Ok(()) } else { Err(AddressBlocked) }
+        if self.lets_pass(address) { Ok(()) } else { Err(self.blocked()) }
+    }
+
+    fn blocked(&self) -> AddressBlocked {
+        AddressBlocked { for_good: !matches!(self.block, BlockPrivate::AmongTenants(_)) }
     }
 
     fn lets_pass(&self, address: IpAddr) -> bool {
@@ -119,7 +126,7 @@ impl Resolve for GuardedNames {
             }
             let passed: Vec<_> = found.iter().copied().filter(|address| guard.lets_pass(address.ip())).collect();
             if passed.is_empty() && !found.is_empty() {
-                return Err(AddressBlocked.into());
+                return Err(guard.blocked().into());
             }
             Ok(Box::new(passed.into_iter()) as Addrs)
         })

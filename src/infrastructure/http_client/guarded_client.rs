@@ -24,6 +24,15 @@ pub struct GuardedClient {
     guarded: HttpClient,
 }
 
+/// Whether the environment names a proxy, which a client uses that is not guarded.
+pub fn has_proxy() -> bool {
+    names_proxy(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
+fn names_proxy(is_set: impl Fn(&str) -> bool) -> bool {
+    ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].iter().any(|name| is_set(name) || is_set(&name.to_ascii_lowercase()))
+}
+
 impl GuardedClient {
     /// # Errors
     /// When a client cannot be built.
@@ -60,5 +69,18 @@ impl GuardedClient {
         }
         self.guard.literal(request.url())?;
         Ok(self.guarded.send(request, timeout, repeats).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_proxy;
+
+    #[test]
+    fn a_proxy_is_named_in_either_case() {
+        for name in ["HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"] {
+            assert!(names_proxy(|asked| asked == name), "{name}");
+        }
+        assert!(!names_proxy(|asked| asked.eq_ignore_ascii_case("NO_PROXY")));
     }
 }

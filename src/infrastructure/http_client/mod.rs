@@ -15,4 +15,4 @@ pub use causes::causes;
 pub use certificates::NoCertificates;
 pub use client::{HttpClient, Repeats};
 pub use guard::{AddressBlocked, AddressGuard, BlockPrivate, Exception};
-pub use guarded_client::{CallError, GuardedClient};
+pub use guarded_client::{CallError, GuardedClient, has_proxy};

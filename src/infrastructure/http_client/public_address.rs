@@ -9,7 +9,10 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Not in the registry of special-purpose addresses (RFC 6890), nor multicast.
+/// Where every virtual machine of Azure finds its platform: it gives out certificates and secrets.
+const AZURE_WIRE_SERVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+
+/// Not in the registry of special-purpose addresses (RFC 6890), nor multicast, nor a cloud's own.
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [first, second, third, _] = address.octets();
     !(address.is_loopback()
@@ -17,6 +20,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_link_local()
         || address.is_documentation()
         || address.is_multicast()
+        || address == AZURE_WIRE_SERVER
         || first == 0
         || first >= 240
         || (first == 100 && (64..128).contains(&second))

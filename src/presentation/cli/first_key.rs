@@ -37,28 +37,41 @@ impl Terminal {
         }
     }
 
-    /// What a newcomer needs. Without a key: the operator's own, which there is a reason to keep out of here.
-    pub fn greet(self, address: SocketAddr, key: Option<&str>, has_sandbox: bool) {
-        let reachable = if address.ip().is_unspecified() {
-            SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())
-        } else {
-            address
-        };
-        let header = match key {
-            Some(key) => {
-                self.say(&format!("\nYour API key, shown this once:\n\n    {key}\n"));
-                format!("'X-API-Key: {key}'")
-            }
-            None => "\"X-API-Key: $BOOTSTRAP_API_KEY\"".to_owned(),
-        };
-        if !has_sandbox {
-            self.say(&format!("Create an instance to send through: http://{reachable}/api\n"));
-            return;
-        }
+    /// For a start that ends before the database said whether it stored the key.
+    pub fn show_unconfirmed(self, key: &str) {
         self.say(&format!(
-            "Send a first message:\n\n    curl -sS http://{reachable}/api/messaging/message/send \\\n      -H {header} \\\n      -H 'Content-Type: application/json' \\\n      -d '{{\"channel\": \"sandbox\", \"channelInstanceId\": \"sandbox\", \"remoteJid\": \"5585999999999\", \"message\": \"Olá!\"}}'\n"
+            "\nYour API key, shown this once, if the database stored it; it did not say so:\n\n    {key}\n"
         ));
     }
+
+    /// What a newcomer needs: the key, and a first request from a process that accepts them. Without a key: the operator's own,
+    /// which there is a reason to keep out of here.
+    pub fn greet(self, address: SocketAddr, key: Option<&str>, has_sandbox: bool, accepts: bool) {
+        if let Some(key) = key {
+            self.say(&format!("\nYour API key, shown this once:\n\n    {key}\n"));
+        }
+        if accepts {
+            self.say(&first_step(address, key, has_sandbox));
+        }
+    }
+}
+
+fn first_step(address: SocketAddr, key: Option<&str>, has_sandbox: bool) -> String {
+    let reachable = if address.ip().is_unspecified() {
+        SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port())
+    } else {
+        address
+    };
+    if !has_sandbox {
+        return format!("Create an instance to send through: http://{reachable}/api\n");
+    }
+    let header = match key {
+        Some(key) => format!("'X-API-Key: {key}'"),
+        None => "\"X-API-Key: $BOOTSTRAP_API_KEY\"".to_owned(),
+    };
+    format!(
+        "Send a first message:\n\n    curl -sS http://{reachable}/api/messaging/message/send \\\n      -H {header} \\\n      -H 'Content-Type: application/json' \\\n      -d '{{\"channel\": \"sandbox\", \"channelInstanceId\": \"sandbox\", \"remoteJid\": \"5585999999999\", \"message\": \"Olá!\"}}'\n"
+    )
 }
 
 /// A key in a file of its own, which its owner alone can read.
@@ -89,6 +102,15 @@ impl KeyFile {
         );
     }
 
+    /// The key may have been stored: the file may be the one place that it is known in.
+    pub fn keep(self) {
+        warn!(
+            path = %self.0.display(),
+            "the database did not say whether it stored the first API key; if it did, this file is the only place that has it: try it \
+             before the file is deleted"
+        );
+    }
+
     /// Another process was faster: this key opens nothing.
     pub fn discard(self) {
         if let Err(error) = fs::remove_file(&self.0) {
@@ -100,10 +122,14 @@ impl KeyFile {
 /// Beside the embedded database; else in `DATA_DIR`.
 fn directory(storage: &StorageConfig) -> PathBuf {
     let directory = match &storage.database {
-        DatabaseConfig::Sqlite { path } => path.parent().unwrap_or(Path::new("")),
+        DatabaseConfig::Sqlite { path } => directory_of(path),
         DatabaseConfig::Postgres { .. } => &storage.data_dir,
     };
     std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Never over another file, nor through a link.
@@ -115,10 +141,16 @@ fn write_new(directory: &Path, key: &str) -> io::Result<PathBuf> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
             opened => opened?,
         };
-        writeln!(file, "{key}")?;
-        file.sync_all()?;
-        // The name is on disk only when its directory is.
-        File::open(directory)?.sync_all()?;
+        if let Err(error) = writeln!(file, "{key}").and_then(|()| file.sync_all()) {
+            if let Err(error) = fs::remove_file(&path) {
+                warn!(%error, path = %path.display(), "a file that an API key could not be written into cannot be deleted");
+            }
+            return Err(error);
+        }
+        // The name is on disk only when its directory is. Not every file system can say so, and without a crash it is.
+        if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {
+            warn!(%error, path = %path.display(), "the file of the first API key may not outlast a crash of the machine");
+        }
         return Ok(path);
     }
     Err(io::Error::new(ErrorKind::AlreadyExists, format!("there are {MOST_FILES} files named {FILE}")))
@@ -129,6 +161,12 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+
+    #[test]
+    fn a_database_in_the_working_directory_has_its_file_there() {
+        assert_eq!(directory_of(Path::new("correio.db")), Path::new("."));
+        assert_eq!(directory_of(Path::new("data/correio.db")), Path::new("data"));
+    }
 
     #[test]
     fn only_its_owner_reads_it_and_nothing_is_written_over() {

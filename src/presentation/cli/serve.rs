@@ -40,17 +40,19 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     let tasks = TaskTracker::new();
     let gateway = Arc::new(compose(config, role, &database, cipher, &tasks)?);
     // Before this process becomes a node, and before it seals anything of its own.
-    gateway.instances.check_credentials.execute().await.map_err(unopened)?;
+    let checked = async { gateway.instances.check_credentials.execute().await.map_err(unopened) };
+    let Some(_) = unless_stopped(&signals, checked).await? else { return Ok(()) };
     let node = gateway.start().await.map_err(|error| unanswered(&error))?;
     gateway.watch_tenants().look().await.map_err(|error| unanswered(&error))?;
     let listener = listen(config).await?;
+    let address = listener.local_addr().map_err(|error| no_address(&error))?;
     // Last: a start that fails after it would have made a key that its operator never saw.
     let first_key = ensure_installation(config, &gateway).await?;
 
-    let address = listener.local_addr().map_err(|error| no_address(&error))?;
     let connections = database.connections();
+    let was_stopped = signals.has_come();
     info!(%address, node = %node, %role, connections, version = env!("CARGO_PKG_VERSION"), "listening");
-    first_key.hand_over(address, config.has_sandbox());
+    first_key.hand_over(address, config.has_sandbox(), role.accepts());
 
     let readiness = Readiness::default();
     let state = Arc::new(AppState {
@@ -68,7 +70,9 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     };
     // Nothing sends requests to a worker.
     let delay_when_watched = if role.accepts() { DELAY_WHEN_WATCHED } else { Duration::ZERO };
-    let stop = stop(signals, readiness, config.delivery.shutdown_delay, delay_when_watched);
+    // Nothing sends it requests yet, if it was asked to stop before it listened.
+    let delay = if was_stopped { Some(Duration::ZERO) } else { config.delivery.shutdown_delay };
+    let stop = stop(signals, readiness, delay, delay_when_watched);
     gateway.live(|stop| http::serve(listener, app, limits, stop), stop).await;
     // A database that is away keeps no process from stopping.
     if tokio::time::timeout(Duration::from_secs(5), database.close()).await.is_err() {
@@ -138,10 +142,10 @@ enum FirstKey {
 }
 
 impl FirstKey {
-    fn hand_over(&self, address: SocketAddr, has_sandbox: bool) {
+    fn hand_over(&self, address: SocketAddr, has_sandbox: bool, accepts: bool) {
         match self {
             Self::Known => {}
-            Self::Shown(terminal, key) => terminal.greet(address, key.as_deref(), has_sandbox),
+            Self::Shown(terminal, key) => terminal.greet(address, key.as_deref(), has_sandbox, accepts),
             Self::Written(file) => file.announce(),
         }
     }
@@ -157,26 +161,28 @@ async fn ensure_installation(config: &Config, gateway: &Gateway) -> Result<First
         let is_added = execute(&given).await?;
         return Ok(terminal.filter(|_| is_added).map_or(FirstKey::Known, |terminal| FirstKey::Shown(terminal, None)));
     }
+    // Beforehand: a key file that is kept after an error is one whose key may be stored.
+    execute(&BootstrapKey::None).await?;
     if !prepare.lacks_key().await.map_err(|error| unanswered(&error))? {
-        execute(&BootstrapKey::None).await?;
         return Ok(FirstKey::Known);
     }
     let generated = auth::api_keys::generate().map_err(|error| no_key(&error))?;
     let key = generated.plaintext;
     let bootstrap = BootstrapKey::Generated { key: key.clone(), prefix: generated.prefix };
     if let Some(terminal) = terminal {
-        let is_added = execute(&bootstrap).await?;
+        let is_added = execute(&bootstrap).await.inspect_err(|_| terminal.show_unconfirmed(&key))?;
         return Ok(if is_added { FirstKey::Shown(terminal, Some(key)) } else { FirstKey::Known });
     }
-    let Some(file) = KeyFile::write(&key, &config.storage) else {
-        execute(&BootstrapKey::None).await?;
-        return Ok(FirstKey::Known);
-    };
+    let Some(file) = KeyFile::write(&key, &config.storage) else { return Ok(FirstKey::Known) };
     match execute(&bootstrap).await {
         Ok(true) => Ok(FirstKey::Written(file)),
-        other => {
+        Ok(false) => {
             file.discard();
-            other.map(|_| FirstKey::Known).map_err(CommandError::from)
+            Ok(FirstKey::Known)
+        }
+        Err(error) => {
+            file.keep();
+            Err(error.into())
         }
     }
 }

@@ -29,6 +29,10 @@ impl Signals {
         Ok(Self(receiver))
     }
 
+    pub fn has_come(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     /// Resolves when there were so many.
     pub async fn nth(&self, wanted: u32) {
         let mut count = self.0.clone();

@@ -13,7 +13,7 @@ use crate::support::caller::to_sandbox;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::installation::Installation;
 use crate::support::modes::stories;
-use crate::support::process::run;
+use crate::support::process::{Process, run};
 use crate::support::test_app::TestApp;
 
 stories!(
@@ -21,7 +21,9 @@ stories!(
     the_first_key_is_in_a_file_for_its_owner_and_not_in_the_log;
     only_on_sqlite:
     a_terminal_shows_the_first_key_in_a_line_that_sends_a_message,
-    a_start_that_fails_makes_no_key;
+    a_start_that_fails_makes_no_key,
+    a_key_that_may_be_stored_is_kept,
+    a_database_in_the_working_directory_has_its_key_file_there;
     only_on_postgres:
     without_a_place_for_the_first_key_none_is_made_until_there_is_one;
 );
@@ -72,6 +74,36 @@ async fn a_start_that_fails_makes_no_key(installation: Installation) {
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(installation.sql_number("select count(*) from api_keys").await, 0);
     assert!(!installation.data_dir().join("bootstrap-api-key").exists());
+}
+
+async fn a_key_that_may_be_stored_is_kept(installation: Installation) {
+    let environment = vec![("PORT".to_owned(), "0".to_owned())];
+    let directory = installation.directory.path();
+    assert!(run(directory, &environment, &["migrate"]).await.status.success());
+    let start = async || {
+        let output = run(directory, &environment, &[]).await;
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+        let log = [output.stdout, output.stderr].concat();
+        key_file(&String::from_utf8_lossy(&log).lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let fails =
+        |table| format!("create trigger {table} before insert on {table} begin select raise(abort, 'away'); end");
+    installation.sql(&fails("messaging_instances")).await;
+    assert_eq!(start().await, None, "what fails before the key leaves no file");
+    assert!(!installation.data_dir().join("bootstrap-api-key").exists());
+
+    installation.sql("drop trigger messaging_instances").await;
+    installation.sql(&fails("api_keys")).await;
+    let file = start().await.expect("the log names the file");
+    assert!(std::fs::read_to_string(file).unwrap().len() > 32);
+}
+
+async fn a_database_in_the_working_directory_has_its_key_file_there(installation: Installation) {
+    let environment = [("PORT", "0"), ("DATABASE_URL", "sqlite://correio.db")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let process = Process::start(installation.directory.path(), environment, &[]).await;
+    let file = eventually(SOON, "it says where the key is", async || key_file(&process.log())).await;
+    assert_eq!(file, installation.directory.path().canonicalize().unwrap().join("bootstrap-api-key"));
 }
 
 async fn without_a_place_for_the_first_key_none_is_made_until_there_is_one(installation: Installation) {

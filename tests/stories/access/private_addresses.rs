@@ -11,12 +11,14 @@ use crate::support::test_app::TestApp;
 
 stories!(
     on_one_installation:
-    a_token_of_another_tenant_is_a_second_tenant,
+    an_instance_of_another_tenants_token_is_a_second_tenant,
     an_operator_permits_what_his_tenants_share;
     on_both_databases:
     with_a_second_tenant_only_public_addresses_are_called;
     on_every_queue:
     a_message_to_what_is_not_public_says_so_and_no_more;
+    in_kafka_mode:
+    what_a_second_tenant_holds_up_is_sent_when_its_operator_permits_it;
 );
 
 const INSTANCES: &str = "/api/messaging/instances";
@@ -72,19 +74,42 @@ async fn with_a_second_tenant_only_public_addresses_are_called(installation: Ins
     assert_eq!(app.send(&message("webhook", "hook")).await.status, 200, "the operator has the last word");
 }
 
-async fn a_token_of_another_tenant_is_a_second_tenant(installation: Installation) {
+async fn an_instance_of_another_tenants_token_is_a_second_tenant(installation: Installation) {
     let receiver = HttpReceiver::start().await;
     let app = TestApp::start_with(installation, &[UNSET]).await;
     app.create_instance(&hook(&receiver.url("/hook"))).await;
     let token = app.correio(&["token", "--tenant", "acme", "--sub", "ana"]).await;
     assert!(!says_several(&app));
     let acme = app.caller().with_token(&token);
+    assert_eq!(acme.get(INSTANCES).await.status, 200);
+    assert!(!says_several(&app), "a look changes nothing: no other process would know of it");
     assert_eq!(refused_paths(&acme, &hook(&receiver.url("/hook"))).await, ["/channelPhoneOrId"]);
+    assert!(says_several(&app));
     let named = hook(&format!("http://localhost:{}/hook", receiver.port()));
     assert_eq!(acme.post(INSTANCES, &named).await.status, 201, "names are looked up when they are called");
     assert_eq!(acme.send(&message("webhook", "hook")).await.status, 502);
     assert_eq!(app.send(&message("webhook", "hook")).await.status, 502, "and so for all");
     assert_eq!(receiver.how_many(), 0);
+}
+
+async fn what_a_second_tenant_holds_up_is_sent_when_its_operator_permits_it(installation: Installation) {
+    let receiver = HttpReceiver::start().await;
+    let mut app = TestApp::start_with(installation, &[UNSET]).await;
+    app.create_instance(&hook(&receiver.url("/hook"))).await;
+    app.correio(&["keys", "create", "--tenant", "acme", "--name", "first"]).await;
+    eventually(SOON, "the second tenant is noticed", async || says_several(&app).then_some(())).await;
+    let id = app.send(&message("webhook", "hook")).await.message_id();
+    let reason = async || app.sql_message(&id).await["error"].as_str().map(str::to_owned);
+    let reason = eventually(SOON, "it is put off", reason).await;
+    assert!(reason.contains("CHANNELS_BLOCK_PRIVATE"), "{reason}");
+    assert_ne!(app.sql_status(&id).await, "failed");
+
+    app.set("CHANNELS_BLOCK_PRIVATE", "false");
+    app.terminate();
+    app.exited().await;
+    app.restart().await;
+    assert_eq!(app.ended(&id).await["status"], "sent");
+    assert_eq!(receiver.how_many(), 1);
 }
 
 async fn an_operator_permits_what_his_tenants_share(installation: Installation) {

@@ -92,14 +92,21 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
 ///
 /// `peer` is part of the sentence: `the webhook`.
 pub fn without_answer(peer: &str, error: CallError, redaction: &Redaction) -> DeliveryError {
-    let blocked = || DeliveryError::misconfigured(format!("Refused to call {peer}: {AddressBlocked}"));
+    let blocked = |blocked: AddressBlocked| {
+        let reason = format!("Refused to call {peer}: {blocked}.");
+        if blocked.for_good {
+            DeliveryError::misconfigured(reason)
+        } else {
+            DeliveryError::not_now(reason, Duration::MAX)
+        }
+    };
     let error = match error {
-        CallError::Blocked(AddressBlocked) => return blocked(),
+        CallError::Blocked(error) => return blocked(error),
         // Its text would hold the whole URL.
         CallError::Http(error) => error.without_url(),
     };
-    if causes(&error).any(|cause| cause.is::<AddressBlocked>()) {
-        return blocked();
+    if let Some(error) = causes(&error).find_map(|cause| cause.downcast_ref::<AddressBlocked>()) {
+        return blocked(*error);
     }
     if causes(&error).any(|cause| cause.is::<NoCertificates>()) {
         return DeliveryError::not_now(format!("Could not call {peer}: {NoCertificates}."), Duration::MAX);

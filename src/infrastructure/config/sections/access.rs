@@ -41,7 +41,7 @@ pub const SECTION: Section = Section {
 
 const BOOTSTRAP_API_KEY: OptionalSetting<String> = OptionalSetting {
     name: "BOOTSTRAP_API_KEY",
-    unset: "a key generated at the first start and shown once",
+    unset: "a key generated at the first start: shown once on its terminal, else in a file `bootstrap-api-key`",
     example: "",
     about: "API key of the tenant `default` with every scope: 32 or more visible ASCII characters. \
             Every start adds the key if it is missing.",

@@ -87,7 +87,6 @@ fn exception(text: &str) -> Parsed<Exception> {
             let name = name.strip_suffix('.').unwrap_or(&name);
             if name.is_empty() { Err(malformed()) } else { Ok(Exception::Host(name.to_owned())) }
         }
-        Ok(Host::Ipv4(address)) => Ok(Exception::Network(IpAddr::V4(address).into())),
         _ => Err(malformed()),
     }
 }
@@ -112,9 +111,20 @@ mod tests {
                 name("xn--bcher-kva.example"),
             ])
         );
-        for bad in
-            ["10.0.0.0/33", "evolution:8080", "http://evolution", "*.example", "a b", "a,,b", ".", "10.0.0.256", "a/b"]
-        {
+        for bad in [
+            "10.0.0.0/33",
+            "evolution:8080",
+            "http://evolution",
+            "*.example",
+            "a b",
+            "a,,b",
+            ".",
+            "10.0.0.256",
+            "a/b",
+            "10",
+            "10.20",
+            "0x7f.1",
+        ] {
             assert!(exceptions(bad).is_err(), "{bad}");
         }
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::infrastructure::config::values::Parsed;
 
@@ -36,12 +36,18 @@ enum Use {
     Kept,
     /// It asks for what is done anyway.
     Fulfilled,
-    /// It is the driver's under another name.
-    As(&'static str),
+    /// The application's name, where nothing else gives it.
+    Fallback,
 }
 
 /// The URL as the driver can take it.
 pub fn postgres_url(text: &str) -> Parsed<String> {
+    let has_name = std::env::var("PGAPPNAME").is_ok_and(|name| !name.is_empty());
+    url_for_driver(text, has_name)
+}
+
+/// `has_name`: the driver takes the application's name from elsewhere.
+fn url_for_driver(text: &str, has_name: bool) -> Parsed<String> {
     let authority = text.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(rest));
     let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
     if hosts.contains(',') {
@@ -50,9 +56,10 @@ pub fn postgres_url(text: &str) -> Parsed<String> {
     let mut url = Url::parse(text).map_err(|error| {
         format!("is not a valid URL: {error}; in a user name or password, `/`, `?`, `#`, `@`, `:` and `%` are written as `%2F`, `%3F`, `%23`, `%40`, `%3A` and `%25`")
     })?;
-    // What stands there is the end of a password: the driver would call another host, or another database.
-    let is_cut_short = !authority.contains('@') && url.query().is_some_and(|query| query.contains('@'));
-    if is_cut_short || url.fragment().is_some() || url.path().contains('@') {
+    // Such an `@` may be the end of a password: the driver would call another host, or another database. After a path it is more
+    // often part of a value.
+    let may_be_cut = !authority.contains('@') && url.query().is_some_and(|query| query.contains('@'));
+    if (may_be_cut && url.path().is_empty()) || url.fragment().is_some() || url.path().contains('@') {
         return Err(
             "has `#`, or an `@` after its host; in a user name or password, `/`, `?`, `#` and `@` are written as \
              `%2F`, `%3F`, `%23` and `%40`"
@@ -60,17 +67,21 @@ pub fn postgres_url(text: &str) -> Parsed<String> {
         );
     }
     let has_host = url.host_str().is_some_and(|host| !host.is_empty());
-    let (mut kept, mut is_changed) = (Vec::<(Cow<str>, Cow<str>)>::new(), false);
-    for (name, value) in url.query_pairs() {
-        match used(&name, &value)? {
-            Use::Kept => kept.push((name, value)),
-            Use::Fulfilled => is_changed = true,
-            Use::As(other) => {
-                is_changed = true;
-                kept.push((other.into(), value));
-            }
+    let (mut kept, mut fallback, mut is_changed) = (Vec::<(Cow<str>, Cow<str>)>::new(), None, false);
+    for piece in url.query().unwrap_or_default().split('&') {
+        let Some((name, value)) = form_urlencoded::parse(piece.as_bytes()).next() else { continue };
+        match used(&name, &value) {
+            None if may_be_cut || !piece.contains('=') => return Err(UNKNOWN.to_owned()),
+            None => return Err(unknown(&name)),
+            Some(found) => match found? {
+                Use::Kept => kept.push((name, value)),
+                Use::Fulfilled => is_changed = true,
+                Use::Fallback => (fallback, is_changed) = (Some(value), true),
+            },
         }
     }
+    let has_name = has_name || kept.iter().any(|(name, value)| name == "application_name" && !value.is_empty());
+    kept.extend(fallback.filter(|_| !has_name).map(|value| ("application_name".into(), value)));
     let has = |wanted: &str| kept.iter().any(|(name, _)| name == wanted);
     if has("hostaddr") && (has_host || has("host")) {
         return Err(refused("hostaddr", "cannot stand beside a host: give one of them"));
@@ -92,13 +103,15 @@ fn one_host() -> String {
         .to_owned()
 }
 
+/// None when it is not known.
+///
 /// # Errors
 /// A sentence that names the parameter.
-fn used(name: &str, value: &str) -> Parsed<Use> {
+fn used(name: &str, value: &str) -> Option<Parsed<Use>> {
     let is = |accepted: &[&str]| accepted.iter().any(|it| value.eq_ignore_ascii_case(it));
     let only =
         |fulfilled: bool, otherwise: &str| if fulfilled { Ok(Use::Fulfilled) } else { Err(refused(name, otherwise)) };
-    match name {
+    Some(match name {
         "sslmode" | "ssl-mode" if !is(&SSL_MODES) => {
             Err(refused(name, &format!("must be one of {}", SSL_MODES.map(|mode| format!("`{mode}`")).join(", "))))
         }
@@ -114,7 +127,7 @@ fn used(name: &str, value: &str) -> Parsed<Use> {
             Err(_) => Err(refused(name, "must be a whole number")),
         },
         _ if USED.contains(&name) || is_option(name) => Ok(Use::Kept),
-        "fallback_application_name" => Ok(Use::As("application_name")),
+        "fallback_application_name" => Ok(Use::Fallback),
         "target_session_attrs" => only(
             is(&["any", "read-write", "primary"]),
             "must be `read-write`, `primary` or `any`: Correio has to write",
@@ -134,8 +147,8 @@ fn used(name: &str, value: &str) -> Parsed<Use> {
         "sslpassword" => Err(refused(name, "is not supported: `sslkey` must name a key that is not encrypted")),
         "service" | "servicefile" => Err(refused(name, "is not supported: write what the service names into the URL")),
         "passfile" => Err(refused(name, "is not supported: the environment variable `PGPASSFILE` names such a file")),
-        _ => Err(unknown(name)),
-    }
+        _ => return None,
+    })
 }
 
 /// The driver's own way to write `options`: `options[search_path]=correio`.
@@ -154,13 +167,11 @@ fn refused(name: &str, sentence: &str) -> String {
     format!("has the parameter `{name}`, which {sentence}")
 }
 
+const UNKNOWN: &str = "has a parameter that is not known; a `?` or `&` in a password is written as `%3F` or `%26`";
+
 /// The sentence about a parameter that is not known.
 pub fn unknown(name: &str) -> String {
-    if is_name(name) {
-        refused(name, "is not known, or not supported")
-    } else {
-        "has a parameter that is not known; a `?` or `&` in a password is written as `%3F` or `%26`".to_owned()
-    }
+    if is_name(name) { refused(name, "is not known, or not supported") } else { UNKNOWN.to_owned() }
 }
 
 #[cfg(test)]
@@ -252,6 +263,9 @@ mod tests {
             "postgres://u:hush@a:1,b:2/db",
             "postgres://u:hush@a,b/db",
             "postgres://u:hush@a/db?host=a,b",
+            "postgres://u:12/3?hush@host/db",
+            "postgres://u:12/3?hush=x@host/db",
+            "postgres://host/db?user=u&password=abc&hush",
         ] {
             let sentence = postgres_url(url).unwrap_err();
             assert!(!sentence.contains("hush"), "{url}: {sentence}");
@@ -261,6 +275,31 @@ mod tests {
         assert_eq!((options.get_username(), options.get_host(), options.get_database()), ("us/er", "host", Some("db")));
         assert!(postgres_url("postgres://u:p@ss@host/db").is_ok(), "the last `@` ends a password");
         assert!(postgres_url("postgres://%2Fvar%2Frun%2Fpostgresql/db?user=correio").is_ok(), "a socket");
+        for url in [
+            "postgresql:///db?host=/cloudsql/p:r:i&user=sa@proj.iam",
+            "postgres://db.example/messages?user=correio@srv&password=x",
+        ] {
+            assert_eq!(postgres_url(url), Ok(url.to_owned()), "an `@` in a value");
+        }
+    }
+
+    #[test]
+    fn the_fallback_of_the_applications_name_yields_to_every_other() {
+        let named = |query: &str, has_name| {
+            let url = url_for_driver(&format!("{BASE}?{query}"), has_name).unwrap();
+            options(&url).get_application_name().map(str::to_owned)
+        };
+        assert_eq!(named("fallback_application_name=b", false).as_deref(), Some("b"));
+        for query in
+            ["application_name=a&fallback_application_name=b", "fallback_application_name=b&application_name=a"]
+        {
+            assert_eq!(named(query, false).as_deref(), Some("a"), "{query}");
+        }
+        assert_eq!(
+            url_for_driver(&format!("{BASE}?fallback_application_name=b"), true),
+            Ok(BASE.to_owned()),
+            "PGAPPNAME"
+        );
     }
 
     proptest! {
@@ -269,6 +308,8 @@ mod tests {
             if let Err(sentence) = with(&format!("{name}={value}")) {
                 prop_assert!(!sentence.contains(&value));
             }
+            let piece = with(&format!("password=abc&{value}")).unwrap_err();
+            prop_assert!(!piece.contains(&value));
         }
     }
 }

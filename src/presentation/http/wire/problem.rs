@@ -229,13 +229,14 @@ impl Problem {
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
-    /// Logs the cause.
     /// The process was asked to end, and still serves.
     pub fn stopping() -> Self {
         let detail = "This process is about to stop.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Stopping", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
+    /// Logs the cause.
     pub fn unavailable(cause: impl std::fmt::Display) -> Self {
         tracing::warn!(%cause, "unavailable");
         let detail = "The service cannot do this right now; try again.";
