@@ -177,7 +177,7 @@ fn a_key_is_free_after_its_wait_when_the_clock_is_set() {
             assert_eq!(not_before, consumption.time(17 + by + 1));
             consumption.ended(next, End::PutOff(not_before));
         }
-        consumption.pass(10);
+        consumption.pass(11);
         consumption.arrived(record(ONE, 4), lane("ana"));
         assert_eq!(consumption.begin().unwrap().task, Task::Deliver);
     }

@@ -62,17 +62,22 @@ impl BackAt {
     }
 
     fn has_come(&self, now: Now) -> bool {
-        self.monotonic <= now.monotonic
+        if self.by_clock(now).is_some() { self.monotonic <= now.monotonic } else { self.time <= now.time }
     }
 
     /// By the wall clock as it is now.
     fn time(&mut self, now: Now) -> Timestamp {
-        let wait = TimeDelta::from_std(self.monotonic.saturating_sub(now.monotonic)).unwrap_or(TimeDelta::MAX);
-        let time = now.time.checked_add_signed(wait).unwrap_or(self.time);
-        if (time - self.time).abs() >= SET {
+        if let Some(time) = self.by_clock(now) {
             self.time = time + INEXACT;
         }
         self.time
+    }
+
+    /// Another time, if the wall clock was set.
+    fn by_clock(&self, now: Now) -> Option<Timestamp> {
+        let [then, monotonic] = [self.monotonic, now.monotonic].map(|moment| TimeDelta::from_std(moment).ok());
+        let time = now.time.checked_add_signed(then? - monotonic?)?;
+        ((time - self.time).abs() >= SET).then_some(time)
     }
 }
 

@@ -23,7 +23,8 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 const EXPLAINS: Duration = Duration::from_secs(10);
 
 /// What callers are told of a server that takes no writes.
-pub(super) const TAKES_NO_WRITES: &str = "the server takes no writes: it is a standby, or has default_transaction_read_only on";
+pub(super) const TAKES_NO_WRITES: &str =
+    "the server takes no writes: it is a standby, or has default_transaction_read_only on";
 
 /// On a standby it is so whatever its settings.
 pub(super) const ASK_FOR_WRITES: &str = "select not current_setting('transaction_read_only')::bool as takes_writes";

@@ -66,7 +66,8 @@ pub async fn retime(database: &SqliteDatabase, retiming: &Retiming) -> Result<u6
         let (id, time): (String, String) = (get(row, "id")?, get(row, "next_attempt_at")?);
         // What is no time is due now, as the tables have it; nor does it go along.
         let Ok(time) = time.parse::<Timestamp>() else { continue };
-        let (since, not_before): (Option<String>, Option<String>) = (get(row, "deferred_since")?, get(row, "not_before")?);
+        let (since, not_before): (Option<String>, Option<String>) =
+            (get(row, "deferred_since")?, get(row, "not_before")?);
         let along = |time: Timestamp| time.checked_add_signed(retiming.by).unwrap_or(time);
         // Its first try is not before the time that its sender gave.
         let not_before = not_before.and_then(|text| text.parse::<Timestamp>().ok());
