@@ -1,9 +1,12 @@
 //! The wall clock is set while messages wait.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use correio::application::messages::send_message::SendMessageCommand;
-use correio::application::ports::Clock;
+use correio::application::ports::{Clock, RepositoryError};
 use correio::domain::message::delivery::DeliveryError;
 use correio::domain::message::{Draft, Message, MessageId};
 
@@ -11,6 +14,7 @@ use super::gateway::TestGateway;
 use super::scripted::Act;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
+use crate::support::memory::{MemoryDatabase, Statement, Weather};
 
 on_every_adapter![
     a_retry_comes_after_its_wait_when_the_clock_is_set_back,
@@ -105,5 +109,39 @@ async fn what_was_due_by_a_clock_ahead_is_due_to_a_relay_that_begins(adapters: &
     let running = gateway.work();
     let waited = until_sent(&gateway, id).await;
     assert!(waited < Duration::from_secs(30), "{waited:?}");
+    running.stop().await;
+}
+
+/// Does not time anything anew while it is away.
+#[derive(Default)]
+struct WithoutRetiming(AtomicBool);
+
+#[async_trait]
+impl Weather for WithoutRetiming {
+    async fn carry(&self, operation: &'static str, statement: Statement) -> Result<(), RepositoryError> {
+        tokio::task::yield_now().await;
+        if operation == "due.retime" && self.0.load(Ordering::Relaxed) {
+            return Err(RepositoryError::Unavailable("away".to_owned()));
+        }
+        statement();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_taken_as_due_before_it_is_timed_anew() {
+    let weather = Arc::new(WithoutRetiming::default());
+    let adapters = MemoryDatabase::default().under(weather.clone()).adapters();
+    let gateway = TestGateway::start(&adapters).await;
+    let running = gateway.work();
+    let id = waiting(&gateway).await;
+    weather.0.store(true, Ordering::Relaxed);
+    gateway.clock.set_by(HOUR);
+    let begin = gateway.clock.monotonic();
+    gateway.until("some rounds fail", async || (gateway.clock.monotonic() - begin > WAIT / 4).then_some(())).await;
+    assert_eq!(found(&gateway, id).await.sent_at, None);
+    weather.0.store(false, Ordering::Relaxed);
+    until_sent(&gateway, id).await;
+    assert!(gateway.clock.monotonic() - begin > WAIT / 2);
     running.stop().await;
 }

@@ -19,6 +19,20 @@ pub struct ClockWatch {
 pub struct ClockStep {
     pub by: TimeDelta,
     pub now: Timestamp,
+    /// Since the last look before, by the monotonic clock: it was set within this time.
+    pub passed: TimeDelta,
+}
+
+impl ClockStep {
+    /// What says that it was written between this and now was written after the clock was set.
+    pub fn since(&self) -> Timestamp {
+        if self.by < TimeDelta::zero() {
+            // What says the same and was written before is as old as the step is large, to a second or so: it is left alone.
+            return self.now - self.passed - TimeDelta::seconds(1);
+        }
+        // In the middle between the last that was written before and the first that was written after.
+        self.now - (self.by + self.passed.min(self.by)) / 2
+    }
 }
 
 /// What is less is waited for, or done so much too early.
@@ -38,7 +52,7 @@ impl ClockWatch {
         let (then, said) = last?;
         let passed = TimeDelta::from_std(after.saturating_sub(then)).unwrap_or(TimeDelta::MAX);
         let by = (now - said).checked_sub(&passed)?;
-        (by.abs() >= NOTICED).then_some(ClockStep { by, now })
+        (by.abs() >= NOTICED).then_some(ClockStep { by, now, passed })
     }
 }
 
@@ -64,6 +78,19 @@ mod tests {
         }
 
         async fn sleep(&self, _: Duration) {}
+    }
+
+    #[test]
+    fn what_was_written_before_a_step_is_told_from_what_was_written_after() {
+        let now = Timestamp::UNIX_EPOCH + TimeDelta::hours(10);
+        let since = |by, passed| {
+            let step = ClockStep { by: TimeDelta::seconds(by), now, passed: TimeDelta::seconds(passed) };
+            (now - step.since()).num_seconds()
+        };
+        // Back: whatever its age, unless that is the step's.
+        assert_eq!([since(-3_600, 0), since(-3_600, 30)], [1, 31]);
+        // Ahead: all that is older than the step, and nothing of the time since the last look.
+        assert_eq!([since(3_600, 0), since(10, 8), since(10, 60)], [1_800, 9, 10]);
     }
 
     #[test]

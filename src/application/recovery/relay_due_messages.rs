@@ -72,8 +72,9 @@ const FIRST_REACH: usize = 64;
 /// Bytes of content that may still be kept here when more are taken.
 const BYTES_LEFT: u64 = BYTES_AT_ONCE / 2;
 
-/// How many messages get another time in one go.
+/// How many messages get another time in one go, and how often in one round: the nodes are watched, too.
 const TIMED_AT_ONCE: u32 = 1_000;
+const TIMED_TIMES: usize = 100;
 
 /// What a row says that was written before the clock was set back is ahead by more than this.
 const NOT_AHEAD: TimeDelta = TimeDelta::seconds(10);
@@ -126,7 +127,7 @@ impl Repeated for RelayDueMessages {
         // None of these keeps the others from being done. Times first: a clock that was set ahead makes all due that waits.
         let retimed = self.retime().await;
         let reconciled = self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
-        let taken = self.take(&sighting).await;
+        let taken = if self.waits_for_times(&retimed) { Ok(()) } else { self.take(&sighting).await };
         let called_in = self.call_in().await;
         let tidied = self.tidy(&sighting).await;
         retimed.and(reconciled).and(taken).and(called_in).and(tidied)
@@ -151,26 +152,30 @@ impl RelayDueMessages {
         let by = step.by.as_seconds_f64();
         warn!(by_seconds = by, "the clock of this machine was set; what this process waits for is timed anew");
         let earlier = self.rounds.step.map_or(TimeDelta::zero(), |earlier| earlier.by);
-        self.rounds.step = Some(ClockStep { by: step.by + earlier, now: step.now });
+        self.rounds.step = Some(ClockStep { by: step.by + earlier, ..step });
         self.rounds.calls_in = true;
     }
 
     /// Some thousands at a time, as long as there are any.
     async fn retime(&mut self) -> Result<(), RepositoryError> {
-        if let (Some(step), Some(process)) = (self.rounds.step, self.identity.process()) {
-            let retiming = Retiming {
-                process,
-                by: step.by,
-                since: step.now - step.by.abs() / 2,
-                until: self.clock.now() + NOT_AHEAD,
-                limit: TIMED_AT_ONCE,
-                now: self.clock.now(),
-            };
+        let (Some(step), Some(process)) = (self.rounds.step, self.identity.process()) else { return Ok(()) };
+        for _ in 0..TIMED_TIMES {
+            let now = self.clock.now();
+            let (since, until) = (step.since(), now + NOT_AHEAD);
+            let retiming = Retiming { process, by: step.by, since, until, limit: TIMED_AT_ONCE, now };
             if self.due.retime(&retiming).await? < u64::from(TIMED_AT_ONCE) {
                 self.rounds.step = None;
+                break;
             }
         }
         Ok(())
+    }
+
+    /// What looks due may only seem to be: the clock was set ahead, and not all that waits is timed anew. What the database
+    /// refuses for good keeps nothing waiting.
+    fn waits_for_times(&self, retimed: &Result<(), RepositoryError>) -> bool {
+        self.rounds.step.is_some_and(|step| step.by > TimeDelta::zero())
+            && retimed.as_ref().map_or_else(RepositoryError::may_pass, |()| true)
     }
 
     /// At a start, and after a step of the clock.
@@ -234,7 +239,8 @@ impl RelayDueMessages {
         if self.rounds.asked_if_lost_at.is_some_and(|last| now.saturating_sub(last) < LOST_INTERVAL) {
             return None;
         }
-        let lost_before = self.queue.lost_before();
+        // By a clock that was ahead when it was found out: it says nothing now.
+        let lost_before = self.queue.lost_before().filter(|before| *before <= self.clock.now());
         self.rounds.asked_if_lost_at = lost_before.map(|_| now);
         lost_before
     }

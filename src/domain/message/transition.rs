@@ -1,5 +1,7 @@
 //! How a message changes: the end of a try, and every other way to another state. Adapters and answers follow from here.
 
+use chrono::TimeDelta;
+
 use super::attempt::AttemptOutcome;
 use super::deferral::Deferral;
 use super::delivery::{DeliveryError, FailureKind};
@@ -248,6 +250,20 @@ impl Message {
         self.change(&MAKE_DUE, Queued)?;
         self.become_due(now);
         Ok(())
+    }
+
+    /// Its times go along with a clock that was set by so much; its first try is not before the time that its sender gave.
+    ///
+    /// # Errors
+    /// When the message is not queued.
+    pub fn go_along(&mut self, by: TimeDelta, now: Timestamp) -> Result<(), ForbiddenMove> {
+        let along = |time: Timestamp| time.checked_add_signed(by).unwrap_or(time);
+        let not_before = self.send_at.filter(|_| self.tries == 0);
+        self.deferred_since = self.deferred_since.map(along);
+        match self.next_attempt_at {
+            Some(time) => self.retime(not_before.map_or(along(time), |first| along(time).max(first)), now),
+            None => Ok(()),
+        }
     }
 
     /// Gives the message another time, if it waits for one.

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::CommandError;
-use crate::application::ports::RepositoryError;
 use crate::infrastructure::config::{Config, DatabaseConfig};
-use crate::infrastructure::storage::sqlite::{Backup, back_up};
+use crate::infrastructure::storage::sqlite::{Backup, BackupError, back_up};
 
 /// Where to. A server may run meanwhile.
 #[derive(Debug, Args)]
@@ -24,9 +23,9 @@ pub async fn run(config: &Config, arguments: BackupArguments) -> Result<(), Comm
     };
     let file = arguments.file.display();
     let Backup { messages, bytes } = back_up(path, &arguments.file).await.map_err(|error| match error {
-        RepositoryError::Conflict => format!("{file}: there is such a file already; a backup never replaces one"),
-        RepositoryError::Refused(reason) => format!("{file}: {reason}"),
-        error => format!("{}: {error}", path.display()),
+        BackupError::Exists => format!("{file}: there is such a file already; a backup never replaces one"),
+        BackupError::Destination(reason) => format!("{file}: {reason}"),
+        BackupError::Source(reason) => format!("{}: {reason}", path.display()),
     })?;
     println!("{file}: {messages} messages, {bytes} bytes");
     eprintln!("correio: the credentials in it can be read with CREDENTIALS_KEY only: keep that key, apart from it");

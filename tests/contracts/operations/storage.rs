@@ -1,13 +1,13 @@
-use correio::application::ports::Accepted;
+use correio::application::ports::{Accepted, MessageRepository, Storage};
 use correio::domain::access::idempotency::KEPT;
-use correio::domain::message::MessageStatus;
+use correio::domain::message::{Message, MessageStatus};
 use futures::future::join_all;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::{Adapters, FreshPostgres};
 use crate::support::given::{at, message, node, request};
 use correio::infrastructure::storage::limits::Limits;
-use correio::infrastructure::storage::postgres::PgDatabase;
+use correio::infrastructure::storage::postgres::{PgDatabase, PgMessageRepository, PgStorage};
 
 on_every_adapter![
     the_database_answers,
@@ -38,6 +38,24 @@ async fn maintenance_may_run_in_several_places_at_once(adapters: &Adapters) {
     let far = at(0) + chrono::Duration::days(400);
     let all = join_all((0..5).map(|_| adapters.storage.maintain(far))).await;
     assert!(all.into_iter().all(|done| done.is_ok()));
+}
+
+/// Of two clocks the one that is behind decides, where the database has one of its own.
+#[tokio::test]
+async fn a_process_whose_clock_is_ahead_voids_no_key() {
+    let Some(fresh) = FreshPostgres::create().await else { return };
+    let database = PgDatabase::connect_with(fresh.options()).await.unwrap();
+    database.migrate().await.unwrap();
+    let (storage, messages) = (PgStorage::new(database.clone()), PgMessageRepository::new(database));
+    let (now, key) = (chrono::Utc::now(), request("k", 1));
+    let first = Message { created_at: now, ..message(MessageStatus::Queued, node()) };
+    messages.accept(&first, Some(&key)).await.unwrap();
+
+    let ahead = now + chrono::Duration::days(30);
+    storage.maintain(ahead).await.unwrap();
+    assert!(messages.kept_request(&first.tenant, &key.key, ahead).await.unwrap().is_some());
+    let again = Message { created_at: ahead, ..message(MessageStatus::Queued, node()) };
+    assert!(matches!(messages.accept(&again, Some(&key)).await.unwrap(), Accepted::KeyTaken(_)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! `DueMessages`, of what waits for a time that a wrong clock set.
 
 use chrono::TimeDelta;
+use correio::application::node::clock_watch::ClockStep;
 use correio::application::ports::Retiming;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
@@ -11,6 +12,8 @@ use crate::support::given::{at, message, node};
 
 on_every_adapter![
     what_a_process_waits_for_goes_along_with_its_clock,
+    what_waits_goes_along_whatever_its_age,
+    since_when_a_message_is_put_off_goes_along_and_the_time_of_its_sender_does_not,
     what_is_timed_anew_is_bounded_and_timed_once,
     what_was_due_when_it_was_written_is_called_in,
 ];
@@ -32,7 +35,45 @@ async fn time(adapters: &Adapters, id: MessageId) -> i64 {
 /// At noon the clock was set by so much.
 fn set(process: NodeId, seconds: i64) -> Retiming {
     let by = TimeDelta::seconds(seconds);
-    Retiming { process, by, since: at(0) - by.abs() / 2, until: at(10), limit: 100, now: at(1) }
+    let step = ClockStep { by, now: at(0), passed: TimeDelta::seconds(1) };
+    Retiming { process, by, since: step.since(), until: at(10), limit: 100, now: at(1) }
+}
+
+async fn what_waits_goes_along_whatever_its_age(adapters: &Adapters) {
+    let process = adapters.live_node().await;
+    for by in [-HOUR, HOUR] {
+        let mut ids = Vec::new();
+        for age in [10, 30 * 60, 90 * 60] {
+            ids.push(waiting(adapters, process, -by - age, 3 * HOUR).await);
+        }
+        let since = [waiting(adapters, process, -1, 3 * HOUR).await, waiting(adapters, process, 1, 3 * HOUR).await];
+        assert_eq!(adapters.due.retime(&set(process, by)).await.unwrap(), 3, "{by}");
+        for id in ids {
+            assert_eq!(time(adapters, id).await, 3 * HOUR + by);
+        }
+        for id in since {
+            assert_eq!(time(adapters, id).await, 3 * HOUR);
+        }
+    }
+}
+
+async fn since_when_a_message_is_put_off_goes_along_and_the_time_of_its_sender_does_not(adapters: &Adapters) {
+    let process = adapters.live_node().await;
+    // Scheduled, and put off when its time came, five minutes before the clock went back.
+    let put_off = Message {
+        send_at: Some(at(HOUR - 300)),
+        next_attempt_at: Some(at(HOUR + 60)),
+        deferrals: 1,
+        deferred_since: Some(at(HOUR - 300)),
+        updated_at: at(HOUR - 300),
+        ..message(MessageStatus::Queued, process)
+    };
+    let tried = Message { tries: 1, ..put_off.clone() };
+    let tried = Message { id: message(MessageStatus::Queued, process).id, ..tried };
+    let [put_off, tried] = [adapters.stored(put_off).await, adapters.stored(tried).await];
+    assert_eq!(adapters.due.retime(&set(process, -HOUR)).await.unwrap(), 2);
+    assert_eq!([time(adapters, put_off.id).await, time(adapters, tried.id).await], [HOUR - 300, 60]);
+    assert_eq!(adapters.now(&put_off).await.deferred_since, Some(at(-300)));
 }
 
 async fn what_a_process_waits_for_goes_along_with_its_clock(adapters: &Adapters) {

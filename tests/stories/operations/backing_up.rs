@@ -78,6 +78,19 @@ async fn a_backup_replaces_no_file_and_leaves_none_behind_when_it_fails(installa
     assert!(said.contains("copy.db: there is such a file already"), "{said}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "of value");
     assert_eq!(names(), ["copy.db"]);
+
+    // What is wrong with the place is said of the place; a directory that is missing is not made.
+    let missing = directory.join("not-mounted");
+    let (code, said) = backup(&app.installation, &missing.join("copy.db")).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("not-mounted/copy.db: there is no directory ") && !said.contains("correio.db"), "{said}");
+    assert!(!missing.exists());
+    let (code, said) = backup(&app.installation, &file.join("copy.db")).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("copy.db/copy.db: there is no directory "), "{said}");
+    let (code, said) = backup(&app.installation, Path::new("/proc/copy.db")).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.starts_with("correio: /proc/copy.db: "), "{said}");
 }
 
 async fn a_shared_database_has_backups_of_its_own(installation: Installation) {

@@ -18,6 +18,8 @@ use crate::support::test_app::TestApp;
 const PROMISED: Duration = Duration::from_secs(10);
 
 const NO_MORE_WRITES: &str = "alter system set default_transaction_read_only = on; select pg_reload_conf()";
+const END_EVERY_CONNECTION: &str = "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' \
+     and pid <> pg_backend_pid()";
 const WRITES_AGAIN: &str = "alter system reset default_transaction_read_only; select pg_reload_conf()";
 
 /// The program on a server that it reaches through a proxy.
@@ -143,4 +145,14 @@ async fn a_process_whose_database_takes_no_writes_is_not_ready() {
     assert_eq!(stage.app.get("/health/live").await.status, 200);
     stage.primary.execute(WRITES_AGAIN).await;
     stage.everything_works(Instant::now(), &failed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_an_operator_ends_are_opened_again_and_the_server_still_takes_writes() {
+    let Some(stage) = Stage::set().await else { return };
+    let failed = stage.every_connection_is_used().await;
+    stage.primary.execute(END_EVERY_CONNECTION).await;
+    stage.everything_works(Instant::now(), &failed).await;
+    let log = stage.app.log().join("\n");
+    assert!(!log.contains("the server takes no writes"), "{log}");
 }

@@ -80,32 +80,36 @@ impl DueMessages for MemoryDueMessages {
         let asked = move |tables: &Tables, message: &Message| {
             let process = message.node.and_then(|node| tables.nodes.get(&node).map(|row| row.process));
             let is_earlier = message.updated_at < retiming.since || message.updated_at > retiming.until;
-            let time = message.next_attempt_at.filter(|time| Some(*time) != message.send_at)?;
-            (process == Some(retiming.process) && is_earlier).then(|| time + retiming.by)
+            let waits = message.next_attempt_at.is_some() && message.next_attempt_at != message.send_at;
+            process == Some(retiming.process) && is_earlier && waits
         };
-        let retime = move |tables: &mut Tables| timed_anew(tables, asked, retiming.limit, retiming.now);
+        let retime = move |tables: &mut Tables| {
+            let along = |message: &mut Message| message.go_along(retiming.by, retiming.now);
+            timed_anew(tables, asked, along, retiming.limit)
+        };
         self.database.run(RETIME, move |tables| Ok(retime(tables))).await
     }
 
     async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
         let asked = move |_: &Tables, message: &Message| {
-            message.next_attempt_at.filter(|time| *time > now && *time <= message.updated_at).map(|_| now)
+            message.next_attempt_at.is_some_and(|time| time > now && time <= message.updated_at)
         };
-        self.database.run(RETIME, move |tables| Ok(timed_anew(tables, asked, limit, now))).await
+        let call_in = move |message: &mut Message| message.retime(now, now);
+        self.database.run(RETIME, move |tables| Ok(timed_anew(tables, asked, call_in, limit))).await
     }
 }
 
 fn timed_anew(
     tables: &mut Tables,
-    time: impl Fn(&Tables, &Message) -> Option<Timestamp>,
+    asked: impl Fn(&Tables, &Message) -> bool,
+    change: impl Fn(&mut Message) -> Result<(), ForbiddenMove>,
     limit: u32,
-    now: Timestamp,
 ) -> u64 {
     let queued = tables.open().filter(|message| message.status == MessageStatus::Queued);
-    let timed: Vec<_> = queued.filter_map(|message| Some((message.id, time(tables, message)?))).collect();
+    let timed: Vec<_> = queued.filter(|message| asked(tables, message)).map(|message| message.id).collect();
     let mut written = 0;
-    for (id, time) in timed.into_iter().take(limit as usize) {
-        written += u64::from(tables.write(id, RETIME, |message| message.retime(time, now)).is_some());
+    for id in timed.into_iter().take(limit as usize) {
+        written += u64::from(tables.write(id, RETIME, &change).is_some());
     }
     written
 }

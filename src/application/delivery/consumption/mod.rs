@@ -169,7 +169,7 @@ impl Consumption {
             return self.unreadable.push_back(job);
         }
         match job.lane.clone() {
-            Some(lane) if self.put_off.holds(&lane, now.time) => self.put_off.push(job.after_the_others(), now.time),
+            Some(lane) if self.put_off.holds(&lane, now) => self.put_off.push(job.after_the_others(), now),
             _ => self.enter_lane(job, now),
         }
     }
@@ -212,7 +212,7 @@ impl Consumption {
             return Some((job, Phase::SettingAside));
         }
         while self.places.has_room_to_put_off()
-            && let Some(popped) = self.put_off.pop(now.time)
+            && let Some(popped) = self.put_off.pop(now)
         {
             match popped {
                 Popped::PutOff(job) => return Some((job, Phase::PuttingOff)),
@@ -247,7 +247,7 @@ impl Consumption {
         match (ended.phase, ended.lane.as_deref()) {
             (Phase::PuttingOff, Some(lane)) => {
                 let back_at = if let End::PutOff(at) = end { Some(at) } else { None };
-                self.put_off.ended(lane, back_at);
+                self.put_off.ended(lane, back_at, now);
             }
             (_, lane) => self.let_next_through(lane, now),
         }

@@ -12,7 +12,7 @@ impl Consumption {
     /// Some time has passed: what hangs gives up its places, and what waits for it is put off. To be called about once a
     /// second.
     pub fn passed(&mut self, now: Now) -> Vec<Consequence> {
-        self.put_off.forget(now.time);
+        self.put_off.forget(now);
         for (lane, head) in self.lanes.overdue(now.monotonic) {
             // Others wait behind those of a slow recipient only where they fill a window.
             let is_full = self.tenures.get(&head.tenure).is_some_and(|window| window.is_paused);
@@ -81,7 +81,7 @@ impl Consumption {
         for (index, job) in jobs.into_iter().enumerate() {
             let first = Task::PutOff { wait: wait.clone(), not_before: None };
             let job = if index == 0 { Job { task: first, ..job } } else { job.after_the_others() };
-            self.put_off.push(job, now.time);
+            self.put_off.push(job, now);
         }
     }
 }

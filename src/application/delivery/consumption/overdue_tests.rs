@@ -155,6 +155,35 @@ fn calls_that_hang_leave_their_places_to_so_many_others_and_no_more() {
 }
 
 #[test]
+fn a_key_is_free_after_its_wait_when_the_clock_is_set() {
+    for by in [-3_600, 3_600] {
+        let mut consumption = with_one_partition(limits(2, 100));
+        consumption.arrived(record(ONE, 0), lane("ana"));
+        consumption.arrived(record(ONE, 1), lane("ana"));
+        let hung = consumption.begin().map(claimed).unwrap();
+        consumption.pass(5);
+        let waiting = consumption.begin().unwrap();
+        let back_at = consumption.time(17);
+        consumption.ended(waiting, End::PutOff(back_at));
+        consumption.ended(hung, End::Done);
+
+        consumption.set_by(by);
+        consumption.pass(2);
+        for offset in [2, 3] {
+            // Not before the first, whose row's time went along with the clock.
+            consumption.arrived(record(ONE, offset), lane("ana"));
+            let next = consumption.begin().unwrap();
+            let Task::PutOff { not_before: Some(not_before), .. } = next.task else { panic!("{:?}", next.task) };
+            assert_eq!(not_before, consumption.time(17 + by + 1));
+            consumption.ended(next, End::PutOff(not_before));
+        }
+        consumption.pass(11);
+        consumption.arrived(record(ONE, 4), lane("ana"));
+        assert_eq!(consumption.begin().unwrap().task, Task::Deliver);
+    }
+}
+
+#[test]
 fn a_backlog_of_one_key_is_put_off_at_once_and_delivered_when_it_is_back() {
     let mut consumption = with_one_partition(limits(1, 10_000));
     for offset in 0..2_000 {

@@ -2,7 +2,11 @@
 //! time.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
+use chrono::TimeDelta;
+
+use super::Now;
 use super::job::{Job, Task};
 use crate::application::delivery::admission::Wait;
 use crate::domain::Timestamp;
@@ -25,7 +29,15 @@ struct Key {
     /// How many are being put off.
     busy: usize,
     /// When the first comes back that was put off.
-    back_at: Option<Timestamp>,
+    back_at: Option<BackAt>,
+}
+
+/// A wait goes along with a wall clock that is set, as that of its row does.
+#[derive(Clone, Copy)]
+struct BackAt {
+    monotonic: Duration,
+    /// The same by the wall clock, and of all that are put off behind the first: of equal times the order of ids decides.
+    time: Timestamp,
 }
 
 /// What is next.
@@ -39,19 +51,49 @@ pub enum Popped {
 /// that were put off.
 const MOST_KEYS: usize = 20_000;
 
+/// The row's own time is changed for steps like this, and is then known less exactly than this.
+const SET: TimeDelta = TimeDelta::seconds(10);
+const INEXACT: TimeDelta = TimeDelta::seconds(1);
+
+impl BackAt {
+    fn new(time: Timestamp, now: Now) -> Self {
+        let wait = (time - now.time).to_std().unwrap_or_default();
+        Self { monotonic: now.monotonic.saturating_add(wait), time }
+    }
+
+    fn has_come(&self, now: Now) -> bool {
+        if self.by_clock(now).is_some() { self.monotonic <= now.monotonic } else { self.time <= now.time }
+    }
+
+    /// By the wall clock as it is now.
+    fn time(&mut self, now: Now) -> Timestamp {
+        if let Some(time) = self.by_clock(now) {
+            self.time = time + INEXACT;
+        }
+        self.time
+    }
+
+    /// Another time, if the wall clock was set.
+    fn by_clock(&self, now: Now) -> Option<Timestamp> {
+        let [then, monotonic] = [self.monotonic, now.monotonic].map(|moment| TimeDelta::from_std(moment).ok());
+        let time = now.time.checked_add_signed(then? - monotonic?)?;
+        ((time - self.time).abs() >= SET).then_some(time)
+    }
+}
+
 impl Key {
     fn is_idle(&self) -> bool {
         self.busy == 0 && self.queued == 0 && self.waiting.is_empty()
     }
 
-    fn is_back(&self, now: Timestamp) -> bool {
-        self.back_at.is_none_or(|back_at| back_at <= now)
+    fn is_back(&self, now: Now) -> bool {
+        self.back_at.is_none_or(|back_at| back_at.has_come(now))
     }
 }
 
 impl PutOff {
     /// Whether messages of this key were put off that are not back yet: later ones must not overtake them.
-    pub fn holds(&self, key: &[u8], now: Timestamp) -> bool {
+    pub fn holds(&self, key: &[u8], now: Now) -> bool {
         let holds = |key: &Key| {
             let is_away = if key.back_at.is_some() { !key.is_back(now) } else { !key.is_idle() };
             is_away || key.queued > 0
@@ -65,7 +107,7 @@ impl PutOff {
     }
 
     /// To be put off, as its task says.
-    pub fn push(&mut self, job: Job, now: Timestamp) {
+    pub fn push(&mut self, job: Job, now: Now) {
         let Some(lane) = job.lane.clone() else { return self.ready.push_back(job) };
         let key = self.keys.entry(lane).or_default();
         if key.is_idle() && key.is_back(now) {
@@ -81,10 +123,14 @@ impl PutOff {
         }
     }
 
-    pub fn pop(&mut self, now: Timestamp) -> Option<Popped> {
-        let job = self.ready.pop_front()?;
-        let is_back = matches!(&job.task, Task::PutOff { not_before: Some(time), .. } if *time <= now);
+    pub fn pop(&mut self, now: Now) -> Option<Popped> {
+        let mut job = self.ready.pop_front()?;
+        let mut is_back = false;
         if let Some(key) = job.lane.as_ref().and_then(|lane| self.keys.get_mut(lane)) {
+            if let (Task::PutOff { not_before: Some(time), .. }, Some(back_at)) = (&mut job.task, &mut key.back_at) {
+                is_back = back_at.has_come(now);
+                *time = back_at.time(now);
+            }
             key.queued = key.queued.saturating_sub(1);
             key.busy += usize::from(!is_back);
         }
@@ -92,11 +138,11 @@ impl PutOff {
     }
 
     /// One of this key has been put off, if a time is given.
-    pub fn ended(&mut self, key: &[u8], back_at: Option<Timestamp>) {
+    pub fn ended(&mut self, key: &[u8], back_at: Option<Timestamp>, now: Now) {
         let Some(key) = self.keys.get_mut(key) else { return };
         key.busy = key.busy.saturating_sub(1);
         // That of the first: if each moved it on, one that is back would find others that are not, for ever.
-        key.back_at = key.back_at.or(back_at);
+        key.back_at = key.back_at.or_else(|| Some(BackAt::new(back_at?, now)));
         key.go_on(&mut self.ready);
     }
 
@@ -114,7 +160,7 @@ impl PutOff {
     }
 
     /// Forgets the keys whose messages are back.
-    pub fn forget(&mut self, now: Timestamp) {
+    pub fn forget(&mut self, now: Now) {
         let is_crowded = self.keys.len() > MOST_KEYS;
         self.keys.retain(|_, key| !key.is_idle() || !(is_crowded || key.is_back(now)));
     }
@@ -149,9 +195,9 @@ impl Key {
 }
 
 /// Not before that time.
-fn after(mut job: Job, time: Option<Timestamp>) -> Job {
+fn after(mut job: Job, back_at: Option<BackAt>) -> Job {
     if let Task::PutOff { not_before, .. } = &mut job.task {
-        *not_before = time;
+        *not_before = back_at.map(|back_at| back_at.time);
     }
     job
 }

@@ -34,13 +34,14 @@ pub struct Scene {
     pub clock: Arc<StoppedClock>,
 }
 
+/// By both clocks: the monotonic one, and how far the wall clock was set since.
 #[derive(Default)]
-pub struct StoppedClock(Mutex<Duration>);
+pub struct StoppedClock(Mutex<Duration>, Mutex<chrono::TimeDelta>);
 
 #[async_trait]
 impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH + self.monotonic()
+        Timestamp::UNIX_EPOCH + self.monotonic() + *self.1.lock().unwrap()
     }
 
     fn monotonic(&self) -> Duration {
@@ -71,6 +72,11 @@ impl Scene {
     pub fn pass(&mut self, seconds: u64) -> Vec<Consequence> {
         *self.clock.0.lock().unwrap() += Duration::from_secs(seconds);
         self.consumption.passed(self.now())
+    }
+
+    /// The wall clock is set.
+    pub fn set_by(&mut self, seconds: i64) {
+        *self.clock.1.lock().unwrap() += chrono::TimeDelta::seconds(seconds);
     }
 
     pub fn time(&self, seconds: i64) -> Timestamp {

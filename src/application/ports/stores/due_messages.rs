@@ -41,7 +41,8 @@ pub trait DueMessages: Send + Sync {
 
     /// Times anew what waits for a time that this process set by a clock that was set since: queued, of one of the names of
     /// `retiming.process`, with a `next_attempt_at` that is not the `send_at` of its sender, and last written before the
-    /// clock was set. Each `next_attempt_at` goes along with the clock. At most `retiming.limit`; returns how many.
+    /// clock was set. Each `next_attempt_at` and `deferred_since` goes along with the clock; before a first try, not to a
+    /// time before its `send_at`. At most `retiming.limit`; returns how many.
     async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError>;
 
     /// Makes those queued messages due now, whichever node owns them, that were due already when they were last written

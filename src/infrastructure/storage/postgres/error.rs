@@ -10,9 +10,6 @@ const DEADLOCK_DETECTED: &str = "40P01";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 const QUERY_CANCELED: &str = "57014";
 const READ_ONLY_TRANSACTION: &str = "25006";
-const ADMIN_SHUTDOWN: &str = "57P01";
-const CRASH_SHUTDOWN: &str = "57P02";
-const CANNOT_CONNECT_NOW: &str = "57P03";
 
 /// The words of PgBouncer. Its SQLSTATE is that of any breach of the protocol.
 const UNSUPPORTED_PARAMETER: &str = "unsupported startup parameter: ";
@@ -69,12 +66,10 @@ pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).as_deref() == Some(QUERY_CANCELED)
 }
 
-/// Whether the server has stopped being the one that takes writes: it is a standby now, or it is being shut down.
+/// Whether the server has shown that it takes no writes. That a connection was ended (57P01 to 57P03) shows nothing: an
+/// operator may have ended this one alone.
 pub(super) fn is_of_a_former_primary(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| {
-        [READ_ONLY_TRANSACTION, ADMIN_SHUTDOWN, CRASH_SHUTDOWN, CANNOT_CONNECT_NOW].contains(&&*code)
-    })
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some(READ_ONLY_TRANSACTION)
 }
 
 /// Whether a statement timed out waiting for a lock.

@@ -16,7 +16,7 @@ mod storage;
 mod stores;
 
 pub use api_key_repository::SqliteApiKeyRepository;
-pub use connections::{Backup, InstallationLock, SqliteDatabase, back_up};
+pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, back_up};
 pub use instances::{SqliteDeletedInstances, SqliteInstanceRepository};
 #[cfg(test)]
 pub use messages::STATEMENTS;

@@ -23,8 +23,8 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 const EXPLAINS: Duration = Duration::from_secs(10);
 
 /// What callers are told of a server that takes no writes.
-pub(super) const TAKES_NO_WRITES: &str = "the server takes no writes: it is a standby, is being shut down, or has \
-     default_transaction_read_only on";
+pub(super) const TAKES_NO_WRITES: &str =
+    "the server takes no writes: it is a standby, or has default_transaction_read_only on";
 
 /// On a standby it is so whatever its settings.
 pub(super) const ASK_FOR_WRITES: &str = "select not current_setting('transaction_read_only')::bool as takes_writes";
@@ -84,8 +84,11 @@ impl Trust {
                 self.renounce();
                 false
             }
-            // It is closed, and a new one finds out more.
-            Ok(Err(_)) | Err(_) => false,
+            // It is closed, and a new one finds out more; what else was idle is tried, too.
+            Ok(Err(_)) | Err(_) => {
+                self.lose();
+                false
+            }
         }
     }
 

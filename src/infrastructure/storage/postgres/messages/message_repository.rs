@@ -67,7 +67,7 @@ impl MessageRepository for PgMessageRepository {
                from messaging_idempotency_keys
               where tenant = $1
                 and key = $2
-                and expires_at > $3",
+                and expires_at > least($3, clock_timestamp())",
         )
         .bind(tenant.as_str())
         .bind(key.as_str())

@@ -8,6 +8,6 @@ mod searches;
 #[cfg(test)]
 mod searches_tests;
 
-pub use backup::{Backup, back_up};
+pub use backup::{Backup, BackupError, back_up};
 pub use database::SqliteDatabase;
 pub use lock::InstallationLock;

@@ -83,7 +83,8 @@ static INSERT_WITH_KEYS: LazyLock<String> = LazyLock::new(|| {
                     accepted_as = excluded.accepted_as,
                     created_at = excluded.created_at,
                     expires_at = excluded.expires_at
-              where messaging_idempotency_keys.expires_at <= excluded.created_at
+              -- Of two clocks the one that is behind: one that is ahead must not make every key free.
+              where messaging_idempotency_keys.expires_at <= least(excluded.created_at, clock_timestamp())
              returning message_id
          )
          {insert}

@@ -89,7 +89,11 @@ pub const RETIME: &str = "
     )
     update messaging_messages as messages
        set status = 'queued',
-           next_attempt_at = messages.next_attempt_at + $2 * interval '1 millisecond',
+           next_attempt_at = greatest(
+                messages.next_attempt_at + $2 * interval '1 millisecond',
+                -- Its first try is not before the time that its sender gave.
+                case when messages.retries <= 0 then messages.send_at end),
+           deferred_since = messages.deferred_since + $2 * interval '1 millisecond',
            updated_at = $6
      where messages.id >= :floor
        and messages.id = any(array(select id from waiting))

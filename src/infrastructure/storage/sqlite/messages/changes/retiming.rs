@@ -9,7 +9,10 @@ use crate::infrastructure::storage::sqlite::row::{get, time_text};
 /// What its sender wanted later (`send_at`) is no wait of ours. A row that was timed anew was written after the clock was set:
 /// it is not found again.
 const WAITING: &str = "
-    select id, next_attempt_at
+    select id,
+           next_attempt_at,
+           cast(deferred_since as text) as deferred_since,
+           cast(iif(retries <= 0, send_at, null) as text) as not_before
       from messaging_messages
      where node_id in (select id from messaging_nodes where coalesce(process_id, id) = ?1)
        and next_attempt_at is not null
@@ -23,6 +26,7 @@ pub const RETIME: &str = "
     update messaging_messages
        set status = 'queued',
            next_attempt_at = timed.value ->> 1,
+           deferred_since = timed.value ->> 2,
            updated_at = ?2
       from json_each(?1) as timed
      where messaging_messages.id = timed.value ->> 0
@@ -62,7 +66,14 @@ pub async fn retime(database: &SqliteDatabase, retiming: &Retiming) -> Result<u6
         let (id, time): (String, String) = (get(row, "id")?, get(row, "next_attempt_at")?);
         // What is no time is due now, as the tables have it; nor does it go along.
         let Ok(time) = time.parse::<Timestamp>() else { continue };
-        timed.push([id, time_text(time + retiming.by)]);
+        let (since, not_before): (Option<String>, Option<String>) =
+            (get(row, "deferred_since")?, get(row, "not_before")?);
+        let along = |time: Timestamp| time.checked_add_signed(retiming.by).unwrap_or(time);
+        // Its first try is not before the time that its sender gave.
+        let not_before = not_before.and_then(|text| text.parse::<Timestamp>().ok());
+        let time = not_before.map_or(along(time), |not_before| along(time).max(not_before));
+        let since = since.map(|text| text.parse().map_or(text, |since| time_text(along(since))));
+        timed.push((id, time_text(time), since));
     }
     let written = sqlx::query(RETIME)
         .bind(serde_json::json!(timed).to_string())
