@@ -1,8 +1,11 @@
 //! `DueMessages`, of what waits for a time that a wrong clock set.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use correio::application::node::clock_watch::ClockStep;
 use correio::application::ports::Retiming;
+use correio::domain::message::deferral::{Deferral, Deferred};
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 
@@ -60,17 +63,15 @@ async fn what_waits_goes_along_whatever_its_age(adapters: &Adapters) {
 async fn since_when_a_message_is_put_off_goes_along_and_the_time_of_its_sender_does_not(adapters: &Adapters) {
     let process = adapters.live_node().await;
     // Scheduled, and put off when its time came, five minutes before the clock went back.
-    let put_off = Message {
-        send_at: Some(at(HOUR - 300)),
-        next_attempt_at: Some(at(HOUR + 60)),
-        deferrals: 1,
-        deferred_since: Some(at(HOUR - 300)),
-        updated_at: at(HOUR - 300),
-        ..message(MessageStatus::Queued, process)
-    };
+    let put_off = Message { send_at: Some(at(HOUR - 300)), ..message(MessageStatus::Queued, process) };
     let tried = Message { tries: 1, ..put_off.clone() };
     let tried = Message { id: message(MessageStatus::Queued, process).id, ..tried };
     let [put_off, tried] = [adapters.stored(put_off).await, adapters.stored(tried).await];
+    for id in [put_off.id, tried.id] {
+        let (pause, not_before, now) = (Some(Duration::ZERO), Some(at(HOUR + 60)), at(HOUR - 300));
+        let deferral = Deferral { id, pause, not_before, reason: "later".to_owned(), now };
+        assert_eq!(adapters.messages.defer(&deferral).await.unwrap(), Deferred::Until(at(HOUR + 60)));
+    }
     assert_eq!(adapters.due.retime(&set(process, -HOUR)).await.unwrap(), 2);
     assert_eq!([time(adapters, put_off.id).await, time(adapters, tried.id).await], [HOUR - 300, 60]);
     assert_eq!(adapters.now(&put_off).await.deferred_since, Some(at(-300)));

@@ -48,6 +48,13 @@ pub enum Task {
     },
 }
 
+/// The time, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    pub monotonic: Duration,
+    pub time: Timestamp,
+}
+
 /// How the work on a record ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

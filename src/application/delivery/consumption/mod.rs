@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use super::admission::Admission;
 use crate::application::ports::{Partition, Record};
-use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use job::Tenure;
 use lanes::Lanes;
@@ -24,7 +23,7 @@ use places::{Phase, Places};
 use put_off::{Popped, PutOff};
 use window::Window;
 
-pub use job::{End, Job, SlotId, Task};
+pub use job::{End, Job, Now, SlotId, Task};
 pub use limits::{Limits, PATIENCE};
 
 /// The records of all partitions that this process has, in the order in which they may be delivered: one key in order,
@@ -66,13 +65,6 @@ impl UnderWay {
             && now.monotonic.saturating_sub(self.begun) >= duration
             && self.is_claimed.load(Ordering::Relaxed)
     }
-}
-
-/// The time, by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    pub monotonic: Duration,
-    pub time: Timestamp,
 }
 
 /// What follows from what has happened.

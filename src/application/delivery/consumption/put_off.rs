@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::Now;
-use super::job::{Job, Task};
+use super::job::{Job, Now, Task};
 use crate::application::delivery::admission::Wait;
 use crate::domain::Timestamp;
 
