@@ -1,13 +1,13 @@
 //! Whether Kafka is there, as librdkafka sees it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use serde::Deserialize;
 use tracing::{debug, info, warn};
 
+use super::statistics::{Broker, Statistics};
 use super::troubles::{About, Troubles};
 
 /// Logs once that the brokers are away, and once that they are back: librdkafka itself would log it for every
@@ -39,44 +39,6 @@ enum Reachability {
     Away,
 }
 
-#[derive(Deserialize)]
-struct Statistics {
-    #[serde(default)]
-    brokers: HashMap<String, Broker>,
-    #[serde(default)]
-    topics: HashMap<String, Topic>,
-}
-
-#[derive(Deserialize)]
-struct Topic {
-    #[serde(default)]
-    partitions: HashMap<String, TopicPartition>,
-}
-
-#[derive(Deserialize)]
-struct TopicPartition {
-    /// The `nodeid` of a broker; -1 for none.
-    #[serde(default)]
-    leader: i64,
-}
-
-#[derive(Deserialize)]
-struct Broker {
-    state: String,
-    /// `host:port`
-    #[serde(default)]
-    nodename: String,
-    /// Negative for an address of which it is not known yet which broker answers there.
-    #[serde(default)]
-    nodeid: i64,
-}
-
-impl Broker {
-    fn is_up(&self) -> bool {
-        self.state == "UP"
-    }
-}
-
 impl Connection {
     pub fn new(configured: Vec<String>, troubles: Arc<Troubles>) -> Self {
         Self { configured, troubles, state: Mutex::default() }
@@ -105,7 +67,7 @@ impl Connection {
         for broker in brokers.iter().filter(|broker| broker.is_up()) {
             self.troubles.over(&About::Address(broker.nodename.clone()));
         }
-        self.troubles.forget_addresses_unless(|address| brokers.iter().any(|broker| broker.nodename == address));
+        self.troubles.forget_old_or_unless(|address| brokers.iter().any(|broker| broker.nodename == address));
         let is_up = |leader: i64| brokers.iter().any(|broker| broker.nodeid == leader && broker.is_up());
         let led = statistics.topics.iter().flat_map(|(name, topic)| {
             let partitions = topic.partitions.iter().filter(|(_, partition)| is_up(partition.leader));

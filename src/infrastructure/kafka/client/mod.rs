@@ -3,6 +3,7 @@
 mod connection;
 mod embedded;
 mod settings;
+mod statistics;
 mod troubles;
 
 pub use connection::Connection;

@@ -73,9 +73,9 @@ impl Troubles {
         }
     }
 
-    /// Ends what is about addresses that are not wanted any more, or were not found again for two minutes: a connection that
-    /// is not needed is not tried again, and then nothing is wrong.
-    pub fn forget_addresses_unless(&self, is_wanted: impl Fn(&str) -> bool) {
+    /// Ends what is about addresses that are not wanted any more, and about addresses and clocks what was not found again for
+    /// two minutes: a connection that is not needed is not tried again, and then nothing is wrong.
+    pub fn forget_old_or_unless(&self, is_wanted: impl Fn(&str) -> bool) {
         let now = self.clock.monotonic();
         let ended: Vec<About> = self
             .known()
@@ -204,13 +204,13 @@ mod tests {
         troubles.found(address(), "no way to kafka-1");
         troubles.found(About::Membership, "not let in");
         clock.0.store(120, Ordering::Relaxed);
-        troubles.forget_addresses_unless(|_| true);
+        troubles.forget_old_or_unless(|_| true);
         assert_eq!(troubles.sentences(), ["no way to kafka-1", "not let in"]);
         clock.0.store(121, Ordering::Relaxed);
-        troubles.forget_addresses_unless(|_| true);
+        troubles.forget_old_or_unless(|_| true);
         assert_eq!(troubles.sentences(), ["not let in"]);
         troubles.found(address(), "no way to kafka-1");
-        troubles.forget_addresses_unless(|_| false);
+        troubles.forget_old_or_unless(|_| false);
         clock.0.store(200, Ordering::Relaxed);
         assert_eq!(troubles.sentences(), ["not let in"]);
     }

@@ -30,8 +30,17 @@ impl GroupState {
         self.join_state == "steady"
     }
 
-    pub fn has_coordinator(&self) -> bool {
+    fn has_coordinator(&self) -> bool {
         self.state == "up"
+    }
+
+    /// Whether the group counts this process in, as far as librdkafka knows. None: as before, because a process that waits for a
+    /// rebalance is still a member. One whose group does not answer, or refuses it, is not for sure.
+    pub fn counts_in(&self, is_refused: bool) -> Option<bool> {
+        if self.is_member() {
+            return Some(true);
+        }
+        (is_refused || !self.has_coordinator()).then_some(false)
     }
 }
 
@@ -126,6 +135,14 @@ mod tests {
 
     fn state(state: &str, join_state: &str) -> GroupState {
         GroupState { state: state.to_owned(), join_state: join_state.to_owned() }
+    }
+
+    #[test]
+    fn a_member_that_is_refused_when_it_joins_anew_is_not_one_any_more() {
+        assert_eq!(state("up", "steady").counts_in(true), Some(true));
+        assert_eq!(state("up", "wait-join").counts_in(false), None, "a rebalance");
+        assert_eq!(state("up", "wait-join").counts_in(true), Some(false));
+        assert_eq!(state("query-coord", "init").counts_in(false), Some(false));
     }
 
     #[test]

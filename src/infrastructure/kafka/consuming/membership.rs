@@ -94,22 +94,21 @@ impl Membership {
         self.standing.set_kept_out(Some(reason));
     }
 
-    /// Whether the group counts this process in, as far as librdkafka knows. A process that waits for a rebalance is still a
-    /// member; one whose group does not answer, no longer for sure.
+    /// Says whether this process is a member, and if not, why.
     fn look(&self, group: &GroupState) {
         let troubles = self.connection.troubles();
         if group.is_member() {
-            self.standing.set_joined(true);
             *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        } else if !group.has_coordinator() {
-            self.standing.set_joined(false);
+        }
+        let refusal = *self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counts) = group.counts_in(refusal.is_some()) {
+            self.standing.set_joined(counts);
         }
         // That Kafka is away is said elsewhere.
         if self.standing.has_joined() || !self.connection.is_connected() {
             self.standing.set_kept_out(None);
             return troubles.over(&About::Membership);
         }
-        let refusal = *self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_kept_out(self.group.reason(group, refusal));
     }
 
