@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::application::ports::{ApiKeyRepository, Clock, Ids, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::api_key::{self, ApiKey};
@@ -13,6 +15,8 @@ pub struct IssueApiKey {
 }
 
 pub struct NewApiKey<'a> {
+    /// None: one of its own.
+    pub id: Option<Uuid>,
     pub tenant: Tenant,
     pub name: String,
     /// The key in the clear.
@@ -25,12 +29,12 @@ pub struct NewApiKey<'a> {
 
 impl IssueApiKey {
     /// # Errors
-    /// [`RepositoryError::Conflict`] when the key is there already, revoked or not.
+    /// [`RepositoryError::Conflict`] when the key is there already, revoked or not, or one with this id.
     pub async fn execute(&self, new: NewApiKey<'_>) -> Result<ApiKey, RepositoryError> {
         let now = self.clock.now();
         self.api_keys.ensure_tenant(&new.tenant, now).await?;
         let key = ApiKey {
-            id: self.ids.next(),
+            id: new.id.unwrap_or_else(|| self.ids.next()),
             tenant: new.tenant,
             name: new.name,
             prefix: new.prefix,

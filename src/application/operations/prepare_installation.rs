@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::application::access::issue_api_key::{IssueApiKey, NewApiKey};
 use crate::application::instances::create_instance::{CreateInstance, CreateInstanceCommand, CreateInstanceError};
 use crate::application::ports::{ApiKeyRepository, RepositoryError};
@@ -7,6 +9,10 @@ use crate::domain::access::principal::{InvalidTenant, Principal, Scope, Tenant};
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{InstanceAddress, InstanceName};
 use crate::domain::text::InvalidText;
+
+/// The id of the key that is generated at a first start, in every installation: of two first starts at once, which both
+/// find no key, one can store it.
+const FIRST_KEY: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001);
 
 /// Makes sure that an installation has its defaults: the tenant `default`, one of its keys, and its instance `sandbox` if
 /// there is such a channel.
@@ -51,9 +57,9 @@ impl PrepareInstallation {
             self.add_sandbox(tenant.clone()).await?;
         }
         Ok(match bootstrap {
-            BootstrapKey::Given { key, prefix } => self.add_key(tenant, key, prefix).await?,
+            BootstrapKey::Given { key, prefix } => self.add_key(tenant, None, key, prefix).await?,
             BootstrapKey::Generated { key, prefix } => {
-                self.lacks_key().await? && self.add_key(tenant, key, prefix).await?
+                self.lacks_key().await? && self.add_key(tenant, Some(FIRST_KEY), key, prefix).await?
             }
             BootstrapKey::None => false,
         })
@@ -68,8 +74,15 @@ impl PrepareInstallation {
         Ok(self.api_keys.list(Some(&tenant)).await?.is_empty())
     }
 
-    async fn add_key(&self, tenant: Tenant, key: &str, prefix: &str) -> Result<bool, RepositoryError> {
+    async fn add_key(
+        &self,
+        tenant: Tenant,
+        id: Option<Uuid>,
+        key: &str,
+        prefix: &str,
+    ) -> Result<bool, RepositoryError> {
         let new = NewApiKey {
+            id,
             tenant,
             name: "bootstrap".to_owned(),
             key,

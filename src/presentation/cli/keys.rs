@@ -69,7 +69,7 @@ async fn create(
     let everything_but_admin = || Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect();
     let scopes = if scopes.is_empty() { everything_but_admin() } else { scopes };
     let issue = issue_api_key(&database.stores, Arc::new(SystemClock::new()), Arc::new(SystemIds::default()));
-    let key = NewApiKey { tenant, name, key: &new.plaintext, prefix: new.prefix, scopes, expires_at };
+    let key = NewApiKey { id: None, tenant, name, key: &new.plaintext, prefix: new.prefix, scopes, expires_at };
     issue.execute(key).await?;
     println!("{}", new.plaintext);
     Ok(())

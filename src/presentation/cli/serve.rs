@@ -171,20 +171,25 @@ async fn ensure_installation(config: &Config, gateway: &Gateway) -> Result<First
     let bootstrap = BootstrapKey::Generated { key: key.clone(), prefix: generated.prefix };
     if let Some(terminal) = terminal {
         let is_added = execute(&bootstrap).await.inspect_err(|_| terminal.show_unconfirmed(&key))?;
-        return Ok(if is_added { FirstKey::Shown(terminal, Some(key)) } else { FirstKey::Known });
+        return Ok(if is_added { FirstKey::Shown(terminal, Some(key)) } else { another_was_faster() });
     }
     let Some(file) = KeyFile::write(&key, &config.storage) else { return Ok(FirstKey::Known) };
     match execute(&bootstrap).await {
         Ok(true) => Ok(FirstKey::Written(file)),
         Ok(false) => {
             file.discard();
-            Ok(FirstKey::Known)
+            Ok(another_was_faster())
         }
         Err(error) => {
             file.keep();
             Err(error.into())
         }
     }
+}
+
+fn another_was_faster() -> FirstKey {
+    info!("another process that started at the same time has made the first API key; this one made none");
+    FirstKey::Known
 }
 
 fn unanswered(error: &dyn std::fmt::Display) -> ConfigError {

@@ -10,6 +10,7 @@ on_every_adapter![
     a_tenant_is_new_once,
     a_key_is_found_by_its_hash_also_when_it_is_over,
     a_hash_is_there_once_whatever_its_tenant,
+    an_id_is_there_once_whoever_is_first,
     lists_are_oldest_first_and_have_revoked_keys_too,
     a_key_is_revoked_once,
     a_tenant_is_one_that_has_a_row_or_an_instance,
@@ -53,6 +54,17 @@ async fn a_hash_is_there_once_whatever_its_tenant(adapters: &Adapters) {
     adapters.api_keys.revoke(first.id, at(1)).await.unwrap();
     let again = adapters.api_keys.insert(&key("globex", 1, 0)).await;
     assert!(matches!(again, Err(RepositoryError::Conflict)));
+}
+
+async fn an_id_is_there_once_whoever_is_first(adapters: &Adapters) {
+    let first = key("acme", 0, 0);
+    let keys: Vec<ApiKey> = (0..8).map(|hash| ApiKey { hash: [hash; 32], ..first.clone() }).collect();
+    let inserted = futures::future::join_all(keys.iter().map(|key| adapters.api_keys.insert(key))).await;
+    let conflicts = inserted.iter().filter(|it| matches!(it, Err(RepositoryError::Conflict))).count();
+    assert_eq!((inserted.iter().filter(|it| it.is_ok()).count(), conflicts), (1, 7), "{inserted:?}");
+    let kept = keys[inserted.iter().position(Result::is_ok).unwrap()].hash;
+    let listed = adapters.api_keys.list(None).await.unwrap();
+    assert_eq!(listed.iter().map(|key| key.hash).collect::<Vec<_>>(), [kept]);
 }
 
 async fn lists_are_oldest_first_and_have_revoked_keys_too(adapters: &Adapters) {

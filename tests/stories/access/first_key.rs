@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 
 use crate::support::caller::to_sandbox;
 use crate::support::eventually::{SOON, eventually};
@@ -25,6 +26,7 @@ stories!(
     a_key_that_may_be_stored_is_kept,
     a_database_in_the_working_directory_has_its_key_file_there;
     only_on_postgres:
+    of_two_first_starts_at_once_one_makes_a_key,
     without_a_place_for_the_first_key_none_is_made_until_there_is_one;
 );
 
@@ -122,6 +124,38 @@ async fn without_a_place_for_the_first_key_none_is_made_until_there_is_one(insta
     app.restart().await;
     let file = eventually(SOON, "it says where the key is", async || key_file(&app.log())).await;
     assert_eq!(file, place.join("bootstrap-api-key"));
+}
+
+async fn of_two_first_starts_at_once_one_makes_a_key(installation: Installation) {
+    let options = installation.postgres.as_ref().unwrap().options();
+    let environment = [installation.environment(), vec![("PORT".to_owned(), "0".to_owned())]].concat();
+    let directory = installation.directory.path();
+    assert!(run(directory, &environment, &["migrate"]).await.status.success());
+
+    // Both find no key, and neither can store one.
+    let mut other = PgConnection::connect_with(&options).await.unwrap();
+    let mut holding = other.begin().await.unwrap();
+    sqlx::query("lock table api_keys in exclusive mode").execute(&mut *holding).await.unwrap();
+    let mut watching = PgConnection::connect_with(&options).await.unwrap();
+    let processes = [(); 2].map(|()| Process::begin(directory, environment.clone(), &[]));
+    let waiting =
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let both =
+        async || (sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watching).await.unwrap() == 2).then_some(());
+    eventually(SOON, "both are about to store a key", both).await;
+    holding.rollback().await.unwrap();
+
+    let says = |process: &Process, text: &str| process.log().iter().any(|line| line.contains(text));
+    let listen = async || processes.iter().all(|process| says(process, "\"listening\"")).then_some(());
+    eventually(SOON, "both listen", listen).await;
+    assert_eq!(installation.sql_number("select count(*) from api_keys").await, 1);
+    let named = async || processes.iter().find_map(|process| key_file(&process.log()));
+    let file = eventually(SOON, "one says where the key is", named).await;
+    let files: Vec<_> = std::fs::read_dir(installation.data_dir()).unwrap().map(|file| file.unwrap().path()).collect();
+    let keys: Vec<_> = files.iter().filter(|path| path.to_string_lossy().contains("bootstrap-api-key")).collect();
+    assert_eq!(keys, [&file], "the file of the other is gone");
+    let made_none = async || (processes.iter().filter(|process| says(process, "made none")).count() == 1).then_some(());
+    eventually(SOON, "the other one says that it made none", made_none).await;
 }
 
 /// Runs a first start as on an operator's terminal, and hands over what it shows until there is a line to paste.

@@ -17,7 +17,8 @@ pub trait ApiKeyRepository: Send + Sync {
     async fn has_tenant_beside(&self, name: &str) -> Result<bool, RepositoryError>;
 
     /// # Errors
-    /// [`RepositoryError::Conflict`] when a key of the same hash is there, revoked or not, whatever its tenant.
+    /// [`RepositoryError::Conflict`] when a key of the same hash or id is there, revoked or not, whatever its tenant; also
+    /// when both are inserted at the same time.
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError>;
 
     /// The key with this SHA-256, also when it is revoked or has expired.
