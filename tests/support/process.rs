@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -51,9 +51,22 @@ impl Process {
         Self::begin_program(Path::new(PROGRAM), directory, environment, arguments)
     }
 
+    /// Does not wait either; nothing reads what it writes to standard error, until [`Process::read`].
+    pub fn begin_unread(directory: &Path, environment: Vec<(String, String)>) -> (Self, ChildStderr) {
+        let mut child = spawn(Path::new(PROGRAM), directory, &environment, &[]);
+        let stderr = child.stderr.take().unwrap();
+        let (leash, program, directory) = (Leash::on(child.id()), PathBuf::from(PROGRAM), directory.to_owned());
+        let (log, arguments, address) = (Arc::default(), Vec::new(), String::new());
+        (Self { child, leash, log, program, directory, environment, arguments, address }, stderr)
+    }
+
+    pub fn read(&self, stderr: ChildStderr) {
+        read(stderr, self.log.clone());
+    }
+
     fn begin_program(program: &Path, directory: &Path, environment: Vec<(String, String)>, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (child, log) = spawn(program, directory, &environment, &arguments);
+        let (child, log) = spawn_and_read(program, directory, &environment, &arguments);
         let (leash, program, directory) = (Leash::on(child.id()), program.to_owned(), directory.to_owned());
         Self { child, leash, log, program, directory, environment, arguments, address: String::new() }
     }
@@ -70,7 +83,7 @@ impl Process {
     /// Another process with the same configuration and files; the one before must have ended.
     pub async fn restart(&mut self) {
         assert!(!self.is_alive(), "it still runs");
-        (self.child, self.log) = spawn(&self.program, &self.directory, &self.environment, &self.arguments);
+        (self.child, self.log) = spawn_and_read(&self.program, &self.directory, &self.environment, &self.arguments);
         self.leash = Leash::on(self.child.id());
         self.listening().await;
     }
@@ -102,6 +115,11 @@ impl Process {
     /// Asks it to end.
     pub fn terminate(&self) {
         self.signal("-TERM");
+    }
+
+    /// The same, as from a terminal.
+    pub fn interrupt(&self) {
+        self.signal("-INT");
     }
 
     /// It stands still, and knows nothing of it.
@@ -180,21 +198,27 @@ pub async fn run(directory: &Path, environment: &[(String, String)], arguments: 
     }
 }
 
-fn spawn(
+fn spawn_and_read(
     program: &Path,
     directory: &Path,
     environment: &[(String, String)],
     arguments: &[String],
 ) -> (Child, Arc<Mutex<Vec<String>>>) {
+    let mut child = spawn(program, directory, environment, arguments);
+    let log = Arc::default();
+    read(child.stderr.take().unwrap(), Arc::clone(&log));
+    (child, log)
+}
+
+fn spawn(program: &Path, directory: &Path, environment: &[(String, String)], arguments: &[String]) -> Child {
     let mut command = correio(program, directory, environment);
-    let mut child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let written = log.clone();
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn read(stderr: ChildStderr, log: Arc<Mutex<Vec<String>>>) {
     std::thread::spawn(move || {
-        for line in stderr.lines().map_while(Result::ok) {
-            written.lock().unwrap().push(line);
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            log.lock().unwrap().push(line);
         }
     });
-    (child, log)
 }

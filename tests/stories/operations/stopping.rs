@@ -2,6 +2,8 @@ use std::fs::File;
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::caller::to_sandbox;
 use crate::support::eventually::{SOON, eventually};
@@ -15,6 +17,8 @@ stories!(
     on_one_installation:
     a_balancer_is_given_time_until_it_has_noticed,
     the_time_ends_by_itself,
+    a_second_signal_of_either_kind_ends_the_time,
+    requests_that_wait_for_a_process_that_stops_are_answered,
     a_process_that_is_watched_leaves_later_and_another_at_once,
     a_start_that_waits_for_a_database_is_ended;
     on_both_databases:
@@ -54,6 +58,54 @@ async fn the_time_ends_by_itself(installation: Installation) {
     app.terminate();
     assert_eq!(app.exited().await.code(), Some(0));
     assert!(asked.elapsed() >= Duration::from_secs(2), "{:?}", asked.elapsed());
+}
+
+async fn a_second_signal_of_either_kind_ends_the_time(installation: Installation) {
+    let mut app = TestApp::start_with(installation, &[("SHUTDOWN_DELAY", "1h")]).await;
+    let signals: [fn(&Process); 2] = [Process::terminate, Process::interrupt];
+    for (first, second) in [(0, 1), (1, 0), (1, 1)] {
+        signals[first](&app.process);
+        eventually(SOON, "it leaves", async || says(&app.log(), "SHUTDOWN_DELAY").then_some(())).await;
+        assert!(app.is_alive());
+        let asked = Instant::now();
+        signals[second](&app.process);
+        assert_eq!(app.exited().await.code(), Some(0));
+        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+        app.restart().await;
+    }
+}
+
+async fn requests_that_wait_for_a_process_that_stops_are_answered(installation: Installation) {
+    let mut app = TestApp::start_with(installation, &[("SHUTDOWN_DELAY", "0s")]).await;
+    app.process.freeze();
+    let mut connections = Vec::new();
+    for _ in 0..50 {
+        let mut connection = TcpStream::connect(app.address()).await.unwrap();
+        connection.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        connections.push(connection);
+    }
+    app.terminate();
+    app.process.thaw();
+    for mut connection in connections {
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    assert_eq!(app.exited().await.code(), Some(0));
+}
+
+/// Nothing sends requests to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_leaves_at_once_though_it_is_watched() {
+    let Some(installation) = Installation::real_kafka().await else { return };
+    let api = TestApp::start_api(installation, &[]).await;
+    let mut worker = api.another("worker").await;
+    let watching = api.caller_of(&worker);
+    let ready = async || (watching.get("/health/ready").await.status == 200).then_some(());
+    eventually(SOON, "it has joined", ready).await;
+    worker.terminate();
+    assert_eq!(worker.exited().await.code(), Some(0));
+    assert!(!says(&worker.log(), "SHUTDOWN_DELAY"), "{:?}", worker.log());
 }
 
 async fn a_process_that_is_watched_leaves_later_and_another_at_once(installation: Installation) {

@@ -5,6 +5,9 @@ use tokio::time::Instant;
 
 use super::limits::Limits;
 
+/// How long after its connection a request may come that was on its way when the server stopped.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
 /// What a connection is at, and since when.
 #[derive(Clone)]
 pub struct Activity {
@@ -70,6 +73,14 @@ impl Activity {
 
     pub fn is_overdue(&self, now: Instant) -> bool {
         self.end().is_some_and(|end| end <= now)
+    }
+
+    /// None when there has been a request.
+    pub fn first_head_expected_until(&self) -> Option<Instant> {
+        match *self.phase() {
+            Phase::Head { since } => Some(since + self.limits.header_timeout.min(ON_ITS_WAY)),
+            Phase::Answering | Phase::Idle { .. } => None,
+        }
     }
 
     fn end(&self) -> Option<Instant> {

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -54,12 +54,19 @@ impl Connection {
                 biased;
                 readable = stream.readable() => return readable.is_ok(),
                 () = sleep_until(activity.next_look()) => {}
-                () = self.stop.cancelled() => return false,
+                () = self.stop.cancelled() => return self.is_about_to_begin(stream, activity).await,
             }
             if activity.is_overdue(Instant::now()) {
                 return false;
             }
         }
+    }
+
+    /// A client that has just connected has a request, which may be on its way when the server stops. One that had its
+    /// answers knows that a connection at rest may close.
+    async fn is_about_to_begin(&self, stream: &Observed, activity: &Activity) -> bool {
+        let Some(latest) = activity.first_head_expected_until() else { return false };
+        matches!(timeout_at(latest, stream.readable()).await, Ok(Ok(())))
     }
 
     /// Gives the stream back when it is at rest.
@@ -70,11 +77,12 @@ impl Connection {
             async move { answer.await.map(|response| response.map(|body| ObservedBody::new(body, answering))) }
         });
         // Its own timer does not tell a slow head from a connection that waits for its next request.
+        let mut is_stopping = self.stop.is_cancelled();
         let mut connection = http1::Builder::new()
+            .keep_alive(!is_stopping)
             .header_read_timeout(None)
             .half_close(true)
             .serve_connection(TokioIo::new(stream), answer);
-        let mut is_stopping = false;
         loop {
             let moves = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
                 Poll::Ready(ended) => Poll::Ready(Some(ended)),
@@ -82,6 +90,8 @@ impl Connection {
                 Poll::Pending => Poll::Pending,
             });
             tokio::select! {
+                // What has come is read before a stop: hyper closes a connection of which it has read nothing.
+                biased;
                 ended = moves => match ended {
                     Some(ended) => {
                         if let Err(error) = ended {

@@ -28,11 +28,14 @@ struct Server {
 
 impl Server {
     async fn start(app: Router, connections: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let limits = Limits { connections, header_timeout: HEADER_TIMEOUT, keep_alive_timeout: KEEP_ALIVE_TIMEOUT };
+        Self::start_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), app, limits)
+    }
+
+    fn start_on(listener: TcpListener, app: Router, limits: Limits) -> Self {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = stopped.map(|_| ()).boxed().shared();
-        let limits = Limits { connections, header_timeout: HEADER_TIMEOUT, keep_alive_timeout: KEEP_ALIVE_TIMEOUT };
         Self { address, stop: Some(stop), ended: tokio::spawn(serve(listener, app, limits, stopped)) }
     }
 
@@ -200,6 +203,56 @@ async fn a_server_that_stops_answers_what_it_has_begun_and_takes_nothing_more() 
     assert!(!server.ended.is_finished());
     go_on.notify_one();
     assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+    tokio::time::timeout(LATEST, server.ended).await.expect("it ends").unwrap();
+}
+
+/// The system has taken them on; the program has not seen them yet.
+#[tokio::test]
+async fn connections_that_wait_when_a_server_stops_are_served() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = async || TcpStream::connect(address).await.unwrap();
+    let (mut first, mut late, mut silent) = (connect().await, connect().await, connect().await);
+    send(&mut first, "/").await;
+    let mut quick_ones = Vec::new();
+    for _ in 0..20 {
+        let mut connection = connect().await;
+        send(&mut connection, "/").await;
+        quick_ones.push(connection);
+    }
+    let limits = Limits { connections: 100, header_timeout: LATEST, keep_alive_timeout: LATEST };
+    let mut server = Server::start_on(listener, quick(), limits);
+    drop(server.stop.take());
+    assert!(answer(&mut first).await.starts_with("HTTP/1.1 200"));
+    assert!(TcpStream::connect(address).await.is_err(), "it listens no more");
+    send(&mut late, "/").await;
+    assert!(answer(&mut late).await.starts_with("HTTP/1.1 200"), "its request was on its way");
+    for connection in &mut quick_ones {
+        let answer = answer(connection).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        let _how_long = closed_after(connection).await;
+    }
+    let _how_long = closed_after(&mut silent).await;
+    tokio::time::timeout(LATEST, server.ended).await.expect("it ends").unwrap();
+}
+
+#[tokio::test]
+async fn of_the_connections_that_wait_when_a_server_stops_there_are_no_more_served_than_at_other_times() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut connections = Vec::new();
+    for _ in 0..10 {
+        let mut connection = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        send(&mut connection, "/").await;
+        connections.push(connection);
+    }
+    let limits = Limits { connections: 4, header_timeout: LATEST, keep_alive_timeout: LATEST };
+    let mut server = Server::start_on(listener, quick(), limits);
+    drop(server.stop.take());
+    let mut answered = 0;
+    for connection in &mut connections {
+        answered += usize::from(answer(connection).await.starts_with("HTTP/1.1 200"));
+    }
+    assert_eq!(answered, 4);
     tokio::time::timeout(LATEST, server.ended).await.expect("it ends").unwrap();
 }
 
