@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::infrastructure::config::{DatabaseConfig, StorageConfig};
 use crate::infrastructure::private_directory::private_directory;
+use crate::infrastructure::telemetry::logging;
 
 const FILE: &str = "bootstrap-api-key";
 /// How many files of other installations may lie in its place.
@@ -32,7 +33,7 @@ impl Terminal {
 
     fn say(self, text: &str) {
         match self {
-            Self::StandardError => eprintln!("{text}"),
+            Self::StandardError => logging::print(text),
             Self::StandardOutput => println!("{text}"),
         }
     }

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::infrastructure::config::{Config, ConfigError, Role};
+use crate::infrastructure::config::{Config, Role};
 use crate::infrastructure::storage::database::Database;
 use crate::infrastructure::telemetry::logging;
 use error::CommandError;
@@ -56,7 +56,9 @@ enum Command {
 /// Runs the command that the process was started with. 0: it did; 1: it could not start or do it; 2: wrong usage.
 pub async fn run() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve { role: Role::All });
-    match execute(command).await {
+    let done = execute(command).await;
+    logging::finish();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(CommandError::Config(error)) => fail(&error.to_string()),
         Err(CommandError::Other(sentence)) => fail(&sentence),
@@ -74,7 +76,7 @@ fn fail(sentence: &str) -> ExitCode {
 
 fn say(sentence: &str) {
     // One line, whatever an error's text has in it.
-    eprintln!("correio: {}", sentence.split_whitespace().collect::<Vec<_>>().join(" "));
+    logging::print(&format!("correio: {}", sentence.split_whitespace().collect::<Vec<_>>().join(" ")));
 }
 
 async fn execute(command: Command) -> Result<(), CommandError> {
@@ -99,8 +101,9 @@ async fn execute(command: Command) -> Result<(), CommandError> {
 }
 
 /// The configuration, with logging as it says.
-fn configured() -> Result<Config, ConfigError> {
+fn configured() -> Result<Config, CommandError> {
     let config = Config::from_environment()?;
-    logging::init(config.logs.format, &config.logs.filter);
+    let started = logging::init(config.logs.format, &config.logs.filter);
+    started.map_err(|error| CommandError::Other(format!("a thread that writes the log cannot be started: {error}")))?;
     Ok(config)
 }

@@ -6,6 +6,7 @@ mod bench;
 mod connections;
 mod documented_commands;
 mod documented_paths;
+mod logging;
 mod poolers;
 mod processes;
 mod sandbox;

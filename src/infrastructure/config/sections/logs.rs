@@ -19,8 +19,12 @@ pub enum LogFormat {
     Json,
 }
 
-pub const SECTION: Section =
-    Section { title: "Logs", about: "Logs go to standard error.", settings: &[LOG_FORMAT.entry(), RUST_LOG.entry()] };
+pub const SECTION: Section = Section {
+    title: "Logs",
+    about: "Logs go to standard error. A collector that reads them slowly, or not at all, holds nothing up: 4 MiB of lines \
+            wait for it, further ones are lost, and a line says how many (`lost`) when it reads again.",
+    settings: &[LOG_FORMAT.entry(), RUST_LOG.entry()],
+};
 
 const LOG_FORMAT: OptionalSetting<LogFormat> = OptionalSetting {
     name: "LOG_FORMAT",
