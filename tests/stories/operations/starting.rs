@@ -1,9 +1,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use crate::support::caller::to_sandbox;
-use crate::support::http_receiver::closed_port;
+use crate::support::eventually::{SOON, eventually};
+use crate::support::http_receiver::{closed_port, read_request};
 use crate::support::installation::Installation;
 use crate::support::modes::stories;
 use crate::support::process::run;
@@ -22,6 +24,7 @@ stories!(
     a_database_that_cannot_be_reached_stops_the_start_without_telling_its_password,
     a_parameter_of_a_database_that_cannot_be_used_stops_the_start_and_its_value_is_not_told,
     a_machine_without_root_certificates_serves_until_it_needs_them,
+    certificates_that_come_later_are_used_without_another_start,
     one_process_alone_plays_every_role_on_sqlite,
     a_second_server_on_the_same_file_is_refused,
     wrong_usage_ends_with_two;
@@ -178,6 +181,33 @@ async fn a_machine_without_root_certificates_serves_until_it_needs_them(installa
     // Not that the webhook could not be reached: the message is put off where its caller does not wait.
     assert!(told.contains("Could not call the webhook: this machine has no CA certificates"), "{told}");
     assert!(told.contains("SSL_CERT_FILE"), "{told}");
+}
+
+async fn certificates_that_come_later_are_used_without_another_start(installation: Installation) {
+    let place = tempfile::tempdir().unwrap();
+    let (directory, file) = (place.path().join("certs"), place.path().join("ca.pem"));
+    let settings = [("SSL_CERT_FILE", file.to_str().unwrap()), ("SSL_CERT_DIR", directory.to_str().unwrap())];
+    let app = TestApp::start_with(installation, &settings).await;
+    let answering = tls_server::start_with(|mut stream, _| async move {
+        let mut buffer = Vec::new();
+        while let Ok(Some(_)) = read_request(&mut stream, &mut buffer).await {
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        }
+    });
+    let address = format!("https://localhost:{}/", answering.await.port());
+    app.create_instance(&json!({
+        "channel": "webhook", "channelInstanceId": "pedidos", "channelPhoneOrId": address,
+    }))
+    .await;
+    let message = json!({
+        "channel": "webhook", "channelInstanceId": "pedidos", "remoteJid": "pedidos", "message": "Olá",
+    });
+    let told = app.send(&message).await.json().to_string();
+    assert!(told.contains("this machine has no CA certificates"), "{told}");
+
+    std::fs::write(&file, tls_server::AUTHORITY).unwrap();
+    let sent = async || Some(app.send(&message).await).filter(|answer| answer.status == 200);
+    eventually(SOON, "they are found", sent).await;
 }
 
 async fn one_process_alone_plays_every_role_on_sqlite(installation: Installation) {
