@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use correio::application::ports::ChannelSender;
 use correio::infrastructure::channels::{EvolutionSettings, WhatsappEvolutionSender};
@@ -18,7 +19,10 @@ use tokio::net::TcpListener;
 use super::webhook::{sender, to};
 use super::{PATIENCE, PLENTY, clock, delivery, text};
 use crate::contracts::delivery::channel_sender::ending;
+use crate::support::free_port::free_port;
 use crate::support::http_receiver::{Answer, HttpReceiver, read_request};
+use crate::support::proxy::{Proxy, Weather};
+use crate::support::tls_server;
 
 #[tokio::test]
 async fn an_answer_is_read_as_browsers_and_curl_read_it() {
@@ -85,6 +89,73 @@ async fn a_receiver_that_is_gone_for_the_second_copy_leaves_the_outcome_unknown(
     let sender = sender();
     assert_eq!(ending(&sender.send(&to(&url, text("Olá"))).await), "sent");
     assert_eq!(ending(&sender.send(&to(&url, text("Olá"))).await), "unknown");
+}
+
+/// Answers the first request on its first connection; the second waits for half of [`PATIENCE`], and then the connection
+/// is closed, with the goodbye of TLS or without it. Each that comes later has what `later` says.
+async fn tls_server_that_closes_a_used_connection(
+    says_goodbye: bool,
+    later: &'static [u8],
+) -> (String, Arc<AtomicUsize>) {
+    const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = requests.clone();
+    let address = tls_server::start_with(move |mut stream, connection| {
+        let count = count.clone();
+        async move {
+            let mut buffer = Vec::new();
+            let mut answers = if connection == 0 { vec![ANSWER] } else { vec![] }.into_iter();
+            while let Ok(Some(_)) = read_request(&mut stream, &mut buffer).await {
+                count.fetch_add(1, Ordering::SeqCst);
+                match answers.next() {
+                    Some(answer) => stream.write_all(answer).await.unwrap(),
+                    None if connection > 0 => stream.write_all(later).await.unwrap(),
+                    None => {
+                        tokio::time::sleep(PATIENCE / 2).await;
+                        if says_goodbye {
+                            stream.shutdown().await.unwrap();
+                        }
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    (format!("https://localhost:{}/", address.await.port()), requests)
+}
+
+fn client_that_trusts_the_tls_server() -> HttpClient {
+    HttpClient::new(|| client_builder(PLENTY).tls_backend_preconfigured(tls_server::trusting())).unwrap()
+}
+
+async fn post(client: &HttpClient, url: &str, patience: Duration) -> Result<u16, reqwest::Error> {
+    let request = client.requests().post(url).body("Olá").build().unwrap();
+    client.send(request, patience, Repeats::OnceOnNewConnection).await.map(|response| response.status().as_u16())
+}
+
+#[tokio::test]
+async fn a_used_connection_over_tls_that_is_closed_costs_no_try() {
+    for says_goodbye in [true, false] {
+        let answer = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
+        let (url, requests) = tls_server_that_closes_a_used_connection(says_goodbye, answer).await;
+        let client = client_that_trusts_the_tls_server();
+        assert_eq!(post(&client, &url, PLENTY).await.unwrap(), 204);
+        assert_eq!(post(&client, &url, PLENTY).await.unwrap(), 202, "goodbye: {says_goodbye}");
+        assert_eq!(requests.load(Ordering::SeqCst), 3);
+    }
+}
+
+#[tokio::test]
+async fn the_second_copy_has_what_the_first_left_of_the_time() {
+    let (url, requests) = tls_server_that_closes_a_used_connection(true, b"").await;
+    let client = client_that_trusts_the_tls_server();
+    assert_eq!(post(&client, &url, PLENTY).await.unwrap(), 204);
+    let began = Instant::now();
+    let error = post(&client, &url, PATIENCE).await.unwrap_err();
+    let took = began.elapsed();
+    assert!(error.is_timeout(), "{error:?}");
+    assert_eq!(requests.load(Ordering::SeqCst), 3, "the second copy was sent");
+    assert!(took >= PATIENCE && took < PATIENCE.mul_f64(1.4), "{took:?}");
 }
 
 /// Evolution sends what it is asked for twice to the recipient twice.
@@ -166,5 +237,49 @@ async fn a_shared_connection_on_which_somebody_waited_in_vain_is_not_used_again(
     for _ in 0..3 {
         assert_eq!(send(PLENTY).await.unwrap(), 200);
     }
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+/// Answers everything, and counts connections.
+async fn http2_server() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let answer =
+                service_fn(async |_| Ok::<_, hyper::Error>(hyper::Response::new(Full::new(Bytes::from_static(b"ok")))));
+            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), answer));
+        }
+    });
+    (address, connections)
+}
+
+/// It is frozen, or what stands before it has lost it: the connection stays open, and pings are not answered.
+#[tokio::test]
+async fn a_shared_connection_that_says_nothing_is_given_up_before_the_time_of_its_request() {
+    let (server, connections) = http2_server().await;
+    let port = free_port();
+    let proxy = Proxy::start(port, server.port()).await;
+    let client = HttpClient::new(|| client_builder(PLENTY).http2_prior_knowledge()).unwrap();
+    let url = format!("http://127.0.0.1:{port}/");
+    assert_eq!(post(&client, &url, PLENTY).await.unwrap(), 200);
+
+    proxy.turn(Weather::Silent);
+    let began = Instant::now();
+    let patience = PLENTY * 10;
+    let (one, other) = tokio::join!(post(&client, &url, patience), post(&client, &url, patience));
+    let took = began.elapsed();
+    for error in [one.unwrap_err(), other.unwrap_err()] {
+        assert!(!error.is_connect(), "it may have been read: {error:?}");
+    }
+    assert!(took >= Duration::from_secs(10) && took < Duration::from_secs(25), "{took:?}");
+    assert_eq!(connections.load(Ordering::SeqCst), 1, "neither was sent again");
+
+    // What is on the old one would come through now, too.
+    proxy.turn(Weather::Fine);
+    assert_eq!(post(&client, &url, PLENTY).await.unwrap(), 200);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
