@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::process::ChildStderr;
-use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::Value;
@@ -51,6 +50,10 @@ async fn send(caller: &Caller, messages: usize) {
     }
 }
 
+fn lines(process: &Process) -> Vec<Value> {
+    process.log().iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
 async fn a_collector_that_stops_reading_stops_nothing(installation: Installation) {
     let (mut process, stderr, caller) = begin(&installation).await;
     send(&caller, 100).await;
@@ -67,14 +70,13 @@ async fn what_a_collector_did_not_read_is_counted_when_it_reads_again(installati
     // More than 4 MiB of lines.
     join_all((0..10).map(|_| send(&caller, 200))).await;
     process.read(stderr);
-    let lines = || process.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-    let lost = async || lines().find_map(|line| line["lost"].as_u64());
+    let lost = async || lines(&process).iter().find_map(|line| line["lost"].as_u64());
     assert!(eventually(SOON, "it says what was lost", lost).await > 0);
-    assert_eq!(lines().count(), process.log().len(), "every line is whole");
     process.terminate();
     assert_eq!(process.exited().await.code(), Some(0));
     let last = async || process.log().last().filter(|line| line.contains("\"stopped\"")).cloned();
-    eventually(Duration::from_secs(5), "the last line came out, too", last).await;
+    eventually(SOON, "the last line came out, too", last).await;
+    assert_eq!(lines(&process).len(), process.log().len(), "every line is whole");
 }
 
 async fn the_last_line_of_a_start_that_fails_is_the_reason(installation: Installation) {
