@@ -14,10 +14,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::infrastructure::config::LogFormat;
 use json_lines::JsonLines;
-use queue::LogQueue;
+use queue::{Limits, LogQueue};
 
-/// Bytes of lines that may wait for what reads them.
-const ROOM: usize = 4 << 20;
+const LIMITS: Limits = Limits { room: 4 << 20, said_every: Duration::from_secs(10) };
 
 /// How long the last lines wait for what reads them.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,7 +33,7 @@ pub fn init(format: Option<LogFormat>, filter: &str) -> io::Result<()> {
     if QUEUE.get().is_some() {
         return Ok(());
     }
-    let started = LogQueue::start(stderr(), ROOM, |lost| {
+    let started = LogQueue::start(stderr(), LIMITS, |lost| {
         warn!(lost, "log lines are lost: what reads standard error does not read, or not fast enough");
     })?;
     let queue = QUEUE.get_or_init(|| started);

@@ -6,7 +6,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,11 +14,15 @@ use std::time::{Duration, Instant};
 /// What a pipe takes in one piece (`PIPE_BUF`), so that lines of processes that share one stay whole.
 const PIECE: usize = 4096;
 
-/// Pause between two lines that say that lines were lost.
-const SAID_EVERY: Duration = Duration::from_secs(10);
-
 /// About what a line takes beside its bytes.
 const COST_OF_A_LINE: usize = 64;
+
+pub struct Limits {
+    /// Bytes of lines that may wait.
+    pub room: usize,
+    /// Pause between two lines that say that lines were lost.
+    pub said_every: Duration,
+}
 
 pub struct LogQueue {
     entries: Sender<Entry>,
@@ -32,8 +36,8 @@ enum Entry {
 }
 
 struct State {
-    /// Bytes that may wait, and that do.
-    room: usize,
+    limits: Limits,
+    /// Bytes.
     waiting: AtomicUsize,
     /// Lines since the start.
     lost: AtomicU64,
@@ -51,9 +55,10 @@ struct Said {
 impl LogQueue {
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(out: impl Write + Send + 'static, room: usize, say: fn(u64)) -> io::Result<Self> {
+    pub fn start(out: impl Write + Send + 'static, limits: Limits, say: fn(u64)) -> io::Result<Self> {
         let (entries, queued) = channel();
-        let state = State { room, waiting: AtomicUsize::new(0), lost: AtomicU64::new(0), said: Mutex::default(), say };
+        let state =
+            State { limits, waiting: AtomicUsize::new(0), lost: AtomicU64::new(0), said: Mutex::default(), say };
         let state = Arc::new(state);
         let shared = state.clone();
         thread::Builder::new().name("log".to_owned()).spawn(move || write(&queued, out, &shared))?;
@@ -64,7 +69,9 @@ impl LogQueue {
     pub fn add(&self, line: &[u8]) {
         let cost = line.len().saturating_add(COST_OF_A_LINE);
         let before = self.state.waiting.fetch_add(cost, Ordering::Relaxed);
-        if before.saturating_add(cost) > self.state.room || self.entries.send(Entry::Line(line.to_vec())).is_err() {
+        if before.saturating_add(cost) > self.state.limits.room
+            || self.entries.send(Entry::Line(line.to_vec())).is_err()
+        {
             self.state.waiting.fetch_sub(cost, Ordering::Relaxed);
             self.state.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -92,10 +99,27 @@ impl Write for &LogQueue {
 }
 
 impl State {
+    /// The next entry; none when there comes no other.
+    fn next(&self, queued: &Receiver<Entry>) -> Option<Entry> {
+        loop {
+            if !self.has_to_say() {
+                return queued.recv().ok();
+            }
+            match queued.recv_timeout(self.limits.said_every) {
+                Err(RecvTimeoutError::Timeout) => self.say_what_was_lost(),
+                entry => return entry.ok(),
+            }
+        }
+    }
+
+    fn has_to_say(&self) -> bool {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).lost != self.lost.load(Ordering::Relaxed)
+    }
+
     fn say_what_was_lost(&self) {
         let lost = self.lost.load(Ordering::Relaxed);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if lost == said.lost || said.at.is_some_and(|at| at.elapsed() < SAID_EVERY) {
+        if lost == said.lost || said.at.is_some_and(|at| at.elapsed() < self.limits.said_every) {
             return;
         }
         *said = Said { lost, at: Some(Instant::now()) };
@@ -106,7 +130,7 @@ impl State {
 
 fn write(queued: &Receiver<Entry>, out: impl Write, state: &State) {
     let mut out = BufWriter::with_capacity(PIECE, out);
-    while let Ok(first) = queued.recv() {
+    while let Some(first) = state.next(queued) {
         let mut flushes = Vec::new();
         for entry in std::iter::once(first).chain(queued.try_iter()) {
             match entry {

@@ -4,7 +4,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use super::*;
 
 const LATEST: Duration = Duration::from_secs(20);
-const ROOM: usize = 1 << 20;
+/// What was lost is said at once, and again whenever it is more.
+const LIMITS: Limits = Limits { room: 1 << 20, said_every: Duration::ZERO };
 
 /// A pipe: what is written into it, piece by piece, and whoever writes waits for its reader.
 struct Pipe(SyncSender<Vec<u8>>);
@@ -25,7 +26,7 @@ fn nothing(_lost: u64) {}
 #[test]
 fn lines_come_in_order_and_a_piece_has_whole_ones() {
     let (pipe, pieces) = sync_channel(0);
-    let queue = LogQueue::start(Pipe(pipe), ROOM, nothing).unwrap();
+    let queue = LogQueue::start(Pipe(pipe), LIMITS, nothing).unwrap();
     let reader = thread::spawn(move || pieces.iter().collect::<Vec<_>>());
     let lines: Vec<String> = (0..1_000).map(|number| format!("{number} {}\n", "x".repeat(number))).collect();
     for line in &lines {
@@ -46,7 +47,7 @@ fn lines_come_in_order_and_a_piece_has_whole_ones() {
 #[test]
 fn what_is_flushed_has_been_written() {
     let (pipe, pieces) = sync_channel(10);
-    let queue = LogQueue::start(Pipe(pipe), ROOM, nothing).unwrap();
+    let queue = LogQueue::start(Pipe(pipe), LIMITS, nothing).unwrap();
     for number in 0..10 {
         queue.add(format!("{number}\n").as_bytes());
         queue.flush(LATEST);
@@ -59,7 +60,7 @@ fn a_pipe_that_is_not_read_holds_nothing_up_and_what_is_lost_is_said() {
     static SAID: AtomicU64 = AtomicU64::new(0);
 
     let (pipe, pieces) = sync_channel(0);
-    let queue = LogQueue::start(Pipe(pipe), ROOM, |lost| SAID.store(lost, Ordering::SeqCst)).unwrap();
+    let queue = LogQueue::start(Pipe(pipe), LIMITS, |lost| SAID.store(lost, Ordering::SeqCst)).unwrap();
     let line = [b"x".repeat(1_023).as_slice(), b"\n"].concat();
     for _ in 0..2_000 {
         queue.add(&line);
@@ -86,7 +87,8 @@ fn a_pipe_that_is_closed_is_not_reported_to_itself_for_ever() {
 
     let (pipe, pieces) = sync_channel(0);
     drop(pieces);
-    let queue = LogQueue::start(Pipe(pipe), ROOM, |_| _ = SAID.fetch_add(1, Ordering::SeqCst)).unwrap();
+    let limits = Limits { said_every: Duration::from_secs(3_600), ..LIMITS };
+    let queue = LogQueue::start(Pipe(pipe), limits, |_| _ = SAID.fetch_add(1, Ordering::SeqCst)).unwrap();
     for _ in 0..100 {
         queue.add(b"x".repeat(PIECE).as_slice());
         queue.flush(LATEST);
