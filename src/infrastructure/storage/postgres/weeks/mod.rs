@@ -2,6 +2,7 @@
 //! them is open, and dropped.
 
 mod creation;
+mod failures;
 mod indexes;
 pub mod needed;
 mod overhaul;
