@@ -1,7 +1,7 @@
 //! Instances that are deleted while much of them is open.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -70,7 +70,7 @@ impl DeletedInstances for StandsStill {
 /// Refuses whatever is to be done to one of these messages.
 struct Refuses {
     deleted: Arc<dyn DeletedInstances>,
-    refused: Vec<MessageId>,
+    refused: Mutex<Vec<MessageId>>,
     looks: AtomicUsize,
 }
 
@@ -98,7 +98,7 @@ impl DeletedInstances for Refuses {
         dead_lettered_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<u64, RepositoryError> {
-        if messages.iter().any(|message| self.refused.contains(message)) {
+        if messages.iter().any(|message| self.refused.lock().unwrap().contains(message)) {
             return Err(RepositoryError::Refused("a constraint".to_owned()));
         }
         self.deleted.fail(instances, messages, reason, dead_lettered_at, now).await
@@ -221,8 +221,14 @@ async fn what_comes_after_the_deletion_fails_in_the_same_words(adapters: &Adapte
 
 /// More of them than are emptied together, and they were deleted first.
 async fn what_the_database_refuses_keeps_no_other_instance_from_being_emptied(adapters: &Adapters) {
+    let refuses = Arc::new(Refuses {
+        deleted: adapters.deleted_instances.clone(),
+        refused: Mutex::default(),
+        looks: AtomicUsize::new(0),
+    });
+    let adapters = &adapters.with(|stores| stores.deleted_instances = refuses.clone());
     let gateway = TestGateway::start(adapters).await;
-    let (now, mut refused, mut open) = (gateway.clock.now(), Vec::new(), Vec::new());
+    let (now, mut open) = (gateway.clock.now(), Vec::new());
     for number in 0..120 {
         let doomed = instance("acme", &format!("hook {number}"));
         adapters.instances.insert(&doomed).await.unwrap();
@@ -230,19 +236,15 @@ async fn what_the_database_refuses_keeps_no_other_instance_from_being_emptied(ad
         let deleted_at = now + chrono::Duration::milliseconds(number);
         assert!(adapters.instances.delete(&doomed.tenant, doomed.id, deleted_at).await.unwrap());
         if number < 110 {
-            refused.push(messages[0].id);
+            refuses.refused.lock().unwrap().push(messages[0].id);
             open.push(messages[1].clone());
         } else {
             open.extend(messages);
         }
     }
-    let refuses =
-        Arc::new(Refuses { deleted: adapters.deleted_instances.clone(), refused, looks: AtomicUsize::new(0) });
-    let adapters = adapters.with(|stores| stores.deleted_instances = refuses.clone());
-    let gateway = TestGateway::start(&adapters).await;
     let emptying = gateway.empty_deleted_instances();
     let are_all_others_failed = async || {
-        let failed = count(&adapters, &gateway.instance, MessageStatus::Failed).await;
+        let failed = count(adapters, &gateway.instance, MessageStatus::Failed).await;
         (failed == open.len() as u64).then_some(())
     };
     gateway.until("everything else has failed", are_all_others_failed).await;

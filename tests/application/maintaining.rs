@@ -145,7 +145,7 @@ async fn keys_are_deleted_with_rests_and_none_by_a_process_that_stops() {
     let (adapters, counting, gateway) = begin(None).await;
     for number in 0..2_500 {
         let message = message(MessageStatus::Queued, node());
-        adapters.messages.accept(&message, Some(&request(&format!("key {number}"), 1))).await.unwrap();
+        adapters.messages.accept(&message, Some(&request(&format!("key-{number}"), 1))).await.unwrap();
     }
     gateway.clock.advance(400 * DAY);
     let stopped = std::future::ready(()).boxed().shared();

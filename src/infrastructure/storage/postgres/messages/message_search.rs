@@ -179,7 +179,7 @@ async fn parts(
                       join pg_class
                         on pg_class.oid = pg_inherits.inhrelid
                      cross join lateral regexp_match(
-                           pg_get_expr(pg_class.relpartbound, pg_class.oid), 'FROM \\(''([0-9a-f-]{36})''\\)') as bounds
+                           pg_get_expr(pg_class.relpartbound, 0), 'FROM \\(''([0-9a-f-]{36})''\\)') as bounds
                      where pg_inherits.inhparent = 'messaging_messages'::regclass
                        and bounds is not null) as weeks,
                 coalesce((select bool_and(indisvalid)

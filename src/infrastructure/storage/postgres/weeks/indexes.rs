@@ -69,7 +69,7 @@ async fn missing(connection: &mut PgConnection) -> Result<Vec<Missing>, sqlx::Er
                     on child.indexrelid = attached.inhrelid
                  where attached.inhparent = parent.indexrelid
                    and child.indrelid = partition.oid)
-          order by pg_get_expr(partition.relpartbound, partition.oid) desc, index",
+          order by pg_get_expr(partition.relpartbound, 0) desc, index",
     )
     .bind(MESSAGES.name)
     .fetch_all(connection)
