@@ -9,7 +9,7 @@ use crate::support::databases::FreshPostgres;
 use crate::support::eventually::eventually;
 use crate::support::given::{instance, message_of, node, tenant};
 
-/// Open messages of the other tenant.
+/// Open messages of the other tenant: far more than a search of this one may read.
 const BACKLOG: u64 = 60_000;
 
 async fn backlog(connection: &mut PgConnection) {
@@ -99,5 +99,4 @@ async fn a_search_reads_what_its_tenant_has_and_not_the_backlog_of_another() {
     .await;
     // Two thousand of each kind are counted to find out.
     assert!(read < searches * 5_000, "{read} rows in {searches} searches");
-    assert!(5_000 < BACKLOG / 2, "or else it shows nothing");
 }
