@@ -134,9 +134,11 @@ impl Gateway {
     /// here.
     pub fn services(&self) -> Vec<Box<dyn Service>> {
         let mut services = vec![
+            self.repeating(self.watch_nodes()),
             self.repeating(self.relay_due_messages()),
             self.repeating(self.give_back_forgotten()),
             self.repeating(self.pay_dead_letters()),
+            self.repeating(self.forget_ended_nodes()),
             self.repeating(self.empty_deleted_instances()),
             self.repeating(self.maintain_storage()),
             self.repeating(self.overhaul_storage()),
@@ -154,14 +156,19 @@ impl Gateway {
         Box::new(Repeating::new(work, self.ports.clock.clone()))
     }
 
+    fn watch_nodes(&self) -> node::WatchNodes {
+        let (nodes, sightings) = (self.ports.stores.nodes.clone(), self.node.sightings.clone());
+        node::WatchNodes::new(nodes, self.ports.clock.clone(), sightings)
+    }
+
     fn relay_due_messages(&self) -> recovery::RelayDueMessages {
-        let ThisNode { identity, held, unreconciled, .. } = self.node.clone();
+        let ThisNode { identity, sightings, held, unreconciled, .. } = self.node.clone();
         recovery::RelayDueMessages {
             due: self.ports.stores.due.clone(),
-            nodes: self.ports.stores.nodes.clone(),
             queue: self.queue.clone(),
-            rounds: RelayRounds::new(identity.timeout()),
+            rounds: RelayRounds::default(),
             identity,
+            sightings,
             held,
             unreconciled,
             clock: self.ports.clock.clone(),
@@ -180,17 +187,22 @@ impl Gateway {
     }
 
     pub fn pay_dead_letters(&self) -> recovery::PayDeadLetters {
-        let ThisNode { identity, tally, .. } = self.node.clone();
+        let ThisNode { identity, sightings, tally, .. } = self.node.clone();
         recovery::PayDeadLetters {
             owed: self.ports.stores.owed_dead_letters.clone(),
-            nodes: self.ports.stores.nodes.clone(),
             topic: self.transport.brokered().map(|brokered| brokered.dead_letters.clone()),
-            rounds: PaymentRounds::new(identity.timeout()),
+            rounds: PaymentRounds::default(),
             identity,
+            sightings,
             clock: self.ports.clock.clone(),
             tasks: self.ports.tasks.clone(),
             tally,
         }
+    }
+
+    fn forget_ended_nodes(&self) -> recovery::ForgetEndedNodes {
+        let (nodes, sightings) = (self.ports.stores.nodes.clone(), self.node.sightings.clone());
+        recovery::ForgetEndedNodes::new(nodes, sightings, self.ports.clock.clone())
     }
 
     fn empty_deleted_instances(&self) -> instances::EmptyDeletedInstances {

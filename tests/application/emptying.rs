@@ -1,6 +1,8 @@
 //! Instances that are deleted while much of them is open.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use correio::application::ports::*;
@@ -21,6 +23,7 @@ on_every_adapter![
     what_a_process_left_half_emptied_another_one_empties,
     where_dead_letters_have_a_topic_each_is_owed,
     what_comes_after_the_deletion_fails_in_the_same_words,
+    what_the_database_refuses_keeps_no_other_instance_from_being_emptied,
 ];
 
 /// More than two statements fail.
@@ -56,6 +59,48 @@ impl DeletedInstances for StandsStill {
         now: Timestamp,
     ) -> Result<u64, RepositoryError> {
         self.portions.acquire().await.unwrap().forget();
+        self.deleted.fail(instances, messages, reason, dead_lettered_at, now).await
+    }
+
+    async fn forget(&self, instances: &[InstanceId]) -> Result<(), RepositoryError> {
+        self.deleted.forget(instances).await
+    }
+}
+
+/// Refuses whatever is to be done to one of these messages.
+struct Refuses {
+    deleted: Arc<dyn DeletedInstances>,
+    refused: Mutex<Vec<MessageId>>,
+    looks: AtomicUsize,
+}
+
+#[async_trait]
+impl DeletedInstances for Refuses {
+    async fn list(&self, limit: u32) -> Result<Vec<InstanceId>, RepositoryError> {
+        self.deleted.list(limit).await
+    }
+
+    async fn open_messages(
+        &self,
+        instances: &[InstanceId],
+        after: &Position,
+        reach: u32,
+    ) -> Result<OpenMessages, RepositoryError> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.deleted.open_messages(instances, after, reach).await
+    }
+
+    async fn fail(
+        &self,
+        instances: &[InstanceId],
+        messages: &[MessageId],
+        reason: &str,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<u64, RepositoryError> {
+        if messages.iter().any(|message| self.refused.lock().unwrap().contains(message)) {
+            return Err(RepositoryError::Refused("a constraint".to_owned()));
+        }
         self.deleted.fail(instances, messages, reason, dead_lettered_at, now).await
     }
 
@@ -172,4 +217,42 @@ async fn what_comes_after_the_deletion_fails_in_the_same_words(adapters: &Adapte
     assert_eq!(failed.error.as_deref(), Some(DELETED));
     assert!(gateway.channel.calls().is_empty());
     assert_eq!(adapters.deleted_instances.list(10).await.unwrap(), []);
+}
+
+/// More of them than are emptied together, and they were deleted first.
+async fn what_the_database_refuses_keeps_no_other_instance_from_being_emptied(adapters: &Adapters) {
+    let refuses = Arc::new(Refuses {
+        deleted: adapters.deleted_instances.clone(),
+        refused: Mutex::default(),
+        looks: AtomicUsize::new(0),
+    });
+    let adapters = &adapters.with(|stores| stores.deleted_instances = refuses.clone());
+    let gateway = TestGateway::start(adapters).await;
+    let (now, mut open) = (gateway.clock.now(), Vec::new());
+    for number in 0..120 {
+        let doomed = instance("acme", &format!("hook {number}"));
+        adapters.instances.insert(&doomed).await.unwrap();
+        let messages = queued(adapters, &gateway, &doomed, 2).await;
+        let deleted_at = now + chrono::Duration::milliseconds(number);
+        assert!(adapters.instances.delete(&doomed.tenant, doomed.id, deleted_at).await.unwrap());
+        if number < 110 {
+            refuses.refused.lock().unwrap().push(messages[0].id);
+            open.push(messages[1].clone());
+        } else {
+            open.extend(messages);
+        }
+    }
+    let emptying = gateway.empty_deleted_instances();
+    let are_all_others_failed = async || {
+        let failed = count(adapters, &gateway.instance, MessageStatus::Failed).await;
+        (failed == open.len() as u64).then_some(())
+    };
+    gateway.until("everything else has failed", are_all_others_failed).await;
+    let begun = gateway.clock.monotonic();
+    let looks = refuses.looks.load(Ordering::SeqCst);
+    let some_time = async || (gateway.clock.monotonic() > begun + Duration::from_secs(1_200)).then_some(());
+    gateway.until("twenty minutes have passed", some_time).await;
+    let looks = refuses.looks.load(Ordering::SeqCst) - looks;
+    assert!((1..=40).contains(&looks), "looked through the open messages {looks} times");
+    emptying.stop().await;
 }

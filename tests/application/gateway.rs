@@ -146,6 +146,7 @@ impl Deref for TestGateway {
 
 pub const INSTANCE_CONCURRENCY: usize = 2;
 
+const NODE_WATCH: &str = "node watch";
 const RELAY: &str = "relay";
 const COMPARISON: &str = "comparison";
 const MAINTENANCE: &str = "maintenance";
@@ -216,9 +217,9 @@ impl TestGateway {
         self.run(|service| service != MAINTENANCE)
     }
 
-    /// Relay and comparison.
+    /// Relay and comparison, with the watch over the nodes.
     fn mind_rows(&self) -> Running {
-        self.run(|service| [RELAY, COMPARISON].contains(&service))
+        self.run(|service| [NODE_WATCH, RELAY, COMPARISON].contains(&service))
     }
 
     /// Consumes in the background until this is dropped.
@@ -228,7 +229,7 @@ impl TestGateway {
 
     /// Publishes dead letters in the background until this is dropped.
     pub fn pay_dead_letters(&self) -> Running {
-        self.run(|service| service == "dead letters")
+        self.run(|service| [NODE_WATCH, "dead letters"].contains(&service))
     }
 
     /// Empties deleted instances in the background until this is dropped.

@@ -12,3 +12,4 @@ mod remembered_keys;
 mod remembering;
 mod scheduling;
 pub mod scripted;
+mod watching;

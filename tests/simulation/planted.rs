@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use correio::application::Stop;
 use correio::application::gateway::Gateway;
+use correio::application::node::watch_nodes::{Sightings, WatchNodes};
 use correio::application::ports::*;
 use correio::application::recovery::give_back_forgotten::{COMPARISON_INTERVAL, GiveBackForgotten};
 use correio::application::recovery::pay_dead_letters::PayDeadLetters;
@@ -35,7 +36,7 @@ pub enum Planted {
 }
 
 /// The services of a process, with the mistake in its place.
-pub fn services(planted: Option<Planted>, gateway: &Gateway) -> Vec<Box<dyn Service>> {
+pub fn services(planted: Option<Planted>, gateway: &Gateway, nodes: Arc<dyn NodeRepository>) -> Vec<Box<dyn Service>> {
     let mut services = gateway.services();
     let mut replace = |name: &str, by: Option<Box<dyn Service>>| {
         let index = services.iter().position(|service| service.name() == name).expect(name);
@@ -55,9 +56,12 @@ pub fn services(planted: Option<Planted>, gateway: &Gateway) -> Vec<Box<dyn Serv
         }
         Some(Planted::WritesOffAtOnce) => {
             let pay = gateway.pay_dead_letters();
-            let (nodes, clock) = (Arc::new(NoNodes(pay.nodes.clone())), pay.clock.clone());
-            let pay = PayDeadLetters { nodes, ..pay };
-            replace("dead letters", Some(Box::new(Repeating::new(pay, clock))));
+            let (clock, timeout) = (pay.clock.clone(), pay.identity.timeout());
+            let sightings = Sightings::new(clock.clone(), timeout);
+            let blind = WatchNodes::new(Arc::new(NoNodes(nodes)), clock.clone(), sightings.clone());
+            let pay = PayDeadLetters { sightings, ..pay };
+            replace("dead letters", Some(Box::new(Repeating::new(pay, clock.clone()))));
+            services.push(Box::new(Repeating::new(blind, clock)));
         }
         _ => {}
     }
@@ -155,7 +159,7 @@ impl NodeRepository for NoNodes {
         self.0.leave(node, queued_are_kept, now).await
     }
 
-    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
+    async fn forget(&self, nodes: &[NodeId]) -> Result<u64, RepositoryError> {
         self.0.forget(nodes).await
     }
 

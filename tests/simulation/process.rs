@@ -111,7 +111,7 @@ impl NodeRepository for NamedNodes {
         self.nodes.leave(node, queued_are_kept, now).await
     }
 
-    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
+    async fn forget(&self, nodes: &[NodeId]) -> Result<u64, RepositoryError> {
         self.nodes.forget(nodes).await
     }
 
@@ -229,8 +229,9 @@ impl SimProcess {
         let node = ThisNode::new(clock.clone(), NODE_TIMEOUT);
         let transport = around.transport(id, mode, &node, clock.clone());
         let ports = around.ports(id, clock.clone(), weather.clone(), tasks.clone());
-        let gateway = Arc::new(Gateway::assemble(ports.clone(), transport, node, around.settings(mode)));
-        let services = planted::services(around.planted, &gateway);
+        let nodes = ports.stores.nodes.clone();
+        let gateway = Arc::new(Gateway::assemble(ports, transport, node, around.settings(mode)));
+        let services = planted::services(around.planted, &gateway, nodes);
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped: Stop = stopped.map(|_| ()).boxed().shared();
         let (alive, around) = (gateway.clone(), around.clone());

@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,14 @@ pub struct EmptyDeletedInstances {
     clock: Arc<dyn Clock>,
     /// None: the next round begins one, if there is a reason.
     sweep: Option<Sweep>,
+    resting: BTreeMap<InstanceId, Rest>,
+    pause: Duration,
+}
+
+/// Of an instance whose messages cannot be failed now: others come first.
+#[derive(Clone, Copy)]
+struct Rest {
+    until: Duration,
     pause: Duration,
 }
 
@@ -33,7 +41,11 @@ struct Sweep {
     instances: Vec<InstanceId>,
     /// Those of which something was open.
     with_messages: BTreeSet<InstanceId>,
-    found: VecDeque<MessageId>,
+    found: VecDeque<(InstanceId, MessageId)>,
+    /// Of the next that were found, so many fail in a statement each: the database has refused them together.
+    singly: usize,
+    /// Those of which the database has refused something.
+    refused: BTreeSet<InstanceId>,
     /// None: all were looked at.
     next: Option<Position>,
     failed: u64,
@@ -51,17 +63,20 @@ const REACH: u32 = 20_000;
 /// Messages that fail in one statement.
 const PORTION: usize = 1_000;
 
+/// How long an instance rests whose messages could not be failed: at first, and at most. Its deliveries fail by themselves.
+const FIRST_REST: Duration = Duration::from_secs(60);
+const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
+
 impl EmptyDeletedInstances {
     pub fn new(deleted: Arc<dyn DeletedInstances>, dead_letters: DeadLetterPolicy, clock: Arc<dyn Clock>) -> Self {
-        Self { deleted, dead_letters, clock, sweep: None, pause: INTERVAL }
+        Self { deleted, dead_letters, clock, sweep: None, resting: BTreeMap::new(), pause: INTERVAL }
     }
 
     /// One statement.
     async fn step(&mut self) -> Result<(), RepositoryError> {
         let deleted = self.deleted.as_ref();
         let Some(sweep) = &mut self.sweep else {
-            let instances = deleted.list(INSTANCES).await?;
-            self.sweep = (!instances.is_empty()).then(|| Sweep::through(instances));
+            self.sweep = self.next_sweep().await?;
             return Ok(());
         };
         if !sweep.found.is_empty() {
@@ -72,22 +87,47 @@ impl EmptyDeletedInstances {
             return sweep.look(deleted, &position).await;
         }
         sweep.end(deleted).await?;
+        let (instances, stuck) = (std::mem::take(&mut sweep.instances), sweep.stuck());
         self.sweep = None;
+        self.let_rest(&instances, &stuck);
         Ok(())
+    }
+
+    /// Through the messages of those that were deleted first, past those that rest.
+    async fn next_sweep(&self) -> Result<Option<Sweep>, RepositoryError> {
+        let now = self.clock.monotonic();
+        let resting = u32::try_from(self.resting.len()).unwrap_or(u32::MAX);
+        let mut instances = self.deleted.list(INSTANCES.saturating_add(resting)).await?;
+        instances.retain(|instance| self.resting.get(instance).is_none_or(|rest| rest.until <= now));
+        instances.truncate(INSTANCES as usize);
+        Ok((!instances.is_empty()).then(|| Sweep::through(instances)))
+    }
+
+    /// Longer each time.
+    fn let_rest(&mut self, swept: &[InstanceId], stuck: &BTreeSet<InstanceId>) {
+        let now = self.clock.monotonic();
+        for instance in swept {
+            let last = self.resting.remove(instance);
+            if stuck.contains(instance) {
+                let pause = last.map_or(FIRST_REST, |rest| (2 * rest.pause).min(LONGEST_REST));
+                self.resting.insert(*instance, Rest { until: now + pause, pause });
+            }
+        }
     }
 }
 
 impl Sweep {
     fn through(instances: Vec<InstanceId>) -> Self {
         let next = Some(Position::default());
-        Self { instances, with_messages: BTreeSet::new(), found: VecDeque::new(), next, failed: 0 }
+        let (with_messages, refused) = (BTreeSet::new(), BTreeSet::new());
+        Self { instances, with_messages, found: VecDeque::new(), singly: 0, refused, next, failed: 0 }
     }
 
     async fn look(&mut self, deleted: &dyn DeletedInstances, position: &Position) -> Result<(), RepositoryError> {
         let looked = deleted.open_messages(&self.instances, position, REACH).await?;
         for (instance, message) in looked.found {
             self.with_messages.insert(instance);
-            self.found.push_back(message);
+            self.found.push_back((instance, message));
         }
         self.next = looked.next;
         Ok(())
@@ -99,15 +139,29 @@ impl Sweep {
         dead_lettered_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), RepositoryError> {
-        let portion: Vec<MessageId> = self.found.iter().take(PORTION).copied().collect();
+        let portion = if self.singly > 0 { 1 } else { PORTION };
+        let portion: Vec<MessageId> = self.found.iter().take(portion).map(|(_, message)| *message).collect();
         match deleted.fail(&self.instances, &portion, DELETED, dead_lettered_at, now).await {
             Ok(failed) => self.failed += failed,
             Err(error) if error.may_pass() => return Err(error),
-            // What the database refuses must not keep the others from ending. The deliveries of these fail by themselves.
-            Err(error) => error!(messages = portion.len(), %error, "messages of deleted instances are left open"),
+            // What the database refuses must not keep the others from ending.
+            Err(_) if portion.len() > 1 => {
+                self.singly = portion.len();
+                return Ok(());
+            }
+            Err(error) => {
+                self.refused.extend(self.found.front().map(|(instance, _)| *instance));
+                error!(message.id = ?portion.first().map(|id| id.0), %error, "a message of a deleted instance is left open");
+            }
         }
+        self.singly = self.singly.saturating_sub(portion.len());
         self.found.drain(..portion.len());
         Ok(())
+    }
+
+    /// Those whose messages are still open: the database has refused them, or something holds them all.
+    fn stuck(&self) -> BTreeSet<InstanceId> {
+        if self.failed == 0 { self.with_messages.clone() } else { self.refused.clone() }
     }
 
     async fn end(&self, deleted: &dyn DeletedInstances) -> Result<(), RepositoryError> {

@@ -67,7 +67,7 @@ impl KeepNodeAlive {
             Ok(true) => {}
             Ok(false) => warn!(node = %id, "stopped before everything was delivered; another node takes it over"),
             Err(error) => {
-                warn!(node = %id, %error, "stopped; the database did not answer, so the departure is not recorded and other nodes wait for NODE_TIMEOUT")
+                warn!(node = %id, %error, "stopped; the departure could not be recorded, so that other nodes wait for NODE_TIMEOUT")
             }
         }
     }

@@ -12,3 +12,5 @@ pub mod tally;
 pub mod this_node;
 pub mod under_way;
 pub mod unreconciled;
+pub mod watch_nodes;
+pub use watch_nodes::WatchNodes;

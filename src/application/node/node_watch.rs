@@ -22,12 +22,23 @@ struct Seen {
 }
 
 /// What a look found.
+#[derive(Clone, Debug, Default)]
 pub struct Sighting {
     pub rows: Vec<NodeRow>,
     pub gone: Vec<NodeId>,
 }
 
 impl Sighting {
+    /// The nodes that stopped in good order.
+    pub fn departed(&self) -> impl Iterator<Item = NodeId> {
+        self.rows.iter().filter(|row| row.departed).map(|row| row.id)
+    }
+
+    /// The nodes that are not known to have ended.
+    pub fn alive(&self) -> impl Iterator<Item = &NodeRow> {
+        self.rows.iter().filter(|row| !row.departed && !self.gone.contains(&row.id))
+    }
+
     /// Those of the gone whose process goes on under another name, or stopped in good order under one: what merely waits
     /// under the old name is not lost.
     pub fn succeeded(&self) -> Vec<NodeId> {

@@ -6,11 +6,12 @@ use super::held_messages::HeldMessages;
 use super::node_identity::NodeIdentity;
 use super::tally::Tally;
 use super::unreconciled::Unreconciled;
+use super::watch_nodes::Sightings;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::ports::Clock;
 
-/// What this process knows of itself: its name, what it holds, what its rows do not say yet, what it has done, whether it has met several tenants. Copies
-/// share it.
+/// What this process knows of itself: its name, what it holds, what its rows do not say yet, what it has done, whether it has met several tenants; and
+/// what it has seen of the others. Copies share it.
 #[derive(Clone)]
 pub struct ThisNode {
     pub identity: NodeIdentity,
@@ -19,18 +20,20 @@ pub struct ThisNode {
     pub unreconciled: Unreconciled,
     pub tally: Tally,
     pub tenants: MetTenants,
+    pub sightings: Sightings,
 }
 
 impl ThisNode {
     /// Without a name yet. A name without a heartbeat for `timeout` is no longer good.
     pub fn new(clock: Arc<dyn Clock>, timeout: Duration) -> Self {
         Self {
-            identity: NodeIdentity::new(clock, timeout),
+            identity: NodeIdentity::new(clock.clone(), timeout),
             held: HeldMessages::default(),
             answered: AnsweredClaims::default(),
             unreconciled: Unreconciled::default(),
             tally: Tally::default(),
             tenants: MetTenants::default(),
+            sightings: Sightings::new(clock, timeout),
         }
     }
 }

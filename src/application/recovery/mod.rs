@@ -1,4 +1,7 @@
-//! How every message ends: the relay, the comparison, the dead letters.
+//! How every message ends: the relay, the comparison, the dead letters; and the end of the nodes that had them.
+
+pub mod forget_ended_nodes;
+pub use forget_ended_nodes::ForgetEndedNodes;
 
 pub mod give_back_forgotten;
 pub use give_back_forgotten::GiveBackForgotten;

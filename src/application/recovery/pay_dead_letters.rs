@@ -9,13 +9,12 @@ use tracing::{debug, error, info, warn};
 
 use crate::application::Stop;
 use crate::application::node::node_identity::NodeIdentity;
-use crate::application::node::node_watch::{NodeWatch, Sighting};
+use crate::application::node::node_watch::Sighting;
 use crate::application::node::tally::Tally;
 use crate::application::node::under_way::{Finished, UnderWay};
+use crate::application::node::watch_nodes::Sightings;
 use crate::application::ports::until_answered::until_answered;
-use crate::application::ports::{
-    BYTES_AT_ONCE, Clock, DeadLetterTopic, NodeRepository, NodeRow, OwedDeadLetters, RepositoryError, Tasks,
-};
+use crate::application::ports::{BYTES_AT_ONCE, Clock, DeadLetterTopic, OwedDeadLetters, RepositoryError, Tasks};
 use crate::application::service::Repeated;
 use crate::domain::message::Message;
 use crate::domain::node::NodeId;
@@ -24,10 +23,10 @@ use crate::domain::node::NodeId;
 /// nothing else. Where no node publishes, marks the rows themselves as the dead letters.
 pub struct PayDeadLetters {
     pub owed: Arc<dyn OwedDeadLetters>,
-    pub nodes: Arc<dyn NodeRepository>,
     /// None: this process publishes nothing.
     pub topic: Option<Arc<dyn DeadLetterTopic>>,
     pub identity: NodeIdentity,
+    pub sightings: Sightings,
     pub clock: Arc<dyn Clock>,
     pub tasks: Arc<dyn Tasks>,
     pub tally: Tally,
@@ -36,7 +35,6 @@ pub struct PayDeadLetters {
 
 /// What is remembered from one look to the next.
 pub struct PaymentRounds {
-    watch: NodeWatch,
     under_way: UnderWay,
     finished: Finished,
     /// As many were found as could be published at the same time, or were written off in one statement: there may be more.
@@ -45,11 +43,10 @@ pub struct PaymentRounds {
     has_failed: Arc<AtomicBool>,
 }
 
-impl PaymentRounds {
-    /// Nodes are watched with this timeout.
-    pub fn new(timeout: Duration) -> Self {
+impl Default for PaymentRounds {
+    fn default() -> Self {
         let (under_way, finished) = UnderWay::new();
-        Self { watch: NodeWatch::new(timeout), under_way, finished, was_full: false, has_failed: Arc::default() }
+        Self { under_way, finished, was_full: false, has_failed: Arc::default() }
     }
 }
 
@@ -76,7 +73,8 @@ impl Repeated for PayDeadLetters {
     async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
         self.rounds.was_full = false;
         self.rounds.has_failed.store(false, Ordering::Relaxed);
-        let sighting = self.rounds.watch.look(self.nodes.as_ref(), self.clock.as_ref()).await?;
+        // The first debts are found a moment after the first look at the nodes.
+        let Some(sighting) = self.sightings.last() else { return Ok(()) };
         self.rounds.was_full = self.pay(&sighting, stop).await?;
         Ok(())
     }
@@ -96,9 +94,9 @@ impl Repeated for PayDeadLetters {
 
 impl PayDeadLetters {
     /// Returns whether there may be more.
-    async fn pay(&self, Sighting { rows, gone }: &Sighting, stop: &Stop) -> Result<bool, RepositoryError> {
-        let publishers = publishers(rows, gone);
-        let Some(topic) = &self.topic else { return self.write_off(&publishers, gone).await };
+    async fn pay(&self, sighting: &Sighting, stop: &Stop) -> Result<bool, RepositoryError> {
+        let publishers = publishers(sighting);
+        let Some(topic) = &self.topic else { return self.write_off(&publishers, &sighting.gone).await };
         let Some(node) = self.identity.current() else { return Ok(false) };
         // One of the publishers takes care of what none of them owns.
         let adopting = (publishers.iter().min() == Some(&node)).then_some(publishers.as_slice());
@@ -143,9 +141,8 @@ impl PayDeadLetters {
 }
 
 /// The nodes that publish dead letters, as far as this watch knows.
-fn publishers(rows: &[NodeRow], gone: &[NodeId]) -> Vec<NodeId> {
-    let publishes = |row: &&NodeRow| row.duties.publishes && !row.departed && !gone.contains(&row.id);
-    rows.iter().filter(publishes).map(|row| row.id).collect()
+fn publishers(sighting: &Sighting) -> Vec<NodeId> {
+    sighting.alive().filter(|row| row.duties.publishes).map(|row| row.id).collect()
 }
 
 /// What the publication of one dead letter needs.

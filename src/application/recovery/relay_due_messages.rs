@@ -11,11 +11,11 @@ use crate::application::Stop;
 use crate::application::node::clock_watch::{ClockStep, ClockWatch};
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
-use crate::application::node::node_watch::{NodeWatch, Sighting};
 use crate::application::node::under_way::{Finished, UnderWay};
 use crate::application::node::unreconciled::Unreconciled;
+use crate::application::node::watch_nodes::Sightings;
 use crate::application::ports::{
-    BYTES_AT_ONCE, Clock, DueMessages, MessageQueue, NodeRepository, NodeRow, RepositoryError, Retiming, Take, Tasks,
+    BYTES_AT_ONCE, Clock, DueMessages, MessageQueue, RepositoryError, Retiming, Take, Tasks,
 };
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
@@ -26,9 +26,9 @@ use crate::domain::node::NodeId;
 /// finds nothing.
 pub struct RelayDueMessages {
     pub due: Arc<dyn DueMessages>,
-    pub nodes: Arc<dyn NodeRepository>,
     pub queue: Arc<dyn MessageQueue>,
     pub identity: NodeIdentity,
+    pub sightings: Sightings,
     pub held: HeldMessages,
     pub unreconciled: Unreconciled,
     pub clock: Arc<dyn Clock>,
@@ -38,7 +38,6 @@ pub struct RelayDueMessages {
 
 /// What the relay remembers from one look to the next.
 pub struct RelayRounds {
-    watch: NodeWatch,
     clock: ClockWatch,
     /// The clock was set, and what waits is not timed anew yet.
     step: Option<ClockStep>,
@@ -46,7 +45,6 @@ pub struct RelayRounds {
     calls_in: bool,
     under_way: UnderWay,
     finished: Finished,
-    tidied_at: Option<Duration>,
     asked_if_lost_at: Option<Duration>,
     /// How many messages the queue could take at the last look.
     capacity: usize,
@@ -72,29 +70,22 @@ const FIRST_REACH: usize = 64;
 /// Bytes of content that may still be kept here when more are taken.
 const BYTES_LEFT: u64 = BYTES_AT_ONCE / 2;
 
-/// How many messages get another time in one go, and how often in one round: the nodes are watched, too.
+/// How many messages get another time in one go, and how often in one round: others become due meanwhile.
 const TIMED_AT_ONCE: u32 = 1_000;
 const TIMED_TIMES: usize = 100;
 
 /// What a row says that was written before the clock was set back is ahead by more than this.
 const NOT_AHEAD: TimeDelta = TimeDelta::seconds(10);
 
-/// Pause between two rounds of forgetting the nodes that have ended.
-const TIDYING_INTERVAL: Duration = Duration::from_secs(5);
-
-impl RelayRounds {
-    /// Nodes are watched with this timeout.
-    pub fn new(timeout: Duration) -> Self {
+impl Default for RelayRounds {
+    fn default() -> Self {
         let (under_way, finished) = UnderWay::new();
-        let watch = NodeWatch::new(timeout);
         Self {
-            watch,
             clock: ClockWatch::default(),
             step: None,
             calls_in: true,
             under_way,
             finished,
-            tidied_at: None,
             asked_if_lost_at: None,
             capacity: 0,
             was_full: false,
@@ -114,7 +105,6 @@ impl Repeated for RelayDueMessages {
         "read which messages are due"
     }
 
-    /// A watch that looks too seldom for its timeout finds no node gone.
     fn interval(&self) -> Duration {
         INTERVAL.min(self.identity.timeout() / 5)
     }
@@ -123,14 +113,12 @@ impl Repeated for RelayDueMessages {
         self.rounds.was_full = false;
         self.rounds.has_refused.store(false, Ordering::Relaxed);
         self.look_at_the_clock();
-        let sighting = self.rounds.watch.look(self.nodes.as_ref(), self.clock.as_ref()).await?;
         // None of these keeps the others from being done. Times first: a clock that was set ahead makes all due that waits.
         let retimed = self.retime().await;
         let reconciled = self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
-        let taken = if self.waits_for_times(&retimed) { Ok(()) } else { self.take(&sighting).await };
+        let taken = if self.waits_for_times(&retimed) { Ok(()) } else { self.take().await };
         let called_in = self.call_in().await;
-        let tidied = self.tidy(&sighting).await;
-        retimed.and(reconciled).and(taken).and(called_in).and(tidied)
+        retimed.and(reconciled).and(taken).and(called_in)
     }
 
     /// With many due, the next are taken as soon as half of the places are free again; but what the queue does not take is
@@ -190,8 +178,8 @@ impl RelayDueMessages {
         Ok(())
     }
 
-    async fn take(&mut self, sighting: &Sighting) -> Result<(), RepositoryError> {
-        let Sighting { rows, gone } = sighting;
+    /// Without a sighting what is due by its time, and what no registered node owns.
+    async fn take(&mut self) -> Result<(), RepositoryError> {
         // Without a good name this process can take no messages.
         let Some(node) = self.identity.current() else { return Ok(()) };
         self.rounds.capacity = self.queue.free_capacity();
@@ -200,15 +188,17 @@ impl RelayDueMessages {
             self.rounds.was_full = self.rounds.capacity > 0;
             return Ok(());
         }
-        let is_consumed = rows.iter().any(|row| row.duties.consumes && !row.departed && !gone.contains(&row.id));
+        let seen = self.sightings.last();
+        let is_unconsumed = seen.as_ref().is_some_and(|seen| !seen.alive().any(|row| row.duties.consumes));
+        let sighting = seen.unwrap_or_default();
         let take = Take {
             node,
-            departed: departed(rows).collect(),
+            departed: sighting.departed().collect(),
             // A former name of our own that the watch found gone counts as another node's.
-            gone: gone.clone(),
+            gone: sighting.gone.clone(),
             succeeded: sighting.succeeded(),
             // What waits in a broker of ours is consumed sooner or later, if only by a worker that is yet to start.
-            unconsumed: !self.queue.scope().publishes() && !is_consumed,
+            unconsumed: !self.queue.scope().publishes() && is_unconsumed,
             lost_before: self.lost_before(),
             held: self.held.all().into_iter().chain(self.rounds.under_way.ids()).collect(),
             // Delivering reads the content with the claim: until then it is kept by nobody.
@@ -245,17 +235,6 @@ impl RelayDueMessages {
         lost_before
     }
 
-    /// Forgets the nodes that have ended.
-    async fn tidy(&mut self, Sighting { rows, gone }: &Sighting) -> Result<(), RepositoryError> {
-        let now = self.clock.monotonic();
-        if self.rounds.tidied_at.is_some_and(|last| now.saturating_sub(last) < TIDYING_INTERVAL) {
-            return Ok(());
-        }
-        self.rounds.tidied_at = Some(now);
-        let ended: Vec<NodeId> = gone.iter().copied().chain(departed(rows)).collect();
-        if ended.is_empty() { Ok(()) } else { self.nodes.forget(&ended).await }
-    }
-
     fn hand_over(&self, message: Message, node: NodeId) {
         let Some(entry) = self.rounds.under_way.enter(message.id, message.content.bytes()) else { return };
         let (queue, in_hand) = (self.queue.clone(), self.unreconciled.in_hand(message.id, node));
@@ -275,8 +254,4 @@ impl RelayDueMessages {
             .boxed(),
         );
     }
-}
-
-fn departed(rows: &[NodeRow]) -> impl Iterator<Item = NodeId> {
-    rows.iter().filter(|row| row.departed).map(|row| row.id)
 }

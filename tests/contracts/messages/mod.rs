@@ -8,4 +8,5 @@ mod failed_messages;
 mod memory_tables;
 mod message_repository;
 pub mod message_search;
+mod postgres_crowded;
 mod same_answers;

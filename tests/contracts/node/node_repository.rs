@@ -15,7 +15,8 @@ on_every_adapter![
     queued_messages_that_are_kept_let_their_node_leave_and_others_do_not,
     the_last_name_of_a_process_leaves_when_all_of_its_names_may,
     who_left_speaks_for_its_earlier_names_as_long_as_they_own_something,
-    only_nodes_that_no_open_message_names_are_forgotten,
+    only_nodes_that_own_nothing_are_forgotten,
+    what_has_its_time_keeps_a_name_for_as_long_as_its_process_goes_on,
     the_dead_are_forgotten_and_those_that_left_are_not,
 ];
 
@@ -122,7 +123,7 @@ async fn who_left_speaks_for_its_earlier_names_as_long_as_they_own_something(ada
     assert!(row(adapters, first).await.is_none() && row(adapters, next).await.is_none());
 }
 
-async fn only_nodes_that_no_open_message_names_are_forgotten(adapters: &Adapters) {
+async fn only_nodes_that_own_nothing_are_forgotten(adapters: &Adapters) {
     let (idle, done, busy, timed, other) = (
         adapters.live_node().await,
         adapters.live_node().await,
@@ -133,15 +134,30 @@ async fn only_nodes_that_no_open_message_names_are_forgotten(adapters: &Adapters
     let ended = adapters.open(MessageStatus::Processing, done).await;
     adapters.messages.record(&outcome(&ended, sent())).await.unwrap();
     adapters.open(MessageStatus::Queued, busy).await;
-    adapters.timed(timed, 60).await;
+    let waiting = adapters.timed(timed, 60).await;
 
-    adapters.nodes.forget(&[idle, done, busy, timed]).await.unwrap();
-    for (node, stays) in [(idle, false), (done, false), (busy, true), (timed, true), (other, true)] {
+    assert_eq!(adapters.nodes.forget(&[idle, done, busy, timed, node()]).await.unwrap(), 3);
+    for (node, stays) in [(idle, false), (done, false), (busy, true), (timed, false), (other, true)] {
         assert_eq!(row(adapters, node).await.is_some(), stays);
     }
-    adapters.taken(&take(other, 60)).await;
-    adapters.nodes.forget(&[timed]).await.unwrap();
-    assert!(row(adapters, timed).await.is_none());
+    // It is due then, whoever owned it.
+    assert_eq!(adapters.taken(&take(other, 59)).await, []);
+    assert_eq!(adapters.taken(&take(other, 60)).await, [waiting.id]);
+}
+
+/// Which times it anew when its clock is set.
+async fn what_has_its_time_keeps_a_name_for_as_long_as_its_process_goes_on(adapters: &Adapters) {
+    let (first, next) = adapters.renamed().await;
+    adapters.timed(first, 60).await;
+    assert_eq!(adapters.nodes.forget(&[first]).await.unwrap(), 0);
+    assert!(row(adapters, first).await.is_some());
+    assert!(adapters.nodes.leave(next, false, at(20)).await.unwrap());
+    assert_eq!(adapters.nodes.forget(&[first, next]).await.unwrap(), 1);
+    assert_eq!(adapters.nodes.forget(&[next]).await.unwrap(), 1);
+    // Or both are gone.
+    let (first, next) = adapters.renamed().await;
+    adapters.timed(first, 60).await;
+    assert_eq!(adapters.nodes.forget(&[first, next]).await.unwrap(), 2);
 }
 
 async fn the_dead_are_forgotten_and_those_that_left_are_not(adapters: &Adapters) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use correio::application::ports::{MessageFilter, SearchError, Stores};
+use correio::application::ports::{MessageFilter, RepositoryError, SearchError, Stores, Take};
 use correio::domain::message::MessageStatus;
 use correio::infrastructure::storage::limits::Limits;
 use correio::infrastructure::storage::postgres::PgDatabase;
@@ -111,17 +111,46 @@ async fn what_recovery_waits_for_delays_no_heartbeat_and_no_readiness() {
     sqlx::raw_sql(hold).execute(&mut installation.operator).await.unwrap();
     let mut recovery = JoinSet::new();
     let (due, nodes) = (stores.due.clone(), stores.nodes.clone());
-    recovery.spawn(async move { due.in_delivery(&[owner]).await.is_ok() });
-    recovery.spawn(async move { nodes.forget(&[owner]).await.is_ok() });
+    // Again and again: none of them waits for long.
+    recovery.spawn(async move { while nodes.forget(&[node()]).await.is_err() {} });
+    recovery.spawn(async move { while due.take(&take(owner, 1)).await.is_err() {} });
     installation.until_so_many_wait_for("relation", 2).await;
 
     let going_on = async {
         assert!(stores.nodes.beat(owner).await.unwrap());
+        // Neither is the watch over the nodes, which an answer that comes too late would start again.
+        assert_eq!(stores.nodes.all().await.unwrap().len(), 1);
         let asked = (0..100).map(|_| stores.storage.ping());
         assert!(join_all(asked).await.into_iter().all(|answer| answer.is_ok()));
         assert!(stores.nodes.beat(owner).await.unwrap());
     };
     timeout(PROMPTLY, going_on).await.expect("it waits for the recovery");
+}
+
+/// It is rewritten, or its indexes are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_week_that_an_operator_works_on_keeps_no_recovery_waiting() {
+    let Some(mut installation) = Installation::with(Limits::default()).await else { return };
+    let stores = installation.stores.clone();
+    let (ended, owner) = (node(), node());
+    for node in [ended, owner] {
+        stores.nodes.register(node, node, Default::default(), at(0)).await.unwrap();
+    }
+    let old = "create table messaging_messages_2020_w02 partition of messaging_messages
+               for values from ('016f7826-b400-0000-0000-000000000000') to ('016f9c33-3800-0000-0000-000000000000')";
+    sqlx::raw_sql(old).execute(&mut installation.operator).await.unwrap();
+    stores.due.take(&Take { now: chrono::Utc::now(), ..take(owner, 1) }).await.unwrap();
+    let hold = "begin; lock table messaging_messages_2020_w02 in access exclusive mode";
+    sqlx::raw_sql(hold).execute(&mut installation.operator).await.unwrap();
+
+    let forgotten = timeout(PROMPTLY, stores.nodes.forget(&[ended])).await.expect("it waits for the operator");
+    assert_eq!(forgotten.unwrap(), 1);
+    let left = timeout(PROMPTLY, stores.nodes.leave(owner, true, at(1))).await.expect("it waits for the operator");
+    assert!(matches!(left, Err(RepositoryError::Contested(_))), "it cannot know what it owns: {left:?}");
+    for _ in 0..3 {
+        let take = Take { now: chrono::Utc::now(), ..take(owner, 1) };
+        timeout(PROMPTLY, stores.due.take(&take)).await.expect("it waits for the operator").unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -112,6 +112,42 @@ async fn a_week_stays_until_all_of_it_is_old() {
     assert!(old.weeks().await.contains(&"messaging_messages_2020_w03".to_owned()));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_week_that_cannot_go_keeps_none_of_the_others() {
+    let Some(mut old) = Old::installation().await else { return };
+    old.make_weeks().await;
+    for time in ["2020-01-08T00:00:00Z", "2020-01-16T00:00:00Z"] {
+        old.failed(time).await;
+    }
+    // The first cannot be dropped at all; the second is rewritten, and its attempts are read.
+    let refused = "create function refuse() returns event_trigger language plpgsql as $$
+                   begin
+                       if current_query() like '%messages_2020_w02%' then raise 'dropping is refused'; end if;
+                   end $$;
+                   create event trigger refused on ddl_command_start when tag in ('DROP TABLE') execute function refuse()";
+    sqlx::raw_sql(refused).execute(&mut old.connection).await.unwrap();
+    let mut operator = PgConnection::connect_with(&old.fresh.options()).await.unwrap();
+    let hold = "begin; lock table messaging_messages_2020_w03 in access exclusive mode;
+                select from messaging_message_attempts_2020_w03";
+    sqlx::raw_sql(hold).execute(&mut operator).await.unwrap();
+    let error = loop {
+        match old.storage.delete_history(RETENTION, now()).await {
+            Ok(true) => {}
+            Ok(false) => panic!("the first week is not reported"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().contains("dropping is refused"), "{error}");
+    operator.close().await.unwrap();
+    let stay = [
+        "messaging_message_attempts_2020_w02",
+        "messaging_message_attempts_2020_w03",
+        "messaging_messages_2020_w02",
+        "messaging_messages_2020_w03",
+    ];
+    assert_eq!(old.weeks().await, stay);
+}
+
 #[tokio::test]
 async fn a_clock_that_jumped_ahead_makes_nothing_old() {
     let Some(old) = Old::installation().await else { return };

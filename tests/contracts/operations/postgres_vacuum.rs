@@ -105,3 +105,30 @@ async fn one_process_overhauls_at_a_time() {
     assert_eq!(vacuums(&mut connection, "messaging_messages_2020_w01").await, 0);
     other.close().await.unwrap();
 }
+
+/// No table can be altered: neither its settings nor what says that it was vacuumed.
+#[tokio::test]
+async fn a_step_that_fails_keeps_no_other_from_being_made() {
+    let Some((_fresh, storage, mut connection)) = installation().await else { return };
+    storage.maintain(time("2020-01-01T00:00:00Z")).await.unwrap();
+    let broken = "create table messaging_messages_2019_w50 partition of messaging_messages
+                  for values from ('016ee7f4-a400-0000-0000-000000000000') to ('016f0c01-2800-0000-0000-000000000000');
+                  create index messaging_messages_by_hand on only messaging_messages (created_at);
+                  insert into messaging_uncounted_weeks values (1), (2);
+                  create function refuse() returns event_trigger language plpgsql as
+                      $$ begin raise 'altering is refused'; end $$;
+                  create event trigger refused on ddl_command_start when tag in ('ALTER TABLE')
+                      execute function refuse()";
+    sqlx::raw_sql(broken).execute(&mut connection).await.unwrap();
+    let error = storage.overhaul(time("2020-01-20T00:00:00Z")).await.unwrap_err();
+    assert!(error.to_string().contains("altering is refused"), "{error}");
+    for done in [
+        "select not exists (select from messaging_uncounted_weeks)",
+        "select indisvalid from pg_index where indexrelid = 'messaging_messages_by_hand'::regclass",
+    ] {
+        assert!(sqlx::query_scalar::<_, bool>(done).fetch_one(&mut connection).await.unwrap(), "{done}");
+    }
+    for week in ["messaging_messages_2020_w01", "messaging_messages_2020_w02", "messaging_message_attempts_2020_w01"] {
+        assert_eq!(vacuums(&mut connection, week).await, 1, "{week}");
+    }
+}

@@ -78,18 +78,20 @@ impl NodeRepository for MemoryNodeRepository {
         self.database.run("nodes.leave", move |tables| Ok(leave(tables))).await
     }
 
-    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
+    async fn forget(&self, nodes: &[NodeId]) -> Result<u64, RepositoryError> {
         let nodes = nodes.to_vec();
         let forget = move |tables: &mut Tables| {
             // As in SQL, all are judged by what is there before any of them goes.
             let mut ended = nodes.clone();
-            ended.retain(|node| !tables.speaks_for_another(*node) && !tables.open().any(|it| it.node == Some(*node)));
+            ended.retain(|node| !tables.speaks_for_another(*node) && !tables.keeps(*node, &nodes));
+            let mut forgotten = 0;
             for node in ended {
                 if tables.nodes.remove(&node).is_some() {
                     tables.sync();
+                    forgotten += 1;
                 }
             }
-            Ok(())
+            Ok(forgotten)
         };
         self.database.run("nodes.forget", forget).await
     }

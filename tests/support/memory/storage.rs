@@ -31,7 +31,11 @@ impl Storage for MemoryStorage {
         self.database.run_now("storage.ping", |_| Ok(())).await
     }
 
-    async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {
+    async fn maintain(&self, _: Timestamp) -> Result<(), RepositoryError> {
+        self.database.run_now("storage.maintain", |_| Ok(())).await
+    }
+
+    async fn delete_expired_keys(&self, now: Timestamp) -> Result<bool, RepositoryError> {
         let delete_some = |tables: &mut Tables| {
             let keys = tables.idempotency_keys.iter().filter(|(_, kept)| kept.expires_at <= now);
             let mut expired: Vec<_> = keys.map(|(place, kept)| (kept.expires_at, place.clone())).collect();
@@ -43,8 +47,7 @@ impl Storage for MemoryStorage {
             }
             expired.len()
         };
-        while self.database.run_now("storage.maintain", |tables| Ok(delete_some(tables))).await? == BATCH {}
-        Ok(())
+        self.database.run_now("storage.delete_expired_keys", |tables| Ok(delete_some(tables) == BATCH)).await
     }
 
     async fn roll_up(&self) -> Result<(), RepositoryError> {

@@ -284,6 +284,14 @@ impl Tables {
         self.nodes.values().any(|node| node.process == last.process && node.left_at.is_none())
     }
 
+    /// Whether something names this node that is its own, or that its process times anew: `ended` is what has ended.
+    pub fn keeps(&self, node: NodeId, ended: &[NodeId]) -> bool {
+        let process = self.nodes.get(&node).map(|row| row.process);
+        let mut names = self.nodes.iter().filter(|(_, row)| Some(row.process) == process && row.left_at.is_none());
+        let goes_on = names.any(|(name, _)| !ended.contains(name));
+        self.open().any(|it| it.node == Some(node) && (goes_on || it.next_attempt_at.is_none()))
+    }
+
     /// An outcome changed nothing.
     pub fn refused(&mut self, guard: &Guard, ended: MessageStatus) {
         let Some(message) = self.messages.get(&guard.id) else { return };

@@ -4,8 +4,8 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::node::NodeId;
 
-/// The processes that share a database. `register` and `beat` use a connection of their own, so that a heartbeat never
-/// queues behind other work.
+/// The processes that share a database. `register`, `beat` and `all` use a connection of their own, so that neither a
+/// heartbeat nor the watch over those of others ever queues behind other work.
 #[async_trait]
 pub trait NodeRepository: Send + Sync {
     /// Adds a node with heartbeat 0; does nothing if it is there. `process`: the first name of the process whose name it
@@ -28,9 +28,11 @@ pub trait NodeRepository: Send + Sync {
     /// still owns others.
     async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError>;
 
-    /// Deletes those of `nodes` that no open message names any more. One that stopped in good order stays while there is an
-    /// earlier name of its process: it speaks for that one, too.
-    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError>;
+    /// Deletes those of `nodes` that own nothing any more, and returns how many: no open message without a
+    /// `next_attempt_at` names them. What has one is due then, whoever owned it; it keeps a name only while another of the
+    /// same process is there that is not among `nodes` and has not left: that process times it anew when its clock is set.
+    /// One that stopped in good order stays while there is an earlier name of its process: it speaks for that one, too.
+    async fn forget(&self, nodes: &[NodeId]) -> Result<u64, RepositoryError>;
 
     /// Deletes all nodes but this one and the names of processes that stopped in good order: for an installation that
     /// only one process can use at a time, where every other must have died.

@@ -11,10 +11,13 @@ pub trait Storage: Send + Sync {
     /// Succeeds if the database answers and, as far as can be seen without writing, takes what is written.
     async fn ping(&self) -> Result<(), RepositoryError>;
 
-    /// Periodic work of seconds: deletes idempotency keys that have expired at `now`, and makes room for the messages of the
-    /// weeks to come. Rows that lie outside of all weeks are moved into theirs, unless that would keep others waiting for
-    /// long. Safe to run in several processes concurrently.
+    /// Periodic work of seconds: makes room for the messages of the weeks to come. Rows that lie outside of all weeks are moved
+    /// into theirs, unless that would keep others waiting for long. Safe to run in several processes concurrently.
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError>;
+
+    /// Deletes idempotency keys that have expired at `now`: a bounded part of them. Returns whether there may be more. Safe to
+    /// run in several processes concurrently.
+    async fn delete_expired_keys(&self, now: Timestamp) -> Result<bool, RepositoryError>;
 
     /// Periodic work of milliseconds: gathers what was counted since the last time. Counts are as good without it, and take
     /// longer and longer to read. Safe to run in several processes concurrently.

@@ -3,11 +3,7 @@
 use uuid::Uuid;
 
 use crate::domain::message::MessageId;
-
-const WEEK: i128 = 7 * 24 * 60 * 60 * 1_000;
-
-/// From the Monday before 1970 to its first moment, in milliseconds.
-const MONDAY: i128 = 3 * 24 * 60 * 60 * 1_000;
+use crate::infrastructure::storage::shared::{MONDAY, WEEK, week_of};
 
 /// Whole weeks, from Monday to Monday in UTC. In the text of a statement and not as parameters: a plan that is kept has no
 /// partition that the text rules out, and every one that a list of ids or a parameter may name. The text changes once a week.
@@ -24,10 +20,7 @@ impl NamedWeeks {
     /// The weeks of these ids, and all between them.
     pub fn of(ids: impl Iterator<Item = MessageId> + Clone) -> Self {
         let (first, last) = (ids.clone().min(), ids.max());
-        let week = |id: Option<MessageId>| {
-            let milliseconds = id.map_or(0, |id| i128::try_from(id.0.as_u128() >> 80).unwrap_or_default());
-            (milliseconds + MONDAY).div_euclid(WEEK)
-        };
+        let week = |id: Option<MessageId>| id.map_or(0, week_of);
         let begin = |week: i128| u128::try_from(week * WEEK - MONDAY).unwrap_or_default();
         let end = begin(week(last) + 1);
         // The last week that an id can name ends with the last id.

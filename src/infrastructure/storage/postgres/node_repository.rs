@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::connections::PgDatabase;
@@ -58,7 +59,7 @@ impl NodeRepository for PgNodeRepository {
                from messaging_nodes
               order by id",
         );
-        let rows = self.database.relay.run(async |connection| query.fetch_all(connection).await).await?;
+        let rows = self.database.heartbeats.run(async |connection| query.fetch_all(connection).await).await?;
         let node = |row| {
             Ok(NodeRow {
                 id: NodeId(get(row, "id")?),
@@ -101,36 +102,45 @@ impl NodeRepository for PgNodeRepository {
         .bind(node.0)
         .bind(queued_are_kept)
         .bind(now);
-        let left = self.database.relay.run(async |connection| query.execute(connection).await).await?;
+        let left = self.database.upkeep.run(async |connection| query.execute(connection).await).await?;
         Ok(left.rows_affected() == 1)
     }
 
-    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
+    async fn forget(&self, nodes: &[NodeId]) -> Result<u64, RepositoryError> {
         // Two subqueries, so that each has its index.
-        let query = sqlx::query(
+        let query = sqlx::query(AssertSqlSafe(self.database.floor.name_in(
             "delete from messaging_nodes
               where id = any($1)
                 and not exists (
                     select
                       from messaging_messages
-                     where node_id = messaging_nodes.id
+                     where id >= :floor
+                       and node_id = messaging_nodes.id
                        and next_attempt_at is null
                        and status in ('pending', 'queued', 'processing'))
-                and not exists (
-                    select
-                      from messaging_messages
-                     where node_id = messaging_nodes.id
-                       and next_attempt_at is not null
-                       and status in ('pending', 'queued', 'processing'))
+                and (not exists (
+                        select
+                          from messaging_nodes as current
+                         where coalesce(current.process_id, current.id) =
+                               coalesce(messaging_nodes.process_id, messaging_nodes.id)
+                           and current.left_at is null
+                           and current.id <> all($1))
+                     or not exists (
+                        select
+                          from messaging_messages
+                         where id >= :floor
+                           and node_id = messaging_nodes.id
+                           and next_attempt_at is not null
+                           and status in ('pending', 'queued', 'processing')))
                 and (left_at is null or not exists (
                     select
                       from messaging_nodes as earlier
                      where earlier.process_id = messaging_nodes.process_id
                        and earlier.left_at is null))",
-        )
+        )))
         .bind(nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>());
-        self.database.relay.run(async |connection| query.execute(connection).await).await?;
-        Ok(())
+        let forgotten = self.database.upkeep.run(async |connection| query.execute(connection).await).await?;
+        Ok(forgotten.rows_affected())
     }
 
     async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {

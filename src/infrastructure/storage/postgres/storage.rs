@@ -58,26 +58,26 @@ impl Storage for PgStorage {
 
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {
         weeks::keep(&self.database, now).await;
-        loop {
-            // Locked first: an expired key that is being used again at this moment is passed over.
-            let query = sqlx::query(
-                "delete from messaging_idempotency_keys
-                  where (tenant, key) in (
-                        select tenant, key
-                          from messaging_idempotency_keys
-                         -- Of two clocks the one that is behind: one that is ahead must not make every key look old.
-                         where expires_at <= (select least($1, clock_timestamp()))
-                         order by expires_at
-                         limit $2
-                           for update skip locked)",
-            )
-            .bind(now)
-            .bind(i64::from(BATCH));
-            let deleted = self.database.run(async |connection| query.execute(connection).await).await?;
-            if deleted.rows_affected() < u64::from(BATCH) {
-                return Ok(());
-            }
-        }
+        Ok(())
+    }
+
+    async fn delete_expired_keys(&self, now: Timestamp) -> Result<bool, RepositoryError> {
+        // Locked first: an expired key that is being used again at this moment is passed over.
+        let query = sqlx::query(
+            "delete from messaging_idempotency_keys
+              where (tenant, key) in (
+                    select tenant, key
+                      from messaging_idempotency_keys
+                     -- Of two clocks the one that is behind: one that is ahead must not make every key look old.
+                     where expires_at <= (select least($1, clock_timestamp()))
+                     order by expires_at
+                     limit $2
+                       for update skip locked)",
+        )
+        .bind(now)
+        .bind(i64::from(BATCH));
+        let deleted = self.database.run(async |connection| query.execute(connection).await).await?;
+        Ok(deleted.rows_affected() == u64::from(BATCH))
     }
 
     async fn roll_up(&self) -> Result<(), RepositoryError> {

@@ -22,6 +22,12 @@ pub trait Batchable: Send + Sync + 'static {
 
     /// Bytes that it adds to a statement, roughly.
     fn size(&self) -> usize;
+
+    /// The week in which its row lies, where that matters. A statement names all weeks between those of its requests, and is
+    /// planned anew for others: what is of older weeks than the last two goes apart, so that it delays nothing else.
+    fn week(&self) -> Option<i128> {
+        None
+    }
 }
 
 /// A statement that answers many requests of one kind together, in one transaction.
@@ -169,7 +175,15 @@ impl<B: Batch> Queue<B> {
     fn take(&mut self) -> Vec<Waiting<B>> {
         let mut keys = HashSet::new();
         let (mut count, mut size) = (0, 0);
+        // A few more are looked at than fit, not all of a long queue.
+        let looked_at = self.waiting.len().min(2 * MOST);
+        let newest = self.waiting.iter().take(looked_at).filter_map(|waiting| waiting.request.week()).max();
+        let is_old = |request: &B::Request| newest.zip(request.week()).is_some_and(|(newest, week)| week + 1 < newest);
+        let are_old = self.waiting.first().is_some_and(|first| is_old(&first.request));
         let fits = |waiting: &mut Waiting<B>| {
+            if is_old(&waiting.request) != are_old {
+                return false;
+            }
             let larger = size + waiting.request.size();
             // Also a request that does not fit keeps later ones of its key from overtaking it.
             let is_alone = waiting.request.key().is_none_or(|key| keys.insert(key));
@@ -181,8 +195,6 @@ impl<B: Batch> Queue<B> {
             }
             is_alone
         };
-        // A few more are looked at than fit, not all of a long queue.
-        let looked_at = self.waiting.len().min(2 * MOST);
         self.waiting.extract_if(..looked_at, fits).collect()
     }
 }

@@ -22,6 +22,11 @@ impl Batchable for u32 {
     fn size(&self) -> usize {
         if *self == 4 { LARGEST } else { 1 }
     }
+
+    /// Of millions.
+    fn week(&self) -> Option<i128> {
+        (*self >= 1_000_000).then_some(i128::from(*self / 1_000_000))
+    }
 }
 
 #[async_trait]
@@ -87,6 +92,21 @@ async fn who_comes_while_a_statement_is_under_way_shares_the_next() {
     // And the next is sent immediately.
     assert_eq!(story.echo.submit(7).await.unwrap(), 7);
     assert_eq!(story.statements(), [[7]]);
+}
+
+/// The statement that names their weeks is planned for all weeks between.
+#[tokio::test]
+async fn what_lies_in_older_weeks_goes_apart_from_what_lies_in_the_last_two() {
+    let mut story = Story::begin();
+    let numbers = [9_000_000, 1_000_000, 9_000_100, 8_000_000, 5, 2_000_000];
+    let answers = story.submit(numbers).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let expected = [vec![1], vec![9_000_000, 9_000_100, 8_000_000, 5], vec![1_000_000, 2_000_000]];
+    assert_eq!(story.statements(), expected);
+    // An old one that came first is not kept waiting.
+    let mut story = Story::begin();
+    story.submit([1_000_000, 9_000_000, 2_000_000]).await;
+    assert_eq!(story.statements(), [vec![1], vec![1_000_000, 2_000_000], vec![9_000_000]]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use chrono::{Days, TimeDelta};
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
+use crate::domain::message::MessageId;
 
 /// The least id of a message accepted at `time`.
 pub fn first_id(time: Timestamp) -> Uuid {
@@ -34,6 +35,17 @@ pub fn id_ahead(now: Timestamp) -> Uuid {
 /// A moment that no clock of ours has come to, however wrong it is.
 pub fn tomorrow(now: Timestamp) -> Timestamp {
     now.checked_add_days(Days::new(1)).unwrap_or(now)
+}
+
+/// A week of ids, in milliseconds.
+pub const WEEK: i128 = 7 * 24 * 60 * 60 * 1_000;
+
+/// From the Monday before 1970 to its first moment, in milliseconds.
+pub const MONDAY: i128 = 3 * 24 * 60 * 60 * 1_000;
+
+/// The week in which a message with this id lies, from Monday to Monday in UTC.
+pub fn week_of(id: MessageId) -> i128 {
+    (i128::try_from(id.0.as_u128() >> 80).unwrap_or_default() + MONDAY).div_euclid(WEEK)
 }
 
 /// Ids are UUIDv7s: their upper 48 bits are the Unix time in milliseconds.

@@ -1,6 +1,6 @@
 //! What callers request of either database, many concurrently.
 
-use super::{Batchable, OutcomeRow};
+use super::{Batchable, OutcomeRow, week_of};
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::message::deferral::Deferral;
@@ -44,6 +44,10 @@ impl Batchable for ClaimRequest {
         Some(self.id)
     }
 
+    fn week(&self) -> Option<i128> {
+        Some(week_of(self.id))
+    }
+
     fn size(&self) -> usize {
         size_of::<Self>()
     }
@@ -55,6 +59,10 @@ impl Batchable for Deferral {
     /// Of two deferrals of one message the second finds nothing.
     fn key(&self) -> Option<MessageId> {
         Some(self.id)
+    }
+
+    fn week(&self) -> Option<i128> {
+        Some(week_of(self.id))
     }
 
     fn size(&self) -> usize {
@@ -77,7 +85,34 @@ impl Batchable for RecordRequest {
         Some(self.guard.id)
     }
 
+    fn week(&self) -> Option<i128> {
+        Some(week_of(self.guard.id))
+    }
+
     fn size(&self) -> usize {
         self.row.ending.error.as_ref().map_or(0, String::len) + size_of::<Self>()
+    }
+}
+
+/// A dead letter whose record is published.
+pub struct PaidRequest {
+    pub id: MessageId,
+    pub try_number: u32,
+    pub now: Timestamp,
+}
+
+impl Batchable for PaidRequest {
+    type Key = MessageId;
+
+    fn key(&self) -> Option<MessageId> {
+        Some(self.id)
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+
+    fn week(&self) -> Option<i128> {
+        Some(week_of(self.id))
     }
 }

@@ -114,9 +114,9 @@ impl NodeRepository for SqliteNodeRepository {
         Ok(left.rows_affected() == 1)
     }
 
-    async fn forget(&self, nodes: &[NodeId]) -> Result<(), RepositoryError> {
+    async fn forget(&self, nodes: &[NodeId]) -> Result<u64, RepositoryError> {
         // Two subqueries, so that each has its index.
-        sqlx::query(
+        let forgotten = sqlx::query(
             "delete from messaging_nodes
               where id in (select value from json_each(?1))
                 and not exists (
@@ -125,12 +125,19 @@ impl NodeRepository for SqliteNodeRepository {
                      where node_id = messaging_nodes.id
                        and next_attempt_at is null
                        and status in ('pending', 'queued', 'processing'))
-                and not exists (
-                    select 1
-                      from messaging_messages
-                     where node_id = messaging_nodes.id
-                       and next_attempt_at is not null
-                       and status in ('pending', 'queued', 'processing'))
+                and (not exists (
+                        select 1
+                          from messaging_nodes as current
+                         where coalesce(current.process_id, current.id) =
+                               coalesce(messaging_nodes.process_id, messaging_nodes.id)
+                           and current.left_at is null
+                           and current.id not in (select value from json_each(?1)))
+                     or not exists (
+                        select 1
+                          from messaging_messages
+                         where node_id = messaging_nodes.id
+                           and next_attempt_at is not null
+                           and status in ('pending', 'queued', 'processing')))
                 and (left_at is null or not exists (
                     select 1
                       from messaging_nodes as earlier
@@ -141,7 +148,7 @@ impl NodeRepository for SqliteNodeRepository {
         .execute(self.database.writer())
         .await
         .map_err(translate)?;
-        Ok(())
+        Ok(forgotten.rows_affected())
     }
 
     async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {

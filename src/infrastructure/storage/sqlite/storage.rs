@@ -33,25 +33,26 @@ impl Storage for SqliteStorage {
         Ok(())
     }
 
-    async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {
-        loop {
-            let deleted = sqlx::query(
-                "delete from messaging_idempotency_keys
-                  where (tenant, key) in (
-                        select tenant, key
-                          from messaging_idempotency_keys
-                         where expires_at <= ?1
-                         limit ?2)",
-            )
-            .bind(time_text(now))
-            .bind(BATCH)
-            .execute(self.database.writer())
-            .await
-            .map_err(translate)?;
-            if deleted.rows_affected() < u64::from(BATCH) {
-                return Ok(());
-            }
-        }
+    async fn maintain(&self, _: Timestamp) -> Result<(), RepositoryError> {
+        // There are no weeks.
+        Ok(())
+    }
+
+    async fn delete_expired_keys(&self, now: Timestamp) -> Result<bool, RepositoryError> {
+        let deleted = sqlx::query(
+            "delete from messaging_idempotency_keys
+              where (tenant, key) in (
+                    select tenant, key
+                      from messaging_idempotency_keys
+                     where expires_at <= ?1
+                     limit ?2)",
+        )
+        .bind(time_text(now))
+        .bind(BATCH)
+        .execute(self.database.writer())
+        .await
+        .map_err(translate)?;
+        Ok(deleted.rows_affected() == u64::from(BATCH))
     }
 
     async fn roll_up(&self) -> Result<(), RepositoryError> {

@@ -29,7 +29,9 @@ pub(in crate::infrastructure::storage::postgres) const CHANGING_PROBES: &str =
     concat!(probes!(), "; set cpu_tuple_cost = 1000; set cpu_index_tuple_cost = 1000; set lock_timeout = '200ms'");
 
 /// For the looks of the relay. Each names the order of the index that it is to walk; without sorts no other index gives it.
-pub(in crate::infrastructure::storage::postgres) const LOOKS: &str = concat!(probes!(), "; set enable_sort = off");
+/// A week that an operator works on keeps none of them waiting for long.
+pub(in crate::infrastructure::storage::postgres) const LOOKS: &str =
+    concat!(probes!(), "; set enable_sort = off; set lock_timeout = '1s'");
 
 /// A transaction whose statements are planned like looks, on a connection that is there for other things, too.
 pub(in crate::infrastructure::storage::postgres) async fn begin_look(

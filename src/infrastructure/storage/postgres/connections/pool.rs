@@ -22,18 +22,22 @@ use crate::infrastructure::storage::postgres::floor::Floor;
 /// all weeks, once on each connection: planning it takes a lock on every index of every week.
 const POOL: &str = "set plan_cache_mode = force_custom_plan";
 
+/// A week that an operator works on is left to a later round, and others that share the connection wait no longer for it.
+const BRIEFLY: &str = "set lock_timeout = '1s'";
+
 /// A database that can be reached; clones share its connections.
 #[derive(Clone)]
 pub struct PgDatabase {
     pool: PgPool,
     pub(in crate::infrastructure::storage::postgres) server: Server,
     pub(in crate::infrastructure::storage::postgres) searches: Searches,
-    /// For heartbeats and for asking whether the database answers, and nothing that may take long.
+    /// For heartbeats, for the watch over those of others and for asking whether the database answers, and nothing that may
+    /// take long.
     pub(in crate::infrastructure::storage::postgres) heartbeats: Arc<OwnConnection>,
-    /// For the rounds of the relay: the nodes, what is due, what is to be made due.
+    /// For the rounds of the relay: what is due, what is to be made due.
     pub(in crate::infrastructure::storage::postgres) relay: Arc<OwnConnection>,
-    /// For the comparison, for the dead letters and for what deleted instances left open, which take longer and may be
-    /// later.
+    /// For the comparison, for the dead letters, for what deleted instances left open and for nodes that have ended, which
+    /// take longer and may be later.
     pub(in crate::infrastructure::storage::postgres) upkeep: Arc<OwnConnection>,
     pub(in crate::infrastructure::storage::postgres) floor: Floor,
 }
@@ -77,7 +81,7 @@ impl PgDatabase {
             searches: Searches::new(server.clone()),
             heartbeats: Arc::new(OwnConnection::within(server.clone(), limits.heartbeat)),
             relay: Arc::new(OwnConnection::for_looks(server.clone())),
-            upkeep: Arc::new(OwnConnection::new(server.clone(), "")),
+            upkeep: Arc::new(OwnConnection::new(server.clone(), BRIEFLY)),
             floor: Floor::default(),
             server,
         }

@@ -1,7 +1,8 @@
 //! Which messages match a filter, newest first, through indexes in which they lie side by side.
 //!
 //! A message is in these indexes once it is at an end: entered at every change, they would cost each message as much again.
-//! What is open is looked for in the indexes of what is open, which are short. Recipients that are too long for an index are
+//! What is open is looked for in the indexes of what is open, which are short; or, where another tenant has a backlog, among the
+//! tenant's own messages since the week of its oldest open one. Recipients that are too long for an index are
 //! found by walking; a row that was given a longer channel or instance by hand than the API takes, only without such a filter.
 //!
 //! Every part bounds the last column before the id from both sides, instead of by an equality, and has it in its order: only
@@ -26,8 +27,45 @@ pub struct Wanted<'a> {
     pub filter: &'a MessageFilter,
     pub page: Page,
     pub limit: i64,
-    /// Whether the tenant may have open messages.
-    pub may_be_open: bool,
+    pub open: OpenOnes,
+}
+
+/// How open messages are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenOnes {
+    /// The tenant has none.
+    None,
+    /// Among those of all tenants, which are few.
+    OfAll,
+    /// Among the tenant's messages from this id on.
+    OfTenant(Uuid),
+}
+
+/// Open messages of all tenants that are few, if a tenant has no more than that of its own.
+const FEW: i64 = 2_000;
+
+/// The most that are counted.
+const MOST_COUNTED: i64 = 20_000;
+
+/// Counts the open messages of all tenants in these weeks, as far as there are no more than `own`, which is how many messages a
+/// tenant has to be looked through instead: not further than to [`many`].
+pub fn open_of_all(page: &Page, own: i64) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("select count(*) as count from (");
+    let parts = [("is null", "node_id, status, id"), ("is not null", "next_attempt_at, id")];
+    for (number, (has_a_time, order)) in parts.into_iter().enumerate() {
+        query.push(if number == 0 { "(" } else { " union all (" });
+        query.push("select id from messaging_messages where status in ('pending', 'queued', 'processing')");
+        query.push(" and next_attempt_at ").push(has_a_time);
+        narrow_by_weeks(&mut query, page);
+        query.push(" order by ").push(order).push(" limit ").push_bind(many(own)).push(")");
+    }
+    query.push(") as open");
+    query
+}
+
+/// So many open messages that a tenant's own are looked through instead.
+pub fn many(own: i64) -> i64 {
+    own.clamp(FEW, MOST_COUNTED)
 }
 
 /// Messages of a tenant that are looked through, whatever they are, before rare ones are looked for: what is frequent is
@@ -75,6 +113,11 @@ impl Wanted<'_> {
         query
     }
 
+    /// Whether what is wanted may be open.
+    pub fn may_be_open(filter: &MessageFilter) -> bool {
+        filter.status.is_none_or(MessageStatus::is_open)
+    }
+
     /// Whether nothing but a state is asked for, and time, and an index has what is in that state.
     pub fn is_of_a_state(filter: &MessageFilter) -> bool {
         let MessageFilter { status, channel, channel_instance_id, recipient, .. } = filter;
@@ -116,13 +159,11 @@ impl Wanted<'_> {
         } else if !ended.is_empty() {
             self.ended_by_instance(&mut query, &ended);
         }
-        if ended.is_empty() || (status.is_none() && self.may_be_open) {
+        if Self::may_be_open(self.filter) && self.open != OpenOnes::None {
             if !ended.is_empty() {
                 query.push(" union all ");
             }
-            self.open(&mut query, "is null");
-            query.push(" union all ");
-            self.open(&mut query, "is not null");
+            self.open_ones(&mut query);
         }
         query.push(") as parts");
         self.newest(&mut query, "id desc");
@@ -201,6 +242,27 @@ impl Wanted<'_> {
         narrow_by_time(query, self.filter, &self.page);
         self.newest(query, "messages.status desc, id desc");
         query.push(") as ended)");
+    }
+
+    fn open_ones(&self, query: &mut QueryBuilder<Postgres>) {
+        if let OpenOnes::OfTenant(since) = self.open {
+            return self.open_of_tenant(query, since);
+        }
+        self.open(query, "is null");
+        query.push(" union all ");
+        self.open(query, "is not null");
+    }
+
+    /// So written that no index of what is open serves.
+    fn open_of_tenant(&self, query: &mut QueryBuilder<Postgres>, since: Uuid) {
+        query.push("(select id from messaging_messages as messages where ");
+        query.push("(status in ('pending', 'queued', 'processing')) is true");
+        query.push(" and tenant between ").push_bind(self.tenant.as_str().to_owned());
+        query.push(" and ").push_bind(self.tenant.as_str().to_owned());
+        query.push(" and id >= ").push_bind(since);
+        narrow(query, self.filter, &self.page);
+        self.newest(query, "tenant desc, id desc");
+        query.push(")");
     }
 
     /// Whatever its tenant, what is open is short: the index of all of a tenant's messages is not.

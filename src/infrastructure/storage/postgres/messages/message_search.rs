@@ -6,7 +6,7 @@ use sqlx::{Connection, QueryBuilder};
 use uuid::Uuid;
 
 use super::counts::{self, count};
-use super::matching::{Wanted, narrow};
+use super::matching::{OpenOnes, Wanted, many, narrow, open_of_all};
 use super::page::Page;
 use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
@@ -36,7 +36,15 @@ struct Parts {
     parts: Vec<Page>,
     /// Whether every week has its indexes.
     are_indexed: bool,
-    may_be_open: bool,
+    /// None: the tenant has no open messages.
+    open: Option<Open>,
+}
+
+/// What a tenant has since the week of its oldest open message.
+struct Open {
+    since: Uuid,
+    /// How many messages, whatever their states.
+    own: i64,
 }
 
 #[async_trait]
@@ -85,12 +93,17 @@ impl MessageSearch for PgMessageSearch {
         let mut found = Vec::new();
         // One more than is listed shows whether others follow.
         let mut missing = limit.saturating_add(1);
-        let Parts { parts, are_indexed, may_be_open } = parts(&search, tenant, filter, before).await?;
+        let Parts { parts, are_indexed, open } = parts(&search, tenant, filter, before).await?;
         let is_rare = are_indexed && Wanted::is_rare(filter);
         // What is frequent is among them.
         let mut is_sought_among_the_newest = !Wanted::is_of_a_state(filter);
         for page in parts {
-            let wanted = Wanted { tenant, filter, page, limit: missing.into(), may_be_open };
+            let asks_for_open = is_rare && Wanted::may_be_open(filter);
+            let open = if asks_for_open { open_ones(&search, open.as_ref(), &page).await? } else { OpenOnes::OfAll };
+            if open == OpenOnes::None && filter.status.is_some_and(MessageStatus::is_open) {
+                continue;
+            }
+            let wanted = Wanted { tenant, filter, page, limit: missing.into(), open };
             if is_rare && std::mem::take(&mut is_sought_among_the_newest) {
                 let newest = search.find(wanted.ids_among_the_newest()).await?;
                 if newest.len() as u64 == u64::from(missing) {
@@ -140,6 +153,15 @@ impl MessageSearch for PgMessageSearch {
     }
 }
 
+/// How a tenant's open messages of these weeks are found, so that it costs no more than what it has itself.
+async fn open_ones(search: &Search, open: Option<&Open>, page: &Page) -> Result<OpenOnes, SearchError> {
+    let Some(Open { since, own }) = open.filter(|open| open.since < page.to) else { return Ok(OpenOnes::None) };
+    let rows = search.find(open_of_all(page, *own)).await?;
+    let counted = rows.first().map(count).transpose()?.unwrap_or_default();
+    let is_few = counted < many(*own).cast_unsigned();
+    Ok(if is_few { OpenOnes::OfAll } else { OpenOnes::OfTenant(*since) })
+}
+
 /// In the parts in which it is searched.
 async fn parts(
     search: &Search,
@@ -157,31 +179,43 @@ async fn parts(
                       join pg_class
                         on pg_class.oid = pg_inherits.inhrelid
                      cross join lateral regexp_match(
-                           pg_get_expr(pg_class.relpartbound, pg_class.oid), 'FROM \\(''([0-9a-f-]{36})''\\)') as bounds
+                           pg_get_expr(pg_class.relpartbound, 0), 'FROM \\(''([0-9a-f-]{36})''\\)') as bounds
                      where pg_inherits.inhparent = 'messaging_messages'::regclass
                        and bounds is not null) as weeks,
                 coalesce((select bool_and(indisvalid)
                    from pg_index
                   where indrelid = 'messaging_messages'::regclass), false) as are_indexed,
-                exists (select from messaging_uncounted_weeks)
-                or exists (
-                    select
-                      from messaging_message_counts as counts
-                      join asked
-                        on asked.tenant = counts.tenant
-                     where status in ('pending', 'queued', 'processing'))
-                or exists (
-                    select
-                      from messaging_message_count_changes as changes
-                      join asked
-                        on asked.tenant = changes.tenant
-                     where status in ('pending', 'queued', 'processing')) as may_be_open",
+                exists (select from messaging_uncounted_weeks) as is_uncounted,
+                messaging_first_id_of(open.week) as open_since,
+                (select coalesce(sum(counts.count), 0)::bigint
+                   from messaging_message_counts as counts
+                  where counts.tenant = asked.tenant
+                    and counts.week >= open.week) as own
+           from asked
+          cross join lateral (
+                    select min(week) as week
+                      from (select counts.week
+                              from messaging_message_counts as counts
+                             where counts.tenant = asked.tenant
+                               and status in ('pending', 'queued', 'processing')
+                             union all
+                            select changes.week
+                              from messaging_message_count_changes as changes
+                             where changes.tenant = asked.tenant
+                               and status in ('pending', 'queued', 'processing')) as weeks) as open",
     );
     let rows = search.find(query).await?;
     let row = rows.first().ok_or_else(|| RepositoryError::Corrupt("a row was expected".to_owned()))?;
     let mut parts = Page::before(before).parts(get(row, "weeks")?);
     parts.retain(|part| part.may_match(filter));
-    Ok(Parts { parts, are_indexed: get(row, "are_indexed")?, may_be_open: get(row, "may_be_open")? })
+    let open = if get(row, "is_uncounted")? {
+        Some(Open { since: Uuid::nil(), own: i64::MAX })
+    } else {
+        let since: Option<Uuid> = get(row, "open_since")?;
+        let own = get(row, "own")?;
+        since.map(|since| Open { since, own })
+    };
+    Ok(Parts { parts, are_indexed: get(row, "are_indexed")?, open })
 }
 
 /// Of these messages, newest first, as many of the first as may be read at once; as they are now.

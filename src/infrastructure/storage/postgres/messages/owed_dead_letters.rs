@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -7,17 +9,65 @@ use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageId};
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::connections::begin_look;
+use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 use crate::infrastructure::storage::postgres::portion::fitting;
-use crate::infrastructure::storage::postgres::row::{message_columns, messages};
+use crate::infrastructure::storage::postgres::row::{get, message_columns, messages};
+use crate::infrastructure::storage::shared::{Batch, Batcher, PaidRequest};
 
 #[derive(Clone)]
 pub struct PgOwedDeadLetters {
     database: PgDatabase,
+    payments: Batcher<Payments>,
+}
+
+/// On the connection for what may be later: of hundreds that are published at once, none takes one from a request.
+struct Payments {
+    database: PgDatabase,
+}
+
+/// Guarded on the try: after a replay and a new failure it owes another record. `updated_at` stays as it was.
+const PAY: &str = "
+    update messaging_messages as messages
+       set dead_lettered_at = paid.at
+      from (select unnest($1::uuid[]) as paid_id, unnest($2::bigint[]) as try, unnest($3::timestamptz[]) as at) as paid
+     where messages.id = paid.paid_id
+       and (messages.id between :least and :greatest or messages.id = :least)
+       and messages.status = 'failed'
+       and greatest(messages.try, 0) = paid.try -- as it is read
+       -- So written that no index on what is owed seems to serve: each row is looked up by its id.
+       and (messages.dead_lettered_at is null) is true
+    returning messages.id";
+
+#[async_trait]
+impl Batch for Payments {
+    type Request = PaidRequest;
+    /// False when it owes no record, or another one.
+    type Answer = bool;
+
+    async fn execute(&self, payments: &[PaidRequest]) -> Result<Vec<bool>, RepositoryError> {
+        let mut in_order: Vec<&PaidRequest> = payments.iter().collect();
+        in_order.sort_unstable_by_key(|payment| payment.id);
+        let pay = NamedWeeks::of(payments.iter().map(|payment| payment.id)).name_in(PAY);
+        let query = sqlx::query(AssertSqlSafe(pay))
+            .bind(in_order.iter().map(|payment| payment.id.0).collect::<Vec<_>>())
+            .bind(in_order.iter().map(|payment| i64::from(payment.try_number)).collect::<Vec<_>>())
+            .bind(in_order.iter().map(|payment| payment.now).collect::<Vec<_>>());
+        let pay = async |connection: &mut sqlx::PgConnection| {
+            let mut transaction = begin_look(connection).await?;
+            let rows = query.fetch_all(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(rows)
+        };
+        let rows = self.database.upkeep.run(pay).await?;
+        let paid: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
+        Ok(payments.iter().map(|payment| paid.contains(&payment.id.0)).collect())
+    }
 }
 
 impl PgOwedDeadLetters {
     pub fn new(database: PgDatabase) -> Self {
-        Self { database }
+        Self { payments: Batcher::new(Payments { database: database.clone() }), database }
     }
 }
 
@@ -64,20 +114,7 @@ impl OwedDeadLetters for PgOwedDeadLetters {
     }
 
     async fn mark_paid(&self, id: MessageId, try_number: u32, now: Timestamp) -> Result<bool, RepositoryError> {
-        // Guarded on the try: after a replay and a new failure it owes another record. `updated_at` stays as it was.
-        let query = sqlx::query(
-            "update messaging_messages
-                set dead_lettered_at = $3
-              where id = $1
-                and status = 'failed'
-                and greatest(try, 0) = $2 -- as it is read
-                and dead_lettered_at is null",
-        )
-        .bind(id.0)
-        .bind(i64::from(try_number))
-        .bind(now);
-        let written = self.database.run(async |connection| query.execute(connection).await).await?;
-        Ok(written.rows_affected() == 1)
+        self.payments.submit(PaidRequest { id, try_number, now }).await
     }
 
     async fn write_off(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError> {

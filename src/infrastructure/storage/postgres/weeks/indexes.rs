@@ -2,6 +2,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use super::failures::Failures;
 use super::parameters::passed_over;
 use super::partition::MESSAGES;
 
@@ -20,11 +21,12 @@ struct Missing {
 /// Makes what is missing. The planner uses what is made as soon as it is there. What cannot be had now is left to the next
 /// time.
 pub async fn complete(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut failures = Failures::default();
     for missing in missing(connection).await? {
         let made = make(connection, &missing).await;
-        passed_over(&missing.name, made)?;
+        failures.note(&missing.name, passed_over(&missing.name, made));
     }
-    Ok(())
+    failures.first()
 }
 
 async fn make(connection: &mut PgConnection, missing: &Missing) -> Result<(), sqlx::Error> {
@@ -67,7 +69,7 @@ async fn missing(connection: &mut PgConnection) -> Result<Vec<Missing>, sqlx::Er
                     on child.indexrelid = attached.inhrelid
                  where attached.inhparent = parent.indexrelid
                    and child.indrelid = partition.oid)
-          order by pg_get_expr(partition.relpartbound, partition.oid) desc, index",
+          order by pg_get_expr(partition.relpartbound, 0) desc, index",
     )
     .bind(MESSAGES.name)
     .fetch_all(connection)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::timeout;
 
+use super::failures::Failures;
 use super::indexes;
 use super::parameters::{CLOSED, passed_over, set, unclosed, unset, written};
 use super::partition::{PARTITIONED, Partition, WEEKS};
@@ -21,22 +22,19 @@ const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 /// Days after its end at which a week is vacuumed: most retries, replays and receipts are behind it.
 const DAYS_UNTIL_CLOSED: chrono::Duration = chrono::Duration::days(3);
 
-/// Sets the storage parameters of the partitions, makes weeks that could not be made in passing, vacuums those that are over,
-/// makes indexes that are missing, and counts the messages of those that are to be counted anew.
+/// Sets the storage parameters of the partitions, makes weeks that could not be made in passing, counts the messages of those
+/// that are to be counted anew, makes indexes that are missing, and vacuums weeks that are over: after an update of a large
+/// installation those take longest, and searches wait for none of them.
 pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), RepositoryError> {
     let mut connection = database.server.connect_apart().await?;
     let work = async {
         // Nothing here keeps a reader or a writer waiting while it runs; what it waits for itself, it waits for briefly.
-        sqlx::raw_sql("set statement_timeout = 0; set lock_timeout = '1s'").execute(&mut connection).await?;
+        sqlx::raw_sql("set statement_timeout = 0").execute(&mut connection).await?;
         let is_alone: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtext('correio overhaul'))")
             .fetch_one(&mut connection)
             .await?;
         if is_alone {
-            set_parameters(&mut connection).await?;
-            make_large(&mut connection, now).await?;
-            close(&mut connection, now).await?;
-            count(&mut connection).await?;
-            indexes::complete(&mut connection).await?;
+            make_steps(&mut connection, now).await?;
         }
         // The lock goes with the connection.
         connection.close().await
@@ -45,35 +43,69 @@ pub async fn overhaul(database: &PgDatabase, now: Timestamp) -> Result<(), Repos
     done.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(translate)
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Parameters,
+    LargeWeeks,
+    Counts,
+    Indexes,
+    Vacuums,
+}
+
+/// Makes them all, also after one that failed: what keeps failing must not keep the others from ever being made.
+async fn make_steps(connection: &mut PgConnection, now: Timestamp) -> Result<(), sqlx::Error> {
+    let mut failures = Failures::default();
+    for step in [Step::Parameters, Step::LargeWeeks, Step::Counts, Step::Indexes, Step::Vacuums] {
+        let made = make_step(connection, step, now).await;
+        failures.note(&format!("{step:?}"), made);
+    }
+    failures.first()
+}
+
+async fn make_step(connection: &mut PgConnection, step: Step, now: Timestamp) -> Result<(), sqlx::Error> {
+    // The step before may have set another.
+    sqlx::raw_sql("set lock_timeout = '1s'").execute(&mut *connection).await?;
+    match step {
+        Step::Parameters => set_parameters(connection).await,
+        Step::LargeWeeks => make_large(connection, now).await,
+        Step::Counts => count(connection).await,
+        Step::Indexes => indexes::complete(connection).await,
+        Step::Vacuums => close(connection, now).await,
+    }
+}
+
 async fn set_parameters(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut failures = Failures::default();
     for table in PARTITIONED {
         for partition in unset(connection, table).await? {
-            let done = set(connection, &partition, &written(table)).await;
-            passed_over(&partition, done)?;
+            let done = passed_over(&partition, set(connection, &partition, &written(table)).await);
+            failures.note(&partition, done);
         }
     }
-    Ok(())
+    failures.first()
 }
 
 /// A week's last vacuum: when nothing is written any more, nothing calls for one, and what was dead by then would stay.
 async fn close(connection: &mut PgConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     let before = first_id(now - DAYS_UNTIL_CLOSED);
+    let mut failures = Failures::default();
     for table in PARTITIONED {
         for partition in unclosed(connection, table, before).await? {
-            let closed = vacuum(connection, &partition).await;
-            passed_over(&partition, closed)?;
+            let closed = passed_over(&partition, vacuum(connection, &partition).await);
+            failures.note(&partition, closed);
         }
     }
-    Ok(())
+    failures.first()
 }
 
 /// Counts what was there before changes were counted, and weeks of which something was dropped; the youngest first.
 async fn count(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    doubt_dropped(connection).await?;
+    let mut failures = Failures::default();
+    failures.note("dropped weeks", doubt_dropped(connection).await);
     for week in uncounted(connection).await? {
-        count_anew(connection, week).await?;
+        failures.note(&format!("week {week}"), count_anew(connection, week).await);
     }
-    Ok(())
+    failures.first()
 }
 
 async fn vacuum(connection: &mut PgConnection, partition: &str) -> Result<(), sqlx::Error> {
@@ -88,24 +120,31 @@ async fn vacuum(connection: &mut PgConnection, partition: &str) -> Result<(), sq
 /// Makes what can be made of a week whose rows in the default partition are too many to be moved, or of any week while the
 /// default partition is too large to be looked through.
 async fn make_large(connection: &mut PgConnection, now: Timestamp) -> Result<(), sqlx::Error> {
+    let mut failures = Failures::default();
     for table in PARTITIONED {
         let default = table.default_partition();
         // What a process that died here left behind would refuse messages once their time comes.
         let unfenced = unfence(connection, &default).await;
-        passed_over(&default, unfenced)?;
+        failures.note(&default, passed_over(&default, unfenced));
         for week in (0..WEEKS).filter_map(|week| Partition::of(table, now, week)) {
-            if week.exists(connection).await? || !week.is_large(connection).await? {
-                continue;
-            }
-            for part in free_parts(connection, &week, now).await? {
-                let made = make_apart(connection, &part).await;
-                let unfenced = unfence(connection, &default).await;
-                passed_over(&part.name, made)?;
-                passed_over(&default, unfenced)?;
-            }
+            failures.note(&week.name, make_parts(connection, &week, now).await);
         }
     }
-    Ok(())
+    failures.first()
+}
+
+async fn make_parts(connection: &mut PgConnection, week: &Partition, now: Timestamp) -> Result<(), sqlx::Error> {
+    if week.exists(connection).await? || !week.is_large(connection).await? {
+        return Ok(());
+    }
+    let (default, mut failures) = (week.table.default_partition(), Failures::default());
+    for part in free_parts(connection, week, now).await? {
+        let made = make_apart(connection, &part).await;
+        failures.note(&part.name, passed_over(&part.name, made));
+        let unfenced = unfence(connection, &default).await;
+        failures.note(&default, passed_over(&default, unfenced));
+    }
+    failures.first()
 }
 
 const HOUR: u128 = 60 * 60 * 1_000;

@@ -59,7 +59,7 @@ pub async fn unclosed(
            join pg_class
              on pg_class.oid = pg_inherits.inhrelid
           cross join lateral regexp_match(
-                pg_get_expr(pg_class.relpartbound, pg_class.oid), 'TO \\(''([0-9a-f-]{36})''\\)') as bounds
+                pg_get_expr(pg_class.relpartbound, 0), 'TO \\(''([0-9a-f-]{36})''\\)') as bounds
           where pg_inherits.inhparent = to_regclass($1)
             and bounds[1]::uuid <= $2
             and not coalesce(pg_class.reloptions @> array[$3], false)

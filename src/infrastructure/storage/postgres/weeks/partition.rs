@@ -70,7 +70,7 @@ impl Partition {
                    join pg_class
                      on pg_class.oid = pg_inherits.inhrelid
                   cross join lateral regexp_match(
-                        pg_get_expr(pg_class.relpartbound, pg_class.oid),
+                        pg_get_expr(pg_class.relpartbound, 0),
                         'FROM \\(''([0-9a-f-]{36})''\\) TO \\(''([0-9a-f-]{36})''\\)') as bounds
                   where pg_inherits.inhparent = to_regclass($1)
                     and bounds[1]::uuid < $3

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
+use super::failures::Failures;
 use super::partition::{ATTEMPTS, MESSAGES, Partitioned};
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
@@ -29,14 +30,19 @@ pub async fn delete_history(
 ) -> Result<bool, RepositoryError> {
     let now = database.run(async |connection| earlier(connection, now).await).await?;
     let before = first_id(now - retention);
+    let mut failures = Failures::default();
     for table in [&MESSAGES, &ATTEMPTS] {
-        if drop_one(database, table, before).await? {
+        if drop_one(database, table, before, &mut failures).await? {
+            // What failed is tried again, and fails again, when nothing else can be dropped.
             return Ok(true);
         }
     }
-    let messages = database.run(async |connection| delete_strays(connection, before).await).await?;
-    let attempts = database.run(async |connection| delete_stray_attempts(connection, before).await).await?;
-    Ok(messages == BATCH || attempts == BATCH)
+    let messages = database.run(async |connection| delete_strays(connection, before).await).await;
+    let attempts = database.run(async |connection| delete_stray_attempts(connection, before).await).await;
+    let is_more = [&messages, &attempts].iter().any(|deleted| matches!(deleted, Ok(BATCH)));
+    failures.note("stray messages", messages.map(|_| ()));
+    failures.note("stray attempts", attempts.map(|_| ()));
+    if is_more { Ok(true) } else { failures.first().map(|()| false) }
 }
 
 /// Of two clocks the one that is behind: one that has jumped ahead must not make everything look old.
@@ -44,13 +50,23 @@ async fn earlier(connection: &mut PgConnection, now: Timestamp) -> Result<Timest
     sqlx::query_scalar("select least($1, clock_timestamp())").bind(now).fetch_one(connection).await
 }
 
-/// Drops the oldest week that can go. False when there is none.
-async fn drop_one(database: &PgDatabase, table: &Partitioned, before: Uuid) -> Result<bool, RepositoryError> {
+/// Weeks in a row that may be in use when they are to be dropped: all other statements wait behind each of these tries. One
+/// is read by itself, as by a report; two, as by a dump, and so are the others.
+const IN_USE: usize = 2;
+
+/// Drops the oldest week that can go; what fails at one week keeps none of the others. False when there is none.
+///
+/// # Errors
+/// When the database does not answer at all.
+async fn drop_one(
+    database: &PgDatabase,
+    table: &Partitioned,
+    before: Uuid,
+    failures: &mut Failures<RepositoryError>,
+) -> Result<bool, RepositoryError> {
+    let mut in_use = 0;
     for week in database.run(async |connection| old_weeks(connection, table, before).await).await? {
-        if !database.run(async |connection| unless_gone(is_over(connection, table, &week).await)).await? {
-            continue;
-        }
-        match database.run(async |connection| unless_gone(drop_week(connection, table, &week).await)).await {
+        match drop_if_over(database, table, &week).await {
             Ok(true) => {
                 tracing::info!(partition = week.name, "a week that is over was dropped");
                 return Ok(true);
@@ -59,12 +75,23 @@ async fn drop_one(database: &PgDatabase, table: &Partitioned, before: Uuid) -> R
             // Something uses the table for longer than others may wait behind this.
             Err(error @ RepositoryError::Contested(_)) => {
                 tracing::warn!(partition = week.name, %error, "a week could not be dropped; tried again in the next round");
-                return Ok(false);
+                in_use += 1;
+                if in_use == IN_USE {
+                    return Ok(false);
+                }
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                failures.note(&week.name, Err(error));
+                database.run(async |connection| connection.ping().await).await?;
+            }
         }
     }
     Ok(false)
+}
+
+async fn drop_if_over(database: &PgDatabase, table: &Partitioned, week: &OldWeek) -> Result<bool, RepositoryError> {
+    let is_over = database.run(async |connection| unless_gone(is_over(connection, table, week).await)).await?;
+    Ok(is_over && database.run(async |connection| unless_gone(drop_week(connection, table, week).await)).await?)
 }
 
 /// A week that another process has dropped meanwhile is none that can go.
@@ -90,7 +117,7 @@ async fn old_weeks(
            join pg_class
              on pg_class.oid = pg_inherits.inhrelid
           cross join lateral regexp_match(
-                pg_get_expr(pg_class.relpartbound, pg_class.oid),
+                pg_get_expr(pg_class.relpartbound, 0),
                 'FROM \\(''([0-9a-f-]{36})''\\) TO \\(''([0-9a-f-]{36})''\\)') as bounds
           where pg_inherits.inhparent = to_regclass($1)
             and bounds[2]::uuid <= $2
@@ -106,6 +133,7 @@ async fn old_weeks(
 /// Asked without a lock that keeps others waiting: most weeks that stay are found by this.
 async fn is_over(connection: &mut PgConnection, table: &Partitioned, week: &OldWeek) -> Result<bool, sqlx::Error> {
     let mut transaction = connection.begin().await?;
+    sqlx::raw_sql("set local lock_timeout = '1s'").execute(&mut *transaction).await?;
     let is_over = ask(&mut transaction, table, week).await?;
     transaction.rollback().await?;
     Ok(is_over)
@@ -226,7 +254,10 @@ async fn delete_strays(connection: &mut PgConnection, before: Uuid) -> Result<i6
 }
 
 async fn delete_stray_attempts(connection: &mut PgConnection, before: Uuid) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(
+    let mut transaction = connection.begin().await?;
+    // It looks for messages in all weeks, some of which an operator may be working on.
+    sqlx::raw_sql("set local lock_timeout = '1s'").execute(&mut *transaction).await?;
+    let deleted = sqlx::query_scalar(
         "with orphans as materialized (
              select message_id, number
                from messaging_message_attempts_default as attempts
@@ -248,6 +279,8 @@ async fn delete_stray_attempts(connection: &mut PgConnection, before: Uuid) -> R
     .persistent(false)
     .bind(before)
     .bind(BATCH)
-    .fetch_one(connection)
-    .await
+    .fetch_one(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(deleted)
 }
