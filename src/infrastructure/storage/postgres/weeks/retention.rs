@@ -36,7 +36,8 @@ pub async fn delete_history(
     }
     let messages = database.run(async |connection| delete_strays(connection, before).await).await?;
     let attempts = database.run(async |connection| delete_stray_attempts(connection, before).await).await?;
-    Ok(messages == BATCH || attempts == BATCH)
+    let names = database.run(async |connection| delete_names(connection, before).await).await?;
+    Ok([messages, attempts, names].contains(&BATCH))
 }
 
 /// Of two clocks the one that is behind: one that has jumped ahead must not make everything look old.
@@ -241,6 +242,34 @@ async fn delete_stray_attempts(connection: &mut PgConnection, before: Uuid) -> R
          deleted as (
              delete from messaging_message_attempts_default
               where (message_id, number) in (select message_id, number from orphans)
+             returning message_id
+         )
+         select count(*) from deleted",
+    )
+    .persistent(false)
+    .bind(before)
+    .bind(BATCH)
+    .fetch_one(connection)
+    .await
+}
+
+/// Names at channels whose messages are gone.
+async fn delete_names(connection: &mut PgConnection, before: Uuid) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "with orphans as materialized (
+             select instance_id, channel_message_id
+               from messaging_channel_messages as names
+              where message_id < $1
+                and not exists (
+                    select
+                      from messaging_messages
+                     where id = names.message_id)
+              order by message_id
+              limit $2
+         ),
+         deleted as (
+             delete from messaging_channel_messages
+              where (instance_id, channel_message_id) in (select instance_id, channel_message_id from orphans)
              returning message_id
          )
          select count(*) from deleted",
