@@ -33,7 +33,6 @@ struct Knobs {
 struct Server {
     instances: HashMap<String, Instance>,
     knobs: Knobs,
-    calls: Vec<String>,
 }
 
 type Shared = Arc<Mutex<Server>>;
@@ -85,11 +84,6 @@ impl FakeEvolution {
         self.server.lock().unwrap().instances.get(name).map(|instance| instance.sent.clone()).unwrap_or_default()
     }
 
-    /// Method and path of every call.
-    pub fn calls(&self) -> Vec<String> {
-        self.server.lock().unwrap().calls.clone()
-    }
-
     pub fn webhook(&self, name: &str) -> Option<Value> {
         self.server.lock().unwrap().instances.get(name)?.webhook.clone()
     }
@@ -127,12 +121,11 @@ fn unknown(name: &str) -> Response {
 /// The order of its guards: licence, instance, key.
 fn guarded(
     server: &Shared,
-    (call, name): (&str, &str),
+    name: &str,
     headers: &HeaderMap,
     act: impl FnOnce(&mut Instance, &Knobs) -> Response,
 ) -> Response {
     let mut server = server.lock().unwrap();
-    server.calls.push(format!("{call} {name}"));
     let Server { instances, knobs, .. } = &mut *server;
     if knobs.is_unlicensed {
         let body = json!({"error": "service not activated", "code": "LICENSE_REQUIRED",
@@ -149,7 +142,6 @@ fn guarded(
 async fn create(State(server): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let name = body["instanceName"].as_str().unwrap_or_default().to_owned();
     let mut server = server.lock().unwrap();
-    server.calls.push(format!("create {name}"));
     if server.instances.contains_key(&name) {
         return failed(StatusCode::FORBIDDEN, json!([format!("This name \"{name}\" is already in use.")]));
     }
@@ -163,7 +155,7 @@ async fn create(State(server): State<Shared>, headers: HeaderMap, Json(body): Js
 }
 
 async fn connect(State(server): State<Shared>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    guarded(&server, ("connect", &name), &headers, |instance, _| {
+    guarded(&server, &name, &headers, |instance, _| {
         if instance.state == "open" {
             return Json(json!({"instance": {"instanceName": name, "state": "open"}})).into_response();
         }
@@ -173,20 +165,20 @@ async fn connect(State(server): State<Shared>, Path(name): Path<String>, headers
 }
 
 async fn state(State(server): State<Shared>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    guarded(&server, ("state", &name), &headers, |instance, _| {
+    guarded(&server, &name, &headers, |instance, _| {
         Json(json!({"instance": {"instanceName": name, "state": instance.state}})).into_response()
     })
 }
 
 async fn restart(State(server): State<Shared>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    guarded(&server, ("restart", &name), &headers, |instance, _| match instance.state {
+    guarded(&server, &name, &headers, |instance, _| match instance.state {
         "open" => Json(json!({"instance": {"instanceName": name, "state": "open"}})).into_response(),
         _ => Json(json!({"error": true, "message": "[object Object]"})).into_response(),
     })
 }
 
 async fn log_out(State(server): State<Shared>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    guarded(&server, ("logout", &name), &headers, |instance, _| {
+    guarded(&server, &name, &headers, |instance, _| {
         if instance.state == "close" {
             return failed(StatusCode::BAD_REQUEST, json!([format!("The \"{name}\" instance is not connected")]));
         }
@@ -197,7 +189,7 @@ async fn log_out(State(server): State<Shared>, Path(name): Path<String>, headers
 }
 
 async fn remove(State(server): State<Shared>, Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let removed = guarded(&server, ("delete", &name), &headers, |_, _| {
+    let removed = guarded(&server, &name, &headers, |_, _| {
         Json(json!({"status": "SUCCESS", "error": false, "response": {"message": "Instance deleted"}})).into_response()
     });
     if removed.status().is_success() {
@@ -212,7 +204,7 @@ async fn subscribe(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    guarded(&server, ("subscribe", &name), &headers, |instance, _| {
+    guarded(&server, &name, &headers, |instance, _| {
         if !body["webhook"]["enabled"].is_boolean() || !body["webhook"]["events"].is_array() {
             return failed(StatusCode::BAD_REQUEST, json!([["instance.webhook requires property \"enabled\""]]));
         }
@@ -227,7 +219,7 @@ async fn send(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    guarded(&server, ("sendText", &name), &headers, |instance, knobs| {
+    guarded(&server, &name, &headers, |instance, knobs| {
         if instance.state != "open" {
             return failed(StatusCode::BAD_REQUEST, json!(["Error: Connection Closed"]));
         }

@@ -33,8 +33,6 @@ pub enum ConnectInstanceError {
     /// Also for an instance of another tenant.
     #[error("there is no such instance")]
     UnknownInstance,
-    #[error("the instances of this channel need no connecting")]
-    NeedsNone,
     #[error(transparent)]
     Cipher(#[from] CipherError),
     #[error(transparent)]
@@ -61,8 +59,10 @@ impl ConnectInstance {
         Ok(Some(connection))
     }
 
+    /// Where there is nothing to connect, the instance is as it is.
+    ///
     /// # Errors
-    /// When the tenant has no such instance, its channel connects none, or as above.
+    /// When the tenant has no such instance, or as above.
     pub async fn ask(
         &self,
         caller: &Principal,
@@ -71,7 +71,9 @@ impl ConnectInstance {
     ) -> Result<Connection, ConnectInstanceError> {
         let found = self.instances.find(&caller.tenant, id).await?;
         let mut instance = found.ok_or(ConnectInstanceError::UnknownInstance)?;
-        let connector = self.channels.connector(&instance.channel).ok_or(ConnectInstanceError::NeedsNone)?;
+        let Some(connector) = self.channels.connector(&instance.channel) else {
+            return Ok(Connection::of(instance.status));
+        };
         let account = self.account(&instance)?;
         let connection = match asked {
             Asked::Code => connector.code(&account).await,

@@ -47,7 +47,6 @@ const SOON: HeaderValue = HeaderValue::from_static("3");
     responses(
         (status = 200, body = Envelope<ConnectionData>, description = "How it is connected, and a code if it is not"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict: its channel connects nothing"),
         Authenticated,
         WithQuery,
     ))]
@@ -82,7 +81,6 @@ pub async fn code(
     responses(
         (status = 200, body = Envelope<ConnectionData>, description = "How it is connected"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict: its channel connects nothing"),
         Authenticated,
         WithQuery,
     ))]
@@ -103,7 +101,6 @@ pub async fn restart(
     responses(
         (status = 200, body = Envelope<ConnectionData>, description = "How it is connected"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict: its channel connects nothing"),
         Authenticated,
         WithQuery,
     ))]
@@ -145,7 +142,6 @@ impl From<ConnectInstanceError> for Problem {
     fn from(error: ConnectInstanceError) -> Self {
         match error {
             ConnectInstanceError::UnknownInstance => Problem::unknown_instance(),
-            ConnectInstanceError::NeedsNone => Problem::conflict("The instances of this channel need no connecting."),
             ConnectInstanceError::Cipher(error) => Problem::internal(error),
             ConnectInstanceError::Repository(error) => error.into(),
         }

@@ -191,7 +191,7 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
             "fail",
             FAIL,
             "(uuid[], uuid[], text, timestamptz, timestamptz, text)",
-            format!("{one}, {one}, 'x', now(), null"),
+            format!("{one}, {one}, 'x', now(), null, 'y'"),
         ),
     ];
     let receipts = "(uuid[], text[], timestamptz[], text[], timestamptz, timestamptz)";
