@@ -13,10 +13,11 @@ use super::operations::look_at_stores::LookAtStores;
 use super::ports::{
     Channels, Clock, CredentialsCipher, Duties, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier,
 };
+use super::receipts::receive_events::NotedConnections;
 use super::recovery::pay_dead_letters::PaymentRounds;
 use super::recovery::relay_due_messages::RelayRounds;
 use super::service::{Repeated, Repeating, Service};
-use super::{access, delivery, instances, messages, node, operations, recovery};
+use super::{access, delivery, instances, messages, node, operations, receipts, recovery};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::retry::RetryPolicy;
 use crate::domain::message::{MaxTries, MessageStatus};
@@ -51,6 +52,10 @@ pub struct Settings {
     pub is_alone: bool,
     /// The process is there to deliver and for nothing else: without its source it is not ready.
     pub only_delivers: bool,
+    /// Where providers reach this installation.
+    pub public_url: Option<String>,
+    /// Whether they may report without a secret.
+    pub providers_are_open: bool,
 }
 
 /// One process: its use cases, and what it does in the background.
@@ -59,6 +64,7 @@ pub struct Gateway {
     pub instances: Instances,
     pub access: Access,
     pub operations: Operations,
+    pub events: receipts::ReceiveEvents,
     pub channels: Channels,
     pub node: ThisNode,
     pub keep_node_alive: node::KeepNodeAlive,
@@ -80,6 +86,7 @@ pub struct Messages {
 pub struct Instances {
     pub check_credentials: instances::CheckCredentials,
     pub create: instances::CreateInstance,
+    pub connect: instances::ConnectInstance,
     pub read: instances::ReadInstances,
     pub update: instances::UpdateInstance,
     pub delete: instances::DeleteInstance,
@@ -98,8 +105,9 @@ pub struct Operations {
 impl Gateway {
     /// Puts the use cases together. Nothing runs yet.
     pub fn assemble(ports: Ports, transport: Transport, node: ThisNode, settings: Settings) -> Self {
-        let deliver_message = Arc::new(ports.deliver_message(&node, &settings, transport.dead_letters()));
         let admission = Admission::new(ports.clock.clone(), settings.instance_concurrency);
+        let deliver_message =
+            Arc::new(ports.deliver_message(&node, &settings, transport.dead_letters(), admission.clone()));
         let queue = match &transport {
             Transport::Direct => {
                 let put_off = ports.put_off_message(&deliver_message);
@@ -115,9 +123,10 @@ impl Gateway {
         };
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
-            instances: ports.instances(&node),
+            instances: ports.instances(&node, &settings, &admission),
             access: ports.access(),
             operations: ports.operations(&node, &settings, &transport),
+            events: ports.receive_events(&settings, transport.dead_letters(), &admission),
             channels: ports.channels.clone(),
             keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
             node,
@@ -144,6 +153,7 @@ impl Gateway {
             self.repeating(self.overhaul_storage()),
             self.repeating(self.roll_up_counts()),
             self.repeating(self.watch_tenants()),
+            self.repeating(self.sweep_receipts()),
         ];
         if let Transport::Brokered(brokered) = &self.transport {
             services.push(Box::new(delivery::KeepBroker { broker: brokered.broker.clone() }));
@@ -227,6 +237,11 @@ impl Gateway {
         access::WatchTenants { api_keys: self.ports.stores.api_keys.clone(), tenants: self.node.tenants.clone() }
     }
 
+    pub fn sweep_receipts(&self) -> receipts::SweepReceipts {
+        let (inbox, clock) = (self.ports.stores.receipts.clone(), self.ports.clock.clone());
+        receipts::SweepReceipts::new(inbox, clock, self.transport.dead_letters())
+    }
+
     fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<delivery::ConsumeMessages>> {
         let source = brokered.source.clone()?;
         Some(Arc::new(delivery::ConsumeMessages {
@@ -251,6 +266,7 @@ impl Ports {
         node: &ThisNode,
         settings: &Settings,
         dead_letters: DeadLetterPolicy,
+        admission: Admission,
     ) -> delivery::DeliverMessage {
         let ThisNode { identity, held, answered, tally, tenants, .. } = node.clone();
         delivery::DeliverMessage {
@@ -267,7 +283,13 @@ impl Ports {
             dead_letters,
             tally,
             tenants,
+            admission,
+            receipts: self.receive_receipts(dead_letters),
         }
+    }
+
+    fn receive_receipts(&self, dead_letters: DeadLetterPolicy) -> receipts::ReceiveReceipts {
+        receipts::ReceiveReceipts { inbox: self.stores.receipts.clone(), clock: self.clock.clone(), dead_letters }
     }
 
     fn put_off_message(&self, deliver: &Arc<delivery::DeliverMessage>) -> delivery::PutOffMessage {
@@ -306,13 +328,39 @@ impl Ports {
         }
     }
 
-    fn instances(&self, node: &ThisNode) -> Instances {
+    fn receive_events(
+        &self,
+        settings: &Settings,
+        dead_letters: DeadLetterPolicy,
+        admission: &Admission,
+    ) -> receipts::ReceiveEvents {
+        receipts::ReceiveEvents {
+            instances: self.stores.instances.clone(),
+            channels: self.channels.clone(),
+            cipher: self.cipher.clone(),
+            receipts: self.receive_receipts(dead_letters),
+            admission: admission.clone(),
+            clock: self.clock.clone(),
+            tasks: self.tasks.clone(),
+            is_open: settings.providers_are_open,
+            noted: NotedConnections::default(),
+        }
+    }
+
+    fn instances(&self, node: &ThisNode, settings: &Settings, admission: &Admission) -> Instances {
         Instances {
             check_credentials: instances::CheckCredentials {
                 instances: self.stores.instances.clone(),
                 cipher: self.cipher.clone(),
             },
             create: self.create_instance(node),
+            connect: instances::ConnectInstance {
+                instances: self.stores.instances.clone(),
+                channels: self.channels.clone(),
+                cipher: self.cipher.clone(),
+                clock: self.clock.clone(),
+                public_url: settings.public_url.clone(),
+            },
             read: instances::ReadInstances {
                 instances: self.stores.instances.clone(),
                 channels: self.channels.clone(),
@@ -323,6 +371,7 @@ impl Ports {
                 cipher: self.cipher.clone(),
                 clock: self.clock.clone(),
                 tenants: node.tenants.clone(),
+                admission: admission.clone(),
             },
             delete: instances::DeleteInstance { instances: self.stores.instances.clone(), clock: self.clock.clone() },
         }

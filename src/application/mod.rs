@@ -9,6 +9,7 @@ pub mod messages;
 pub mod node;
 pub mod operations;
 pub mod ports;
+pub mod receipts;
 pub mod recovery;
 pub mod service;
 pub mod transport;

@@ -5,6 +5,7 @@ pub mod instance;
 pub mod message;
 pub mod node;
 pub mod problem;
+pub mod receipt;
 pub mod text;
 
 /// A moment, in UTC. The clock gives it with millisecond precision, so that it reads the same from every database.

@@ -9,7 +9,10 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::auth::JwtVerifier;
-use super::channels::{EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender};
+use super::channels::{
+    EvolutionConnector, EvolutionEvents, EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings,
+    WhatsappEvolutionSender,
+};
 use super::config::{Config, ConfigError, QueueConfig, Role};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, has_proxy};
 use super::kafka::Kafka;
@@ -68,6 +71,8 @@ pub fn compose(
         retention: config.storage.retention,
         is_alone: database.is_embedded(),
         only_delivers: role == Role::Worker,
+        public_url: config.providers.public_url.clone(),
+        providers_are_open: config.providers.are_open,
     };
     Ok(Gateway::assemble(ports, transport, node, settings))
 }
@@ -110,6 +115,8 @@ fn channels(config: &Config, node: &ThisNode, clock: &Arc<dyn Clock>) -> Result<
         Arc::new(sandbox),
     ];
     let mut channels = Channels::new(senders);
+    channels.connect_by(Arc::new(EvolutionConnector::new(guard, clock.clone())?));
+    channels.read_events_by(Arc::new(EvolutionEvents));
     if !config.has_sandbox() {
         channels.switch_off(sandbox_name, "The sandbox is switched off (SANDBOX_ENABLED).");
     }

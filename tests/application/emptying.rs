@@ -151,7 +151,8 @@ async fn a_deletion_is_answered_at_once_and_what_was_open_fails_afterwards(adapt
     emptying.stop().await;
     for message in open {
         let now = adapters.now(&message).await;
-        assert_eq!((now.status, now.error.as_deref()), (MessageStatus::Failed, Some(DELETED)));
+        assert_eq!(now.status, MessageStatus::Failed);
+        assert!(now.error.is_some_and(|error| error.starts_with(DELETED)));
         assert!(now.dead_lettered_at.is_some(), "the row is the dead letter");
     }
     for message in others {

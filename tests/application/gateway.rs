@@ -201,6 +201,8 @@ impl TestGateway {
             retention,
             is_alone: false,
             only_delivers: false,
+            public_url: None,
+            providers_are_open: false,
         };
         let gateway = Arc::new(Gateway::assemble(ports, transport.clone(), node, settings));
         if let Transport::Brokered(brokered) = transport {

@@ -98,6 +98,7 @@ fn verifier(url: &str) -> (JwtVerifier, Arc<TestClock>) {
         issuer: None,
         audience: None,
         tenant_claim: "tenant".to_owned(),
+        user_claim: "sub".to_owned(),
     };
     (JwtVerifier::new(&config, clock.clone()).unwrap(), clock)
 }

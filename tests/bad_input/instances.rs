@@ -79,7 +79,7 @@ async fn an_instance_is_deleted_whatever_its_messages_hold(installation: Install
         let message = app.ended(id).await;
         assert_eq!(
             (&message["status"], &message["error"]),
-            (&json!("failed"), &json!("The instance was deleted before the message was delivered.")),
+            (&json!("failed"), &json!("The instance was deleted.")),
             "{edit}"
         );
     }

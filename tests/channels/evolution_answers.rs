@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use correio::application::ports::ChannelSender;
-use correio::domain::message::delivery::DeliveryErrorKind;
+use correio::domain::message::delivery::{DeliveryError, DeliveryErrorKind};
 use correio::domain::message::{Content, MediaType};
 use serde_json::{Value, json};
 
@@ -43,22 +43,39 @@ async fn every_row_of_its_contract() {
         (bad(json!("Text is required")), "refused"),
         (bad(json!(["Owned media must be a url or base64"])), "refused"),
         (bad(json!(["For base64 the file name must be informed."])), "refused"),
-        (bad(json!(["Error: Connection Closed"])), "transient"),
-        (bad(json!("Error: Connection Closed")), "transient"),
-        (bad(json!([["Error: Timed Out"]])), "transient"),
+        (bad(json!(["Error: Connection Closed"])), "instance off"),
+        (bad(json!("Error: Connection Closed")), "instance off"),
+        (bad(json!([["Error: Timed Out"]])), "unknown"),
         (bad(json!(["Error: rate-overlimit"])), "transient"),
+        (bad(json!(["Error: not-acceptable"])), "transient"),
+        (bad(json!(["Error: JID decoded but user is empty (@s.whatsapp.net)"])), "refused"),
+        (bad(json!(["TypeError: Cannot read properties of undefined (reading 'id')"])), "instance off"),
+        (bad(json!(["TypeError: Cannot read properties of undefined (reading 'sendMessage')"])), "instance off"),
+        (bad(json!(["TypeError: Cannot read properties of undefined (reading 'message')"])), "unknown"),
+        (bad(json!(["TypeError: Cannot read properties of undefined (reading '0')"])), "unknown"),
+        (bad(json!(["TypeError: message.mimetype?.startsWith is not a function"])), "refused"),
+        (bad(json!(["DriverAdapterError: UniqueConstraintViolation"])), "unknown"),
         (bad(json!(["PrismaClientKnownRequestError: \nInvalid `prisma.message.create()` invocation"])), "unknown"),
         (bad(json!(null)), "refused"),
         (bad(json!({"deep": [{"exists": false}]})), "refused"),
-        (failed(401, "Unauthorized", json!("Unauthorized")), "misconfigured"),
+        (failed(401, "Unauthorized", json!("Unauthorized")), "instance off"),
         (failed(403, "Forbidden", json!(["no"])), "misconfigured"),
-        (failed(404, "Not Found", json!(["The \"loja\" instance does not exist"])), "misconfigured"),
-        (failed(404, "Not Found", json!(["Cannot POST /message/sendText/loja"])), "misconfigured"),
-        (Answer::new(404, "<html>nginx</html>"), "misconfigured"),
+        (failed(404, "Not Found", json!(["The \"loja\" instance does not exist"])), "instance off"),
+        (failed(404, "Not Found", json!(["Cannot POST /message/sendText/loja"])), "instance off"),
+        (Answer::new(404, "<html>nginx</html>"), "instance off"),
         (Answer::new(413, "too large"), "refused"),
-        (broken(json!("Connection Closed")), "transient"),
-        (broken(json!("Cannot read properties of undefined (reading 'textMessage')")), "transient"),
-        (broken(json!("Cannot read properties of undefined (reading 'onWhatsApp')")), "transient"),
+        (broken(json!("Connection Closed")), "instance off"),
+        (broken(json!("Cannot read properties of undefined (reading 'textMessage')")), "instance off"),
+        (broken(json!("Cannot read properties of undefined (reading 'onWhatsApp')")), "instance off"),
+        (broken(json!("Cannot read properties of undefined (reading 'find')")), "transient"),
+        (broken(json!("Timed Out")), "transient"),
+        (broken(json!("rate-overlimit")), "transient"),
+        (
+            broken(json!(
+                "\nInvalid `this.prismaRepository.instance.findFirst()` invocation in\n/evolution/main.js:1:2"
+            )),
+            "transient",
+        ),
         (Answer::new(301, "").with("location", "/elsewhere"), "misconfigured"),
         (Answer::new(408, ""), "transient"),
         (Answer::new(409, ""), "refused"),
@@ -69,6 +86,26 @@ async fn every_row_of_its_contract() {
         (Answer::new(400, "not JSON"), "refused"),
         (Answer::new(502, "<html>Bad Gateway</html>"), "unknown"),
         (Answer::new(503, ""), "transient"),
+        (Answer::new(503, "no healthy upstream"), "transient"),
+        (
+            Answer::new(
+                503,
+                "upstream connect error or disconnect/reset before headers. reset reason: connection failure",
+            ),
+            "transient",
+        ),
+        (
+            Answer::new(
+                503,
+                "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+            ),
+            "unknown",
+        ),
+        (Answer::new(500, "<html>500 Internal Server Error</html>"), "unknown"),
+        (
+            Answer::json(503, &json!({"error": "service not activated", "code": "LICENSE_REQUIRED", "message": "…"})),
+            "instance off",
+        ),
     ];
     for (answer, expected) in cases {
         assert_eq!(ending_of(answer.clone(), text("Olá")).await, expected, "{answer:?}");
@@ -95,10 +132,25 @@ async fn a_mediums_own_status_counts() {
     assert_eq!(ending_of(unreachable, image()).await, "transient");
 
     let instance = failed(404, "Not Found", json!(["The \"loja\" instance does not exist"]));
-    assert_eq!(ending_of(instance, audio()).await, "misconfigured");
+    assert_eq!(ending_of(instance, audio()).await, "instance off");
     let dead_url = failed(404, "AxiosError", json!(["Request failed with status code 404"]));
     assert_eq!(ending_of(dead_url.clone(), audio()).await, "refused");
-    assert_eq!(ending_of(dead_url, image()).await, "misconfigured");
+    assert_eq!(ending_of(dead_url, image()).await, "instance off");
+    let kept_from_it = failed(401, "Internal Server Error", json!("Request failed with status code 401"));
+    assert_eq!(ending_of(kept_from_it, audio()).await, "refused");
+    assert_eq!(ending_of(failed(401, "Unauthorized", json!("Unauthorized")), audio()).await, "instance off");
+    let broken = |text: &str| failed(500, "Internal Server Error", json!([text]));
+    let cases = [
+        ("File or buffer is undefined.", "refused"),
+        ("Error: Input buffer contains unsupported image format", "refused"),
+        ("Error: Connection Closed", "instance off"),
+        ("TypeError: Cannot read properties of undefined (reading 'waUploadToServer')", "instance off"),
+        ("Error: connect ECONNREFUSED 10.0.0.1:443", "transient"),
+        ("Error: Media upload failed on all hosts", "transient"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(ending_of(broken(text), image()).await, expected, "{text}");
+    }
     assert_eq!(ending_of(Answer::new(404, ""), audio()).await, "refused");
     assert_eq!(ending_of(Answer::new(410, ""), audio()).await, "refused");
 }
@@ -110,24 +162,34 @@ async fn a_201_without_an_id_is_a_failure() {
         (meta(json!(4)), "transient"),
         (meta(json!(80007)), "transient"),
         (meta(json!(130_429)), "transient"),
-        (meta(json!(131_048)), "transient"),
+        (meta(json!(131_048)), "instance off"),
         (meta(json!(131_056)), "transient"),
         (meta(json!(131_026)), "refused"),
         (meta(json!("131026")), "refused"),
         (meta(json!(131_047)), "refused"),
         (meta(json!(131_051)), "refused"),
         (meta(json!(100)), "refused"),
-        (meta(json!(190)), "misconfigured"),
-        (meta(json!(10)), "misconfigured"),
-        (meta(json!(200)), "misconfigured"),
+        (meta(json!(131_030)), "refused"),
+        (meta(json!(131_049)), "refused"),
+        (meta(json!(131_008)), "refused"),
+        (meta(json!(130_472)), "refused"),
+        (meta(json!(190)), "instance off"),
+        (meta(json!(10)), "instance off"),
+        (meta(json!(200)), "instance off"),
+        (meta(json!(133_010)), "instance off"),
+        (meta(json!(131_042)), "instance off"),
+        (meta(json!(368)), "instance off"),
         (meta(json!(131_000)), "transient"),
-        (meta(json!("ERR_BAD_REQUEST")), "transient"),
-        (Answer::json(201, &json!({})), "transient"),
-        (Answer::json(201, &json!({"key": {"id": ""}})), "transient"),
-        (Answer::json(201, &json!({"key": {"id": null}})), "transient"),
-        (Answer::json(201, &json!({"key": "3EB0"})), "transient"),
-        (Answer::new(201, "created"), "transient"),
-        (Answer::new(200, "<html>welcome</html>"), "transient"),
+        (meta(json!(2)), "transient"),
+        (meta(json!("ERR_BAD_REQUEST")), "unknown"),
+        (Answer::json(201, &json!({})), "unknown"),
+        (Answer::json(201, &json!({"key": {"id": ""}})), "unknown"),
+        (Answer::json(201, &json!({"key": {"id": null}})), "unknown"),
+        (Answer::json(201, &json!({"key": {"remoteJid": "5511@s.whatsapp.net", "fromMe": true}})), "unknown"),
+        (Answer::json(201, &json!({"key": "3EB0"})), "unknown"),
+        (Answer::new(201, "created"), "unknown"),
+        (Answer::new(201, ""), "unknown"),
+        (Answer::new(200, "<html>welcome</html>"), "unknown"),
     ];
     for (answer, expected) in cases {
         assert_eq!(ending_of(answer.clone(), text("Olá")).await, expected, "{answer:?}");
@@ -142,6 +204,10 @@ async fn an_acceptance_is_known_by_its_id_alone() {
         Answer::json(201, &json!({"key": {"id": "3EB0"}, "messageTimestamp": "1760000000", "new": [1]})),
         Answer::json(200, &json!({"key": {"id": "3EB0"}, "message": {"conversation": "Error: AxiosError 404"}})),
         Answer::json(201, &json!({"key": {"id": "3EB0"}, "message": {"imageMessage": {"jpegThumbnail": thumbnail}}})),
+        Answer::json(201, &json!([{"key": {"id": "3EB0"}}])),
+        Answer::json(201, &json!({"data": {"key": {"id": "3EB0"}}})),
+        Answer::new(201, [b"\xef\xbb\xbf".as_slice(), br#"{"key": {"id": "3EB0"}}"#].concat()),
+        Answer::new(201, b"{\"key\": {\"id\": \"3EB0\"}, \"pushName\": \"Jo\xe3o\"}".to_vec()),
     ];
     for answer in cases {
         assert_eq!(ending_of(answer, text("Olá")).await, "sent");
@@ -165,30 +231,53 @@ async fn an_acceptance_that_was_cut_off_is_unknown() {
 }
 
 #[tokio::test]
-async fn an_ambiguous_answer_depends_on_the_connection() {
+async fn what_is_wrong_with_a_group_is_asked_for() {
     let ambiguous = || failed(400, "Bad Request", json!(["[object Object]"]));
-    let state = |state: &str| Answer::json(200, &json!({"instance": {"instanceName": "loja", "state": state}}));
+    let info = |why: &str| failed(404, "Not Found", json!(["Error fetching group", why]));
     let cases = [
-        (state("open"), "refused"),
-        (state("connecting"), "transient"),
-        (state("close"), "transient"),
-        (Answer::new(500, r#"{"instance": {"state": "open"}}"#), "transient"),
-        (Answer::new(200, "open"), "transient"),
+        (info("Error: item-not-found"), "refused"),
+        (info("Error: forbidden"), "refused"),
+        (info("Error: rate-overlimit"), "transient"),
+        (info("Error: Connection Closed"), "instance off"),
+        (info("TypeError: Cannot read properties of undefined (reading 'groupMetadata')"), "instance off"),
+        (Answer::json(200, &json!({"id": "120363041234567890@g.us", "subject": "Vendas"})), "transient"),
+        (Answer::new(500, "<html>"), "transient"),
         (Answer::Close, "transient"),
-        (state("open").after(PATIENCE), "transient"),
+        (info("Error: forbidden").after(PATIENCE), "transient"),
     ];
-    for (state, expected) in cases {
+    for (info, expected) in cases {
         let receiver = HttpReceiver::start().await;
         receiver.next(ambiguous());
-        receiver.next(state.clone());
+        receiver.next(info.clone());
         let verdict =
             sender_that_waits(PATIENCE).send(&to(&receiver.url("/v2"), "120363041234567890@g.us", text("Olá"))).await;
-        assert_eq!(ending(&verdict), expected, "{state:?}");
+        assert_eq!(ending(&verdict), expected, "{info:?}");
         assert_eq!(verdict.unwrap_err().http_status, Some(400));
         let asked = &receiver.received()[1];
-        assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", "/v2/instance/connectionState/loja"));
+        let path = "/v2/group/findGroupInfos/loja?groupJid=120363041234567890%40g.us";
+        assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", path));
         assert!(asked.header("apikey").is_some());
     }
+    assert_eq!(ending_of(ambiguous(), text("Olá")).await, "transient", "no group: there is nothing to ask for");
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_has_the_id_that_a_receipt_will_name() {
+    let id = |verdict: Result<_, DeliveryError>| verdict.err().and_then(|error| error.channel_message_id);
+    let receiver = HttpReceiver::start().await;
+    let send = async |content| sender().send(&to(&receiver.url(""), "5511999999999", content)).await;
+    for answer in [Answer::Close, Answer::new(502, "<html>"), Answer::json(201, &json!({"key": {"id": ""}}))] {
+        receiver.next(answer);
+        let given = id(send(text("Olá")).await).unwrap();
+        let sent: Value = serde_json::from_slice(&receiver.received().last().unwrap().body).unwrap();
+        assert_eq!(sent["messageId"], given.as_str());
+        let digits = given.strip_prefix("3EB0").unwrap();
+        assert!(digits.len() == 18 && digits.bytes().all(|byte| b"0123456789ABCDEF".contains(&byte)), "{given}");
+    }
+    receiver.next(Answer::Close);
+    assert_eq!(id(send(audio()).await), None, "a voice message takes no id of ours");
+    receiver.next(Answer::new(503, ""));
+    assert_eq!(id(send(text("Olá")).await), None, "it was not taken");
 }
 
 #[tokio::test]
@@ -200,6 +289,28 @@ async fn it_says_in_words_what_happened() {
         (
             failed(400, "Bad Request", json!([{"jid": "1", "exists": false, "number": "1"}])),
             "HTTP 400 from the Evolution API: the recipient is not on WhatsApp",
+        ),
+        (
+            failed(
+                400,
+                "Bad Request",
+                json!([
+                    "PrismaClientKnownRequestError: \nInvalid `x.create()` invocation in\n/evolution/dist/main.js:1"
+                ]),
+            ),
+            "HTTP 400 from the Evolution API: PrismaClientKnownRequestError: Invalid `x.create()`",
+        ),
+        (
+            failed(400, "Bad Request", json!(["TypeError: Cannot read properties of undefined (reading 'id')"])),
+            "The instance is not connected to WhatsApp: its QR code is to be scanned (HTTP 400 from the Evolution API: \
+             TypeError: Cannot read properties of undefined (reading 'id'))",
+        ),
+        (
+            Answer::json(
+                503,
+                &json!({"code": "LICENSE_REQUIRED", "register_url": "https://evo.example/manager/login"}),
+            ),
+            "Evolution API's licence is not activated: https://evo.example/manager/login",
         ),
         (Answer::new(502, "<html>"), "HTTP 502 from the Evolution API: <html>"),
         (Answer::new(503, ""), "HTTP 503 from the Evolution API"),

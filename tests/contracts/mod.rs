@@ -8,6 +8,7 @@ mod instances;
 pub mod messages;
 mod node;
 mod operations;
+mod receipts;
 mod recovery;
 
 /// Makes a test of every story on every set of adapters.

@@ -312,6 +312,8 @@ impl Surroundings {
             retention: self.retention,
             is_alone: false,
             only_delivers: false,
+            public_url: None,
+            providers_are_open: false,
         }
     }
 }

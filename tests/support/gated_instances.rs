@@ -55,6 +55,10 @@ impl InstanceRepository for GatedInstances {
         found
     }
 
+    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError> {
+        self.instances.named(channel_instance_id).await
+    }
+
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
         self.instances.list(tenant, channel).await
     }

@@ -53,6 +53,7 @@ pub fn outcome(message: &Message, next: NextStep) -> Outcome {
         started_at: at(9),
         finished_at: at(10),
         dead_lettered_at: failed.then(|| at(10)),
+        has_receipts: true,
     }
 }
 

@@ -4,6 +4,7 @@ pub mod caller;
 pub mod corpus;
 pub mod databases;
 pub mod eventually;
+pub mod evolution;
 pub mod free_port;
 pub mod gated_claims;
 pub mod gated_instances;

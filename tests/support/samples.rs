@@ -41,6 +41,8 @@ pub fn instance(tenant_name: &str, name: &str) -> Instance {
         status: ConnectionStatus::Connected,
         credentials: SealedCredentials(vec![0, 1, 255]),
         max_tries: Some(5),
+        event_secret: None,
+        retry_unknown: None,
         metadata: Some(r#"{"b":1.00,"a":"é"}"#.to_owned()),
         created_at: at(0),
         updated_at: at(0),

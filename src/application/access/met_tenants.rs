@@ -20,20 +20,20 @@ impl MetTenants {
     }
 
     /// Notes a tenant that an instance is being configured for, or whose message is to be delivered. One that merely calls says
-    /// nothing that other processes could see.
-    pub fn met(&self, tenant: &Tenant) {
-        if tenant.as_str() != Tenant::DEFAULT {
-            self.met_another();
-        }
+    /// nothing that other processes could see. True when it is the first of them.
+    pub fn met(&self, tenant: &Tenant) -> bool {
+        tenant.as_str() != Tenant::DEFAULT && self.met_another()
     }
 
-    pub fn met_another(&self) {
+    /// True when it is the first.
+    pub fn met_another(&self) -> bool {
         if self.are_several() || self.0.another.swap(true, Ordering::Relaxed) {
-            return;
+            return false;
         }
         if let Some(act) = self.0.at_the_first.get() {
             act();
         }
+        true
     }
 
     /// Never false again once it was true.

@@ -1,22 +1,26 @@
 //! Whether an instance may be called now.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::instances_off::InstancesOff;
 use super::progress::Progress;
 use crate::application::ports::Clock;
 use crate::domain::instance::InstanceId;
+use crate::domain::message::delivery::{Acceptance, DeliveryError};
 
 /// Gives each instance its share of the calls that this process makes in the background, so that one whose receiver hangs
-/// never takes all of them. Copies share it.
+/// never takes all of them, and none to one that its channel does not let in. Copies share it.
 #[derive(Clone)]
 pub struct Admission {
     clock: Arc<dyn Clock>,
     /// Calls of one instance at the same time.
     share: usize,
     instances: Arc<Mutex<HashMap<InstanceId, Occupancy>>>,
+    off: InstancesOff,
 }
 
 /// The calls of one instance. Kept while any is under way.
@@ -42,7 +46,7 @@ pub struct Wait {
     /// None: unknown.
     pub pause: Option<Duration>,
     /// A sentence for people.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 /// A place among an instance's calls, free again when this is dropped or [left](Pass::leave).
@@ -68,7 +72,7 @@ const SHARE_IS_TAKEN: &str =
 
 impl Admission {
     pub fn new(clock: Arc<dyn Clock>, share: usize) -> Self {
-        Self { clock, share: share.max(1), instances: Arc::default() }
+        Self { off: InstancesOff::new(clock.clone()), clock, share: share.max(1), instances: Arc::default() }
     }
 
     /// A place for one call, now or some time later. Each message put off gets a moment of its own, so that not all return at
@@ -77,12 +81,30 @@ impl Admission {
         self.enter(instance).map_or_else(|| Answer::NotBefore(self.wait(instance)), Answer::Go)
     }
 
+    /// What its channel has just answered to a message.
+    pub fn heard(&self, instance: InstanceId, verdict: &Result<Acceptance, DeliveryError>) {
+        self.off.heard(instance, verdict);
+    }
+
+    /// It was changed: what kept it from being called may be mended.
+    pub fn let_in(&self, instance: InstanceId) {
+        self.off.let_in(instance);
+    }
+
+    /// Why its messages wait for its channel, if they do. How long is not known.
+    pub fn off(&self, instance: InstanceId) -> Option<Wait> {
+        self.off.reason(instance).map(|reason| Wait { pause: None, reason: reason.into() })
+    }
+
     /// A place for one call, if there is one now.
     pub fn enter(&self, instance: InstanceId) -> Option<Pass> {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
         let occupancy = instances.entry(instance).or_insert(Occupancy::at(now));
-        if occupancy.calls >= self.share {
+        if occupancy.calls >= self.share || !self.off.may_ask(instance) {
+            if occupancy.calls == 0 {
+                instances.remove(&instance);
+            }
             return None;
         }
         occupancy.calls += 1;
@@ -97,16 +119,20 @@ impl Admission {
 
     /// How long a message that found no place waits for one.
     pub fn wait(&self, instance: InstanceId) -> Wait {
+        if let Some(wait) = self.off(instance) {
+            return wait;
+        }
         let now = self.clock.monotonic();
         let mut instances = self.instances();
         let occupancy = instances.entry(instance).or_insert(Occupancy::at(now));
         let share = u32::try_from(self.share).unwrap_or(u32::MAX);
         occupancy.next_place = occupancy.next_place.max(now).saturating_add(occupancy.takes / share);
         let pause = occupancy.next_place.saturating_sub(now).max(SHORTEST_PAUSE);
-        Wait { pause: Some(pause), reason: SHARE_IS_TAKEN }
+        Wait { pause: Some(pause), reason: SHARE_IS_TAKEN.into() }
     }
 
     fn leave(&self, instance: InstanceId, since: Duration) {
+        self.off.has_asked(instance);
         let now = self.clock.monotonic();
         let mut instances = self.instances();
         let Some(occupancy) = instances.get_mut(&instance) else { return };

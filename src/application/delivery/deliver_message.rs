@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::admission::Wait;
+use super::admission::{Admission, Wait};
 use super::progress::Progress;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::node::answered_claims::AnsweredClaims;
@@ -15,6 +15,7 @@ use crate::application::ports::{
     ChannelSender, Channels, Claimed, Clock, CredentialsCipher, Delivery, InstanceRepository, MessageRepository,
     Outcome, Randomness, RepositoryError,
 };
+use crate::application::receipts::ReceiveReceipts;
 use crate::domain::Timestamp;
 use crate::domain::instance::{DELETED, Destination, Instance};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
@@ -22,6 +23,7 @@ use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::message::retry::{NextStep, RetryPolicy, SoFar};
 use crate::domain::message::{Message, MessageId};
 use crate::domain::node::NodeId;
+use crate::domain::receipt::ChannelMessage;
 use crate::domain::text::storable;
 
 /// Delivers messages: claim, call the channel, record.
@@ -39,6 +41,23 @@ pub struct DeliverMessage {
     pub dead_letters: DeadLetterPolicy,
     pub tally: Tally,
     pub tenants: MetTenants,
+    pub admission: Admission,
+    pub receipts: ReceiveReceipts,
+}
+
+/// How a try ended, and what its channel has to do with what follows.
+struct Verdict {
+    given: Result<Acceptance, DeliveryError>,
+    /// Whether it is tried again when it may have been taken.
+    retries_unknown: bool,
+    has_receipts: bool,
+}
+
+impl Verdict {
+    /// The channel was not called.
+    fn without_call(error: DeliveryError) -> Self {
+        Self { given: Err(error), retries_unknown: true, has_receipts: false }
+    }
 }
 
 /// What became of a claim.
@@ -89,9 +108,8 @@ impl DeliverMessage {
         let Some(_hold) = self.held.hold(id) else { return Ok(ClaimResult::Held) };
         let Some(Claimed { message, .. }) = self.claim(id).await? else { return Ok(ClaimResult::Nothing) };
         let began = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
-        let ended = self
-            .end(message, began, Err(DeliveryError::not_now(wait.reason, wait.pause.unwrap_or(Duration::MAX))))
-            .await;
+        let not_now = DeliveryError::not_now(wait.reason.clone(), wait.pause.unwrap_or(Duration::MAX));
+        let ended = self.end(message, began, Verdict::without_call(not_now)).await;
         Ok(ClaimResult::Delivered(Box::new(ended)))
     }
 
@@ -106,6 +124,7 @@ impl DeliverMessage {
 
     async fn deliver(&self, claimed: Claimed, progress: &dyn Progress) -> Message {
         let Claimed { mut message, destination } = claimed;
+        let retry_unknown = retry_unknown(&destination);
         let prepared = self.prepare(&mut message, destination);
         // Last before the call: what came before may have taken longer than other nodes wait (`NODE_TIMEOUT`).
         if !self.keep(&mut message).await {
@@ -120,30 +139,29 @@ impl DeliverMessage {
         let started_at = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
         let verdict = match prepared {
             Ok((sender, delivery)) => {
-                let verdict = sender.send(&delivery).await;
+                let given = sender.send(&delivery).await;
                 message.content = delivery.content;
-                verdict
+                self.admission.heard(message.instance_id, &given);
+                let retries_unknown = retry_unknown.unwrap_or_else(|| sender.retries_unknown());
+                Verdict { given, retries_unknown, has_receipts: sender.gives_receipts() }
             }
-            Err(error) => Err(error),
+            Err(error) => Verdict::without_call(error),
         };
         progress.called();
         self.end(message, started_at, verdict).await
     }
 
     /// Decides what follows, and records it.
-    async fn end(
-        &self,
-        message: Message,
-        started_at: Timestamp,
-        verdict: Result<Acceptance, DeliveryError>,
-    ) -> Message {
+    async fn end(&self, message: Message, started_at: Timestamp, verdict: Verdict) -> Message {
+        let Verdict { given, retries_unknown, has_receipts } = verdict;
         let (guard, finished_at) = (message.guard(), self.clock.now());
-        let next = self.policy.after(verdict, &SoFar::of(&message), finished_at, self.randomness.chance());
+        let so_far = SoFar::of(&message, retries_unknown);
+        let next = self.policy.after(given, &so_far, finished_at, self.randomness.chance());
         let dead_lettered_at = match next {
             NextStep::Failed { .. } => self.dead_letters.dead_lettered_at(finished_at),
             _ => None,
         };
-        self.record(message, Outcome { guard, next, started_at, finished_at, dead_lettered_at }).await
+        self.record(message, Outcome { guard, next, started_at, finished_at, dead_lettered_at, has_receipts }).await
     }
 
     fn no_such_channel(&self, message: &Message) -> DeliveryError {
@@ -166,7 +184,7 @@ impl DeliverMessage {
             let reason = format!("Its delivery was begun {} times, and its process died each time.", message.tries - 1);
             return Err(DeliveryError::misconfigured(reason));
         }
-        let Destination { address, credentials } = match destination {
+        let Destination { address, credentials, .. } = match destination {
             Ok(Some(destination)) => destination,
             Ok(None) => return Err(DeliveryError::misconfigured(DELETED)),
             Err(cause) => {
@@ -245,6 +263,10 @@ impl DeliverMessage {
             error!(message.id = %ended.id, %forbidden, "the outcome is recorded although the domain forbids this move: a defect");
             return self.as_it_is(ended).await;
         }
+        if let Some(id) = ended.channel_message_id.clone().filter(|_| outcome.has_receipts) {
+            // What came before the message had this name.
+            self.receipts.apply(&ChannelMessage { instance: ended.instance_id, id }).await;
+        }
         ended
     }
 
@@ -282,6 +304,11 @@ impl DeliverMessage {
             }
         }
     }
+}
+
+/// What the instance says of messages that may have been delivered.
+fn retry_unknown(destination: &Result<Option<Destination>, RepositoryError>) -> Option<bool> {
+    destination.as_ref().ok()?.as_ref()?.retry_unknown
 }
 
 /// What this process cannot do, another one may.

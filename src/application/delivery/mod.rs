@@ -17,4 +17,5 @@ pub use put_off_message::PutOffMessage;
 
 pub mod admission;
 pub mod consumption;
+pub mod instances_off;
 pub mod progress;

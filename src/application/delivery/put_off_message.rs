@@ -42,11 +42,11 @@ impl PutOffMessage {
         wait: &Wait,
         not_before: Option<Timestamp>,
     ) -> Result<PutOff, RepositoryError> {
-        let reason = wait.reason.to_owned();
+        let reason = wait.reason.clone().into_owned();
         let deferral = Deferral { id, pause: wait.pause, not_before, reason, now: self.clock.now() };
         match self.messages.defer(&deferral).await? {
             Deferred::Until(time) => {
-                debug!(message.id = %id, until = %time, reason = wait.reason, "put off");
+                debug!(message.id = %id, until = %time, reason = %wait.reason, "put off");
                 Ok(PutOff::Until(time))
             }
             Deferred::Nothing => Ok(PutOff::NotWaiting),
@@ -63,6 +63,6 @@ impl PutOffMessage {
     /// Each costs a claim and an outcome, so there are few.
     fn long(&self, wait: &Wait, not_before: Option<Timestamp>) -> Wait {
         let until = not_before.and_then(|time| (time - self.clock.now()).to_std().ok()).unwrap_or_default();
-        Wait { pause: wait.pause.map(|pause| pause.max(until).max(LONG_PAUSE)), reason: wait.reason }
+        Wait { pause: wait.pause.map(|pause| pause.max(until).max(LONG_PAUSE)), reason: wait.reason.clone() }
     }
 }

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::ports::{
-    Channels, CipherError, Clock, CredentialsCipher, Ids, InstanceRepository, RepositoryError,
+    ChannelSender, Channels, CipherError, Clock, CredentialsCipher, Ids, InstanceRepository, NewCredentials,
+    RepositoryError,
 };
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::channel::ChannelName;
@@ -29,6 +30,8 @@ pub struct CreateInstanceCommand {
     pub name: Option<InstanceName>,
     pub credentials: Option<Value>,
     pub max_tries: Option<MaxTries>,
+    /// Whether messages that may have been delivered are tried again; none: as its channel does.
+    pub retry_unknown: Option<bool>,
     /// Compact JSON text of an object.
     pub metadata: Option<String>,
 }
@@ -37,13 +40,16 @@ pub struct CreateInstanceCommand {
 pub struct ConfiguredInstance {
     pub instance: Instance,
     pub revealed_credentials: Option<Value>,
+    /// Whether it was there before.
+    pub is_known: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum CreateInstanceError {
     #[error("the request has {} problem(s)", .0.len())]
     Invalid(Vec<FieldProblem>),
-    #[error("the tenant has an instance of this channel and name")]
+    /// The tenant has one of this channel and name, with other members.
+    #[error("the tenant has another instance of this channel and name")]
     Taken,
     #[error(transparent)]
     Cipher(#[from] CipherError),
@@ -52,9 +58,11 @@ pub enum CreateInstanceError {
 }
 
 impl CreateInstance {
+    /// Asked again with members that agree, it answers the instance that is there.
+    ///
     /// # Errors
-    /// When a member is invalid, the tenant has an instance of this channel and name, its credentials cannot be sealed, or the
-    /// database does not answer.
+    /// When a member is invalid, the tenant has another instance of this channel and name, its credentials cannot be sealed, or
+    /// the database does not answer.
     pub async fn execute(
         &self,
         caller: &Principal,
@@ -63,17 +71,11 @@ impl CreateInstance {
         let Some(sender) = self.channels.find(&command.channel) else {
             return Err(CreateInstanceError::Invalid(vec![self.channels.unknown()]));
         };
-        // Before the addresses are checked: those of a second tenant may be refused.
-        self.tenants.met(&caller.tenant);
-        let address = sender.check_address(command.channel_phone_or_id.as_str());
-        let credentials = sender.check_credentials(command.credentials.as_ref());
-        let new = match (address, credentials) {
-            (Ok(()), Ok(new)) => new,
-            (address, credentials) => {
-                let problems = [address.err(), credentials.err()].into_iter().flatten().flatten();
-                return Err(CreateInstanceError::Invalid(problems.collect()));
-            }
-        };
+        let mut new = check(sender.as_ref(), &command)?;
+        // The addresses of a second tenant may be refused; a request that is refused anyway makes none.
+        if self.tenants.met(&caller.tenant) {
+            new = check(sender.as_ref(), &command)?;
+        }
         let id = InstanceId(self.ids.next());
         let now = self.clock.now();
         let instance = Instance {
@@ -86,15 +88,53 @@ impl CreateInstance {
             channel_phone_or_id: command.channel_phone_or_id.into_string(),
             status: sender.initial_status(),
             credentials: self.cipher.seal(id, &new.credentials)?,
+            event_secret: None,
             max_tries: command.max_tries.map(MaxTries::number),
+            retry_unknown: command.retry_unknown,
             metadata: command.metadata,
             created_at: now,
             updated_at: now,
         };
         match self.instances.insert(&instance).await {
-            Ok(()) => Ok(ConfiguredInstance { instance, revealed_credentials: new.reveal }),
-            Err(RepositoryError::Conflict) => Err(CreateInstanceError::Taken),
+            Ok(()) => Ok(ConfiguredInstance { instance, revealed_credentials: new.reveal, is_known: false }),
+            Err(RepositoryError::Conflict) => self.known(&instance, &new).await,
             Err(error) => Err(CreateInstanceError::Repository(error)),
         }
     }
+
+    /// The instance of this name that is there, if what was asked for agrees with it.
+    async fn known(&self, asked: &Instance, new: &NewCredentials) -> Result<ConfiguredInstance, CreateInstanceError> {
+        let found = self.instances.find_by_name(&asked.tenant, &asked.channel, &asked.channel_instance_id).await;
+        let known = found.map_err(CreateInstanceError::Repository)?.ok_or(CreateInstanceError::Taken)?;
+        // Those that were made up are as good as none.
+        let are_given = new.reveal.is_none();
+        let stored = self.cipher.open(known.id, &known.credentials).map_err(CreateInstanceError::Cipher);
+        if !agrees(asked, &known) || (are_given && stored?.expose() != new.credentials.expose()) {
+            return Err(CreateInstanceError::Taken);
+        }
+        Ok(ConfiguredInstance { instance: known, revealed_credentials: None, is_known: true })
+    }
+}
+
+fn check(sender: &dyn ChannelSender, command: &CreateInstanceCommand) -> Result<NewCredentials, CreateInstanceError> {
+    let address = sender.check_address(command.channel_phone_or_id.as_str());
+    match (address, sender.check_credentials(command.credentials.as_ref())) {
+        (Ok(()), Ok(new)) => Ok(new),
+        (address, credentials) => {
+            let problems = [address.err(), credentials.err()].into_iter().flatten().flatten();
+            Err(CreateInstanceError::Invalid(problems.collect()))
+        }
+    }
+}
+
+/// What was not asked for agrees.
+fn agrees(asked: &Instance, known: &Instance) -> bool {
+    fn same<T: PartialEq>(asked: &Option<T>, known: &Option<T>) -> bool {
+        asked.is_none() || asked == known
+    }
+    asked.channel_phone_or_id == known.channel_phone_or_id
+        && same(&asked.name, &known.name)
+        && same(&asked.max_tries, &known.max_tries)
+        && same(&asked.retry_unknown, &known.retry_unknown)
+        && same(&asked.metadata, &known.metadata)
 }

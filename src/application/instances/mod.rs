@@ -3,6 +3,9 @@
 pub mod check_credentials;
 pub use check_credentials::CheckCredentials;
 
+pub mod connect_instance;
+pub use connect_instance::ConnectInstance;
+
 pub mod create_instance;
 pub use create_instance::CreateInstance;
 

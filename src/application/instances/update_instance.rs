@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::create_instance::ConfiguredInstance;
 use crate::application::access::met_tenants::MetTenants;
+use crate::application::delivery::admission::Admission;
 use crate::application::ports::{Channels, CipherError, Clock, CredentialsCipher, InstanceRepository, RepositoryError};
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::{InstanceAddress, InstanceChange, InstanceId, InstanceName};
@@ -17,6 +18,7 @@ pub struct UpdateInstance {
     pub cipher: Arc<dyn CredentialsCipher>,
     pub clock: Arc<dyn Clock>,
     pub tenants: MetTenants,
+    pub admission: Admission,
 }
 
 /// What is `None` stays; what is `Some(None)` is cleared.
@@ -27,6 +29,7 @@ pub struct UpdateInstanceCommand {
     /// Replaces all credentials.
     pub credentials: Option<Value>,
     pub max_tries: Option<Option<MaxTries>>,
+    pub retry_unknown: Option<Option<bool>>,
     pub metadata: Option<Option<String>>,
 }
 
@@ -64,6 +67,7 @@ impl UpdateInstance {
         let mut change = InstanceChange {
             name: command.name.map(|name| name.map(InstanceName::into_string)),
             max_tries: command.max_tries.map(|tries| tries.map(MaxTries::number)),
+            retry_unknown: command.retry_unknown,
             metadata: command.metadata,
             ..InstanceChange::default()
         };
@@ -85,6 +89,8 @@ impl UpdateInstance {
         }
         let updated = self.instances.update(&caller.tenant, id, &change, self.clock.now()).await?;
         let instance = updated.ok_or(UpdateInstanceError::UnknownInstance)?;
-        Ok(ConfiguredInstance { instance, revealed_credentials })
+        // What kept it from being called may be mended.
+        self.admission.let_in(id);
+        Ok(ConfiguredInstance { instance, revealed_credentials, is_known: true })
     }
 }

@@ -105,6 +105,7 @@ impl PrepareInstallation {
             channel_phone_or_id: InstanceAddress::parse("sandbox")?,
             name: Some(InstanceName::parse("Sandbox")?),
             credentials: None,
+            retry_unknown: None,
             max_tries: None,
             metadata: None,
         };

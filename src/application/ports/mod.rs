@@ -7,14 +7,18 @@ pub mod stores;
 pub mod transport;
 pub mod until_answered;
 
-pub use channels::{ChannelSender, Channels, CipherError, CredentialsCipher, Delivery, NewCredentials};
+pub use channels::{
+    Account, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher, Delivery,
+    EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER,
+};
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;
 pub use stores::{
     Accepted, ApiKeyRepository, BYTES_AT_ONCE, CALLED_IN_AMONG, Cancellation, Cancellations, Claimed, DeletedInstances,
     DueMessages, Duties, FailedMessages, FailedSelection, Forgotten, InstanceRepository, KeptRequest, Listed,
     MessageFilter, MessageRepository, MessageSearch, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters,
-    Position, Replay, Replayed, Retiming, SealedInstance, SearchError, Storage, Stores, Take, WeeksStanding,
+    Position, ReceiptInbox, Replay, Replayed, Retiming, SealedInstance, SearchError, Storage, Stores, Swept, Take,
+    WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

@@ -17,7 +17,7 @@ use credentials::SealedCredentials;
 pub use name::{InstanceAddress, InstanceName};
 
 /// What the messages of a deleted instance say that were open then.
-pub const DELETED: &str = "The instance was deleted before the message was delivered.";
+pub const DELETED: &str = "The instance was deleted.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub Uuid);
@@ -78,8 +78,12 @@ pub struct Instance {
     pub channel_phone_or_id: String,
     pub status: ConnectionStatus,
     pub credentials: SealedCredentials,
+    /// What its provider brings with each event, sealed as its credentials are; none: it was never connected.
+    pub event_secret: Option<SealedCredentials>,
     /// Tries for its messages, the first included; none: the installation's.
     pub max_tries: Option<u32>,
+    /// Whether a message that may have been delivered is tried again; none: as its channel does.
+    pub retry_unknown: Option<bool>,
     /// Compact JSON text of an object, for the client's own use.
     pub metadata: Option<String>,
     pub created_at: Timestamp,
@@ -94,7 +98,9 @@ pub struct InstanceChange {
     pub name: Option<Option<String>>,
     pub status: Option<ConnectionStatus>,
     pub credentials: Option<SealedCredentials>,
+    pub event_secret: Option<SealedCredentials>,
     pub max_tries: Option<Option<u32>>,
+    pub retry_unknown: Option<Option<bool>>,
     pub metadata: Option<Option<String>>,
 }
 
@@ -104,10 +110,16 @@ pub struct Destination {
     /// A phone number, a URL, ...
     pub address: String,
     pub credentials: SealedCredentials,
+    /// As the instance's.
+    pub retry_unknown: Option<bool>,
 }
 
 impl Instance {
     pub fn destination(self) -> Destination {
-        Destination { address: self.channel_phone_or_id, credentials: self.credentials }
+        Destination {
+            address: self.channel_phone_or_id,
+            credentials: self.credentials,
+            retry_unknown: self.retry_unknown,
+        }
     }
 }

@@ -32,7 +32,9 @@ impl AttemptOutcome {
 impl From<DeliveryErrorKind> for AttemptOutcome {
     fn from(kind: DeliveryErrorKind) -> Self {
         match kind {
-            DeliveryErrorKind::Transient { .. } | DeliveryErrorKind::NotNow { .. } => AttemptOutcome::Transient,
+            DeliveryErrorKind::Transient { .. }
+            | DeliveryErrorKind::NotNow { .. }
+            | DeliveryErrorKind::InstanceOff { .. } => AttemptOutcome::Transient,
             DeliveryErrorKind::Unknown => AttemptOutcome::Unknown,
             DeliveryErrorKind::Permanent { .. } => AttemptOutcome::Permanent,
         }
@@ -117,6 +119,8 @@ pub(super) mod tests {
             status: ConnectionStatus::Connected,
             credentials: SealedCredentials(Vec::new()),
             max_tries: None,
+            event_secret: None,
+            retry_unknown: None,
             metadata: None,
             created_at: now,
             updated_at: now,

@@ -18,6 +18,8 @@ pub struct DeliveryError {
     /// One sentence for the row and for the caller. Never holds a credential.
     pub reason: String,
     pub http_status: Option<u16>,
+    /// Of an unknown outcome: the id under which the channel knows the message, if it took it.
+    pub channel_message_id: Option<String>,
 }
 
 /// Whether another try makes sense: a typed decision of the channel's adapter.
@@ -25,13 +27,19 @@ pub struct DeliveryError {
 pub enum DeliveryErrorKind {
     /// It may work later.
     Transient { retry_after: Option<Duration> },
-    /// Perhaps it was taken: its answer was lost. Tried again like a transient failure, which can deliver twice.
+    /// Perhaps it was taken: its answer was lost. Whether it is tried again, which can deliver it twice, is a choice.
     Unknown,
     /// It was not called: here and now it cannot be. Another process may know better, or this one later.
     NotNow { pause: Duration },
+    /// It was not taken, and no other message of its instance would be: the instance is not connected, or not let in. It is
+    /// worth asking again after this pause.
+    InstanceOff { pause: Duration },
     /// It will not work, however often it is tried.
     Permanent { failure: FailureKind },
 }
+
+/// The end of the sentence of a failure whose outcome is unknown.
+pub const MAY_HAVE_BEEN_DELIVERED: &str = " It may have been delivered.";
 
 /// Whose fault it is that a message failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,18 +48,23 @@ pub enum FailureKind {
     Recipient,
     /// The channel: it is away, misconfigured, or did not answer in time.
     Channel,
+    /// Not known: the channel may have taken it.
+    Unknown,
 }
 
 impl FailureKind {
+    const ALL: [FailureKind; 3] = [Self::Recipient, Self::Channel, Self::Unknown];
+
     pub fn as_str(self) -> &'static str {
         match self {
             FailureKind::Recipient => "recipient",
             FailureKind::Channel => "channel",
+            FailureKind::Unknown => "unknown",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Recipient, Self::Channel].into_iter().find(|kind| kind.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -67,6 +80,11 @@ impl DeliveryError {
     /// Not to be tried before `pause` has passed; at first not much later either, however long it is.
     pub fn not_now(reason: impl Into<String>, pause: Duration) -> Self {
         Self::new(DeliveryErrorKind::NotNow { pause }, reason)
+    }
+
+    /// Nothing can be sent through the instance for now.
+    pub fn instance_off(reason: impl Into<String>, pause: Duration) -> Self {
+        Self::new(DeliveryErrorKind::InstanceOff { pause }, reason)
     }
 
     /// This recipient or this content is refused for good.
@@ -92,7 +110,15 @@ impl DeliveryError {
         self
     }
 
+    /// Only an unknown outcome has an id: a receipt that names it tells what became of the message.
+    pub fn known_as(mut self, channel_message_id: &str) -> Self {
+        if self.kind == DeliveryErrorKind::Unknown {
+            self.channel_message_id = Some(channel_message_id.to_owned());
+        }
+        self
+    }
+
     fn new(kind: DeliveryErrorKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), http_status: None }
+        Self { kind, reason: reason.into(), http_status: None, channel_message_id: None }
     }
 }

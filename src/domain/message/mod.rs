@@ -27,7 +27,7 @@ use delivery::FailureKind;
 
 pub use content::{Content, InvalidMediaUrl, Media, MediaType, MediaUrl, UnknownMediaType};
 pub use recipient::Recipient;
-pub use status::{BY_RECEIPT, MOVES, MessageStatus, UnknownStatus};
+pub use status::{MOVES, MessageStatus, UnknownStatus};
 pub use tries::{InvalidTries, MaxTries};
 
 /// A UUIDv7: its order is the order in which one process accepted its messages.

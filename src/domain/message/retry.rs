@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::deferral::longest_pause;
-use super::delivery::{Acceptance, DeliveryError, DeliveryErrorKind, FailureKind};
+use super::delivery::{Acceptance, DeliveryError, DeliveryErrorKind, FailureKind, MAY_HAVE_BEEN_DELIVERED};
 use super::{Message, MessageStatus};
 use crate::domain::Timestamp;
 
@@ -25,10 +25,12 @@ pub struct SoFar {
     pub deferred_since: Option<Timestamp>,
     /// Its caller waits for its one try, and decides itself what follows.
     pub is_awaited: bool,
+    /// Whether it is tried again when it may have been taken.
+    pub retries_unknown: bool,
 }
 
 impl SoFar {
-    pub fn of(message: &Message) -> Self {
+    pub fn of(message: &Message, retries_unknown: bool) -> Self {
         let is_awaited = message.status == MessageStatus::Pending;
         Self {
             tries_begun: message.tries,
@@ -36,6 +38,7 @@ impl SoFar {
             deferrals: message.deferrals,
             deferred_since: message.deferred_since,
             is_awaited,
+            retries_unknown,
         }
     }
 }
@@ -77,15 +80,24 @@ impl RetryPolicy {
         chance: f64,
     ) -> NextStep {
         let &SoFar { tries_begun, max_tries, .. } = so_far;
-        let error = match verdict {
+        let mut error = match verdict {
             Ok(acceptance) => return NextStep::Sent(acceptance),
             Err(error) => error,
         };
         let retry_after = match error.kind {
             DeliveryErrorKind::Permanent { failure } => return NextStep::Failed { failure, error },
-            DeliveryErrorKind::NotNow { pause } => return self.put_off(error, pause, so_far, now),
+            DeliveryErrorKind::NotNow { pause } | DeliveryErrorKind::InstanceOff { pause } => {
+                return self.put_off(error, pause, so_far, now);
+            }
             DeliveryErrorKind::Transient { retry_after } => retry_after,
-            DeliveryErrorKind::Unknown => None,
+            DeliveryErrorKind::Unknown if so_far.retries_unknown && tries_begun < max_tries => None,
+            DeliveryErrorKind::Unknown => {
+                if !error.reason.ends_with('.') {
+                    error.reason.push('.');
+                }
+                error.reason.push_str(MAY_HAVE_BEEN_DELIVERED);
+                return NextStep::Failed { failure: FailureKind::Unknown, error };
+            }
         };
         if tries_begun >= max_tries {
             return NextStep::Failed { failure: FailureKind::Channel, error };
@@ -132,7 +144,7 @@ mod tests {
     }
 
     fn so_far(tries_begun: u32, max_tries: u32) -> SoFar {
-        SoFar { tries_begun, max_tries, deferrals: 0, deferred_since: None, is_awaited: false }
+        SoFar { tries_begun, max_tries, deferrals: 0, deferred_since: None, is_awaited: false, retries_unknown: true }
     }
 
     fn wait(step: NextStep) -> f64 {
@@ -176,6 +188,20 @@ mod tests {
         let awaited = SoFar { is_awaited: true, ..so_far(1, 1) };
         let step = policy().after(Err(DeliveryError::not_now("not here", Duration::MAX)), &awaited, now(), 0.5);
         assert!(matches!(step, NextStep::Failed { failure: FailureKind::Channel, .. }));
+    }
+
+    #[test]
+    fn what_may_have_been_taken_is_tried_again_only_where_that_was_chosen() {
+        let lost = || Err(DeliveryError::unknown("No answer in time").known_as("3EB0"));
+        assert!(matches!(policy().after(lost(), &so_far(1, 3), now(), 0.5), NextStep::Retry { .. }));
+        let once = SoFar { retries_unknown: false, ..so_far(1, 3) };
+        for last in [once, so_far(3, 3), SoFar { is_awaited: true, ..so_far(1, 1) }] {
+            let NextStep::Failed { failure, error } = policy().after(lost(), &last, now(), 0.5) else {
+                panic!("goes on")
+            };
+            assert_eq!((failure, error.channel_message_id.as_deref()), (FailureKind::Unknown, Some("3EB0")));
+            assert_eq!(error.reason, "No answer in time. It may have been delivered.");
+        }
     }
 
     proptest! {

@@ -4,13 +4,13 @@ use chrono::TimeDelta;
 
 use super::attempt::AttemptOutcome;
 use super::deferral::Deferral;
-use super::delivery::{DeliveryError, FailureKind};
+use super::delivery::{DeliveryError, FailureKind, MAY_HAVE_BEEN_DELIVERED};
 use super::retry::NextStep;
 use super::{Message, MessageStatus};
 use crate::domain::Timestamp;
 use crate::domain::node::NodeId;
 
-use MessageStatus::{Cancelled, Failed, Pending, Processing, Queued, Sent};
+use MessageStatus::{Cancelled, Delivered, Failed, Pending, Processing, Queued, Read, Sent};
 
 /// One way of changing a message: which states it starts from and which it leads to.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,8 +66,28 @@ pub const CANCEL: Change = Change::new("cancel", &[Queued], &[Cancelled]);
 /// Its instance is deleted. A queued message is claimed by it, so that a late claim's outcome has another try number.
 pub const FAIL: Change = Change::new("fail", &MessageStatus::OPEN, &[Failed]).claiming();
 
-pub const CHANGES: [&Change; 10] =
-    [&END, &CLAIM_AND_END, &CLAIM, &TAKE, &GIVE_BACK, &MAKE_DUE, &DEFER, &REPLAY, &CANCEL, &FAIL];
+/// What receipts say. Of those that failed, only of one whose outcome is unknown.
+pub const RECEIPT_SENT: Change = Change::new("receipt: sent", &[Failed], &[Sent]);
+pub const RECEIPT_DELIVERED: Change = Change::new("receipt: delivered", &[Sent, Failed], &[Delivered]);
+pub const RECEIPT_READ: Change = Change::new("receipt: read", &[Sent, Delivered, Failed], &[Read]);
+pub const RECEIPT_FAILED: Change = Change::new("receipt: failed", &[Sent], &[Failed]);
+
+pub const CHANGES: [&Change; 14] = [
+    &END,
+    &CLAIM_AND_END,
+    &CLAIM,
+    &TAKE,
+    &GIVE_BACK,
+    &MAKE_DUE,
+    &DEFER,
+    &REPLAY,
+    &CANCEL,
+    &FAIL,
+    &RECEIPT_SENT,
+    &RECEIPT_DELIVERED,
+    &RECEIPT_READ,
+    &RECEIPT_FAILED,
+];
 
 /// A move that is not among [`MOVES`](super::MOVES).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +151,7 @@ impl Ending {
         Self {
             status,
             attempt: error.kind.into(),
-            channel_message_id: None,
+            channel_message_id: error.channel_message_id.clone(),
             error: Some(error.reason.clone()),
             failure: None,
             http_status: error.http_status,
@@ -305,7 +325,7 @@ impl Message {
         Ok(())
     }
 
-    /// Fails an open message because its instance is deleted.
+    /// Fails an open message because its instance is deleted. What is being delivered may get there all the same.
     ///
     /// # Errors
     /// When the message has ended.
@@ -315,13 +335,14 @@ impl Message {
         dead_lettered_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), ForbiddenMove> {
-        if self.status == Queued {
+        let is_under_way = self.status != Queued;
+        if !is_under_way {
             self.change(&FAIL, Processing)?;
             self.begin_try(now);
         }
         self.change(&FAIL, Failed)?;
-        self.failure = Some(FailureKind::Channel);
-        self.error = Some(reason.to_owned());
+        self.failure = Some(if is_under_way { FailureKind::Unknown } else { FailureKind::Channel });
+        self.error = Some(format!("{reason}{}", if is_under_way { MAY_HAVE_BEEN_DELIVERED } else { "" }));
         self.attempt_http_status = None;
         self.next_attempt_at = None;
         self.dead_lettered_at = dead_lettered_at;
@@ -345,7 +366,7 @@ impl Message {
         self.updated_at = now;
     }
 
-    fn change(&mut self, change: &Change, next: MessageStatus) -> Result<(), ForbiddenMove> {
+    pub(in crate::domain) fn change(&mut self, change: &Change, next: MessageStatus) -> Result<(), ForbiddenMove> {
         if !change.from.contains(&self.status) {
             return Err(ForbiddenMove { from: self.status, to: next });
         }

@@ -7,10 +7,11 @@ use super::deferral::Deferral;
 use super::delivery::{Acceptance, DeliveryError, FailureKind};
 use super::retry::NextStep;
 use super::transition::{CHANGES, Change, Ending, ForbiddenMove};
-use super::{BY_RECEIPT, MOVES, Message, MessageStatus};
+use super::{MOVES, Message, MessageStatus};
 use crate::domain::Timestamp;
 use crate::domain::message::attempt::tests::message;
 use crate::domain::node::NodeId;
+use crate::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
 
 type Moves = HashSet<(MessageStatus, MessageStatus)>;
 
@@ -18,17 +19,12 @@ fn made_by<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Moves {
     changes.into_iter().flat_map(Change::moves).collect()
 }
 
-fn made_by_changes(moves: &[(MessageStatus, MessageStatus)]) -> Moves {
-    moves.iter().copied().filter(|it| !BY_RECEIPT.contains(it)).collect()
-}
-
 #[test]
-fn the_changes_make_every_move_that_no_receipt_makes_and_no_other() {
-    assert_eq!(made_by(CHANGES), made_by_changes(MOVES));
-    let more = [MOVES, &[(MessageStatus::Failed, MessageStatus::Sent)]].concat();
-    assert_ne!(made_by(CHANGES), made_by_changes(&more));
-    let planted = Change { name: "planted", from: &[MessageStatus::Failed], to: &[MessageStatus::Sent], claims: false };
-    assert_ne!(made_by(CHANGES.into_iter().chain([&planted])), made_by_changes(MOVES));
+fn the_changes_make_every_move_and_no_other() {
+    let moves: Moves = MOVES.iter().copied().collect();
+    assert_eq!(made_by(CHANGES), moves);
+    let planted = Change { name: "planted", from: &[MessageStatus::Read], to: &[MessageStatus::Sent], claims: false };
+    assert_ne!(made_by(CHANGES.into_iter().chain([&planted])), moves);
 }
 
 fn now() -> Timestamp {
@@ -47,6 +43,11 @@ fn steps() -> [NextStep; 4] {
 fn deferral(message: &Message) -> Deferral {
     let pause = Some(std::time::Duration::from_secs(5));
     Deferral { id: message.id, pause, not_before: None, reason: "later".to_owned(), now: now() }
+}
+
+fn receipt(message: &Message, status: ReceiptStatus) -> Receipt {
+    let of = ChannelMessage { instance: message.instance_id, id: "3EB0".to_owned() };
+    Receipt { of, status, at: now(), reason: None }
 }
 
 /// What each change does to a message; one that leads to several states does so once for each.
@@ -70,6 +71,10 @@ fn results(change: &Change, message: &Message) -> Vec<Result<Message, ForbiddenM
         "replay" => vec![apply(&|it| it.replay(now()))],
         "cancel" => vec![apply(&|it| it.cancel(now()))],
         "fail" => vec![apply(&|it| it.fail("deleted", None, now()))],
+        "receipt: sent" => vec![apply(&|it| it.receive(&receipt(it, ReceiptStatus::Sent), None, now()))],
+        "receipt: delivered" => vec![apply(&|it| it.receive(&receipt(it, ReceiptStatus::Delivered), None, now()))],
+        "receipt: read" => vec![apply(&|it| it.receive(&receipt(it, ReceiptStatus::Read), None, now()))],
+        "receipt: failed" => vec![apply(&|it| it.receive(&receipt(it, ReceiptStatus::Failed), None, now()))],
         other => panic!("{other} is not applied here"),
     }
 }
@@ -78,7 +83,8 @@ fn results(change: &Change, message: &Message) -> Vec<Result<Message, ForbiddenM
 fn every_change_starts_from_its_states_and_leads_to_its_states() {
     for change in CHANGES {
         for status in MessageStatus::ALL {
-            let before = Message { status, ..message(1) };
+            let channel_message_id = Some("3EB0".to_owned());
+            let before = Message { status, channel_message_id, failure: Some(FailureKind::Unknown), ..message(1) };
             for result in results(change, &before) {
                 assert_eq!(result.is_ok(), change.from.contains(&status), "{} from {status}: {result:?}", change.name);
                 if let Ok(after) = result {
@@ -115,5 +121,28 @@ fn a_queued_message_of_a_deleted_instance_gets_another_try_number() {
         let mut failed = Message { status, ..message(1) };
         failed.fail("deleted", None, now()).unwrap();
         assert_eq!(failed.try_number, 1 + u32::from(status == MessageStatus::Queued), "{status}");
+    }
+}
+
+#[test]
+fn a_receipt_moves_only_its_own_message_and_of_failures_only_an_unknown_one() {
+    let failed = |failure| Message {
+        status: MessageStatus::Failed,
+        failure: Some(failure),
+        channel_message_id: Some("3EB0".to_owned()),
+        error: Some("No answer in time. It may have been delivered.".to_owned()),
+        ..message(1)
+    };
+    for status in [ReceiptStatus::Sent, ReceiptStatus::Delivered, ReceiptStatus::Read] {
+        let mut unknown = failed(FailureKind::Unknown);
+        let receipt = receipt(&unknown, status);
+        unknown.receive(&receipt, None, now()).unwrap();
+        assert_eq!((unknown.status, unknown.failure, unknown.error), (status.message_status(), None, None));
+        assert_eq!(unknown.sent_at, Some(now()));
+        for failure in [FailureKind::Channel, FailureKind::Recipient] {
+            assert!(failed(failure).receive(&receipt, None, now()).is_err());
+        }
+        let mut other = Message { channel_message_id: Some("3EB1".to_owned()), ..failed(FailureKind::Unknown) };
+        assert!(other.receive(&receipt, None, now()).is_err());
     }
 }

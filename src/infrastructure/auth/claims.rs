@@ -8,7 +8,7 @@ use crate::infrastructure::config::JwtConfig;
 /// Seconds by which clocks may differ unnoticed.
 const LEEWAY: f64 = 60.0;
 
-/// `sub` is stored with every row that its bearer makes.
+/// It is stored with every row that its bearer makes.
 const LONGEST_SUBJECT: usize = 255;
 
 /// What the claims of a token have to say, once its signature has been verified.
@@ -16,6 +16,7 @@ pub(super) struct ClaimRules {
     issuer: Option<String>,
     audience: Option<String>,
     tenant_claim: String,
+    user_claim: String,
 }
 
 impl ClaimRules {
@@ -24,6 +25,7 @@ impl ClaimRules {
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
             tenant_claim: config.tenant_claim.clone(),
+            user_claim: config.user_claim.clone(),
         }
     }
 
@@ -39,8 +41,23 @@ impl ClaimRules {
         {
             return Err(invalid("the token is for another audience"));
         }
-        let subject = subject(claims)?;
+        let subject = self.subject(claims)?;
         Ok(Principal { tenant: self.tenant(claims, &subject)?, subject, scopes: scopes(claims.get("scope"))? })
+    }
+
+    fn subject(&self, claims: &Map<String, Value>) -> Result<String, TokenError> {
+        let claim = &self.user_claim;
+        let subject = claims.get(claim).and_then(|value| match value {
+            Value::String(text) => Some(text.clone()),
+            // Systems that number their users; `sub` itself is a text (RFC 7519).
+            Value::Number(number) if claim != "sub" && (number.is_u64() || number.is_i64()) => Some(number.to_string()),
+            _ => None,
+        });
+        subject.filter(|subject| is_subject(subject)).ok_or_else(|| {
+            invalid(&format!(
+                "the token must have a `{claim}` of 1 to 255 characters, none of them a control character"
+            ))
+        })
     }
 
     fn tenant(&self, claims: &Map<String, Value>, subject: &str) -> Result<Tenant, TokenError> {
@@ -87,13 +104,6 @@ fn is_for(claim: Option<&Value>, audience: &str) -> bool {
         Some(Value::Array(several)) => several.iter().any(|one| one.as_str() == Some(audience)),
         _ => false,
     }
-}
-
-fn subject(claims: &Map<String, Value>) -> Result<String, TokenError> {
-    let subject = claims.get("sub").and_then(Value::as_str).filter(|subject| is_subject(subject));
-    subject
-        .map(str::to_owned)
-        .ok_or_else(|| invalid("the token must have a `sub` of 1 to 255 characters, none of them a control character"))
 }
 
 /// Without the claim, a token may do what its tenant may, except administer. Scopes of other systems are ignored.

@@ -1,3 +1,5 @@
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 
@@ -49,6 +51,12 @@ impl XChaChaCredentialsCipher {
 }
 
 impl CredentialsCipher for XChaChaCredentialsCipher {
+    fn new_secret(&self) -> Result<String, CipherError> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(|_| CipherError("the system gives no randomness"))?;
+        Ok(URL_SAFE_NO_PAD.encode(secret))
+    }
+
     fn seal(&self, instance: InstanceId, credentials: &Credentials) -> Result<SealedCredentials, CipherError> {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(|_| CipherError("the system gives no randomness"))?;

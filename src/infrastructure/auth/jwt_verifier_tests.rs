@@ -51,6 +51,7 @@ fn config() -> JwtConfig {
         issuer: None,
         audience: None,
         tenant_claim: "tenant".to_owned(),
+        user_claim: "sub".to_owned(),
     }
 }
 
@@ -222,6 +223,23 @@ fn the_tenant_is_in_its_claim_or_else_the_subject() {
     let config = JwtConfig { tenant_claim: "https://acme.example/org".to_owned(), ..with_secret() };
     let principal = accepted(&config, json!({"https://acme.example/org": "acme", "tenant": "other"}));
     assert_eq!(principal.tenant.as_str(), "acme");
+}
+
+/// As a system makes them that numbers its users, or names them by another claim than `sub`.
+#[test]
+fn the_user_is_in_a_claim_of_ones_own() {
+    let config =
+        JwtConfig { tenant_claim: "businessProfileId".to_owned(), user_claim: "userId".to_owned(), ..with_secret() };
+    let of = |user: Value| {
+        signed(&json!({"userId": user, "email": "ana@acme.example", "businessProfileId": "acme", "exp": now() + 60}))
+    };
+    for (user, expected) in [(json!("3f1c"), "3f1c"), (json!(17), "17")] {
+        let principal = verify(&config, &of(user)).unwrap();
+        assert_eq!((principal.tenant.as_str(), principal.subject.as_str()), ("acme", expected));
+    }
+    for user in [json!(null), json!(""), json!(1.5), json!({})] {
+        assert!(is_invalid(&config, &of(user)));
+    }
 }
 
 #[test]

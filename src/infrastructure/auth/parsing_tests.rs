@@ -21,6 +21,7 @@ fn config() -> JwtConfig {
         issuer: None,
         audience: None,
         tenant_claim: "tenant".to_owned(),
+        user_claim: "sub".to_owned(),
     }
 }
 

@@ -14,6 +14,7 @@ pub struct TokenSigner {
     issuer: Option<String>,
     audience: Option<String>,
     tenant_claim: String,
+    user_claim: String,
 }
 
 /// What a token is to say.
@@ -50,6 +51,7 @@ impl TokenSigner {
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
             tenant_claim: config.tenant_claim.clone(),
+            user_claim: config.user_claim.clone(),
         })
     }
 
@@ -63,7 +65,9 @@ impl TokenSigner {
             return Err(SignTokenError::TooShort);
         }
         let mut claims = Map::new();
-        claims.insert("sub".to_owned(), Value::from(request.subject.as_str()));
+        for name in ["sub", self.user_claim.as_str()] {
+            claims.insert(name.to_owned(), Value::from(request.subject.as_str()));
+        }
         claims.insert("iat".to_owned(), Value::from(now.timestamp()));
         claims.insert("exp".to_owned(), Value::from((now + request.ttl).timestamp()));
         let scopes =

@@ -3,8 +3,9 @@
 mod http;
 mod sandbox;
 mod webhook;
+mod whatsapp_errors;
 mod whatsapp_evolution;
 
 pub use sandbox::SandboxSender;
 pub use webhook::{InvalidSecret, SigningSecret, WebhookSender, WebhookSettings};
-pub use whatsapp_evolution::{EvolutionSettings, WhatsappEvolutionSender};
+pub use whatsapp_evolution::{EvolutionConnector, EvolutionEvents, EvolutionSettings, WhatsappEvolutionSender};

@@ -9,6 +9,7 @@ use super::sections::delivery::DeliveryConfig;
 use super::sections::http::HttpConfig;
 use super::sections::kafka::{Brokers, QueueConfig};
 use super::sections::logs::LogsConfig;
+use super::sections::providers::ProvidersConfig;
 use super::sections::storage::{DatabaseConfig, StorageConfig};
 use super::variables::Variables;
 
@@ -21,6 +22,7 @@ pub struct Config {
     pub queue: QueueConfig,
     pub delivery: DeliveryConfig,
     pub channels: ChannelsConfig,
+    pub providers: ProvidersConfig,
     pub logs: LogsConfig,
 }
 
@@ -47,6 +49,7 @@ impl Config {
             queue: QueueConfig::read(&variables)?,
             delivery: DeliveryConfig::read(&variables)?,
             channels: ChannelsConfig::read(&variables)?,
+            providers: ProvidersConfig::read(&variables)?,
             logs: LogsConfig::read(&variables)?,
         })
     }

@@ -8,6 +8,7 @@ mod openapi;
 mod operations;
 #[cfg(test)]
 mod parsing_tests;
+mod receipts;
 mod request_log;
 mod swagger_ui;
 mod wire;
@@ -73,6 +74,11 @@ fn documented() -> OpenApiRouter<SharedState> {
         .routes(routes!(instances::create::create_as_known))
         .routes(routes!(instances::create::create, instances::read::list))
         .routes(routes!(instances::read::read, instances::update::update, instances::delete::delete))
+        .routes(routes!(instances::connection::code))
+        .routes(routes!(instances::connection::restart))
+        .routes(routes!(instances::connection::log_out))
+        .routes(routes!(receipts::receive::receive))
+        .routes(routes!(receipts::receive::receive_by_secret))
 }
 
 fn documented_health() -> OpenApiRouter<SharedState> {

@@ -216,7 +216,8 @@ pub fn ending(verdict: &Result<Acceptance, DeliveryError>) -> &'static str {
         Err(DeliveryErrorKind::Transient { .. }) => "transient",
         Err(DeliveryErrorKind::Unknown) => "unknown",
         Err(DeliveryErrorKind::NotNow { .. }) => "not now",
+        Err(DeliveryErrorKind::InstanceOff { .. }) => "instance off",
         Err(DeliveryErrorKind::Permanent { failure: FailureKind::Recipient }) => "refused",
-        Err(DeliveryErrorKind::Permanent { failure: FailureKind::Channel }) => "misconfigured",
+        Err(DeliveryErrorKind::Permanent { failure: FailureKind::Channel | FailureKind::Unknown }) => "misconfigured",
     }
 }

@@ -113,18 +113,32 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
         InstanceChange { credentials: Some(SealedCredentials(vec![9])), ..none() },
         InstanceChange { max_tries: Some(Some(7)), ..none() },
         InstanceChange { max_tries: Some(None), ..none() },
+        InstanceChange { retry_unknown: Some(Some(false)), ..none() },
+        InstanceChange { retry_unknown: Some(None), ..none() },
+        InstanceChange { event_secret: Some(SealedCredentials(vec![7, 0, 9])), ..none() },
         InstanceChange { metadata: Some(Some("{}".to_owned())), ..none() },
         InstanceChange { metadata: Some(None), ..none() },
         none(),
     ];
     for (change, now) in changes.into_iter().zip(50..) {
-        let InstanceChange { channel_phone_or_id, name, status, credentials, max_tries, metadata } = change.clone();
+        let InstanceChange {
+            channel_phone_or_id,
+            name,
+            status,
+            credentials,
+            max_tries,
+            metadata,
+            retry_unknown,
+            event_secret,
+        } = change.clone();
         expected = Instance {
             channel_phone_or_id: channel_phone_or_id.unwrap_or(expected.channel_phone_or_id),
             name: name.unwrap_or(expected.name),
             status: status.unwrap_or(expected.status),
             credentials: credentials.unwrap_or(expected.credentials),
             max_tries: max_tries.unwrap_or(expected.max_tries),
+            retry_unknown: retry_unknown.unwrap_or(expected.retry_unknown),
+            event_secret: event_secret.or(expected.event_secret),
             metadata: metadata.unwrap_or(expected.metadata),
             updated_at: at(now),
             ..expected

@@ -17,7 +17,8 @@ use crate::support::given::{at, deferral, failed, instance, message_of, node, ou
 on_every_adapter![every_change_in_every_state_does_what_the_domain_says];
 
 async fn every_change_in_every_state_does_what_the_domain_says(adapters: &Adapters) {
-    for change in CHANGES {
+    // What receipts do is asked in `contracts/receipts`: a row has to have the name that they name.
+    for change in CHANGES.into_iter().filter(|change| !change.name.starts_with("receipt")) {
         for status in MessageStatus::ALL {
             for step in [sent(), retry(60), failed(), put_off(60)] {
                 let message = stored_in(adapters, status).await;

@@ -207,7 +207,7 @@ impl World {
             NextStep::PutOff { at: soon, error: DeliveryError::not_now("not here", Duration::MAX) },
         ]);
         let dead_lettered_at = self.chance.yes().then_some(finished_at);
-        Outcome { guard, next, started_at, finished_at, dead_lettered_at }
+        Outcome { guard, next, started_at, finished_at, dead_lettered_at, has_receipts: true }
     }
 
     fn take(&mut self) -> Take {

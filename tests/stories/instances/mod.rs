@@ -1,3 +1,4 @@
 //! The configured channels.
 
 mod configuring;
+mod connecting;

@@ -3,6 +3,7 @@ use correio::application::ports::{DeletedInstances, OpenMessages, Position, Repo
 use correio::domain::Timestamp;
 use correio::domain::instance::InstanceId;
 use correio::domain::message::attempt::{Attempt, AttemptOutcome};
+use correio::domain::message::delivery::FailureKind;
 use correio::domain::message::{Message, MessageId};
 use uuid::Uuid;
 
@@ -98,7 +99,10 @@ fn fail(tables: &mut Tables, id: MessageId, reason: &str, dead_lettered_at: Opti
         number: failed.try_number,
         started_at: failed.attempt_started_at,
         finished_at: Some(now),
-        outcome: Some(AttemptOutcome::Permanent),
+        outcome: Some(match failed.failure {
+            Some(FailureKind::Unknown) => AttemptOutcome::Unknown,
+            _ => AttemptOutcome::Permanent,
+        }),
         error: failed.error,
         http_status: None,
     };

@@ -59,6 +59,14 @@ impl InstanceRepository for MemoryInstanceRepository {
             .await
     }
 
+    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError> {
+        let named = |tables: &mut Tables| {
+            let all = tables.instances.values().filter(|it| it.channel_instance_id == channel_instance_id);
+            Ok(all.take(100).cloned().collect())
+        };
+        self.database.run_now("instances.named", named).await
+    }
+
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
         let is_listed = |it: &&Instance| it.tenant == *tenant && channel.is_none_or(|channel| it.channel == *channel);
         let list = |tables: &mut Tables| {
@@ -100,6 +108,8 @@ impl InstanceRepository for MemoryInstanceRepository {
                 status: change.status.unwrap_or(stored.status),
                 credentials: change.credentials.unwrap_or_else(|| stored.credentials.clone()),
                 max_tries: change.max_tries.unwrap_or(stored.max_tries),
+                event_secret: change.event_secret.clone().or(stored.event_secret.clone()),
+                retry_unknown: change.retry_unknown.unwrap_or(stored.retry_unknown),
                 metadata: change.metadata.unwrap_or_else(|| stored.metadata.clone()),
                 updated_at: stored.updated_at.max(now),
                 ..stored.clone()

@@ -8,6 +8,7 @@ use correio::domain::message::attempt::Attempt;
 use correio::domain::message::deferral::{Deferral, Deferred, MAX_DEFERRALS};
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
+use correio::domain::receipt::ChannelMessage;
 use correio::infrastructure::storage::shared::OutcomeRow;
 
 use super::database::MemoryDatabase;
@@ -202,6 +203,10 @@ fn write(tables: &mut Tables, outcome: &Outcome, row: &OutcomeRow) -> Result<boo
         _ => message.end(ending),
     });
     tables.believed(&guard);
+    if let (Some(name), Some(message)) = (row.name(), tables.messages.get(&guard.id)) {
+        let of = ChannelMessage { instance: message.instance_id, id: name.to_owned() };
+        tables.channel_messages.entry(of).or_insert(guard.id);
+    }
     if row.has_row {
         let attempt = Attempt {
             number: guard.try_number,

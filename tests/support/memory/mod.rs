@@ -14,6 +14,7 @@ mod message_repository;
 mod message_search;
 mod node_repository;
 mod owed_dead_letters;
+mod receipt_inbox;
 mod storage;
 mod tables;
 mod weather;
@@ -35,6 +36,7 @@ pub use message_repository::MemoryMessageRepository;
 pub use message_search::MemoryMessageSearch;
 pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
+pub use receipt_inbox::MemoryReceiptInbox;
 pub use storage::MemoryStorage;
 pub use tables::{Bug, CRASH, Change, Payment, Refusal};
 pub use weather::{Statement, Weather};
@@ -53,6 +55,7 @@ impl MemoryDatabase {
             deleted_instances: Arc::new(MemoryDeletedInstances::new(self.clone())),
             api_keys: Arc::new(MemoryApiKeyRepository::new(self.clone())),
             storage: Arc::new(MemoryStorage::new(self.clone())),
+            receipts: Arc::new(MemoryReceiptInbox::new(self.clone())),
         };
         Adapters::new(stores, ())
     }

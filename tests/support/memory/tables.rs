@@ -9,6 +9,7 @@ use correio::domain::message::attempt::Attempt;
 use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
+use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
 use uuid::Uuid;
 
 /// What is stored. In order of the primary keys, so that nothing depends on how a hash falls.
@@ -23,6 +24,9 @@ pub(super) struct Tables {
     pub instances: BTreeMap<InstanceId, Instance>,
     /// And when they were deleted.
     pub deleted_instances: BTreeMap<InstanceId, Timestamp>,
+    /// And when they came.
+    pub receipts: BTreeMap<(ChannelMessage, ReceiptStatus), (Receipt, Timestamp)>,
+    pub channel_messages: BTreeMap<ChannelMessage, MessageId>,
     pub api_keys: BTreeMap<Uuid, ApiKey>,
     pub tenants: BTreeSet<Tenant>,
     pub history: Vec<Change>,
@@ -244,6 +248,7 @@ impl Tables {
         self.sync();
         self.deleted.extend(self.messages.remove(&id));
         self.attempts.retain(|(of, _), _| *of != id);
+        self.channel_messages.retain(|_, of| *of != id);
     }
 
     /// A try has one row: the first one stays.

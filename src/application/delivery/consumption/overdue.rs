@@ -22,7 +22,7 @@ impl Consumption {
             {
                 continue;
             }
-            let wait = Wait { pause: None, reason: RECIPIENT_HANGS };
+            let wait = Wait { pause: None, reason: RECIPIENT_HANGS.into() };
             let jobs = self.lanes.drain(&lane);
             self.put_off_all(jobs, &wait, now);
         }
@@ -50,13 +50,18 @@ impl Consumption {
         consequences
     }
 
-    /// What waits for a place of its instance, and has filled its partition's window: others wait behind it.
-    fn put_off_blocked(&mut self, now: Now) {
+    /// What waits for a place of its instance, and has filled its partition's window, so that others wait behind it; and what
+    /// waits for its channel.
+    pub(super) fn put_off_blocked(&mut self, now: Now) {
         let tenures = &self.tenures;
         let put_off = &self.put_off;
+        let admission = &self.admission;
         let is_in_the_way = |job: &Job| {
             if job.lane.as_deref().is_some_and(|lane| put_off.has_later(lane)) {
                 return false;
+            }
+            if job.instance().is_some_and(|instance| admission.off(instance).is_some()) {
+                return true;
             }
             let is_full = tenures.get(&job.slot.tenure).is_some_and(|window| window.is_paused);
             is_full && now.monotonic.saturating_sub(job.since) >= PATIENCE

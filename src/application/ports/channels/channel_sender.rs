@@ -44,6 +44,17 @@ pub trait ChannelSender: Send + Sync {
         true
     }
 
+    /// Whether the channel says later what became of a message, by the name that its acceptance gave it.
+    fn gives_receipts(&self) -> bool {
+        false
+    }
+
+    /// Whether a message whose answer was lost is tried again, unless its instance says otherwise. Only where its recipient can
+    /// tell that it is the same message.
+    fn retries_unknown(&self) -> bool {
+        true
+    }
+
     /// How long a try may take at the most.
     fn longest_try(&self) -> Duration;
 

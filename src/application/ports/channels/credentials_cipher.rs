@@ -10,6 +10,12 @@ pub trait CredentialsCipher: Send + Sync {
     /// # Errors
     /// When no key at hand opens them, or they were changed.
     fn open(&self, instance: InstanceId, sealed: &SealedCredentials) -> Result<Credentials, CipherError>;
+
+    /// A secret that cannot be guessed, in characters that need no escaping anywhere.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    fn new_secret(&self) -> Result<String, CipherError>;
 }
 
 #[derive(Debug, thiserror::Error)]

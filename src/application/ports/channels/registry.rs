@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ChannelSender;
+use super::{ChannelConnector, ChannelSender, EventReader};
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::problem::FieldProblem;
 
@@ -12,12 +12,34 @@ pub struct Channels {
     senders: BTreeMap<ChannelName, Arc<dyn ChannelSender>>,
     /// Channels that the operator has switched off, with a sentence that says so.
     switched_off: BTreeMap<ChannelName, &'static str>,
+    connectors: BTreeMap<ChannelName, Arc<dyn ChannelConnector>>,
+    event_readers: BTreeMap<ChannelName, Arc<dyn EventReader>>,
 }
 
 impl Channels {
     pub fn new(senders: impl IntoIterator<Item = Arc<dyn ChannelSender>>) -> Self {
         let senders = senders.into_iter().map(|sender| (sender.channel(), sender)).collect();
-        Self { senders, switched_off: BTreeMap::new() }
+        Self { senders, ..Self::default() }
+    }
+
+    /// Its instances have to be connected.
+    pub fn connect_by(&mut self, connector: Arc<dyn ChannelConnector>) {
+        self.connectors.insert(connector.channel(), connector);
+    }
+
+    /// Its provider reports what happens.
+    pub fn read_events_by(&mut self, reader: Arc<dyn EventReader>) {
+        self.event_readers.insert(reader.channel(), reader);
+    }
+
+    /// None for a channel whose instances need no connecting.
+    pub fn connector(&self, name: &ChannelName) -> Option<&Arc<dyn ChannelConnector>> {
+        self.connectors.get(name)
+    }
+
+    /// None for a channel that reports nothing.
+    pub fn event_reader(&self, name: &ChannelName) -> Option<&Arc<dyn EventReader>> {
+        self.event_readers.get(name)
     }
 
     /// What waits for this channel fails with that sentence: no process is to deliver it.

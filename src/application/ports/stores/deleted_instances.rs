@@ -27,9 +27,10 @@ pub trait DeletedInstances: Send + Sync {
         reach: u32,
     ) -> Result<OpenMessages, RepositoryError>;
 
-    /// Fails those of these messages that are open and of these instances with `reason`: `failed`, failure `channel`, with
+    /// Fails those of these messages that are open and of these instances with `reason`: `failed`, failure `channel` (of one
+    /// under way `unknown`, and the sentence goes on with [`MAY_HAVE_BEEN_DELIVERED`](crate::domain::message::delivery::MAY_HAVE_BEEN_DELIVERED)), with
     /// this `dead_lettered_at`, `try` raised for a `queued` one (a claim and its outcome in one write), and an attempt row
-    /// `permanent` with the reason for that try. A delivery that is under way thereby loses its guard. Passes over a message
+    /// `permanent` (or `unknown`) with the reason for that try. A delivery that is under way thereby loses its guard. Passes over a message
     /// that another transaction holds at the moment. Returns how many failed.
     async fn fail(
         &self,

@@ -26,6 +26,9 @@ pub trait InstanceRepository: Send + Sync {
         channel_instance_id: &str,
     ) -> Result<Option<Instance>, RepositoryError>;
 
+    /// The instances of any tenant and channel that their clients call so, at most 100.
+    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError>;
+
     /// A tenant's instances, oldest first; of one channel, if given.
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError>;
 

@@ -104,6 +104,9 @@ pub struct Outcome {
     pub finished_at: Timestamp,
     /// Written with a failure where the row itself is the dead letter.
     pub dead_lettered_at: Option<Timestamp>,
+    /// Whether the channel gives receipts: which message its name of this one stands for is noted in the same transaction, if
+    /// the guard holds.
+    pub has_receipts: bool,
 }
 
 impl Outcome {

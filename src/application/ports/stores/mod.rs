@@ -10,6 +10,7 @@ mod message_repository;
 mod message_search;
 mod node_repository;
 mod owed_dead_letters;
+mod receipts;
 mod storage;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, 
 pub use message_search::{Listed, MessageFilter, MessageSearch, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
+pub use receipts::{ReceiptInbox, Swept};
 pub use storage::{Storage, WeeksStanding};
 
 /// How many bytes of content ([`Content::bytes`](crate::domain::message::Content::bytes)) are read or changed in one go:
@@ -44,4 +46,5 @@ pub struct Stores {
     pub deleted_instances: Arc<dyn DeletedInstances>,
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub storage: Arc<dyn Storage>,
+    pub receipts: Arc<dyn ReceiptInbox>,
 }

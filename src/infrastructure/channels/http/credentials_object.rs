@@ -42,6 +42,18 @@ impl<'a> CredentialsObject<'a> {
         }
     }
 
+    /// A text under one of several names, the first of which is its own, and which of them it was given as.
+    pub fn required_text_of(&mut self, names: &'static [&'static str]) -> (&'static str, Option<&'a str>) {
+        let is_given =
+            |name: &&&str| self.members.and_then(|members| members.get(**name)).is_some_and(|it| !it.is_null());
+        let given: Vec<&'static str> = names.iter().filter(is_given).copied().collect();
+        for other in given.iter().skip(1) {
+            self.problem(other, &format!("is another name of `{}`: give one of them", given[0]));
+        }
+        let name = given.first().or(names.first()).copied().unwrap_or_default();
+        (name, self.required_text(name))
+    }
+
     pub fn required_text(&mut self, name: &str) -> Option<&'a str> {
         let absent = self.members.and_then(|members| members.get(name)).is_none_or(Value::is_null);
         if absent {

@@ -10,7 +10,7 @@ use crate::infrastructure::channels::http::credentials_object::CredentialsObject
 use crate::infrastructure::channels::http::redaction::Redaction;
 use crate::infrastructure::http_client::AddressGuard;
 
-const MEMBERS: [&str; 3] = ["baseUrl", "apiKey", "instanceName"];
+const MEMBERS: [&str; 6] = ["baseUrl", "apiUrl", "url", "apiKey", "apiToken", "instanceName"];
 const LONGEST_BASE_URL: usize = 2048;
 const LONGEST_INSTANCE_NAME: usize = 255;
 
@@ -22,16 +22,17 @@ pub struct EvolutionCredentials {
     redaction: Redaction,
 }
 
-/// Checks credentials as a client gave them; they are stored as they are.
+/// Checks credentials as a client gave them; they are stored under their own names. `apiUrl` and `url` stand for `baseUrl`,
+/// and `apiToken` for `apiKey`: so existing clients call them.
 pub fn check(given: Option<&Value>, guard: &AddressGuard) -> Result<NewCredentials, Vec<FieldProblem>> {
     let mut object = CredentialsObject::read(given, &MEMBERS);
-    let base_url = object.required_text("baseUrl");
+    let (base_url_name, base_url) = object.required_text_of(&["baseUrl", "apiUrl", "url"]);
     if let Some(Err(problem)) = base_url.map(|text| parse_base_url(text).and_then(|url| guard.check(&url))) {
-        object.problem("baseUrl", problem);
+        object.problem(base_url_name, problem);
     }
-    let api_key = object.required_text("apiKey");
+    let (api_key_name, api_key) = object.required_text_of(&["apiKey", "apiToken"]);
     if api_key.is_some_and(|api_key| !is_api_key(api_key)) {
-        object.problem("apiKey", "must be visible ASCII without spaces");
+        object.problem(api_key_name, "must be visible ASCII without spaces");
     }
     let instance_name = object.optional_text("instanceName");
     if instance_name.is_some_and(|name| !is_instance_name(name)) {
@@ -70,12 +71,25 @@ impl EvolutionCredentials {
 
     /// `route` under the base URL, with the instance as its last segment.
     pub fn url(&self, route: &[&str]) -> Url {
+        let mut url = self.url_of(route);
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.push(&self.instance_name);
+        }
+        url
+    }
+
+    /// `route` under the base URL.
+    pub fn url_of(&self, route: &[&str]) -> Url {
         let mut url = self.base_url.clone();
         // An http URL always has segments.
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(route).push(&self.instance_name);
+            segments.pop_if_empty().extend(route);
         }
         url
+    }
+
+    pub fn instance_name(&self) -> &str {
+        &self.instance_name
     }
 
     pub fn api_key_header(&self) -> &HeaderValue {

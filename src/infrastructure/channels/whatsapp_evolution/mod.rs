@@ -1,7 +1,9 @@
 //! WhatsApp through Evolution API v2.
 
 mod answer;
+mod connector;
 mod credentials;
+mod events;
 #[cfg(test)]
 mod parsing_tests;
 mod recipient;
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Method;
+use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use super::http::http_answer::{HttpAnswer, without_answer};
@@ -26,6 +28,9 @@ use answer::Verdict;
 use credentials::EvolutionCredentials;
 use request::{EvolutionRequest, PEER};
 
+pub use connector::EvolutionConnector;
+pub use events::EvolutionEvents;
+
 /// A 201 repeats the whole message, thumbnail included, and its id must not be missed: without it the message
 /// would be sent again.
 const ANSWER_LIMIT: usize = 1024 * 1024;
@@ -33,11 +38,10 @@ const ANSWER_LIMIT: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct EvolutionSettings {
     pub connect_timeout: Duration,
-    /// For one text, from connecting to the last byte of the answer.
-    pub text_timeout: Duration,
-    /// For one medium, which Evolution fetches before it answers.
-    pub media_timeout: Duration,
-    /// For asking whether the instance is connected, when the answer to a message left that open.
+    /// For one message, from connecting to the last byte of the answer. A send that its caller gave up on is still made, so
+    /// this is longer than what Evolution takes: Baileys waits 60 s for each of up to three queries.
+    pub send_timeout: Duration,
+    /// For asking about a group, when the answer to a message left open what is wrong with it.
     pub state_timeout: Duration,
     /// Which addresses are called.
     pub guard: Arc<AddressGuard>,
@@ -47,8 +51,7 @@ impl Default for EvolutionSettings {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
-            text_timeout: Duration::from_secs(30),
-            media_timeout: Duration::from_secs(60),
+            send_timeout: Duration::from_secs(180),
             state_timeout: Duration::from_secs(10),
             guard: Arc::default(),
         }
@@ -73,31 +76,27 @@ impl WhatsappEvolutionSender {
     async fn call(
         &self,
         credentials: &EvolutionCredentials,
-        method: Method,
-        route: &[&str],
-        body: Option<&Value>,
+        request: RequestBuilder,
         timeout: Duration,
+        repeats: Repeats,
     ) -> Result<HttpAnswer, DeliveryError> {
-        // Evolution sends a message as often as it is asked to.
-        let repeats = if method == Method::GET { Repeats::OnceOnNewConnection } else { Repeats::IfUnsent };
-        let request = self.client.requests().request(method, credentials.url(route));
         let request = request.header("apikey", credentials.api_key_header());
-        let request = match body {
-            Some(body) => request.json(body),
-            None => request,
-        };
         let sent = self.client.send(request, timeout, repeats).await;
         let response = sent.map_err(|error| without_answer(PEER, error, credentials.redaction()))?;
         Ok(HttpAnswer::read(response, ANSWER_LIMIT, self.clock.now()).await)
     }
 
-    /// Whether the instance is connected to WhatsApp; without an answer, it is not.
-    async fn is_open(&self, credentials: &EvolutionCredentials) -> bool {
-        let route = ["instance", "connectionState"];
-        match self.call(credentials, Method::GET, &route, None, self.settings.state_timeout).await {
-            Ok(state) => answer::says_open(&state),
-            Err(_) => false,
+    /// What is wrong with a group to which a message was not sent.
+    async fn ask_about(&self, group: &str, credentials: &EvolutionCredentials, reason: String) -> DeliveryError {
+        if !recipient::is_group(group) {
+            return DeliveryError::transient(reason);
         }
+        let mut url = credentials.url(&["group", "findGroupInfos"]);
+        url.query_pairs_mut().append_pair("groupJid", group);
+        let request = self.client.requests().get(url);
+        let timeout = self.settings.state_timeout;
+        let answer = self.call(credentials, request, timeout, Repeats::OnceOnNewConnection).await;
+        answer::group_verdict(answer.ok().as_ref(), reason)
     }
 }
 
@@ -142,26 +141,35 @@ impl ChannelSender for WhatsappEvolutionSender {
     }
 
     fn longest_try(&self) -> Duration {
-        let EvolutionSettings { text_timeout, media_timeout, state_timeout, .. } = self.settings;
-        text_timeout.max(media_timeout) + state_timeout
+        self.settings.send_timeout + self.settings.state_timeout
+    }
+
+    fn gives_receipts(&self) -> bool {
+        true
+    }
+
+    /// WhatsApp shows a message as often as it is sent.
+    fn retries_unknown(&self) -> bool {
+        false
     }
 
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
         let credentials = EvolutionCredentials::stored(&delivery.credentials, &delivery.channel_instance_id)?;
         let number = recipient::number(&delivery.recipient)
             .ok_or_else(|| DeliveryError::refused("The recipient is neither a phone number nor a WhatsApp JID"))?;
-        let EvolutionRequest { kind, body } = EvolutionRequest::of(&number, &delivery.content)
+        let own_id = request::own_id(delivery.message_id);
+        let EvolutionRequest { kind, body } = EvolutionRequest::of(&number, &delivery.content, &own_id)
             .ok_or_else(|| DeliveryError::refused("The message has neither a text nor a medium"))?;
-        let timeout = if kind.fetches_media() { self.settings.media_timeout } else { self.settings.text_timeout };
 
-        let answer = self.call(&credentials, Method::POST, &["message", kind.route()], Some(&body), timeout).await?;
+        let known = |error: DeliveryError| if kind.takes_own_id() { error.known_as(&own_id) } else { error };
+        let request = self.client.requests().post(credentials.url(&["message", kind.route()])).json(&body);
+        // Evolution sends a message as often as it is asked to.
+        let answer = self.call(&credentials, request, self.settings.send_timeout, Repeats::IfUnsent).await;
+        let answer = answer.map_err(known)?;
         let verdict = match answer::judge(&answer, kind, credentials.redaction()) {
             Verdict::Clear(verdict) => verdict,
-            Verdict::DependsOnConnection(reason) if self.is_open(&credentials).await => {
-                Err(DeliveryError::refused(reason))
-            }
-            Verdict::DependsOnConnection(reason) => Err(DeliveryError::transient(reason)),
+            Verdict::DependsOnGroup(reason) => Err(self.ask_about(&number, &credentials, reason).await),
         };
-        verdict.map_err(|error| answer.stands_for(error))
+        verdict.map_err(|error| known(answer.stands_for(error)))
     }
 }

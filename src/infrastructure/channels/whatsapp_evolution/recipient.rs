@@ -24,6 +24,11 @@ pub fn number(recipient: &str) -> Option<String> {
     is_number(&digits).then_some(digits)
 }
 
+/// Whether what [`number`] gave is a group.
+pub fn is_group(number: &str) -> bool {
+    number.ends_with("@g.us") || is_old_group(number)
+}
+
 fn is_old_group(recipient: &str) -> bool {
     recipient.len() >= SHORTEST_OLD_GROUP
         && recipient.split_once('-').is_some_and(|(creator, time)| is_number(creator) && is_number(time))

@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::domain::message::{Content, Media, MediaType};
+use crate::domain::message::{Content, Media, MediaType, MessageId};
 
 /// What errors call the other side.
 pub const PEER: &str = "the Evolution API";
@@ -22,8 +23,9 @@ impl RequestKind {
         }
     }
 
-    pub fn fetches_media(self) -> bool {
-        self != RequestKind::Text
+    /// Whether Evolution takes our id of the message.
+    pub fn takes_own_id(self) -> bool {
+        self != RequestKind::Audio
     }
 }
 
@@ -33,12 +35,17 @@ pub struct EvolutionRequest {
 }
 
 impl EvolutionRequest {
+    /// `own_id` becomes WhatsApp's id of the message where Evolution takes one (2.4.0); older versions pass it over.
+    ///
     /// None when there is nothing to send. A medium takes the text as its caption, except audio: WhatsApp's voice
     /// messages have none, so that a text beside one is not sent.
-    pub fn of(number: &str, content: &Content) -> Option<Self> {
+    pub fn of(number: &str, content: &Content, own_id: &str) -> Option<Self> {
         let text = content.text.as_deref().filter(|text| !text.trim().is_empty());
         let Some(Media { url, media_type }) = &content.media else {
-            return Some(Self { kind: RequestKind::Text, body: json!({ "number": number, "text": text? }) });
+            return Some(Self {
+                kind: RequestKind::Text,
+                body: json!({ "number": number, "text": text?, "messageId": own_id }),
+            });
         };
         let url = url.as_str();
         if *media_type == MediaType::Audio {
@@ -51,12 +58,20 @@ impl EvolutionRequest {
             "media": url,
             "fileName": file_name,
             "mimetype": mime_type,
+            "messageId": own_id,
         });
         if let Some(text) = text {
             body["caption"] = text.into();
         }
         Some(Self { kind: RequestKind::Media, body })
     }
+}
+
+/// What we call the message, the same on every try: WhatsApp's clients show one id once. It has the form that Baileys gives
+/// to its own.
+pub fn own_id(message: MessageId) -> String {
+    let digest = Sha256::digest(message.0.as_bytes());
+    digest.iter().take(9).fold("3EB0".to_owned(), |id, byte| id + &format!("{byte:02X}"))
 }
 
 /// A name with an extension that fits the medium, and its MIME type. Evolution believes the extension before it believes

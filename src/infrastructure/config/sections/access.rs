@@ -22,6 +22,8 @@ pub struct JwtConfig {
     pub audience: Option<String>,
     /// The claim that names the tenant.
     pub tenant_claim: String,
+    /// The claim that names the user.
+    pub user_claim: String,
 }
 
 pub const SECTION: Section = Section {
@@ -36,6 +38,7 @@ pub const SECTION: Section = Section {
         JWT_ISSUER.entry(),
         JWT_AUDIENCE.entry(),
         JWT_TENANT_CLAIM.entry(),
+        JWT_USER_CLAIM.entry(),
     ],
 };
 
@@ -92,7 +95,15 @@ const JWT_AUDIENCE: OptionalSetting<String> = OptionalSetting {
 const JWT_TENANT_CLAIM: Setting<String> = Setting {
     name: "JWT_TENANT_CLAIM",
     default: "tenant",
-    about: "Claim that names the tenant. The tenant of a token without the claim is its `sub`.",
+    about: "Claim that names the tenant. The tenant of a token without the claim is its user.",
+    parse: values::text,
+};
+
+const JWT_USER_CLAIM: Setting<String> = Setting {
+    name: "JWT_USER_CLAIM",
+    default: "sub",
+    about: "Claim that names the user: a text of 1 to 255 characters, or a whole number. It is stored as the `user_id` of \
+            what the token's bearer makes.",
     parse: values::text,
 };
 
@@ -112,6 +123,7 @@ impl JwtConfig {
             issuer: JWT_ISSUER.read(variables)?,
             audience: JWT_AUDIENCE.read(variables)?,
             tenant_claim: JWT_TENANT_CLAIM.read(variables)?,
+            user_claim: JWT_USER_CLAIM.read(variables)?,
         })
     }
 }

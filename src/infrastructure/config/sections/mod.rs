@@ -10,6 +10,7 @@ pub mod kafka_security;
 mod kafka_tests;
 pub mod logs;
 mod postgres_url;
+pub mod providers;
 pub mod storage;
 
 use super::setting::Section;
@@ -21,6 +22,7 @@ pub const SECTIONS: &[Section] = &[
     access::SECTION,
     delivery::SECTION,
     channels::SECTION,
+    providers::SECTION,
     kafka::SECTION,
     kafka_security::SECTION,
     logs::SECTION,

@@ -23,6 +23,8 @@ const KEPT: Duration = Duration::from_secs(1);
 pub struct CachedInstances {
     instances: Arc<dyn InstanceRepository>,
     found: Cache<Name, Arc<Instance>>,
+    /// Also names that no instance has: a provider may report of one that is gone, without pause.
+    named: Cache<String, Arc<[Instance]>>,
     /// Counts the changes that this process has made.
     changes: AtomicU64,
 }
@@ -37,12 +39,14 @@ struct Name {
 impl CachedInstances {
     pub fn new(instances: Arc<dyn InstanceRepository>) -> Self {
         let found = Cache::builder().max_capacity(10_000).time_to_live(KEPT).build();
-        Self { instances, found, changes: AtomicU64::new(0) }
+        let named = Cache::builder().max_capacity(10_000).time_to_live(KEPT).build();
+        Self { instances, found, named, changes: AtomicU64::new(0) }
     }
 
     fn changed(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
         self.found.invalidate_all();
+        self.named.invalidate_all();
     }
 }
 
@@ -79,6 +83,19 @@ impl InstanceRepository for CachedInstances {
             if self.changes.load(Ordering::SeqCst) != changes {
                 self.found.invalidate_all();
             }
+        }
+        Ok(found)
+    }
+
+    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError> {
+        if let Some(instances) = self.named.get(channel_instance_id).await {
+            return Ok(instances.to_vec());
+        }
+        let changes = self.changes.load(Ordering::SeqCst);
+        let found = self.instances.named(channel_instance_id).await?;
+        self.named.insert(channel_instance_id.to_owned(), found.clone().into()).await;
+        if self.changes.load(Ordering::SeqCst) != changes {
+            self.named.invalidate_all();
         }
         Ok(found)
     }

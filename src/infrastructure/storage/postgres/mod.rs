@@ -12,6 +12,7 @@ mod migration;
 mod named_weeks;
 mod node_repository;
 mod portion;
+mod receipts;
 mod row;
 mod storage;
 mod stores;
@@ -26,4 +27,5 @@ pub use messages::{
     PgCancellations, PgDueMessages, PgFailedMessages, PgMessageRepository, PgMessageSearch, PgOwedDeadLetters,
 };
 pub use node_repository::PgNodeRepository;
+pub use receipts::PgReceiptInbox;
 pub use storage::PgStorage;

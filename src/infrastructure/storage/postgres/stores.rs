@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use super::{
     PgApiKeyRepository, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgFailedMessages,
-    PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgStorage,
+    PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox,
+    PgStorage,
 };
 use crate::application::ports::Stores;
 
@@ -21,6 +22,7 @@ impl PgDatabase {
             deleted_instances: Arc::new(PgDeletedInstances::new(self.clone())),
             api_keys: Arc::new(PgApiKeyRepository::new(self.clone())),
             storage: Arc::new(PgStorage::new(self.clone())),
+            receipts: Arc::new(PgReceiptInbox::new(self.clone())),
         }
     }
 }

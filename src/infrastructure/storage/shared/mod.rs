@@ -17,4 +17,4 @@ pub use flaws::Flaws;
 pub use ids::{MONDAY, WEEK, first_id, id_above, id_ahead, id_of_those_before, id_of_those_since, tomorrow, week_of};
 pub use outcome_row::OutcomeRow;
 pub use recording::Recording;
-pub use requests::{AcceptRequest, ClaimRequest, PaidRequest, RecordRequest};
+pub use requests::{AcceptRequest, ApplyRequest, ClaimRequest, PaidRequest, RecordRequest, StoreRequest};

@@ -6,6 +6,7 @@ use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::message::deferral::Deferral;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
+use crate::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
 
 /// A message to store, with its key if it has one.
 pub struct AcceptRequest {
@@ -114,5 +115,43 @@ impl Batchable for PaidRequest {
 
     fn week(&self) -> Option<i128> {
         Some(week_of(self.id))
+    }
+}
+
+/// A receipt to keep.
+pub struct StoreRequest {
+    pub receipt: Receipt,
+    pub now: Timestamp,
+}
+
+impl Batchable for StoreRequest {
+    type Key = (ChannelMessage, ReceiptStatus);
+
+    /// A statement can write it only once.
+    fn key(&self) -> Option<Self::Key> {
+        Some((self.receipt.of.clone(), self.receipt.status))
+    }
+
+    fn size(&self) -> usize {
+        self.receipt.of.id.len() + self.receipt.reason.as_ref().map_or(0, String::len) + size_of::<Self>()
+    }
+}
+
+/// The name of a message whose receipts are to be applied.
+pub struct ApplyRequest {
+    pub of: ChannelMessage,
+    pub dead_lettered_at: Option<Timestamp>,
+    pub now: Timestamp,
+}
+
+impl Batchable for ApplyRequest {
+    type Key = ChannelMessage;
+
+    fn key(&self) -> Option<ChannelMessage> {
+        Some(self.of.clone())
+    }
+
+    fn size(&self) -> usize {
+        self.of.id.len() + size_of::<Self>()
     }
 }

@@ -11,6 +11,7 @@ mod instances;
 mod messages;
 mod node_repository;
 mod portion;
+mod receipts;
 mod row;
 mod storage;
 mod stores;
@@ -25,4 +26,5 @@ pub use messages::{
     SqliteOwedDeadLetters,
 };
 pub use node_repository::SqliteNodeRepository;
+pub use receipts::SqliteReceiptInbox;
 pub use storage::SqliteStorage;

@@ -26,6 +26,12 @@ impl SqliteStorage {
     }
 }
 
+/// What goes with a message.
+const OF_A_MESSAGE: [&str; 2] = [
+    "delete from messaging_message_attempts where message_id = ?1",
+    "delete from messaging_channel_messages where message_id = ?1",
+];
+
 #[async_trait]
 impl Storage for SqliteStorage {
     async fn ping(&self) -> Result<(), RepositoryError> {
@@ -84,12 +90,8 @@ impl Storage for SqliteStorage {
         .fetch_all(&mut *transaction)
         .await
         .map_err(translate)?;
-        for id in &deleted {
-            sqlx::query("delete from messaging_message_attempts where message_id = ?1")
-                .bind(id)
-                .execute(&mut *transaction)
-                .await
-                .map_err(translate)?;
+        for (id, statement) in deleted.iter().flat_map(|id| OF_A_MESSAGE.map(|statement| (id, statement))) {
+            sqlx::query(statement).bind(id).execute(&mut *transaction).await.map_err(translate)?;
         }
         transaction.commit().await.map_err(translate)?;
         Ok(deleted.len() == MESSAGES as usize)

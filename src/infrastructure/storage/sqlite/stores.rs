@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{
     SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances, SqliteDueMessages,
     SqliteFailedMessages, SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
-    SqliteOwedDeadLetters, SqliteStorage,
+    SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteStorage,
 };
 use crate::application::ports::Stores;
 
@@ -22,6 +22,7 @@ impl SqliteDatabase {
             deleted_instances: Arc::new(SqliteDeletedInstances::new(self.clone())),
             api_keys: Arc::new(SqliteApiKeyRepository::new(self.clone())),
             storage: Arc::new(SqliteStorage::new(self.clone())),
+            receipts: Arc::new(SqliteReceiptInbox::new(self.clone())),
         }
     }
 }

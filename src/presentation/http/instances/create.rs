@@ -2,7 +2,9 @@
 
 use super::data::{ConfiguredData, JsonObject};
 use crate::application::instances::create_instance::{CreateInstanceCommand, CreateInstanceError};
+use crate::application::ports::Connection;
 use crate::domain::access::principal::Scope;
+use crate::domain::instance::ConnectionStatus;
 use crate::domain::instance::channel::ChannelName;
 use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body::JsonBody;
@@ -40,6 +42,10 @@ pub struct CreateRequest {
     credentials: Option<Value>,
     #[deserr(default)]
     max_retries: Option<TriesField>,
+    /// Whether a message is tried again when it may have been delivered, because its answer was lost. Null: as its channel
+    /// does (webhooks: yes, they carry their id; WhatsApp: no).
+    #[deserr(default)]
+    retry_unknown: Option<bool>,
     /// For the client's own use.
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
@@ -51,6 +57,7 @@ pub struct CreateRequest {
     request_body = CreateRequest,
     responses(
         (status = 201, body = Envelope<ConfiguredData>, description = "Configured"),
+        (status = 200, body = Envelope<ConfiguredData>, description = "It was there, and what is given agrees with it"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict"),
         Authenticated,
         WithBody,
@@ -77,16 +84,38 @@ pub async fn create(
         name: request.name.map(|name| name.0),
         credentials: request.credentials,
         max_tries: request.max_retries.map(|tries| tries.0),
+        retry_unknown: request.retry_unknown,
         metadata: request.metadata.map(|metadata| metadata.0),
     };
-    let configured = state.gateway.instances.create.execute(caller, command).await?;
+    let mut configured = state.gateway.instances.create.execute(caller, command).await?;
+    let connection = state.gateway.instances.connect.connect(&mut configured.instance).await?;
+    let (message, status) = match configured.is_known {
+        true => ("Instância já existente", StatusCode::OK),
+        false => ("Instância criada com sucesso", StatusCode::CREATED),
+    };
+    let (qr_code, said) =
+        connection.map_or_else(|| (None, message.to_owned()), |it| connected(it, configured.is_known));
     let data = ConfiguredData {
         instance_id: configured.instance.id.to_string(),
-        message: "Instância criada com sucesso",
+        message: said,
+        qr_code,
         credentials: configured.revealed_credentials,
         instance: configured.instance.into(),
     };
-    Ok(Envelope::saying("Instância criada com sucesso", data).with_status(StatusCode::CREATED))
+    Ok(Envelope::saying(message, data).with_status(status))
+}
+
+/// The code to scan, and what existing clients show of it. A provider that fails says why.
+fn connected(connection: Connection, is_known: bool) -> (Option<String>, String) {
+    let qr_code = connection.code.and_then(|code| code.image);
+    let message = match (connection.status, is_known) {
+        (ConnectionStatus::Connected, _) => "✅ Instância já está conectada!",
+        (ConnectionStatus::Error, _) => "Instância não conectada.",
+        (_, true) => "Instância já existente. Escaneie o QR Code.",
+        (_, false) => "Instância criada. Escaneie o QR Code no WhatsApp.",
+    };
+    let problem = connection.problem.map_or_else(String::new, |problem| format!(" {problem}"));
+    (qr_code, format!("{message}{problem}"))
 }
 
 /// Configure a channel (the path that existing clients know)
@@ -94,6 +123,7 @@ pub async fn create(
     request_body = CreateRequest,
     responses(
         (status = 201, body = Envelope<ConfiguredData>, description = "Configured"),
+        (status = 200, body = Envelope<ConfiguredData>, description = "It was there, and what is given agrees with it"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "conflict"),
         Authenticated,
         WithBody,
@@ -111,9 +141,9 @@ impl From<CreateInstanceError> for Problem {
     fn from(error: CreateInstanceError) -> Self {
         match error {
             CreateInstanceError::Invalid(problems) => Problem::invalid_field(problems),
-            CreateInstanceError::Taken => {
-                Problem::conflict("There is an instance of this channel and channelInstanceId already.")
-            }
+            CreateInstanceError::Taken => Problem::conflict(
+                "There is an instance of this channel and channelInstanceId already, with other members.",
+            ),
             CreateInstanceError::Cipher(error) => Problem::internal(error),
             CreateInstanceError::Repository(error) => error.into(),
         }

@@ -37,6 +37,8 @@ pub struct InstanceData {
     /// `connected`, `disconnected`, `connecting`, `error` or `pending`.
     pub status: &'static str,
     pub max_retries: Option<u32>,
+    /// Whether a message is tried again when it may have been delivered; null: as its channel does.
+    pub retry_unknown: Option<bool>,
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Box<RawValue>>,
     #[schema(format = "date-time")]
@@ -50,7 +52,12 @@ pub struct InstanceData {
 #[serde(rename_all = "camelCase")]
 pub struct ConfiguredData {
     pub instance_id: String,
-    pub message: &'static str,
+    /// A sentence for people.
+    pub message: String,
+    /// What is to be scanned to connect it: a whole `data:image/png;base64,…`. It lives for less than a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub qr_code: Option<String>,
     /// Credentials that were generated: shown here and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, required = false)]
@@ -70,6 +77,7 @@ impl From<Instance> for InstanceData {
             channel_phone_or_id: instance.channel_phone_or_id,
             status: instance.status.as_str(),
             max_retries: instance.max_tries,
+            retry_unknown: instance.retry_unknown,
             metadata: raw_json(instance.metadata),
             created_at: rfc3339(instance.created_at),
             updated_at: rfc3339(instance.updated_at),

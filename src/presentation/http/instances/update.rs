@@ -36,6 +36,9 @@ pub struct UpdateRequest {
     credentials: Option<Value>,
     #[deserr(default)]
     max_retries: Option<TriesField>,
+    /// Whether a message is tried again when it may have been delivered; null: as its channel does.
+    #[deserr(default)]
+    retry_unknown: Option<bool>,
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
     metadata: Option<JsonObject>,
@@ -66,7 +69,8 @@ pub async fn update(
     let configured = state.gateway.instances.update.execute(caller, id, command).await?;
     let data = ConfiguredData {
         instance_id: configured.instance.id.to_string(),
-        message: "Instância atualizada com sucesso",
+        message: "Instância atualizada com sucesso".to_owned(),
+        qr_code: None,
         credentials: configured.revealed_credentials,
         instance: configured.instance.into(),
     };
@@ -94,6 +98,7 @@ pub(in crate::presentation::http) fn read_update(value: Value) -> Result<UpdateI
         name: given("name").then(|| request.name.map(|name| name.0)),
         credentials: request.credentials,
         max_tries: given("maxRetries").then(|| request.max_retries.map(|tries| tries.0)),
+        retry_unknown: given("retryUnknown").then_some(request.retry_unknown),
         metadata: given("metadata").then(|| request.metadata.map(|metadata| metadata.0)),
     })
 }

@@ -128,7 +128,7 @@ fn first_answer(submission: Submission) -> Response {
         let reason = message.error.unwrap_or_default();
         return match message.failure {
             Some(FailureKind::Recipient) => Problem::recipient_refused(&message_id, &reason),
-            Some(FailureKind::Channel) | None => Problem::channel_failed(&message_id, &reason),
+            Some(FailureKind::Channel | FailureKind::Unknown) | None => Problem::channel_failed(&message_id, &reason),
         }
         .into_response();
     }

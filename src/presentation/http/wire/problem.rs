@@ -189,6 +189,11 @@ impl Problem {
         Self::new(StatusCode::BAD_GATEWAY, "channel-failed", title, reason).with_failed_message(message_id)
     }
 
+    /// What was asked of an instance's provider was not done.
+    pub fn provider_failed(reason: &str) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "channel-failed", "The provider failed", reason)
+    }
+
     fn with_failed_message(mut self, message_id: &str) -> Self {
         self.0.body.data = Some(json!({"messageId": message_id, "status": "failed"}));
         self

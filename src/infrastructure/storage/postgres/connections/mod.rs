@@ -12,7 +12,7 @@ mod trust;
 
 #[cfg(test)]
 pub(super) use own_connection::LOOKS;
-pub(super) use own_connection::{CHANGING_PROBES, OwnConnection, PROBES, begin_look};
+pub(super) use own_connection::{CHANGING_PROBES, OwnConnection, PROBES, begin_changing_probes, begin_look};
 pub use pool::PgDatabase;
 pub(super) use searches::Search;
 pub use server_version::ServerVersion;

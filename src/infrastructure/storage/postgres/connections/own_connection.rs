@@ -42,6 +42,15 @@ pub(in crate::infrastructure::storage::postgres) async fn begin_look(
     Ok(transaction)
 }
 
+/// The same for probes that change rows together.
+pub(in crate::infrastructure::storage::postgres) async fn begin_changing_probes(
+    connection: &mut PgConnection,
+) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(AssertSqlSafe(CHANGING_PROBES.replace("set ", "set local "))).execute(&mut *transaction).await?;
+    Ok(transaction)
+}
+
 /// A connection outside the pool, for work that never waits for other work's connections. Opened when it is needed, and
 /// opened again after it has failed.
 pub(in crate::infrastructure::storage::postgres) struct OwnConnection {

@@ -37,6 +37,8 @@ const UPDATE: &str = concat!(
             name = case when $6 then $7 else name end,
             max_retries = case when $8 then $9 else max_retries end,
             metadata = case when $10 then $11::json else metadata end,
+            retry_unknown = case when $13 then $14 else retry_unknown end,
+            event_secret = coalesce($15, event_secret),
             updated_at = greatest(updated_at, $12)
       where tenant = $1
         and id = $2
@@ -65,8 +67,8 @@ impl InstanceRepository for PgInstanceRepository {
         let query = sqlx::query(
             "insert into messaging_instances
                     (id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
-                     max_retries, metadata, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json, $12, $13)",
+                     max_retries, metadata, created_at, updated_at, retry_unknown, event_secret)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json, $12, $13, $14, $15)",
         )
         .bind(instance.id.0)
         .bind(instance.tenant.as_str())
@@ -80,7 +82,9 @@ impl InstanceRepository for PgInstanceRepository {
         .bind(instance.max_tries.map(i64::from))
         .bind(&instance.metadata)
         .bind(instance.created_at)
-        .bind(instance.updated_at);
+        .bind(instance.updated_at)
+        .bind(instance.retry_unknown)
+        .bind(instance.event_secret.as_ref().map(|sealed| &sealed.0));
         self.database.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }
@@ -103,6 +107,13 @@ impl InstanceRepository for PgInstanceRepository {
     ) -> Result<Option<Instance>, RepositoryError> {
         let name = [tenant.as_str(), channel.as_str(), channel_instance_id].map(str::to_owned);
         self.by_name.submit(name).await?
+    }
+
+    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError> {
+        let query = sqlx::query(select_instances!("where channel_instance_id = $1 order by id limit 100"))
+            .bind(channel_instance_id);
+        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        rows.iter().map(instance).collect()
     }
 
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
@@ -163,7 +174,10 @@ impl InstanceRepository for PgInstanceRepository {
             .bind(change.max_tries.flatten().map(i64::from))
             .bind(change.metadata.is_some())
             .bind(change.metadata.as_ref().and_then(Option::as_ref))
-            .bind(now);
+            .bind(now)
+            .bind(change.retry_unknown.is_some())
+            .bind(change.retry_unknown.flatten())
+            .bind(change.event_secret.as_ref().map(|sealed| &sealed.0));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         only(rows).as_ref().map(instance).transpose()
     }

@@ -39,9 +39,11 @@ pub async fn delete_history(
     }
     let messages = database.run(async |connection| delete_strays(connection, before).await).await;
     let attempts = database.run(async |connection| delete_stray_attempts(connection, before).await).await;
-    let is_more = [&messages, &attempts].iter().any(|deleted| matches!(deleted, Ok(BATCH)));
+    let names = database.run(async |connection| delete_names(connection, before).await).await;
+    let is_more = [&messages, &attempts, &names].iter().any(|deleted| matches!(deleted, Ok(BATCH)));
     failures.note("stray messages", messages.map(|_| ()));
     failures.note("stray attempts", attempts.map(|_| ()));
+    failures.note("names at channels", names.map(|_| ()));
     if is_more { Ok(true) } else { failures.first().map(|()| false) }
 }
 
@@ -283,4 +285,32 @@ async fn delete_stray_attempts(connection: &mut PgConnection, before: Uuid) -> R
     .await?;
     transaction.commit().await?;
     Ok(deleted)
+}
+
+/// Names at channels whose messages are gone.
+async fn delete_names(connection: &mut PgConnection, before: Uuid) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "with orphans as materialized (
+             select instance_id, channel_message_id
+               from messaging_channel_messages as names
+              where message_id < $1
+                and not exists (
+                    select
+                      from messaging_messages
+                     where id = names.message_id)
+              order by message_id
+              limit $2
+         ),
+         deleted as (
+             delete from messaging_channel_messages
+              where (instance_id, channel_message_id) in (select instance_id, channel_message_id from orphans)
+             returning message_id
+         )
+         select count(*) from deleted",
+    )
+    .persistent(false)
+    .bind(before)
+    .bind(BATCH)
+    .fetch_one(connection)
+    .await
 }

@@ -25,7 +25,7 @@ impl SqliteInstanceRepository {
 macro_rules! instance_columns {
     () => {
         "id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials, max_retries,
-         metadata, created_at, updated_at"
+         retry_unknown, event_secret, metadata, created_at, updated_at"
     };
 }
 
@@ -43,6 +43,8 @@ const UPDATE: &str = concat!(
             name = case when ?6 then ?7 else name end,
             max_retries = case when ?8 then ?9 else max_retries end,
             metadata = case when ?10 then ?11 else metadata end,
+            retry_unknown = case when ?13 then ?14 else retry_unknown end,
+            event_secret = coalesce(?15, event_secret),
             updated_at = max(updated_at, ?12)
       where tenant = ?1
         and id = ?2
@@ -56,8 +58,8 @@ impl InstanceRepository for SqliteInstanceRepository {
         sqlx::query(
             "insert into messaging_instances
                     (id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
-                     max_retries, metadata, created_at, updated_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                     max_retries, metadata, created_at, updated_at, retry_unknown, event_secret)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )
         .bind(instance.id.0.hyphenated())
         .bind(instance.tenant.as_str())
@@ -72,6 +74,8 @@ impl InstanceRepository for SqliteInstanceRepository {
         .bind(&instance.metadata)
         .bind(time_text(instance.created_at))
         .bind(time_text(instance.updated_at))
+        .bind(instance.retry_unknown)
+        .bind(instance.event_secret.as_ref().map(|sealed| &sealed.0))
         .execute(self.database.writer())
         .await
         .map_err(translate)?;
@@ -111,6 +115,15 @@ impl InstanceRepository for SqliteInstanceRepository {
             .await
             .map_err(translate)?;
         row.as_ref().map(instance).transpose()
+    }
+
+    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError> {
+        let rows = sqlx::query(select_instances!("where channel_instance_id = ?1 order by id limit 100"))
+            .bind(channel_instance_id)
+            .fetch_all(self.database.readers())
+            .await
+            .map_err(translate)?;
+        rows.iter().map(instance).collect()
     }
 
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
@@ -174,6 +187,9 @@ impl InstanceRepository for SqliteInstanceRepository {
             .bind(change.metadata.is_some())
             .bind(change.metadata.as_ref().and_then(Option::as_ref))
             .bind(time_text(now))
+            .bind(change.retry_unknown.is_some())
+            .bind(change.retry_unknown.flatten())
+            .bind(change.event_secret.as_ref().map(|sealed| &sealed.0))
             .fetch_all(self.database.writer())
             .await
             .map_err(translate)?;
@@ -227,6 +243,8 @@ fn instance(row: &SqliteRow) -> Result<Instance, RepositoryError> {
         status: parsed(row, "status", |text| text.parse().ok())?,
         credentials: SealedCredentials(get(row, "credentials")?),
         max_tries: get(row, "max_retries")?,
+        event_secret: get::<Option<Vec<u8>>>(row, "event_secret")?.map(SealedCredentials),
+        retry_unknown: get(row, "retry_unknown")?,
         metadata: get(row, "metadata")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,

@@ -59,7 +59,8 @@ pub(in crate::presentation::http) fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+/// All of it, if it is not over the limit.
+pub(in crate::presentation::http) async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut kept = Vec::new();
     let mut seen = 0usize;
     loop {

@@ -61,7 +61,8 @@ pub const CLAIM: &str = concat!(
      select claimed.*,
             instances.id is not null as has_instance,
             instances.channel_phone_or_id as destination_address,
-            instances.credentials as destination_credentials
+            instances.credentials as destination_credentials,
+            instances.retry_unknown as destination_retry_unknown
        from claimed
        left join messaging_instances as instances
          on instances.id = claimed.instance_id"
@@ -76,7 +77,11 @@ fn destination(row: &PgRow) -> Result<Option<Destination>, RepositoryError> {
         return Ok(None);
     }
     let credentials = SealedCredentials(get(row, "destination_credentials")?);
-    Ok(Some(Destination { address: get(row, "destination_address")?, credentials }))
+    Ok(Some(Destination {
+        address: get(row, "destination_address")?,
+        credentials,
+        retry_unknown: get(row, "destination_retry_unknown")?,
+    }))
 }
 
 #[async_trait]

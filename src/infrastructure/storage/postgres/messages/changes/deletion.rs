@@ -7,6 +7,7 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
+use crate::domain::message::delivery::MAY_HAVE_BEEN_DELIVERED;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::begin_look;
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
@@ -17,7 +18,7 @@ use crate::infrastructure::storage::postgres::row::{get, only};
 /// another process at the same messages, or a claim or an outcome, which is not to wait for a thousand others.
 pub const FAIL: &str = "
     with open as materialized (
-         select messages.id
+         select messages.id, messages.status
            from unnest($1::uuid[]) as asked (id)
            join messaging_messages as messages
              on messages.id = asked.id
@@ -27,13 +28,15 @@ pub const FAIL: &str = "
             for update of messages skip locked
      ), failed as (
          update messaging_messages as messages
-            set attempt_started_at = case when status = 'queued' then $4 else attempt_started_at end,
+            set attempt_started_at = case when open.status = 'queued' then $4 else attempt_started_at end,
                 -- A count that somebody wrote may be out of bounds.
-                retries = least(greatest(retries, 0), 2147483647 - (status = 'queued')::integer) + (status = 'queued')::integer,
-                try = least(greatest(try, 0), 2147483647 - (status = 'queued')::integer) + (status = 'queued')::integer,
+                retries = least(greatest(retries, 0), 2147483647 - (open.status = 'queued')::integer)
+                        + (open.status = 'queued')::integer,
+                try = least(greatest(try, 0), 2147483647 - (open.status = 'queued')::integer)
+                    + (open.status = 'queued')::integer,
                 status = 'failed',
-                failure = 'channel',
-                error = $3,
+                failure = case when open.status = 'queued' then 'channel' else 'unknown' end,
+                error = $3::text || case when open.status = 'queued' then '' else $6::text end,
                 attempt_http_status = null,
                 next_attempt_at = null,
                 dead_lettered_at = $5,
@@ -41,11 +44,12 @@ pub const FAIL: &str = "
            from open
           where messages.id = open.id
             and (messages.id between :least and :greatest or messages.id = :least)
-         returning messages.id, messages.try, messages.attempt_started_at
+         returning messages.id, messages.try, messages.attempt_started_at, messages.failure, messages.error
      ), told as (
          insert into messaging_message_attempts
                 (message_id, number, started_at, finished_at, outcome, error)
-         select id, try, attempt_started_at, $4, 'permanent', $3
+         select id, try, attempt_started_at, $4,
+                case failure when 'unknown' then 'unknown' else 'permanent' end, error
            from failed
          on conflict do nothing
      )
@@ -66,7 +70,8 @@ pub async fn fail_open_messages(
         .bind(instances.iter().map(|instance| instance.0).collect::<Vec<Uuid>>())
         .bind(reason)
         .bind(now)
-        .bind(dead_lettered_at);
+        .bind(dead_lettered_at)
+        .bind(MAY_HAVE_BEEN_DELIVERED);
     let fail = async |connection: &mut sqlx::PgConnection| {
         let mut look = begin_look(connection).await?;
         let rows = query.fetch_all(&mut *look).await?;

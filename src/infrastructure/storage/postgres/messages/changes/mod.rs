@@ -11,6 +11,7 @@ pub mod giving_back;
 mod outcomes;
 #[cfg(test)]
 mod plan_tests;
+pub mod receiving;
 pub mod relaying;
 pub mod replays;
 
@@ -22,10 +23,11 @@ pub use claims::{Claims, claims};
 pub use deferrals::Deferrals;
 pub use deletion::fail_open_messages;
 pub use outcomes::{LostClaims, Outcomes, outcomes};
+pub use receiving::receive;
 
 /// What each change is in SQL.
 #[cfg(test)]
-pub const STATEMENTS: [(&Change, &[&str]); 13] = [
+pub const STATEMENTS: [(&Change, &[&str]); 17] = [
     (&transition::END, &[outcomes::RECORD, outcomes::RECORD_WITH_ATTEMPTS]),
     (&transition::CLAIM_AND_END, &[outcomes::CLAIM_AND_RECORD]),
     (&transition::CLAIM, &[claims::CLAIM]),
@@ -39,4 +41,8 @@ pub const STATEMENTS: [(&Change, &[&str]); 13] = [
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
     (&transition::CANCEL, &[cancellation::CANCEL]),
     (&transition::FAIL, &[deletion::FAIL]),
+    (&transition::RECEIPT_SENT, &[receiving::SENT]),
+    (&transition::RECEIPT_DELIVERED, &[receiving::DELIVERED]),
+    (&transition::RECEIPT_READ, &[receiving::READ]),
+    (&transition::RECEIPT_FAILED, &[receiving::FAILED]),
 ];

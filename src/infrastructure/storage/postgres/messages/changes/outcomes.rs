@@ -40,7 +40,8 @@ macro_rules! endings {
                  unnest($10::timestamptz[]) as next_attempt_at, unnest($11::timestamptz[]) as dead_lettered_at,
                  unnest($12::timestamptz[]) as sent_at, unnest($13::timestamptz[]) as finished_at,
                  unnest($14::timestamptz[]) as started_at, unnest($15::text[]) as attempt, unnest($16::boolean[]) as has_row,
-                 unnest($17::boolean[]) as is_spent
+                 unnest($17::boolean[]) as is_spent,
+                 unnest($18::text[]) as named_as
          ) as endings"
     };
 }
@@ -114,8 +115,15 @@ macro_rules! end_with_attempts {
         concat!(
             "with ended as (",
             $end,
-            " returning messages.id, messages.try, endings.started_at, endings.finished_at, endings.attempt,
-                        messages.error, endings.http_status, endings.has_row
+            " returning messages.id, messages.instance_id, messages.try, endings.started_at, endings.finished_at, endings.attempt,
+                        messages.error, endings.http_status, endings.has_row, endings.named_as
+             ), named as (
+                 insert into messaging_channel_messages (instance_id, channel_message_id, message_id)
+                 select instance_id, named_as, id
+                   from ended
+                  where named_as is not null
+                  order by instance_id, named_as
+                 on conflict do nothing
              ), recorded as (
                  -- A try has one attempt row; whoever got past the guard first wrote it.
                  insert into messaging_message_attempts
@@ -163,7 +171,8 @@ impl Batch for Outcomes {
     type Answer = bool;
 
     async fn execute(&self, endings: &[RecordRequest]) -> Result<Vec<bool>, RepositoryError> {
-        let record = if endings.iter().any(|ending| ending.row.has_row) { RECORD_WITH_ATTEMPTS } else { RECORD };
+        let is_all = |ending: &RecordRequest| !ending.row.has_row && ending.row.name().is_none();
+        let record = if endings.iter().all(is_all) { RECORD } else { RECORD_WITH_ATTEMPTS };
         write(&self.connection, record, endings).await
     }
 
@@ -229,4 +238,5 @@ fn bind<'q>(query: Query<'q>, endings: &[&'q RecordRequest]) -> Query<'q> {
         .bind(row(endings, |row| row.attempt.as_str()))
         .bind(of(endings, |ending| ending.row.has_row))
         .bind(row(endings, |row| row.is_spent))
+        .bind(of(endings, |ending| ending.row.name()))
 }

@@ -14,6 +14,7 @@ use super::deletion::FAIL;
 use super::free_rows::FREE;
 use super::giving_back::{GIVE_BACK, MAKE_DUE};
 use super::outcomes::{CLAIM_AND_RECORD, RECORD, RECORD_WITH_ATTEMPTS};
+use super::receiving::{DELIVERED, FAILED, READ, SENT};
 use super::relaying::TAKE;
 use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
@@ -117,11 +118,11 @@ async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_
     prepare(&mut connection, "timed", "(uuid[], bigint, text, text)", &floor.name_in(TIMED)).await;
     let (least, some) = (Uuid::nil(), first_id(now));
     let fail = NamedWeeks::of(std::iter::once(MessageId(some))).name_in(FAIL);
-    prepare(&mut connection, "fail", "(uuid[], uuid[], text, timestamptz, timestamptz)", &fail).await;
+    prepare(&mut connection, "fail", "(uuid[], uuid[], text, timestamptz, timestamptz, text)", &fail).await;
     let looks = [
         (format!("untimed ('{{{least}}}', 100, '{least}', '', '{least}')"), vec!["owned"], LOOKED_AT.to_vec()),
         (format!("timed ('{{{least}}}', 100, '-infinity', '{least}')"), vec!["due"], LOOKED_AT.to_vec()),
-        (format!("fail ('{{{some}}}', '{{{least}}}', 'x', now(), null)"), vec!["id", "id"], vec![FILLED]),
+        (format!("fail ('{{{some}}}', '{{{least}}}', 'x', now(), null, 'y')"), vec!["id", "id"], vec![FILLED]),
     ];
     for when in [EMPTY, "with messages", "after they were looked at"] {
         for (statement, walked, partitions) in &looks {
@@ -163,11 +164,11 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
     let weeks = NamedWeeks::of(std::iter::once(MessageId(id)));
     let ending = format!(
         "array['{id}']::uuid[], array['processing'], array['{id}']::uuid[], array[1]::bigint[], array['sent'], null, null, null,
-         null, null, null, null, array[now()], array[now()], null, array[false], array[true]"
+         null, null, null, null, array[now()], array[now()], null, array[false], array[true], null"
     );
     let endings =
         "(uuid[], text[], uuid[], bigint[], text[], text[], text[], text[], integer[], timestamptz[], timestamptz[],
-                    timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[])";
+                    timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[], text[])";
     let deferrals =
         "(uuid[], double precision[], timestamptz[], text[], timestamptz[], double precision, bigint, bigint,
                       double precision, bigint, double precision)";
@@ -186,8 +187,22 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
             format!("{one}, array['processing'], {one}, array[1]::bigint[], now(), array[true]"),
         ),
         ("make_due", MAKE_DUE, "(uuid[], uuid[], timestamptz)", format!("{one}, {one}, now()")),
-        ("fail", FAIL, "(uuid[], uuid[], text, timestamptz, timestamptz)", format!("{one}, {one}, 'x', now(), null")),
+        (
+            "fail",
+            FAIL,
+            "(uuid[], uuid[], text, timestamptz, timestamptz, text)",
+            format!("{one}, {one}, 'x', now(), null, 'y'"),
+        ),
     ];
+    let receipts = "(uuid[], text[], timestamptz[], text[], timestamptz, timestamptz)";
+    let receipt = format!("{one}, array['3EB0'], array[now()], array['x'], now(), null");
+    let receiving = [SENT, DELIVERED, READ, FAILED].map(|statement| ("receive", statement, receipts, receipt.clone()));
+    let statements = statements.into_iter().chain(receiving).enumerate();
+    let statements: Vec<_> = statements
+        .map(|(number, (name, statement, parameters, arguments))| {
+            (format!("{name}_{number}"), statement, parameters, arguments)
+        })
+        .collect();
     for (name, statement, parameters, arguments) in &statements {
         prepare(&mut connection, name, parameters, &weeks.name_in(statement)).await;
         let scans = scans(&mut connection, &format!("{name} ({arguments})")).await;
@@ -197,7 +212,7 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
     // However many there were when it was planned, it reads no more of them.
     fill(&mut connection, now, 20_000).await;
     for (name, _, _, arguments) in &statements {
-        let is_queued = ["claim", "defer", "make_due"].contains(name);
+        let is_queued = ["claim_0", "defer", "make_due"].iter().any(|queued| name.starts_with(queued));
         make_one(&mut connection, id, if is_queued { "queued" } else { "processing" }).await;
         let pages = pages(&mut connection, &format!("{name} ({arguments})")).await;
         assert!(pages < 100, "{name}, planned for {before} messages, reads {pages} pages");

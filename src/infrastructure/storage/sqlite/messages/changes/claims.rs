@@ -50,7 +50,10 @@ pub const CLAIMED: &str = concat!(
                where instances.id = messaging_messages.instance_id) as destination_address,
              (select credentials
                 from messaging_instances as instances
-               where instances.id = messaging_messages.instance_id) as destination_credentials"
+               where instances.id = messaging_messages.instance_id) as destination_credentials,
+             (select retry_unknown
+                from messaging_instances as instances
+               where instances.id = messaging_messages.instance_id) as destination_retry_unknown"
 );
 
 fn claimed(row: &SqliteRow) -> Result<Claimed, RepositoryError> {
@@ -61,7 +64,8 @@ fn claimed(row: &SqliteRow) -> Result<Claimed, RepositoryError> {
 fn destination(row: &SqliteRow) -> Result<Option<Destination>, RepositoryError> {
     let Some(credentials) = get(row, "destination_credentials")? else { return Ok(None) };
     let address = get(row, "destination_address")?;
-    Ok(Some(Destination { address, credentials: SealedCredentials(credentials) }))
+    let retry_unknown = get(row, "destination_retry_unknown")?;
+    Ok(Some(Destination { address, credentials: SealedCredentials(credentials), retry_unknown }))
 }
 
 #[async_trait]

@@ -6,6 +6,7 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
+use crate::domain::message::delivery::MAY_HAVE_BEEN_DELIVERED;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{self, id_list, time_text, time_text_option};
@@ -17,9 +18,9 @@ pub const FAIL: &str = "
             -- A count that was edited by hand may be out of bounds.
             retries = min(max(retries, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
             try = min(max(try, 0), 2147483647 - (status = 'queued')) + (status = 'queued'),
+            failure = iif(status = 'queued', 'channel', 'unknown'),
+            error = ?3 || iif(status = 'queued', '', ?6),
             status = 'failed',
-            failure = 'channel',
-            error = ?3,
             attempt_http_status = null,
             next_attempt_at = null,
             dead_lettered_at = ?5,
@@ -44,6 +45,7 @@ pub async fn fail_open_messages(
         .bind(reason)
         .bind(time_text(now))
         .bind(time_text_option(dead_lettered_at))
+        .bind(MAY_HAVE_BEEN_DELIVERED)
         .fetch_all(&mut *transaction)
         .await
         .map_err(translate)?;
@@ -52,14 +54,13 @@ pub async fn fail_open_messages(
     sqlx::query(
         "insert into messaging_message_attempts
                 (message_id, number, started_at, finished_at, outcome, error)
-         select id, try, attempt_started_at, ?2, 'permanent', ?3
+         select id, try, attempt_started_at, ?2, iif(failure = 'unknown', 'unknown', 'permanent'), error
            from messaging_messages
           where id in (select value from json_each(?1))
          on conflict do nothing",
     )
     .bind(id_list(failed))
     .bind(time_text(now))
-    .bind(reason)
     .execute(&mut *transaction)
     .await
     .map_err(translate)?;

@@ -9,6 +9,7 @@ mod deletion;
 mod outcomes;
 #[cfg(test)]
 mod plan_tests;
+pub mod receiving;
 pub mod relaying;
 pub mod replays;
 pub mod retiming;
@@ -21,10 +22,11 @@ pub use claims::Claims;
 pub use deferrals::Deferrals;
 pub use deletion::fail_open_messages;
 pub use outcomes::{LostClaims, Outcomes, outcomes};
+pub use receiving::receive;
 
 /// What each change is in SQL.
 #[cfg(test)]
-pub const STATEMENTS: [(&Change, &[&str]); 13] = [
+pub const STATEMENTS: [(&Change, &[&str]); 17] = [
     (&transition::END, &outcomes::RECORD),
     (&transition::CLAIM_AND_END, &outcomes::CLAIM_AND_RECORD),
     (&transition::CLAIM, &[claims::CLAIM, claims::CLAIMED]),
@@ -38,4 +40,8 @@ pub const STATEMENTS: [(&Change, &[&str]); 13] = [
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
     (&transition::CANCEL, &[cancellation::CANCEL]),
     (&transition::FAIL, &[deletion::FAIL]),
+    (&transition::RECEIPT_SENT, &[receiving::SENT]),
+    (&transition::RECEIPT_DELIVERED, &[receiving::DELIVERED]),
+    (&transition::RECEIPT_READ, &[receiving::READ]),
+    (&transition::RECEIPT_FAILED, &[receiving::FAILED]),
 ];

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
+use crate::domain::message::MessageId;
 use crate::infrastructure::storage::shared::{Batch, RecordRequest};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
@@ -142,8 +143,34 @@ async fn write(
     if !recorded.is_empty() {
         attempts_of(&recorded).build().persistent(false).execute(&mut *transaction).await.map_err(translate)?;
     }
+    for request in requests.iter().filter(|request| written.contains(&request.guard.id.0)) {
+        if let Some(name) = request.row.name() {
+            note_name(&mut transaction, request.guard.id, name).await?;
+        }
+    }
     transaction.commit().await.map_err(translate)?;
     Ok(requests.iter().map(|request| written.contains(&request.guard.id.0)).collect())
+}
+
+/// Which message the channel's name stands for, so that receipts find it.
+async fn note_name(
+    transaction: &mut Transaction<'_, Sqlite>,
+    message: MessageId,
+    name: &str,
+) -> Result<(), RepositoryError> {
+    sqlx::query(
+        "insert into messaging_channel_messages (instance_id, channel_message_id, message_id)
+         select instance_id, ?2, id
+           from messaging_messages
+          where id = ?1
+             on conflict do nothing",
+    )
+    .bind(message.0.hyphenated())
+    .bind(name)
+    .execute(&mut **transaction)
+    .await
+    .map_err(translate)?;
+    Ok(())
 }
 
 pub(super) fn statement([before, after]: [&'static str; 2], requests: &[RecordRequest]) -> QueryBuilder<Sqlite> {

@@ -74,6 +74,13 @@ fn ending() -> RecordRequest {
         try_number: 1,
     };
     let next = NextStep::Sent(Acceptance { channel_message_id: None, http_status: Some(200) });
-    let outcome = Outcome { guard, next, started_at: Utc::now(), finished_at: Utc::now(), dead_lettered_at: None };
+    let outcome = Outcome {
+        guard,
+        next,
+        started_at: Utc::now(),
+        finished_at: Utc::now(),
+        dead_lettered_at: None,
+        has_receipts: false,
+    };
     RecordRequest { guard, started_at: outcome.started_at, row: OutcomeRow::of(&outcome) }
 }

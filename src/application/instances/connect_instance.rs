@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use crate::application::ports::{
+    Account, Channels, CipherError, Clock, Connection, CredentialsCipher, EventAddress, InstanceRepository,
+    RepositoryError,
+};
+use crate::domain::access::principal::Principal;
+use crate::domain::instance::credentials::Credentials;
+use crate::domain::instance::{Instance, InstanceChange, InstanceId};
+
+/// Connects instances at their providers, and says how they are connected.
+pub struct ConnectInstance {
+    pub instances: Arc<dyn InstanceRepository>,
+    pub channels: Channels,
+    pub cipher: Arc<dyn CredentialsCipher>,
+    pub clock: Arc<dyn Clock>,
+    /// Where providers reach this installation: an absolute URL without a slash at its end.
+    pub public_url: Option<String>,
+}
+
+/// What is asked of an instance's provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Code,
+    Restart,
+    LogOut,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectInstanceError {
+    /// Also for an instance of another tenant.
+    #[error("there is no such instance")]
+    UnknownInstance,
+    #[error(transparent)]
+    Cipher(#[from] CipherError),
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+}
+
+const NO_PUBLIC_URL: &str = "PUBLIC_URL is not set: the provider cannot report what becomes of messages, nor whether the instance is connected.";
+
+impl ConnectInstance {
+    /// Makes an instance at its provider, or takes it over, and begins to connect it. None where there is nothing to connect.
+    /// A provider that fails is no error: the connection says so.
+    ///
+    /// # Errors
+    /// When its credentials cannot be opened, or the database does not answer.
+    pub async fn connect(&self, instance: &mut Instance) -> Result<Option<Connection>, ConnectInstanceError> {
+        let Some(connector) = self.channels.connector(&instance.channel) else { return Ok(None) };
+        let account = self.account(instance)?;
+        let events = self.event_address(instance).await?;
+        let mut connection = connector.connect(&account, events.as_ref()).await;
+        if events.is_none() {
+            connection.problem.get_or_insert_with(|| NO_PUBLIC_URL.to_owned());
+        }
+        self.note(instance, &connection).await?;
+        Ok(Some(connection))
+    }
+
+    /// Where there is nothing to connect, the instance is as it is.
+    ///
+    /// # Errors
+    /// When the tenant has no such instance, or as above.
+    pub async fn ask(
+        &self,
+        caller: &Principal,
+        id: InstanceId,
+        asked: Asked,
+    ) -> Result<Connection, ConnectInstanceError> {
+        let found = self.instances.find(&caller.tenant, id).await?;
+        let mut instance = found.ok_or(ConnectInstanceError::UnknownInstance)?;
+        let Some(connector) = self.channels.connector(&instance.channel) else {
+            return Ok(Connection::of(instance.status));
+        };
+        let account = self.account(&instance)?;
+        let connection = match asked {
+            Asked::Code => connector.code(&account).await,
+            Asked::Restart => connector.restart(&account).await,
+            Asked::LogOut => connector.log_out(&account).await,
+        };
+        self.note(&mut instance, &connection).await?;
+        Ok(connection)
+    }
+
+    /// Deletes an instance at its provider, too; before it is deleted here. None where there is no provider.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn remove(
+        &self,
+        caller: &Principal,
+        id: InstanceId,
+    ) -> Result<Option<Result<(), String>>, ConnectInstanceError> {
+        let found = self.instances.find(&caller.tenant, id).await?;
+        let instance = found.ok_or(ConnectInstanceError::UnknownInstance)?;
+        let Some(connector) = self.channels.connector(&instance.channel) else { return Ok(None) };
+        Ok(Some(connector.remove(&self.account(&instance)?).await))
+    }
+
+    fn account(&self, instance: &Instance) -> Result<Account, CipherError> {
+        let credentials = self.cipher.open(instance.id, &instance.credentials)?;
+        Ok(Account { channel_instance_id: instance.channel_instance_id.clone(), credentials })
+    }
+
+    /// With the secret that the instance has, so that what the provider still repeats is let in; or with its first one.
+    async fn event_address(&self, instance: &mut Instance) -> Result<Option<EventAddress>, ConnectInstanceError> {
+        let Some(public_url) = &self.public_url else { return Ok(None) };
+        let secret = match &instance.event_secret {
+            Some(sealed) => self.cipher.open(instance.id, sealed)?,
+            None => {
+                let secret = Credentials::new(self.cipher.new_secret()?);
+                let sealed = self.cipher.seal(instance.id, &secret)?;
+                let change = InstanceChange { event_secret: Some(sealed.clone()), ..InstanceChange::default() };
+                self.instances.update(&instance.tenant, instance.id, &change, self.clock.now()).await?;
+                instance.event_secret = Some(sealed);
+                secret
+            }
+        };
+        let name: String = url::form_urlencoded::byte_serialize(instance.channel_instance_id.as_bytes()).collect();
+        let url = format!("{public_url}/api/messaging/webhook/{}", name.replace('+', "%20"));
+        Ok(Some(EventAddress { url, secret: secret.expose().to_owned() }))
+    }
+
+    /// What the provider says now is what the instance is.
+    async fn note(&self, instance: &mut Instance, connection: &Connection) -> Result<(), RepositoryError> {
+        if let Some(problem) = &connection.problem {
+            warn!(instance.id = %instance.id, problem, "the instance is not connected as it was asked to be");
+        }
+        if instance.status == connection.status {
+            return Ok(());
+        }
+        info!(instance.id = %instance.id, status = connection.status.as_str(), "the instance's connection has changed");
+        let change = InstanceChange { status: Some(connection.status), ..InstanceChange::default() };
+        self.instances.update(&instance.tenant, instance.id, &change, self.clock.now()).await?;
+        instance.status = connection.status;
+        Ok(())
+    }
+}

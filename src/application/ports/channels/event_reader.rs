@@ -1,0 +1,20 @@
+use crate::domain::Timestamp;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::{ConnectionStatus, InstanceId};
+use crate::domain::receipt::Receipt;
+
+/// Reads what a channel's provider reports of an instance.
+pub trait EventReader: Send + Sync {
+    fn channel(&self) -> ChannelName;
+
+    /// What follows from one report. What is not understood, or concerns nothing here, is passed over: a provider that is
+    /// refused says the same again, or nothing more.
+    fn read(&self, instance: InstanceId, body: &[u8], now: Timestamp) -> Vec<ProviderEvent>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProviderEvent {
+    Receipt(Receipt),
+    /// How the instance is connected now.
+    Connection(ConnectionStatus),
+}

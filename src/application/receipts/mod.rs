@@ -1,0 +1,10 @@
+//! What channels say of messages later.
+
+pub mod receive_events;
+pub use receive_events::ReceiveEvents;
+
+pub mod receive_receipts;
+pub use receive_receipts::ReceiveReceipts;
+
+pub mod sweep_receipts;
+pub use sweep_receipts::SweepReceipts;

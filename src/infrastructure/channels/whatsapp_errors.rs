@@ -1,0 +1,40 @@
+//! What WhatsApp's own error codes mean, whoever passes them on: Meta's Cloud API, or Evolution API in its place.
+//!
+//! Source: Meta, "Error codes" (2026-06-18). Decided by the code alone: Meta's HTTP statuses and titles change.
+
+/// What follows from a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// It was not taken, and may be later.
+    TryLater,
+    /// This recipient or this content is refused for good.
+    Refuse,
+    /// Nothing is taken from the number for now: its quality, its right or its configuration is at fault.
+    PutInstanceOff,
+}
+
+use Consequence::{PutInstanceOff, Refuse, TryLater};
+
+/// None for a code that is not in Meta's list.
+pub fn consequence(code: i64) -> Option<Consequence> {
+    Some(match code {
+        // Rates of the app, the user and the account; the number's throughput; one recipient's.
+        4 | 17 | 613 | 80_007 | 130_429 | 131_056 => TryLater,
+        // Service down, maintenance.
+        1 | 2 | 131_000 | 131_016 | 131_057 | 133_004 => TryLater,
+        // Not on WhatsApp, outside the 24 hours, healthy engagement, opted out, an experiment, to oneself, not in the test
+        // number's list.
+        131_026 | 131_047 | 470 | 131_049 | 131_050 | 130_472 | 131_021 | 131_030 => Refuse,
+        // Its type, size, medium, parameters.
+        131_051 | 131_058 | 131_052 | 131_053 | 100 | 131_008 | 131_009 => Refuse,
+        // Its template or flow.
+        132_000 | 132_001 | 132_005 | 132_007 | 132_012 | 132_015 | 132_016 | 132_068 | 132_069 => Refuse,
+        // Token, permission, the number's id.
+        0 | 3 | 10 | 33 | 190 | 200..=299 | 131_005 => PutInstanceOff,
+        // Spam limit, policy, country, lock, payment.
+        131_048 | 368 | 130_497 | 131_031 | 131_042 => PutInstanceOff,
+        // Registration, PIN, certificate.
+        131_045 | 133_000 | 133_005 | 133_006 | 133_010 | 133_015 | 133_016 => PutInstanceOff,
+        _ => return None,
+    })
+}

@@ -1,0 +1,5 @@
+//! Receipts, until they are applied.
+
+mod receipt_inbox;
+
+pub use receipt_inbox::PgReceiptInbox;

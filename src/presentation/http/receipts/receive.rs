@@ -1,0 +1,91 @@
+//! `POST /api/messaging/webhook/{channelInstanceId}`
+
+use crate::application::ports::SECRET_HEADER;
+use crate::application::receipts::receive_events::ReceiveEventsError;
+use crate::presentation::http::wire::body;
+use crate::presentation::http::wire::problem::{Problem, ProblemBody};
+use crate::presentation::http::wire::state::SharedState;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Received {
+    /// Always true.
+    pub success: bool,
+    pub message: &'static str,
+}
+
+/// Take what a provider reports of an instance
+///
+/// The instance is named as its client named it, and proved by the secret that its provider was given when it was connected: as
+/// the header `X-Correio-Secret`, or as the last segment of the path. A wrong secret and an unknown instance are answered alike.
+/// Whatever else is reported is answered 200: a provider would repeat it in vain.
+#[utoipa::path(post, path = "/api/messaging/webhook/{channelInstanceId}", operation_id = "receiveEvents", tag = "providers",
+    params(("channelInstanceId" = String, Path, description = "The client's name for the instance")),
+    request_body(content = Object, description = "As the provider has it"),
+    responses(
+        (status = 200, body = Received, description = "Taken: what it says is stored"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
+    ))]
+pub async fn receive(
+    State(state): State<SharedState>,
+    name: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Received>, Problem> {
+    let Path(name) = name.map_err(|_| not_let_in())?;
+    let secret = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok());
+    taken(&state, &name, secret, body).await
+}
+
+/// Take what a provider reports that cannot send a header of ours
+#[utoipa::path(post, path = "/api/messaging/webhook/{channelInstanceId}/{secret}", operation_id = "receiveEventsBySecret",
+    tag = "providers",
+    params(
+        ("channelInstanceId" = String, Path, description = "The client's name for the instance"),
+        ("secret" = String, Path, description = "The instance's secret"),
+    ),
+    request_body(content = Object, description = "As the provider has it"),
+    responses(
+        (status = 200, body = Received, description = "Taken: what it says is stored"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
+    ))]
+pub async fn receive_by_secret(
+    State(state): State<SharedState>,
+    place: Result<Path<(String, String)>, PathRejection>,
+    body: Body,
+) -> Result<Json<Received>, Problem> {
+    let Path((name, secret)) = place.map_err(|_| not_let_in())?;
+    taken(&state, &name, Some(&secret), body).await
+}
+
+/// Its body is read only once it is let in.
+async fn taken(state: &SharedState, name: &str, secret: Option<&str>, body: Body) -> Result<Json<Received>, Problem> {
+    let events = &state.gateway.events;
+    let instance = events.let_in(name, secret).await?;
+    let body = body::read(body, state.max_body_bytes).await?;
+    events.take(instance, &body).await?;
+    Ok(Json(Received { success: true, message: "Webhook recebido" }))
+}
+
+fn not_let_in() -> Problem {
+    Problem::invalid_credentials("no instance of this name has this secret")
+}
+
+impl From<ReceiveEventsError> for Problem {
+    fn from(error: ReceiveEventsError) -> Self {
+        match error {
+            ReceiveEventsError::NotLetIn => not_let_in(),
+            ReceiveEventsError::Repository(error) => error.into(),
+        }
+    }
+}

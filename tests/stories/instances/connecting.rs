@@ -1,0 +1,189 @@
+//! A WhatsApp instance from its code to what became of its messages.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::caller::Caller;
+use crate::support::eventually::{SOON, eventually};
+use crate::support::evolution::{FakeEvolution, GLOBAL_KEY, IMAGE};
+use crate::support::free_port::free_port;
+use crate::support::installation::Installation;
+use crate::support::modes::stories;
+use crate::support::test_app::TestApp;
+
+stories!(
+    on_one_installation:
+    a_provider_that_fails_does_not_keep_an_instance_from_being_made;
+    on_every_installation:
+    an_instance_is_connected_by_its_code_and_its_receipts_move_its_messages,
+    a_message_whose_answer_was_lost_is_found_by_its_receipt,
+    what_an_instance_that_is_off_has_to_send_waits_for_it;
+);
+
+const INSTANCES: &str = "/api/messaging/instance";
+
+fn whatsapp(base_url: &str) -> Value {
+    json!({
+        "channel": "whatsapp_evolution", "channelInstanceId": "loja centro", "channelPhoneOrId": "5585988888888",
+        "credentials": { "url": base_url, "apiToken": GLOBAL_KEY },
+    })
+}
+
+fn text() -> Value {
+    json!({ "channel": "whatsapp_evolution", "channelInstanceId": "loja centro", "remoteJid": "5585999999999", "message": "Olá!" })
+}
+
+/// The program, reachable by its provider.
+async fn start(installation: Installation, more: &[(&str, &str)]) -> TestApp {
+    let port = free_port().to_string();
+    let public_url = format!("http://127.0.0.1:{port}/");
+    let mut settings = vec![("PORT", port.as_str()), ("PUBLIC_URL", public_url.as_str())];
+    settings.extend(more);
+    TestApp::start_with(installation, &settings).await
+}
+
+/// Its id.
+async fn connected(app: &TestApp, evolution: &FakeEvolution) -> String {
+    let created = app.post(INSTANCES, &whatsapp(&evolution.base_url)).await;
+    assert_eq!(created.status, 201, "{}", created.json());
+    evolution.becomes("loja centro", "open");
+    assert_eq!(
+        evolution.report("loja centro", "connection.update", json!({"state": "open", "statusReason": 200})).await,
+        200
+    );
+    created.data()["instanceId"].as_str().unwrap().to_owned()
+}
+
+async fn becomes(caller: &Caller, id: &str, status: &str) -> Value {
+    eventually(SOON, status, async || {
+        let message = caller.message(id).await;
+        (message["status"] == status).then_some(message)
+    })
+    .await
+}
+
+fn receipt(id: &str, status: &str) -> Value {
+    json!({"keyId": id, "remoteJid": "123@lid", "fromMe": true, "status": status, "instanceId": "uuid"})
+}
+
+async fn an_instance_is_connected_by_its_code_and_its_receipts_move_its_messages(installation: Installation) {
+    let (app, evolution) = (start(installation, &[]).await, FakeEvolution::start().await);
+    let created = app.post(INSTANCES, &whatsapp(&evolution.base_url)).await;
+    let data = created.data();
+    assert_eq!(
+        (created.status, &data["status"], &data["qrCode"]),
+        (201, &json!("connecting"), &json!(IMAGE)),
+        "{data}"
+    );
+    assert_eq!(data["message"], "Instância criada. Escaneie o QR Code no WhatsApp.");
+    let webhook = evolution.webhook("loja centro").expect("a webhook");
+    let url = format!("http://{}/api/messaging/webhook/loja%20centro", app.address());
+    assert_eq!((&webhook["url"], &webhook["byEvents"]), (&json!(url), &json!(false)));
+
+    let code = format!("{INSTANCES}/{}/qrcode", data["instanceId"].as_str().unwrap());
+    let shown = app.get(&code).await;
+    assert_eq!((shown.status, &shown.data()["qrCode"]), (200, &json!(IMAGE)));
+    assert_eq!(shown.header("cache-control"), Some("no-store"));
+    let drawn = app.call(app.request(Method::GET, &code).header("accept", "text/plain")).await;
+    assert!(String::from_utf8(drawn.body).unwrap().contains('█'));
+
+    evolution.becomes("loja centro", "open");
+    for _ in 0..3 {
+        evolution.report("loja centro", "connection.update", json!({"state": "open", "statusReason": 200})).await;
+    }
+    let shown = app.get(&code).await.data();
+    assert_eq!((&shown["status"], &shown["message"]), (&json!("connected"), &json!("Instância já está conectada")));
+    let again = app.post(INSTANCES, &whatsapp(&evolution.base_url)).await;
+    assert_eq!((again.status, &again.data()["instanceId"]), (200, &data["instanceId"]));
+    assert_eq!(again.data()["message"], "✅ Instância já está conectada!");
+
+    let message = app.sent(&text()).await;
+    let (id, name) = (message["id"].as_str().unwrap(), message["channelMessageId"].as_str().unwrap());
+    for (status, becomes_so) in [("DELIVERY_ACK", "delivered"), ("READ", "read"), ("DELIVERY_ACK", "read")] {
+        assert_eq!(evolution.report("loja centro", "messages.update", receipt(name, status)).await, 200);
+        becomes(&app, id, becomes_so).await;
+    }
+    let read = app.message(id).await;
+    assert!(read["deliveredAt"].is_string() && read["readAt"].is_string(), "{read}");
+    assert_eq!(evolution.report("loja centro", "presence.update", json!({})).await, 200, "not ours to refuse");
+
+    let path = "/api/messaging/webhook/loja%20centro";
+    for (name, secret) in [(path, "wrong"), ("/api/messaging/webhook/other", "x")] {
+        let request = app.nobody().request(Method::POST, name).header("x-correio-secret", secret);
+        assert_eq!(app.call(request.json(&json!({"event": "x"}))).await.status, 401);
+    }
+    assert_eq!(app.nobody().post(path, &json!({"event": "x"})).await.status, 401);
+    let secret = webhook["headers"]["x-correio-secret"].as_str().unwrap();
+    assert_eq!(app.nobody().post(&format!("{path}/{secret}"), &json!({"event": "x"})).await.status, 200);
+
+    let instance = format!("{INSTANCES}/{}", data["instanceId"].as_str().unwrap());
+    let out = app.post(&format!("{instance}/logout"), &json!({})).await.data();
+    assert_eq!(out["status"], "disconnected");
+    assert_eq!(app.post(&format!("{instance}/restart"), &json!({})).await.data()["qrCode"], IMAGE);
+    let id = data["instanceId"].as_str().unwrap();
+    assert_eq!(app.delete(&format!("/api/messaging/instances/{id}?atProvider=true")).await.status, 204);
+    assert!(!evolution.has("loja centro"));
+}
+
+async fn a_provider_that_fails_does_not_keep_an_instance_from_being_made(installation: Installation) {
+    let (app, evolution) = (TestApp::start(installation).await, FakeEvolution::start().await);
+    evolution.is_unlicensed(true);
+    let created = app.post(INSTANCES, &whatsapp(&evolution.base_url)).await;
+    let data = created.data();
+    assert_eq!((created.status, &data["status"]), (201, &json!("error")), "{data}");
+    assert!(data["message"].as_str().unwrap().contains("HTTP 503"), "{data}");
+    assert!(!data.to_string().contains(GLOBAL_KEY));
+    evolution.is_unlicensed(false);
+    let again = app.post(INSTANCES, &whatsapp(&evolution.base_url)).await.data();
+    assert_eq!((&again["status"], &again["qrCode"]), (&json!("connecting"), &json!(IMAGE)));
+    assert!(again["message"].as_str().unwrap().contains("PUBLIC_URL"), "nothing is reported: {again}");
+    let other = json!({"channelPhoneOrId": "5585977777777"});
+    let mut changed = whatsapp(&evolution.base_url);
+    changed["channelPhoneOrId"] = other["channelPhoneOrId"].clone();
+    assert_eq!(app.post(INSTANCES, &changed).await.status, 409);
+}
+
+async fn a_message_whose_answer_was_lost_is_found_by_its_receipt(installation: Installation) {
+    let (app, evolution) = (start(installation, &[]).await, FakeEvolution::start().await);
+    connected(&app, &evolution).await;
+    evolution.loses_answers(true);
+    let id = app.send(&text()).await.message_id();
+    let failed = app.ended(&id).await;
+    assert_eq!((&failed["status"], &failed["retries"]), (&json!("failed"), &json!(1)), "{failed}");
+    assert!(failed["error"].as_str().unwrap().ends_with("It may have been delivered."), "{failed}");
+    let sent = evolution.sent("loja centro");
+    assert_eq!(sent.len(), 1, "not a second time");
+    evolution
+        .report("loja centro", "messages.update", receipt(sent[0]["messageId"].as_str().unwrap(), "DELIVERY_ACK"))
+        .await;
+    let delivered = becomes(&app, &id, "delivered").await;
+    assert_eq!(delivered["error"], json!(null));
+    assert!(delivered["sentAt"].is_string());
+}
+
+async fn what_an_instance_that_is_off_has_to_send_waits_for_it(installation: Installation) {
+    let (app, evolution) = (start(installation, &[]).await, FakeEvolution::start().await);
+    connected(&app, &evolution).await;
+    evolution.becomes("loja centro", "close");
+    let answer = app.send(&text()).await;
+    if app.waits() {
+        assert_eq!((answer.status, answer.problem()), (502, "channel-failed".to_owned()));
+        return;
+    }
+    let id = answer.message_id();
+    eventually(SOON, "it is put off, with a reason", async || {
+        let message = app.message(&id).await;
+        let is_put_off = message["status"] == "queued" && message["nextAttemptAt"].is_string();
+        is_put_off.then(|| assert!(message["error"].as_str().unwrap().contains("Connection Closed"), "{message}"))
+    })
+    .await;
+    let more = app.send(&text()).await.message_id();
+    eventually(SOON, "so is the next", async || (app.message(&more).await["nextAttemptAt"].is_string()).then_some(()))
+        .await;
+    evolution.becomes("loja centro", "open");
+    evolution.report("loja centro", "connection.update", json!({"state": "open", "statusReason": 200})).await;
+    for id in [id, more] {
+        let sent = becomes(&app, &id, "sent").await;
+        assert_eq!(sent["retries"], 1, "no try was spent: {sent}");
+    }
+}
