@@ -32,7 +32,8 @@ impl Trial {
         self
     }
 
-    /// Messages have tries enough to outlast the fault. In direct mode it is for the caller to try again.
+    /// Messages have tries enough to outlast a short fault; a long one is met with those that they have by default. In direct
+    /// mode it is for the caller to try again.
     pub fn delivering_everything(mut self) -> Self {
         self.may_fail = self.plan.setting.is_direct();
         self.with("MAX_RETRIES", "100")
@@ -52,8 +53,12 @@ impl Trial {
 
     /// # Panics
     /// When something was lost, stayed open, or came twice without a reason.
-    pub async fn endure(self, faults: impl AsyncFnOnce(&mut Stage)) {
+    pub async fn endure(mut self, faults: impl AsyncFnOnce(&mut Stage)) {
         let Some(length) = Length::asked_for() else { return };
+        if length == Length::Long {
+            self.plan.settings.retain(|(name, _)| *name != "MAX_RETRIES");
+            self.may_fail = true;
+        }
         let Some(mut stage) = Stage::set(&self.plan, length).await else { return };
         let clients = Clients::start(stage.api.caller(), self.plan.setting.rate(length));
         stage.is_busy().await;
