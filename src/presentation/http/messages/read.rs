@@ -11,9 +11,9 @@ use crate::presentation::http::wire::envelope::Envelope;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::{NoParameters, Query};
 use crate::presentation::http::wire::state::{SharedState, path_id};
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::response::Response;
 
 /// Read a message
 ///
@@ -31,12 +31,13 @@ pub async fn read(
     caller: Caller,
     _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Json<Envelope<MessageData>>, Problem> {
+) -> Result<Response, Problem> {
     let caller = caller.must(Scope::MessagesRead)?;
     let id = path_id(id).map(MessageId).ok_or_else(Problem::unknown_message)?;
+    let room = state.large_answers.of_one(&caller.tenant).await?;
     let (message, attempts) = state.gateway.messages.read.one(caller, id).await?;
     let attempts = attempts.into_iter().map(AttemptData::from).collect();
-    Ok(Json(Envelope::of(MessageData { attempts: Some(attempts), ..message.into() })))
+    room.json(&Envelope::of(MessageData { attempts: Some(attempts), ..message.into() }))
 }
 
 impl From<ReadMessagesError> for Problem {

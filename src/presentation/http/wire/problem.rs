@@ -215,6 +215,20 @@ impl Problem {
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
+    /// Nothing was stored.
+    pub fn too_many_bodies() -> Self {
+        let detail = "The bodies of the requests that are being handled take too much memory; nothing was done for this one, try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Too many bodies", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// Not logged, as above: whose they are may be slow to read for a reason.
+    pub fn too_many_unread() -> Self {
+        let detail = "Too many long answers wait for their clients to read them; try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Too many unread answers", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
     /// More lists and counts than may run concurrently. Not logged: the answer says it, and nothing else waits.
     pub fn too_many_searches() -> Self {
         let detail = "Too many lists and counts are being made; try again.";

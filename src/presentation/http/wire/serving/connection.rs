@@ -82,6 +82,8 @@ impl Connection {
                 Poll::Pending => Poll::Pending,
             });
             tokio::select! {
+                // What a client takes at the last moment counts.
+                biased;
                 ended = moves => match ended {
                     Some(ended) => {
                         if let Err(error) = ended {

@@ -15,12 +15,12 @@ use crate::presentation::http::Readiness;
 use crate::presentation::http::layered;
 use crate::presentation::http::wire::serving::to_its_end;
 
-const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(900);
+pub(super) const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
+pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(900);
 /// Longer than anything here takes on a busy machine.
-const LATEST: Duration = Duration::from_secs(20);
+pub(super) const LATEST: Duration = Duration::from_secs(20);
 
-struct Server {
+pub(super) struct Server {
     address: std::net::SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<()>,
@@ -28,15 +28,24 @@ struct Server {
 
 impl Server {
     async fn start(app: Router, connections: usize) -> Self {
+        Self::start_with(app, connections, LATEST).await
+    }
+
+    pub(super) async fn start_with(app: Router, connections: usize, stall_timeout: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = stopped.map(|_| ()).boxed().shared();
-        let limits = Limits { connections, header_timeout: HEADER_TIMEOUT, keep_alive_timeout: KEEP_ALIVE_TIMEOUT };
+        let limits = Limits {
+            connections,
+            header_timeout: HEADER_TIMEOUT,
+            keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
+            stall_timeout,
+        };
         Self { address, stop: Some(stop), ended: tokio::spawn(serve(listener, app, limits, stopped)) }
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 }
@@ -45,12 +54,12 @@ fn quick() -> Router {
     Router::new().route("/", get(async || "fine"))
 }
 
-async fn send(connection: &mut TcpStream, path: &str) {
+pub(super) async fn send(connection: &mut TcpStream, path: &str) {
     connection.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
 }
 
 /// The next answer, until its body is `fine` or its connection ends.
-async fn answer(connection: &mut TcpStream) -> String {
+pub(super) async fn answer(connection: &mut TcpStream) -> String {
     let mut text = String::new();
     let read = async {
         let mut byte = [0];
@@ -204,14 +213,17 @@ async fn a_server_that_stops_answers_what_it_has_begun_and_takes_nothing_more() 
 }
 
 #[tokio::test]
-async fn a_request_too_many_is_refused_while_the_process_says_that_it_lives() {
+async fn a_request_too_many_is_refused_while_the_process_says_how_it_is() {
     let (gate, tasks) = (Arc::new(Semaphore::new(0)), TaskTracker::new());
     let (waits, runs) = (gate.clone(), tasks.clone());
     let slow = async move || {
         let work = async move { drop(waits.acquire().await) };
         to_its_end(&runs, work).await.map(|()| "fine")
     };
-    let routes = Router::new().route("/slow", get(slow)).route("/health/live", get(async || "fine"));
+    let routes = Router::new()
+        .route("/slow", get(slow))
+        .route("/health/live", get(async || "fine"))
+        .route("/health/ready", get(async || "fine"));
     let server = Server::start(layered(routes, InFlight::new(1), Readiness::default()), 10).await;
     let mut first = server.connect().await;
     send(&mut first, "/slow").await;
@@ -226,8 +238,10 @@ async fn a_request_too_many_is_refused_while_the_process_says_that_it_lives() {
         let refused = answer(&mut connection).await;
         assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
         assert!(refused.contains("\r\nretry-after: ") && refused.contains("\r\nx-request-id: "), "{refused}");
-        send(&mut connection, "/health/live").await;
-        assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+        for path in ["/health/live", "/health/ready"] {
+            send(&mut connection, path).await;
+            assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"), "{path}");
+        }
     }
     gate.add_permits(10);
     let taken = async {
