@@ -40,7 +40,7 @@ pub struct CreateRequest {
     credentials: Option<Value>,
     #[deserr(default)]
     max_retries: Option<TriesField>,
-    /// For the client's own use.
+    /// For the client's own use; at most 16 KiB as compact JSON.
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
     metadata: Option<JsonObject>,

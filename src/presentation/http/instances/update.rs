@@ -36,6 +36,7 @@ pub struct UpdateRequest {
     credentials: Option<Value>,
     #[deserr(default)]
     max_retries: Option<TriesField>,
+    /// At most 16 KiB as compact JSON.
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
     metadata: Option<JsonObject>,

@@ -2,7 +2,6 @@
 
 use super::data::{AttemptData, MessageData};
 use crate::application::messages::read_messages::ReadMessagesError;
-use crate::application::ports::SearchError;
 use crate::domain::access::principal::Scope;
 use crate::domain::message::MessageId;
 use crate::presentation::http::wire::answers::{Authenticated, WithQuery};
@@ -45,11 +44,8 @@ impl From<ReadMessagesError> for Problem {
         match error {
             ReadMessagesError::Invalid(problem) => Problem::invalid_field([problem]),
             ReadMessagesError::UnknownMessage => Problem::unknown_message(),
-            ReadMessagesError::Search(SearchError::Busy) => Problem::too_many_searches(),
-            ReadMessagesError::Search(SearchError::TooLong) => Problem::search_too_long(),
-            ReadMessagesError::Search(SearchError::Repository(error)) | ReadMessagesError::Repository(error) => {
-                error.into()
-            }
+            ReadMessagesError::Search(error) => error.into(),
+            ReadMessagesError::Repository(error) => error.into(),
         }
     }
 }

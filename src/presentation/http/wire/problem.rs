@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::application::ports::RepositoryError;
+use crate::application::messages::turn::Busy;
+use crate::application::ports::{RepositoryError, SearchError};
 use crate::domain::access::principal::Scope;
 use crate::domain::problem::FieldProblem;
 
@@ -201,10 +202,15 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
     }
 
-    /// In direct mode: too many requests wait for one recipient. Not logged: the answer says it, and nothing is wrong here.
-    pub fn recipient_busy() -> Self {
-        let detail = "Too many requests wait for this recipient; nothing was stored, try again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The recipient is busy", detail)
+    /// In direct mode: too many requests wait. Not logged: the answer says it, and nothing is wrong here.
+    pub fn busy(busy: Busy) -> Self {
+        let (title, waited_for) = match busy {
+            Busy::Recipient => ("The recipient is busy", "this recipient"),
+            Busy::Instance => ("The instance is busy", "this instance"),
+            Busy::Tenant => ("The tenant is busy", "the instances of this tenant"),
+        };
+        let detail = format!("Too many requests wait for {waited_for}; nothing was stored, try again.");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail)
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
@@ -269,6 +275,16 @@ impl From<RepositoryError> for Problem {
                 Problem::invalid_field([FieldProblem::new("", "holds something that cannot be stored")])
             }
             RepositoryError::Corrupt(_) => Problem::internal(error),
+        }
+    }
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Busy => Problem::too_many_searches(),
+            SearchError::TooLong => Problem::search_too_long(),
+            SearchError::Repository(error) => error.into(),
         }
     }
 }
