@@ -8,8 +8,10 @@ pub use super::transport::{Brokered, Transport};
 use super::delivery::admission::Admission;
 use super::delivery::consumption::Limits;
 use super::messages::turn::Turns;
+use super::messages::waiting_callers::WaitingCallers;
 use super::node::this_node::ThisNode;
 use super::operations::look_at_stores::LookAtStores;
+use super::operations::shared_ping::SharedPing;
 use super::ports::{
     Channels, Clock, CredentialsCipher, Duties, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier,
 };
@@ -44,6 +46,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How many of these one instance may have.
     pub instance_concurrency: usize,
+    /// Requests that the process handles at the same time.
+    pub requests: usize,
     /// How long a stopping process waits for what it has begun.
     pub shutdown_timeout: Duration,
     /// How long messages are kept; none: for ever.
@@ -301,7 +305,7 @@ impl Ports {
     }
 
     fn messages(&self, node: &ThisNode, settings: &Settings, queue: Arc<dyn MessageQueue>) -> Messages {
-        let ThisNode { identity, held, unreconciled, tally, .. } = node.clone();
+        let ThisNode { identity, held, unreconciled, tally, tenants, .. } = node.clone();
         let node_timeout = identity.timeout();
         let callers_wait = queue.waiting_status() == MessageStatus::Pending;
         Messages {
@@ -313,6 +317,7 @@ impl Ports {
                 identity,
                 held,
                 turns: Turns::new(self.ids.clone(), self.clock.clone(), callers_wait),
+                callers: WaitingCallers::among(callers_wait.then_some(settings.requests), tenants),
                 unreconciled,
                 clock: self.clock.clone(),
                 tally,
@@ -408,7 +413,7 @@ impl Ports {
                 create_instance: self.create_instance(node),
             },
             report_health: operations::ReportHealth {
-                storage: self.stores.storage.clone(),
+                ping: SharedPing::new(self.stores.storage.clone()),
                 look: LookAtStores::new(&self.stores, self.clock.clone()),
                 clock: self.clock.clone(),
                 tally: node.tally.clone(),

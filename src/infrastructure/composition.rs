@@ -67,6 +67,7 @@ pub fn compose(
         },
         limits: Limits::of(config.delivery.worker_concurrency),
         instance_concurrency: config.delivery.instance_concurrency,
+        requests: config.http.max_in_flight,
         shutdown_timeout: config.delivery.shutdown_timeout,
         retention: config.storage.retention,
         is_alone: database.is_embedded(),

@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use correio::application::messages::send_message::{SendMessageError, Submission};
-use correio::application::messages::turn::{LONGEST_WAIT, MOST_WAITING};
+use correio::application::messages::turn::{Busy, LONGEST_WAIT, MOST_WAITING};
 use correio::application::ports::{Handover, MessageFilter};
 use correio::domain::message::MessageStatus;
 use correio::domain::message::delivery::{DeliveryError, FailureKind};
@@ -137,7 +137,7 @@ async fn for_a_recipient_that_hangs_so_many_wait_so_long_and_nothing_of_the_othe
     }
     let refused = async |requests: &mut JoinSet<_>| {
         let refused: Result<Submission, SendMessageError> = requests.join_next().await.unwrap().unwrap();
-        assert!(matches!(refused, Err(SendMessageError::Busy)), "{refused:?}");
+        assert!(matches!(refused, Err(SendMessageError::Busy(Busy::Recipient))), "{refused:?}");
     };
     for _ in 0..TOO_MANY {
         refused(&mut requests).await;

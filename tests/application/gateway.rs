@@ -28,6 +28,9 @@ use crate::support::databases::Adapters;
 use crate::support::given;
 use crate::support::memory_broker::MemoryBroker;
 
+/// More than any story sends at the same time.
+const REQUESTS: usize = 4_096;
+
 pub const NODE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Counts what the relay takes, and so hands over.
@@ -197,6 +200,7 @@ impl TestGateway {
             retry: given::retry_policy(),
             limits: Limits { concurrency: 8, records: 100, bytes: 1 << 20 },
             instance_concurrency: INSTANCE_CONCURRENCY,
+            requests: REQUESTS,
             shutdown_timeout: Duration::from_secs(30),
             retention,
             is_alone: false,

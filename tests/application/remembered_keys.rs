@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use correio::application::access::authenticate::{Authenticate, AuthenticateError, Presented};
 use correio::application::ports::{ApiKeyRepository, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::access::api_key::ApiKey;
@@ -14,6 +15,8 @@ use futures::future::join_all;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::gateway::no_tokens;
+use super::scripted::ManualClock;
 use crate::support::databases::memory;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::given::{at, id, tenant};
@@ -164,4 +167,46 @@ async fn guesses_drive_out_no_key_that_is_used() {
     let asked = story.asked();
     assert!(story.is_known(7).await);
     assert!(story.asked() == asked || start.elapsed() > Duration::from_secs(3), "it is looked up again");
+}
+
+/// Some of a pool's connections stay free for everything else, and keys that were met before wait for no guesses.
+#[tokio::test]
+async fn few_keys_that_are_not_known_are_looked_up_at_the_same_time() {
+    const GUESSES: u8 = 50;
+    const AT_ONCE: usize = 4;
+
+    let story = Story::begin(1, false).await;
+    story.database.insert(&key(200)).await.unwrap();
+    assert!(story.is_known(200).await);
+    let guesses = join_all((0..GUESSES).map(|hash| story.is_known(hash)));
+    let known = async {
+        eventually(SOON, "guesses are looked up", async || (story.asked() == 1 + AT_ONCE).then_some(())).await;
+        // Its lookup is forgotten: it is looked up again, beside them.
+        story.remembered.revoke(id(), at(0)).await.unwrap();
+        let again = story.is_known(200);
+        let looked_up = async {
+            eventually(SOON, "it is looked up", async || (story.asked() == 2 + AT_ONCE).then_some(())).await;
+            story.database.gate.add_permits(1 + usize::from(GUESSES));
+        };
+        futures::join!(again, looked_up).0
+    };
+    let (guesses, is_known) = futures::join!(guesses, known);
+    assert!(is_known && !guesses.contains(&true));
+    assert_eq!(story.asked(), 2 + usize::from(GUESSES));
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_key_is_not_looked_up() {
+    let Story { database, remembered } = Story::begin(Semaphore::MAX_PERMITS, false).await;
+    let clock = Arc::new(ManualClock::new());
+    let authenticate = Authenticate { api_keys: Arc::new(remembered), tokens: no_tokens(), clock };
+    let asked = || database.asked.load(Ordering::SeqCst);
+    for text in ["", "short", "thirty-one characters-----------", "chave de 32 caracteres ou mais, com espaços"] {
+        let refused = authenticate.execute(Presented::ApiKey(text)).await;
+        assert!(matches!(refused, Err(AuthenticateError::Invalid(_))), "{text}");
+    }
+    assert_eq!(asked(), 0);
+    let unknown = authenticate.execute(Presented::Bearer("thirty-two-characters-----------")).await;
+    assert!(matches!(unknown, Err(AuthenticateError::Invalid(_))));
+    assert_eq!(asked(), 1);
 }

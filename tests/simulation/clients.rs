@@ -117,9 +117,8 @@ impl Clients {
                 }
                 true
             }
-            Ok(Err(SendMessageError::Repository(_) | SendMessageError::InFlight | SendMessageError::Busy)) | Err(_) => {
-                false
-            }
+            Ok(Err(SendMessageError::Repository(_) | SendMessageError::InFlight | SendMessageError::Busy(_)))
+            | Err(_) => false,
             Ok(Err(other)) => panic!("a client was told {other}"),
         }
     }

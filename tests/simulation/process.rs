@@ -308,6 +308,7 @@ impl Surroundings {
             },
             instance_concurrency: 3,
             limits: Limits { concurrency: if mode == Mode::Direct { 8 } else { 4 }, records: 40, bytes: 1 << 20 },
+            requests: 4_096,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             retention: self.retention,
             is_alone: false,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use correio::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
+use correio::application::ports::{InstanceRepository, ListedInstances, RepositoryError, SealedInstance, SearchError};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::channel::ChannelName;
@@ -59,7 +59,7 @@ impl InstanceRepository for GatedInstances {
         self.instances.named(channel_instance_id).await
     }
 
-    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         self.instances.list(tenant, channel).await
     }
 

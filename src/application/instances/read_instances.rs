@@ -1,10 +1,13 @@
 use std::sync::Arc;
 
-use crate::application::ports::{Channels, InstanceRepository, RepositoryError};
+use crate::application::ports::{Channels, InstanceRepository, ListedInstances, RepositoryError, SearchError};
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::problem::FieldProblem;
+
+const TOO_MUCH: &str =
+    "selects more than one answer may hold (16 MiB): name one channel, or clear the metadata of some instances";
 
 /// Shows a tenant its instances, without their credentials.
 pub struct ReadInstances {
@@ -14,11 +17,14 @@ pub struct ReadInstances {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReadInstancesError {
-    #[error("there is no such channel")]
+    #[error("there is no such channel, or too much in it")]
     Invalid(FieldProblem),
     /// Also for an instance of another tenant.
     #[error("there is no such instance")]
     UnknownInstance,
+    /// No list.
+    #[error(transparent)]
+    Search(#[from] SearchError),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
 }
@@ -33,7 +39,7 @@ impl ReadInstances {
     /// The tenant's instances, oldest first; of one channel, if given.
     ///
     /// # Errors
-    /// When there is no such channel, or the database does not answer.
+    /// When there is no such channel, they are too much for one answer, or the database does not answer in time.
     pub async fn all(
         &self,
         caller: &Principal,
@@ -42,6 +48,10 @@ impl ReadInstances {
         if channel.is_some_and(|channel| self.channels.find(channel).is_none()) {
             return Err(ReadInstancesError::Invalid(self.channels.unknown()));
         }
-        Ok(self.instances.list(&caller.tenant, channel).await?)
+        let ListedInstances { instances, more } = self.instances.list(&caller.tenant, channel).await?;
+        if more {
+            return Err(ReadInstancesError::Invalid(FieldProblem::new("/channel", TOO_MUCH)));
+        }
+        Ok(instances)
     }
 }

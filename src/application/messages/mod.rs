@@ -14,3 +14,4 @@ pub use send_message::SendMessage;
 
 pub mod lanes;
 pub mod turn;
+pub mod waiting_callers;

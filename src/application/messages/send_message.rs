@@ -4,6 +4,7 @@ use tracing::debug;
 
 use super::lanes::LanePlace;
 use super::turn::{Busy, Turns};
+use super::waiting_callers::{WaitingCaller, WaitingCallers};
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;
@@ -31,6 +32,7 @@ pub struct SendMessage {
     pub identity: NodeIdentity,
     pub held: HeldMessages,
     pub turns: Turns,
+    pub callers: WaitingCallers,
     pub unreconciled: Unreconciled,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
@@ -54,6 +56,8 @@ struct Beginning {
     /// If it keeps an order.
     place: Option<LanePlace>,
     now: Timestamp,
+    /// If its caller may have to wait for the delivery.
+    waiting: Option<WaitingCaller>,
 }
 
 /// What became of a request to send.
@@ -77,16 +81,16 @@ pub enum SendMessageError {
     KeyReused,
     #[error("the message of this idempotency key is still being delivered")]
     InFlight,
-    /// Too many requests wait for this recipient, or this one has for too long. Nothing was stored.
-    #[error("too many requests wait for this recipient")]
-    Busy,
+    /// Too many requests wait already, or this one has for too long. Nothing was stored.
+    #[error("too many requests wait: {0:?}")]
+    Busy(Busy),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
 }
 
 impl From<Busy> for SendMessageError {
-    fn from(_: Busy) -> Self {
-        Self::Busy
+    fn from(busy: Busy) -> Self {
+        Self::Busy(busy)
     }
 }
 
@@ -108,7 +112,7 @@ impl SendMessage {
         let instance = self.instance(caller, &command).await?;
         self.check(sender.as_ref(), &command.draft)?;
 
-        let Beginning { instance, node, id, mut place, now } =
+        let Beginning { instance, node, id, mut place, now, waiting: _waiting } =
             self.begin(caller, &command, sender.as_ref(), instance).await?;
         let message = Message::accept(
             caller,
@@ -177,16 +181,19 @@ impl SendMessage {
     ) -> Result<Beginning, SendMessageError> {
         let node = self.identity.current_or_wait().await?;
         let now = self.clock.now();
+        let is_for_later = command.draft.send_at.is_some_and(|send_at| send_at > now);
+        let waiting = if is_for_later { None } else { Some(self.callers.enter(&caller.tenant, instance.id)?) };
         let (id, mut place) = self.turns.next(sender, instance.id, &command.draft, now)?;
         // Most need not wait, and what was looked up for them is as good as new.
         let has_to_wait = place.as_mut().is_some_and(|place| self.turns.has_to_wait(place));
-        let Some(waiting) = place.as_mut().filter(|_| has_to_wait) else {
-            return Ok(Beginning { instance, node, id, place, now });
+        let Some(behind) = place.as_mut().filter(|_| has_to_wait) else {
+            return Ok(Beginning { instance, node, id, place, now, waiting });
         };
-        self.turns.in_time(waiting).await?;
+        self.turns.in_time(behind).await?;
         // It may have waited for long.
         let node = self.identity.current_or_wait().await?;
-        Ok(Beginning { instance: self.instance(caller, command).await?, node, id, place, now: self.clock.now() })
+        let instance = self.instance(caller, command).await?;
+        Ok(Beginning { instance, node, id, place, now: self.clock.now(), waiting })
     }
 
     async fn instance(&self, caller: &Principal, command: &SendMessageCommand) -> Result<Instance, SendMessageError> {

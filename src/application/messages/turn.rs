@@ -24,9 +24,14 @@ pub struct Turns {
     callers_wait: bool,
 }
 
-/// Too many requests wait for this recipient, or this one has for too long.
-#[derive(Clone, Copy, Debug)]
-pub struct Busy;
+/// What too many requests wait for; or this one has waited for its recipient for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    Recipient,
+    Instance,
+    /// All instances of the tenant together.
+    Tenant,
+}
 
 impl Turns {
     pub fn new(ids: Arc<dyn Ids>, clock: Arc<dyn Clock>, callers_wait: bool) -> Self {
@@ -48,7 +53,7 @@ impl Turns {
             return Ok((MessageId(self.ids.next()), None));
         }
         let most = if self.callers_wait { MOST_WAITING } else { usize::MAX };
-        let place = self.lanes.enter(draft.ordering_key(instance), self.ids.as_ref(), most).ok_or(Busy)?;
+        let place = self.lanes.enter(draft.ordering_key(instance), self.ids.as_ref(), most).ok_or(Busy::Recipient)?;
         Ok((MessageId(place.id), Some(place)))
     }
 
@@ -62,7 +67,7 @@ impl Turns {
     pub async fn in_time(&self, place: &mut LanePlace) -> Result<(), Busy> {
         match select(Box::pin(place.turn()), self.clock.sleep(LONGEST_WAIT)).await {
             Either::Left(_) => Ok(()),
-            Either::Right(_) => Err(Busy),
+            Either::Right(_) => Err(Busy::Recipient),
         }
     }
 }

@@ -16,3 +16,4 @@ pub mod roll_up_counts;
 pub use roll_up_counts::RollUpCounts;
 
 pub mod look_at_stores;
+pub mod shared_ping;

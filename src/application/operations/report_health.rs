@@ -4,7 +4,8 @@ use std::time::Duration;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::operations::look_at_stores::{Look, LookAtStores};
-use crate::application::ports::{Broker, Clock, MessageSource, RepositoryError, Storage, WeeksStanding};
+use crate::application::operations::shared_ping::SharedPing;
+use crate::application::ports::{Broker, Clock, MessageSource, RepositoryError, WeeksStanding};
 use crate::domain::Timestamp;
 
 /// Longer than any rebalance.
@@ -12,7 +13,7 @@ const KEPT_OUT_FOR_LONG: Duration = Duration::from_secs(60);
 
 /// Reports the health of the process.
 pub struct ReportHealth {
-    pub storage: Arc<dyn Storage>,
+    pub ping: SharedPing,
     pub look: LookAtStores,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
@@ -67,7 +68,7 @@ impl ReportHealth {
     /// # Errors
     /// What the process cannot do.
     pub async fn ready(&self) -> Result<(), NotReady> {
-        self.storage.ping().await?;
+        self.ping.ping().await?;
         if self.identity.current().is_none() {
             return Err(NotReady::NoHeartbeat);
         }

@@ -14,11 +14,11 @@ pub use channels::{
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;
 pub use stores::{
-    Accepted, ApiKeyRepository, BYTES_AT_ONCE, CALLED_IN_AMONG, Cancellation, Cancellations, Claimed, DeletedInstances,
-    DueMessages, Duties, FailedMessages, FailedSelection, Forgotten, InstanceRepository, KeptRequest, Listed,
-    MessageFilter, MessageRepository, MessageSearch, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters,
-    Position, ReceiptInbox, Replay, Replayed, Retiming, SealedInstance, SearchError, Storage, Stores, Swept, Take,
-    WeeksStanding,
+    Accepted, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation, Cancellations,
+    Claimed, DeletedInstances, DueMessages, Duties, FailedMessages, FailedSelection, Forgotten, InstanceRepository,
+    KeptRequest, Listed, ListedInstances, MessageFilter, MessageRepository, MessageSearch, NodeRepository, NodeRow,
+    OpenMessages, Outcome, OwedDeadLetters, Position, ReceiptInbox, Replay, Replayed, Retiming, SealedInstance,
+    SearchError, Storage, Stores, Swept, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

@@ -29,6 +29,14 @@ impl ApiKey {
     }
 }
 
+/// The shortest key. Those that we make are longer, an operator may choose one.
+pub const SHORTEST: usize = 32;
+
+/// Whether a text can be a key at all: [`SHORTEST`] or more visible ASCII characters.
+pub fn has_form(key: &str) -> bool {
+    key.len() >= SHORTEST && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// SHA-256 of a key's text, as [`ApiKey::hash`] has it.
 pub fn hash(key: &str) -> [u8; 32] {
     use sha2::Digest;

@@ -21,12 +21,19 @@ use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::compose;
 use crate::infrastructure::config::{Config, ConfigError, Role};
 use crate::infrastructure::storage::database::{Database, InstallationLock};
-use crate::presentation::http::{self, AppState, InFlight, Limits, Readiness, health_router, router};
+use crate::presentation::http::{
+    self, AppState, BodyLimits, InFlight, LargeAnswers, Limits, Readiness, health_router, router,
+};
 
 /// How long a process goes on serving after it was asked to stop, when something looks at `/health/ready`.
 const DELAY_WHEN_WATCHED: Duration = Duration::from_secs(5);
 /// Something looks if it asked so lately.
 const LATELY: Duration = Duration::from_secs(60);
+
+/// For which a client may take nothing of its answer.
+const STALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// As long as a list waits for its turn.
+const LONGEST_WAIT_FOR_ROOM: Duration = Duration::from_secs(5);
 
 /// Serves until TERM or INT, then finishes what is in flight, for at most `SHUTDOWN_TIMEOUT`.
 ///
@@ -58,7 +65,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     let state = Arc::new(AppState {
         gateway: gateway.clone(),
         tasks,
-        max_body_bytes: config.http.max_body_bytes,
+        bodies: BodyLimits::new(config.http.max_body_bytes),
+        large_answers: LargeAnswers::new(config.http.max_body_bytes, LONGEST_WAIT_FOR_ROOM),
         in_flight: InFlight::new(config.http.max_in_flight),
         readiness: readiness.clone(),
     });
@@ -67,6 +75,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
         connections: config.http.max_connections,
         header_timeout: config.http.header_timeout,
         keep_alive_timeout: config.http.keep_alive_timeout,
+        stall_timeout: STALL_TIMEOUT,
     };
     // Nothing sends requests to a worker.
     let delay_when_watched = if role.accepts() { DELAY_WHEN_WATCHED } else { Duration::ZERO };

@@ -27,6 +27,8 @@ use crate::application::ports::Channels;
 use wire::body;
 use wire::problem::Problem;
 
+pub use wire::body::BodyLimits;
+pub use wire::held::LargeAnswers;
 pub use wire::readiness::Readiness;
 pub use wire::serving::{InFlight, Limits, serve};
 pub use wire::state::{AppState, SharedState};

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -10,11 +11,16 @@ use axum::response::{IntoResponse, Response};
 use tracing::{Instrument, info, info_span};
 use uuid::Uuid;
 
+use super::wire::held::Unwritten;
 use super::wire::problem::Problem;
 use super::wire::readiness::Readiness;
 use super::wire::serving::InFlight;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Whether the process lives, and can do its work, is answered however much there is to do: a process that is taken for dead,
+/// or is sent no more requests, leaves its load to the others.
+const IS_ALWAYS_ANSWERED: [&str; 2] = ["/health/live", "/health/ready"];
 
 /// What every request has to do with.
 #[derive(Clone)]
@@ -27,12 +33,13 @@ pub(super) struct Process {
 /// pattern and queries not at all: they may hold what is confidential.
 pub(super) async fn log(State(process): State<Process>, request: Request, next: Next) -> Response {
     let id = kept_id(request.headers()).unwrap_or_else(new_id);
-    // Whether the process lives is answered however much there is to do.
-    let mut response = if request.uri().path() == "/health/live" {
+    let mut response = if IS_ALWAYS_ANSWERED.contains(&request.uri().path()) {
         logged(request, next, &id).await
     } else {
-        let answered = process.in_flight.run(logged(request, next, &id)).await;
-        answered.unwrap_or_else(|| Problem::too_many_in_flight().into_response())
+        match process.in_flight.run(logged(request, next, &id)).await {
+            Some((response, place)) => response.map(|body| Body::new(Unwritten::new(body, place))),
+            None => Problem::too_many_in_flight().into_response(),
+        }
     };
     response.headers_mut().insert(X_REQUEST_ID.clone(), id);
     // A process that is about to stop wants no request to meet the end of its connection.

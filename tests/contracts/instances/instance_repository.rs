@@ -14,6 +14,7 @@ on_every_adapter![
     a_name_is_taken_once_in_its_tenant_and_channel,
     a_foreign_instance_is_like_none,
     a_list_is_a_tenants_and_oldest_first,
+    a_list_ends_where_it_is_too_much,
     sealed_credentials_are_paged_across_tenants_in_order_of_id,
     a_change_writes_what_it_names_and_nothing_else,
     of_changes_at_once_each_holds,
@@ -56,7 +57,7 @@ async fn a_foreign_instance_is_like_none(adapters: &Adapters) {
     let me = tenant("globex");
     assert!(adapters.instances.find(&me, theirs.id).await.unwrap().is_none());
     assert!(adapters.instances.find_by_name(&me, &theirs.channel, "hook").await.unwrap().is_none());
-    assert!(adapters.instances.list(&me, None).await.unwrap().is_empty());
+    assert!(adapters.instances.list(&me, None).await.unwrap().instances.is_empty());
     let change = InstanceChange { name: Some(None), ..InstanceChange::default() };
     assert!(adapters.instances.update(&me, theirs.id, &change, at(5)).await.unwrap().is_none());
     let now = adapters.instances.find_any(theirs.id).await.unwrap().unwrap();
@@ -72,9 +73,24 @@ async fn a_list_is_a_tenants_and_oldest_first(adapters: &Adapters) {
     }
     stored(adapters, "globex", "theirs").await;
     let names = |list: Vec<Instance>| list.into_iter().map(|it| it.channel_instance_id).collect::<Vec<_>>();
-    assert_eq!(names(adapters.instances.list(&tenant("acme"), None).await.unwrap()), ["early", "late"]);
+    assert_eq!(names(adapters.instances.list(&tenant("acme"), None).await.unwrap().instances), ["early", "late"]);
     let webhooks = adapters.instances.list(&tenant("acme"), Some(&ChannelName::new("webhook"))).await.unwrap();
-    assert_eq!(names(webhooks), ["late"]);
+    assert_eq!(names(webhooks.instances), ["late"]);
+}
+
+async fn a_list_ends_where_it_is_too_much(adapters: &Adapters) {
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(5 << 20));
+    for name in 0..5 {
+        let metadata = Some(large.clone());
+        let instance = Instance { metadata, created_at: at(name), ..instance("acme", &format!("hook-{name}")) };
+        adapters.instances.insert(&instance).await.unwrap();
+        let listed = adapters.instances.list(&tenant("acme"), None).await.unwrap();
+        let names: Vec<String> = listed.instances.into_iter().map(|it| it.channel_instance_id).collect();
+        let expected: Vec<String> = (0..=name.min(3)).map(|name| format!("hook-{name}")).collect();
+        assert_eq!((names, listed.more), (expected, name > 3));
+    }
+    let of_others = adapters.instances.list(&tenant("acme"), Some(&ChannelName::new("sandbox"))).await.unwrap();
+    assert!(of_others.instances.is_empty() && !of_others.more);
 }
 
 async fn sealed_credentials_are_paged_across_tenants_in_order_of_id(adapters: &Adapters) {
@@ -177,7 +193,7 @@ async fn a_deleted_instance_is_gone_its_name_is_free_and_its_messages_stay(adapt
     let message = adapters.stored(message_of(&doomed, MessageStatus::Queued, node())).await;
     assert!(adapters.instances.delete(&doomed.tenant, doomed.id, at(20)).await.unwrap());
     assert!(adapters.instances.find_any(doomed.id).await.unwrap().is_none());
-    assert!(adapters.instances.list(&doomed.tenant, None).await.unwrap().is_empty());
+    assert!(adapters.instances.list(&doomed.tenant, None).await.unwrap().instances.is_empty());
     assert_eq!(format!("{:?}", adapters.now(&message).await), format!("{message:?}"));
     assert!(!adapters.instances.delete(&doomed.tenant, doomed.id, at(30)).await.unwrap());
     stored(adapters, "acme", "hook").await;

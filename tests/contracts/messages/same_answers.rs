@@ -305,7 +305,7 @@ impl Asked {
             }
             Request::Configure(instance) => {
                 adapters.instances.insert(instance).await?;
-                format!("{:?}", adapters.instances.list(&instance.tenant, None).await?)
+                format!("{:?}", adapters.instances.list(&instance.tenant, None).await.map_err(unsearched)?)
             }
             Request::Delete(instance, dead_lettered_at) => {
                 let is_deleted = adapters.instances.delete(&instance.tenant, instance.id, now).await?;

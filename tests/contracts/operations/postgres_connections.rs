@@ -200,6 +200,26 @@ async fn callers_that_hang_up_leave_no_more_searches_behind_than_may_run() {
     assert_eq!(search(&installation.stores).await.unwrap(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_by_id_leave_most_of_the_pool_to_others() {
+    let Some(mut installation) = Installation::with(Limits::default()).await else { return };
+    let stores = installation.stores.clone();
+    let hold = "begin; lock table messaging_message_attempts in access exclusive mode";
+    sqlx::raw_sql(hold).execute(&mut installation.operator).await.unwrap();
+    let known = message(MessageStatus::Queued, node());
+    stores.messages.accept(&known, None).await.unwrap();
+    let mut readers = JoinSet::new();
+    for _ in 0..50 {
+        let (search, id) = (stores.search.clone(), known.id);
+        readers.spawn(async move { search.find(&tenant("acme"), id).await.is_ok() });
+    }
+    installation.until_so_many_wait_for("relation", i64::from(Limits::default().pool / 4)).await;
+    let going_on = async { stores.api_keys.find_by_hash(&[1; 32]).await.unwrap() };
+    assert!(timeout(PROMPTLY, going_on).await.expect("it waits for the readers").is_none());
+    sqlx::raw_sql("rollback").execute(&mut installation.operator).await.unwrap();
+    assert_eq!(readers.join_all().await, [true; 50]);
+}
+
 /// The number that is logged and documented.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_opens_no_more_connections_than_it_says() {

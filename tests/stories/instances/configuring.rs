@@ -12,11 +12,13 @@ use crate::support::test_app::TestApp;
 stories!(
     on_one_installation:
     what_an_instance_cannot_have_is_refused_with_every_path,
+    metadata_is_bounded,
     a_generated_secret_is_shown_once;
     on_both_databases:
     an_instance_is_created_listed_read_changed_and_deleted,
     both_paths_create_and_a_taken_name_is_a_conflict,
     null_clears_and_what_is_absent_stays,
+    a_list_that_would_be_too_long_is_refused,
     of_changes_at_once_none_is_lost;
     on_every_queue:
     credentials_are_never_told_and_never_stored_in_the_clear;
@@ -257,4 +259,41 @@ async fn deleting_an_instance_fails_its_open_message(installation: Installation)
     let message = app.message(&answer.message_id()).await;
     assert_eq!(message["status"], "failed", "the messages of a deleted instance can still be looked at");
     assert_eq!(app.send(&body).await.problem(), "unknown-instance");
+}
+
+async fn metadata_is_bounded(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let mut shop = a_shop();
+    // With its member's name and what surrounds both.
+    shop["metadata"] = json!({ "a": "x".repeat(16 * 1024 - 8) });
+    let id = app.create_instance(&shop).await;
+    let too_much = json!({ "a": "x".repeat(16 * 1024 - 7) });
+    let path = format!("{INSTANCES}/{id}");
+    assert_eq!(app.patch(&path, &json!({ "metadata": too_much })).await.paths(), ["/metadata"]);
+    shop["metadata"] = too_much;
+    shop["channelInstanceId"] = json!("outra");
+    assert_eq!(app.post(INSTANCES, &shop).await.paths(), ["/metadata"]);
+    assert_eq!(app.patch(&path, &json!({ "metadata": { "a": 1 } })).await.status, 200);
+}
+
+/// Metadata that is older than its bound.
+async fn a_list_that_would_be_too_long_is_refused(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let id = app.create_instance(&a_shop()).await;
+    for number in 0..2 {
+        let mut shop = a_shop();
+        shop["channelInstanceId"] = json!(format!("loja-{number}"));
+        app.create_instance(&shop).await;
+    }
+    let large = format!("'{{\"a\":\"{}\"}}'", "x".repeat(9 << 20));
+    app.sql(&format!("update messaging_instances set metadata = {large}")).await;
+    assert_eq!(app.get(INSTANCES).await.paths(), ["/channel"]);
+    let webhooks = app.get(&format!("{INSTANCES}?channel=webhook")).await;
+    assert_eq!((webhooks.status, webhooks.data()), (200, json!([])));
+    assert_eq!(app.get(&format!("{INSTANCES}/{id}")).await.status, 200);
+    let cleared = app.patch(&format!("{INSTANCES}/{id}"), &json!({ "metadata": null })).await;
+    assert_eq!(cleared.status, 200, "{}", cleared.json());
+    app.sql("update messaging_instances set metadata = null where channel_instance_id = 'sandbox'").await;
+    let list = app.get(INSTANCES).await;
+    assert_eq!((list.status, list.data().as_array().unwrap().len()), (200, 4));
 }

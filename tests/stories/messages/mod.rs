@@ -1,6 +1,7 @@
 //! Messages, as their senders and operators see them.
 
 mod cancelling;
+mod crowding;
 mod idempotency;
 mod looking;
 mod replaying;

@@ -1,5 +1,8 @@
 use async_trait::async_trait;
-use correio::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
+use correio::application::ports::{
+    BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, InstanceRepository, ListedInstances, RepositoryError, SealedInstance,
+    SearchError,
+};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::channel::ChannelName;
@@ -67,14 +70,24 @@ impl InstanceRepository for MemoryInstanceRepository {
         self.database.run_now("instances.named", named).await
     }
 
-    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         let is_listed = |it: &&Instance| it.tenant == *tenant && channel.is_none_or(|channel| it.channel == *channel);
         let list = |tables: &mut Tables| {
             let mut listed: Vec<Instance> = tables.instances.values().filter(is_listed).cloned().collect();
             listed.sort_by_key(|instance| (instance.created_at, instance.id));
-            listed
+            let mut before = 0;
+            let fitting = listed.iter().take_while(|instance| {
+                let metadata = instance.metadata.as_ref().map_or(0, String::len);
+                let bytes = (metadata + instance.credentials.0.len()) as u64 + BYTES_OF_AN_INSTANCE;
+                before += bytes;
+                before - bytes < BYTES_AT_ONCE
+            });
+            let fitting = fitting.count();
+            let more = fitting < listed.len();
+            listed.truncate(fitting);
+            ListedInstances { instances: listed, more }
         };
-        self.database.run_now("instances.list", |tables| Ok(list(tables))).await
+        Ok(self.database.run_now("instances.list", |tables| Ok(list(tables))).await?)
     }
 
     async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use crate::application::ports::RepositoryError;
+use crate::application::ports::{RepositoryError, SearchError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
@@ -29,8 +29,10 @@ pub trait InstanceRepository: Send + Sync {
     /// The instances of any tenant and channel that their clients call so, at most 100.
     async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError>;
 
-    /// A tenant's instances, oldest first; of one channel, if given.
-    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError>;
+    /// A tenant's instances, oldest first; of one channel, if given; and at most
+    /// [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE). Few lists are made at the same time, as of
+    /// [`MessageSearch`](super::MessageSearch).
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError>;
 
     /// At most `limit` instances of any tenant that have credentials (more than 0 bytes), with ids above `after`, lowest
     /// ids first.
@@ -51,6 +53,17 @@ pub trait InstanceRepository: Send + Sync {
     /// there is no such instance.
     async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError>;
 }
+
+/// The instances of a list.
+#[derive(Clone, Debug)]
+pub struct ListedInstances {
+    pub instances: Vec<Instance>,
+    /// Whether there are others, which are too much.
+    pub more: bool,
+}
+
+/// What an instance of a list counts beside its metadata and its credentials: its names, times and their members.
+pub const BYTES_OF_AN_INSTANCE: u64 = 512;
 
 /// An instance's credentials as they are stored, and which instance it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

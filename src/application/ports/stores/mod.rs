@@ -20,7 +20,7 @@ pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
 pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Retiming, Take};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
-pub use instance_repository::{InstanceRepository, SealedInstance};
+pub use instance_repository::{BYTES_OF_AN_INSTANCE, InstanceRepository, ListedInstances, SealedInstance};
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
 pub use message_search::{Listed, MessageFilter, MessageSearch, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};

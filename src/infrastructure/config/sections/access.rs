@@ -1,5 +1,6 @@
 use url::Url;
 
+use crate::domain::access::api_key;
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
 use crate::infrastructure::config::values::{self, Parsed};
@@ -129,7 +130,7 @@ impl JwtConfig {
 }
 
 pub fn bootstrap_api_key(text: &str) -> Parsed<String> {
-    if text.len() < 32 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !api_key::has_form(text) {
         return Err("must be 32 or more visible ASCII characters, without spaces".to_owned());
     }
     // Callers could never use it.

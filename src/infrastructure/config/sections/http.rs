@@ -58,7 +58,8 @@ const MAX_IN_FLIGHT: Setting<usize> = Setting {
     name: "MAX_IN_FLIGHT",
     default: "4096",
     about: "Requests that are handled at the same time, 1 to 1000000. Further ones get 503 with `Retry-After`, without a \
-            query; `/health/live` is always answered.",
+            query; `/health/live` and `/health/ready` are always answered. In direct mode a quarter of them may wait for one \
+            instance, and half for one tenant of several.",
     parse: |text| number(text, 1..=1_000_000),
 };
 

@@ -85,7 +85,7 @@ const DATABASE_POOL_SIZE: Setting<u32> = Setting {
 const SEARCH_CONCURRENCY: Setting<u32> = Setting {
     name: "SEARCH_CONCURRENCY",
     default: "4",
-    about: "Lists and counts of messages that a process makes at the same time, 1 to 100, each on a connection of its own. \
+    about: "Lists and counts of messages, and lists of instances, that a process makes at the same time, 1 to 100, each on a connection of its own. \
             One more waits for its turn for 5 s and is then answered 503 with `Retry-After`; one that takes longer than 5 s is ended.",
     parse: |text| number(text, 1..=100),
 };

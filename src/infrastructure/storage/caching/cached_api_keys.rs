@@ -3,6 +3,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use moka::future::Cache;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::application::ports::{ApiKeyRepository, RepositoryError};
@@ -21,6 +23,16 @@ const UNKNOWN_KEPT: Duration = Duration::from_secs(1);
 /// Keys of each kind, at most. Guessing fills no more memory, and does not drive out those that are used.
 const CAPACITY: u64 = 10_000;
 
+/// How long it is remembered that a key was found, after it was last used.
+const MET_KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// Lookups at the same time of keys that this process has not met, so that guessing takes few of the connections that sends
+/// need.
+const STRANGERS: usize = 4;
+
+/// How long one waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Saves the database a lookup per request, also those of keys that are unknown; and callers that ask for the same key
 /// at the same time share a lookup.
 pub struct CachedApiKeys {
@@ -28,6 +40,9 @@ pub struct CachedApiKeys {
     found: Cache<[u8; 32], ApiKey>,
     /// Since when it is known that there is none.
     unknown: Cache<[u8; 32], Instant>,
+    /// Those that were found before, valid or not: a lookup of theirs waits for no others.
+    met: Cache<[u8; 32], ()>,
+    strangers: Semaphore,
 }
 
 /// Why a lookup found nothing.
@@ -40,16 +55,28 @@ impl CachedApiKeys {
     pub fn new(api_keys: Arc<dyn ApiKeyRepository>) -> Self {
         let found = Cache::builder().max_capacity(CAPACITY).time_to_live(KEPT).build();
         let unknown = Cache::builder().max_capacity(CAPACITY).time_to_live(UNKNOWN_KEPT).build();
-        Self { api_keys, found, unknown }
+        let met = Cache::builder().max_capacity(CAPACITY).time_to_idle(MET_KEPT).build();
+        Self { api_keys, found, unknown, met, strangers: Semaphore::new(STRANGERS) }
     }
 
     async fn look_up(&self, hash: &[u8; 32]) -> Result<ApiKey, Missing> {
+        let _turn = match self.met.get(hash).await {
+            Some(()) => None,
+            None => Some(self.turn().await.map_err(Missing::Unanswered)?),
+        };
         let asked = Instant::now();
         let key = self.api_keys.find_by_hash(hash).await.map_err(Missing::Unanswered)?;
-        if key.is_none() {
-            self.unknown.insert(*hash, asked).await;
+        match key {
+            Some(_) => self.met.insert(*hash, ()).await,
+            None => self.unknown.insert(*hash, asked).await,
         }
         key.ok_or(Missing::Unknown)
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, RepositoryError> {
+        let busy =
+            || RepositoryError::Unavailable("too many API keys that are not known yet are being looked up".to_owned());
+        timeout(PATIENCE, self.strangers.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())
     }
 }
 

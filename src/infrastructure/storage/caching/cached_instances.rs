@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moka::future::Cache;
 
-use crate::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
+use crate::application::ports::{InstanceRepository, ListedInstances, RepositoryError, SealedInstance, SearchError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
@@ -100,7 +100,7 @@ impl InstanceRepository for CachedInstances {
         Ok(found)
     }
 
-    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         self.instances.list(tenant, channel).await
     }
 

@@ -46,7 +46,7 @@ pub struct CreateRequest {
     /// does (webhooks: yes, they carry their id; WhatsApp: no).
     #[deserr(default)]
     retry_unknown: Option<bool>,
-    /// For the client's own use.
+    /// For the client's own use; at most 16 KiB as compact JSON.
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
     metadata: Option<JsonObject>,

@@ -13,6 +13,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+/// So many instances can be listed in one answer that none should be large.
+const LARGEST: usize = 16 * 1024;
+
 /// A JSON object, as compact text.
 #[derive(Debug, Deserr)]
 #[deserr(error = Problems, try_from(Value) = JsonObject::parse -> fields::Detail)]
@@ -20,7 +23,11 @@ pub struct JsonObject(pub String);
 
 impl JsonObject {
     fn parse(value: Value) -> Result<Self, fields::Detail> {
-        if value.is_object() { Ok(Self(value.to_string())) } else { Err("must be an object".into()) }
+        if !value.is_object() {
+            return Err("must be an object".into());
+        }
+        let text = value.to_string();
+        if text.len() > LARGEST { Err("must have at most 16384 bytes (16 KiB)".into()) } else { Ok(Self(text)) }
     }
 }
 

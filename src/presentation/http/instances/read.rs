@@ -4,7 +4,7 @@ use super::data::{InstanceData, instance_id};
 use crate::application::instances::read_instances::ReadInstancesError;
 use crate::domain::access::principal::Scope;
 use crate::domain::instance::channel::ChannelName;
-use crate::presentation::http::wire::answers::{Authenticated, WithQuery};
+use crate::presentation::http::wire::answers::{Authenticated, Searching, WithQuery};
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::envelope::Envelope;
 use crate::presentation::http::wire::fields::{Name, Problems};
@@ -14,6 +14,7 @@ use crate::presentation::http::wire::state::SharedState;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::response::Response;
 use deserr::Deserr;
 use utoipa::IntoParams;
 
@@ -28,24 +29,26 @@ pub struct ListQuery {
 
 /// List instances
 ///
-/// Oldest first.
+/// All of them, oldest first. Where they come to more than 16 MiB, name a channel.
 #[utoipa::path(get, path = "/api/messaging/instances", operation_id = "listInstances", tag = "instances",
     params(ListQuery),
     responses(
         (status = 200, body = Envelope<Vec<InstanceData>>, description = "All of them"),
         Authenticated,
+        Searching,
         WithQuery,
     ))]
 pub async fn list(
     State(state): State<SharedState>,
     caller: Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Envelope<Vec<InstanceData>>>, Problem> {
+) -> Result<Response, Problem> {
     let caller = caller.must(Scope::InstancesRead)?;
     let channel = query.channel.map(|name| ChannelName::new(name.into_string()));
+    let room = state.large_answers.of_list(&caller.tenant, u32::MAX).await?;
     let instances = state.gateway.instances.read.all(caller, channel.as_ref()).await?;
-    let data = instances.into_iter().map(InstanceData::from).collect();
-    Ok(Json(Envelope::saying("Instâncias listadas com sucesso", data)))
+    let data: Vec<InstanceData> = instances.into_iter().map(InstanceData::from).collect();
+    room.json(&Envelope::saying("Instâncias listadas com sucesso", data))
 }
 
 /// Read an instance
@@ -73,6 +76,7 @@ impl From<ReadInstancesError> for Problem {
         match error {
             ReadInstancesError::Invalid(problem) => Problem::invalid_field([problem]),
             ReadInstancesError::UnknownInstance => Problem::unknown_instance(),
+            ReadInstancesError::Search(error) => error.into(),
             ReadInstancesError::Repository(error) => error.into(),
         }
     }

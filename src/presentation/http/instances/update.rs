@@ -39,6 +39,7 @@ pub struct UpdateRequest {
     /// Whether a message is tried again when it may have been delivered; null: as its channel does.
     #[deserr(default)]
     retry_unknown: Option<bool>,
+    /// At most 16 KiB as compact JSON.
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
     metadata: Option<JsonObject>,

@@ -13,8 +13,8 @@ use crate::presentation::http::wire::page::{Cursor, Limit, Page};
 use crate::presentation::http::wire::problem::Problem;
 use crate::presentation::http::wire::query::Query;
 use crate::presentation::http::wire::state::SharedState;
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use deserr::Deserr;
 use utoipa::{IntoParams, ToSchema};
 
@@ -134,14 +134,15 @@ pub async fn list(
     State(state): State<SharedState>,
     caller: Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Page<MessageData>>, Problem> {
+) -> Result<Response, Problem> {
     let caller = caller.must(Scope::MessagesRead)?;
     let limit = query.limit.map_or(Limit::DEFAULT, |limit| limit.0);
     let before = query.cursor.map(|cursor| cursor.0);
+    let room = state.large_answers.of_list(&caller.tenant, limit).await?;
     let page = state.gateway.messages.read.page(caller, &query.filter(), before, limit).await?;
-    Ok(Json(Page {
+    room.json(&Page {
         success: true,
         data: page.messages.into_iter().map(MessageData::from).collect(),
         next_cursor: page.next.map(|id| Cursor(id).text()),
-    }))
+    })
 }

@@ -2,7 +2,6 @@
 
 use super::data::{AttemptData, MessageData};
 use crate::application::messages::read_messages::ReadMessagesError;
-use crate::application::ports::SearchError;
 use crate::domain::access::principal::Scope;
 use crate::domain::message::MessageId;
 use crate::presentation::http::wire::answers::{Authenticated, WithQuery};
@@ -11,9 +10,9 @@ use crate::presentation::http::wire::envelope::Envelope;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::{NoParameters, Query};
 use crate::presentation::http::wire::state::{SharedState, path_id};
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::response::Response;
 
 /// Read a message
 ///
@@ -31,12 +30,13 @@ pub async fn read(
     caller: Caller,
     _: Query<NoParameters>,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Json<Envelope<MessageData>>, Problem> {
+) -> Result<Response, Problem> {
     let caller = caller.must(Scope::MessagesRead)?;
     let id = path_id(id).map(MessageId).ok_or_else(Problem::unknown_message)?;
+    let room = state.large_answers.of_one(&caller.tenant).await?;
     let (message, attempts) = state.gateway.messages.read.one(caller, id).await?;
     let attempts = attempts.into_iter().map(AttemptData::from).collect();
-    Ok(Json(Envelope::of(MessageData { attempts: Some(attempts), ..message.into() })))
+    room.json(&Envelope::of(MessageData { attempts: Some(attempts), ..message.into() }))
 }
 
 impl From<ReadMessagesError> for Problem {
@@ -44,11 +44,8 @@ impl From<ReadMessagesError> for Problem {
         match error {
             ReadMessagesError::Invalid(problem) => Problem::invalid_field([problem]),
             ReadMessagesError::UnknownMessage => Problem::unknown_message(),
-            ReadMessagesError::Search(SearchError::Busy) => Problem::too_many_searches(),
-            ReadMessagesError::Search(SearchError::TooLong) => Problem::search_too_long(),
-            ReadMessagesError::Search(SearchError::Repository(error)) | ReadMessagesError::Repository(error) => {
-                error.into()
-            }
+            ReadMessagesError::Search(error) => error.into(),
+            ReadMessagesError::Repository(error) => error.into(),
         }
     }
 }

@@ -149,7 +149,7 @@ impl From<SendMessageError> for Problem {
             SendMessageError::UnknownInstance => Problem::unknown_instance(),
             SendMessageError::KeyReused => Problem::key_reused(),
             SendMessageError::InFlight => Problem::in_flight(),
-            SendMessageError::Busy => Problem::recipient_busy(),
+            SendMessageError::Busy(busy) => Problem::busy(busy),
             SendMessageError::Repository(error) => error.into(),
         }
     }

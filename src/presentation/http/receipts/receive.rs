@@ -72,7 +72,7 @@ pub async fn receive_by_secret(
 async fn taken(state: &SharedState, name: &str, secret: Option<&str>, body: Body) -> Result<Json<Received>, Problem> {
     let events = &state.gateway.events;
     let instance = events.let_in(name, secret).await?;
-    let body = body::read(body, state.max_body_bytes).await?;
+    let body = body::whole(body, &state.bodies).await?;
     events.take(instance, &body).await?;
     Ok(Json(Received { success: true, message: "Webhook recebido" }))
 }

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod compact_json;
 pub mod envelope;
 pub mod fields;
+pub mod held;
 pub mod moment;
 pub mod page;
 pub mod problem;

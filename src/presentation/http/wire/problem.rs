@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::application::ports::RepositoryError;
+use crate::application::messages::turn::Busy;
+use crate::application::ports::{RepositoryError, SearchError};
 use crate::domain::access::principal::Scope;
 use crate::domain::problem::FieldProblem;
 
@@ -206,10 +207,15 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
     }
 
-    /// In direct mode: too many requests wait for one recipient. Not logged: the answer says it, and nothing is wrong here.
-    pub fn recipient_busy() -> Self {
-        let detail = "Too many requests wait for this recipient; nothing was stored, try again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The recipient is busy", detail)
+    /// In direct mode: too many requests wait. Not logged: the answer says it, and nothing is wrong here.
+    pub fn busy(busy: Busy) -> Self {
+        let (title, waited_for) = match busy {
+            Busy::Recipient => ("The recipient is busy", "this recipient"),
+            Busy::Instance => ("The instance is busy", "this instance"),
+            Busy::Tenant => ("The tenant is busy", "the instances of this tenant"),
+        };
+        let detail = format!("Too many requests wait for {waited_for}; nothing was stored, try again.");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail)
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
@@ -217,6 +223,20 @@ impl Problem {
     pub fn too_many_in_flight() -> Self {
         let detail = "Too many requests are being handled; nothing was done for this one, try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Too many requests", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// Nothing was stored.
+    pub fn too_many_bodies() -> Self {
+        let detail = "The bodies of the requests that are being handled take too much memory; nothing was done for this one, try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Too many bodies", detail)
+            .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// Not logged, as above: whose they are may be slow to read for a reason.
+    pub fn too_many_unread() -> Self {
+        let detail = "Too many long answers wait for their clients to read them; try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Too many unread answers", detail)
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
@@ -260,6 +280,16 @@ impl From<RepositoryError> for Problem {
                 Problem::invalid_field([FieldProblem::new("", "holds something that cannot be stored")])
             }
             RepositoryError::Corrupt(_) => Problem::internal(error),
+        }
+    }
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Busy => Problem::too_many_searches(),
+            SearchError::TooLong => Problem::search_too_long(),
+            SearchError::Repository(error) => error.into(),
         }
     }
 }

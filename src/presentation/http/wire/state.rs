@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRef, Path};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::application::gateway::Gateway;
+use crate::presentation::http::wire::body::BodyLimits;
+use crate::presentation::http::wire::held::LargeAnswers;
 use crate::presentation::http::wire::readiness::Readiness;
 use crate::presentation::http::wire::serving::InFlight;
 
@@ -18,9 +20,16 @@ pub struct AppState {
     pub gateway: Arc<Gateway>,
     /// Runs the work that must go on when its caller hangs up.
     pub tasks: TaskTracker,
-    pub max_body_bytes: usize,
+    pub bodies: BodyLimits,
+    pub large_answers: LargeAnswers,
     pub in_flight: InFlight,
     pub readiness: Readiness,
+}
+
+impl FromRef<SharedState> for BodyLimits {
+    fn from_ref(state: &SharedState) -> Self {
+        state.bodies.clone()
+    }
 }
 
 /// An id in a path; anything that is not a hyphenated UUID names nothing.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{Connection, PgConnection};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::application::ports::RepositoryError;
@@ -13,7 +14,7 @@ use super::lease::Lease;
 use super::own_connection::OwnConnection;
 use super::pooler;
 use super::searches::Searches;
-use super::server::{SERVER_TIMEOUT, STATEMENT_TIMEOUT, Server};
+use super::server::{ACQUIRE_TIMEOUT, SERVER_TIMEOUT, STATEMENT_TIMEOUT, Server};
 use super::server_version::ServerVersion;
 use crate::infrastructure::storage::limits::Limits;
 use crate::infrastructure::storage::postgres::floor::Floor;
@@ -39,6 +40,8 @@ pub struct PgDatabase {
     /// For the comparison, for the dead letters, for what deleted instances left open and for nodes that have ended, which
     /// take longer and may be later.
     pub(in crate::infrastructure::storage::postgres) upkeep: Arc<OwnConnection>,
+    /// Places of those who read by id: a quarter of the pool.
+    reads: Arc<Semaphore>,
     pub(in crate::infrastructure::storage::postgres) floor: Floor,
 }
 
@@ -82,6 +85,7 @@ impl PgDatabase {
             heartbeats: Arc::new(OwnConnection::within(server.clone(), limits.heartbeat)),
             relay: Arc::new(OwnConnection::for_looks(server.clone())),
             upkeep: Arc::new(OwnConnection::new(server.clone(), BRIEFLY)),
+            reads: Arc::new(Semaphore::new((limits.pool / 4).max(1) as usize)),
             floor: Floor::default(),
             server,
         }
@@ -110,6 +114,18 @@ impl PgDatabase {
     /// How many connections this process opens at most, as long as it serves.
     pub fn connections(&self) -> u32 {
         self.server.limits.pool + self.server.limits.searches + self.server.apart()
+    }
+
+    /// Runs `work` that reads what a tenant names by its id, on a connection of the pool. However many read, most of the
+    /// connections stay free for others.
+    pub(in crate::infrastructure::storage::postgres) async fn read<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, RepositoryError> {
+        let place = timeout(ACQUIRE_TIMEOUT, self.reads.acquire()).await;
+        let busy = || RepositoryError::Unavailable("too many reads by id are under way".to_owned());
+        let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+        self.run(work).await
     }
 
     /// Runs `work` on a connection of the pool, within the time that a caller can wait.

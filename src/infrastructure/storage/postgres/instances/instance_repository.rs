@@ -1,8 +1,9 @@
 use async_trait::async_trait;
+use sqlx::QueryBuilder;
 
 use super::instance_lookups::{ById, ByName};
 use super::instance_row::{instance, instance_columns, select_instances};
-use crate::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
+use crate::application::ports::{InstanceRepository, ListedInstances, RepositoryError, SealedInstance, SearchError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
@@ -44,6 +45,23 @@ const UPDATE: &str = concat!(
         and id = $2
      returning ",
     instance_columns!()
+);
+
+/// The instances of the table `found` that fit into an answer, and how many were found.
+const LISTED: &str = concat!(
+    "), fitting as (
+         select id
+           from (select id,
+                        coalesce(sum(bytes) over (order by created_at, id
+                                                   rows between unbounded preceding and 1 preceding), 0) as before
+                   from found) as sized
+          where before < 16777216
+     )
+     select (select count(*) from found) as count, ",
+    instance_columns!(),
+    " from messaging_instances
+      where id in (select id from fitting)
+      order by created_at, id"
 );
 
 /// One statement is one transaction.
@@ -95,7 +113,7 @@ impl InstanceRepository for PgInstanceRepository {
 
     async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
         let query = sqlx::query(select_instances!("where tenant = $1 and id = $2")).bind(tenant.as_str()).bind(id.0);
-        let row = self.database.run(async |connection| query.fetch_optional(connection).await).await?;
+        let row = self.database.read(async |connection| query.fetch_optional(connection).await).await?;
         row.as_ref().map(instance).transpose()
     }
 
@@ -116,20 +134,30 @@ impl InstanceRepository for PgInstanceRepository {
         rows.iter().map(instance).collect()
     }
 
-    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
-        let query = sqlx::query(select_instances!(
-            "where tenant = $1 and ($2::text is null or channel = $2) order by created_at, id"
-        ))
-        .bind(tenant.as_str())
-        .bind(channel.map(ChannelName::as_str));
-        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
+        let mut query = QueryBuilder::new(
+            "with found as (
+                 select id,
+                        created_at,
+                        coalesce(octet_length(metadata::text), 0) + octet_length(credentials) + 512 as bytes
+                   from messaging_instances
+                  where tenant = ",
+        );
+        query.push_bind(tenant.as_str().to_owned());
+        if let Some(channel) = channel {
+            query.push(" and channel = ").push_bind(channel.as_str().to_owned());
+        }
+        query.push(LISTED);
+        let rows = self.database.searches.begin().await?.find_planned(query).await?;
+        let found: i64 = rows.first().map_or(Ok(0), |row| get(row, "count"))?;
+        let more = found > rows.len() as i64;
         // A row that was broken by hand must not hide the others.
         let readable = |row| {
             instance(row)
                 .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
                 .ok()
         };
-        Ok(rows.iter().filter_map(readable).collect())
+        Ok(ListedInstances { instances: rows.iter().filter_map(readable).collect(), more })
     }
 
     async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
@@ -186,5 +214,17 @@ impl InstanceRepository for PgInstanceRepository {
         let query = sqlx::query(DELETE).bind(tenant.as_str()).bind(id.0).bind(now);
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         only(rows).as_ref().map_or(Ok(false), |row| get(row, "deleted"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LISTED;
+    use crate::application::ports::{BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE};
+
+    #[test]
+    fn a_list_is_as_much_as_the_ports_say() {
+        assert!(LISTED.contains(&format!(" < {BYTES_AT_ONCE}\n")));
+        assert_eq!(BYTES_OF_AN_INSTANCE, 512);
     }
 }

@@ -69,7 +69,7 @@ impl MessageSearch for PgMessageSearch {
         // One snapshot for both: a message never comes without the attempt that brought it where it is.
         let (row, attempts) = self
             .database
-            .run(async |connection| {
+            .read(async |connection| {
                 let mut snapshot = connection.begin_with("begin isolation level repeatable read read only").await?;
                 let row = one.fetch_optional(&mut *snapshot).await?;
                 let attempts = recorded.fetch_all(&mut *snapshot).await?;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use crate::application::ports::RepositoryError;
 use crate::infrastructure::storage::shared::migrations;
@@ -24,6 +26,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const READERS: u32 = 4;
 
+/// Of these, for what tenants read by id.
+const READS: usize = 2;
+
 /// Bytes that the log beside the file (`-wal`) keeps. It grows while a reader needs what it holds, or a transaction is
 /// large, and would stay as large as it once was.
 const LOG_KEPT: &str = "16777216";
@@ -37,6 +42,8 @@ struct Connections {
     /// SQLite has one writer at a time: those waiting for a connection do so in order, those waiting for a lock do not.
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Places of those who read by id what a tenant names.
+    reads: Semaphore,
     searches: Searches,
     /// For heartbeats, which never queue behind other work.
     heartbeats: SqlitePool,
@@ -73,7 +80,8 @@ impl SqliteDatabase {
         let readers = pool(READERS).connect_lazy_with(options.clone());
         let searching = pool(limits.searches).connect_lazy_with(options);
         let searches = Searches::new(searching, limits.searches, limits.search_patience);
-        Ok(Self(Arc::new(Connections { path, writer, readers, searches, heartbeats })))
+        let reads = Semaphore::new(READS);
+        Ok(Self(Arc::new(Connections { path, writer, readers, reads, searches, heartbeats })))
     }
 
     /// Brings the tables up to date. Safe to run in several processes concurrently.
@@ -107,6 +115,14 @@ impl SqliteDatabase {
 
     pub(in crate::infrastructure::storage::sqlite) fn readers(&self) -> &SqlitePool {
         &self.0.readers
+    }
+
+    /// However many read by id, some readers stay free for others.
+    pub(in crate::infrastructure::storage::sqlite) async fn place_to_read(
+        &self,
+    ) -> Result<SemaphorePermit<'_>, RepositoryError> {
+        let busy = || RepositoryError::Unavailable("too many reads by id are under way".to_owned());
+        timeout(BUSY_TIMEOUT, self.0.reads.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())
     }
 
     pub(in crate::infrastructure::storage::sqlite) fn searches(&self) -> &Searches {

@@ -1,7 +1,8 @@
 use async_trait::async_trait;
+use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteRow;
 
-use crate::application::ports::{InstanceRepository, RepositoryError, SealedInstance};
+use crate::application::ports::{InstanceRepository, ListedInstances, RepositoryError, SealedInstance, SearchError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
@@ -52,6 +53,23 @@ const UPDATE: &str = concat!(
     instance_columns!()
 );
 
+/// The instances of the table `found` that fit into an answer, and how many were found.
+const LISTED: &str = concat!(
+    "), fitting as (
+         select id
+           from (select id,
+                        coalesce(sum(bytes) over (order by created_at, id
+                                                   rows between unbounded preceding and 1 preceding), 0) as before
+                   from found)
+          where before < 16777216
+     )
+     select (select count(*) from found) as count, ",
+    instance_columns!(),
+    " from messaging_instances
+      where id in (select id from fitting)
+      order by created_at, id"
+);
+
 #[async_trait]
 impl InstanceRepository for SqliteInstanceRepository {
     async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
@@ -92,6 +110,7 @@ impl InstanceRepository for SqliteInstanceRepository {
     }
 
     async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
+        let _place = self.database.place_to_read().await?;
         let row = sqlx::query(select_instances!("where tenant = ?1 and id = ?2"))
             .bind(tenant.as_str())
             .bind(id.0.hyphenated())
@@ -126,22 +145,30 @@ impl InstanceRepository for SqliteInstanceRepository {
         rows.iter().map(instance).collect()
     }
 
-    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<Vec<Instance>, RepositoryError> {
-        let rows = sqlx::query(select_instances!(
-            "where tenant = ?1 and (?2 is null or channel = ?2) order by created_at, id"
-        ))
-        .bind(tenant.as_str())
-        .bind(channel.map(ChannelName::as_str))
-        .fetch_all(self.database.readers())
-        .await
-        .map_err(translate)?;
+    async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
+        let mut query = QueryBuilder::new(
+            "with found as materialized (
+                 select id,
+                        created_at,
+                        coalesce(octet_length(metadata), 0) + octet_length(credentials) + 512 as bytes
+                   from messaging_instances
+                  where tenant = ",
+        );
+        query.push_bind(tenant.as_str().to_owned());
+        if let Some(channel) = channel {
+            query.push(" and channel = ").push_bind(channel.as_str().to_owned());
+        }
+        query.push(LISTED);
+        let rows = self.database.searches().find(query).await?;
+        let found: u64 = rows.first().map_or(Ok(0), |row| get(row, "count"))?;
+        let more = found > rows.len() as u64;
         // A row that was broken by hand must not hide the others.
         let readable = |row| {
             instance(row)
                 .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
                 .ok()
         };
-        Ok(rows.iter().filter_map(readable).collect())
+        Ok(ListedInstances { instances: rows.iter().filter_map(readable).collect(), more })
     }
 
     async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
@@ -249,4 +276,16 @@ fn instance(row: &SqliteRow) -> Result<Instance, RepositoryError> {
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LISTED;
+    use crate::application::ports::{BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE};
+
+    #[test]
+    fn a_list_is_as_much_as_the_ports_say() {
+        assert!(LISTED.contains(&format!(" < {BYTES_AT_ONCE}\n")));
+        assert_eq!(BYTES_OF_AN_INSTANCE, 512);
+    }
 }

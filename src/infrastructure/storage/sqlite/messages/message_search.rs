@@ -30,6 +30,7 @@ impl SqliteMessageSearch {
 #[async_trait]
 impl MessageSearch for SqliteMessageSearch {
     async fn find(&self, tenant: &Tenant, id: MessageId) -> Result<Option<(Message, Vec<Attempt>)>, RepositoryError> {
+        let _place = self.database.place_to_read().await?;
         // One snapshot for both: a message never comes without the attempt that brought it where it is.
         let mut snapshot = self.database.readers().begin().await.map_err(translate)?;
         let row = sqlx::query(concat!(

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::presentation::http::wire::held::HeldBytes;
 use crate::presentation::http::wire::problem::Problem;
 
 /// How a body was compressed.
@@ -56,42 +57,51 @@ fn unknown() -> Problem {
     Problem::unsupported_content_encoding(UNDERSTOOD)
 }
 
-/// What was compressed, if it has no more than `limit` bytes at any step.
+/// What was compressed, if it has no more than `limit` bytes at any step. `held` grows with it.
 ///
 /// # Errors
-/// 413 when it has more, 400 when it was not compressed so.
-pub async fn decoded(body: Bytes, codings: &[Coding], limit: usize) -> Result<Bytes, Problem> {
+/// 413 when it has more, 400 when it was not compressed so, 503 when there is no room for it.
+pub async fn decoded(body: Bytes, codings: &[Coding], limit: usize, held: &mut HeldBytes) -> Result<Bytes, Problem> {
     let mut body = body;
     for coding in codings.iter().rev() {
         let compressed = body.as_ref();
+        let mut room = Room { held, limit, compressed: compressed.len() };
         body = match coding {
             Coding::Gzip => {
                 let mut decoder = GzipDecoder::new(compressed);
                 // One after the other are one (RFC 1952).
                 decoder.multiple_members(true);
-                read(decoder, limit, "gzip").await?
+                read(decoder, &mut room, "gzip").await?
             }
-            Coding::Deflate if is_zlib(compressed) => read(ZlibDecoder::new(compressed), limit, "deflate").await?,
+            Coding::Deflate if is_zlib(compressed) => read(ZlibDecoder::new(compressed), &mut room, "deflate").await?,
             // Some leave out the wrapping that the standard asks for.
-            Coding::Deflate => read(DeflateDecoder::new(compressed), limit, "deflate").await?,
-            Coding::Brotli => read(BrotliDecoder::new(compressed), limit, "br").await?,
+            Coding::Deflate => read(DeflateDecoder::new(compressed), &mut room, "deflate").await?,
+            Coding::Brotli => read(BrotliDecoder::new(compressed), &mut room, "br").await?,
             Coding::Zstd => {
                 let mut decoder =
                     ZstdDecoder::with_params(compressed, &[DParameter::window_log_max(LARGEST_ZSTD_WINDOW)]);
                 decoder.multiple_members(true);
-                read(decoder, limit, "zstd").await?
+                read(decoder, &mut room, "zstd").await?
             }
         };
     }
     Ok(body)
 }
 
-async fn read(mut decoder: impl AsyncRead + Unpin, limit: usize, coding: &str) -> Result<Bytes, Problem> {
+/// Where a body is decompressed to, beside what it was.
+struct Room<'h> {
+    held: &'h mut HeldBytes,
+    limit: usize,
+    compressed: usize,
+}
+
+async fn read(mut decoder: impl AsyncRead + Unpin, room: &mut Room<'_>, coding: &str) -> Result<Bytes, Problem> {
     let (mut decoded, mut turn_ends) = (Vec::new(), BYTES_A_TURN);
     loop {
         match decoder.read_buf(&mut decoded).await {
             Ok(0) => return Ok(decoded.into()),
-            Ok(_) if decoded.len() > limit => return Err(Problem::body_too_large(limit)),
+            Ok(_) if decoded.len() > room.limit => return Err(Problem::body_too_large(room.limit)),
+            Ok(_) if !room.held.resize(room.compressed + decoded.capacity()) => return Err(Problem::too_many_bodies()),
             Ok(_) if decoded.len() >= turn_ends => {
                 turn_ends = decoded.len() + BYTES_A_TURN;
                 tokio::task::yield_now().await;

@@ -6,21 +6,48 @@ mod half_pair;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
+use tokio::time::{Instant, timeout_at};
+
+use super::held::{ByteRoom, HeldBytes};
 use super::problem::Problem;
-use super::state::SharedState;
+use super::serving::{hold_body, wait_for_client};
 use coding::{codings, decoded};
 
 /// A body over the limit is read on up to here, so that its sender gets to read the answer.
 const MOST_READ_ON: usize = 16 * 1024 * 1024;
 
-/// How long a body may stop arriving.
+/// How long a body may stop arriving, and how long it may take however little it is.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A longer one may take a second more for each of so many bytes that have arrived.
+const SLOWEST: usize = 64 * 1024;
+
+/// What the bodies of all requests that are being handled may come to.
+const ALL_BYTES: usize = 256 * 1024 * 1024;
+
+/// How much of bodies is taken.
+#[derive(Clone)]
+pub struct BodyLimits {
+    /// Of one body, as it is after it was decompressed.
+    pub most: usize,
+    /// For the bodies of all requests, from when their bytes arrive until the work for the request has ended.
+    pub room: ByteRoom,
+    pub patience: Duration,
+}
+
+impl BodyLimits {
+    /// However large it is, one body finds room.
+    pub fn new(most: usize) -> Self {
+        // Twice: a buffer that grows is larger than what it holds.
+        Self { most, room: ByteRoom::new(ALL_BYTES.max(2 * most)), patience: PATIENCE }
+    }
+}
 
 /// A JSON body, with the bytes that it was before it was compressed, if it was.
 pub struct JsonBody {
@@ -28,17 +55,24 @@ pub struct JsonBody {
     pub bytes: Bytes,
 }
 
-impl FromRequest<SharedState> for JsonBody {
+impl<S: Send + Sync> FromRequest<S> for JsonBody
+where
+    BodyLimits: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &SharedState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let limits = BodyLimits::from_ref(state);
         let is_json = is_json(request.headers());
         let codings = codings(request.headers());
-        let bytes = read(request.into_body(), state.max_body_bytes).await?;
+        let mut held = limits.room.nothing();
+        let arrived = wait_for_client(read(request.into_body(), &limits, &mut held)).await;
+        let bytes = arrived.ok_or_else(Problem::too_many_in_flight)??;
         if !is_json {
             return Err(Problem::unsupported_media_type());
         }
-        let bytes = decoded(bytes, &codings?, state.max_body_bytes).await?;
+        let bytes = decoded(bytes, &codings?, limits.most, &mut held).await?;
+        hold_body(held);
         // serde_json refuses what is nested deeper than 127 levels.
         let value = serde_json::from_slice(&bytes).map_err(|error| malformed(&bytes, &error))?;
         Ok(Self { value, bytes })
@@ -59,26 +93,47 @@ pub(in crate::presentation::http) fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// All of it, if it is not over the limit.
-pub(in crate::presentation::http) async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let mut kept = Vec::new();
-    let mut seen = 0usize;
+/// A body whatever it is, as it came.
+pub(in crate::presentation::http) async fn whole(body: Body, limits: &BodyLimits) -> Result<Bytes, Problem> {
+    let mut held = limits.room.nothing();
+    let arrived = wait_for_client(read(body, limits, &mut held)).await;
+    let bytes = arrived.ok_or_else(Problem::too_many_in_flight)??;
+    hold_body(held);
+    Ok(bytes)
+}
+
+/// What is over a limit is read on and not kept, so that its sender gets to read the answer.
+async fn read(mut body: Body, limits: &BodyLimits, held: &mut HeldBytes) -> Result<Bytes, Problem> {
+    let &BodyLimits { most, patience, .. } = limits;
+    let (mut kept, mut seen, mut has_room) = (Vec::new(), 0usize, true);
+    let begin = Instant::now();
     loop {
-        let frame = match tokio::time::timeout(PATIENCE, body.frame()).await {
-            Err(_) => return Err(Problem::malformed_json("The body stopped arriving.")),
+        let enough = patience + Duration::from_secs((seen / SLOWEST) as u64);
+        let frame = match timeout_at((begin + enough).min(Instant::now() + patience), body.frame()).await {
+            Err(_) => return Err(Problem::malformed_json("The body stopped arriving, or arrived too slowly.")),
             Ok(None) => break,
             Ok(Some(Err(_))) => return Err(Problem::malformed_json("The body broke off.")),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(data) = frame.into_data() else { continue };
         seen = seen.saturating_add(data.len());
-        if seen <= limit {
-            kept.extend_from_slice(&data);
-        } else if seen > MOST_READ_ON.max(limit) {
+        if seen > MOST_READ_ON.max(most) {
             break;
-        } else {
+        }
+        if has_room && seen <= most {
+            kept.extend_from_slice(&data);
+            has_room = held.resize(kept.capacity());
+        }
+        if !has_room || seen > most {
             kept = Vec::new();
+            held.resize(0);
         }
     }
-    if seen > limit { Err(Problem::body_too_large(limit)) } else { Ok(kept.into()) }
+    if seen > most {
+        Err(Problem::body_too_large(most))
+    } else if !has_room {
+        Err(Problem::too_many_bodies())
+    } else {
+        Ok(kept.into())
+    }
 }

@@ -90,7 +90,8 @@ impl Connection {
                 Poll::Pending => Poll::Pending,
             });
             tokio::select! {
-                // What has come is read before a stop: hyper closes a connection of which it has read nothing.
+                // What has come is read before a stop, as hyper closes a connection of which it has read nothing; and what a client
+                // takes at the last moment counts.
                 biased;
                 ended = moves => match ended {
                     Some(ended) => {

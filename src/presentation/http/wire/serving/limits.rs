@@ -9,4 +9,6 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// From the end of an answer to the first byte of the next request.
     pub keep_alive_timeout: Duration,
+    /// For which a client takes nothing of an answer that waits for it.
+    pub stall_timeout: Duration,
 }

@@ -7,6 +7,8 @@ mod limits;
 mod observed;
 #[cfg(test)]
 mod serving_tests;
+#[cfg(test)]
+mod slow_clients_tests;
 mod to_its_end;
 
 use std::io::ErrorKind;
@@ -24,7 +26,7 @@ use tracing::error;
 use crate::application::Stop;
 use connection::Connection;
 
-pub use in_flight::InFlight;
+pub use in_flight::{InFlight, hold_body, wait_for_client};
 pub use limits::Limits;
 pub use to_its_end::to_its_end;
 

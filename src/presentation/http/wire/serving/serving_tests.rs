@@ -15,12 +15,12 @@ use crate::presentation::http::Readiness;
 use crate::presentation::http::layered;
 use crate::presentation::http::wire::serving::to_its_end;
 
-const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(900);
+pub(super) const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
+pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_millis(900);
 /// Longer than anything here takes on a busy machine.
-const LATEST: Duration = Duration::from_secs(20);
+pub(super) const LATEST: Duration = Duration::from_secs(20);
 
-struct Server {
+pub(super) struct Server {
     address: std::net::SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     ended: JoinHandle<()>,
@@ -28,7 +28,16 @@ struct Server {
 
 impl Server {
     async fn start(app: Router, connections: usize) -> Self {
-        let limits = Limits { connections, header_timeout: HEADER_TIMEOUT, keep_alive_timeout: KEEP_ALIVE_TIMEOUT };
+        Self::start_with(app, connections, LATEST).await
+    }
+
+    pub(super) async fn start_with(app: Router, connections: usize, stall_timeout: Duration) -> Self {
+        let limits = Limits {
+            connections,
+            header_timeout: HEADER_TIMEOUT,
+            keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
+            stall_timeout,
+        };
         Self::start_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), app, limits)
     }
 
@@ -39,7 +48,7 @@ impl Server {
         Self { address, stop: Some(stop), ended: tokio::spawn(serve(listener, app, limits, stopped)) }
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 }
@@ -48,12 +57,12 @@ fn quick() -> Router {
     Router::new().route("/", get(async || "fine"))
 }
 
-async fn send(connection: &mut TcpStream, path: &str) {
+pub(super) async fn send(connection: &mut TcpStream, path: &str) {
     connection.write_all(format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes()).await.unwrap();
 }
 
 /// The next answer, until its body is `fine` or its connection ends.
-async fn answer(connection: &mut TcpStream) -> String {
+pub(super) async fn answer(connection: &mut TcpStream) -> String {
     let mut text = String::new();
     let read = async {
         let mut byte = [0];
@@ -220,7 +229,7 @@ async fn connections_that_wait_when_a_server_stops_are_served() {
         send(&mut connection, "/").await;
         quick_ones.push(connection);
     }
-    let limits = Limits { connections: 100, header_timeout: LATEST, keep_alive_timeout: LATEST };
+    let limits = Limits { connections: 100, header_timeout: LATEST, keep_alive_timeout: LATEST, stall_timeout: LATEST };
     let mut server = Server::start_on(listener, quick(), limits);
     drop(server.stop.take());
     assert!(answer(&mut first).await.starts_with("HTTP/1.1 200"));
@@ -245,7 +254,7 @@ async fn of_the_connections_that_wait_when_a_server_stops_there_are_no_more_serv
         send(&mut connection, "/").await;
         connections.push(connection);
     }
-    let limits = Limits { connections: 4, header_timeout: LATEST, keep_alive_timeout: LATEST };
+    let limits = Limits { connections: 4, header_timeout: LATEST, keep_alive_timeout: LATEST, stall_timeout: LATEST };
     let mut server = Server::start_on(listener, quick(), limits);
     drop(server.stop.take());
     let mut answered = 0;
@@ -257,14 +266,17 @@ async fn of_the_connections_that_wait_when_a_server_stops_there_are_no_more_serv
 }
 
 #[tokio::test]
-async fn a_request_too_many_is_refused_while_the_process_says_that_it_lives() {
+async fn a_request_too_many_is_refused_while_the_process_says_how_it_is() {
     let (gate, tasks) = (Arc::new(Semaphore::new(0)), TaskTracker::new());
     let (waits, runs) = (gate.clone(), tasks.clone());
     let slow = async move || {
         let work = async move { drop(waits.acquire().await) };
         to_its_end(&runs, work).await.map(|()| "fine")
     };
-    let routes = Router::new().route("/slow", get(slow)).route("/health/live", get(async || "fine"));
+    let routes = Router::new()
+        .route("/slow", get(slow))
+        .route("/health/live", get(async || "fine"))
+        .route("/health/ready", get(async || "fine"));
     let server = Server::start(layered(routes, InFlight::new(1), Readiness::default()), 10).await;
     let mut first = server.connect().await;
     send(&mut first, "/slow").await;
@@ -279,8 +291,10 @@ async fn a_request_too_many_is_refused_while_the_process_says_that_it_lives() {
         let refused = answer(&mut connection).await;
         assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
         assert!(refused.contains("\r\nretry-after: ") && refused.contains("\r\nx-request-id: "), "{refused}");
-        send(&mut connection, "/health/live").await;
-        assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"));
+        for path in ["/health/live", "/health/ready"] {
+            send(&mut connection, path).await;
+            assert!(answer(&mut connection).await.starts_with("HTTP/1.1 200"), "{path}");
+        }
     }
     gate.add_permits(10);
     let taken = async {
