@@ -32,8 +32,6 @@ pub struct Failure {
 pub const TRANSIENT: Failure = Failure { status: 502, problem: "channel-failed", outcome: "transient", tries: 3 };
 /// Nobody knows whether the channel took it.
 pub const UNKNOWN: Failure = Failure { outcome: "unknown", ..TRANSIENT };
-/// The channel does not know us.
-pub const MISCONFIGURED: Failure = Failure { outcome: "permanent", tries: 1, ..TRANSIENT };
 /// This recipient, or this content, never.
 pub const REFUSED: Failure = Failure { status: 422, problem: "recipient-refused", outcome: "permanent", tries: 1 };
 

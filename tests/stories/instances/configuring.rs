@@ -93,11 +93,28 @@ async fn an_instance_is_created_listed_read_changed_and_deleted(installation: In
 
 async fn both_paths_create_and_a_taken_name_is_a_conflict(installation: Installation) {
     let app = TestApp::start(installation).await;
-    assert_eq!(app.post("/api/messaging/instance", &a_shop()).await.status, 201);
+    let created = app.post("/api/messaging/instance", &a_shop()).await;
+    assert_eq!(created.status, 201);
     for path in [INSTANCES, "/api/messaging/instance"] {
-        let taken = app.post(path, &a_shop()).await;
-        assert_eq!((taken.status, taken.problem().as_str()), (409, "conflict"));
+        // What is not given agrees with what is there.
+        let mut less = a_shop();
+        less.as_object_mut().unwrap().remove("metadata");
+        for same in [a_shop(), less] {
+            let known = app.post(path, &same).await;
+            assert_eq!((known.status, &known.data()["instanceId"]), (200, &created.data()["instanceId"]));
+        }
+        for (member, other) in [("name", json!("Filial")), ("maxRetries", json!(6)), ("channelPhoneOrId", json!("1"))] {
+            let mut changed = a_shop();
+            changed[member] = other;
+            let taken = app.post(path, &changed).await;
+            assert_eq!((taken.status, taken.problem().as_str()), (409, "conflict"), "{member}");
+        }
     }
+    let one = json!({ "channel": "webhook", "channelInstanceId": "uma", "channelPhoneOrId": "http://localhost:1/" });
+    let at_once = join_all((0..8).map(|_| app.post(INSTANCES, &one)));
+    let mut statuses: Vec<u16> = at_once.await.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 200, 201]);
     let mut other_channel = a_shop();
     (other_channel["channel"], other_channel["channelPhoneOrId"]) = (json!("webhook"), json!("http://localhost:1/"));
     assert_eq!(app.post(INSTANCES, &other_channel).await.status, 201, "another channel has names of its own");

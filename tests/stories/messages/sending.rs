@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::caller::{Failure, MISCONFIGURED, REFUSED, TRANSIENT, UNKNOWN, to_sandbox};
+use crate::support::caller::{Failure, REFUSED, TRANSIENT, UNKNOWN, to_sandbox};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::installation::Installation;
@@ -302,14 +302,22 @@ async fn whatsapp_failures_are_told_apart(installation: Installation) {
         Answer::json(status, &json!({ "status": status, "error": "x", "response": { "message": message } }))
     };
     let not_there = json!([{ "jid": "5585999999999@s.whatsapp.net", "exists": false, "number": "5585999999999" }]);
-    let cases = [
-        (said(401, json!("Unauthorized")), MISCONFIGURED),
-        (said(404, json!(["The \"loja\" instance does not exist"])), MISCONFIGURED),
-        (said(400, json!(["Error: Connection Closed"])), TRANSIENT),
-        (said(500, json!("Connection Closed")), TRANSIENT),
-        (Answer::Close, UNKNOWN),
+    // What says that nothing can be sent through the instance fails only the message whose caller waits: see
+    // `instances::connecting`.
+    let off = [
+        said(401, json!("Unauthorized")),
+        said(404, json!(["The \"loja\" instance does not exist"])),
+        said(400, json!(["Error: Connection Closed"])),
+        said(500, json!("Connection Closed")),
+    ];
+    let off = off.into_iter().filter(|_| app.waits()).map(|told| (told, TRANSIENT));
+    let others = [
+        (said(400, json!(["Error: rate-overlimit"])), TRANSIENT),
+        // Not sent a second time: WhatsApp would show it twice.
+        (Answer::Close, Failure { tries: 1, ..UNKNOWN }),
         (said(400, not_there), REFUSED),
     ];
+    let cases = off.chain(others);
     for (told, failure) in cases {
         evolution.always(told);
         let message = fails(&app, &to_whatsapp(json!({ "message": "Olá!" })), failure).await;

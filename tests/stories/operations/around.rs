@@ -112,6 +112,8 @@ async fn new_credentials_are_used_from_the_next_message_on(installation: Install
         "channel": "whatsapp_evolution", "channelInstanceId": "loja", "remoteJid": "5585999999999", "message": "Olá!",
     });
     for evolution in [&before, &after] {
+        // That it was to connect the instance is another story.
+        evolution.forget();
         evolution.always(Answer::json(201, &json!({ "key": { "id": "3EB0A1" } })));
     }
     app.sent(&body).await;
