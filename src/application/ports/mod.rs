@@ -14,7 +14,7 @@ pub use stores::{
     Accepted, ApiKeyRepository, BYTES_AT_ONCE, CALLED_IN_AMONG, Cancellation, Cancellations, Claimed, DeletedInstances,
     DueMessages, Duties, FailedMessages, FailedSelection, Forgotten, InstanceRepository, KeptRequest, Listed,
     MessageFilter, MessageRepository, MessageSearch, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters,
-    Position, Replay, Replayed, Retiming, SealedInstance, SearchError, Storage, Stores, Take, WeeksStanding,
+    Position, Replay, Replayed, Retimed, Retiming, SealedInstance, SearchError, Storage, Stores, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,
