@@ -6,7 +6,7 @@ use sqlx::{Connection, QueryBuilder};
 use uuid::Uuid;
 
 use super::counts::{self, count};
-use super::matching::{Wanted, narrow};
+use super::matching::Wanted;
 use super::page::Page;
 use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
@@ -122,12 +122,11 @@ impl MessageSearch for PgMessageSearch {
         }
         let search = self.database.searches.begin().await?;
         let mut counts = HashMap::new();
-        for page in parts(&search, tenant, filter, None).await?.parts {
-            let mut query =
-                QueryBuilder::new("select status, count(*) as count from messaging_messages where tenant = ");
-            query.push_bind(tenant.as_str().to_owned());
-            narrow(&mut query, filter, &page);
-            query.push(" group by status");
+        let Parts { parts, are_indexed, may_be_open } = parts(&search, tenant, filter, None).await?;
+        let is_counted_by_index = are_indexed && Wanted::is_counted_by_index(filter);
+        for page in parts {
+            let wanted = Wanted { tenant, filter, page, limit: 0, may_be_open };
+            let query = if is_counted_by_index { wanted.counts() } else { wanted.counts_by_walking() };
             for row in search.find_planned(query).await? {
                 *counts.entry(status(&row, "status")?).or_default() += count(&row)?;
             }
