@@ -20,6 +20,9 @@ use crate::statistics::{median, milliseconds, percentile};
 
 const CONNECTIONS: usize = 32;
 
+/// As what each aspect of a phase is recorded.
+type Recorded = fn(Aspect) -> Figure;
+
 /// The run is not about how late an answer may be.
 const LATEST: Duration = Duration::from_secs(30);
 
@@ -57,7 +60,7 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let after = run.phase(window).await?;
     database.ended(PATIENCE).await?;
     database.all_sent().await?;
-    let phases: [(&str, Phase, Option<fn(Aspect) -> Figure>); 4] = [
+    let phases: [(&str, Phase, Option<Recorded>); 4] = [
         ("before the transaction", before, None),
         ("just opened", opened, Some(Figure::JustOpened)),
         ("at its end", held, Some(Figure::LongOpen)),
