@@ -53,6 +53,12 @@ pub struct Arguments {
     /// Messages a second meanwhile: about half of what two cores sustain.
     #[arg(long, default_value_t = 1_000.0)]
     pub soak_rate: f64,
+    /// Minutes for which a transaction is open.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub open_minutes: u32,
+    /// Messages a second meanwhile.
+    #[arg(long, default_value_t = 500.0)]
+    pub open_rate: f64,
     /// Connections with a request each while PostgreSQL stands still; no more than a process may have files open.
     #[arg(long, default_value_t = 20_000)]
     pub connections: u32,
@@ -122,7 +128,12 @@ pub enum Measurement {
     Patches,
     /// Many readers of many weeks.
     Readers,
+    /// A steady rate while a transaction is open, as a dump's is; only when it is named.
+    OpenTransaction,
 }
+
+/// What takes long, and is made only when it is named.
+const LONG: [Measurement; 2] = [Measurement::Soak, Measurement::OpenTransaction];
 
 /// How long a warm-up, or a part that has to be brief, takes at the least.
 const SMOKE_SECONDS: u32 = 2;
@@ -132,7 +143,7 @@ const SMOKE_SOAK_SECONDS: u32 = 8;
 impl Arguments {
     pub fn wants(&self, measurement: Measurement) -> bool {
         let is_named = self.only.contains(&measurement);
-        is_named || (self.only.is_empty() && (measurement != Measurement::Soak || self.smoke))
+        is_named || (self.only.is_empty() && (!LONG.contains(&measurement) || self.smoke))
     }
 
     /// As given, or brief.
@@ -152,6 +163,10 @@ impl Arguments {
                 ended: SMOKE_ROWS,
                 soak_seconds: SMOKE_SOAK_SECONDS,
                 soak_rate: 100.0,
+                open_seconds: 3 * SMOKE_SECONDS,
+                open_window_seconds: SMOKE_SECONDS,
+                open_rest_seconds: SMOKE_SECONDS,
+                open_rate: 100.0,
                 connections: 200,
                 frozen_seconds: SMOKE_SECONDS,
                 searchers: 4,
@@ -178,6 +193,10 @@ impl Arguments {
             ended: self.ended,
             soak_seconds: 60 * self.soak_minutes,
             soak_rate: self.soak_rate,
+            open_seconds: 60 * self.open_minutes,
+            open_window_seconds: 120,
+            open_rest_seconds: 60,
+            open_rate: self.open_rate,
             connections: self.connections.max(1),
             frozen_seconds: self.frozen_seconds,
             searchers: 20,
@@ -209,6 +228,12 @@ pub struct Extent {
     pub ended: u32,
     pub soak_seconds: u32,
     pub soak_rate: f64,
+    pub open_seconds: u32,
+    /// The most that is looked at of its beginning, of its end, and afterwards.
+    pub open_window_seconds: u32,
+    /// After its end, before that.
+    pub open_rest_seconds: u32,
+    pub open_rate: f64,
     pub connections: u32,
     pub frozen_seconds: u32,
     /// Clients that search at the same time.

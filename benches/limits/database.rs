@@ -13,6 +13,11 @@ use crate::setting::Setting;
 use crate::stage::Stage;
 use crate::support::postgres_server::PostgresServer;
 
+/// No message that was accepted since then has a lower id.
+pub fn first_id(time: DateTime<Utc>) -> Uuid {
+    Uuid::from_u128(u128::from(time.timestamp_millis().unsigned_abs()) << 80)
+}
+
 /// The states of a message that has not ended.
 const OPEN: &str = "('pending', 'queued', 'processing')";
 
@@ -167,7 +172,7 @@ impl Database {
     /// # Errors
     /// As above.
     pub async fn all_sent_since(&mut self, time: DateTime<Utc>) -> Result<u64> {
-        let first = Uuid::from_u128(u128::from(time.timestamp_millis().unsigned_abs()) << 80);
+        let first = first_id(time);
         let since = format!("select count(*) from messaging_messages where id >= '{first}'");
         let messages = self.number(since.clone()).await?.unsigned_abs();
         let sent = self.number(since + " and status = 'sent'").await?.unsigned_abs();

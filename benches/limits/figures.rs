@@ -79,6 +79,11 @@ pub enum Figure {
     FloodBesideSearches,
     /// Megabytes, of a process with very many requests that PostgreSQL does not answer.
     FrozenMemory,
+    /// Milliseconds, while a transaction that was just opened is, at the end of one that was open for long, and from a minute
+    /// after that on.
+    JustOpened(Aspect),
+    LongOpen(Aspect),
+    MinuteAfter(Aspect),
     /// A message, for accepting it and for all of its way.
     AcceptCosts(Cost),
     WholeCosts(Cost),
@@ -110,6 +115,29 @@ impl Query {
             Self::Status => "one message with its attempts",
             Self::FailedPage => "a page of a tenant's failed ones",
             Self::TakeNothing => "the relay, when nothing is due",
+        }
+    }
+}
+
+/// What a transaction that is open makes slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aspect {
+    /// The p99 of accepts.
+    Accept,
+    /// The p99 from accepted to sent.
+    Sent,
+    /// The median of the relay's looks.
+    Look,
+}
+
+impl Aspect {
+    pub const ALL: [Self; 3] = [Self::Accept, Self::Sent, Self::Look];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "accept p99",
+            Self::Sent => "accepted to sent p99",
+            Self::Look => "the relay's look",
         }
     }
 }

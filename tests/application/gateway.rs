@@ -59,7 +59,7 @@ impl DueMessages for CountingDueMessages {
         self.due.make_due(messages, now).await
     }
 
-    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError> {
+    async fn retime(&self, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
         self.due.retime(retiming).await
     }
 

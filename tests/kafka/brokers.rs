@@ -10,7 +10,7 @@ use chrono::{SubsecRound, Utc};
 use correio::application::node::unreconciled::Unreconciled;
 use correio::application::ports::{
     Arrival, Broker, Clock, DueMessages, Forgotten, MessageQueue, MessageSource, Partition, Record, RepositoryError,
-    Retiming, Take,
+    Retimed, Retiming, Take,
 };
 use correio::domain::Timestamp;
 use correio::domain::instance::{Instance, InstanceId};
@@ -246,8 +246,8 @@ impl DueMessages for MadeDue {
         Ok(messages.len() as u64)
     }
 
-    async fn retime(&self, _: &Retiming) -> Result<u64, RepositoryError> {
-        Ok(0)
+    async fn retime(&self, _: &Retiming) -> Result<Retimed, RepositoryError> {
+        Ok(Retimed { written: 0, next: None })
     }
 
     async fn call_in(&self, _: Timestamp, _: u32) -> Result<u64, RepositoryError> {

@@ -31,6 +31,9 @@ pub struct Told {
     pub answers: Vec<Answer>,
     /// Messages of which a client was told that they are cancelled.
     pub cancelled: Vec<MessageId>,
+    /// When it was asked to delete the second instance, and when it was said that it is deleted.
+    pub deletion_asked_at: Option<Duration>,
+    pub deleted_at: Option<Duration>,
     /// The services that ran.
     pub services: BTreeSet<&'static str>,
 }
@@ -105,6 +108,14 @@ impl Chronicle {
         self.lock().cancelled.push(message);
     }
 
+    pub fn deletion_asked(&self, at: Duration) {
+        self.lock().deletion_asked_at = Some(at);
+    }
+
+    pub fn deleted(&self, at: Duration) {
+        self.lock().deleted_at = Some(at);
+    }
+
     pub fn told(&self) -> Told {
         self.lock().clone()
     }
@@ -129,6 +140,25 @@ impl Told {
         };
         self.interruptions.iter().any(|one| hit(one) && one.from <= end && one.to.saturating_add(aftermath) >= begin)
     }
+
+    /// Whether something hit any process from `begin` to `end`, or so shortly before that it still mattered.
+    pub fn was_anybody_interrupted(&self, begin: Duration, end: Duration, aftermath: Duration) -> bool {
+        self.interruptions.iter().any(|one| one.from <= end && one.to.saturating_add(aftermath) >= begin)
+    }
+
+    /// Whether the process of `node` was killed before.
+    pub fn was_killed(&self, node: Option<NodeId>, before: Duration) -> bool {
+        let process = node.and_then(|node| self.names.get(&node));
+        let is_kill = |one: &Interruption| one.process.as_ref() == process && one.to == Duration::MAX;
+        process.is_some() && self.interruptions.iter().any(|one| is_kill(one) && one.from <= before)
+    }
+
+    /// Whether the process of `node` has had another name since.
+    pub fn is_former(&self, node: NodeId) -> bool {
+        let process = self.names.get(&node);
+        self.names.range(node..).skip(1).any(|(_, of)| Some(of) == process)
+    }
+
     /// Whether something hit this process, and not the database for all, from `begin` to `end`, or so shortly before that it
     /// still mattered.
     pub fn was_hit(&self, process: ProcessId, begin: Duration, end: Duration, aftermath: Duration) -> bool {

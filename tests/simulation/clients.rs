@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use correio::application::Stop;
+use correio::application::instances::delete_instance::DeleteInstanceError;
 use correio::application::messages::send_message::{SendMessageCommand, SendMessageError};
 use correio::application::ports::{Cancellation, FailedSelection, Tasks};
 use correio::application::service::Repeated;
@@ -31,6 +32,8 @@ pub struct Clients {
     pub second: Instance,
     /// How likely what is queued is taken back.
     pub taken_back: f64,
+    /// The second instance is deleted some time, and some of its messages are sent for later than a run lasts.
+    pub deletes: bool,
     /// How many wait for an answer, or have not asked yet.
     pub open: Arc<AtomicUsize>,
 }
@@ -72,6 +75,8 @@ impl Clients {
     async fn send(&self, key: Option<&str>) {
         let recipient = format!("r{}", self.scheduler.draw(|rng| rng.u32(0..4)));
         let ahead = self.scheduler.chance(0.1).then(|| self.scheduler.between(Duration::ZERO, Duration::from_secs(15)));
+        let is_far = self.deletes && recipient == "r3" && self.scheduler.chance(0.5);
+        let ahead = if is_far { Some(Duration::from_secs(3_600)) } else { ahead };
         for _ in 0..200 {
             // Without a key, asking again would be another message.
             if self.once(key, &recipient, ahead).await || key.is_none() {
@@ -119,6 +124,7 @@ impl Clients {
             }
             Ok(Err(SendMessageError::Repository(_) | SendMessageError::InFlight | SendMessageError::Busy(_)))
             | Err(_) => false,
+            Ok(Err(SendMessageError::UnknownInstance)) if self.deletes => true,
             Ok(Err(other)) => panic!("a client was told {other}"),
         }
     }
@@ -158,6 +164,40 @@ impl Clients {
             self.chronicle.cancelled(id);
         }
         cancellation != Cancellation::InDoubt
+    }
+
+    /// Deletes the second instance at some time before `end`, asking until it is told that it is gone.
+    pub fn delete_second(&self, end: Duration) {
+        let client = self.clone();
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.scheduler.spawn(
+            OUTSIDE,
+            Box::pin(async move {
+                client.scheduler.sleep(client.scheduler.between(Duration::from_secs(2), end)).await;
+                client.chronicle.say(client.scheduler.now(), "the second instance is to be deleted");
+                client.chronicle.deletion_asked(client.scheduler.now());
+                while !client.is_deleted().await {
+                    client.scheduler.sleep(Duration::from_millis(200)).await;
+                }
+                client.chronicle.say(client.scheduler.now(), "the second instance is deleted");
+                client.chronicle.deleted(client.scheduler.now());
+                client.open.fetch_sub(1, Ordering::Relaxed);
+            }),
+        );
+    }
+
+    /// One request; false when its answer did not come. Who asks again may be told that there is none: it was deleted.
+    async fn is_deleted(&self) -> bool {
+        let Some((tasks, gateway)) = self.somebody(|process| (process.tasks.clone(), process.gateway.clone())) else {
+            return false;
+        };
+        let (tenant, id) = (self.instance.tenant.clone(), self.second.id);
+        let caller = Principal { tenant, subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
+        let (answer, answered) = oneshot::channel();
+        tasks.spawn(Box::pin(async move {
+            let _ = answer.send(gateway.instances.delete.execute(&caller, id).await);
+        }));
+        matches!(answered.await, Ok(Ok(()) | Err(DeleteInstanceError::UnknownInstance)))
     }
 
     /// Replays everything that has failed.

@@ -151,7 +151,7 @@ impl World {
         self.clients.processes.lock().unwrap().push(process);
     }
 
-    fn kill(&mut self) -> Option<(Duration, Heal)> {
+    pub fn kill(&mut self) -> Option<(Duration, Heal)> {
         let process = self.take_any()?;
         self.say(format!("{:?} is killed", process.id));
         self.kills_in_delivery += usize::from(self.busy().contains(&process.id));
@@ -189,7 +189,7 @@ impl World {
         None
     }
 
-    fn bad_weather(&mut self) -> Option<(Duration, Heal)> {
+    pub fn bad_weather(&mut self) -> Option<(Duration, Heal)> {
         let index = self.any()?;
         let process = &self.clients.processes.lock().unwrap()[index];
         self.say(format!("{:?} loses requests and answers of the database", process.id));
@@ -197,7 +197,7 @@ impl World {
         Some((self.scheduler.between(Duration::from_secs(1), Duration::from_secs(12)), Heal::Weather))
     }
 
-    fn database_goes_away(&mut self, over: Duration) -> Option<(Duration, Heal)> {
+    pub fn database_goes_away(&mut self, over: Duration) -> Option<(Duration, Heal)> {
         let now = self.scheduler.now();
         self.say(format!("the database goes away for {over:?}"));
         self.around.outage.set(true);

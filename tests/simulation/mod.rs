@@ -8,8 +8,11 @@ mod broker;
 mod channel;
 mod chronicle;
 mod clients;
+mod clocks;
+mod deletion;
 mod faults;
 mod healing;
+mod names_lost;
 mod order;
 mod planted;
 mod process;
@@ -31,8 +34,15 @@ use report::{report, trace};
 use scenario::{Ended, Faults, Options, run};
 use story::{Broken, Story, stories};
 
-const STORMY: Options =
-    Options { faults: Faults::All, mode: None, planted: None, messages: 60, taken_back: 0.1, retention: None };
+const STORMY: Options = Options {
+    faults: Faults::All,
+    mode: None,
+    planted: None,
+    messages: 60,
+    taken_back: 0.1,
+    retention: None,
+    deletes: false,
+};
 /// Messages get a few seconds old, and are deleted again and again, beside replays.
 const SHORT_LIVED: Options = Options { retention: Some(Duration::from_secs(5)), ..STORMY };
 /// Answers of the database are lost, and a channel refuses some for now.

@@ -25,6 +25,8 @@ pub enum Planted {
     MemoryBeforeRows,
     /// Nobody compares.
     NoComparison,
+    /// Nobody fails what is open of deleted instances.
+    NobodyEmpties,
     /// A record counts as finished as soon as it has been read.
     OffsetBeforeOutcome,
     /// The comparison takes it that nobody was called.
@@ -45,6 +47,7 @@ pub fn services(planted: Option<Planted>, gateway: &Gateway, nodes: Arc<dyn Node
     };
     match planted {
         Some(Planted::NoComparison) => replace("comparison", None),
+        Some(Planted::NobodyEmpties) => replace("deleted instances", None),
         Some(Planted::MemoryBeforeRows) => {
             replace("comparison", Some(Box::new(CompareMemoryFirst(gateway.give_back_forgotten()))));
         }
@@ -123,7 +126,7 @@ impl DueMessages for SpendsAlike {
         self.due.make_due(messages, now).await
     }
 
-    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError> {
+    async fn retime(&self, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
         self.due.retime(retiming).await
     }
 

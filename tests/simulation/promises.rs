@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use correio::domain::instance::DELETED;
 use correio::domain::message::{MOVES, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 
 use super::channel::Deed;
 use super::order;
 use super::process::NODE_TIMEOUT;
-use super::scenario::{Ended, has_ended};
-use super::story::{Broken, Story, is_move, makes_good, stories};
+use super::scenario::{Ended, SECOND_ID, has_ended};
+use super::story::{Broken, Story, fails_unclaimed, is_move, makes_good, stories};
 use crate::support::memory::{CRASH, Change};
 
 pub fn broken(ended: &Ended) -> Vec<Broken> {
@@ -48,6 +49,7 @@ fn it_moved_by_the_table(story: &Story, say: &mut impl FnMut(String)) {
         if let Some(from) = change.from
             && !MOVES.contains(&(from, change.to))
             && !makes_good(change)
+            && !fails_unclaimed(change)
         {
             say(format!("moved from {from} to {} by {}", change.to, change.writer));
         }
@@ -69,7 +71,7 @@ fn it_moved_by_the_table(story: &Story, say: &mut impl FnMut(String)) {
 fn its_try_counted_claims(story: &Story, say: &mut impl FnMut(String)) {
     let mut lost: Vec<(Option<NodeId>, u32)> = Vec::new();
     for ((_, before), (at, change)) in story.changes.iter().zip(story.changes.iter().skip(1)) {
-        let is_claim = change.to == MessageStatus::Processing || makes_good(change);
+        let is_claim = change.to == MessageStatus::Processing || makes_good(change) || fails_unclaimed(change);
         let is_as_it_should = if change.writer == CRASH {
             lost.push((before.node, before.try_number));
             is_move(change, MessageStatus::Processing, MessageStatus::Queued)
@@ -101,7 +103,8 @@ fn it_ended_truly(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
             let told_at_once = accepted_as == Some(MessageStatus::Pending) && row.tries == 1 && story.replays() == 0;
             let since = story.last_replay();
             let was_refused = story.calls.iter().any(|call| call.at >= since && call.deed == Deed::RefusedForGood);
-            if !told_at_once && !was_refused && row.tries < row.max_tries {
+            let is_of_deleted = row.instance_id == SECOND_ID && row.error.as_deref() == Some(DELETED);
+            if !told_at_once && !was_refused && !is_of_deleted && row.tries < row.max_tries {
                 say(format!("failed after {} of {} tries", row.tries, row.max_tries));
             }
             if row.dead_lettered_at.is_none() {

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use correio::application::ports::CredentialsCipher;
-use correio::domain::instance::Instance;
 use correio::domain::instance::credentials::Credentials;
+use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
+
+use uuid::Uuid;
 
 use super::broker::SimBroker;
 use super::channel::{Call, SECOND, SimChannel};
@@ -29,6 +31,9 @@ const PEACE: Duration = Duration::from_secs(240);
 
 pub const MAX_RETRIES: u32 = 3;
 
+/// Of the instance that may hang, and may be deleted.
+pub const SECOND_ID: InstanceId = InstanceId(Uuid::from_u128(2));
+
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Faults {
@@ -36,6 +41,10 @@ pub enum Faults {
     None,
     /// Requests to the database and its answers are lost, and a channel refuses some for now.
     LostAnswers,
+    /// Every process loses its name while most messages wait in the topic.
+    NamesLost,
+    /// The clock of the machine that all processes run on is set, ahead and back, and the database is away now and then.
+    ClockSet,
     All,
 }
 
@@ -51,6 +60,8 @@ pub struct Options {
     pub taken_back: f64,
     /// How old messages get. None: they are kept.
     pub retention: Option<Duration>,
+    /// The second instance is deleted some time.
+    pub deletes: bool,
 }
 
 /// All that there is to know of a run.
@@ -76,6 +87,10 @@ pub struct Ended {
     pub kills_in_delivery: usize,
     pub moves_in_delivery: usize,
     pub crashes_in_delivery: usize,
+    /// How many messages waited under a former name of a process that lives.
+    pub waited_under_former_names: usize,
+    /// How many messages waited for a time when the clock was set.
+    pub waited_for_a_time: usize,
     /// What a process has in its registry, by name.
     pub services: BTreeSet<&'static str>,
 }
@@ -91,6 +106,8 @@ pub struct World {
     pub kills_in_delivery: usize,
     pub moves_in_delivery: usize,
     pub crashes_in_delivery: usize,
+    pub waited_under_former_names: usize,
+    pub waited_for_a_time: usize,
 }
 
 pub fn run(seed: u64, options: Options) -> Ended {
@@ -115,6 +132,8 @@ pub fn run(seed: u64, options: Options) -> Ended {
         kills_in_delivery: world.kills_in_delivery,
         moves_in_delivery: world.moves_in_delivery,
         crashes_in_delivery: world.crashes_in_delivery,
+        waited_under_former_names: world.waited_under_former_names,
+        waited_for_a_time: world.waited_for_a_time,
         services: world.services(),
     }
 }
@@ -129,8 +148,8 @@ impl World {
             _ => {}
         }
         let channel = SimChannel::new(scheduler.clone());
-        let instance = an_instance(&scheduler, &database, 1, "hook");
-        let second = an_instance(&scheduler, &database, 2, SECOND);
+        let instance = an_instance(&scheduler, &database, InstanceId(Uuid::from_u128(1)), "hook");
+        let second = an_instance(&scheduler, &database, SECOND_ID, SECOND);
         let around = Surroundings {
             scheduler: scheduler.clone(),
             chronicle: chronicle.clone(),
@@ -150,6 +169,7 @@ impl World {
             instance,
             second,
             taken_back: options.taken_back,
+            deletes: options.deletes,
             open: Arc::default(),
         };
         Self {
@@ -162,6 +182,8 @@ impl World {
             kills_in_delivery: 0,
             moves_in_delivery: 0,
             crashes_in_delivery: 0,
+            waited_under_former_names: 0,
+            waited_for_a_time: 0,
         }
     }
 
@@ -171,28 +193,44 @@ impl World {
     }
 
     fn play(&mut self) {
+        let mut healing = Healing::default();
+        if self.options.faults == Faults::NamesLost {
+            self.all_names_are_lost(&mut healing);
+        } else {
+            self.storm(&mut healing);
+        }
+        self.make_peace(&mut healing);
+        self.wait_until_all_has_ended();
+    }
+
+    fn storm(&mut self, healing: &mut Healing) {
         let is_calm = self.options.faults == Faults::None;
         let count = if is_calm { 2 } else { self.scheduler.draw(|rng| rng.usize(1..=3)) };
         for _ in 0..count {
             self.start_process();
         }
         self.clients.start(self.options.messages, STORM, !is_calm);
-        let mut healing = Healing::default();
+        if self.options.deletes {
+            self.clients.delete_second(STORM);
+        }
         while self.scheduler.now() < STORM {
             let pause = self.scheduler.between(Duration::from_millis(100), Duration::from_secs(4));
             self.scheduler.run_until(self.scheduler.now() + pause);
             for heal in healing.due(self.scheduler.now()) {
                 self.heal(heal);
             }
-            if !is_calm {
-                self.run_into_the_middle();
-                self.fault(&mut healing);
-            } else {
-                self.calm_event(&mut healing);
+            match self.options.faults {
+                Faults::None => self.calm_event(healing),
+                Faults::ClockSet => {
+                    self.run_into_the_middle();
+                    self.clock_event(healing);
+                }
+                _ => {
+                    self.run_into_the_middle();
+                    self.fault(healing);
+                }
             }
         }
-        self.make_peace(&mut healing);
-        self.wait_until_all_has_ended();
     }
 
     /// Faults shall befall somebody who is at something: most often they wait until somebody is, and come at whatever await.
@@ -208,6 +246,9 @@ impl World {
         self.say("peace");
         for heal in healing.due(Duration::MAX / 2).chain([Heal::Broker, Heal::Channel, Heal::Weather, Heal::Database]) {
             self.heal(heal);
+        }
+        if self.options.faults == Faults::ClockSet {
+            self.set_the_clock(Duration::ZERO, false);
         }
         if self.clients.processes.lock().unwrap().is_empty() {
             self.start_process();
@@ -234,9 +275,9 @@ impl World {
     }
 }
 
-fn an_instance(scheduler: &Scheduler, database: &MemoryDatabase, number: u128, name: &str) -> Instance {
+fn an_instance(scheduler: &Scheduler, database: &MemoryDatabase, id: InstanceId, name: &str) -> Instance {
     let mut instance = given::instance("acme", name);
-    instance.id.0 = uuid::Uuid::from_u128(number);
+    instance.id = id;
     instance.max_tries = None;
     let cipher = XChaChaCredentialsCipher::new(&KEY, &[]);
     instance.credentials = cipher.seal(instance.id, &Credentials::new("{}")).unwrap();

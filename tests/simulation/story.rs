@@ -7,7 +7,7 @@ use correio::domain::message::{Message, MessageId, MessageStatus};
 
 use super::channel::{Call, Deed};
 use super::scenario::Ended;
-use crate::support::memory::{CRASH, Change};
+use crate::support::memory::{CRASH, Change, FAIL};
 
 /// A promise that was not kept.
 #[derive(Clone, Debug)]
@@ -56,6 +56,11 @@ pub fn is_move(change: &Change, from: MessageStatus, to: MessageStatus) -> bool 
 /// An outcome of a row that is not claimed.
 pub fn makes_good(change: &Change) -> bool {
     change.believed.is_some() && change.from == Some(MessageStatus::Queued)
+}
+
+/// Of a queued message whose instance is deleted: a claim and its outcome in one.
+pub fn fails_unclaimed(change: &Change) -> bool {
+    change.writer == FAIL && is_move(change, MessageStatus::Queued, MessageStatus::Failed)
 }
 
 pub fn stories(ended: &Ended) -> Vec<Story<'_>> {

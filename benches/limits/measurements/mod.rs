@@ -14,7 +14,7 @@ use crate::report::Report;
 use crate::stage::Stage;
 use history::{idle, left, queries, searches, soak, waiting};
 use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained};
-use strain::{connections, lost_answers, neighbours, outage, patches, readers};
+use strain::{connections, lost_answers, neighbours, open_transaction, outage, patches, readers};
 use turn::Turn;
 
 /// What is measured in every round, in this order.
@@ -29,7 +29,7 @@ const IN_ROUNDS: [Measurement; 7] = [
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
-const ONCE: [Measurement; 12] = [
+const ONCE: [Measurement; 13] = [
     Measurement::Waiting,
     Measurement::Left,
     Measurement::Rows,
@@ -41,6 +41,7 @@ const ONCE: [Measurement; 12] = [
     Measurement::LostAnswers,
     Measurement::Patches,
     Measurement::Readers,
+    Measurement::OpenTransaction,
     Measurement::Soak,
 ];
 
@@ -106,7 +107,8 @@ fn plan<'b>(arguments: &Arguments, builds: &'b [Build], runs: u32) -> Vec<(Step,
     }
     for step in wanted(&ONCE) {
         // Queries are asked through the library, of which there is one; so are weeks dropped.
-        let is_of_one = [Measurement::Rows, Measurement::Soak].map(Step::Of).contains(&step);
+        let is_of_one =
+            [Measurement::Rows, Measurement::OpenTransaction, Measurement::Soak].map(Step::Of).contains(&step);
         let count = if is_of_one { 1 } else { builds.len() };
         plan.extend(builds[..count].iter().map(|build| (step, build, 0)));
     }
@@ -154,6 +156,7 @@ impl Step {
             Self::Of(Measurement::LostAnswers) => lost_answers::measure(turn).await,
             Self::Of(Measurement::Patches) => patches::measure(turn).await,
             Self::Of(Measurement::Readers) => readers::measure(turn).await,
+            Self::Of(Measurement::OpenTransaction) => open_transaction::measure(turn).await,
         }
     }
 }

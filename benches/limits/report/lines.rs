@@ -1,6 +1,6 @@
 //! What the table says of each figure, and what is asked of it.
 
-use crate::figures::{Cost, FEW_WEEKS, Figure, MANY_WEEKS, Query};
+use crate::figures::{Aspect, Cost, FEW_WEEKS, Figure, MANY_WEEKS, Query};
 
 /// What a line of the table is about.
 #[derive(Clone)]
@@ -120,6 +120,17 @@ pub fn lines() -> Vec<Line> {
         ),
         target(line("peak memory of the API, PostgreSQL frozen", FrozenMemory, "MB"), AtMost(400.0, 250.0)),
     ]);
+    for aspect in Aspect::ALL {
+        let of = |when: &str, figure| line(&format!("{}, {when}", aspect.name()), figure, "ms");
+        let just_opened = ("just opened", JustOpened(aspect));
+        let held = of("a transaction open for long", LongOpen(aspect));
+        let after = of("a minute after it has ended", MinuteAfter(aspect));
+        lines.extend([
+            of("a transaction just opened", JustOpened(aspect)),
+            against(held, just_opened, Some(AtMost(2.0, 1.2))),
+            against(after, just_opened, Some(AtMost(1.2, 1.0))),
+        ]);
+    }
     let sqlite = line("accepts into SQLite", SqliteAccepts, "/s");
     lines.push(against(sqlite, ("PostgreSQL", PostgresAccepts), Some(AtLeast(0.5, 0.5))));
     for (of, costs) in [("an accepted", AcceptCosts as fn(Cost) -> Figure), ("a delivered", WholeCosts)] {

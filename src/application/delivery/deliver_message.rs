@@ -7,6 +7,7 @@ use super::admission::{Admission, Wait};
 use super::progress::Progress;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::node::answered_claims::AnsweredClaims;
+use crate::application::node::clock_watch::ClockWatch;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;
@@ -154,6 +155,8 @@ impl DeliverMessage {
     /// Decides what follows, and records it.
     async fn end(&self, message: Message, started_at: Timestamp, verdict: Verdict) -> Message {
         let Verdict { given, retries_unknown, has_receipts } = verdict;
+        let mut decided = ClockWatch::default();
+        decided.look(self.clock.as_ref());
         let (guard, finished_at) = (message.guard(), self.clock.now());
         let so_far = SoFar::of(&message, retries_unknown);
         let next = self.policy.after(given, &so_far, finished_at, self.randomness.chance());
@@ -161,7 +164,8 @@ impl DeliverMessage {
             NextStep::Failed { .. } => self.dead_letters.dead_lettered_at(finished_at),
             _ => None,
         };
-        self.record(message, Outcome { guard, next, started_at, finished_at, dead_lettered_at, has_receipts }).await
+        let outcome = Outcome { guard, next, started_at, finished_at, dead_lettered_at, has_receipts };
+        self.record(message, Arc::new(outcome), decided).await
     }
 
     fn no_such_channel(&self, message: &Message) -> DeliveryError {
@@ -240,10 +244,18 @@ impl DeliverMessage {
         Ok(taken)
     }
 
-    /// Writes the outcome until it has landed: without it the message would be delivered a second time.
-    async fn record(&self, message: Message, outcome: Outcome) -> Message {
+    /// Writes the outcome until it has landed: without it the message would be delivered a second time. That may take as long
+    /// as an outage, and the clock be set meanwhile.
+    async fn record(&self, message: Message, mut outcome: Arc<Outcome>, mut decided: ClockWatch) -> Message {
         let recorded = loop {
-            match until_answered(self.clock.as_ref(), || self.messages.record(&outcome)).await {
+            let write = || {
+                if let Some(step) = decided.look(self.clock.as_ref()) {
+                    outcome = Arc::new(outcome.gone_along(step.by, step.now));
+                }
+                let outcome = Arc::clone(&outcome);
+                async move { self.messages.record(&outcome).await }
+            };
+            match until_answered(self.clock.as_ref(), write).await {
                 Ok(recorded) => break recorded,
                 Err(cause) => {
                     error!(message.id = %message.id, %cause, "the outcome cannot be recorded; tried again");

@@ -17,8 +17,8 @@ pub use stores::{
     Accepted, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation, Cancellations,
     Claimed, DeletedInstances, DueMessages, Duties, FailedMessages, FailedSelection, Forgotten, InstanceRepository,
     KeptRequest, Listed, ListedInstances, MessageFilter, MessageRepository, MessageSearch, NodeRepository, NodeRow,
-    OpenMessages, Outcome, OwedDeadLetters, Position, ReceiptInbox, Replay, Replayed, Retiming, SealedInstance,
-    SearchError, Storage, Stores, Swept, Take, WeeksStanding,
+    OpenMessages, Outcome, OwedDeadLetters, Position, ReceiptInbox, Replay, Replayed, Retimed, Retiming,
+    SealedInstance, SearchError, Storage, Stores, Swept, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

@@ -11,3 +11,5 @@ pub use pay_dead_letters::PayDeadLetters;
 
 pub mod relay_due_messages;
 pub use relay_due_messages::RelayDueMessages;
+
+mod timing_anew;

@@ -3,20 +3,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use futures::FutureExt;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
+use super::timing_anew::TimingAnew;
 use crate::application::Stop;
-use crate::application::node::clock_watch::{ClockStep, ClockWatch};
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::under_way::{Finished, UnderWay};
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::node::watch_nodes::Sightings;
-use crate::application::ports::{
-    BYTES_AT_ONCE, Clock, DueMessages, MessageQueue, RepositoryError, Retiming, Take, Tasks,
-};
+use crate::application::ports::{BYTES_AT_ONCE, Clock, DueMessages, MessageQueue, RepositoryError, Take, Tasks};
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
 use crate::domain::message::Message;
@@ -38,11 +35,7 @@ pub struct RelayDueMessages {
 
 /// What the relay remembers from one look to the next.
 pub struct RelayRounds {
-    clock: ClockWatch,
-    /// The clock was set, and what waits is not timed anew yet.
-    step: Option<ClockStep>,
-    /// What an earlier process, or this one, left for a time that a clock ahead held for now has to be called in.
-    calls_in: bool,
+    timing: TimingAnew,
     under_way: UnderWay,
     finished: Finished,
     asked_if_lost_at: Option<Duration>,
@@ -70,20 +63,11 @@ const FIRST_REACH: usize = 64;
 /// Bytes of content that may still be kept here when more are taken.
 const BYTES_LEFT: u64 = BYTES_AT_ONCE / 2;
 
-/// How many messages get another time in one go, and how often in one round: others become due meanwhile.
-const TIMED_AT_ONCE: u32 = 1_000;
-const TIMED_TIMES: usize = 100;
-
-/// What a row says that was written before the clock was set back is ahead by more than this.
-const NOT_AHEAD: TimeDelta = TimeDelta::seconds(10);
-
 impl Default for RelayRounds {
     fn default() -> Self {
         let (under_way, finished) = UnderWay::new();
         Self {
-            clock: ClockWatch::default(),
-            step: None,
-            calls_in: true,
+            timing: TimingAnew::default(),
             under_way,
             finished,
             asked_if_lost_at: None,
@@ -112,12 +96,15 @@ impl Repeated for RelayDueMessages {
     async fn round(&mut self, _: &Stop) -> Result<(), RepositoryError> {
         self.rounds.was_full = false;
         self.rounds.has_refused.store(false, Ordering::Relaxed);
-        self.look_at_the_clock();
+        let (due, clock) = (self.due.clone(), self.clock.clone());
+        self.rounds.timing.look_at(clock.as_ref());
         // None of these keeps the others from being done. Times first: a clock that was set ahead makes all due that waits.
-        let retimed = self.retime().await;
-        let reconciled = self.unreconciled.reconcile(self.due.as_ref(), self.clock.as_ref()).await;
-        let taken = if self.waits_for_times(&retimed) { Ok(()) } else { self.take().await };
-        let called_in = self.call_in().await;
+        let process = self.identity.process();
+        let retimed = self.rounds.timing.retime(due.as_ref(), process, clock.as_ref()).await;
+        let reconciled = self.unreconciled.reconcile(due.as_ref(), clock.as_ref()).await;
+        let waits = self.rounds.timing.waits_for_times(&retimed);
+        let taken = if waits { Ok(()) } else { self.take().await };
+        let called_in = self.rounds.timing.call_in(due.as_ref(), clock.as_ref()).await;
         retimed.and(reconciled).and(taken).and(called_in)
     }
 
@@ -135,49 +122,6 @@ impl Repeated for RelayDueMessages {
 }
 
 impl RelayDueMessages {
-    fn look_at_the_clock(&mut self) {
-        let Some(step) = self.rounds.clock.look(self.clock.as_ref()) else { return };
-        let by = step.by.as_seconds_f64();
-        warn!(by_seconds = by, "the clock of this machine was set; what this process waits for is timed anew");
-        let earlier = self.rounds.step.map_or(TimeDelta::zero(), |earlier| earlier.by);
-        self.rounds.step = Some(ClockStep { by: step.by + earlier, ..step });
-        self.rounds.calls_in = true;
-    }
-
-    /// Some thousands at a time, as long as there are any.
-    async fn retime(&mut self) -> Result<(), RepositoryError> {
-        let (Some(step), Some(process)) = (self.rounds.step, self.identity.process()) else { return Ok(()) };
-        for _ in 0..TIMED_TIMES {
-            let now = self.clock.now();
-            let (since, until) = (step.since(), now + NOT_AHEAD);
-            let retiming = Retiming { process, by: step.by, since, until, limit: TIMED_AT_ONCE, now };
-            if self.due.retime(&retiming).await? < u64::from(TIMED_AT_ONCE) {
-                self.rounds.step = None;
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// What looks due may only seem to be: the clock was set ahead, and not all that waits is timed anew. What the database
-    /// refuses for good keeps nothing waiting.
-    fn waits_for_times(&self, retimed: &Result<(), RepositoryError>) -> bool {
-        self.rounds.step.is_some_and(|step| step.by > TimeDelta::zero())
-            && retimed.as_ref().map_or_else(RepositoryError::may_pass, |()| true)
-    }
-
-    /// At a start, and after a step of the clock.
-    async fn call_in(&mut self) -> Result<(), RepositoryError> {
-        if self.rounds.calls_in {
-            let called_in = self.due.call_in(self.clock.now(), TIMED_AT_ONCE).await?;
-            self.rounds.calls_in = called_in >= u64::from(TIMED_AT_ONCE);
-            if called_in > 0 {
-                warn!(messages = called_in, "a clock that was ahead had put off what was due");
-            }
-        }
-        Ok(())
-    }
-
     /// Without a sighting what is due by its time, and what no registered node owns.
     async fn take(&mut self) -> Result<(), RepositoryError> {
         // Without a good name this process can take no messages.

@@ -107,7 +107,9 @@ async fn the_history_tells_every_state_that_was_written() {
     let change = |from, to, try_number, node, writer| {
         let believed = (writer == "messages.record").then_some((Some(node), try_number));
         let was_timed = writer == "due.take";
-        Change { id: timed.id, from, to, try_number, node: Some(node), was_timed, believed, writer }
+        let wait = timed.next_attempt_at.filter(|_| to == Queued && believed.is_some());
+        let wait = wait.map(|time| time - timed.updated_at);
+        Change { id: timed.id, from, to, try_number, node: Some(node), was_timed, wait, believed, writer }
     };
     let expected = [
         change(None, Queued, 0, owner, "messages.accept"),

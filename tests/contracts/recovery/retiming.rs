@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use correio::application::node::clock_watch::ClockStep;
-use correio::application::ports::Retiming;
+use correio::application::ports::{Position, Retimed, Retiming};
 use correio::domain::message::deferral::{Deferral, Deferred};
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
@@ -39,7 +39,7 @@ async fn time(adapters: &Adapters, id: MessageId) -> i64 {
 fn set(process: NodeId, seconds: i64) -> Retiming {
     let by = TimeDelta::seconds(seconds);
     let step = ClockStep { by, now: at(0), passed: TimeDelta::seconds(1) };
-    Retiming { process, by, since: step.since(), until: at(10), limit: 100, now: at(1) }
+    Retiming { process, by, since: step.since(), until: at(10), after: Position::default(), reach: 100, now: at(1) }
 }
 
 async fn what_waits_goes_along_whatever_its_age(adapters: &Adapters) {
@@ -50,7 +50,7 @@ async fn what_waits_goes_along_whatever_its_age(adapters: &Adapters) {
             ids.push(waiting(adapters, process, -by - age, 3 * HOUR).await);
         }
         let since = [waiting(adapters, process, -1, 3 * HOUR).await, waiting(adapters, process, 1, 3 * HOUR).await];
-        assert_eq!(adapters.due.retime(&set(process, by)).await.unwrap(), 3, "{by}");
+        assert_eq!(adapters.due.retime(&set(process, by)).await.unwrap().written, 3, "{by}");
         for id in ids {
             assert_eq!(time(adapters, id).await, 3 * HOUR + by);
         }
@@ -72,7 +72,7 @@ async fn since_when_a_message_is_put_off_goes_along_and_the_time_of_its_sender_d
         let deferral = Deferral { id, pause, not_before, reason: "later".to_owned(), now };
         assert_eq!(adapters.messages.defer(&deferral).await.unwrap(), Deferred::Until(at(HOUR + 60)));
     }
-    assert_eq!(adapters.due.retime(&set(process, -HOUR)).await.unwrap(), 2);
+    assert_eq!(adapters.due.retime(&set(process, -HOUR)).await.unwrap().written, 2);
     assert_eq!([time(adapters, put_off.id).await, time(adapters, tried.id).await], [HOUR - 300, 60]);
     assert_eq!(adapters.now(&put_off).await.deferred_since, Some(at(-300)));
 }
@@ -92,14 +92,14 @@ async fn what_a_process_waits_for_goes_along_with_its_clock(adapters: &Adapters)
     let scheduled = adapters.stored(scheduled).await.id;
     let untimed = adapters.stored(message(MessageStatus::Queued, first)).await;
 
-    assert_eq!(adapters.due.retime(&set(first, -HOUR)).await.unwrap(), 2);
+    assert_eq!(adapters.due.retime(&set(first, -HOUR)).await.unwrap().written, 2);
     assert_eq!([time(adapters, before[0]).await, time(adapters, before[1]).await], [0, 7]);
     assert_eq!([time(adapters, after).await, time(adapters, of_another).await], [30, HOUR]);
     assert_eq!(time(adapters, scheduled).await, 2 * HOUR);
     assert_eq!(adapters.now(&untimed).await.next_attempt_at, None);
     // Set ahead again, it goes along again.
     let ahead = Retiming { since: at(HOUR / 2), until: at(HOUR + 10), now: at(HOUR + 1), ..set(first, HOUR) };
-    assert_eq!(adapters.due.retime(&ahead).await.unwrap(), 3);
+    assert_eq!(adapters.due.retime(&ahead).await.unwrap().written, 3);
     assert_eq!([time(adapters, before[0]).await, time(adapters, after).await], [HOUR, HOUR + 30]);
     assert_eq!(time(adapters, scheduled).await, 2 * HOUR);
 }
@@ -110,10 +110,13 @@ async fn what_is_timed_anew_is_bounded_and_timed_once(adapters: &Adapters) {
     for number in 0..5 {
         ids.push(waiting(adapters, owner, HOUR - 5, HOUR + number).await);
     }
-    let some = Retiming { limit: 2, ..set(owner, -HOUR) };
-    for written in [2, 2, 1, 0] {
-        assert_eq!(adapters.due.retime(&some).await.unwrap(), written);
+    let mut some = Retiming { reach: 2, ..set(owner, -HOUR) };
+    for (written, is_end) in [(2, false), (2, false), (1, true)] {
+        let retimed = adapters.due.retime(&some).await.unwrap();
+        assert_eq!((retimed.written, retimed.next.is_none()), (written, is_end));
+        some.after = retimed.next.unwrap_or_default();
     }
+    assert_eq!(adapters.due.retime(&set(owner, -HOUR)).await.unwrap(), Retimed { written: 0, next: None });
     for (number, id) in (0..).zip(ids) {
         assert_eq!(time(adapters, id).await, number);
     }

@@ -50,6 +50,8 @@ pub struct SimBroker {
 struct State {
     trouble: Trouble,
     is_away: bool,
+    /// The group gets nothing of what is kept.
+    withholds: bool,
     partitions: BTreeMap<Partition, Vec<Stored>>,
     /// Where the group goes on.
     committed: BTreeMap<Partition, i64>,
@@ -92,6 +94,11 @@ impl SimBroker {
 
     pub fn go_away(&self, is_away: bool) {
         self.state().is_away = is_away;
+    }
+
+    /// Records are kept, and no consumer gets any; or they get them again.
+    pub fn withhold(&self, withholds: bool) {
+        self.state().withholds = withholds;
     }
 
     /// Everything in the topic is gone, and what the group had committed.

@@ -23,7 +23,7 @@ impl SimSource {
         let now = self.broker.scheduler.now();
         let mut state = self.broker.state();
         let state = &mut *state;
-        let is_away = state.is_away;
+        let is_away = state.is_away || state.withholds;
         let member = state.members.get_mut(&self.process)?;
         if let Some(event) = member.events.pop_front() {
             return Some(event);

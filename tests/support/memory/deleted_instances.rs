@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::database::MemoryDatabase;
 use super::tables::{Tables, storable};
 
-const FAIL: &str = "deleted_instances.fail";
+/// The writer of a [`Change`](super::Change) that fails a message of a deleted instance.
+pub const FAIL: &str = "deleted_instances.fail";
 
 #[derive(Clone)]
 pub struct MemoryDeletedInstances {

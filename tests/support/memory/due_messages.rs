@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use correio::application::ports::{DueMessages, Forgotten, RepositoryError, Retiming, Take};
+use correio::application::ports::{DueMessages, Forgotten, Position, RepositoryError, Retimed, Retiming, Take};
 use correio::domain::Timestamp;
 use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Content, Guard, Message, MessageId, MessageStatus};
@@ -75,17 +75,31 @@ impl DueMessages for MemoryDueMessages {
         self.database.run(MAKE_DUE, move |tables| Ok(make_all_due(tables))).await
     }
 
-    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError> {
-        let retiming = *retiming;
+    async fn retime(&self, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
+        let retiming = retiming.clone();
+        let after = retiming.after.0.clone();
+        let is_ahead = move |message: &Message| {
+            let place = message.next_attempt_at.map(|time| place(time, message.id));
+            place.is_some_and(|place| after.is_empty() || place > after)
+        };
         let asked = move |tables: &Tables, message: &Message| {
             let process = message.node.and_then(|node| tables.nodes.get(&node).map(|row| row.process));
             let is_earlier = message.updated_at < retiming.since || message.updated_at > retiming.until;
             let waits = message.next_attempt_at.is_some() && message.next_attempt_at != message.send_at;
-            process == Some(retiming.process) && is_earlier && waits
+            process == Some(retiming.process) && is_earlier && waits && !tables.has(Bug::NothingIsTimedAnew)
         };
         let retime = move |tables: &mut Tables| {
+            let ahead = tables.open().filter(|message| is_ahead(message));
+            let mut looked: Vec<_> =
+                ahead.filter_map(|message| Some((place(message.next_attempt_at?, message.id), message.id))).collect();
+            looked.sort();
+            looked.truncate(retiming.reach as usize);
+            let next = looked.last().filter(|_| looked.len() == retiming.reach as usize);
+            let next = next.map(|(place, _)| Position(place.clone()));
+            let looked: BTreeSet<MessageId> = looked.into_iter().map(|(_, id)| id).collect();
+            let asked = |tables: &Tables, message: &Message| looked.contains(&message.id) && asked(tables, message);
             let along = |message: &mut Message| message.go_along(retiming.by, retiming.now);
-            timed_anew(tables, asked, along, retiming.limit)
+            Retimed { written: timed_anew(tables, asked, along, retiming.reach), next }
         };
         self.database.run(RETIME, move |tables| Ok(retime(tables))).await
     }
@@ -97,6 +111,11 @@ impl DueMessages for MemoryDueMessages {
         let call_in = move |message: &mut Message| message.retime(now, now);
         self.database.run(RETIME, move |tables| Ok(timed_anew(tables, asked, call_in, limit))).await
     }
+}
+
+/// Texts of one length, so that they are in order.
+fn place(time: Timestamp, id: MessageId) -> Vec<String> {
+    vec![format!("{:020}", time.timestamp_micros()), id.to_string()]
 }
 
 fn timed_anew(
@@ -175,6 +194,7 @@ fn is_due_untimed(tables: &Tables, take: &Take, message: &Message) -> bool {
     let is_gone = take.gone.contains(&node);
     is_unknown
         || match message.status {
+            MessageStatus::Queued if is_gone && tables.has(Bug::RelayTakesWhatWaitsForSuccessors) => true,
             MessageStatus::Queued => take.unconsumed || (is_gone && !take.succeeded.contains(&node)),
             _ if is_gone => !(tables.has(Bug::SuccessorsKeepEverything) && take.succeeded.contains(&node)),
             MessageStatus::Processing if tables.has(Bug::RelayTakesProcessingOfLiveNodes) => true,

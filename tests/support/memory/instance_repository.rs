@@ -136,16 +136,18 @@ impl InstanceRepository for MemoryInstanceRepository {
     }
 
     async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError> {
-        let delete = |tables: &mut Tables| {
-            if tables.instances.get(&id).is_none_or(|it| it.tenant != *tenant) {
+        let tenant = tenant.clone();
+        let delete = move |tables: &mut Tables| {
+            if tables.instances.get(&id).is_none_or(|it| it.tenant != tenant) {
                 return Ok(false);
             }
-            tables.instances.remove(&id);
+            let former = tables.instances.remove(&id);
+            tables.former_instances.extend(former.map(|former| (id, former)));
             tables.deleted_instances.entry(id).or_insert(now);
             tables.sync();
             Ok(true)
         };
-        self.database.run_now("instances.delete", delete).await
+        self.database.run("instances.delete", delete).await
     }
 }
 

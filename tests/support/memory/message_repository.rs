@@ -85,7 +85,9 @@ impl MessageRepository for MemoryMessageRepository {
     async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError> {
         let claimed = move |tables: &mut Tables| {
             let message = claim(tables, id, node, now)?;
-            let instance = tables.instances.get(&message.instance_id).cloned();
+            let remembered = tables.former_instances.get(&message.instance_id);
+            let remembered = remembered.filter(|_| tables.has(Bug::ClaimsRememberInstances));
+            let instance = tables.instances.get(&message.instance_id).or(remembered).cloned();
             Some(Claimed { message, destination: Ok(instance.map(Instance::destination)) })
         };
         self.database.run(CLAIM, move |tables| Ok(claimed(tables))).await

@@ -28,7 +28,7 @@ use super::adapters::Adapters;
 pub use api_key_repository::MemoryApiKeyRepository;
 pub use cancellations::MemoryCancellations;
 pub use database::MemoryDatabase;
-pub use deleted_instances::MemoryDeletedInstances;
+pub use deleted_instances::{FAIL, MemoryDeletedInstances};
 pub use due_messages::MemoryDueMessages;
 pub use failed_messages::MemoryFailedMessages;
 pub use instance_repository::MemoryInstanceRepository;

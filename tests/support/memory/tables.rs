@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use correio::application::ports::{BYTES_AT_ONCE, Duties, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::access::api_key::ApiKey;
@@ -27,6 +28,8 @@ pub(super) struct Tables {
     /// And when they came.
     pub receipts: BTreeMap<(ChannelMessage, ReceiptStatus), (Receipt, Timestamp)>,
     pub channel_messages: BTreeMap<ChannelMessage, MessageId>,
+    /// As they were when they were deleted; used by [`Bug::ClaimsRememberInstances`] alone.
+    pub former_instances: BTreeMap<InstanceId, Instance>,
     pub api_keys: BTreeMap<Uuid, ApiKey>,
     pub tenants: BTreeSet<Tenant>,
     pub history: Vec<Change>,
@@ -68,6 +71,8 @@ pub struct Change {
     pub node: Option<NodeId>,
     /// It was not due before some time.
     pub was_timed: bool,
+    /// How long it waits afterwards, by the clock that wrote this; none for a time that its sender gave.
+    pub wait: Option<TimeDelta>,
     /// The claim that the writer of an outcome believed to be its own: by which node, and which try.
     pub believed: Option<(Option<NodeId>, u32)>,
     pub writer: &'static str,
@@ -119,6 +124,12 @@ pub enum Bug {
     LooksInsteadOfTakingAlong,
     /// Whatever a name that is gone owns is left alone while its process has another.
     SuccessorsKeepEverything,
+    /// What waits under a name that is gone is due, although its process has another.
+    RelayTakesWhatWaitsForSuccessors,
+    /// What waits keeps its time when the clock is set.
+    NothingIsTimedAnew,
+    /// A claim hands out the address of an instance that was deleted, too.
+    ClaimsRememberInstances,
     /// Rows are said to be the dead letters, whoever publishes.
     WritesOffWhoeverPublishes,
     /// The outcome of a claim that a crash took back is refused.
@@ -222,7 +233,8 @@ impl Tables {
 
     fn tell(&mut self, from: Option<MessageStatus>, now: &Message, was_timed: bool, writer: &'static str) {
         let (id, to, try_number, node) = (now.id, now.status, now.try_number, now.node);
-        self.history.push(Change { id, from, to, try_number, node, was_timed, believed: None, writer });
+        let wait = now.next_attempt_at.filter(|_| now.next_attempt_at != now.send_at).map(|time| time - now.updated_at);
+        self.history.push(Change { id, from, to, try_number, node, was_timed, wait, believed: None, writer });
     }
 
     /// What the writer of the last change took for its claim.

@@ -141,7 +141,7 @@ impl fmt::Display for Sample {
 }
 
 /// The median of some looks that find nothing, because none of the running node's messages is due for another one.
-async fn look(due: &PgDueMessages) -> Result<f64> {
+pub async fn look(due: &PgDueMessages) -> Result<f64> {
     let mut times = Vec::new();
     for _ in 0..LOOKS {
         let take = Take { unconsumed: false, now: Timestamp::UNIX_EPOCH, ..nothing() };

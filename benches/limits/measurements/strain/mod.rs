@@ -5,6 +5,7 @@ mod crowd;
 mod frozen;
 pub mod lost_answers;
 pub mod neighbours;
+pub mod open_transaction;
 pub mod outage;
 pub mod patches;
 mod postgres_proxy;

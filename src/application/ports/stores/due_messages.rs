@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use chrono::TimeDelta;
 
-use crate::application::ports::RepositoryError;
+use crate::application::ports::{Position, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -42,8 +42,10 @@ pub trait DueMessages: Send + Sync {
     /// Times anew what waits for a time that this process set by a clock that was set since: queued, of one of the names of
     /// `retiming.process`, with a `next_attempt_at` that is not the `send_at` of its sender, and last written before the
     /// clock was set. Each `next_attempt_at` and `deferred_since` goes along with the clock; before a first try, not to a
-    /// time before its `send_at`. At most `retiming.limit`; returns how many.
-    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError>;
+    /// time before its `send_at`. Looks at the next `retiming.reach` of what waits for a time, of whatever process, from
+    /// `retiming.after` on: costs the same however much waits. A message that moves or is held by another transaction meanwhile
+    /// may be passed over.
+    async fn retime(&self, retiming: &Retiming) -> Result<Retimed, RepositoryError>;
 
     /// Makes those queued messages due now, whichever node owns them, that were due already when they were last written
     /// (`next_attempt_at` is not after `updated_at`), by a clock that was ahead of `now`. At most `limit` are changed, and
@@ -55,7 +57,7 @@ pub trait DueMessages: Send + Sync {
 pub const CALLED_IN_AMONG: u32 = 20_000;
 
 /// What a process waited for when its clock was set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retiming {
     /// Its first name.
     pub process: NodeId,
@@ -64,8 +66,19 @@ pub struct Retiming {
     /// What was written within this time was written after that.
     pub since: Timestamp,
     pub until: Timestamp,
-    pub limit: u32,
+    pub after: Position,
+    pub reach: u32,
+    /// By the clock that was set.
     pub now: Timestamp,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retimed {
+    /// How many got another time.
+    pub written: u64,
+    /// Where to go on. None: this was the end.
+    pub next: Option<Position>,
 }
 
 /// A message that is being delivered by its row, and by no task.

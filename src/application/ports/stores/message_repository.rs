@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
@@ -112,5 +113,18 @@ pub struct Outcome {
 impl Outcome {
     pub fn ending(&self) -> Ending {
         Ending::of(&self.next, self.finished_at, self.dead_lettered_at)
+    }
+
+    /// The same after the clock was set by so much: what follows is as far away as it was, and the row says that it is written
+    /// by the clock as it is now. Nothing else waits.
+    #[must_use]
+    pub fn gone_along(&self, by: TimeDelta, now: Timestamp) -> Self {
+        let along = |time: Timestamp| time.checked_add_signed(by).unwrap_or(time);
+        let mut gone = self.clone();
+        if let NextStep::Retry { at, .. } | NextStep::PutOff { at, .. } = &mut gone.next {
+            *at = along(*at);
+            (gone.started_at, gone.finished_at) = (along(gone.started_at), now);
+        }
+        gone
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
-pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Retiming, Take};
+pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Retimed, Retiming, Take};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
 pub use instance_repository::{BYTES_OF_AN_INSTANCE, InstanceRepository, ListedInstances, SealedInstance};
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};

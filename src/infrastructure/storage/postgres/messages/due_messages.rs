@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::changes::{giving_back, relaying};
-use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Retiming, Take};
+use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Retimed, Retiming, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -52,7 +52,7 @@ impl DueMessages for PgDueMessages {
         giving_back::make_due(&self.database, messages, now).await
     }
 
-    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError> {
+    async fn retime(&self, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
         giving_back::retime(&self.database, retiming).await
     }
 

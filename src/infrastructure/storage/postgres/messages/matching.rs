@@ -170,6 +170,50 @@ impl Wanted<'_> {
         query
     }
 
+    /// Whether one of the indexes by recipient or instance has all that is to be counted, and what is open.
+    pub fn is_counted_by_index(filter: &MessageFilter) -> bool {
+        let MessageFilter { channel, channel_instance_id, recipient, .. } = filter;
+        Self::is_rare(filter) && (recipient.is_some() || channel.is_some() || channel_instance_id.is_some())
+    }
+
+    /// How many are in which state, what has ended and what is open each by an index that has nothing else. Planned for its
+    /// values, it needs no order to get that index.
+    pub fn counts(&self) -> QueryBuilder<Postgres> {
+        let mut query = QueryBuilder::new("select status, count(*) as count from (");
+        self.counted(&mut query, if self.filter.recipient.is_some() { BY_RECIPIENT } else { BY_INSTANCE });
+        match self.open {
+            OpenOnes::None => {}
+            OpenOnes::OfAll => {
+                for open in [OPEN_UNTIMED, OPEN_TIMED] {
+                    query.push(" union all ");
+                    self.counted(&mut query, open);
+                }
+            }
+            OpenOnes::OfTenant(since) => {
+                query.push(" union all ");
+                self.counted(&mut query, OPEN_OF_TENANT);
+                query.push(" and id >= ").push_bind(since);
+            }
+        }
+        query.push(") as parts group by status");
+        query
+    }
+
+    /// By walking the tenant's messages.
+    pub fn counts_by_walking(&self) -> QueryBuilder<Postgres> {
+        let mut query = QueryBuilder::new("select status, count(*) as count from messaging_messages where tenant = ");
+        query.push_bind(self.tenant.as_str().to_owned());
+        narrow(&mut query, self.filter, &self.page);
+        query.push(" group by status");
+        query
+    }
+
+    fn counted(&self, query: &mut QueryBuilder<Postgres>, index: &str) {
+        query.push("select status from messaging_messages as messages where ").push(index);
+        query.push(" and tenant = ").push_bind(self.tenant.as_str().to_owned());
+        narrow(query, self.filter, &self.page);
+    }
+
     fn ended_by_recipient(&self, query: &mut QueryBuilder<Postgres>) {
         query.push("(select id from messaging_messages as messages where ");
         query.push(BY_RECIPIENT);
@@ -292,8 +336,17 @@ const BY_INSTANCE: &str = "messages.status in ('sent', 'delivered', 'read', 'fai
     and octet_length(messages.channel) <= 255
     and octet_length(messages.channel_instance_id) <= 1024";
 
+/// What is open, in the words of its two indexes.
+const OPEN_UNTIMED: &str =
+    "messages.status in ('pending', 'queued', 'processing') and messages.next_attempt_at is null";
+const OPEN_TIMED: &str =
+    "messages.status in ('pending', 'queued', 'processing') and messages.next_attempt_at is not null";
+
+/// So written that neither of them serves.
+const OPEN_OF_TENANT: &str = "(messages.status in ('pending', 'queued', 'processing')) is true";
+
 /// More conditions on `messaging_messages`.
-pub fn narrow(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
+fn narrow(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
     if let Some(status) = filter.status {
         query.push(format!(" and status = '{status}'"));
     }
@@ -344,6 +397,27 @@ fn narrow_by_weeks(query: &mut QueryBuilder<Postgres>, page: &Page) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_of_a_recipients_messages_names_its_index_and_reads_what_is_open_only_if_there_may_be_some() {
+        let filter = MessageFilter { recipient: Some("55".to_owned()), ..MessageFilter::default() };
+        let tenant = Tenant::new("acme").unwrap();
+        let counts = |open| {
+            let wanted = Wanted { tenant: &tenant, filter: &filter, page: Page::before(None), limit: 0, open };
+            wanted.counts().into_string()
+        };
+        let ended = format!(
+            "select status, count(*) as count from (select status from messaging_messages as messages where {BY_RECIPIENT} \
+             and tenant = $1 and remote_jid = $2"
+        );
+        assert_eq!(counts(OpenOnes::None), format!("{ended}) as parts group by status"));
+        let of_all = counts(OpenOnes::OfAll);
+        assert!(of_all.starts_with(&ended), "{of_all}");
+        assert!([OPEN_UNTIMED, OPEN_TIMED].iter().all(|open| of_all.contains(open)), "{of_all}");
+        let of_tenant = counts(OpenOnes::OfTenant(Uuid::nil()));
+        assert!(of_tenant.contains(OPEN_OF_TENANT) && !of_tenant.contains(OPEN_TIMED), "{of_tenant}");
+        assert!(Wanted::is_counted_by_index(&filter) && !Wanted::is_counted_by_index(&MessageFilter::default()));
+    }
 
     #[test]
     fn a_search_that_is_narrowed_by_time_reads_no_other_week() {

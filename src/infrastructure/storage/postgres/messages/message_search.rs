@@ -6,7 +6,7 @@ use sqlx::{Connection, QueryBuilder};
 use uuid::Uuid;
 
 use super::counts::{self, count};
-use super::matching::{OpenOnes, Wanted, many, narrow, open_of_all};
+use super::matching::{OpenOnes, Wanted, many, open_of_all};
 use super::page::Page;
 use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
@@ -135,12 +135,15 @@ impl MessageSearch for PgMessageSearch {
         }
         let search = self.database.searches.begin().await?;
         let mut counts = HashMap::new();
-        for page in parts(&search, tenant, filter, None).await?.parts {
-            let mut query =
-                QueryBuilder::new("select status, count(*) as count from messaging_messages where tenant = ");
-            query.push_bind(tenant.as_str().to_owned());
-            narrow(&mut query, filter, &page);
-            query.push(" group by status");
+        let Parts { parts, are_indexed, open } = parts(&search, tenant, filter, None).await?;
+        let is_counted_by_index = are_indexed && Wanted::is_counted_by_index(filter);
+        for page in parts {
+            let open = match is_counted_by_index && Wanted::may_be_open(filter) {
+                true => open_ones(&search, open.as_ref(), &page).await?,
+                false => OpenOnes::None,
+            };
+            let wanted = Wanted { tenant, filter, page, limit: 0, open };
+            let query = if is_counted_by_index { wanted.counts() } else { wanted.counts_by_walking() };
             for row in search.find_planned(query).await? {
                 *counts.entry(status(&row, "status")?).or_default() += count(&row)?;
             }

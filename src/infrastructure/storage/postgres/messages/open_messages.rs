@@ -64,7 +64,7 @@ pub const TIMED: &str = "
      where instance_id = any($1)
         or id = (select id from last)";
 
-const LEAST_ID: &str = "00000000-0000-0000-0000-000000000000";
+pub const LEAST_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 pub async fn open_messages(
     database: &PgDatabase,

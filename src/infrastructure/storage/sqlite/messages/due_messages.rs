@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
 use super::changes::{relaying, retiming};
-use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Retiming, Take};
+use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Retimed, Retiming, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -59,7 +59,7 @@ impl DueMessages for SqliteDueMessages {
         relaying::make_due(&self.database, messages, now).await
     }
 
-    async fn retime(&self, retiming: &Retiming) -> Result<u64, RepositoryError> {
+    async fn retime(&self, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
         retiming::retime(&self.database, retiming).await
     }
 

@@ -4,13 +4,15 @@
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::application::ports::{CALLED_IN_AMONG, Forgotten, RepositoryError, Retiming};
+use crate::application::ports::{CALLED_IN_AMONG, Forgotten, Position, RepositoryError, Retimed, Retiming};
 use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::begin_look;
+use crate::infrastructure::storage::postgres::messages::open_messages::LEAST_ID;
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
+use crate::infrastructure::storage::postgres::row::get;
 
 /// Locked in order of id, so that two concurrent statements do not deadlock.
 pub const GIVE_BACK: &str = "
@@ -63,41 +65,63 @@ pub const MAKE_DUE: &str = "
       where messages.id = owned.id
         and (messages.id between :least and :greatest or messages.id = :least)";
 
-/// By the index of what waits, for each name of the process. What its sender wanted later (`send_at`) is no wait of ours. A row
-/// that was timed anew was written after the clock was set: it is not found again, also when the answer was lost.
+/// Looks through what waits for a time, of whatever node, in the order of that index, so many at a time: whoever has a million
+/// scheduled messages would walk past all of them again for each thousand that are timed anew. What its sender wanted later
+/// (`send_at`) is no wait of ours. A row that was timed anew was written after the clock was set: it is not written again, also
+/// when the answer was lost. One that another transaction holds is left to the next time.
 pub const RETIME: &str = "
-    with names as (
-        select id
-          from messaging_nodes
-         where coalesce(process_id, id) = $1
+    with looked as materialized (
+        select id, node_id, next_attempt_at
+          from messaging_messages
+         where id >= :floor
+           and next_attempt_at is not null
+           and status = 'queued'
+           and (next_attempt_at, id) > ($6::text::timestamptz, $7::text::uuid)
+         order by next_attempt_at, id
+         limit $8
+    ),
+    last (next_attempt_at, id) as (
+        select next_attempt_at, id
+          from looked
+         where (select count(*) from looked) = $8
+         order by next_attempt_at desc, id desc
+         limit 1
     ),
     waiting (id) as (
-        select found.id
-          from names
-         cross join lateral (
-                   select messages.id
-                     from messaging_messages as messages
-                    where messages.id >= :floor
-                      and messages.node_id = names.id
-                      and messages.next_attempt_at is not null
-                      and messages.status = 'queued'
-                      and messages.next_attempt_at is distinct from messages.send_at
-                      and (messages.updated_at < $3 or messages.updated_at > $4)
-                    limit $5
-                      for update skip locked) as found
-         limit $5
+        select messages.id
+          from messaging_messages as messages
+         where messages.id >= :floor
+           and messages.id = any(array(
+                   select id
+                     from looked
+                    where node_id = any(array(
+                              select id
+                                from messaging_nodes
+                               where coalesce(process_id, id) = $1))))
+           -- Found by their ids, and not by an index of what waits.
+           and (messages.next_attempt_at is null) is not true
+           and messages.status = 'queued'
+           and messages.next_attempt_at is distinct from messages.send_at
+           and (messages.updated_at < $3 or messages.updated_at > $4)
+         order by messages.id
+           for update skip locked
+    ),
+    written as (
+        update messaging_messages as messages
+           set status = 'queued',
+               next_attempt_at = greatest(
+                    messages.next_attempt_at + $2 * interval '1 millisecond',
+                    -- Its first try is not before the time that its sender gave.
+                    case when messages.retries <= 0 then messages.send_at end),
+               deferred_since = messages.deferred_since + $2 * interval '1 millisecond',
+               updated_at = $5
+         where messages.id >= :floor
+           and messages.id = any(array(select id from waiting))
+           and messages.status = 'queued'
+        returning 1
     )
-    update messaging_messages as messages
-       set status = 'queued',
-           next_attempt_at = greatest(
-                messages.next_attempt_at + $2 * interval '1 millisecond',
-                -- Its first try is not before the time that its sender gave.
-                case when messages.retries <= 0 then messages.send_at end),
-           deferred_since = messages.deferred_since + $2 * interval '1 millisecond',
-           updated_at = $6
-     where messages.id >= :floor
-       and messages.id = any(array(select id from waiting))
-       and messages.status = 'queued'";
+    select (select count(*) from written) as written,
+           (select array[next_attempt_at::text, id::text] from last) as place";
 
 /// Only those that come next: there may be a million that were scheduled.
 pub const CALL_IN: &str = "
@@ -171,16 +195,23 @@ pub async fn make_due(
     Ok(written.rows_affected())
 }
 
-pub async fn retime(database: &PgDatabase, retiming: &Retiming) -> Result<u64, RepositoryError> {
-    let query = sqlx::query(AssertSqlSafe(database.floor.name_in(RETIME)))
+pub async fn retime(database: &PgDatabase, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
+    let beginning = ["-infinity", LEAST_ID].map(str::to_owned);
+    let Position(after) = &retiming.after;
+    let after = if after.is_empty() { &beginning[..] } else { &after[..] };
+    let mut query = sqlx::query(AssertSqlSafe(database.floor.name_in(RETIME)))
         .bind(retiming.process.0)
         .bind(retiming.by.num_milliseconds())
         .bind(retiming.since)
         .bind(retiming.until)
-        .bind(i64::from(retiming.limit))
         .bind(retiming.now);
-    let written = database.relay.run(async |connection| query.execute(connection).await).await?;
-    Ok(written.rows_affected())
+    for part in after {
+        query = query.bind(part);
+    }
+    let query = query.bind(i64::from(retiming.reach));
+    let row = database.relay.run(async |connection| query.fetch_one(connection).await).await?;
+    let written = u64::try_from(get::<i64>(&row, "written")?).unwrap_or(0);
+    Ok(Retimed { written, next: get::<Option<Vec<String>>>(&row, "place")?.map(Position) })
 }
 
 pub async fn call_in(database: &PgDatabase, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {

@@ -12,7 +12,7 @@ use super::claims::CLAIM;
 use super::deferrals::DEFER;
 use super::deletion::FAIL;
 use super::free_rows::FREE;
-use super::giving_back::{GIVE_BACK, MAKE_DUE};
+use super::giving_back::{GIVE_BACK, MAKE_DUE, RETIME};
 use super::outcomes::{CLAIM_AND_RECORD, RECORD, RECORD_WITH_ATTEMPTS};
 use super::receiving::{DELIVERED, FAILED, READ, SENT};
 use super::relaying::TAKE;
@@ -141,6 +141,56 @@ async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_
         sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
         fill(&mut connection, now, 20_000).await;
     }
+}
+
+/// However many others wait, and whenever it was planned.
+#[tokio::test]
+async fn what_is_timed_anew_is_found_in_order_of_the_index_of_what_waits_so_many_at_a_time() {
+    let Some(mut connection) = connection().await else { return };
+    let now = Utc::now();
+    // Rolled back at the end.
+    let mut connection = connection.begin().await.unwrap();
+    make(&mut connection, now).await;
+    let floor = Floor::default();
+    let asking = floor.begin(now, Instant::now());
+    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    let parameters = "(uuid, bigint, timestamptz, timestamptz, timestamptz, text, text, bigint)";
+    prepare(&mut connection, "retime", parameters, &floor.name_in(RETIME)).await;
+    let node = Uuid::now_v7();
+    let own =
+        format!("insert into messaging_nodes (id, heartbeat, consumes, started_at) values ('{node}', 1, true, now())");
+    sqlx::raw_sql(AssertSqlSafe(own)).execute(&mut *connection).await.unwrap();
+    let hour = "interval '1 hour'";
+    let retime =
+        format!("retime ('{node}', -3600000, now() - {hour}, now(), now(), '-infinity', '{}', 100)", Uuid::nil());
+    let mut read = Vec::new();
+    for _ in ["while all is empty", "with messages", "after they were looked at"] {
+        let scans = scans(&mut connection, &retime).await;
+        assert_eq!(scans.keys().map(String::as_str).collect::<Vec<_>>(), LOOKED_AT);
+        for (partition, of_partition) in &scans {
+            let (mut walked, is_empty) = (of_partition.clone(), partition != FILLED);
+            // In one that is known to be empty, the index by tenant serves as well: it has nothing in it.
+            walked.iter_mut().filter(|index| is_empty && **index == "by tenant").for_each(|index| *index = "id");
+            walked.sort_unstable();
+            assert_eq!(walked, ["due", "id", "id"], "{scans:#?}");
+        }
+        read.push(pages(&mut connection, &retime).await);
+        fill(&mut connection, now, 20_000).await;
+        // All wait for a time, most of another node; some are this one's.
+        let wait = format!(
+            "update messaging_messages
+                set next_attempt_at = now() + {hour} + random() * {hour},
+                    updated_at = now() + {hour},
+                    node_id = case when random() < 0.1 then '{node}'::uuid else node_id end
+              where status = 'queued'
+                and next_attempt_at is null"
+        );
+        sqlx::raw_sql(AssertSqlSafe(wait)).execute(&mut *connection).await.unwrap();
+    }
+    sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
+    prepare(&mut connection, "planned_later", parameters, &floor.name_in(RETIME)).await;
+    read.push(pages(&mut connection, &retime.replace("retime", "planned_later")).await);
+    assert!(read.iter().all(|pages| *pages < 1_500), "{read:?} pages");
 }
 
 #[tokio::test]

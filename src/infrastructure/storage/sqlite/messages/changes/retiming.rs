@@ -1,25 +1,28 @@
 //! What waits for a time that a wrong clock set.
 
-use crate::application::ports::{CALLED_IN_AMONG, RepositoryError, Retiming};
+use crate::application::ports::{CALLED_IN_AMONG, Position, RepositoryError, Retimed, Retiming};
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{get, time_text};
 
-/// What its sender wanted later (`send_at`) is no wait of ours. A row that was timed anew was written after the clock was set:
-/// it is not found again.
-const WAITING: &str = "
+/// Looks through what waits for a time, of whatever node, in the order of that index, so many at a time. What its sender wanted
+/// later (`send_at`) is no wait of ours. A row that was timed anew was written after the clock was set: it is not wanted again.
+const LOOKED: &str = "
     select id,
            next_attempt_at,
            cast(deferred_since as text) as deferred_since,
-           cast(iif(retries <= 0, send_at, null) as text) as not_before
-      from messaging_messages
-     where node_id in (select id from messaging_nodes where coalesce(process_id, id) = ?1)
-       and next_attempt_at is not null
-       and status = 'queued'
-       and next_attempt_at is not send_at
-       and (updated_at < ?2 or updated_at > ?3)
-     limit ?4";
+           cast(iif(retries <= 0, send_at, null) as text) as not_before,
+           status = 'queued'
+               and next_attempt_at is not send_at
+               and (updated_at < ?2 or updated_at > ?3)
+               and node_id in (select id from messaging_nodes where coalesce(process_id, id) = ?1) as is_wanted
+      from messaging_messages indexed by messaging_messages_due
+     where next_attempt_at is not null
+       and status in ('pending', 'queued', 'processing')
+       and (next_attempt_at, id) > (?4, ?5)
+     order by next_attempt_at, id
+     limit ?6";
 
 /// In the transaction that found them.
 pub const RETIME: &str = "
@@ -51,19 +54,30 @@ pub const CALL_IN: &str = "
                 limit ?2)
        and status = 'queued'";
 
-pub async fn retime(database: &SqliteDatabase, retiming: &Retiming) -> Result<u64, RepositoryError> {
-    let mut transaction = database.begin().await?;
-    let waiting = sqlx::query(WAITING)
+pub async fn retime(database: &SqliteDatabase, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
+    // Every text is above the empty one.
+    let beginning = [(); 2].map(|()| String::new());
+    let Position(after) = &retiming.after;
+    let after = if after.is_empty() { &beginning[..] } else { &after[..] };
+    let mut query = sqlx::query(LOOKED)
         .bind(retiming.process.0.hyphenated())
         .bind(time_text(retiming.since))
-        .bind(time_text(retiming.until))
-        .bind(retiming.limit)
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(translate)?;
+        .bind(time_text(retiming.until));
+    for part in after {
+        query = query.bind(part);
+    }
+    let mut transaction = database.begin().await?;
+    let looked = query.bind(retiming.reach).fetch_all(&mut *transaction).await.map_err(translate)?;
     let mut timed = Vec::new();
-    for row in &waiting {
+    let mut next = None;
+    for (row, number) in looked.iter().zip(1..) {
         let (id, time): (String, String) = (get(row, "id")?, get(row, "next_attempt_at")?);
+        if number == retiming.reach {
+            next = Some(Position(vec![time.clone(), id.clone()]));
+        }
+        if get::<Option<bool>>(row, "is_wanted")? != Some(true) {
+            continue;
+        }
         // What is no time is due now, as the tables have it; nor does it go along.
         let Ok(time) = time.parse::<Timestamp>() else { continue };
         let (since, not_before): (Option<String>, Option<String>) =
@@ -82,7 +96,7 @@ pub async fn retime(database: &SqliteDatabase, retiming: &Retiming) -> Result<u6
         .await
         .map_err(translate)?;
     transaction.commit().await.map_err(translate)?;
-    Ok(written.rows_affected())
+    Ok(Retimed { written: written.rows_affected(), next })
 }
 
 pub async fn call_in(database: &SqliteDatabase, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
