@@ -20,7 +20,7 @@ use crate::domain::instance::{DELETED, Destination, Instance};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::message::retry::{NextStep, RetryPolicy, SoFar};
-use crate::domain::message::{Message, MessageId};
+use crate::domain::message::{Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
 use crate::domain::text::storable;
 
@@ -89,9 +89,8 @@ impl DeliverMessage {
         let Some(_hold) = self.held.hold(id) else { return Ok(ClaimResult::Held) };
         let Some(Claimed { message, .. }) = self.claim(id).await? else { return Ok(ClaimResult::Nothing) };
         let began = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
-        let ended = self
-            .end(message, began, Err(DeliveryError::not_now(wait.reason, wait.pause.unwrap_or(Duration::MAX))))
-            .await;
+        let because = if wait.is_undeliverable { DeliveryError::not_now } else { DeliveryError::no_place };
+        let ended = self.end(message, began, Err(because(wait.reason, wait.pause.unwrap_or(Duration::MAX)))).await;
         Ok(ClaimResult::Delivered(Box::new(ended)))
     }
 
@@ -112,7 +111,7 @@ impl DeliverMessage {
             warn!(message.id = %message.id, "taken over before it could be delivered");
             self.answered.forget(&message.guard());
             if let Ok((_, delivery)) = prepared {
-                message.content = delivery.content;
+                give_back(&mut message, delivery);
             }
             return self.as_it_is(message).await;
         }
@@ -121,7 +120,7 @@ impl DeliverMessage {
         let verdict = match prepared {
             Ok((sender, delivery)) => {
                 let verdict = sender.send(&delivery).await;
-                message.content = delivery.content;
+                give_back(&mut message, delivery);
                 verdict
             }
             Err(error) => Err(error),
@@ -281,6 +280,13 @@ impl DeliverMessage {
                 warn!(message.id = %message.id, next_attempt_at = %at, %error, "cannot be delivered by this process; put off");
             }
         }
+    }
+}
+
+/// Only the answer to a waiting caller needs the content when the call is over: many outcomes may wait for the database.
+fn give_back(message: &mut Message, delivery: Delivery) {
+    if message.status == MessageStatus::Pending {
+        message.content = delivery.content;
     }
 }
 

@@ -28,7 +28,11 @@ pub enum DeliveryErrorKind {
     /// Perhaps it was taken: its answer was lost. Tried again like a transient failure, which can deliver twice.
     Unknown,
     /// It was not called: here and now it cannot be. Another process may know better, or this one later.
-    NotNow { pause: Duration },
+    NotNow {
+        pause: Duration,
+        /// Whether perhaps no process can ever deliver it. Otherwise it waits for a place, however long that takes.
+        is_undeliverable: bool,
+    },
     /// It will not work, however often it is tried.
     Permanent { failure: FailureKind },
 }
@@ -66,7 +70,12 @@ impl DeliveryError {
 
     /// Not to be tried before `pause` has passed; at first not much later either, however long it is.
     pub fn not_now(reason: impl Into<String>, pause: Duration) -> Self {
-        Self::new(DeliveryErrorKind::NotNow { pause }, reason)
+        Self::new(DeliveryErrorKind::NotNow { pause, is_undeliverable: true }, reason)
+    }
+
+    /// As long as its instance has no place for it.
+    pub fn no_place(reason: impl Into<String>, pause: Duration) -> Self {
+        Self::new(DeliveryErrorKind::NotNow { pause, is_undeliverable: false }, reason)
     }
 
     /// This recipient or this content is refused for good.

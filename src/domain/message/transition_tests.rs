@@ -46,7 +46,7 @@ fn steps() -> [NextStep; 4] {
 
 fn deferral(message: &Message) -> Deferral {
     let pause = Some(std::time::Duration::from_secs(5));
-    Deferral { id: message.id, pause, not_before: None, reason: "later".to_owned(), now: now() }
+    Deferral { id: message.id, pause, not_before: None, reason: "later".to_owned(), is_undeliverable: true, now: now() }
 }
 
 /// What each change does to a message; one that leads to several states does so once for each.
