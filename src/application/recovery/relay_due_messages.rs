@@ -48,8 +48,8 @@ pub struct RelayRounds {
     finished: Finished,
     tidied_at: Option<Duration>,
     asked_if_lost_at: Option<Duration>,
-    /// How many messages the queue could take at the last look.
-    capacity: usize,
+    /// With so many under way, half of the places are free.
+    half_full: usize,
     /// As many were taken as could be at once: there may be more.
     was_full: bool,
     /// The queue did not take something of the last look.
@@ -68,6 +68,9 @@ const LOST_INTERVAL: Duration = Duration::from_secs(5);
 /// How many are looked at first. What does not fit into one take is looked at in vain, and large ones cost a database time:
 /// so only when as many small ones were taken as were looked at, it is twice as many the next time.
 const FIRST_REACH: usize = 64;
+
+/// How many messages of instances that have no place now are taken beside the others, to be put off again.
+const PUT_OFF_AT_ONCE: u32 = 512;
 
 /// Bytes of content that may still be kept here when more are taken.
 const BYTES_LEFT: u64 = BYTES_AT_ONCE / 2;
@@ -96,7 +99,7 @@ impl RelayRounds {
             finished,
             tidied_at: None,
             asked_if_lost_at: None,
-            capacity: 0,
+            half_full: 0,
             was_full: false,
             has_refused: Arc::default(),
             reach: FIRST_REACH,
@@ -136,9 +139,9 @@ impl Repeated for RelayDueMessages {
     /// With many due, the next are taken as soon as half of the places are free again; but what the queue does not take is
     /// not taken from the database again and again.
     async fn is_wanted(&mut self) {
-        let RelayRounds { under_way, finished, capacity, was_full, has_refused, .. } = &mut self.rounds;
+        let RelayRounds { under_way, finished, half_full, was_full, has_refused, .. } = &mut self.rounds;
         if *was_full {
-            under_way.until_at_most(*capacity / 2, BYTES_LEFT, finished).await;
+            under_way.until_at_most(*half_full, BYTES_LEFT, finished).await;
         }
         if !*was_full || has_refused.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
@@ -194,12 +197,8 @@ impl RelayDueMessages {
         let Sighting { rows, gone } = sighting;
         // Without a good name this process can take no messages.
         let Some(node) = self.identity.current() else { return Ok(()) };
-        self.rounds.capacity = self.queue.free_capacity();
-        let free = self.rounds.capacity.saturating_sub(self.rounds.under_way.len());
-        if free == 0 || self.rounds.under_way.bytes() > BYTES_LEFT {
-            self.rounds.was_full = self.rounds.capacity > 0;
-            return Ok(());
-        }
+        let Some(free) = self.free_places() else { return Ok(()) };
+        let full = self.queue.full_instances();
         let is_consumed = rows.iter().any(|row| row.duties.consumes && !row.departed && !gone.contains(&row.id));
         let take = Take {
             node,
@@ -214,6 +213,8 @@ impl RelayDueMessages {
             // Delivering reads the content with the claim: until then it is kept by nobody.
             with_content: self.queue.scope().publishes(),
             limit: u32::try_from(free.min(self.rounds.reach)).unwrap_or(u32::MAX),
+            limit_of_full: if full.is_empty() { 0 } else { PUT_OFF_AT_ONCE },
+            full,
             now: self.clock.now(),
         };
         let taken = self.due.take(&take).await?;
@@ -231,6 +232,18 @@ impl RelayDueMessages {
             self.hand_over(message, node);
         }
         Ok(())
+    }
+
+    /// How many the queue takes now, if it takes any. What hangs has a place of its own.
+    fn free_places(&mut self) -> Option<usize> {
+        let (capacity, hanging) = (self.queue.free_capacity(), self.queue.hanging());
+        self.rounds.half_full = hanging + capacity / 2;
+        let free = (capacity + hanging).saturating_sub(self.rounds.under_way.len());
+        if free == 0 || self.rounds.under_way.bytes() > BYTES_LEFT {
+            self.rounds.was_full = capacity > 0;
+            return None;
+        }
+        Some(free)
     }
 
     /// Asked for now and then; and again as long as there may be more.

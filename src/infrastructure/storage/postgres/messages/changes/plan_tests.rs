@@ -34,12 +34,12 @@ const FILLED: &str = "0_weeks_ago";
 const LOOKED_AT: [&str; 3] = [FILLED, "1_weeks_ago", "default"];
 
 const TAKE_PARAMETERS: &str = "(timestamptz, uuid[], uuid[], uuid[], boolean, bigint, uuid, timestamptz, uuid, bigint,
-                                timestamptz, uuid[], boolean, uuid)";
+                                timestamptz, uuid[], boolean, uuid, uuid[], bigint, bigint)";
 
 /// No node is known to be gone, and nobody consumes.
 const NOTHING: &str =
     "now(), '{}', '{}', '{}', true, 64, gen_random_uuid(), now(), gen_random_uuid(), 100, now(), '{}', true,
-     'ffffffff-ffff-ffff-ffff-ffffffffffff'";
+     'ffffffff-ffff-ffff-ffff-ffffffffffff', array[gen_random_uuid()], 576, 512";
 
 /// Beside the 200 that are open, of as many nodes, lie 19,800 that a look has no business with.
 #[tokio::test]
