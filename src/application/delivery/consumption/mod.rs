@@ -19,9 +19,8 @@ use crate::application::ports::{Partition, Record};
 use crate::domain::instance::InstanceId;
 use job::Tenure;
 use lanes::Lanes;
-use overdue::InTheWay;
 use places::{Phase, Places};
-use put_off::{Popped, PutOff};
+use put_off::{InTheWay, Popped, PutOff};
 use window::Window;
 
 pub use job::{End, Job, Now, SlotId, Task};

@@ -1,8 +1,5 @@
 //! What takes too long, and what waits for it.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
 use super::job::{Job, Task};
 use super::limits::{PATIENCE, SLOW};
 use super::places::Phase;
@@ -11,31 +8,6 @@ use crate::application::delivery::admission::Wait;
 use crate::domain::instance::InstanceId;
 
 const RECIPIENT_HANGS: &str = "An earlier message to this recipient is still being delivered.";
-
-/// Instances whose records have filled a window for too long, each with when it last had no place for one. The patience is
-/// the instance's: if each of its records had its own, a backlog of many windows would hold up others for as many times.
-#[derive(Default)]
-pub(super) struct InTheWay(HashMap<InstanceId, Duration>);
-
-impl InTheWay {
-    fn add(&mut self, instance: InstanceId, now: Duration) {
-        self.0.insert(instance, now);
-    }
-
-    fn has(&self, instance: InstanceId) -> bool {
-        self.0.contains_key(&instance)
-    }
-
-    /// Another of its records has no place.
-    fn has_more(&mut self, instance: InstanceId, now: Duration) -> bool {
-        self.0.get_mut(&instance).map(|last| *last = now).is_some()
-    }
-
-    /// Forgets those that have had places for all their records for a while.
-    fn forget(&mut self, now: Duration) {
-        self.0.retain(|_, last| now.saturating_sub(*last) < PATIENCE);
-    }
-}
 
 impl Consumption {
     /// Some time has passed: what hangs gives up its places, and what waits for it is put off. To be called about once a
@@ -117,7 +89,8 @@ impl Consumption {
     /// Whether it is put off as it arrives: its instance, which has no place for it, has tried the patience of others.
     pub(super) fn is_in_the_way(&mut self, job: &Job, instance: InstanceId, now: Now) -> bool {
         self.in_the_way.has_more(instance, now.monotonic)
-            && !job.lane.as_deref().is_some_and(|lane| self.put_off.has_later(lane))
+            // Those of its key that are being put off may be back: it would be handed to and fro.
+            && !job.lane.as_deref().is_some_and(|lane| self.put_off.has_any(lane))
     }
 
     /// The first for as long as it takes, the others after it.

@@ -340,3 +340,21 @@ fn large_messages_whose_outcomes_wait_for_the_database_are_bounded_in_bytes() {
     begun.iter().for_each(|job| consumption.called(job));
     assert!(consumption.begin().is_none());
 }
+
+#[test]
+fn a_key_whose_first_is_back_while_others_are_being_put_off_waits_for_them() {
+    let (mut consumption, _hung) = with_an_instance_that_hangs();
+    consumption.pass(5);
+    let mut begun = begin_all(&mut consumption);
+    // Of key 7 a second one is being put off, behind the first.
+    consumption.arrived(record_of(7, ONE, 8), lane("7"));
+    let first = begun.pop().unwrap();
+    let back_at = consumption.time(6);
+    consumption.ended(first, End::PutOff(back_at));
+    let second = consumption.begin().unwrap();
+    assert!(matches!(second.task, Task::PutOff { not_before: Some(_), .. }));
+    consumption.arrived(record_of(7, ONE, 9), lane("7"));
+    consumption.pass(3);
+    assert!(consumption.begin().is_none(), "it is neither delivered nor handed to and fro");
+    consumption.ended(second, End::PutOff(back_at));
+}

@@ -170,14 +170,19 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
                     timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[])";
     let deferrals =
         "(uuid[], double precision[], timestamptz[], text[], timestamptz[], double precision, bigint, bigint,
-                      double precision, bigint, double precision)";
+                      double precision, bigint, double precision, boolean[])";
     let one = format!("array['{id}']::uuid[]");
     let statements = [
         ("claim", CLAIM, "(uuid[], uuid[], timestamptz[])", format!("{one}, {one}, array[now()]")),
         ("record", RECORD, endings, ending.clone()),
         ("record_all", RECORD_WITH_ATTEMPTS, endings, ending.clone()),
         ("claim_and_record", CLAIM_AND_RECORD, endings, ending),
-        ("defer", DEFER, deferrals, format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1")),
+        (
+            "defer",
+            DEFER,
+            deferrals,
+            format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1, array[true]"),
+        ),
         ("free", FREE, "(uuid[])", one.clone()),
         (
             "give_back",
