@@ -1,7 +1,6 @@
 //! The composition root: picks adapters from the configuration and gives them to the gateway.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -15,7 +14,7 @@ use super::channels::{
 };
 use super::config::{Config, ConfigError, QueueConfig, Role};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, has_proxy};
-use super::kafka::Kafka;
+use super::kafka::{Kafka, overtaken};
 use super::storage::caching::{CachedApiKeys, CachedInstances};
 use super::storage::database::Database;
 use super::system::{SystemClock, SystemIds, SystemRandomness};
@@ -48,7 +47,7 @@ pub fn compose(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
     let channels = channels(config, &node, &clock)?;
-    let transport = transport(config, role, &node, &clock, channels.longest_try())?;
+    let transport = transport(config, role, &node, &clock, &channels)?;
     let ports = Ports {
         stores: cached(database.stores.clone()),
         channels,
@@ -87,16 +86,19 @@ fn transport(
     role: Role,
     node: &ThisNode,
     clock: &Arc<dyn Clock>,
-    longest_try: Duration,
+    channels: &Channels,
 ) -> Result<Transport, ConfigError> {
     match &config.queue {
         QueueConfig::Direct => Ok(Transport::Direct),
         QueueConfig::Kafka(settings) => {
+            for sentence in channels.longest_tries().filter_map(|(name, longest)| overtaken(name, longest)) {
+                warn!("{sentence}");
+            }
             let kafka = Arc::new(Kafka::start(settings, node.unreconciled.clone(), clock.clone())?);
             Ok(Transport::Brokered(Brokered {
                 queue: kafka.queue.clone(),
                 dead_letters: kafka.dead_letter_topic.clone(),
-                source: role.delivers().then(|| kafka.source(longest_try) as Arc<dyn MessageSource>),
+                source: role.delivers().then(|| kafka.source(channels.longest_try()) as Arc<dyn MessageSource>),
                 broker: kafka,
             }))
         }

@@ -147,6 +147,7 @@ impl Deref for TestGateway {
     }
 }
 
+pub const CONCURRENCY: usize = 8;
 pub const INSTANCE_CONCURRENCY: usize = 2;
 
 const NODE_WATCH: &str = "node watch";
@@ -198,7 +199,7 @@ impl TestGateway {
         let settings = Settings {
             max_tries: MaxTries::new(3).unwrap(),
             retry: given::retry_policy(),
-            limits: Limits { concurrency: 8, records: 100, bytes: 1 << 20 },
+            limits: Limits { concurrency: CONCURRENCY, records: 100, bytes: 1 << 20 },
             instance_concurrency: INSTANCE_CONCURRENCY,
             requests: REQUESTS,
             shutdown_timeout: Duration::from_secs(30),

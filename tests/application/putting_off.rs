@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use correio::application::delivery::consumption::PATIENCE;
 use correio::application::ports::*;
 use correio::domain::Timestamp;
 use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
@@ -17,7 +19,7 @@ use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use tokio::sync::Semaphore;
 
-use super::gateway::{INSTANCE_CONCURRENCY, TestGateway, through_memory};
+use super::gateway::{CONCURRENCY, INSTANCE_CONCURRENCY, TestGateway, through_memory};
 use super::scripted::Act;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
@@ -28,6 +30,9 @@ use crate::support::memory_broker::MemoryBroker;
 on_every_adapter![
     what_waits_behind_a_recipient_that_hangs_is_put_off_and_holds_up_nobody,
     the_relay_calls_no_instance_more_often_at_once_than_its_share,
+    instances_that_hang_leave_the_relay_to_others,
+    what_is_only_put_off_takes_no_place_in_the_relay,
+    a_message_waits_for_a_place_longer_than_for_a_process_that_can_deliver_it,
     a_message_that_was_put_off_too_often_is_claimed_and_put_off_without_a_try,
     what_this_process_cannot_deliver_waits_for_one_that_can_and_fails_at_last,
     claims_whose_answers_are_lost_spend_no_try,
@@ -43,13 +48,107 @@ async fn queued_to(adapters: &Adapters, gateway: &TestGateway, recipient: &str) 
 
 /// Of another instance with the same credentials.
 async fn of_another_instance(adapters: &Adapters, gateway: &TestGateway) -> Message {
+    let instance = another_instance(adapters, gateway, "other").await;
+    let owner = gateway.node.identity.current().unwrap();
+    adapters.stored(given::message_of(&instance, MessageStatus::Queued, owner)).await
+}
+
+async fn another_instance(adapters: &Adapters, gateway: &TestGateway, name: &str) -> Instance {
     let instance =
-        Instance { id: InstanceId(given::id()), channel_instance_id: "other".to_owned(), ..gateway.instance.clone() };
+        Instance { id: InstanceId(given::id()), channel_instance_id: name.to_owned(), ..gateway.instance.clone() };
     let credentials = gateway.cipher().seal(instance.id, &gateway.credentials()).unwrap();
     let instance = Instance { credentials, ..instance };
     adapters.instances.insert(&instance).await.unwrap();
+    instance
+}
+
+/// Calls of so many instances that hang, as many as each may have; they end when the gate is opened.
+async fn hanging(adapters: &Adapters, gateway: &TestGateway, instances: usize) -> (Vec<Message>, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
     let owner = gateway.node.identity.current().unwrap();
-    adapters.stored(given::message_of(&instance, MessageStatus::Queued, owner)).await
+    let mut hanging = Vec::new();
+    for name in 0..instances {
+        let instance = another_instance(adapters, gateway, &format!("hung-{name}")).await;
+        for number in 0..INSTANCE_CONCURRENCY {
+            let recipient = format!("recipient-{name}-{number}");
+            gateway.channel.next_to(&recipient, Act::Wait(gate.clone()));
+            let message = given::message_of(&instance, MessageStatus::Queued, owner);
+            hanging.push(adapters.stored(Message { recipient, ..message }).await);
+        }
+    }
+    (hanging, gate)
+}
+
+async fn instances_that_hang_leave_the_relay_to_others(adapters: &Adapters) {
+    let gateway = TestGateway::start(adapters).await;
+    // All places of the process, three times.
+    let (hung, gate) = hanging(adapters, &gateway, 3 * CONCURRENCY / INSTANCE_CONCURRENCY).await;
+    let running = gateway.work();
+    gateway.until("all are called", async || (gateway.channel.calls().len() == hung.len()).then_some(())).await;
+    let begun = gateway.clock.monotonic();
+    let other = of_another_instance(adapters, &gateway).await;
+    let is_sent = async || (adapters.now(&other).await.status == MessageStatus::Sent).then_some(());
+    gateway.until("another instance's message is sent", is_sent).await;
+    let waited = gateway.clock.monotonic() - begun;
+    assert!(waited < PATIENCE * 2, "{waited:?}");
+    gate.add_permits(hung.len());
+    for message in &hung {
+        let is_sent = async || (adapters.now(message).await.status == MessageStatus::Sent).then_some(());
+        gateway.until("what hung is sent", is_sent).await;
+    }
+    assert_eq!(gateway.channel.calls().len(), hung.len() + 1, "each is called once");
+    running.stop().await;
+}
+
+async fn what_is_only_put_off_takes_no_place_in_the_relay(adapters: &Adapters) {
+    let gateway = TestGateway::start(adapters).await;
+    let (hung, gate) = hanging(adapters, &gateway, 1).await;
+    let running = gateway.work();
+    gateway.until("all are called", async || (gateway.channel.calls().len() == hung.len()).then_some(())).await;
+    running.stop().await;
+    // What waits for an instance without a place, all due, and behind it the message of another.
+    let full = adapters.instances.find_any(hung[0].instance_id).await.unwrap().unwrap();
+    let owner = gateway.node.identity.current().unwrap();
+    for _ in 0..10 * CONCURRENCY {
+        let waiting = adapters.stored(given::message_of(&full, MessageStatus::Queued, owner)).await;
+        adapters.due.make_due(&[(waiting.id, owner)], gateway.clock.now()).await.unwrap();
+    }
+    let other = of_another_instance(adapters, &gateway).await;
+    adapters.due.make_due(&[(other.id, owner)], gateway.clock.now()).await.unwrap();
+    gateway.clock.advance(Duration::from_millis(1));
+    let take = |full: Vec<InstanceId>| Take {
+        full,
+        limit: 8,
+        limit_of_full: 512,
+        now: gateway.clock.now(),
+        ..given::take(owner, 0)
+    };
+    let taken = adapters.taken(&take(gateway.queue.full_instances())).await;
+    assert_eq!((taken.len(), taken.last()), (10 * CONCURRENCY + 1, Some(&other.id)));
+    gate.add_permits(hung.len());
+}
+
+async fn a_message_waits_for_a_place_longer_than_for_a_process_that_can_deliver_it(adapters: &Adapters) {
+    let gateway = TestGateway::start(adapters).await;
+    let (hung, gate) = hanging(adapters, &gateway, 1).await;
+    let running = gateway.work();
+    gateway.until("all are called", async || (gateway.channel.calls().len() == hung.len()).then_some(())).await;
+    running.stop().await;
+    let full = adapters.instances.find_any(hung[0].instance_id).await.unwrap().unwrap();
+    let owner = gateway.node.identity.current().unwrap();
+    let waiting = adapters.stored(given::message_of(&full, MessageStatus::Queued, owner)).await;
+    let long_after = gateway.clock.now() + 2 * given::retry_policy().undeliverable_after;
+    for times in 0..MAX_DEFERRALS + 5 {
+        assert!(matches!(gateway.queue.hand_over(&waiting).await, Ok(Handover::Queued)));
+        let now = adapters.now(&waiting).await;
+        assert_eq!((now.status, now.tries), (MessageStatus::Queued, 0), "{times}: {:?}", now.error);
+        let taken_at = now.next_attempt_at.unwrap().max(long_after);
+        gateway.clock.advance((taken_at - gateway.clock.now()).to_std().unwrap_or_default());
+        gateway.keep_node_alive.beat().await.unwrap();
+        let node = gateway.node.identity.current().unwrap();
+        adapters.taken(&Take { now: taken_at, ..given::take(node, 0) }).await;
+    }
+    gate.add_permits(hung.len());
 }
 
 async fn what_waits_behind_a_recipient_that_hangs_is_put_off_and_holds_up_nobody(adapters: &Adapters) {

@@ -19,7 +19,8 @@ on_both_brokers!(
     a_pause_ends_with_the_assignment,
     what_is_none_of_ours_arrives_with_the_reason,
     a_member_without_partitions_has_joined,
-    a_source_that_is_closed_stays_closed;
+    a_source_that_is_closed_stays_closed,
+    a_partition_waits_for_a_try_that_takes_as_long_as_it_may;
     only mock: a_broker_that_comes_back_is_consumed_again,
     a_broker_that_is_away_for_long_takes_the_partitions,
     a_source_is_closed_while_kafka_is_away;
@@ -194,6 +195,14 @@ async fn a_source_that_is_closed_leaves_its_partitions_at_once(broker: TestBroke
     let taken = tokio::time::timeout(at_once, assigned(&second, all.len())).await.expect("the partitions are free");
     assert_eq!(taken, all);
     close(&second).await;
+}
+
+async fn a_partition_waits_for_a_try_that_takes_as_long_as_it_may(broker: TestBroker) {
+    let kafka = broker.start().await;
+    let waits =
+        [20, 100, 1_000].map(|longest_try| kafka.source(Duration::from_secs(longest_try)).drain_timeout().as_secs());
+    // With the time to record its outcome, and less than the group waits for a member.
+    assert_eq!(waits, [30, 110, 240]);
 }
 
 async fn a_source_that_is_closed_stays_closed(broker: TestBroker) {

@@ -75,10 +75,10 @@ pub fn put_off(seconds: i64) -> NextStep {
     NextStep::PutOff { at: at(seconds), error: DeliveryError::not_now("not here", Duration::MAX) }
 }
 
-/// To be put off at noon, for so long.
+/// To be put off at noon, for so long, because its instance has no place for it.
 pub fn deferral(id: MessageId, pause: u64) -> Deferral {
     let pause = Some(Duration::from_secs(pause));
-    Deferral { id, pause, not_before: None, reason: "too many at once".to_owned(), now: at(5) }
+    Deferral { id, pause, not_before: None, reason: "too many at once".to_owned(), is_undeliverable: false, now: at(5) }
 }
 
 /// A try that may have been made.
@@ -102,6 +102,8 @@ pub fn take(taker: NodeId, now: i64) -> Take {
         held: vec![],
         with_content: true,
         limit: 100,
+        full: vec![],
+        limit_of_full: 0,
         now: at(now),
     }
 }

@@ -47,6 +47,8 @@ pub struct Wait {
     pub pause: Option<Duration>,
     /// A sentence for people.
     pub reason: Cow<'static, str>,
+    /// Whether perhaps no process can ever deliver it (`UNDELIVERABLE_AFTER`). Otherwise it waits for a place.
+    pub is_undeliverable: bool,
 }
 
 /// A place among an instance's calls, free again when this is dropped or [left](Pass::leave).
@@ -93,7 +95,7 @@ impl Admission {
 
     /// Why its messages wait for its channel, if they do. How long is not known.
     pub fn off(&self, instance: InstanceId) -> Option<Wait> {
-        self.off.reason(instance).map(|reason| Wait { pause: None, reason: reason.into() })
+        self.off.reason(instance).map(|reason| Wait { pause: None, reason: reason.into(), is_undeliverable: true })
     }
 
     /// A place for one call, if there is one now.
@@ -124,11 +126,25 @@ impl Admission {
         }
         let now = self.clock.monotonic();
         let mut instances = self.instances();
-        let occupancy = instances.entry(instance).or_insert(Occupancy::at(now));
+        // Its last call has left meanwhile: there is a place now.
+        let Some(occupancy) = instances.get_mut(&instance) else {
+            return Wait { pause: Some(SHORTEST_PAUSE), reason: SHARE_IS_TAKEN.into(), is_undeliverable: false };
+        };
         let share = u32::try_from(self.share).unwrap_or(u32::MAX);
         occupancy.next_place = occupancy.next_place.max(now).saturating_add(occupancy.takes / share);
         let pause = occupancy.next_place.saturating_sub(now).max(SHORTEST_PAUSE);
-        Wait { pause: Some(pause), reason: SHARE_IS_TAKEN.into() }
+        Wait { pause: Some(pause), reason: SHARE_IS_TAKEN.into(), is_undeliverable: false }
+    }
+
+    /// The instances that have all of their share.
+    pub fn full(&self) -> Vec<InstanceId> {
+        let instances = self.instances();
+        instances.iter().filter(|(_, occupancy)| occupancy.calls >= self.share).map(|(instance, _)| *instance).collect()
+    }
+
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.instances().is_empty()
     }
 
     fn leave(&self, instance: InstanceId, since: Duration) {

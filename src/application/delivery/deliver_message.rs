@@ -22,7 +22,7 @@ use crate::domain::instance::{DELETED, Destination, Instance};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::message::retry::{NextStep, RetryPolicy, SoFar};
-use crate::domain::message::{Message, MessageId};
+use crate::domain::message::{Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
 use crate::domain::receipt::ChannelMessage;
 use crate::domain::text::storable;
@@ -109,8 +109,9 @@ impl DeliverMessage {
         let Some(_hold) = self.held.hold(id) else { return Ok(ClaimResult::Held) };
         let Some(Claimed { message, .. }) = self.claim(id).await? else { return Ok(ClaimResult::Nothing) };
         let began = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
-        let not_now = DeliveryError::not_now(wait.reason.clone(), wait.pause.unwrap_or(Duration::MAX));
-        let ended = self.end(message, began, Verdict::without_call(not_now)).await;
+        let because = if wait.is_undeliverable { DeliveryError::not_now } else { DeliveryError::no_place };
+        let error = because(wait.reason.clone().into_owned(), wait.pause.unwrap_or(Duration::MAX));
+        let ended = self.end(message, began, Verdict::without_call(error)).await;
         Ok(ClaimResult::Delivered(Box::new(ended)))
     }
 
@@ -132,7 +133,7 @@ impl DeliverMessage {
             warn!(message.id = %message.id, "taken over before it could be delivered");
             self.answered.forget(&message.guard());
             if let Ok((_, delivery)) = prepared {
-                message.content = delivery.content;
+                give_back(&mut message, delivery);
             }
             return self.as_it_is(message).await;
         }
@@ -141,7 +142,7 @@ impl DeliverMessage {
         let verdict = match prepared {
             Ok((sender, delivery)) => {
                 let given = sender.send(&delivery).await;
-                message.content = delivery.content;
+                give_back(&mut message, delivery);
                 self.admission.heard(message.instance_id, &given);
                 let retries_unknown = retry_unknown.unwrap_or_else(|| sender.retries_unknown());
                 Verdict { given, retries_unknown, has_receipts: sender.gives_receipts() }
@@ -321,6 +322,13 @@ impl DeliverMessage {
 /// What the instance says of messages that may have been delivered.
 fn retry_unknown(destination: &Result<Option<Destination>, RepositoryError>) -> Option<bool> {
     destination.as_ref().ok()?.as_ref()?.retry_unknown
+}
+
+/// Only the answer to a waiting caller needs the content when the call is over: many outcomes may wait for the database.
+fn give_back(message: &mut Message, delivery: Delivery) {
+    if message.status == MessageStatus::Pending {
+        message.content = delivery.content;
+    }
 }
 
 /// What this process cannot do, another one may.

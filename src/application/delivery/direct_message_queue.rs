@@ -5,10 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::admission::{Admission, Answer};
+use super::calls::Calls;
 use super::deliver_message::{ClaimResult, DeliverMessage};
 use super::put_off_message::PutOffMessage;
 use crate::application::ports::{Handover, MessageQueue, QueueError, QueueScope};
 use crate::domain::Timestamp;
+use crate::domain::instance::InstanceId;
 use crate::domain::message::{Message, MessageStatus};
 
 /// Delivers what it is handed while the caller waits.
@@ -16,13 +18,15 @@ pub struct DirectMessageQueue {
     deliver: Arc<DeliverMessage>,
     put_off: PutOffMessage,
     admission: Admission,
+    calls: Calls,
     concurrency: usize,
 }
 
 impl DirectMessageQueue {
     /// The relay may have `concurrency` deliveries under way; those whose callers wait come on top.
     pub fn new(deliver: Arc<DeliverMessage>, put_off: PutOffMessage, admission: Admission, concurrency: usize) -> Self {
-        Self { deliver, put_off, admission, concurrency }
+        let calls = Calls::new(deliver.clock.clone());
+        Self { deliver, put_off, admission, calls, concurrency }
     }
 }
 
@@ -40,13 +44,21 @@ impl MessageQueue for DirectMessageQueue {
         self.concurrency
     }
 
+    fn hanging(&self) -> usize {
+        self.calls.hanging(self.concurrency)
+    }
+
+    fn full_instances(&self) -> Vec<InstanceId> {
+        self.admission.full()
+    }
+
     async fn hand_over(&self, message: &Message) -> Result<Handover, QueueError> {
         if message.status == MessageStatus::Pending {
             let message = self.deliver.deliver_pending(message.clone()).await;
             return Ok(Handover::Done(Box::new(message)));
         }
         let taken = match self.admission.ask(message.instance_id) {
-            Answer::Go(pass) => self.deliver.claim_and_deliver(message.id, &pass).await,
+            Answer::Go(pass) => self.deliver.claim_and_deliver(message.id, &self.calls.begin(pass)).await,
             Answer::NotBefore(wait) => {
                 let put_off = self.put_off.execute(message.id, &wait, None).await;
                 return put_off.map(|_| Handover::Queued).map_err(|error| QueueError(error.to_string()));

@@ -43,7 +43,8 @@ impl PutOffMessage {
         not_before: Option<Timestamp>,
     ) -> Result<PutOff, RepositoryError> {
         let reason = wait.reason.clone().into_owned();
-        let deferral = Deferral { id, pause: wait.pause, not_before, reason, now: self.clock.now() };
+        let is_undeliverable = wait.is_undeliverable;
+        let deferral = Deferral { id, pause: wait.pause, not_before, reason, is_undeliverable, now: self.clock.now() };
         match self.messages.defer(&deferral).await? {
             Deferred::Until(time) => {
                 debug!(message.id = %id, until = %time, reason = %wait.reason, "put off");
@@ -63,6 +64,6 @@ impl PutOffMessage {
     /// Each costs a claim and an outcome, so there are few.
     fn long(&self, wait: &Wait, not_before: Option<Timestamp>) -> Wait {
         let until = not_before.and_then(|time| (time - self.clock.now()).to_std().ok()).unwrap_or_default();
-        Wait { pause: wait.pause.map(|pause| pause.max(until).max(LONG_PAUSE)), reason: wait.reason.clone() }
+        Wait { pause: wait.pause.map(|pause| pause.max(until).max(LONG_PAUSE)), ..wait.clone() }
     }
 }

@@ -39,8 +39,8 @@ pub struct RelayRounds {
     under_way: UnderWay,
     finished: Finished,
     asked_if_lost_at: Option<Duration>,
-    /// How many messages the queue could take at the last look.
-    capacity: usize,
+    /// With so many under way, half of the places are free.
+    half_full: usize,
     /// As many were taken as could be at once: there may be more.
     was_full: bool,
     /// The queue did not take something of the last look.
@@ -60,6 +60,9 @@ const LOST_INTERVAL: Duration = Duration::from_secs(5);
 /// so only when as many small ones were taken as were looked at, it is twice as many the next time.
 const FIRST_REACH: usize = 64;
 
+/// How many messages of instances that have no place now are taken beside the others, to be put off again.
+const PUT_OFF_AT_ONCE: u32 = 512;
+
 /// Bytes of content that may still be kept here when more are taken.
 const BYTES_LEFT: u64 = BYTES_AT_ONCE / 2;
 
@@ -71,7 +74,7 @@ impl Default for RelayRounds {
             under_way,
             finished,
             asked_if_lost_at: None,
-            capacity: 0,
+            half_full: 0,
             was_full: false,
             has_refused: Arc::default(),
             reach: FIRST_REACH,
@@ -111,9 +114,9 @@ impl Repeated for RelayDueMessages {
     /// With many due, the next are taken as soon as half of the places are free again; but what the queue does not take is
     /// not taken from the database again and again.
     async fn is_wanted(&mut self) {
-        let RelayRounds { under_way, finished, capacity, was_full, has_refused, .. } = &mut self.rounds;
+        let RelayRounds { under_way, finished, half_full, was_full, has_refused, .. } = &mut self.rounds;
         if *was_full {
-            under_way.until_at_most(*capacity / 2, BYTES_LEFT, finished).await;
+            under_way.until_at_most(*half_full, BYTES_LEFT, finished).await;
         }
         if !*was_full || has_refused.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
@@ -126,12 +129,8 @@ impl RelayDueMessages {
     async fn take(&mut self) -> Result<(), RepositoryError> {
         // Without a good name this process can take no messages.
         let Some(node) = self.identity.current() else { return Ok(()) };
-        self.rounds.capacity = self.queue.free_capacity();
-        let free = self.rounds.capacity.saturating_sub(self.rounds.under_way.len());
-        if free == 0 || self.rounds.under_way.bytes() > BYTES_LEFT {
-            self.rounds.was_full = self.rounds.capacity > 0;
-            return Ok(());
-        }
+        let Some(free) = self.free_places() else { return Ok(()) };
+        let full = self.queue.full_instances();
         let seen = self.sightings.last();
         let is_unconsumed = seen.as_ref().is_some_and(|seen| !seen.alive().any(|row| row.duties.consumes));
         let sighting = seen.unwrap_or_default();
@@ -148,6 +147,8 @@ impl RelayDueMessages {
             // Delivering reads the content with the claim: until then it is kept by nobody.
             with_content: self.queue.scope().publishes(),
             limit: u32::try_from(free.min(self.rounds.reach)).unwrap_or(u32::MAX),
+            limit_of_full: if full.is_empty() { 0 } else { PUT_OFF_AT_ONCE },
+            full,
             now: self.clock.now(),
         };
         let taken = self.due.take(&take).await?;
@@ -165,6 +166,18 @@ impl RelayDueMessages {
             self.hand_over(message, node);
         }
         Ok(())
+    }
+
+    /// How many the queue takes now, if it takes any. What hangs has a place of its own.
+    fn free_places(&mut self) -> Option<usize> {
+        let (capacity, hanging) = (self.queue.free_capacity(), self.queue.hanging());
+        self.rounds.half_full = hanging + capacity / 2;
+        let free = (capacity + hanging).saturating_sub(self.rounds.under_way.len());
+        if free == 0 || self.rounds.under_way.bytes() > BYTES_LEFT {
+            self.rounds.was_full = capacity > 0;
+            return None;
+        }
+        Some(free)
     }
 
     /// Asked for now and then; and again as long as there may be more.

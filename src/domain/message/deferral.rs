@@ -28,6 +28,8 @@ pub struct Deferral {
     pub not_before: Option<Timestamp>,
     /// A sentence for people.
     pub reason: String,
+    /// Whether perhaps no process can ever deliver it (`UNDELIVERABLE_AFTER`). Otherwise it waits for a place.
+    pub is_undeliverable: bool,
     pub now: Timestamp,
 }
 
@@ -84,7 +86,9 @@ mod tests {
         let id = MessageId(uuid::Uuid::nil());
         let until = |pause, deferrals, not_before| {
             let pause = (pause < u64::MAX).then(|| Duration::from_secs(pause));
-            Deferral { id, pause, not_before, reason: String::new(), now }.until(deferrals).timestamp()
+            Deferral { id, pause, not_before, reason: String::new(), is_undeliverable: false, now }
+                .until(deferrals)
+                .timestamp()
         };
         assert_eq!([0, 3, 4, 5, 40].map(|deferrals| until(3, deferrals, None)), [3, 3, 10, 20, 320]);
         assert_eq!(

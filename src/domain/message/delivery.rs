@@ -30,7 +30,11 @@ pub enum DeliveryErrorKind {
     /// Perhaps it was taken: its answer was lost. Whether it is tried again, which can deliver it twice, is a choice.
     Unknown,
     /// It was not called: here and now it cannot be. Another process may know better, or this one later.
-    NotNow { pause: Duration },
+    NotNow {
+        pause: Duration,
+        /// Whether perhaps no process can ever deliver it. Otherwise it waits for a place, however long that takes.
+        is_undeliverable: bool,
+    },
     /// It was not taken, and no other message of its instance would be: the instance is not connected, or not let in. It is
     /// worth asking again after this pause.
     InstanceOff { pause: Duration },
@@ -79,7 +83,12 @@ impl DeliveryError {
 
     /// Not to be tried before `pause` has passed; at first not much later either, however long it is.
     pub fn not_now(reason: impl Into<String>, pause: Duration) -> Self {
-        Self::new(DeliveryErrorKind::NotNow { pause }, reason)
+        Self::new(DeliveryErrorKind::NotNow { pause, is_undeliverable: true }, reason)
+    }
+
+    /// As long as its instance has no place for it.
+    pub fn no_place(reason: impl Into<String>, pause: Duration) -> Self {
+        Self::new(DeliveryErrorKind::NotNow { pause, is_undeliverable: false }, reason)
     }
 
     /// Nothing can be sent through the instance for now.

@@ -150,7 +150,7 @@ pub struct Message {
     pub next_attempt_at: Option<Timestamp>,
     /// How often it was put off since it was accepted or last replayed.
     pub deferrals: u32,
-    /// When it was first put off since its last try.
+    /// Since when, without a try, no process can deliver it.
     pub deferred_since: Option<Timestamp>,
     pub dead_lettered_at: Option<Timestamp>,
     pub created_at: Timestamp,

@@ -12,7 +12,8 @@ use crate::domain::Timestamp;
 pub struct RetryPolicy {
     /// The waits before the second, third, ... try; the last one repeats. Empty: no wait.
     pub backoff: Vec<Duration>,
-    /// How long a message is put off, because no process can deliver it or its instance is never free, before it fails.
+    /// How long a message is put off because no process can deliver it, before it fails. One that only waits for a place of
+    /// its instance never fails for that.
     pub undeliverable_after: Duration,
 }
 
@@ -86,8 +87,10 @@ impl RetryPolicy {
         };
         let retry_after = match error.kind {
             DeliveryErrorKind::Permanent { failure } => return NextStep::Failed { failure, error },
-            DeliveryErrorKind::NotNow { pause } | DeliveryErrorKind::InstanceOff { pause } => {
-                return self.put_off(error, pause, so_far, now);
+            DeliveryErrorKind::InstanceOff { pause } => return self.put_off(error, pause, so_far, now),
+            DeliveryErrorKind::NotNow { pause, is_undeliverable } => {
+                let since = so_far.deferred_since.filter(|_| is_undeliverable);
+                return self.put_off(error, pause, &SoFar { deferred_since: since, ..*so_far }, now);
             }
             DeliveryErrorKind::Transient { retry_after } => retry_after,
             DeliveryErrorKind::Unknown if so_far.retries_unknown && tries_begun < max_tries => None,
@@ -181,6 +184,15 @@ mod tests {
         let so_far = SoFar { deferrals: 5, deferred_since: Some(since), ..so_far(1, 3) };
         let NextStep::Failed { error, .. } = policy().after(cannot(), &so_far, now(), 0.5) else { panic!("put off") };
         assert_eq!(error.reason, "no such channel here. It was put off for UNDELIVERABLE_AFTER.");
+    }
+
+    #[test]
+    fn what_waits_for_a_place_of_its_instance_never_fails_for_that() {
+        let busy = || Err(DeliveryError::no_place("as many calls at once as it may have.", Duration::from_secs(600)));
+        let since = now() - Duration::from_secs(30 * 24 * 3_600);
+        let so_far = SoFar { deferrals: 100, deferred_since: Some(since), ..so_far(1, 3) };
+        let NextStep::PutOff { at, .. } = policy().after(busy(), &so_far, now(), 0.5) else { panic!("failed") };
+        assert_eq!((at - now()).num_seconds(), 600);
     }
 
     #[test]

@@ -184,7 +184,8 @@ impl Message {
             self.deferred_since = None;
         } else {
             self.tries = self.tries.saturating_sub(1);
-            self.count_deferral(ending.finished_at);
+            self.deferrals = self.deferrals.saturating_add(1);
+            self.deferred_since.get_or_insert(ending.finished_at);
         }
         Ok(())
     }
@@ -258,7 +259,10 @@ impl Message {
         self.next_attempt_at = Some(deferral.until(self.deferrals));
         self.error = Some(deferral.reason.clone());
         self.updated_at = deferral.now;
-        self.count_deferral(deferral.now);
+        self.deferrals = self.deferrals.saturating_add(1);
+        if deferral.is_undeliverable {
+            self.deferred_since.get_or_insert(deferral.now);
+        }
         Ok(())
     }
 
@@ -354,11 +358,6 @@ impl Message {
         self.tries = self.tries.saturating_add(1);
         self.try_number = self.try_number.saturating_add(1);
         self.attempt_started_at = Some(now);
-    }
-
-    fn count_deferral(&mut self, now: Timestamp) {
-        self.deferrals = self.deferrals.saturating_add(1);
-        self.deferred_since.get_or_insert(now);
     }
 
     fn become_due(&mut self, now: Timestamp) {

@@ -42,7 +42,7 @@ fn steps() -> [NextStep; 4] {
 
 fn deferral(message: &Message) -> Deferral {
     let pause = Some(std::time::Duration::from_secs(5));
-    Deferral { id: message.id, pause, not_before: None, reason: "later".to_owned(), now: now() }
+    Deferral { id: message.id, pause, not_before: None, reason: "later".to_owned(), is_undeliverable: true, now: now() }
 }
 
 fn receipt(message: &Message, status: ReceiptStatus) -> Receipt {

@@ -160,7 +160,8 @@ fn numbers_stay_in_their_ranges() {
     let both = read(&[("CHANNELS_BLOCK_PRIVATE", "true"), ("WEBHOOK_BLOCK_PRIVATE", "false")]);
     assert_eq!(both.unwrap_err().variable, "WEBHOOK_BLOCK_PRIVATE");
     let share = |variables| read(variables).unwrap().delivery.instance_concurrency;
-    assert_eq!([share(&[]), share(&[("WORKER_CONCURRENCY", "3")])], [16, 1]);
+    let of_workers = |workers| read(&[("WORKER_CONCURRENCY", workers)]).unwrap().delivery.instance_concurrency;
+    assert_eq!([share(&[]), of_workers("40"), of_workers("3")], [16, 10, 1], "a quarter");
     assert_eq!(share(&[("WORKER_CONCURRENCY", "3"), ("INSTANCE_CONCURRENCY", "9")]), 9);
     assert_eq!(read(&[("RETRY_BACKOFF", "0s, 300ms")]).unwrap().delivery.retry_backoff.len(), 2);
     assert_eq!(read(&[("NODE_TIMEOUT", "1s")]).unwrap().delivery.node_timeout, Duration::from_secs(1));

@@ -16,6 +16,7 @@ use rdkafka::config::ClientConfig;
 use crate::application::Stop;
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::{Broker, Clock, QueueScope};
+use crate::domain::instance::channel::ChannelName;
 use crate::infrastructure::config::{Brokers, ConfigError, KafkaConfig};
 
 use client::{EmbeddedBroker, Troubles, client_config, refused};
@@ -56,6 +57,19 @@ const RECORDING: Duration = Duration::from_secs(10);
 
 /// The group takes a member for dead that does not answer for five minutes (`max.poll.interval.ms`).
 const LONGEST_DRAIN: Duration = Duration::from_secs(240);
+
+/// A sentence about a channel whose tries may take longer than a partition that is given up waits for them.
+pub fn overtaken(channel: &ChannelName, longest_try: Duration) -> Option<String> {
+    let waits = LONGEST_DRAIN - RECORDING;
+    (longest_try > waits).then(|| {
+        format!(
+            "A try of channel {channel} may take {} s, and a partition that goes to another process waits for {} s: later \
+             messages to the same recipient may then overtake one that takes longer.",
+            longest_try.as_secs(),
+            waits.as_secs()
+        )
+    })
+}
 
 impl Kafka {
     /// Begins to connect. What could not be published will be among the `unreconciled`.
@@ -160,5 +174,18 @@ impl Broker for Kafka {
         };
         let lost = self.lost.run(&self.group, &self.connection, &*self.clock, stop.clone());
         futures::join!(topics, lost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_whose_tries_take_too_long_is_named_with_the_figure() {
+        let fax = ChannelName::new("fax");
+        assert_eq!(overtaken(&fax, Duration::from_secs(230)), None);
+        let sentence = overtaken(&fax, Duration::from_secs(600)).unwrap();
+        assert!(["channel fax", "600 s", "230 s"].iter().all(|said| sentence.contains(said)), "{sentence}");
     }
 }

@@ -10,6 +10,7 @@ use crate::support::given::{at, deferral, failed, id, node, outcome, put_off, re
 
 on_every_adapter![
     a_message_is_put_off_as_long_as_it_may_and_says_why,
+    since_when_no_process_can_deliver_a_message_is_kept_until_a_try,
     of_many_that_are_put_off_at_once_each_gets_its_own_answer,
     what_was_sent_by_its_first_try_is_sent_although_it_was_put_off_since,
     a_try_that_was_not_made_is_not_spent,
@@ -42,7 +43,11 @@ async fn a_message_is_put_off_as_long_as_it_may_and_says_why(adapters: &Adapters
         let now = adapters.now(&queued).await;
         assert_eq!((now.status, now.node, now.tries, now.try_number), (MessageStatus::Queued, queued.node, 0, 0));
         assert_eq!((now.next_attempt_at, now.deferrals), (Some(expected), times + 1));
-        assert_eq!((now.error.as_deref(), now.deferred_since), (Some("too many at once"), Some(at(5))));
+        assert_eq!(
+            (now.error.as_deref(), now.deferred_since),
+            (Some("too many at once"), None),
+            "it waits for a place"
+        );
         assert_eq!(adapters.taken(&Take { now: expected, ..take(taker, 0) }).await, [queued.id]);
         // Whoever owned it.
         adapters.taken(&Take { gone: vec![taker], ..take(owner, 0) }).await;
@@ -50,6 +55,19 @@ async fn a_message_is_put_off_as_long_as_it_may_and_says_why(adapters: &Adapters
     assert_eq!(adapters.messages.defer(&deferral(queued.id, 1)).await.unwrap(), Deferred::TooOften);
     assert_eq!(adapters.messages.defer(&deferral(MessageId(id()), 1)).await.unwrap(), Deferred::Nothing);
     assert!(adapters.messages.claim(queued.id, owner, at(9)).await.unwrap().is_some());
+}
+
+async fn since_when_no_process_can_deliver_a_message_is_kept_until_a_try(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let queued = adapters.open(MessageStatus::Queued, owner).await;
+    let mut since = None;
+    for (moment, is_undeliverable) in [(5, false), (20, true), (40, false), (60, true)] {
+        let asked = Deferral { is_undeliverable, now: at(moment), ..deferral(queued.id, 1) };
+        let Deferred::Until(back_at) = adapters.messages.defer(&asked).await.unwrap() else { panic!() };
+        since = since.or(is_undeliverable.then(|| at(moment)));
+        assert_eq!(adapters.now(&queued).await.deferred_since, since);
+        assert_eq!(adapters.taken(&Take { now: back_at, ..take(owner, 0) }).await, [queued.id]);
+    }
 }
 
 async fn of_many_that_are_put_off_at_once_each_gets_its_own_answer(adapters: &Adapters) {

@@ -178,7 +178,8 @@ impl World {
     fn deferral(chance: &mut Chance, id: MessageId, now: Timestamp) -> Deferral {
         let not_before = chance.yes().then(|| now + Duration::from_secs(chance.below(20)));
         let pause = chance.yes().then(|| Duration::from_secs(chance.below(60)));
-        Deferral { id, pause, not_before, reason: "too many at once".to_owned(), now }
+        let is_undeliverable = chance.yes();
+        Deferral { id, pause, not_before, reason: "too many at once".to_owned(), is_undeliverable, now }
     }
 
     fn accept(&mut self, number: u64) -> Request {
@@ -222,6 +223,8 @@ impl World {
             held: chance.some(&self.ids),
             with_content: chance.yes(),
             limit: u32::try_from(chance.below(6)).unwrap(),
+            full: chance.some(&self.instances).into_iter().map(|instance| instance.id).collect(),
+            limit_of_full: u32::try_from(chance.below(6)).unwrap(),
             now: at(self.seconds),
         }
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{AT_ONCE, LARGE, at, large, message, node, outcome, sent, spent, take};
+use crate::support::given::{self, AT_ONCE, LARGE, at, large, message, node, outcome, sent, spent, take};
 
 on_every_adapter![
     a_timed_message_is_due_when_its_time_has_come_whoever_owned_it,
@@ -22,6 +22,7 @@ on_every_adapter![
     what_nobody_consumes_is_due_if_it_is_queued,
     what_is_held_is_passed_over,
     a_limit_takes_those_due_longest,
+    what_is_of_full_instances_comes_beside_the_others,
     equals_are_taken_in_order_of_id,
     a_take_is_bounded_in_bytes_and_the_rest_comes_next_in_order,
     what_is_taken_without_content_has_none_and_is_not_bounded_by_it,
@@ -142,6 +143,24 @@ async fn a_limit_takes_those_due_longest(adapters: &Adapters) {
         (adapters.timed(taker, 30).await.id, adapters.timed(taker, 10).await.id, adapters.timed(taker, 20).await.id);
     assert_eq!(adapters.taken(&Take { limit: 2, ..take(taker, 100) }).await, [first, second]);
     assert_eq!(adapters.taken(&Take { limit: 2, ..take(taker, 100) }).await, [third]);
+}
+
+async fn what_is_of_full_instances_comes_beside_the_others(adapters: &Adapters) {
+    let taker = adapters.live_node().await;
+    let full = given::instance("acme", "full");
+    adapters.instances.insert(&full).await.unwrap();
+    let mut of_full = Vec::new();
+    for due in 0..6 {
+        let message = adapters.stored(given::message_of(&full, MessageStatus::Queued, taker)).await;
+        adapters.messages.defer(&given::deferral(message.id, due)).await.unwrap();
+        of_full.push(message.id);
+    }
+    let (first, second) = (adapters.timed(taker, 11).await.id, adapters.timed(taker, 20).await.id);
+    // Nothing is passed over: what is further away than both limits together waits for the next look.
+    let look = Take { limit: 1, full: vec![full.id], limit_of_full: 4, ..take(taker, 100) };
+    assert_eq!(adapters.taken(&look).await, of_full[..4]);
+    assert_eq!(adapters.taken(&look).await, [of_full[4], of_full[5], first]);
+    assert_eq!(adapters.taken(&look).await, [second]);
 }
 
 async fn equals_are_taken_in_order_of_id(adapters: &Adapters) {

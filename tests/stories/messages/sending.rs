@@ -1,5 +1,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -28,7 +30,8 @@ stories!(
     a_message_that_the_channel_takes_is_sent_and_its_try_is_listed,
     a_failure_is_said_in_the_row_which_is_marked_when_its_dead_letter_is_out;
     in_direct_mode:
-    who_waits_is_told_what_the_channel_said;
+    who_waits_is_told_what_the_channel_said,
+    too_many_requests_for_one_recipient_are_to_come_again;
     in_kafka_mode:
     who_does_not_wait_is_told_that_it_is_queued_and_finds_the_states_in_sql,
     a_message_that_fails_and_then_does_not_is_sent,
@@ -103,6 +106,21 @@ async fn who_waits_is_told_what_the_channel_said(installation: Installation) {
             "timestamp": message["sentAt"],
         })
     );
+}
+
+async fn too_many_requests_for_one_recipient_are_to_come_again(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let receiver = a_webhook(&app).await;
+    receiver.always(Answer::new(200, "").after(SOON));
+    // One is being delivered, a hundred wait for it.
+    let body = to_webhook(&json!({ "total": 1 }));
+    let mut requests: FuturesUnordered<_> = (0..102).map(|_| app.send(&body)).collect();
+    let refused = requests.next().await.unwrap();
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "unavailable"));
+    assert_eq!(refused.json()["title"], "The recipient is busy");
+    let retry_after: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!(retry_after > 0);
+    eventually(SOON, "the first is being delivered", async || (receiver.how_many() == 1).then_some(())).await;
 }
 
 async fn who_does_not_wait_is_told_that_it_is_queued_and_finds_the_states_in_sql(installation: Installation) {

@@ -153,9 +153,7 @@ fn write(
 }
 
 fn taken(tables: &mut Tables, take: &Take) -> Vec<Message> {
-    let mut due = due(tables, take);
-    due.sort();
-    due.truncate(take.limit as usize);
+    let due = due(tables, take);
     let due = due.iter().map(|(_, id)| &tables.messages[id]);
     let due: Vec<MessageId> = if take.with_content {
         fitting(due).map(|message| message.id).collect()
@@ -174,10 +172,10 @@ fn taken(tables: &mut Tables, take: &Take) -> Vec<Message> {
 fn due(tables: &Tables, take: &Take) -> Vec<(Timestamp, MessageId)> {
     let held: BTreeSet<MessageId> = take.held.iter().copied().collect();
     let lost = lost(tables, take);
-    let mut due = Vec::new();
+    let (mut timed, mut due) = (Vec::new(), Vec::new());
     for message in tables.open().filter(|message| !held.contains(&message.id)) {
         match message.next_attempt_at {
-            Some(time) if time <= take.now => due.push((time, message.id)),
+            Some(time) if time <= take.now => timed.push((time, message.id)),
             Some(_) => {}
             None if is_due_untimed(tables, take, message) || lost.contains(&message.id) => {
                 due.push((message.created_at, message.id));
@@ -185,6 +183,16 @@ fn due(tables: &Tables, take: &Take) -> Vec<(Timestamp, MessageId)> {
             None => {}
         }
     }
+    let (limit, limit_of_full) = (take.limit as usize, take.limit_of_full as usize);
+    timed.sort();
+    timed.truncate(limit + limit_of_full);
+    let (of_full, others): (Vec<_>, Vec<_>) =
+        timed.into_iter().partition(|(_, id)| take.full.contains(&tables.messages[id].instance_id));
+    due.extend(others);
+    due.sort();
+    due.truncate(limit);
+    due.extend(of_full.into_iter().take(limit_of_full));
+    due.sort();
     due
 }
 

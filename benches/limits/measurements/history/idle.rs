@@ -76,6 +76,8 @@ pub fn nothing() -> Take {
         held: Vec::new(),
         with_content: true,
         limit: 64,
+        full: Vec::new(),
+        limit_of_full: 0,
         now: Utc::now(),
     }
 }

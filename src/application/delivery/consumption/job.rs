@@ -76,7 +76,7 @@ impl Job {
 
     /// To be put off to when those come back that it must not overtake.
     pub(super) fn after_the_others(self) -> Self {
-        let wait = Wait { pause: Some(Duration::ZERO), reason: RECIPIENT_WAITS.into() };
+        let wait = Wait { pause: Some(Duration::ZERO), reason: RECIPIENT_WAITS.into(), is_undeliverable: false };
         Self { task: Task::PutOff { wait, not_before: None }, ..self }
     }
 

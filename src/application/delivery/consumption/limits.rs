@@ -16,7 +16,13 @@ pub struct Limits {
 pub(super) const RECORDING_PER_CALL: usize = 4;
 
 /// How many calls may hang beside those that may be under way, for each of these. They cost no more than memory.
-pub(super) const HANGING_PER_CALL: usize = 4;
+pub const HANGING_PER_CALL: usize = 4;
+
+/// Bytes of the records whose calls hang. Beyond, such a call keeps its place among the others.
+pub(super) const HANGING_BYTES: usize = 64 << 20;
+
+/// Bytes of the records whose outcomes wait to be recorded. Beyond, no other call begins.
+pub(super) const RECORDING_BYTES: usize = 64 << 20;
 
 /// From then on a call hangs, and what waits for it, or for a place of its instance, is put off.
 pub const PATIENCE: Duration = Duration::from_secs(5);

@@ -20,11 +20,11 @@ use crate::domain::instance::InstanceId;
 use job::Tenure;
 use lanes::Lanes;
 use places::{Phase, Places};
-use put_off::{Popped, PutOff};
+use put_off::{InTheWay, Popped, PutOff};
 use window::Window;
 
 pub use job::{End, Job, Now, SlotId, Task};
-pub use limits::{Limits, PATIENCE};
+pub use limits::{HANGING_PER_CALL, Limits, PATIENCE};
 
 /// The records of all partitions that this process has, in the order in which they may be delivered: one key in order,
 /// different keys at the same time, one instance in no more places than its share.
@@ -39,6 +39,8 @@ pub struct Consumption {
     ready: VecDeque<Job>,
     /// Whose turn it is, but whose instance has all of its share.
     blocked: HashMap<InstanceId, VecDeque<Job>>,
+    /// Whose later records are put off as they arrive.
+    in_the_way: InTheWay,
     put_off: PutOff,
     under_way: HashMap<SlotId, UnderWay>,
     places: Places,
@@ -87,6 +89,7 @@ impl Consumption {
             lanes: Lanes::default(),
             ready: VecDeque::new(),
             blocked: HashMap::new(),
+            in_the_way: InTheWay::default(),
             put_off: PutOff::default(),
             under_way: HashMap::new(),
             places: Places::default(),
@@ -320,6 +323,7 @@ impl Consumption {
         let pass = job.instance().and_then(|instance| self.admission.enter(instance));
         let job = Job { since: now.monotonic, pass, ..job };
         match job.instance().filter(|_| job.pass.is_none()) {
+            Some(instance) if self.is_in_the_way(&job, instance, now) => self.put_off_with_lane(job, instance, now),
             Some(instance) => self.blocked.entry(instance).or_default().push_back(job),
             None => self.ready.push_back(job),
         }

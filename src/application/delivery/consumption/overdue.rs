@@ -5,6 +5,7 @@ use super::limits::{PATIENCE, SLOW};
 use super::places::Phase;
 use super::{Consequence, Consumption, Now, extracted};
 use crate::application::delivery::admission::Wait;
+use crate::domain::instance::InstanceId;
 
 const RECIPIENT_HANGS: &str = "An earlier message to this recipient is still being delivered.";
 
@@ -22,11 +23,12 @@ impl Consumption {
             {
                 continue;
             }
-            let wait = Wait { pause: None, reason: RECIPIENT_HANGS.into() };
+            let wait = Wait { pause: None, reason: RECIPIENT_HANGS.into(), is_undeliverable: false };
             let jobs = self.lanes.drain(&lane);
             self.put_off_all(jobs, &wait, now);
         }
         self.put_off_blocked(now);
+        self.in_the_way.forget(now.monotonic);
         self.unblock_all();
         self.release_hanging(now)
     }
@@ -35,7 +37,7 @@ impl Consumption {
     fn release_hanging(&mut self, now: Now) -> Vec<Consequence> {
         let mut released = Vec::new();
         for (slot, one) in self.under_way.iter_mut().filter(|(_, one)| one.is_calling_for(PATIENCE, now)) {
-            if one.phase == Phase::Calling && self.places.has_room_to_hang(self.limits.concurrency) {
+            if one.phase == Phase::Calling && self.places.has_room_to_hang(self.limits.concurrency, one.size) {
                 self.places.change(&mut one.phase, Phase::Hanging, one.size);
             }
             if !std::mem::replace(&mut one.is_released, true) {
@@ -50,35 +52,46 @@ impl Consumption {
         consequences
     }
 
-    /// What waits for a place of its instance, and has filled its partition's window, so that others wait behind it; and what
-    /// waits for its channel.
-    pub(super) fn put_off_blocked(&mut self, now: Now) {
+    /// What waits for a place of its instance, and has filled its partition's window: others wait behind it. Once one record
+    /// of an instance has waited too long there, none of that instance's does. What waits for its channel is put off at once.
+    fn put_off_blocked(&mut self, now: Now) {
         let tenures = &self.tenures;
         let put_off = &self.put_off;
-        let admission = &self.admission;
-        let is_in_the_way = |job: &Job| {
-            if job.lane.as_deref().is_some_and(|lane| put_off.has_later(lane)) {
-                return false;
-            }
-            if job.instance().is_some_and(|instance| admission.off(instance).is_some()) {
-                return true;
-            }
-            let is_full = tenures.get(&job.slot.tenure).is_some_and(|window| window.is_paused);
-            is_full && now.monotonic.saturating_sub(job.since) >= PATIENCE
-        };
+        let goes_ahead = |job: &Job| job.lane.as_deref().is_some_and(|lane| put_off.has_later(lane));
+        let waits_in_a_full_window =
+            |job: &Job| !goes_ahead(job) && tenures.get(&job.slot.tenure).is_some_and(|window| window.is_paused);
+        let has_waited = |job: &Job| now.monotonic.saturating_sub(job.since) >= PATIENCE;
         let mut jobs = Vec::new();
-        for blocked in self.blocked.values_mut() {
-            jobs.extend(extracted(blocked, is_in_the_way));
+        for (instance, blocked) in &mut self.blocked {
+            if blocked.iter().any(|job| has_waited(job) && waits_in_a_full_window(job)) {
+                self.in_the_way.add(*instance, now.monotonic);
+            }
+            if self.admission.off(*instance).is_some() {
+                jobs.extend(extracted(blocked, |job| !goes_ahead(job)).into_iter().map(|job| (*instance, job)));
+            } else if self.in_the_way.has(*instance) {
+                jobs.extend(extracted(blocked, waits_in_a_full_window).into_iter().map(|job| (*instance, job)));
+            }
         }
         self.blocked.retain(|_, blocked| !blocked.is_empty());
-        for job in jobs {
-            let Some(instance) = job.instance() else { continue };
-            let behind = job.lane.as_deref().map(|lane| self.lanes.drain(lane)).unwrap_or_default();
-            let lane = job.lane.clone();
-            let wait = self.admission.wait(instance);
-            self.put_off_all([job].into_iter().chain(behind), &wait, now);
-            self.let_next_through(lane.as_deref(), now);
+        for (instance, job) in jobs {
+            self.put_off_with_lane(job, instance, now);
         }
+    }
+
+    /// Its instance has no place for it, and is in the way of others.
+    pub(super) fn put_off_with_lane(&mut self, job: Job, instance: InstanceId, now: Now) {
+        let behind = job.lane.as_deref().map(|lane| self.lanes.drain(lane)).unwrap_or_default();
+        let lane = job.lane.clone();
+        let wait = self.admission.wait(instance);
+        self.put_off_all([job].into_iter().chain(behind), &wait, now);
+        self.let_next_through(lane.as_deref(), now);
+    }
+
+    /// Whether it is put off as it arrives: its instance, which has no place for it, has tried the patience of others.
+    pub(super) fn is_in_the_way(&mut self, job: &Job, instance: InstanceId, now: Now) -> bool {
+        self.in_the_way.has_more(instance, now.monotonic)
+            // Those of its key that are being put off may be back: it would be handed to and fro.
+            && !job.lane.as_deref().is_some_and(|lane| self.put_off.has_any(lane))
     }
 
     /// The first for as long as it takes, the others after it.

@@ -1,6 +1,6 @@
 use uuid::Uuid;
 
-use super::limits::HANGING_PER_CALL;
+use super::limits::{HANGING_BYTES, HANGING_PER_CALL, RECORDING_BYTES};
 use super::scene::*;
 use super::*;
 
@@ -222,4 +222,139 @@ fn an_instance_with_much_to_send_leaves_places_that_get_free_to_others() {
     assert_eq!(begun.len(), 4);
     consumption.ended(begun.remove(0), End::Done);
     assert_eq!(offsets(&begin_all(&mut consumption)), [1_000]);
+}
+
+/// Instance 7 has one place, which hangs, and eight messages that fill the window.
+fn with_an_instance_that_hangs() -> (Scene, Job) {
+    let mut consumption = Scene::sharing(limits(10, 8), 1);
+    consumption.assigned(&[ONE]);
+    for offset in 0..8 {
+        consumption.arrived(record_of(7, ONE, offset), lane(&offset.to_string()));
+    }
+    let hung = consumption.begin().map(claimed).unwrap();
+    (consumption, hung)
+}
+
+fn put_off(consumption: &mut Scene, job: Job) {
+    assert!(matches!(job.task, Task::PutOff { .. }), "{} is not put off", job.record.offset);
+    let back_at = consumption.time(60);
+    consumption.ended(job, End::PutOff(back_at));
+}
+
+#[test]
+fn a_backlog_of_many_windows_tries_the_patience_of_others_once() {
+    let (mut consumption, hung) = with_an_instance_that_hangs();
+    assert!(consumption.begin().is_none());
+    consumption.pass(5);
+    for job in begin_all(&mut consumption) {
+        put_off(&mut consumption, job);
+    }
+    for offset in 8..1_000 {
+        consumption.arrived(record_of(7, ONE, offset), lane(&offset.to_string()));
+        let job = consumption.begin().expect("it is put off as it arrives");
+        put_off(&mut consumption, job);
+    }
+    consumption.arrived(record_of(8, ONE, 1_000), None);
+    assert_eq!(offsets(&begin_all(&mut consumption)), [1_000]);
+
+    // Its backlog is gone: from then on it may wait again.
+    consumption.ended(hung, End::Done);
+    consumption.pass(5);
+    for offset in [1_001, 1_002] {
+        consumption.arrived(record_of(7, ONE, offset), lane(&offset.to_string()));
+    }
+    let begun = begin_all(&mut consumption);
+    assert_eq!((offsets(&begun), &begun[0].task), (vec![1_001], &Task::Deliver));
+}
+
+#[test]
+fn an_instance_in_the_way_has_the_places_that_get_free() {
+    let (mut consumption, hung) = with_an_instance_that_hangs();
+    consumption.pass(5);
+    for job in begin_all(&mut consumption) {
+        put_off(&mut consumption, job);
+    }
+    consumption.ended(hung, End::Done);
+    consumption.arrived(record_of(7, ONE, 8), lane("8"));
+    assert_eq!(consumption.begin().map(|job| job.task), Some(Task::Deliver));
+}
+
+#[test]
+fn an_instance_that_works_through_a_window_in_time_waits_in_memory() {
+    let mut consumption = Scene::sharing(limits(10, 8), 2);
+    consumption.assigned(&[ONE]);
+    let mut next = 0;
+    for _ in 0..30 {
+        while !consumption.consumption.tenures.values().all(|window| window.is_paused) {
+            consumption.arrived(record_of(7, ONE, next), None);
+            next += 1;
+        }
+        consumption.pass(1);
+        for job in begin_all(&mut consumption) {
+            assert_eq!(job.task, Task::Deliver);
+            consumption.ended(job, End::Done);
+        }
+    }
+}
+
+#[test]
+fn an_instance_is_forgotten_when_its_last_call_leaves_between_two_questions() {
+    let consumption = Scene::sharing(limits(10, 8), 1);
+    let instance = InstanceId(Uuid::from_u128(7));
+    let admission = &consumption.consumption.admission;
+    let pass = admission.enter(instance).unwrap();
+    assert!(admission.enter(instance).is_none());
+    assert_eq!(admission.full(), [instance]);
+    drop(pass);
+    assert!(admission.wait(instance).pause.is_some());
+    assert!(admission.is_empty());
+}
+
+#[test]
+fn large_messages_whose_calls_hang_are_bounded_in_bytes() {
+    let mut consumption = with_one_partition(limits(2, 1_000));
+    let large = |offset| Record { value: Some(vec![0; HANGING_BYTES / 4].into()), ..record(ONE, offset) };
+    for offset in 0..100 {
+        consumption.arrived(large(offset), None);
+    }
+    let mut hung = 0;
+    loop {
+        let begun: Vec<Job> = begin_all(&mut consumption).into_iter().map(claimed).collect();
+        if begun.is_empty() {
+            break;
+        }
+        hung += begun.len();
+        consumption.pass(5);
+    }
+    assert!((2 + 3..=2 + 4).contains(&hung), "{hung}");
+}
+
+#[test]
+fn large_messages_whose_outcomes_wait_for_the_database_are_bounded_in_bytes() {
+    let mut consumption = with_one_partition(limits(10, 1_000));
+    for offset in 0..100 {
+        let large = Record { value: Some(vec![0; RECORDING_BYTES / 4].into()), ..record(ONE, offset) };
+        consumption.arrived(large, None);
+    }
+    let begun = begin_all(&mut consumption);
+    begun.iter().for_each(|job| consumption.called(job));
+    assert!(consumption.begin().is_none());
+}
+
+#[test]
+fn a_key_whose_first_is_back_while_others_are_being_put_off_waits_for_them() {
+    let (mut consumption, _hung) = with_an_instance_that_hangs();
+    consumption.pass(5);
+    let mut begun = begin_all(&mut consumption);
+    // Of key 7 a second one is being put off, behind the first.
+    consumption.arrived(record_of(7, ONE, 8), lane("7"));
+    let first = begun.pop().unwrap();
+    let back_at = consumption.time(6);
+    consumption.ended(first, End::PutOff(back_at));
+    let second = consumption.begin().unwrap();
+    assert!(matches!(second.task, Task::PutOff { not_before: Some(_), .. }));
+    consumption.arrived(record_of(7, ONE, 9), lane("7"));
+    consumption.pass(3);
+    assert!(consumption.begin().is_none(), "it is neither delivered nor handed to and fro");
+    consumption.ended(second, End::PutOff(back_at));
 }

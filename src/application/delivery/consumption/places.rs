@@ -1,6 +1,9 @@
 //! How much is under way at the same time, by what it is at.
 
-use super::limits::{HANGING_PER_CALL, PUT_OFF_AT_ONCE, RECORDING_PER_CALL, SET_ASIDE_AT_ONCE, SET_ASIDE_BYTES};
+use super::limits::{
+    HANGING_BYTES, HANGING_PER_CALL, PUT_OFF_AT_ONCE, RECORDING_BYTES, RECORDING_PER_CALL, SET_ASIDE_AT_ONCE,
+    SET_ASIDE_BYTES,
+};
 
 /// What the work on a record is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,45 +19,55 @@ pub enum Phase {
 
 #[derive(Default)]
 pub struct Places {
-    calling: usize,
-    hanging: usize,
-    recording: usize,
-    setting_aside: usize,
-    setting_aside_bytes: usize,
-    putting_off: usize,
+    calling: Held,
+    hanging: Held,
+    recording: Held,
+    setting_aside: Held,
+    putting_off: Held,
+}
+
+/// So many, with so many bytes of records.
+#[derive(Default)]
+struct Held {
+    count: usize,
+    bytes: usize,
+}
+
+impl Held {
+    /// One alone may be of any size.
+    fn has_room(&self, size: usize, most: usize, bytes: usize) -> bool {
+        self.count == 0 || (self.count < most && self.bytes.saturating_add(size) <= bytes)
+    }
 }
 
 impl Places {
     pub fn has_room_to_call(&self, concurrency: usize) -> bool {
-        self.calling < concurrency && self.recording < concurrency.saturating_mul(RECORDING_PER_CALL)
+        let may_record = concurrency.saturating_mul(RECORDING_PER_CALL);
+        self.calling.count < concurrency && self.recording.has_room(0, may_record, RECORDING_BYTES)
     }
 
-    pub fn has_room_to_hang(&self, concurrency: usize) -> bool {
-        self.hanging < concurrency.saturating_mul(HANGING_PER_CALL)
+    pub fn has_room_to_hang(&self, concurrency: usize, size: usize) -> bool {
+        self.hanging.has_room(size, concurrency.saturating_mul(HANGING_PER_CALL), HANGING_BYTES)
     }
 
     pub fn has_room_to_set_aside(&self, size: usize) -> bool {
-        let fits = self.setting_aside < SET_ASIDE_AT_ONCE && self.setting_aside_bytes + size <= SET_ASIDE_BYTES;
-        self.setting_aside == 0 || fits
+        self.setting_aside.has_room(size, SET_ASIDE_AT_ONCE, SET_ASIDE_BYTES)
     }
 
     pub fn has_room_to_put_off(&self) -> bool {
-        self.putting_off < PUT_OFF_AT_ONCE
+        self.putting_off.count < PUT_OFF_AT_ONCE
     }
 
     pub fn enter(&mut self, phase: Phase, size: usize) {
-        *self.count(phase) += 1;
-        if phase == Phase::SettingAside {
-            self.setting_aside_bytes += size;
-        }
+        let held = self.held(phase);
+        held.count += 1;
+        held.bytes += size;
     }
 
     pub fn leave(&mut self, phase: Phase, size: usize) {
-        let count = self.count(phase);
-        *count = count.saturating_sub(1);
-        if phase == Phase::SettingAside {
-            self.setting_aside_bytes = self.setting_aside_bytes.saturating_sub(size);
-        }
+        let held = self.held(phase);
+        held.count = held.count.saturating_sub(1);
+        held.bytes = held.bytes.saturating_sub(size);
     }
 
     pub fn change(&mut self, phase: &mut Phase, next: Phase, size: usize) {
@@ -63,7 +76,7 @@ impl Places {
         *phase = next;
     }
 
-    fn count(&mut self, phase: Phase) -> &mut usize {
+    fn held(&mut self, phase: Phase) -> &mut Held {
         match phase {
             Phase::Calling => &mut self.calling,
             Phase::Hanging => &mut self.hanging,

@@ -7,8 +7,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::job::{Job, Now, Task};
+use super::limits::PATIENCE;
 use crate::application::delivery::admission::Wait;
 use crate::domain::Timestamp;
+use crate::domain::instance::InstanceId;
 
 /// The keys that have messages which were put off, until these come back, and what else is to be put off.
 #[derive(Default)]
@@ -90,6 +92,31 @@ impl Key {
     }
 }
 
+/// Instances whose records have filled a window for too long, each with when it last had no place for one. The patience is
+/// the instance's: if each of its records had its own, a backlog of many windows would hold up others for as many times.
+#[derive(Default)]
+pub struct InTheWay(HashMap<InstanceId, Duration>);
+
+impl InTheWay {
+    pub fn add(&mut self, instance: InstanceId, now: Duration) {
+        self.0.insert(instance, now);
+    }
+
+    pub fn has(&self, instance: InstanceId) -> bool {
+        self.0.contains_key(&instance)
+    }
+
+    /// Another of its records has no place.
+    pub fn has_more(&mut self, instance: InstanceId, now: Duration) -> bool {
+        self.0.get_mut(&instance).map(|last| *last = now).is_some()
+    }
+
+    /// Forgets those that have had places for all their records for a while.
+    pub fn forget(&mut self, now: Duration) {
+        self.0.retain(|_, last| now.saturating_sub(*last) < PATIENCE);
+    }
+}
+
 impl PutOff {
     /// Whether messages of this key were put off that are not back yet: later ones must not overtake them.
     pub fn holds(&self, key: &[u8], now: Now) -> bool {
@@ -103,6 +130,11 @@ impl PutOff {
     /// Whether messages of this key wait here that come after all that wait elsewhere.
     pub fn has_later(&self, key: &[u8]) -> bool {
         self.keys.get(key).is_some_and(|key| key.queued > 0 || !key.waiting.is_empty())
+    }
+
+    /// Whether messages of this key are being put off, or wait here for it.
+    pub fn has_any(&self, key: &[u8]) -> bool {
+        self.keys.get(key).is_some_and(|key| !key.is_idle())
     }
 
     /// To be put off, as its task says.

@@ -63,7 +63,12 @@ impl Channels {
 
     /// How long a try of any of them may take at the most.
     pub fn longest_try(&self) -> Duration {
-        self.senders.values().map(|sender| sender.longest_try()).max().unwrap_or_default()
+        self.longest_tries().map(|(_, longest)| longest).max().unwrap_or_default()
+    }
+
+    /// How long a try of each may take.
+    pub fn longest_tries(&self) -> impl Iterator<Item = (&ChannelName, Duration)> {
+        self.senders.iter().map(|(name, sender)| (name, sender.longest_try()))
     }
 
     /// The problem of an unknown channel, naming the known ones.

@@ -3,6 +3,7 @@ use chrono::TimeDelta;
 
 use crate::application::ports::{Position, RepositoryError};
 use crate::domain::Timestamp;
+use crate::domain::instance::InstanceId;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
 
@@ -26,6 +27,9 @@ pub trait DueMessages: Send + Sync {
     ///   checked for being lost; the others are when those have ended.
     ///
     /// Messages among `take.held` are passed over.
+    ///
+    /// Of the messages whose time has come, those of the instances in `take.full` do not count for `take.limit`: they are taken
+    /// beside the others, at most `take.limit_of_full` of them. No more than both limits together are looked at.
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError>;
 
     /// The `pending` and `processing` messages without a `next_attempt_at` that these nodes own.
@@ -104,5 +108,8 @@ pub struct Take {
     /// Without, what is taken has none, and that is neither read nor counted.
     pub with_content: bool,
     pub limit: u32,
+    /// Instances of which no message can be delivered now: what is taken of them is only put off again.
+    pub full: Vec<InstanceId>,
+    pub limit_of_full: u32,
     pub now: Timestamp,
 }

@@ -53,7 +53,8 @@ pub trait MessageRepository: Send + Sync {
     async fn claim(&self, id: MessageId, node: NodeId, now: Timestamp) -> Result<Option<Claimed>, RepositoryError>;
 
     /// Puts off a message that is `queued` and has no `next_attempt_at`, whichever node owns it, without a try: see
-    /// [`Deferral::until`] for until when. Its state, `try`, `retries` and node stay.
+    /// [`Deferral::until`] for until when. Its state, `try`, `retries` and node stay; `deferred_since` is set, if it is not, only
+    /// where the message is undeliverable.
     async fn defer(&self, deferral: &Deferral) -> Result<Deferred, RepositoryError>;
 
     /// Takes a message that is being delivered along to `node`, another name of the same process, if it is still as the

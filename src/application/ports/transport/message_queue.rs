@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 
 use crate::domain::Timestamp;
+use crate::domain::instance::InstanceId;
 use crate::domain::message::{Message, MessageStatus};
 
 /// Carries accepted messages towards their delivery: immediately, or through a broker.
@@ -24,6 +25,16 @@ pub trait MessageQueue: Send + Sync {
 
     /// How many messages the relay may have under way with this queue: few or none while the queue cannot pass them on.
     fn free_capacity(&self) -> usize;
+
+    /// How many of those that the relay has under way take so long that others get their places.
+    fn hanging(&self) -> usize {
+        0
+    }
+
+    /// Instances whose messages would only be put off now: handing them over takes no place.
+    fn full_instances(&self) -> Vec<InstanceId> {
+        Vec::new()
+    }
 
     /// Never waits for a broker. A `queued` message comes without its content where handing over is delivering: it is
     /// claimed, and read with the claim.

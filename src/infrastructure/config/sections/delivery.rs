@@ -90,8 +90,8 @@ const RETRY_BACKOFF: Setting<Vec<Duration>> = Setting {
 const UNDELIVERABLE_AFTER: Setting<Duration> = Setting {
     name: "UNDELIVERABLE_AFTER",
     default: "24h",
-    about: "How long a message is put off, because no process has its channel or can open its instance's credentials, or \
-            because its instance is never free, before it fails. No try is spent on waiting.",
+    about: "How long a message is put off, because no process has its channel or can open its instance's credentials, \
+            before it fails. No try is spent on waiting, and one that only waits for a place of its instance never fails for that.",
     parse: duration,
 };
 

@@ -12,7 +12,7 @@ use tracing::{debug, error, warn};
 
 use super::membership::{Consumer, Membership};
 use super::standstill::Standstill;
-use crate::application::ports::{Arrival, Partition, Record};
+use crate::application::ports::{Partition, Record};
 use crate::infrastructure::kafka::client::take_whatever_is_there;
 use crate::infrastructure::kafka::event;
 
@@ -63,7 +63,7 @@ impl ConsumerThread {
                 thread::sleep(POLL);
             }
         }
-        self.membership.deliver(Arrival::Closed, Some(self.membership.drain_timeout));
+        self.membership.arrivals.closed();
     }
 
     fn consume(&self, consumer: Consumer, watch: &mut Watch) {
@@ -75,7 +75,7 @@ impl ConsumerThread {
         link.share(Some(consumer.clone()));
         while !self.is_closing() {
             match consumer.poll(POLL) {
-                Some(Ok(message)) => self.membership.deliver(Arrival::Record(record(&message)), None),
+                Some(Ok(message)) => self.membership.arrivals.record(record(&message)),
                 Some(Err(KafkaError::MessageConsumptionFatal(error))) => {
                     debug!(target: "kafka", %error, "a consumer that met a fatal error is replaced");
                     self.membership.refused_for_good(error);
@@ -129,7 +129,7 @@ impl ConsumerThread {
             drop(consumer.poll(POLL));
             // A group that cannot be reached is left by being silent.
             let patience = match (self.membership.has_partitions(), self.membership.connection.is_connected()) {
-                (true, _) => self.membership.drain_timeout + LEAVE,
+                (true, _) => self.membership.arrivals.drain_timeout() + LEAVE,
                 (false, true) => LEAVE,
                 (false, false) => Duration::ZERO,
             };

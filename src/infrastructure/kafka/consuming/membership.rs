@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::channel::oneshot;
 use rdkafka::config::RDKafkaLogLevel;
@@ -11,21 +11,17 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use serde::Deserialize;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, info, warn};
 
 use super::added_partitions::AddedPartitions;
+use super::arrivals::{Arrivals, LOOK};
 use super::group::{GroupSettings, GroupState};
 use super::link::Link;
 use super::standing::Standing;
 use super::standstill::Reading;
-use crate::application::ports::{Arrival, Partition};
+use crate::application::ports::Partition;
 use crate::infrastructure::kafka::client::{About, Connection};
 use crate::infrastructure::kafka::progress::{Positions, Snapshot};
-
-/// Pause between two looks whether the application listens, or has drained its partitions.
-const LOOK: Duration = Duration::from_millis(1);
 
 /// A consumer that is a member of the group.
 pub type Consumer = BaseConsumer<Membership>;
@@ -34,7 +30,9 @@ pub type Consumer = BaseConsumer<Membership>;
 /// heartbeats go on.
 #[derive(Clone)]
 pub struct Membership {
-    pub arrivals: mpsc::Sender<Arrival>,
+    /// Of partitions that are given up, each waits for what was claimed from it, for as long as this says. Its next owner delivers
+    /// later messages to the same recipients: one that is still being delivered here would be overtaken.
+    pub arrivals: Arrivals,
     pub standing: Arc<Standing>,
     pub connection: Arc<Connection>,
     pub group: GroupSettings,
@@ -45,9 +43,6 @@ pub struct Membership {
     pub positions: Positions,
     /// What the coordinator has answered since this process was last a member.
     pub refusal: Arc<Mutex<Option<RDKafkaErrorCode>>>,
-    /// How long a partition that is given up waits for what was claimed from it. Its next owner delivers later messages to
-    /// the same recipients: one that is still being delivered here would be overtaken.
-    pub drain_timeout: Duration,
 }
 
 #[derive(Deserialize)]
@@ -56,23 +51,6 @@ struct Statistics {
 }
 
 impl Membership {
-    /// Hands an arrival to the application, which may be slow: without `patience`, waits until it listens or shall end.
-    pub fn deliver(&self, arrival: Arrival, patience: Option<Duration>) {
-        let end = patience.map(|patience| Instant::now() + patience);
-        let mut waiting = arrival;
-        loop {
-            match self.arrivals.try_send(waiting) {
-                Ok(()) | Err(TrySendError::Closed(_)) => return,
-                Err(TrySendError::Full(arrival)) => waiting = arrival,
-            }
-            let too_late = end.map_or_else(|| self.standing.is_closing(), |end| Instant::now() >= end);
-            if too_late {
-                return;
-            }
-            thread::sleep(LOOK);
-        }
-    }
-
     /// librdkafka tries again by itself; what the group says shows in why this process is not a member.
     pub fn refused(&self, error: &KafkaError) {
         if let KafkaError::MessageConsumption(code) = error
@@ -165,8 +143,8 @@ impl Membership {
         }
         let (drained, mut draining) = oneshot::channel();
         let given_up = partitions.len();
-        self.deliver(Arrival::GivenUp { partitions, drained }, Some(self.drain_timeout));
-        let end = Instant::now() + self.drain_timeout;
+        self.arrivals.given_up(partitions, drained);
+        let end = Instant::now() + self.arrivals.drain_timeout();
         while let Ok(None) = draining.try_recv() {
             if Instant::now() >= end {
                 return warn!(target: "kafka", given_up, "partitions are given up before all their messages are finished");
@@ -225,7 +203,7 @@ impl ConsumerContext for Membership {
         self.link.assigned(&partitions);
         self.added().assigned(consumer, &self.link, &partitions);
         self.ours().extend(&partitions);
-        self.deliver(Arrival::Assigned(partitions), Some(self.drain_timeout));
+        self.arrivals.assigned(partitions);
     }
 
     fn commit_callback(&self, result: Result<(), KafkaError>, _offsets: &TopicPartitionList) {

@@ -7,6 +7,7 @@ use rdkafka::config::ClientConfig;
 use tokio::sync::mpsc;
 use tracing::error;
 
+use super::arrivals::Arrivals;
 use super::consumer_thread::ConsumerThread;
 use super::group::GroupSettings;
 use super::link::Link;
@@ -26,6 +27,7 @@ pub struct KafkaMessageSource {
     arrivals: tokio::sync::Mutex<mpsc::Receiver<Arrival>>,
     link: Arc<Link<Membership>>,
     standing: Arc<Standing>,
+    drain_timeout: Duration,
 }
 
 impl KafkaMessageSource {
@@ -42,7 +44,7 @@ impl KafkaMessageSource {
         let link = Arc::new(Link::new(topic));
         let standing = Arc::new(Standing::default());
         let membership = Membership {
-            arrivals: sender,
+            arrivals: Arrivals::new(sender, standing.clone(), drain_timeout),
             standing: standing.clone(),
             connection,
             group: group.clone(),
@@ -51,10 +53,20 @@ impl KafkaMessageSource {
             added: Arc::default(),
             positions,
             refusal: Arc::default(),
-            drain_timeout,
         };
         let thread = ConsumerThread::new(config, membership);
-        Self { thread: Mutex::new(Some(thread)), arrivals: tokio::sync::Mutex::new(arrivals), link, standing }
+        Self {
+            thread: Mutex::new(Some(thread)),
+            arrivals: tokio::sync::Mutex::new(arrivals),
+            link,
+            standing,
+            drain_timeout,
+        }
+    }
+
+    /// How long a partition that is given up waits for what is being delivered.
+    pub fn drain_timeout(&self) -> Duration {
+        self.drain_timeout
     }
 
     fn start(&self) {

@@ -1,6 +1,7 @@
 //! What is consumed, as a member of the group.
 
 mod added_partitions;
+mod arrivals;
 mod consumer_thread;
 mod group;
 mod link;

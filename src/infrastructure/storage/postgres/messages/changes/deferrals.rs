@@ -42,9 +42,10 @@ pub const DEFER: &str = "
                 $6 * power(2, least(greatest(messages.deferrals, 0), $7)) as longest,
                 asked.not_before,
                 asked.reason,
+                asked.is_undeliverable,
                 asked.now
-           from unnest($1::uuid[], $2::double precision[], $3::timestamptz[], $4::text[], $5::timestamptz[]) with ordinality
-                    as asked (id, pause, not_before, reason, now, place)
+           from unnest($1::uuid[], $2::double precision[], $3::timestamptz[], $4::text[], $5::timestamptz[],
+                       $12::boolean[]) with ordinality as asked (id, pause, not_before, reason, now, is_undeliverable, place)
            join messaging_messages as messages
              on messages.id = asked.id
           where (messages.id between :least and :greatest or messages.id = :least)
@@ -67,7 +68,10 @@ pub const DEFER: &str = "
                         case when found.deferrals < $10 then 0 else found.longest / $11 end)),
                     found.not_before),
                 deferrals = found.deferrals + 1,
-                deferred_since = coalesce(messages.deferred_since, found.now),
+                deferred_since = case
+                    when found.is_undeliverable then coalesce(messages.deferred_since, found.now)
+                    else messages.deferred_since
+                end,
                 error = found.reason,
                 updated_at = found.now
            from found
@@ -105,7 +109,8 @@ impl Batch for Deferrals {
             .bind(i64::from(MAX_DEFERRALS))
             .bind(SHORTEST_REST.as_secs_f64())
             .bind(i64::from(OFTEN))
-            .bind(f64::from(SHORTEST_OF_LONGEST));
+            .bind(f64::from(SHORTEST_OF_LONGEST))
+            .bind(of(&in_order, |it| it.is_undeliverable));
         let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
         let found: HashMap<Uuid, Option<Timestamp>> = rows.iter().map(found).collect::<Result<_, _>>()?;
         let answer = |deferral: &Deferral| match found.get(&deferral.id.0) {

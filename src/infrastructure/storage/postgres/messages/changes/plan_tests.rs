@@ -35,12 +35,12 @@ const FILLED: &str = "0_weeks_ago";
 const LOOKED_AT: [&str; 3] = [FILLED, "1_weeks_ago", "default"];
 
 const TAKE_PARAMETERS: &str = "(timestamptz, uuid[], uuid[], uuid[], boolean, bigint, uuid, timestamptz, uuid, bigint,
-                                timestamptz, uuid[], boolean, uuid)";
+                                timestamptz, uuid[], boolean, uuid, uuid[], bigint, bigint)";
 
 /// No node is known to be gone, and nobody consumes.
 const NOTHING: &str =
     "now(), '{}', '{}', '{}', true, 64, gen_random_uuid(), now(), gen_random_uuid(), 100, now(), '{}', true,
-     'ffffffff-ffff-ffff-ffff-ffffffffffff'";
+     'ffffffff-ffff-ffff-ffff-ffffffffffff', array[gen_random_uuid()], 576, 512";
 
 /// Beside the 200 that are open, of as many nodes, lie 19,800 that a look has no business with.
 #[tokio::test]
@@ -221,14 +221,19 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
                     timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[], text[])";
     let deferrals =
         "(uuid[], double precision[], timestamptz[], text[], timestamptz[], double precision, bigint, bigint,
-                      double precision, bigint, double precision)";
+                      double precision, bigint, double precision, boolean[])";
     let one = format!("array['{id}']::uuid[]");
     let statements = [
         ("claim", CLAIM, "(uuid[], uuid[], timestamptz[])", format!("{one}, {one}, array[now()]")),
         ("record", RECORD, endings, ending.clone()),
         ("record_all", RECORD_WITH_ATTEMPTS, endings, ending.clone()),
         ("claim_and_record", CLAIM_AND_RECORD, endings, ending),
-        ("defer", DEFER, deferrals, format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1")),
+        (
+            "defer",
+            DEFER,
+            deferrals,
+            format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1, array[true]"),
+        ),
         ("free", FREE, "(uuid[])", one.clone()),
         (
             "give_back",

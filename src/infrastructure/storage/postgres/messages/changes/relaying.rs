@@ -57,15 +57,16 @@ pub const TAKE: &str = concat!(
                 or (states.status <> 'queued' and owners.node_id = any($4))
                 or (states.status = 'queued' and $5))
     ),
-    timed (id, since) as (
-        select id, next_attempt_at
+    -- What is of an instance that has no place now is only put off again: a million of those must not take the turns of others.
+    timed (id, since, is_of_full) as (
+        select id, next_attempt_at, instance_id = any($15)
           from messaging_messages
          where id >= :floor
            and next_attempt_at <= $1
            and status in ('pending', 'queued', 'processing')
            and id <> all($2)
          order by next_attempt_at, id
-         limit $6
+         limit $16
            for update skip locked
     ),
     -- A range of one state, and the whole of the index as the order: with an equality and `order by id` the planner may
@@ -192,17 +193,21 @@ pub const TAKE: &str = concat!(
                   and due_owners.status = 'queued')
     ),
     due (id, since) as (
-        select id, since from timed
+        (select id, since from timed where not is_of_full
+          union all
+         select id, since from owned
+          union all
+         select id, since from unowned
+          union all
+         select id, since from lost
+          union all
+         select id, since from ahead
+          order by since, id
+          limit $6)
         union all
-        select id, since from owned
-        union all
-        select id, since from unowned
-        union all
-        select id, since from lost
-        union all
-        select id, since from ahead
-        order by since, id
-        limit $6
+        (select id, since from timed where is_of_full
+          order by since, id
+          limit $17)
     ),",
     fitting!("due", "found.since, found.id", "messages.id >= :floor and ", "$13"),
     ",
@@ -242,7 +247,10 @@ pub async fn take(database: &PgDatabase, take: &Take) -> Result<Vec<Message>, Re
         .bind(tomorrow(take.now))
         .bind(ids(&take.succeeded))
         .bind(take.with_content)
-        .bind(take.lost_before.map(|time| id_above(time).max(id_ahead(take.now))));
+        .bind(take.lost_before.map(|time| id_above(time).max(id_ahead(take.now))))
+        .bind(take.full.iter().map(|instance| instance.0).collect::<Vec<Uuid>>())
+        .bind(i64::from(take.limit) + i64::from(take.limit_of_full))
+        .bind(i64::from(take.limit_of_full));
     let rows = database.relay.run(async |connection| query.fetch_all(connection).await).await?;
     Ok(messages(&rows))
 }

@@ -33,7 +33,7 @@ pub const DEFER: &str = "
         set status = 'queued',
             next_attempt_at = ?2,
             deferrals = min(max(deferrals, 0), 2147483646) + 1,
-            deferred_since = coalesce(deferred_since, ?3),
+            deferred_since = iif(?5, coalesce(deferred_since, ?3), deferred_since),
             error = ?4,
             updated_at = ?3
       where id = ?1
@@ -69,6 +69,7 @@ async fn defer(connection: &mut SqliteConnection, deferral: &Deferral) -> Result
         .bind(time_text(until))
         .bind(time_text(deferral.now))
         .bind(&deferral.reason)
+        .bind(deferral.is_undeliverable)
         .execute(connection)
         .await
         .map_err(translate)?;

@@ -54,14 +54,15 @@ pub const DUE: &str = concat!(
                 or (states.value <> 'queued' and owners.node_id in (select value from json_each(?4)))
                 or (states.value = 'queued' and ?5))
     ),
-    timed (id, since) as (
-        select id, next_attempt_at
+    -- What is of an instance that has no place now is only put off again: a million of those must not take the turns of others.
+    timed (id, since, is_of_full) as materialized (
+        select id, next_attempt_at, instance_id in (select value from json_each(?14))
           from messaging_messages
          where next_attempt_at <= ?1
            and status in ('pending', 'queued', 'processing')
            and id not in (select value from json_each(?2))
          order by next_attempt_at, id
-         limit ?6
+         limit ?15
     ),
     owned (id, since) as (
         select messages.id, messages.created_at
@@ -149,18 +150,28 @@ pub const DUE: &str = concat!(
     ),
     due (id, since) as materialized (
         select id, since from (
-            select id, since from timed
-            union all
-            select id, since from owned
-            union all
-            select id, since from unowned
-            union all
-            select id, since from lost
-            union all
-            select id, since from ahead
+            select id, since from (
+                select id, since from timed where not is_of_full
+                union all
+                select id, since from owned
+                union all
+                select id, since from unowned
+                union all
+                select id, since from lost
+                union all
+                select id, since from ahead
+            )
+            order by since, id
+            limit ?6
         )
-        order by since, id
-        limit ?6
+        union all
+        select id, since from (
+            select id, since
+              from timed
+             where is_of_full
+             order by since, id
+             limit ?16
+        )
     ),",
     fitting!("due", "found.since, found.id", "?12"),
     "
@@ -221,6 +232,9 @@ pub async fn take(database: &SqliteDatabase, take: &Take) -> Result<Vec<Message>
         .bind(id_list(take.succeeded.iter().map(|node| node.0)))
         .bind(take.with_content)
         .bind(take.lost_before.map(|time| id_above(time).max(id_ahead(take.now)).hyphenated()))
+        .bind(id_list(take.full.iter().map(|instance| instance.0)))
+        .bind(i64::from(take.limit) + i64::from(take.limit_of_full))
+        .bind(take.limit_of_full)
         .fetch_all(&mut *transaction)
         .await
         .map_err(translate)?;
