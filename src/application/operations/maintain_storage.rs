@@ -4,6 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::application::Stop;
+use crate::application::operations::lived_time::LivedTime;
 use crate::application::ports::{Clock, RepositoryError, Storage};
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
@@ -13,6 +14,7 @@ use crate::domain::Timestamp;
 pub struct MaintainStorage {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
+    lived: LivedTime,
     /// None: messages are kept for ever.
     retention: Option<Duration>,
     /// Whether the last round has found something that an operator should look at.
@@ -21,7 +23,7 @@ pub struct MaintainStorage {
 
 impl MaintainStorage {
     pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, retention: Option<Duration>) -> Self {
-        Self { storage, clock, retention, is_worried: false }
+        Self { storage, clock, lived: LivedTime::default(), retention, is_worried: false }
     }
 
     async fn delete_history(&self, now: Timestamp, stop: &Stop) -> Result<(), RepositoryError> {
@@ -63,7 +65,7 @@ impl Repeated for MaintainStorage {
     }
 
     async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
-        let now = self.clock.now();
+        let now = self.lived.now(self.storage.as_ref(), self.clock.as_ref()).await?;
         self.storage.maintain(now).await?;
         self.delete_history(now, stop).await?;
         self.watch_weeks(now).await

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,22 +20,48 @@ const MESSAGES: u32 = 500;
 #[derive(Clone)]
 pub struct SqliteStorage {
     database: SqliteDatabase,
+    /// Messages deleted since the log said so.
+    deleted: Arc<AtomicU64>,
 }
+
+/// So many at the most are deleted without a word.
+const UNSAID: u64 = 100_000;
 
 impl SqliteStorage {
     pub fn new(database: SqliteDatabase) -> Self {
-        Self { database }
+        Self { database, deleted: Arc::default() }
+    }
+
+    /// Says in one line what several calls have deleted.
+    fn report(&self, deleted: usize, before: Timestamp, is_all: bool) {
+        let deleted = deleted as u64;
+        let unsaid = self.deleted.fetch_add(deleted, Ordering::Relaxed) + deleted;
+        if unsaid > 0 && (is_all || unsaid >= UNSAID) {
+            self.deleted.fetch_sub(unsaid, Ordering::Relaxed);
+            let accepted_before = before.format("%FT%TZ");
+            tracing::info!(messages = unsaid, %accepted_before, "messages older than MESSAGE_RETENTION were deleted");
+        }
     }
 }
 
 #[async_trait]
 impl Storage for SqliteStorage {
     async fn ping(&self) -> Result<(), RepositoryError> {
+        self.database.is_in_its_place()?;
         sqlx::query("select 1").execute(self.database.readers()).await.map_err(translate)?;
         Ok(())
     }
 
+    fn troubles(&self) -> Vec<String> {
+        Vec::from_iter(self.database.trouble())
+    }
+
+    async fn lived_until(&self) -> Result<Option<Timestamp>, RepositoryError> {
+        self.database.lived_until().await
+    }
+
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {
+        self.database.live_until(now).await?;
         loop {
             let deleted = sqlx::query(
                 "delete from messaging_idempotency_keys
@@ -65,6 +93,7 @@ impl Storage for SqliteStorage {
     }
 
     async fn delete_history(&self, retention: Duration, now: Timestamp) -> Result<bool, RepositoryError> {
+        let before = now - retention;
         let mut transaction = self.database.begin().await?;
         let deleted: Vec<String> = sqlx::query_scalar(
             "delete from messaging_messages
@@ -78,7 +107,7 @@ impl Storage for SqliteStorage {
                      limit ?2)
              returning id",
         )
-        .bind(first_id(now - retention).hyphenated())
+        .bind(first_id(before).hyphenated())
         .bind(MESSAGES)
         .fetch_all(&mut *transaction)
         .await
@@ -91,7 +120,9 @@ impl Storage for SqliteStorage {
                 .map_err(translate)?;
         }
         transaction.commit().await.map_err(translate)?;
-        Ok(deleted.len() == MESSAGES as usize)
+        let is_all = deleted.len() < MESSAGES as usize;
+        self.report(deleted.len(), before, is_all);
+        Ok(!is_all)
     }
 
     async fn weeks(&self, _: Timestamp) -> Result<Option<WeeksStanding>, RepositoryError> {
