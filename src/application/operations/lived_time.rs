@@ -53,7 +53,9 @@ impl LivedTime {
                  long, or the clock is wrong. Messages and idempotency keys are deleted as if it were the time in `counted`, \
                  which catches up four times as fast as time passes"
             ),
-            (true, false) => tracing::info!("messages and idempotency keys are deleted by the clock of this machine again"),
+            (true, false) => {
+                tracing::info!("messages and idempotency keys are deleted by the clock of this machine again")
+            }
             _ => {}
         }
         self.is_said = is_ahead;

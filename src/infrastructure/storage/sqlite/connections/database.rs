@@ -96,6 +96,21 @@ impl SqliteDatabase {
         Ok(())
     }
 
+    /// Whether credentials are stored. Also of a file whose tables are not up to date, or not there yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn has_credentials(&self) -> Result<bool, RepositoryError> {
+        let has_table = "select exists (select 1 from sqlite_schema where name = 'messaging_instances')";
+        let has_credentials = "select exists (select 1 from messaging_instances where length(credentials) > 0)";
+        for question in [has_table, has_credentials] {
+            if !sqlx::query_scalar::<_, bool>(question).fetch_one(&self.0.writer).await.map_err(translate)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Claims the installation for this process, for as long as the guard lives.
     ///
     /// # Errors

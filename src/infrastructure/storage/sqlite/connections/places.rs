@@ -19,7 +19,8 @@ struct Place {
     consequence: &'static str,
 }
 
-const DATABASE: &str = "what would be stored would be lost at the next start. Put the file back, or restart the process";
+const DATABASE: &str =
+    "what would be stored would be lost at the next start. Put the file back, or restart the process";
 const LOCK: &str = "another process may serve from the same database. Restart this one";
 
 impl Place {
