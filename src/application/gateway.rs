@@ -240,7 +240,7 @@ impl Ports {
         settings: &Settings,
         dead_letters: DeadLetterPolicy,
     ) -> delivery::DeliverMessage {
-        let ThisNode { identity, held, answered, tally, tenants, .. } = node.clone();
+        let ThisNode { identity, held, answered, early, tally, tenants, .. } = node.clone();
         delivery::DeliverMessage {
             messages: self.stores.messages.clone(),
             instances: self.stores.instances.clone(),
@@ -249,6 +249,7 @@ impl Ports {
             identity,
             held,
             answered,
+            early,
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
             policy: settings.retry.clone(),
@@ -267,7 +268,7 @@ impl Ports {
     }
 
     fn messages(&self, node: &ThisNode, settings: &Settings, queue: Arc<dyn MessageQueue>) -> Messages {
-        let ThisNode { identity, held, unreconciled, tally, .. } = node.clone();
+        let ThisNode { identity, held, unreconciled, early, tally, .. } = node.clone();
         let node_timeout = identity.timeout();
         let callers_wait = queue.waiting_status() == MessageStatus::Pending;
         Messages {
@@ -280,6 +281,7 @@ impl Ports {
                 held,
                 turns: Turns::new(self.ids.clone(), self.clock.clone(), callers_wait),
                 unreconciled,
+                early,
                 clock: self.clock.clone(),
                 tally,
                 max_tries: settings.max_tries,

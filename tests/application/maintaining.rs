@@ -1,6 +1,7 @@
 //! What the maintenance does with the time that passes, and how often `/health` looks.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use correio::application::service::Repeated;
 use correio::domain::Timestamp;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use futures::FutureExt;
+use futures::channel::oneshot;
 use futures::future::join_all;
 use uuid::Uuid;
 
@@ -33,6 +35,22 @@ impl Weather for Counting {
         tokio::task::yield_now().await;
         if *self.is_away.lock().unwrap() {
             return Err(RepositoryError::Unavailable("away".to_owned()));
+        }
+        statement();
+        Ok(())
+    }
+}
+
+/// Takes no outcome until it is set.
+#[derive(Default)]
+struct WithoutOutcomes(AtomicBool);
+
+#[async_trait]
+impl Weather for WithoutOutcomes {
+    async fn carry(&self, operation: &'static str, statement: Statement) -> Result<(), RepositoryError> {
+        tokio::task::yield_now().await;
+        if operation == "messages.record" && !self.0.load(Ordering::Relaxed) {
+            return Err(RepositoryError::Unavailable("the disk is full".to_owned()));
         }
         statement();
         Ok(())
@@ -140,6 +158,36 @@ async fn a_clock_that_was_far_behind_at_the_first_start_keeps_nothing_for_ever()
     gateway.clock.advance(23 * DAY);
     maintenance.round(&stop).await.unwrap();
     assert!(adapters.messages.find(message.id).await.unwrap().is_none());
+}
+
+/// As a full disk does, on which the message itself still had room.
+#[tokio::test]
+async fn a_caller_whose_outcome_the_database_does_not_take_is_answered_all_the_same() {
+    let weather = Arc::new(WithoutOutcomes::default());
+    let adapters = MemoryDatabase::default().under(weather.clone()).adapters();
+    let gateway = TestGateway::start(&adapters).await;
+    let (early, answered) = oneshot::channel();
+    let (caller, command) = (gateway.caller(), gateway.command("ana"));
+    let sending = gateway.messages.send.execute_answering(&caller, command, early);
+    let answering = async {
+        let message = answered.await.unwrap();
+        assert_eq!(message.status, MessageStatus::Pending);
+        assert!(gateway.node.held.holds(message.id), "nothing else takes it");
+        weather.0.store(true, Ordering::Relaxed);
+        message
+    };
+    let passing = async {
+        while !weather.0.load(Ordering::Relaxed) {
+            gateway.clock.advance(Duration::from_millis(500));
+            tokio::task::yield_now().await;
+        }
+        // What waits for the next try.
+        gateway.clock.advance(Duration::from_secs(2));
+    };
+    let (sent, message, ()) = futures::join!(sending, answering, passing);
+    let sent = sent.unwrap().message;
+    assert_eq!((sent.id, sent.status), (message.id, MessageStatus::Sent));
+    assert_eq!(gateway.channel.calls().len(), 1);
 }
 
 #[tokio::test]

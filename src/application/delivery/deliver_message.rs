@@ -1,12 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use tracing::{debug, error, info, warn};
 
 use super::admission::Wait;
 use super::progress::Progress;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::node::answered_claims::AnsweredClaims;
+use crate::application::node::early_answers::EarlyAnswers;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;
@@ -33,6 +35,7 @@ pub struct DeliverMessage {
     pub identity: NodeIdentity,
     pub held: HeldMessages,
     pub answered: AnsweredClaims,
+    pub early: EarlyAnswers,
     pub clock: Arc<dyn Clock>,
     pub randomness: Arc<dyn Randomness>,
     pub policy: RetryPolicy,
@@ -51,6 +54,9 @@ pub enum ClaimResult {
     /// This process holds the message: whether there is something to claim is known only afterwards.
     Held,
 }
+
+/// How long a caller waits for an outcome that the database does not take.
+const CALLERS_WAIT: Duration = Duration::from_secs(8);
 
 /// A try whose process died is repeated. After this many beyond the message's own limit, the message is taken to be
 /// what kills its processes, and fails.
@@ -225,7 +231,7 @@ impl DeliverMessage {
     /// Writes the outcome until it has landed: without it the message would be delivered a second time.
     async fn record(&self, message: Message, outcome: Outcome) -> Message {
         let recorded = loop {
-            match until_answered(self.clock.as_ref(), || self.messages.record(&outcome)).await {
+            match self.recorded(&message, &outcome).await {
                 Ok(recorded) => break recorded,
                 Err(cause) => {
                     error!(message.id = %message.id, %cause, "the outcome cannot be recorded; tried again");
@@ -246,6 +252,22 @@ impl DeliverMessage {
             return self.as_it_is(ended).await;
         }
         ended
+    }
+
+    /// Whether the outcome has landed. The caller of the message is answered before that when it takes long.
+    async fn recorded(&self, message: &Message, outcome: &Outcome) -> Result<bool, RepositoryError> {
+        let recording = until_answered(self.clock.as_ref(), || self.messages.record(outcome));
+        if !self.early.has_caller(message.id) {
+            return recording.await;
+        }
+        let recording = Box::pin(recording);
+        match select(recording, self.clock.sleep(CALLERS_WAIT)).await {
+            Either::Left((recorded, _)) => recorded,
+            Either::Right((_, recording)) => {
+                self.early.answer(message);
+                recording.await
+            }
+        }
     }
 
     /// The message as its row says; as we know it, if the row is gone or cannot be read.
