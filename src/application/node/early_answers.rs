@@ -24,8 +24,10 @@ impl EarlyAnswers {
     /// Answers the caller of the message, if one waits, with the message as it is stored.
     pub fn answer(&self, message: &Message) {
         let caller = self.callers().remove(&message.id);
-        // A caller that has gone needs no answer.
-        let _ = caller.map(|caller| caller.send(message.clone()));
+        if let Some(caller) = caller {
+            // One that has gone needs no answer.
+            let _ = caller.send(message.clone());
+        }
     }
 
     fn callers(&self) -> MutexGuard<'_, HashMap<MessageId, oneshot::Sender<Message>>> {
