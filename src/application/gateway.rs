@@ -272,7 +272,7 @@ impl Ports {
         dead_letters: DeadLetterPolicy,
         admission: Admission,
     ) -> delivery::DeliverMessage {
-        let ThisNode { identity, held, answered, tally, tenants, .. } = node.clone();
+        let ThisNode { identity, held, answered, early, tally, tenants, .. } = node.clone();
         delivery::DeliverMessage {
             messages: self.stores.messages.clone(),
             instances: self.stores.instances.clone(),
@@ -281,6 +281,7 @@ impl Ports {
             identity,
             held,
             answered,
+            early,
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
             policy: settings.retry.clone(),
@@ -305,7 +306,7 @@ impl Ports {
     }
 
     fn messages(&self, node: &ThisNode, settings: &Settings, queue: Arc<dyn MessageQueue>) -> Messages {
-        let ThisNode { identity, held, unreconciled, tally, tenants, .. } = node.clone();
+        let ThisNode { identity, held, unreconciled, early, tally, tenants, .. } = node.clone();
         let node_timeout = identity.timeout();
         let callers_wait = queue.waiting_status() == MessageStatus::Pending;
         Messages {
@@ -319,6 +320,7 @@ impl Ports {
                 turns: Turns::new(self.ids.clone(), self.clock.clone(), callers_wait),
                 callers: WaitingCallers::among(callers_wait.then_some(settings.requests), tenants),
                 unreconciled,
+                early,
                 clock: self.clock.clone(),
                 tally,
                 max_tries: settings.max_tries,

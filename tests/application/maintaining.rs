@@ -1,20 +1,23 @@
 //! What the maintenance does with the time that passes, and how often `/health` looks.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use correio::application::ports::RepositoryError;
+use correio::application::ports::{Accepted, Clock, RepositoryError};
 use correio::application::service::Repeated;
+use correio::domain::Timestamp;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use futures::FutureExt;
+use futures::channel::oneshot;
 use futures::future::join_all;
 use uuid::Uuid;
 
 use super::gateway::TestGateway;
 use super::scripted::ManualClock;
-use crate::support::databases::Adapters;
+use crate::support::databases::{Adapters, sqlite};
 use crate::support::given::{at, message, node, request};
 use crate::support::memory::{MemoryDatabase, Statement, Weather};
 
@@ -48,6 +51,22 @@ impl Weather for Counting {
     }
 }
 
+/// Takes no outcome until it is set.
+#[derive(Default)]
+struct WithoutOutcomes(AtomicBool);
+
+#[async_trait]
+impl Weather for WithoutOutcomes {
+    async fn carry(&self, operation: &'static str, statement: Statement) -> Result<(), RepositoryError> {
+        tokio::task::yield_now().await;
+        if operation == "messages.record" && !self.0.load(Ordering::Relaxed) {
+            return Err(RepositoryError::Unavailable("the disk is full".to_owned()));
+        }
+        statement();
+        Ok(())
+    }
+}
+
 impl Counting {
     fn asked(&self, operation: &str) -> usize {
         self.asked.lock().unwrap().get(operation).copied().unwrap_or_default()
@@ -68,6 +87,12 @@ async fn ended(adapters: &Adapters) -> Message {
     adapters.failed(Message { id, ..message(MessageStatus::Queued, node()) }, Some(at(10))).await
 }
 
+fn message_at(time: Timestamp) -> Message {
+    let random = Uuid::new_v4().as_u128() & ((1 << 62) - 1);
+    let id = (u128::from(time.timestamp_millis().unsigned_abs()) << 80) | (7 << 76) | (2 << 62) | random;
+    Message { id: MessageId(Uuid::from_u128(id)), created_at: time, ..message(MessageStatus::Queued, node()) }
+}
+
 async fn maintain(gateway: &TestGateway) {
     let stop = std::future::pending().boxed().shared();
     gateway.maintain_storage().round(&stop).await.unwrap();
@@ -85,6 +110,94 @@ async fn a_message_is_kept_for_as_long_as_the_retention_says() {
     gateway.clock.advance(DAY + Duration::from_millis(1));
     maintain(&gateway).await;
     assert!(adapters.messages.find(message.id).await.unwrap().is_none());
+}
+
+/// With each maintenance that begins, as after so many restarts.
+#[tokio::test]
+async fn a_clock_that_is_far_ahead_deletes_nothing_on_a_database_without_a_clock_of_its_own() {
+    let adapters = sqlite().await.unwrap();
+    let gateway = TestGateway::keeping(&adapters, Some(90 * DAY)).await;
+    maintain(&gateway).await;
+    let (message, key) = (ended(&adapters).await, request("k", 1));
+    let keyed = message_at(at(20));
+    adapters.messages.accept(&keyed, Some(&key)).await.unwrap();
+
+    gateway.clock.set_by(200 * 24 * 60 * 60);
+    for _ in 0..3 {
+        maintain(&gateway).await;
+        // What is accepted meanwhile has the time of the wrong clock, and proves nothing.
+        adapters.messages.accept(&message_at(gateway.clock.now()), None).await.unwrap();
+    }
+    assert!(adapters.messages.find(message.id).await.unwrap().is_some());
+    let kept = adapters.messages.kept_request(&keyed.tenant, &key.key, gateway.clock.now()).await.unwrap();
+    assert_eq!(kept.unwrap().message.id, keyed.id);
+    let again = adapters.messages.accept(&message_at(gateway.clock.now()), Some(&key)).await.unwrap();
+    assert!(matches!(again, Accepted::KeyTaken(_)));
+}
+
+#[tokio::test]
+async fn what_passed_unseen_is_made_up_for_while_time_passes() {
+    let adapters = sqlite().await.unwrap();
+    let gateway = TestGateway::keeping(&adapters, Some(90 * DAY)).await;
+    let message = ended(&adapters).await;
+    gateway.clock.set_by(200 * 24 * 60 * 60);
+    let stop = std::future::pending().boxed().shared();
+    let mut maintenance = gateway.maintain_storage();
+    maintenance.round(&stop).await.unwrap();
+    gateway.clock.advance(22 * DAY);
+    maintenance.round(&stop).await.unwrap();
+    assert!(adapters.messages.find(message.id).await.unwrap().is_some());
+    gateway.clock.advance(DAY);
+    maintenance.round(&stop).await.unwrap();
+    assert!(adapters.messages.find(message.id).await.unwrap().is_none());
+}
+
+/// The machine had no battery, and learnt the time after the first start.
+#[tokio::test]
+async fn a_clock_that_was_far_behind_at_the_first_start_keeps_nothing_for_ever() {
+    let adapters = sqlite().await.unwrap();
+    let gateway = TestGateway::keeping(&adapters, Some(90 * DAY)).await;
+    gateway.clock.set_by(-50 * 365 * 24 * 60 * 60);
+    maintain(&gateway).await;
+    gateway.clock.set_by(50 * 365 * 24 * 60 * 60);
+    let message = ended(&adapters).await;
+    let stop = std::future::pending().boxed().shared();
+    gateway.clock.advance(91 * DAY);
+    let mut maintenance = gateway.maintain_storage();
+    maintenance.round(&stop).await.unwrap();
+    gateway.clock.advance(23 * DAY);
+    maintenance.round(&stop).await.unwrap();
+    assert!(adapters.messages.find(message.id).await.unwrap().is_none());
+}
+
+/// As a full disk does, on which the message itself still had room.
+#[tokio::test]
+async fn a_caller_whose_outcome_the_database_does_not_take_is_answered_all_the_same() {
+    let weather = Arc::new(WithoutOutcomes::default());
+    let adapters = MemoryDatabase::default().under(weather.clone()).adapters();
+    let gateway = TestGateway::start(&adapters).await;
+    let (early, answered) = oneshot::channel();
+    let (caller, command) = (gateway.caller(), gateway.command("ana"));
+    let sending = gateway.messages.send.execute_answering(&caller, command, early);
+    let answering = async {
+        let message = answered.await.unwrap();
+        assert_eq!(message.status, MessageStatus::Pending);
+        assert!(gateway.node.held.holds(message.id), "nothing else takes it");
+        weather.0.store(true, Ordering::Relaxed);
+        message
+    };
+    let passing = async {
+        while !weather.0.load(Ordering::Relaxed) {
+            gateway.clock.advance(Duration::from_millis(500));
+            tokio::task::yield_now().await;
+        }
+        // What waits for the next try.
+        gateway.clock.advance(Duration::from_secs(2));
+    };
+    let (sent, message, ()) = futures::join!(sending, answering, passing);
+    let sent = sent.unwrap().message;
+    assert_eq!((sent.id, sent.status), (message.id, MessageStatus::Sent));
+    assert_eq!(gateway.channel.calls().len(), 1);
 }
 
 #[tokio::test]
@@ -198,7 +311,7 @@ async fn a_database_that_is_away_is_asked_no_more_often() {
     *counting.is_away.lock().unwrap() = true;
     let reports = join_all((0..50).map(|_| report.health())).await;
     assert!(reports.iter().all(|health| !health.healthy));
-    assert_eq!(counting.asked("search.count_open"), 1);
+    assert_eq!((counting.asked("storage.ping"), counting.asked("search.count_open")), (1, 0));
     *counting.is_away.lock().unwrap() = false;
     gateway.clock.advance(Duration::from_secs(2));
     let health = report.health().await;

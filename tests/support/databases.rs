@@ -72,16 +72,59 @@ impl FreshPostgres {
     }
 }
 
+/// A database whose owner is a role of its own, which is no superuser; both are dropped with this.
+pub struct OwnedPostgres {
+    fresh: Option<FreshPostgres>,
+    server: PgConnectOptions,
+    role: String,
+}
+
+impl OwnedPostgres {
+    pub async fn create() -> Option<Self> {
+        let fresh = FreshPostgres::create().await?;
+        let (server, role) = (fresh.server.clone(), format!("{}_owner", fresh.name));
+        execute(&server, format!("create role {role} login password 'x'")).await;
+        execute(&server, format!("alter database {} owner to {role}", fresh.name)).await;
+        Some(Self { fresh: Some(fresh), server, role })
+    }
+
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// As the superuser of the tests.
+    pub async fn execute(&self, sql: String) {
+        execute(&self.fresh.as_ref().unwrap().options(), sql).await;
+    }
+
+    /// As the owner.
+    pub fn options(&self) -> PgConnectOptions {
+        self.fresh.as_ref().unwrap().options().username(&self.role).password("x")
+    }
+}
+
+impl Drop for OwnedPostgres {
+    fn drop(&mut self) {
+        self.fresh = None;
+        let (server, drop) = (self.server.clone(), format!("drop role {}", self.role));
+        execute_apart(server, drop);
+    }
+}
+
 impl Drop for FreshPostgres {
     fn drop(&mut self) {
         let (server, drop) = (self.server.clone(), format!("drop database {} with (force)", self.name));
-        // A runtime of its own: the test's may be ending.
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(execute(&server, drop));
-        });
-        let _ = dropped.join();
+        execute_apart(server, drop);
     }
+}
+
+/// On a runtime of its own: the test's may be ending.
+fn execute_apart(server: PgConnectOptions, sql: String) {
+    let executed = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(execute(&server, sql));
+    });
+    let _ = executed.join();
 }
 
 async fn execute(server: &PgConnectOptions, sql: String) {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use tracing::{debug, error, info, warn};
 
 use super::admission::{Admission, Wait};
@@ -8,6 +9,7 @@ use super::progress::Progress;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::node::answered_claims::AnsweredClaims;
 use crate::application::node::clock_watch::ClockWatch;
+use crate::application::node::early_answers::EarlyAnswers;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;
@@ -36,6 +38,7 @@ pub struct DeliverMessage {
     pub identity: NodeIdentity,
     pub held: HeldMessages,
     pub answered: AnsweredClaims,
+    pub early: EarlyAnswers,
     pub clock: Arc<dyn Clock>,
     pub randomness: Arc<dyn Randomness>,
     pub policy: RetryPolicy,
@@ -71,6 +74,9 @@ pub enum ClaimResult {
     /// This process holds the message: whether there is something to claim is known only afterwards.
     Held,
 }
+
+/// How long a caller waits for an outcome that the database does not take.
+const CALLERS_WAIT: Duration = Duration::from_secs(8);
 
 /// A try whose process died is repeated. After this many beyond the message's own limit, the message is taken to be
 /// what kills its processes, and fails.
@@ -256,7 +262,7 @@ impl DeliverMessage {
                 let outcome = Arc::clone(&outcome);
                 async move { self.messages.record(&outcome).await }
             };
-            match until_answered(self.clock.as_ref(), write).await {
+            match self.recorded(&message, until_answered(self.clock.as_ref(), write)).await {
                 Ok(recorded) => break recorded,
                 Err(cause) => {
                     error!(message.id = %message.id, %cause, "the outcome cannot be recorded; tried again");
@@ -281,6 +287,25 @@ impl DeliverMessage {
             self.receipts.apply(&ChannelMessage { instance: ended.instance_id, id }).await;
         }
         ended
+    }
+
+    /// Whether the outcome has landed. The caller of the message is answered before that when it takes long.
+    async fn recorded(
+        &self,
+        message: &Message,
+        recording: impl Future<Output = Result<bool, RepositoryError>> + Send,
+    ) -> Result<bool, RepositoryError> {
+        if !self.early.has_caller(message.id) {
+            return recording.await;
+        }
+        let recording = Box::pin(recording);
+        match select(recording, self.clock.sleep(CALLERS_WAIT)).await {
+            Either::Left((recorded, _)) => recorded,
+            Either::Right((_, recording)) => {
+                self.early.answer(message);
+                recording.await
+            }
+        }
     }
 
     /// The message as its row says; as we know it, if the row is gone or cannot be read.

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
+use futures::channel::oneshot;
 use tracing::debug;
 
 use super::lanes::LanePlace;
 use super::turn::{Busy, Turns};
 use super::waiting_callers::{WaitingCaller, WaitingCallers};
+use crate::application::node::early_answers::EarlyAnswers;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;
@@ -34,6 +36,7 @@ pub struct SendMessage {
     pub turns: Turns,
     pub callers: WaitingCallers,
     pub unreconciled: Unreconciled,
+    pub early: EarlyAnswers,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
     /// Tries for a message whose instance and caller name none.
@@ -105,6 +108,20 @@ impl SendMessage {
         caller: &Principal,
         command: SendMessageCommand,
     ) -> Result<Submission, SendMessageError> {
+        self.execute_answering(caller, command, oneshot::channel().0).await
+    }
+
+    /// The same, for a caller that is answered by `early` when the message was delivered and the database does not take what
+    /// became of it: the future goes on until it has.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn execute_answering(
+        &self,
+        caller: &Principal,
+        command: SendMessageCommand,
+        early: oneshot::Sender<Message>,
+    ) -> Result<Submission, SendMessageError> {
         if let Some(submission) = self.earlier_submission(caller, &command).await? {
             return Ok(submission);
         }
@@ -146,6 +163,7 @@ impl SendMessage {
         // Only a `pending` message, which is being delivered, stays held: a `queued` one is free to be claimed.
         let _hold = hold.filter(|_| message.status == MessageStatus::Pending);
         let accepted_as = message.status;
+        let _waiting = self.early.wait(message.id, early);
         let message = self.hand_over(message, node).await;
         Ok(Submission { message, accepted_as, repeated: false })
     }

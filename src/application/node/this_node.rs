@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answered_claims::AnsweredClaims;
+use super::early_answers::EarlyAnswers;
 use super::held_messages::HeldMessages;
 use super::node_identity::NodeIdentity;
 use super::tally::Tally;
@@ -17,6 +18,7 @@ pub struct ThisNode {
     pub identity: NodeIdentity,
     pub held: HeldMessages,
     pub answered: AnsweredClaims,
+    pub early: EarlyAnswers,
     pub unreconciled: Unreconciled,
     pub tally: Tally,
     pub tenants: MetTenants,
@@ -30,6 +32,7 @@ impl ThisNode {
             identity: NodeIdentity::new(clock.clone(), timeout),
             held: HeldMessages::default(),
             answered: AnsweredClaims::default(),
+            early: EarlyAnswers::default(),
             unreconciled: Unreconciled::default(),
             tally: Tally::default(),
             tenants: MetTenants::default(),

@@ -18,11 +18,13 @@ pub struct LookAtStores {
     last: Mutex<Option<(Duration, Look)>>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
-    /// Messages of all tenants that still have to be delivered; none when the database did not answer.
+    /// Messages of all tenants that still have to be delivered; none when the database did not answer, or takes no messages.
     pub open: Option<u64>,
     pub weeks: Option<WeeksStanding>,
+    /// What is wrong with the database, a sentence each.
+    pub troubles: Vec<String>,
 }
 
 impl LookAtStores {
@@ -34,20 +36,23 @@ impl LookAtStores {
     /// The last look, or a new one when that is too old.
     pub async fn recent(&self) -> Look {
         let mut last = self.last.lock().await;
-        if let Some((at, look)) = *last
-            && self.clock.monotonic().saturating_sub(at) < GOOD_FOR
+        if let Some((at, look)) = &*last
+            && self.clock.monotonic().saturating_sub(*at) < GOOD_FOR
         {
-            return look;
+            return look.clone();
         }
         let look = self.look().await;
-        *last = Some((self.clock.monotonic(), look));
+        *last = Some((self.clock.monotonic(), look.clone()));
         look
     }
 
     async fn look(&self) -> Look {
-        // A database that does not answer the first is not asked more.
-        let Ok(open) = self.search.count_open().await else { return Look::default() };
+        let is_well = self.storage.ping().await.is_ok();
+        let troubles = self.storage.troubles();
+        // A database that does not answer one of these is not asked more.
+        let open = if is_well { self.search.count_open().await.ok() } else { None };
+        let Some(open) = open else { return Look { troubles, ..Look::default() } };
         let weeks = self.storage.weeks(self.clock.now()).await.unwrap_or_default();
-        Look { open: Some(open), weeks }
+        Look { open: Some(open), weeks, troubles }
     }
 }

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use futures::future::select;
 
 use crate::application::Stop;
+use crate::application::operations::lived_time::LivedTime;
 use crate::application::ports::{Clock, RepositoryError, Storage};
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
@@ -15,6 +16,7 @@ use crate::domain::Timestamp;
 pub struct MaintainStorage {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
+    lived: LivedTime,
     /// None: messages are kept for ever.
     retention: Option<Duration>,
     believed: BelievedTime,
@@ -24,7 +26,14 @@ pub struct MaintainStorage {
 
 impl MaintainStorage {
     pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, retention: Option<Duration>) -> Self {
-        Self { storage, clock, retention, believed: BelievedTime::default(), is_worried: false }
+        Self {
+            storage,
+            clock,
+            lived: LivedTime::default(),
+            retention,
+            believed: BelievedTime::default(),
+            is_worried: false,
+        }
     }
 
     async fn delete_keys(&self, now: Timestamp, stop: &Stop) -> Result<(), RepositoryError> {
@@ -88,8 +97,8 @@ impl Repeated for MaintainStorage {
     }
 
     async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
-        let now = self.clock.now();
-        let believed = self.believed.at(now, self.clock.monotonic());
+        let now = self.lived.now(self.storage.as_ref(), self.clock.as_ref()).await?;
+        let believed = self.believed.at(self.clock.now(), self.clock.monotonic()).min(now);
         // None of these keeps the others from being done.
         let maintained = self.storage.maintain(now).await;
         let keys_deleted = self.delete_keys(believed, stop).await;

@@ -1,5 +1,7 @@
 //! The installation as a whole: prepared, maintained, watched.
 
+pub mod lived_time;
+
 pub mod maintain_storage;
 pub use maintain_storage::MaintainStorage;
 

@@ -37,6 +37,8 @@ pub struct Health {
     pub open_messages: u64,
     /// None: messages are not stored by weeks, or the database does not answer.
     pub weeks: Option<WeeksStanding>,
+    /// What is wrong with the database, a sentence each.
+    pub storage_troubles: Vec<String>,
     pub tally: TallySnapshot,
     pub broker: BrokerHealth,
 }
@@ -69,10 +71,12 @@ impl ReportHealth {
     /// What the process cannot do.
     pub async fn ready(&self) -> Result<(), NotReady> {
         self.ping.ping().await?;
-        if self.identity.current().is_none() {
-            return Err(NotReady::NoHeartbeat);
-        }
+        self.has_a_name()?;
         self.consumes()
+    }
+
+    fn has_a_name(&self) -> Result<(), NotReady> {
+        self.identity.current().map(|_| ()).ok_or(NotReady::NoHeartbeat)
     }
 
     fn consumes(&self) -> Result<(), NotReady> {
@@ -86,9 +90,9 @@ impl ReportHealth {
         }
     }
 
-    /// What is stored is looked at every two seconds at most, however often this is asked for.
+    /// A process that is not ready is not healthy. What is stored is looked at every two seconds at most, however often this is asked for.
     pub async fn health(&self) -> Health {
-        let Look { open, weeks } = self.look.recent().await;
+        let Look { open, weeks, troubles } = self.look.recent().await;
         let broker = self.broker.as_ref().map_or_else(BrokerHealth::default, |broker| BrokerHealth {
             connected: broker.is_connected(),
             addresses: broker.addresses(),
@@ -96,11 +100,12 @@ impl ReportHealth {
         });
         Health {
             at: self.clock.now(),
-            healthy: open.is_some() && self.consumes().is_ok(),
+            healthy: open.is_some() && self.has_a_name().is_ok() && self.consumes().is_ok(),
             broker,
             uptime: self.clock.monotonic().saturating_sub(self.started_at),
             open_messages: open.unwrap_or(0),
             weeks,
+            storage_troubles: troubles,
             tally: self.tally.snapshot(),
         }
     }

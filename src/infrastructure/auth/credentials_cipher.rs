@@ -31,15 +31,16 @@ impl XChaChaCredentialsCipher {
         Self { first: cipher(first), others: others.iter().map(cipher).collect() }
     }
 
-    /// With the configured keys; without any, and with an embedded database, with the one in `DATA_DIR`.
+    /// With the configured keys; without any, and with an embedded database, with the one in `DATA_DIR`, which is made if need
+    /// be. `has_credentials`: the database has some, which that key has to open.
     ///
     /// # Errors
     /// Without a key for a database that several processes, on several machines, can share: each would make its own.
-    pub fn from_config(config: &Config) -> Result<Self, ConfigError> {
+    pub fn from_config(config: &Config, has_credentials: bool) -> Result<Self, ConfigError> {
         match (config.storage.credentials_keys.as_deref(), &config.storage.database) {
             (Some([first, others @ ..]), _) => Ok(Self::new(first, others)),
             (_, DatabaseConfig::Sqlite { .. }) => {
-                Ok(Self::new(&key_file::load_or_create(&config.storage.data_dir)?, &[]))
+                Ok(Self::new(&key_file::load_or_create(&config.storage.data_dir, has_credentials)?, &[]))
             }
             (_, DatabaseConfig::Postgres { .. }) => Err(ConfigError::new(
                 key_file::VARIABLE,
@@ -133,7 +134,7 @@ mod tests {
     #[test]
     fn a_shared_database_needs_a_key_that_is_shared() {
         let read = |url: &'static str| Config::read(|name| (name == "DATABASE_URL").then(|| url.to_owned())).unwrap();
-        let error = XChaChaCredentialsCipher::from_config(&read("postgres://db/correio")).err().unwrap();
+        let error = XChaChaCredentialsCipher::from_config(&read("postgres://db/correio"), true).err().unwrap();
         assert_eq!(error.variable, "CREDENTIALS_KEY");
     }
 

@@ -17,13 +17,22 @@ const FILE: &str = "credentials.key";
 /// The key in `DATA_DIR/credentials.key`, which is made if it is not there. Processes that start at once get the same.
 ///
 /// # Errors
-/// When the file is damaged: making another key would lose all credentials for good.
-pub fn load_or_create(data_dir: &Path) -> Result<[u8; 32], ConfigError> {
+/// When the file is damaged, or is not there although credentials are stored: making another key would lose them for good.
+pub fn load_or_create(data_dir: &Path, has_credentials: bool) -> Result<[u8; 32], ConfigError> {
     let path = data_dir.join(FILE);
     let failed = |error: io::Error| {
         ConfigError::new(VARIABLE, format!("is not set, and {} cannot be used instead: {error}", path.display()))
     };
     let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && has_credentials => {
+            let path = std::path::absolute(&path).unwrap_or(path);
+            let sentence = format!(
+                "is not set, and there is no {}, the file with the key that sealed the stored credentials: put it back, or set \
+                 the variable to its content",
+                path.display()
+            );
+            return Err(ConfigError::new(VARIABLE, sentence));
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             private_directory(data_dir)
                 .map_err(|error| ConfigError::new("DATA_DIR", format!("cannot be created: {error}")))?;
@@ -90,8 +99,8 @@ mod tests {
     #[test]
     fn it_is_made_once_and_only_its_owner_may_read_it() {
         let directory = Directory::new();
-        let key = load_or_create(&directory.0).unwrap();
-        assert_eq!(load_or_create(&directory.0).unwrap(), key);
+        let key = load_or_create(&directory.0, false).unwrap();
+        assert_eq!(load_or_create(&directory.0, false).unwrap(), key);
         let mode = fs::metadata(directory.0.join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 1);
@@ -101,7 +110,8 @@ mod tests {
     fn all_that_start_at_once_get_the_same() {
         let directory = Directory::new();
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| load_or_create(&directory.0).unwrap())).collect();
+            let threads: Vec<_> =
+                (0..16).map(|_| scope.spawn(|| load_or_create(&directory.0, false).unwrap())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(keys.iter().all(|key| *key == keys[0]));
@@ -114,16 +124,27 @@ mod tests {
         fs::create_dir_all(&directory.0).unwrap();
         for text in ["", "aHVzaA==", "\u{0}\u{1}"] {
             fs::write(directory.0.join(FILE), text).unwrap();
-            let error = load_or_create(&directory.0).unwrap_err();
+            let error = load_or_create(&directory.0, false).unwrap_err();
             assert_eq!(error.variable, "CREDENTIALS_KEY");
             assert_eq!(fs::read_to_string(directory.0.join(FILE)).unwrap(), text);
         }
         fs::write(directory.0.join(FILE), [0xff, 0xfe]).unwrap();
-        assert_eq!(load_or_create(&directory.0).unwrap_err().variable, "CREDENTIALS_KEY");
+        assert_eq!(load_or_create(&directory.0, false).unwrap_err().variable, "CREDENTIALS_KEY");
+    }
+
+    #[test]
+    fn none_is_made_while_credentials_are_stored_that_another_one_sealed() {
+        let directory = Directory::new();
+        let error = load_or_create(&directory.0, true).unwrap_err();
+        let path = directory.0.join(FILE);
+        assert!(error.variable == "CREDENTIALS_KEY" && error.to_string().contains(path.to_str().unwrap()), "{error}");
+        assert!(!directory.0.exists());
+        let key = load_or_create(&directory.0, false).unwrap();
+        assert_eq!(load_or_create(&directory.0, true).unwrap(), key);
     }
 
     #[test]
     fn a_place_where_nothing_can_be_kept_stops_the_start() {
-        assert_eq!(load_or_create(Path::new("/dev/null/data")).unwrap_err().variable, "CREDENTIALS_KEY");
+        assert_eq!(load_or_create(Path::new("/dev/null/data"), false).unwrap_err().variable, "CREDENTIALS_KEY");
     }
 }

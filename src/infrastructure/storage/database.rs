@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Database {
     pub stores: Stores,
     kind: Kind,
+    /// The setting that says where it is.
+    setting: &'static str,
 }
 
 enum Kind {
@@ -30,7 +32,7 @@ impl Database {
     /// Connects, and brings the tables up to date.
     ///
     /// # Errors
-    /// A sentence that names `DATABASE_URL`.
+    /// A sentence that names `DATABASE_URL`, or `DATA_DIR`.
     pub async fn open(config: &Config) -> Result<Self, ConfigError> {
         let database = Self::connect(config).await?;
         database.migrate().await?;
@@ -40,42 +42,65 @@ impl Database {
     /// Connects. A database that does not answer is tried for at most 10 s.
     ///
     /// # Errors
-    /// A sentence that names `DATABASE_URL`; also for a server that is too old.
+    /// A sentence that names `DATABASE_URL`, or `DATA_DIR`; also for a server that is too old.
     pub async fn connect(config: &Config) -> Result<Self, ConfigError> {
-        let limits = limits(config);
+        let (limits, setting) = (limits(config), setting(config));
         match &config.storage.database {
             DatabaseConfig::Sqlite { path } => {
-                patiently(|| SqliteDatabase::open_within(path, limits)).await.map(Self::sqlite).map_err(unusable)
+                let opened = patiently(|| SqliteDatabase::open_within(path, limits)).await;
+                let database = opened.map_err(|error| unusable(setting, error))?;
+                Ok(Self { stores: database.stores(), kind: Kind::Sqlite(database), setting })
             }
             DatabaseConfig::Postgres { url } => {
-                let database = patiently(|| PgDatabase::connect(url, limits)).await.map_err(unusable)?;
-                let refusal = database.pooler_refusal().await.map_err(unusable)?;
-                refusal.map_or(Ok(()), |refusal| Err(ConfigError::new("DATABASE_URL", refusal)))?;
-                let version = database.version().await.map_err(unusable)?;
-                version.refusal().map_or(Ok(()), |refusal| Err(ConfigError::new("DATABASE_URL", refusal)))?;
-                Ok(Self::postgres(database))
+                let failed = |error| unusable(setting, error);
+                let database = patiently(|| PgDatabase::connect(url, limits)).await.map_err(failed)?;
+                let refusal = database.pooler_refusal().await.map_err(failed)?;
+                refusal.map_or(Ok(()), |refusal| Err(ConfigError::new(setting, refusal)))?;
+                let version = database.version().await.map_err(failed)?;
+                version.refusal().map_or(Ok(()), |refusal| Err(ConfigError::new(setting, refusal)))?;
+                Ok(Self { stores: database.stores(), kind: Kind::Postgres(database), setting })
             }
+        }
+    }
+
+    /// Opens the database of a command that makes none: an empty one, in a directory where none was meant to be, would look
+    /// like an installation that has lost everything.
+    ///
+    /// # Errors
+    /// As of [`Database::open`], and when there is no file.
+    pub async fn open_existing(config: &Config) -> Result<Self, ConfigError> {
+        match &config.storage.database {
+            DatabaseConfig::Sqlite { path } if !path.exists() => {
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                let sentence = format!(
+                    "there is no database {}: this command makes none; run it where the server runs, with its settings",
+                    path.display()
+                );
+                Err(ConfigError::new(setting(config), sentence))
+            }
+            _ => Self::open(config).await,
         }
     }
 
     /// Brings the tables up to date, which may take long.
     ///
     /// # Errors
-    /// A sentence that names `DATABASE_URL`.
+    /// A sentence that names `DATABASE_URL`, or `DATA_DIR`.
     pub async fn migrate(&self) -> Result<(), ConfigError> {
         let migrated = match &self.kind {
             Kind::Sqlite(database) => database.migrate().await,
             Kind::Postgres(database) => database.migrate().await,
         };
-        migrated.map_err(unusable)
+        migrated.map_err(|error| unusable(self.setting, error))
     }
 
-    fn sqlite(database: SqliteDatabase) -> Self {
-        Self { stores: database.stores(), kind: Kind::Sqlite(database) }
-    }
-
-    fn postgres(database: PgDatabase) -> Self {
-        Self { stores: database.stores(), kind: Kind::Postgres(database) }
+    /// Whether an embedded database has credentials, which the key beside it has to open.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn has_credentials(&self) -> Result<bool, ConfigError> {
+        let Kind::Sqlite(embedded) = &self.kind else { return Ok(false) };
+        embedded.has_credentials().await.map_err(|error| unusable(self.setting, error))
     }
 
     /// How many connections to a server this process opens at most; none without a server.
@@ -83,6 +108,17 @@ impl Database {
         match &self.kind {
             Kind::Sqlite(_) => None,
             Kind::Postgres(database) => Some(database.connections()),
+        }
+    }
+
+    /// Why a server will not let this process have all the connections that it opens, if it will not.
+    ///
+    /// # Errors
+    /// A sentence that names `DATABASE_URL`, or `DATA_DIR`.
+    pub async fn shortage(&self) -> Result<Option<String>, ConfigError> {
+        match &self.kind {
+            Kind::Sqlite(_) => Ok(None),
+            Kind::Postgres(database) => database.shortage().await.map_err(|error| unusable(self.setting, error)),
         }
     }
 
@@ -102,7 +138,7 @@ impl Database {
                 RepositoryError::Conflict => "another process serves from this database file".to_owned(),
                 error => error.to_string(),
             };
-            ConfigError::new("DATABASE_URL", sentence)
+            ConfigError::new(self.setting, sentence)
         })
     }
 
@@ -123,11 +159,19 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn unusable(error: RepositoryError) -> ConfigError {
+/// Which setting says where the database is.
+fn setting(config: &Config) -> &'static str {
+    match &config.storage.database {
+        DatabaseConfig::Sqlite { path } if path.parent() == Some(&config.storage.data_dir) => "DATA_DIR",
+        _ => "DATABASE_URL",
+    }
+}
+
+fn unusable(setting: &'static str, error: RepositoryError) -> ConfigError {
     match error {
         // Here it need not be a statement that was refused: what is no URL is not even tried.
-        RepositoryError::Refused(reason) => ConfigError::new("DATABASE_URL", reason),
-        error => ConfigError::new("DATABASE_URL", error.to_string()),
+        RepositoryError::Refused(reason) => ConfigError::new(setting, reason),
+        error => ConfigError::new(setting, error.to_string()),
     }
 }
 
@@ -163,7 +207,8 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_not_called_a_refused_statement() {
-        let error = unusable(RepositoryError::Refused("is not the URL of a PostgreSQL database".to_owned()));
+        let error =
+            unusable("DATABASE_URL", RepositoryError::Refused("is not the URL of a PostgreSQL database".to_owned()));
         assert_eq!(error.to_string(), "DATABASE_URL: is not the URL of a PostgreSQL database");
     }
 }

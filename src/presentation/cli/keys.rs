@@ -48,7 +48,11 @@ pub enum KeysCommand {
 }
 
 pub async fn run(config: &Config, command: KeysCommand) -> Result<(), CommandError> {
-    let database = Database::open(config).await?;
+    let database = match &command {
+        // Also before the first start of a server.
+        KeysCommand::Create { .. } => Database::open(config).await?,
+        KeysCommand::List { .. } | KeysCommand::Revoke { .. } => Database::open_existing(config).await?,
+    };
     let done = match command {
         KeysCommand::Create { tenant, name, scope, expires } => create(&database, tenant, name, scope, expires).await,
         KeysCommand::List { tenant } => list(&database, tenant.as_ref()).await,

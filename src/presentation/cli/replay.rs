@@ -46,7 +46,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 
 /// Prints how many messages are on their way again; which ids are not, on standard error.
 pub async fn run(config: &Config, arguments: ReplayArguments) -> Result<(), CommandError> {
-    let database = Database::open(config).await?;
+    let database = Database::open_existing(config).await?;
     let replayed = replay(&database, arguments).await;
     database.close().await;
     println!("{}", replayed?);

@@ -102,8 +102,11 @@ async fn prepare(config: &Config) -> Result<Prepared, ConfigError> {
     let database = Database::connect(config).await?;
     let lock = database.lock_installation()?;
     // Before the tables are touched: a start that is refused changes nothing.
-    let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config)?);
+    let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config, database.has_credentials().await?)?);
     database.migrate().await?;
+    if let Some(shortage) = database.shortage().await? {
+        warn!("{shortage}");
+    }
     Ok(Prepared { database, cipher, lock })
 }
 

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::support::databases::FreshPostgres;
+use crate::support::databases::{FreshPostgres, OwnedPostgres};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::given::{at, message, node, take, tenant};
 
@@ -255,4 +255,43 @@ async fn a_process_opens_no_more_connections_than_it_says() {
     let said = i64::from(installation.database.connections());
     // All but those that outcomes are recorded on.
     assert!(opened >= said - 2 && opened <= said, "{opened} are open, {said} are said to be the most");
+}
+
+/// The heartbeats have their connection, and nothing else gets one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_gets_no_connections_for_its_requests_is_not_ready_and_says_why() {
+    let Some(owned) = OwnedPostgres::create().await else { return };
+    let database = PgDatabase::connect_with(owned.options()).await.unwrap();
+    database.migrate().await.unwrap();
+    assert_eq!(database.shortage().await.unwrap(), None);
+    let stores = database.stores();
+    let owner = node();
+    stores.nodes.register(owner, owner, Default::default(), at(0)).await.unwrap();
+
+    owned.execute(format!("alter role {} connection limit 1", owned.role())).await;
+    let shortage = database.shortage().await.unwrap().expect("too few");
+    assert!(shortage.contains("gets 1 (the connection limit of the role)"), "{shortage}");
+    let refused = stores.storage.ping().await.unwrap_err();
+    assert!(refused.to_string().contains("the server refuses further connections"), "{refused}");
+    assert!(stores.storage.troubles()[0].contains("DATABASE_POOL_SIZE"));
+    assert!(stores.nodes.beat(owner).await.unwrap());
+
+    owned.execute(format!("alter role {} connection limit -1", owned.role())).await;
+    eventually(SOON, "it is ready again", async || stores.storage.ping().await.ok()).await;
+    assert!(stores.storage.troubles().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_may_not_write_any_more_is_not_ready_and_says_so() {
+    let Some(owned) = OwnedPostgres::create().await else { return };
+    let database = PgDatabase::connect_with(owned.options()).await.unwrap();
+    database.migrate().await.unwrap();
+    let stores = database.stores();
+    stores.storage.ping().await.unwrap();
+    owned.execute("alter table messaging_messages owner to current_user".to_owned()).await;
+    let refused = eventually(SOON, "it is noticed", async || stores.storage.ping().await.err()).await;
+    assert!(refused.to_string().contains("may not read and write its tables"), "{refused}");
+    assert_eq!(stores.storage.troubles().len(), 1);
+    owned.execute(format!("alter table messaging_messages owner to {}", owned.role())).await;
+    eventually(SOON, "it is ready again", async || stores.storage.ping().await.ok()).await;
 }

@@ -7,7 +7,7 @@ use correio::domain::message::MessageStatus;
 use correio::infrastructure::storage::postgres::{PgDatabase, PgMessageRepository, PgMessageSearch, PgStorage};
 use sqlx::{Connection, PgConnection};
 
-use crate::support::databases::{FreshPostgres, migrations_until};
+use crate::support::databases::{FreshPostgres, OwnedPostgres, migrations_until};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::given::{message, node, tenant};
 
@@ -118,4 +118,28 @@ async fn an_older_installation_learns_a_new_state() {
     assert_eq!(sqlx::raw_sql(cancel).execute(&mut other).await.unwrap().rows_affected(), 1);
     let no_state = "update messaging_messages set status = 'lost'";
     assert!(sqlx::raw_sql(no_state).execute(&mut other).await.unwrap_err().to_string().contains("status_check"));
+}
+
+#[tokio::test]
+async fn a_role_that_may_make_no_tables_is_told_what_it_needs() {
+    let Some(owned) = OwnedPostgres::create().await else { return };
+    owned.execute("alter schema public owner to current_user".to_owned()).await;
+    owned.execute("revoke create on schema public from public".to_owned()).await;
+    let database = PgDatabase::connect_with(owned.options()).await.unwrap();
+    let refused = database.migrate().await.unwrap_err().to_string();
+    for word in [owned.role(), "needs CREATE", "permission denied for schema public", "each week"] {
+        assert!(refused.contains(word), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_store_every_text_is_refused() {
+    let Some(owned) = OwnedPostgres::create().await else { return };
+    let name = format!("{}_latin1", owned.role());
+    owned.execute(format!("create database {name} encoding 'LATIN1' locale 'C' template template0")).await;
+    let database = PgDatabase::connect_with(owned.options().database(&name)).await.unwrap();
+    let refusal = database.version().await.unwrap().refusal();
+    drop(database);
+    owned.execute(format!("drop database {name} with (force)")).await;
+    assert!(refusal.unwrap().contains("LATIN1"));
 }

@@ -23,6 +23,37 @@ async fn an_installation_is_locked_while_the_guard_lives() {
     other.lock_installation().unwrap();
 }
 
+#[tokio::test]
+async fn what_would_be_stored_in_a_file_that_was_moved_is_refused_until_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data, aside) = (directory.path().join("data"), directory.path().join("aside"));
+    let path = data.join("correio.db");
+    let database = SqliteDatabase::open(&path).await.unwrap();
+    database.migrate().await.unwrap();
+    let _guard = database.lock_installation().unwrap();
+    let stores = database.stores();
+    let accept = async || stores.messages.accept(&message(MessageStatus::Queued, node()), None).await;
+    accept().await.unwrap();
+    assert!(stores.storage.troubles().is_empty());
+
+    std::fs::rename(&data, &aside).unwrap();
+    let refusal = accept().await.err().unwrap();
+    assert!(refusal.to_string().contains(path.to_str().unwrap()), "{refusal}");
+    stores.storage.ping().await.unwrap_err();
+    assert!(stores.storage.troubles()[0].starts_with(path.to_str().unwrap()));
+    // Another process in its place.
+    SqliteDatabase::open(&path).await.unwrap().migrate().await.unwrap();
+    assert!(accept().await.is_err());
+
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&aside, &data).unwrap();
+    accept().await.unwrap();
+    stores.storage.ping().await.unwrap();
+    // Without the file that it has locked, it cannot keep others out.
+    std::fs::remove_file(data.join("correio.db.lock")).unwrap();
+    assert!(accept().await.err().unwrap().to_string().contains("correio.db.lock"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_processes_may_start_at_once() {
     let directory = tempfile::tempdir().unwrap();

@@ -27,6 +27,9 @@ stories!(
     certificates_that_come_later_are_used_without_another_start,
     one_process_alone_plays_every_role_on_sqlite,
     a_second_server_on_the_same_file_is_refused,
+    a_place_that_cannot_be_used_is_named_by_its_setting,
+    a_command_that_only_reads_makes_no_database,
+    a_key_that_was_lost_is_not_replaced_while_credentials_are_stored,
     wrong_usage_ends_with_two;
     only_on_postgres:
     what_is_asked_of_a_database_in_libpqs_words_is_taken,
@@ -129,6 +132,43 @@ async fn a_database_that_cannot_be_reached_stops_the_start_without_telling_its_p
     assert!(told.lines().last().unwrap().starts_with("correio: DATABASE_URL: "), "{told}");
     assert!(!told.contains("s3cr3t-w0rd"), "{told}");
     assert_eq!(told.lines().count(), 1, "{told}");
+    let address = url.split(['@', '/']).nth(3).unwrap();
+    assert!(told.contains(&format!("{address}: ")) && told.contains("refused"), "{address}: {told}");
+
+    let url = format!("{url}?sslmode=verify-full&sslrootcert=/nope.pem");
+    let (start, line) = (Instant::now(), refused_start(&installation, &[("DATABASE_URL", &url)], &[]).await);
+    assert!(line.contains("`sslrootcert`") && line.contains("/nope.pem"), "{line}");
+    assert!(start.elapsed() < Duration::from_secs(5), "it is not tried");
+}
+
+async fn a_place_that_cannot_be_used_is_named_by_its_setting(installation: Installation) {
+    let file = installation.directory.path().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    let line = refused_start(&installation, &[("DATA_DIR", file.to_str().unwrap())], &[]).await;
+    assert!(line.starts_with("correio: DATA_DIR: ") && line.contains("a-file"), "{line}");
+}
+
+async fn a_command_that_only_reads_makes_no_database(installation: Installation) {
+    for arguments in
+        [&["keys", "list"][..], &["keys", "revoke", "01a2084f-484c-7022-83e1-af8f278f8cab"], &["replay", "--all"]]
+    {
+        let line = refused_start(&installation, &[], arguments).await;
+        assert!(line.starts_with("correio: DATA_DIR: ") && line.contains("correio.db"), "{line}");
+    }
+    assert!(!installation.data_dir().exists());
+}
+
+async fn a_key_that_was_lost_is_not_replaced_while_credentials_are_stored(installation: Installation) {
+    let mut app = TestApp::start(installation).await;
+    app.terminate();
+    assert_eq!(app.exited().await.code(), Some(0));
+    let (key, aside) = (app.installation.data_dir().join("credentials.key"), app.installation.data_dir().join("aside"));
+    std::fs::rename(&key, &aside).unwrap();
+    let line = refused_start(&app.installation, &[], &[]).await;
+    assert!(line.starts_with("correio: CREDENTIALS_KEY: ") && line.contains("credentials.key"), "{line}");
+    assert!(!key.exists());
+    std::fs::rename(&aside, &key).unwrap();
+    app.restart().await;
 }
 
 async fn a_parameter_of_a_database_that_cannot_be_used_stops_the_start_and_its_value_is_not_told(
@@ -222,7 +262,7 @@ async fn one_process_alone_plays_every_role_on_sqlite(installation: Installation
 async fn a_second_server_on_the_same_file_is_refused(installation: Installation) {
     let app = TestApp::start(installation).await;
     let line = refused_start(&app.installation, &[], &[]).await;
-    assert!(line.starts_with("correio: DATABASE_URL: "), "{line}");
+    assert!(line.starts_with("correio: DATA_DIR: "), "{line}");
     assert_eq!(app.get("/health/ready").await.status, 200, "the first goes on");
     assert_eq!(app.sql_number("select count(*) from messaging_nodes where left_at is null").await, 1);
 }

@@ -11,8 +11,21 @@ pub trait Storage: Send + Sync {
     /// Succeeds if the database answers and, as far as can be seen without writing, takes what is written.
     async fn ping(&self) -> Result<(), RepositoryError>;
 
+    /// What an operator has to put right, a sentence each, as the last ping found it; no sentence has a secret in it.
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Until when the database has lived, as far as can be learnt without this machine's clock: at least that much time has
+    /// passed for what is stored. None where the server has a clock of its own, which it asks before it forgets anything, and
+    /// where nothing is stored yet.
+    async fn lived_until(&self) -> Result<Option<Timestamp>, RepositoryError> {
+        Ok(None)
+    }
+
     /// Periodic work of seconds: makes room for the messages of the weeks to come. Rows that lie outside of all weeks are moved
-    /// into theirs, unless that would keep others waiting for long. Safe to run in several processes concurrently.
+    /// into theirs, unless that would keep others waiting for long. Safe to run in several processes concurrently. That it has lived until `now` is kept,
+    /// where [`Storage::lived_until`] says so.
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError>;
 
     /// Deletes idempotency keys that have expired at `now`: a bounded part of them. Returns whether there may be more. Safe to

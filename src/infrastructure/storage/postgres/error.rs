@@ -11,6 +11,13 @@ const LOCK_NOT_AVAILABLE: &str = "55P03";
 const QUERY_CANCELED: &str = "57014";
 const READ_ONLY_TRANSACTION: &str = "25006";
 
+const TOO_MANY_CONNECTIONS: &str = "53300";
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// What a server says in many ways.
+pub(super) const REFUSES_CONNECTIONS: &str = "the server refuses further connections: max_connections, or the connection limit of \
+     the role or of the database, is reached; raise it, or set a smaller DATABASE_POOL_SIZE";
+
 /// The words of PgBouncer. Its SQLSTATE is that of any breach of the protocol.
 const UNSUPPORTED_PARAMETER: &str = "unsupported startup parameter: ";
 
@@ -43,6 +50,9 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
                 Some("22" | "23" | "54") => RepositoryError::Refused(text),
                 _ if [DUPLICATE_STATEMENT, NO_SUCH_STATEMENT].contains(&&*code) => {
                     RepositoryError::Unavailable(format!("{text}; {NEEDS_SESSIONS}"))
+                }
+                _ if code == TOO_MANY_CONNECTIONS => {
+                    RepositoryError::Unavailable(format!("{text}; {REFUSES_CONNECTIONS}"))
                 }
                 // Connections, resources, an operator, the system, ...: it may pass.
                 _ => RepositoryError::Unavailable(text),
@@ -78,8 +88,19 @@ pub(super) fn is_lock_timeout(error: &MigrateError) -> bool {
     error.as_database_error().and_then(|error| error.code()).as_deref() == Some(LOCK_NOT_AVAILABLE)
 }
 
-pub(super) fn translate_migration(error: MigrateError) -> RepositoryError {
+/// `user`: the role that migrates.
+pub(super) fn translate_migration(error: MigrateError, user: &str) -> RepositoryError {
     match error {
+        MigrateError::Execute(sqlx::Error::Database(error))
+        | MigrateError::ExecuteMigration(sqlx::Error::Database(error), _)
+            if error.code().as_deref() == Some(INSUFFICIENT_PRIVILEGE) =>
+        {
+            RepositoryError::Refused(format!(
+                "the role {user} may not make or change tables ({}): it needs CREATE and USAGE on the schema, in which Correio \
+                 makes tables at its start and each week, and has to own the tables that are there",
+                error.message()
+            ))
+        }
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => translate(error),
         other => RepositoryError::Corrupt(other.to_string()),
     }

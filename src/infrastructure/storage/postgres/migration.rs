@@ -27,7 +27,9 @@ impl PgDatabase {
                     tracing::warn!(%error, "the tables are in use; the migration is tried again");
                     tokio::time::sleep(MIGRATION_PAUSE).await;
                 }
-                Err(error) => return Err(error::translate_migration(error)),
+                Err(error) => {
+                    return Err(error::translate_migration(error, self.server.options.get_username()));
+                }
                 Ok(()) => {
                     weeks::keep(self, chrono::Utc::now()).await;
                     return Ok(());

@@ -2,6 +2,7 @@
 //!
 //! Mirrors `sqlite/` file by file; what only a server needs has files of its own.
 
+mod acceptance;
 mod api_key_repository;
 mod connections;
 mod error;

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::acceptance::Acceptance;
 use super::connections::takes_writes;
 use super::{PgDatabase, messages, weeks};
 use crate::application::ports::{RepositoryError, Storage, WeeksStanding};
@@ -14,17 +15,21 @@ const BATCH: u32 = 1_000;
 #[derive(Clone)]
 pub struct PgStorage {
     pings: Batcher<Pings>,
+    acceptance: Acceptance,
     database: PgDatabase,
 }
 
 impl PgStorage {
     pub fn new(database: PgDatabase) -> Self {
-        Self { pings: Batcher::new(Pings { database: database.clone() }), database }
+        let acceptance = Acceptance::new(database.clone());
+        let pings = Pings { acceptance: acceptance.clone(), database: database.clone() };
+        Self { pings: Batcher::new(pings), acceptance, database }
     }
 }
 
 /// However many ask whether the database takes writes, a heartbeat waits for one of them.
 struct Pings {
+    acceptance: Acceptance,
     database: PgDatabase,
 }
 
@@ -46,6 +51,7 @@ impl Batch for Pings {
     async fn execute(&self, asked: &[Ping]) -> Result<Vec<()>, RepositoryError> {
         let takes_writes = self.database.heartbeats.run(takes_writes).await?;
         self.database.server.judge(takes_writes)?;
+        self.acceptance.look().await?;
         Ok(vec![(); asked.len()])
     }
 }
@@ -54,6 +60,10 @@ impl Batch for Pings {
 impl Storage for PgStorage {
     async fn ping(&self) -> Result<(), RepositoryError> {
         self.pings.submit(Ping).await
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        self.acceptance.trouble().map(str::to_owned).into_iter().collect()
     }
 
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {

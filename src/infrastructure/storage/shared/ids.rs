@@ -11,6 +11,12 @@ pub fn first_id(time: Timestamp) -> Uuid {
     least_id(time.timestamp_millis())
 }
 
+/// When the message of an id was accepted.
+pub fn time_of(id: Uuid) -> Timestamp {
+    let milliseconds = i64::try_from(id.as_u128() >> 80).unwrap_or(i64::MAX);
+    Timestamp::from_timestamp_millis(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 /// An id above those of all messages that were accepted, and so of all that were last handed over, before `time`.
 pub fn id_above(time: Timestamp) -> Uuid {
     least_id(time.timestamp_millis() + 1)
@@ -65,6 +71,8 @@ mod tests {
         let id =
             Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, time.timestamp().cast_unsigned(), 123_999_999));
         assert!(first_id(time) < id && id < id_above(time));
+        assert_eq!((time_of(id), time_of(first_id(time))), (time, time));
+        assert!(time_of(Uuid::max()) > time);
         assert_eq!(id_above(Timestamp::UNIX_EPOCH - chrono::Duration::days(1)), Uuid::nil());
         assert!(id < id_above(Timestamp::MAX_UTC));
     }

@@ -14,7 +14,9 @@ pub mod rows;
 pub use batcher::{Batch, Batchable, Batcher};
 pub use bounds::{ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE};
 pub use flaws::Flaws;
-pub use ids::{MONDAY, WEEK, first_id, id_above, id_ahead, id_of_those_before, id_of_those_since, tomorrow, week_of};
+pub use ids::{
+    MONDAY, WEEK, first_id, id_above, id_ahead, id_of_those_before, id_of_those_since, time_of, tomorrow, week_of,
+};
 pub use outcome_row::OutcomeRow;
 pub use recording::Recording;
 pub use requests::{AcceptRequest, ApplyRequest, ClaimRequest, PaidRequest, RecordRequest, StoreRequest};

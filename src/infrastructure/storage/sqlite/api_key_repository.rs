@@ -51,6 +51,7 @@ impl ApiKeyRepository for SqliteApiKeyRepository {
     }
 
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError> {
+        self.database.is_in_its_place()?;
         let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
         sqlx::query(
             "insert into api_keys (id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at)
@@ -100,6 +101,7 @@ impl ApiKeyRepository for SqliteApiKeyRepository {
     }
 
     async fn revoke(&self, id: Uuid, now: Timestamp) -> Result<bool, RepositoryError> {
+        self.database.is_in_its_place()?;
         let found = sqlx::query(
             "update api_keys
                 set revoked_at = coalesce(revoked_at, ?2)

@@ -44,6 +44,8 @@ impl NodeRepository for SqliteNodeRepository {
     }
 
     async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError> {
+        // So that it is soon in the log. The heartbeat itself goes on: what was begun is recorded in the file that is open.
+        let _ = self.database.is_in_its_place();
         let beaten = sqlx::query(
             "update messaging_nodes
                 set heartbeat = heartbeat + 1

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,11 +20,27 @@ const MESSAGES: u32 = 500;
 #[derive(Clone)]
 pub struct SqliteStorage {
     database: SqliteDatabase,
+    /// Messages deleted since the log said so.
+    deleted: Arc<AtomicU64>,
 }
+
+/// So many at the most are deleted without a word.
+const UNSAID: u64 = 100_000;
 
 impl SqliteStorage {
     pub fn new(database: SqliteDatabase) -> Self {
-        Self { database }
+        Self { database, deleted: Arc::default() }
+    }
+
+    /// Says in one line what several calls have deleted.
+    fn report(&self, deleted: usize, before: Timestamp, is_all: bool) {
+        let deleted = deleted as u64;
+        let unsaid = self.deleted.fetch_add(deleted, Ordering::Relaxed) + deleted;
+        if unsaid > 0 && (is_all || unsaid >= UNSAID) {
+            self.deleted.fetch_sub(unsaid, Ordering::Relaxed);
+            let accepted_before = before.format("%FT%TZ");
+            tracing::info!(messages = unsaid, %accepted_before, "messages older than MESSAGE_RETENTION were deleted");
+        }
     }
 }
 
@@ -35,13 +53,22 @@ const OF_A_MESSAGE: [&str; 2] = [
 #[async_trait]
 impl Storage for SqliteStorage {
     async fn ping(&self) -> Result<(), RepositoryError> {
+        self.database.is_in_its_place()?;
         sqlx::query("select 1").execute(self.database.readers()).await.map_err(translate)?;
         Ok(())
     }
 
-    async fn maintain(&self, _: Timestamp) -> Result<(), RepositoryError> {
+    fn troubles(&self) -> Vec<String> {
+        Vec::from_iter(self.database.trouble())
+    }
+
+    async fn lived_until(&self) -> Result<Option<Timestamp>, RepositoryError> {
+        self.database.lived_until().await
+    }
+
+    async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError> {
         // There are no weeks.
-        Ok(())
+        self.database.live_until(now).await
     }
 
     async fn delete_expired_keys(&self, now: Timestamp) -> Result<bool, RepositoryError> {
@@ -72,6 +99,7 @@ impl Storage for SqliteStorage {
     }
 
     async fn delete_history(&self, retention: Duration, now: Timestamp) -> Result<bool, RepositoryError> {
+        let before = now - retention;
         let mut transaction = self.database.begin().await?;
         let deleted: Vec<String> = sqlx::query_scalar(
             "delete from messaging_messages
@@ -85,7 +113,7 @@ impl Storage for SqliteStorage {
                      limit ?2)
              returning id",
         )
-        .bind(first_id(now - retention).hyphenated())
+        .bind(first_id(before).hyphenated())
         .bind(MESSAGES)
         .fetch_all(&mut *transaction)
         .await
@@ -94,7 +122,9 @@ impl Storage for SqliteStorage {
             sqlx::query(statement).bind(id).execute(&mut *transaction).await.map_err(translate)?;
         }
         transaction.commit().await.map_err(translate)?;
-        Ok(deleted.len() == MESSAGES as usize)
+        let is_all = deleted.len() < MESSAGES as usize;
+        self.report(deleted.len(), before, is_all);
+        Ok(!is_all)
     }
 
     async fn weeks(&self, _: Timestamp) -> Result<Option<WeeksStanding>, RepositoryError> {

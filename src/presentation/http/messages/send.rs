@@ -1,9 +1,13 @@
 //! `POST /api/messaging/message/send`
 
+use std::pin::pin;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::channel::oneshot;
+use futures::future::{Either, select};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
@@ -82,10 +86,20 @@ pub async fn send(
     let request = key.map(|key| IdempotentRequest { key, fingerprint: Sha256::digest(&body.bytes).into() });
     let command = SendMessageCommand { request, ..read(body, &state.gateway.channels)? };
     let gateway = state.gateway.clone();
-    // A caller that hangs up does not cancel the delivery.
-    let submission =
-        to_its_end(&state.tasks, async move { gateway.messages.send.execute(&caller.0, command).await }).await?;
-    Ok(answer(submission?))
+    let (early, answered_early) = oneshot::channel();
+    // A caller that hangs up does not cancel the delivery, nor does one that is answered before it is over.
+    let sending =
+        to_its_end(
+            &state.tasks,
+            async move { gateway.messages.send.execute_answering(&caller.0, command, early).await },
+        );
+    let submission = match select(pin!(sending), answered_early).await {
+        Either::Left((sent, _)) => sent??,
+        Either::Right((Ok(message), _)) => Submission { accepted_as: message.status, message, repeated: false },
+        // It is over, or was queued: its answer comes at once.
+        Either::Right((Err(_), sending)) => sending.await??,
+    };
+    Ok(answer(submission))
 }
 
 pub(in crate::presentation::http) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {

@@ -29,9 +29,7 @@ pub struct HealthData {
     uptime: u64,
     kafka: KafkaHealth,
     outbox: OutboxHealth,
-    /// Absent with SQLite, which stores no weeks, and while the database does not answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    storage: Option<StorageHealth>,
+    storage: StorageHealth,
     metrics: MetricsData,
 }
 
@@ -53,14 +51,19 @@ pub struct OutboxHealth {
     pending: u64,
 }
 
-/// Whether there is room for the messages of the weeks to come. Looked at every two seconds at most, like `outbox`.
+/// How the database is. Looked at every two seconds at most, like `outbox`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageHealth {
-    /// Weeks after this one whose partitions are there; 4 when all is well, and worth a look below 2.
-    weeks_ahead: u32,
-    /// Rows that lie in no week but in the default partition, counted up to 1000; 0 when all is well.
-    default_partition: u32,
+    /// Weeks after this one whose partitions are there; 4 when all is well, and worth a look below 2. Absent with SQLite, which
+    /// stores no weeks, and while the database does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weeks_ahead: Option<u32>,
+    /// Rows that lie in no week but in the default partition, counted up to 1000; 0 when all is well. Absent like `weeksAhead`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_partition: Option<u32>,
+    /// What keeps the database from taking messages and an operator has to put right, a sentence each. Empty when all is well.
+    troubles: Vec<String>,
 }
 
 /// What this process has done since it started.
@@ -122,7 +125,11 @@ pub async fn health(State(state): State<SharedState>) -> Response {
             troubles: health.broker.troubles,
         },
         outbox: OutboxHealth { enabled: true, pending: health.open_messages },
-        storage: health.weeks.map(|weeks| StorageHealth { weeks_ahead: weeks.ahead, default_partition: weeks.strays }),
+        storage: StorageHealth {
+            weeks_ahead: health.weeks.map(|weeks| weeks.ahead),
+            default_partition: health.weeks.map(|weeks| weeks.strays),
+            troubles: health.storage_troubles,
+        },
         metrics: MetricsData {
             total_received: health.tally.received,
             total_sent: health.tally.sent,

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -10,22 +12,27 @@ use crate::application::ports::RepositoryError;
 const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that goes back to the pool only when its work has come to an end.
-pub(in crate::infrastructure::storage::postgres) struct Lease(Option<PoolConnection<Postgres>>);
+pub(in crate::infrastructure::storage::postgres) struct Lease {
+    connection: Option<PoolConnection<Postgres>>,
+    /// How many leases there are.
+    at_work: Arc<AtomicUsize>,
+}
 
 impl Lease {
-    pub(in crate::infrastructure::storage::postgres) fn new(connection: PoolConnection<Postgres>) -> Self {
-        Self(Some(connection))
+    pub(super) fn new(connection: PoolConnection<Postgres>, at_work: Arc<AtomicUsize>) -> Self {
+        at_work.fetch_add(1, Ordering::Relaxed);
+        Self { connection: Some(connection), at_work }
     }
 
     pub(in crate::infrastructure::storage::postgres) fn connection(
         &mut self,
     ) -> Result<&mut PgConnection, RepositoryError> {
-        self.0.as_deref_mut().ok_or_else(|| RepositoryError::Unavailable("the connection is gone".to_owned()))
+        self.connection.as_deref_mut().ok_or_else(|| RepositoryError::Unavailable("the connection is gone".to_owned()))
     }
 
     pub(in crate::infrastructure::storage::postgres) fn finish<T>(mut self, result: &Result<T, sqlx::Error>) {
         let answered = !matches!(result, Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)));
-        if answered && let Some(mut connection) = self.0.take() {
+        if answered && let Some(mut connection) = self.connection.take() {
             tokio::spawn(async move { timeout(RETURN_TIMEOUT, connection.return_to_pool()).await });
         }
     }
@@ -33,7 +40,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
+        self.at_work.fetch_sub(1, Ordering::Relaxed);
+        if let Some(connection) = self.connection.take() {
             // Detached, so its place is free immediately, and closed without a message to a server that may not listen.
             drop(connection.detach());
         }

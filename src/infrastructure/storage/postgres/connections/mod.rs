@@ -1,10 +1,12 @@
 //! The ways to the server: a pool that callers share, a few connections for what tenants look for, and connections of
 //! their own for what must not wait for either.
 
+mod certificates;
 mod lease;
 mod own_connection;
 mod pool;
 mod pooler;
+mod room;
 mod searches;
 mod server;
 mod server_version;

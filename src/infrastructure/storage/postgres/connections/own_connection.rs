@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout};
 
 use super::server::Server;
@@ -118,7 +118,23 @@ impl OwnConnection {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, RepositoryError> {
-        let mut place = self.place.lock().await;
+        self.run_in(self.place.lock().await, work).await
+    }
+
+    /// The same, unless it works for another caller: then there is no need to ask whether it can be had.
+    pub(in crate::infrastructure::storage::postgres) async fn run_unless_busy<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Option<Result<T, RepositoryError>> {
+        let place = self.place.try_lock().ok()?;
+        Some(self.run_in(place, work).await)
+    }
+
+    async fn run_in<T>(
+        &self,
+        mut place: MutexGuard<'_, Option<Idle>>,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, RepositoryError> {
         // Taken out while it works: if this future is dropped, the next caller does not find it.
         let idle = place.take();
         let works = async {

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{Connection, PgConnection};
@@ -10,9 +11,11 @@ use tokio::time::timeout;
 
 use crate::application::ports::RepositoryError;
 
+use super::certificates;
 use super::lease::Lease;
-use super::own_connection::OwnConnection;
+use super::own_connection::{OwnConnection, PROBES};
 use super::pooler;
+use super::room::Room;
 use super::searches::Searches;
 use super::server::{ACQUIRE_TIMEOUT, SERVER_TIMEOUT, STATEMENT_TIMEOUT, Server};
 use super::server_version::ServerVersion;
@@ -42,7 +45,13 @@ pub struct PgDatabase {
     pub(in crate::infrastructure::storage::postgres) upkeep: Arc<OwnConnection>,
     /// Places of those who read by id: a quarter of the pool.
     reads: Arc<Semaphore>,
+    /// For storing messages.
+    pub(in crate::infrastructure::storage::postgres) accepts: Arc<OwnConnection>,
+    /// For finding the instances that requests name.
+    pub(in crate::infrastructure::storage::postgres) names: Arc<OwnConnection>,
     pub(in crate::infrastructure::storage::postgres) floor: Floor,
+    /// How many connections of the pool work for a caller.
+    at_work: Arc<AtomicUsize>,
 }
 
 impl PgDatabase {
@@ -55,6 +64,7 @@ impl PgDatabase {
         // The parser's own error may quote the URL, and with it the password.
         let options = PgConnectOptions::from_str(url)
             .map_err(|_| RepositoryError::Refused("is not the URL of a PostgreSQL database".to_owned()))?;
+        certificates::unreadable(url).map_or(Ok(()), |sentence| Err(RepositoryError::Refused(sentence)))?;
         Self::connect_within(options, limits).await
     }
 
@@ -70,7 +80,10 @@ impl PgDatabase {
     /// [`RepositoryError::Unavailable`] when the database does not answer.
     pub async fn connect_within(options: PgConnectOptions, limits: Limits) -> Result<Self, RepositoryError> {
         let database = Self::unconnected(options, limits);
-        database.run(async |connection| connection.ping().await).await?;
+        // Not through the pool, which tries until its time is over and then says that it was.
+        let first = database.server.connect_apart().await.map_err(|error| database.server.named(error))?;
+        // It has answered: that it cannot be closed in good order does not matter.
+        let _ = first.close().await;
         Ok(database)
     }
 
@@ -86,7 +99,10 @@ impl PgDatabase {
             relay: Arc::new(OwnConnection::for_looks(server.clone())),
             upkeep: Arc::new(OwnConnection::new(server.clone(), BRIEFLY)),
             reads: Arc::new(Semaphore::new((limits.pool / 4).max(1) as usize)),
+            accepts: Arc::new(OwnConnection::new(server.clone(), "")),
+            names: Arc::new(OwnConnection::new(server.clone(), PROBES)),
             floor: Floor::default(),
+            at_work: Arc::default(),
             server,
         }
     }
@@ -109,6 +125,20 @@ impl PgDatabase {
     /// [`RepositoryError::Unavailable`] when the database does not answer.
     pub async fn pooler_refusal(&self) -> Result<Option<String>, RepositoryError> {
         pooler::refusal(&self.server).await
+    }
+
+    /// Why the server will not let this process have all the connections that it opens, if it will not.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Unavailable`] when the database does not answer.
+    pub async fn shortage(&self) -> Result<Option<String>, RepositoryError> {
+        let room = self.run(Room::read).await?;
+        Ok(room.shortage(self.connections(), self.server.limits.pool))
+    }
+
+    /// Whether a connection of the pool works for a caller at this moment.
+    pub(in crate::infrastructure::storage::postgres) fn is_pool_at_work(&self) -> bool {
+        self.at_work.load(Ordering::Relaxed) > 0
     }
 
     /// How many connections this process opens at most, as long as it serves.
@@ -135,7 +165,8 @@ impl PgDatabase {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, RepositoryError> {
-        let mut lease = Lease::new(self.pool.acquire().await.map_err(|error| self.server.translated(error))?);
+        let connection = self.pool.acquire().await.map_err(|error| self.server.translated(error))?;
+        let mut lease = Lease::new(connection, self.at_work.clone());
         let work = work(lease.connection()?);
         let result = timeout(STATEMENT_TIMEOUT, work).await.map_err(|_| self.server.no_answer())?;
         lease.finish(&result);

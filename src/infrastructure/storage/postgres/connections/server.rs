@@ -149,6 +149,16 @@ impl Server {
         error
     }
 
+    /// The same error, with the address at which the server was looked for.
+    pub(super) fn named(&self, error: RepositoryError) -> RepositoryError {
+        let RepositoryError::Unavailable(cause) = error else { return error };
+        let address = match self.options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => format!("{}:{}", self.options.get_host(), self.options.get_port()),
+        };
+        RepositoryError::Unavailable(format!("{address}: {cause}"))
+    }
+
     pub(super) fn no_answer(&self) -> RepositoryError {
         self.trust.lose();
         RepositoryError::Unavailable("the database did not answer in time".to_owned())

@@ -1,6 +1,7 @@
 //! Finding the instance of a message: every accept and delivery does so, many concurrently and most for the same one.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -59,11 +60,11 @@ impl Batchable for Name {
     }
 }
 
-pub(super) struct ByName(OwnConnection);
+pub(super) struct ByName(Arc<OwnConnection>);
 
 impl ByName {
     pub fn new(database: PgDatabase) -> Self {
-        Self(OwnConnection::new(database, PROBES))
+        Self(database.names)
     }
 }
 

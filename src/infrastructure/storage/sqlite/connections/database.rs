@@ -11,9 +11,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::application::ports::RepositoryError;
+use crate::domain::Timestamp;
 use crate::infrastructure::storage::shared::migrations;
 
+use super::lived::Lived;
 use super::lock::{self, InstallationLock, LockFile};
+use super::places::Places;
 use super::searches::Searches;
 use crate::infrastructure::storage::limits::Limits;
 use crate::infrastructure::storage::sqlite::error::{self, translate};
@@ -47,6 +50,8 @@ struct Connections {
     searches: Searches,
     /// For heartbeats, which never queue behind other work.
     heartbeats: SqlitePool,
+    places: Places,
+    lived: Lived,
 }
 
 impl SqliteDatabase {
@@ -75,13 +80,15 @@ impl SqliteDatabase {
             .pragma("journal_size_limit", LOG_KEPT)
             .busy_timeout(BUSY_TIMEOUT);
         let writer = pool(1).connect_with(options.clone()).await.map_err(translate)?;
+        let places = Places::default();
+        places.watch_database(&path).map_err(|error| lock::unavailable(&path, &error))?;
         let heartbeats = pool(1).connect_lazy_with(options.clone());
         let options = options.pragma("query_only", "on");
         let readers = pool(READERS).connect_lazy_with(options.clone());
         let searching = pool(limits.searches).connect_lazy_with(options);
         let searches = Searches::new(searching, limits.searches, limits.search_patience);
-        let reads = Semaphore::new(READS);
-        Ok(Self(Arc::new(Connections { path, writer, readers, reads, searches, heartbeats })))
+        let (reads, lived) = (Semaphore::new(READS), Lived::default());
+        Ok(Self(Arc::new(Connections { path, writer, readers, reads, searches, heartbeats, places, lived })))
     }
 
     /// Brings the tables up to date. Safe to run in several processes concurrently.
@@ -90,7 +97,25 @@ impl SqliteDatabase {
     /// When the file cannot be written, or holds what a newer version made.
     pub async fn migrate(&self) -> Result<(), RepositoryError> {
         let _lock = LockFile::wait(beside(&self.0.path, "migrate.lock")).await?;
-        migrations::SQLITE.run(&self.0.writer).await.map_err(error::translate_migration)
+        migrations::SQLITE.run(&self.0.writer).await.map_err(error::translate_migration)?;
+        // Before anything is looked up that may have expired.
+        self.0.lived.read(&self.0.writer).await?;
+        Ok(())
+    }
+
+    /// Whether credentials are stored. Also of a file whose tables are not up to date, or not there yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn has_credentials(&self) -> Result<bool, RepositoryError> {
+        let has_table = "select exists (select 1 from sqlite_schema where name = 'messaging_instances')";
+        let has_credentials = "select exists (select 1 from messaging_instances where length(credentials) > 0)";
+        for question in [has_table, has_credentials] {
+            if !sqlx::query_scalar::<_, bool>(question).fetch_one(&self.0.writer).await.map_err(translate)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Claims the installation for this process, for as long as the guard lives.
@@ -98,7 +123,42 @@ impl SqliteDatabase {
     /// # Errors
     /// [`RepositoryError::Conflict`] when another process has it.
     pub fn lock_installation(&self) -> Result<InstallationLock, RepositoryError> {
-        LockFile::try_take(beside(&self.0.path, "lock")).map(InstallationLock)
+        let path = beside(&self.0.path, "lock");
+        let lock = LockFile::try_take(path.clone())?;
+        self.0.places.watch_lock(&path, lock.file()).map_err(|error| lock::unavailable(&path, &error))?;
+        // Deleted between its opening and its locking, it would lock nothing.
+        self.0.places.are_kept()?;
+        Ok(InstallationLock(lock))
+    }
+
+    /// Succeeds if what is open is what its path names: what is stored is found at the next start, and no other process
+    /// serves from it.
+    pub(in crate::infrastructure::storage::sqlite) fn is_in_its_place(&self) -> Result<(), RepositoryError> {
+        self.0.places.are_kept()
+    }
+
+    /// What is wrong with its files, as it was found last.
+    pub(in crate::infrastructure::storage::sqlite) fn trouble(&self) -> Option<String> {
+        self.0.places.trouble()
+    }
+
+    pub(in crate::infrastructure::storage::sqlite) fn lived(&self) -> &Lived {
+        &self.0.lived
+    }
+
+    /// Until when it has lived, if it knows.
+    pub(in crate::infrastructure::storage::sqlite) async fn lived_until(
+        &self,
+    ) -> Result<Option<Timestamp>, RepositoryError> {
+        self.0.lived.read(&self.0.readers).await
+    }
+
+    /// Keeps that it has lived until `now`.
+    pub(in crate::infrastructure::storage::sqlite) async fn live_until(
+        &self,
+        now: Timestamp,
+    ) -> Result<(), RepositoryError> {
+        self.0.lived.keep(now, self.begin().await?).await
     }
 
     /// Closes every connection, which also writes the log back into the file.

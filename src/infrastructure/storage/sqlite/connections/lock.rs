@@ -12,7 +12,7 @@ pub struct InstallationLock(#[allow(dead_code, reason = "it is held")] pub(super
 
 /// A file that one process at a time has locked. It stays behind: deleting it would let two processes lock two files.
 #[derive(Debug)]
-pub(super) struct LockFile(#[allow(dead_code, reason = "it is held")] File);
+pub(super) struct LockFile(File);
 
 impl LockFile {
     pub(super) async fn wait(path: PathBuf) -> Result<Self, RepositoryError> {
@@ -32,6 +32,10 @@ impl LockFile {
             Err(TryLockError::Error(error)) => Err(unavailable(&path, &error)),
         }
     }
+
+    pub(super) fn file(&self) -> &File {
+        &self.0
+    }
 }
 
 /// Opens a file that no other user may read: messages are private. SQLite gives its log the same mode.
@@ -42,6 +46,6 @@ pub(super) fn open(path: &Path) -> Result<File, RepositoryError> {
     File::options().create(true).append(true).mode(0o600).open(path).map_err(|error| unavailable(path, &error))
 }
 
-fn unavailable(path: &Path, error: &io::Error) -> RepositoryError {
+pub(super) fn unavailable(path: &Path, error: &io::Error) -> RepositoryError {
     RepositoryError::Unavailable(format!("{}: {error}", path.display()))
 }

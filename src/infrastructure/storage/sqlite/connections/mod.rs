@@ -3,7 +3,9 @@
 
 mod backup;
 mod database;
+mod lived;
 mod lock;
+mod places;
 mod searches;
 #[cfg(test)]
 mod searches_tests;

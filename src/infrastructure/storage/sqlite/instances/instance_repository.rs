@@ -73,6 +73,7 @@ const LISTED: &str = concat!(
 #[async_trait]
 impl InstanceRepository for SqliteInstanceRepository {
     async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
+        self.database.is_in_its_place()?;
         sqlx::query(
             "insert into messaging_instances
                     (id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
@@ -201,6 +202,7 @@ impl InstanceRepository for SqliteInstanceRepository {
         change: &InstanceChange,
         now: Timestamp,
     ) -> Result<Option<Instance>, RepositoryError> {
+        self.database.is_in_its_place()?;
         let rows = sqlx::query(UPDATE)
             .bind(tenant.as_str())
             .bind(id.0.hyphenated())
@@ -224,6 +226,7 @@ impl InstanceRepository for SqliteInstanceRepository {
     }
 
     async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError> {
+        self.database.is_in_its_place()?;
         let mut transaction = self.database.begin().await?;
         let deleted = sqlx::query("delete from messaging_instances where tenant = ?1 and id = ?2")
             .bind(tenant.as_str())

@@ -63,11 +63,12 @@ impl MessageRepository for SqliteMessageRepository {
                from messaging_idempotency_keys
               where tenant = ?1
                 and key = ?2
-                and expires_at > ?3",
+                and expires_at > min(?3, coalesce(?4, ?3))",
         )
         .bind(tenant.as_str())
         .bind(key.as_str())
         .bind(time_text(now))
+        .bind(self.database.lived().text())
         .fetch_optional(self.database.readers())
         .await
         .map_err(translate)?;

@@ -1,7 +1,7 @@
 //! Storing messages, and with them the idempotency keys that they were sent with.
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -15,12 +15,12 @@ use crate::infrastructure::storage::shared::columns::{COLUMNS, Column, Share, Va
 use crate::infrastructure::storage::shared::{AcceptRequest, Batch};
 
 pub struct Accepts {
-    connection: OwnConnection,
+    connection: Arc<OwnConnection>,
 }
 
 impl Accepts {
     pub fn new(database: PgDatabase) -> Self {
-        Self { connection: OwnConnection::new(database, "") }
+        Self { connection: database.accepts }
     }
 }
 

@@ -36,16 +36,20 @@ const KEEP: &str = "
            (tenant, key, fingerprint, message_id, accepted_as, created_at, expires_at)
     ";
 
-/// Keeps a key that no other message has; an expired one is free.
-const UNLESS_TAKEN: &str = "
+/// Keeps a key that no other message has; an expired one is free. Not by the clock alone: one that is ahead must not make
+/// every key free.
+const UNLESS_TAKEN: [&str; 2] = [
+    "
     on conflict (tenant, key) do update
        set fingerprint = excluded.fingerprint,
            message_id = excluded.message_id,
            accepted_as = excluded.accepted_as,
            created_at = excluded.created_at,
            expires_at = excluded.expires_at
-     where messaging_idempotency_keys.expires_at <= excluded.created_at
-    returning message_id";
+     where messaging_idempotency_keys.expires_at <= min(excluded.created_at, coalesce(",
+    ", excluded.created_at))
+    returning message_id",
+];
 
 #[async_trait]
 impl Batch for Accepts {
@@ -57,6 +61,7 @@ impl Batch for Accepts {
     const LINGERS: bool = false;
 
     async fn execute(&self, accepts: &[AcceptRequest]) -> Result<Vec<bool>, RepositoryError> {
+        self.database.is_in_its_place()?;
         let keyed = accepts.iter().filter_map(|accept| Some((&accept.message, accept.request.as_ref()?)));
         let keyed: Vec<_> = keyed.collect();
         if keyed.is_empty() {
@@ -65,7 +70,7 @@ impl Batch for Accepts {
             return Ok(vec![true; accepts.len()]);
         }
         let mut transaction = self.database.begin().await?;
-        let mut keep = keep(&keyed);
+        let mut keep = keep(&keyed, self.database.lived().text());
         let kept = keep.build().persistent(false).fetch_all(&mut *transaction).await.map_err(translate)?;
         let kept: HashSet<_> = kept.iter().map(|row: &SqliteRow| id(row, "message_id")).collect::<Result<_, _>>()?;
         let is_stored = |accept: &&AcceptRequest| accept.request.is_none() || kept.contains(&accept.message.id.0);
@@ -93,7 +98,7 @@ fn insert<'a>(accepts: impl Iterator<Item = &'a AcceptRequest>) -> QueryBuilder<
     query
 }
 
-fn keep(keyed: &[(&Message, &IdempotentRequest)]) -> QueryBuilder<Sqlite> {
+fn keep(keyed: &[(&Message, &IdempotentRequest)], lived_until: Option<String>) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(KEEP);
     query.push_values(keyed, |mut row, (message, request)| {
         row.push_bind(message.tenant.as_str())
@@ -104,6 +109,7 @@ fn keep(keyed: &[(&Message, &IdempotentRequest)]) -> QueryBuilder<Sqlite> {
             .push_bind(time_text(message.created_at))
             .push_bind(time_text(message.created_at + KEPT));
     });
-    query.push(UNLESS_TAKEN);
+    let [before, after] = UNLESS_TAKEN;
+    query.push(before).push_bind(lived_until).push(after);
     query
 }
