@@ -24,12 +24,15 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 ///
 /// A partition that the group has committed nothing for was added when there is something committed for others. So that this
 /// holds, a group that begins commits the beginning of all partitions.
+///
+/// Keys move to partitions of higher numbers only. So partitions that are added later, while the first ones are still held, wait
+/// for these, too, and so do those that are held here for those of lower numbers that another worker holds.
 #[derive(Default)]
 pub struct AddedPartitions {
-    /// Since when.
+    /// Since when: those that came together have the same moment.
     held: BTreeMap<Partition, Instant>,
-    /// Up to where the others have to be finished first, once all producers know.
-    ends: Option<BTreeMap<Partition, i64>>,
+    /// Up to where others have to be finished before those that are held since that moment, once all producers know.
+    ends: Option<(Instant, BTreeMap<Partition, i64>)>,
 }
 
 impl AddedPartitions {
@@ -46,10 +49,10 @@ impl AddedPartitions {
         if added.is_empty() {
             return;
         }
-        self.ends = None;
+        let now = Instant::now();
         for partition in &added {
             link.hold(*partition);
-            self.held.insert(*partition, Instant::now());
+            self.held.insert(*partition, now);
         }
     }
 
@@ -78,45 +81,63 @@ impl AddedPartitions {
         }
         if snapshot.partitions.keys().all(|partition| committed(partition).is_none()) {
             // A group that begins.
-            self.release_all(consumer, link);
+            let held: Vec<Partition> = self.held.keys().copied().collect();
+            self.release(consumer, link, &held);
         }
-        if self.held.is_empty() || snapshot.asked_at < latest + EVERYBODY_KNOWS {
+        let (since, next) = self.next()?;
+        if snapshot.asked_at < since + EVERYBODY_KNOWS {
             return None;
         }
-        let known = snapshot.partitions.iter().filter(|(_, known)| known.committed.is_some());
-        let ends = self.ends.get_or_insert_with(|| known.map(|(partition, known)| (*partition, known.high)).collect());
-        let waiting: Vec<i32> = ends
-            .iter()
-            .filter(|(partition, end)| {
-                snapshot.partitions.get(partition).is_some_and(|known| !known.has_finished(**end))
-            })
-            .map(|(partition, _)| partition.0)
-            .collect();
+        let waiting = self.waits_for(since, &next, snapshot);
         if waiting.is_empty() {
-            info!(target: "kafka", partitions = ?numbers(&self.held), "the added partitions are read from now on");
-            self.release_all(consumer, link);
+            info!(target: "kafka", partitions = ?numbers(&next), "the added partitions are read from now on");
+            self.release(consumer, link, &next);
             return None;
         }
+        let held: Vec<Partition> = self.held.keys().copied().collect();
         Some(format!(
             "the partitions {:?}, which the consumer group has never committed for, were added: they are read once what was \
-             published before is finished in {waiting:?}, so that no message overtakes an earlier one to the same recipient",
-            numbers(&self.held)
+             published before is finished in {:?}, so that no message overtakes an earlier one to the same recipient",
+            numbers(&held),
+            numbers(&waiting)
         ))
     }
 
-    fn release_all<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>, link: &Link<C>) {
-        let held: Vec<Partition> = std::mem::take(&mut self.held).into_keys().collect();
+    /// The ones that are released next, and since when they are held: of those that are held, the first that came together.
+    fn next(&self) -> Option<(Instant, Vec<Partition>)> {
+        let since = *self.held.values().next()?;
+        let next = self.held.iter().take_while(|(_, at)| **at == since);
+        Some((since, next.map(|(partition, _)| *partition).collect()))
+    }
+
+    /// Where something is left that was published before every producer knew of `next`.
+    fn waits_for(&mut self, since: Instant, next: &[Partition], snapshot: &Snapshot) -> Vec<Partition> {
+        if self.ends.as_ref().is_none_or(|(of, _)| *of != since) {
+            let come_first = snapshot.partitions.iter().filter(|(partition, known)| {
+                known.committed.is_some() || next.first().is_some_and(|first| *partition < first)
+            });
+            self.ends = Some((since, come_first.map(|(partition, known)| (*partition, known.high)).collect()));
+        }
+        let ends = self.ends.iter().flat_map(|(_, ends)| ends);
+        let left = ends.filter(|(partition, end)| {
+            snapshot.partitions.get(partition).is_some_and(|known| !known.has_finished(**end))
+        });
+        left.map(|(partition, _)| *partition).collect()
+    }
+
+    fn release<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>, link: &Link<C>, partitions: &[Partition]) {
         // From now on the group knows them.
-        begin(consumer, link, &held);
-        for partition in held {
-            link.release(partition);
+        begin(consumer, link, partitions);
+        for partition in partitions {
+            self.held.remove(partition);
+            link.release(*partition);
         }
         self.ends = None;
     }
 }
 
-fn numbers(partitions: &BTreeMap<Partition, Instant>) -> Vec<i32> {
-    partitions.keys().map(|partition| partition.0).collect()
+fn numbers(partitions: &[Partition]) -> Vec<i32> {
+    partitions.iter().map(|partition| partition.0).collect()
 }
 
 /// Of the assigned ones, those that the group has committed nothing for, although it has for others.
@@ -171,5 +192,45 @@ fn begin<C: ConsumerContext>(consumer: &BaseConsumer<C>, link: &Link<C>, partiti
     // Without it these count as added once more, which costs some seconds.
     if let Err(error) = consumer.commit(&list, CommitMode::Sync) {
         debug!(target: "kafka", %error, "the beginning of partitions is not committed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infrastructure::kafka::progress::Standing;
+
+    fn standing(committed: Option<i64>, high: i64) -> Standing {
+        Standing { committed, low: 0, high, has_unread: committed.unwrap_or(0) < high }
+    }
+
+    #[test]
+    fn what_was_added_later_waits_for_what_was_added_first_and_for_what_others_hold() {
+        let first = Instant::now();
+        let later = first + Duration::from_secs(1);
+        let mut added = AddedPartitions::default();
+        // Of 2, 4 and then 8 partitions; the partition 3 is another worker's.
+        added.held =
+            [(2, first), (4, later), (5, later), (6, later)].map(|(number, at)| (Partition(number), at)).into();
+        let look = |standings: [Standing; 7]| {
+            let partitions = (0..).map(Partition).zip(standings).collect();
+            Snapshot { asked_at: later, partitions }
+        };
+        let [done, open, new] = [standing(Some(5), 5), standing(Some(4), 5), standing(None, 1)];
+
+        let (since, next) = added.next().unwrap();
+        assert_eq!((since, numbers(&next)), (first, vec![2]));
+        let waits = added.waits_for(since, &next, &look([done, open, new, new, new, new, new]));
+        assert_eq!(numbers(&waits), [1]);
+        let longer = standing(Some(5), 9);
+        assert_eq!(added.waits_for(since, &next, &look([done, longer, new, new, new, new, new])), []);
+
+        added.held.remove(&Partition(2));
+        let (since, next) = added.next().unwrap();
+        assert_eq!((since, numbers(&next)), (later, vec![4, 5, 6]));
+        let waits = added.waits_for(since, &next, &look([done, longer, new, new, new, new, new]));
+        assert_eq!(numbers(&waits), [1, 2, 3]);
+        let all = standing(Some(9), 9);
+        assert_eq!(added.waits_for(since, &next, &look([done, all, all, all, new, new, new])), []);
     }
 }
