@@ -25,14 +25,25 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// A partition that the group has committed nothing for was added when there is something committed for others. So that this
 /// holds, a group that begins commits the beginning of all partitions.
 ///
-/// Keys move to partitions of higher numbers only. So partitions that are added later, while the first ones are still held, wait
-/// for these, too, and so do those that are held here for those of lower numbers that another worker holds.
+/// Partitions may have been added twice meanwhile, and keys moved twice. All numbers of partitions that there may have been in between
+/// divide today's, and keys move from below such a number to above it: so those below the next one are read first, and what is
+/// above it waits for them, also for those that another worker holds.
 #[derive(Default)]
 pub struct AddedPartitions {
-    /// Since when: those that came together have the same moment.
+    /// Since when.
     held: BTreeMap<Partition, Instant>,
-    /// Up to where others have to be finished before those that are held since that moment, once all producers know.
-    ends: Option<(Instant, BTreeMap<Partition, i64>)>,
+    /// Up to where others have to be finished before these are read, once all producers know of these.
+    ends: Option<(Vec<Partition>, BTreeMap<Partition, i64>)>,
+}
+
+/// The ones that are released next.
+#[derive(Debug, PartialEq, Eq)]
+struct Next {
+    partitions: Vec<Partition>,
+    /// Since when the last of them is held.
+    since: Instant,
+    /// All below this come before them.
+    above: Partition,
 }
 
 impl AddedPartitions {
@@ -84,14 +95,14 @@ impl AddedPartitions {
             let held: Vec<Partition> = self.held.keys().copied().collect();
             self.release(consumer, link, &held);
         }
-        let (since, next) = self.next()?;
-        if snapshot.asked_at < since + EVERYBODY_KNOWS {
+        let next = self.next(i32::try_from(snapshot.partitions.len()).ok()?)?;
+        if snapshot.asked_at < next.since + EVERYBODY_KNOWS {
             return None;
         }
-        let waiting = self.waits_for(since, &next, snapshot);
+        let waiting = self.waits_for(&next, snapshot);
         if waiting.is_empty() {
-            info!(target: "kafka", partitions = ?numbers(&next), "the added partitions are read from now on");
-            self.release(consumer, link, &next);
+            info!(target: "kafka", partitions = ?numbers(&next.partitions), "the added partitions are read from now on");
+            self.release(consumer, link, &next.partitions);
             return None;
         }
         let held: Vec<Partition> = self.held.keys().copied().collect();
@@ -103,20 +114,26 @@ impl AddedPartitions {
         ))
     }
 
-    /// The ones that are released next, and since when they are held: of those that are held, the first that came together.
-    fn next(&self) -> Option<(Instant, Vec<Partition>)> {
-        let since = *self.held.values().next()?;
-        let next = self.held.iter().take_while(|(_, at)| **at == since);
-        Some((since, next.map(|(partition, _)| *partition).collect()))
+    /// Of so many partitions that the topic has.
+    fn next(&self, count: i32) -> Option<Next> {
+        let first = self.held.keys().next()?.0;
+        let divides = |number: &i32| count % *number == 0;
+        let above = (1..=first).rev().find(divides).unwrap_or_default();
+        let below = (first + 1..count).find(divides).unwrap_or(i32::MAX);
+        let next = self.held.range(..Partition(below));
+        let since = next.clone().map(|(_, since)| *since).max()?;
+        Some(Next { partitions: next.map(|(partition, _)| *partition).collect(), since, above: Partition(above) })
     }
 
-    /// Where something is left that was published before every producer knew of `next`.
-    fn waits_for(&mut self, since: Instant, next: &[Partition], snapshot: &Snapshot) -> Vec<Partition> {
-        if self.ends.as_ref().is_none_or(|(of, _)| *of != since) {
-            let come_first = snapshot.partitions.iter().filter(|(partition, known)| {
-                known.committed.is_some() || next.first().is_some_and(|first| *partition < first)
-            });
-            self.ends = Some((since, come_first.map(|(partition, known)| (*partition, known.high)).collect()));
+    /// Where something is left that was published before every producer knew of these.
+    fn waits_for(&mut self, next: &Next, snapshot: &Snapshot) -> Vec<Partition> {
+        if self.ends.as_ref().is_none_or(|(of, _)| *of != next.partitions) {
+            let come_first = snapshot
+                .partitions
+                .iter()
+                .filter(|(partition, known)| known.committed.is_some() || **partition < next.above);
+            let ends = come_first.map(|(partition, known)| (*partition, known.high)).collect();
+            self.ends = Some((next.partitions.clone(), ends));
         }
         let ends = self.ends.iter().flat_map(|(_, ends)| ends);
         let left = ends.filter(|(partition, end)| {
@@ -204,33 +221,46 @@ mod tests {
         Standing { committed, low: 0, high, has_unread: committed.unwrap_or(0) < high }
     }
 
+    fn held(partitions: &[i32]) -> AddedPartitions {
+        let now = Instant::now();
+        AddedPartitions { held: partitions.iter().map(|number| (Partition(*number), now)).collect(), ends: None }
+    }
+
     #[test]
-    fn what_was_added_later_waits_for_what_was_added_first_and_for_what_others_hold() {
-        let first = Instant::now();
-        let later = first + Duration::from_secs(1);
-        let mut added = AddedPartitions::default();
+    fn what_there_may_have_been_before_comes_first() {
+        let next = |of: &[i32], count| held(of).next(count).map(|next| (numbers(&next.partitions), next.above.0));
+        // Three became six, and then twelve.
+        assert_eq!(next(&[3, 4, 5, 6, 7, 8, 9, 10, 11], 12), Some((vec![3], 3)));
+        assert_eq!(next(&[4, 5, 6, 7, 8, 9, 10, 11], 12), Some((vec![4, 5], 4)));
+        assert_eq!(next(&[6, 7, 8, 9, 10, 11], 12), Some((vec![6, 7, 8, 9, 10, 11], 6)));
+        // Others hold the rest.
+        assert_eq!(next(&[5, 9], 12), Some((vec![5], 4)));
+        assert_eq!(next(&[25, 27, 47], 48), Some((vec![25, 27, 47], 24)));
+        // Not a multiple.
+        assert_eq!(next(&[3, 4], 5), Some((vec![3, 4], 1)));
+        assert_eq!(next(&[], 12), None);
+    }
+
+    #[test]
+    fn what_was_published_before_is_finished_first_and_so_is_what_others_hold() {
         // Of 2, 4 and then 8 partitions; the partition 3 is another worker's.
-        added.held =
-            [(2, first), (4, later), (5, later), (6, later)].map(|(number, at)| (Partition(number), at)).into();
-        let look = |standings: [Standing; 7]| {
+        let mut added = held(&[2, 4, 5]);
+        let look = |standings: [Standing; 6]| {
             let partitions = (0..).map(Partition).zip(standings).collect();
-            Snapshot { asked_at: later, partitions }
+            Snapshot { asked_at: Instant::now(), partitions }
         };
         let [done, open, new] = [standing(Some(5), 5), standing(Some(4), 5), standing(None, 1)];
-
-        let (since, next) = added.next().unwrap();
-        assert_eq!((since, numbers(&next)), (first, vec![2]));
-        let waits = added.waits_for(since, &next, &look([done, open, new, new, new, new, new]));
-        assert_eq!(numbers(&waits), [1]);
+        let next = added.next(8).unwrap();
+        let waits = added.waits_for(&next, &look([done, open, new, new, new, new]));
+        assert_eq!((numbers(&next.partitions), numbers(&waits)), (vec![2], vec![1]));
         let longer = standing(Some(5), 9);
-        assert_eq!(added.waits_for(since, &next, &look([done, longer, new, new, new, new, new])), []);
+        assert_eq!(added.waits_for(&next, &look([done, longer, new, new, new, new])), []);
 
         added.held.remove(&Partition(2));
-        let (since, next) = added.next().unwrap();
-        assert_eq!((since, numbers(&next)), (later, vec![4, 5, 6]));
-        let waits = added.waits_for(since, &next, &look([done, longer, new, new, new, new, new]));
-        assert_eq!(numbers(&waits), [1, 2, 3]);
+        let next = added.next(8).unwrap();
+        let waits = added.waits_for(&next, &look([done, longer, new, new, new, new]));
+        assert_eq!((numbers(&next.partitions), numbers(&waits)), (vec![4, 5], vec![1, 2, 3]));
         let all = standing(Some(9), 9);
-        assert_eq!(added.waits_for(since, &next, &look([done, all, all, all, new, new, new])), []);
+        assert_eq!(added.waits_for(&next, &look([done, all, all, all, new, new])), []);
     }
 }
