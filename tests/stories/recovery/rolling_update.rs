@@ -152,7 +152,8 @@ async fn the_apis_are_updated_before_the_workers(installation: Installation) {
     all_are_sent(&app, load).await;
 }
 
-/// As the documentation says: the workers are restarted one after the other with the new setting.
+/// Kafka does not let workers of the consumer protocol in beside those of the classic one, which deliver until the last has
+/// ended; on the way back it lets both in.
 async fn the_protocol_of_the_group_is_changed_and_changed_back(installation: Installation) {
     let app = TestApp::start_api(installation, &[]).await;
     let mut workers = vec![app.another("worker").await, app.another("worker").await];
@@ -161,15 +162,25 @@ async fn the_protocol_of_the_group_is_changed_and_changed_back(installation: Ins
     }
     let load = Load::begin(app.caller());
     some_are_sent(&app).await;
-    for protocol in ["consumer", "classic"] {
-        for worker in &mut workers {
-            worker.terminate();
-            assert_eq!(worker.exited().await.code(), Some(0));
-            worker.environment.push(("KAFKA_GROUP_PROTOCOL".to_owned(), protocol.to_owned()));
-            worker.restart().await;
-            joined(&app, worker).await;
-            some_are_sent(&app).await;
-        }
+    for worker in &mut workers {
+        follow(worker, "consumer").await;
+        some_are_sent(&app).await;
+    }
+    for worker in &workers {
+        joined(&app, worker).await;
+    }
+    for worker in &mut workers {
+        follow(worker, "classic").await;
+        joined(&app, worker).await;
+        some_are_sent(&app).await;
     }
     all_are_sent(&app, load).await;
+}
+
+/// Ends a worker, and starts it with another protocol.
+async fn follow(worker: &mut Process, protocol: &str) {
+    worker.terminate();
+    assert_eq!(worker.exited().await.code(), Some(0));
+    worker.environment.push(("KAFKA_GROUP_PROTOCOL".to_owned(), protocol.to_owned()));
+    worker.restart().await;
 }

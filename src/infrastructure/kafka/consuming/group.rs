@@ -80,7 +80,8 @@ impl GroupSettings {
             Some(refusal) => self.refusal(refusal),
             // librdkafka reports nothing when the group of that name is of another type (GROUP_ID_NOT_FOUND).
             None if self.protocol == GroupProtocol::Consumer => format!(
-                "nothing is consumed: the consumer group `{id}` does not let this process in; if a share consumer or a client of \
+                "nothing is consumed here: the consumer group `{id}` does not let this process in; if workers with \
+                 KAFKA_GROUP_PROTOCOL=classic are in it, it does once the last of them has ended; if a share consumer or a client of \
                  another protocol uses its name, stop it, or give all workers another KAFKA_GROUP_ID"
             ),
             None => {
