@@ -52,11 +52,16 @@ impl KafkaServer {
     pub async fn start_with(properties: &[&str]) -> Option<Self> {
         let mut server = Self::start().await?;
         server.kill();
-        let mut file = std::fs::OpenOptions::new().append(true).open(server.properties()).unwrap();
-        // Of two lines for one setting the last counts.
-        file.write_all(format!("\n{}\n", properties.join("\n")).as_bytes()).unwrap();
+        server.set(properties);
         server.restart().await;
         Some(server)
+    }
+
+    /// From the next restart on.
+    pub fn set(&self, properties: &[&str]) {
+        let mut file = std::fs::OpenOptions::new().append(true).open(self.properties()).unwrap();
+        // Of two lines for one setting the last counts.
+        file.write_all(format!("\n{}\n", properties.join("\n")).as_bytes()).unwrap();
     }
 
     /// The same, from the jars in this directory, with a heap as large as Java is told.
@@ -115,6 +120,25 @@ impl KafkaServer {
         });
         started.await.unwrap_or_else(|ended| panic!("it ended instead of starting: {ended}"));
         self.running = Some(broker);
+    }
+
+    /// From now on its ACLs deny everybody this operation on a resource (`--topic` or `--group`) of this name, and allow the rest.
+    pub async fn deny(&self, kind: &str, name: &str, operation: &str) {
+        self.acls(&["--add", "--allow-principal", "User:*", "--operation", "All", kind, name]).await;
+        self.acls(&["--add", "--deny-principal", "User:*", "--operation", operation, kind, name]).await;
+    }
+
+    /// Everything is allowed there again.
+    pub async fn allow_again(&self, kind: &str, name: &str) {
+        self.acls(&["--remove", kind, name]).await;
+    }
+
+    async fn acls(&self, change: &[&str]) {
+        let address = self.address();
+        let tool = ["org.apache.kafka.tools.AclCommand", "--bootstrap-server", &address, "--force"];
+        let mut command = self.java(&[&tool, change].concat());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{change:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     fn format(&self) {

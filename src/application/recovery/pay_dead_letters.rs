@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -41,12 +41,30 @@ pub struct PaymentRounds {
     was_full: bool,
     /// A payment of this round has failed. Those that follow would most likely fail, too: they wait for the next round.
     has_failed: Arc<AtomicBool>,
+    complaint: Arc<Complaint>,
+}
+
+/// When the log had last that payments fail, by the monotonic clock: all that is owed may be tried every second, in vain.
+#[derive(Default)]
+struct Complaint(Mutex<Option<Duration>>);
+
+impl Complaint {
+    /// Whether the next is due.
+    fn is_due(&self, now: Duration) -> bool {
+        const PAUSE: Duration = Duration::from_secs(60);
+        let mut said_at = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = said_at.is_none_or(|said_at| now.saturating_sub(said_at) >= PAUSE);
+        if is_due {
+            *said_at = Some(now);
+        }
+        is_due
+    }
 }
 
 impl Default for PaymentRounds {
     fn default() -> Self {
         let (under_way, finished) = UnderWay::new();
-        Self { under_way, finished, was_full: false, has_failed: Arc::default() }
+        Self { under_way, finished, was_full: false, has_failed: Arc::default(), complaint: Arc::default() }
     }
 }
 
@@ -136,6 +154,7 @@ impl PayDeadLetters {
             clock: self.clock.clone(),
             tally: self.tally.clone(),
             has_failed: self.rounds.has_failed.clone(),
+            complaint: self.rounds.complaint.clone(),
         }
     }
 }
@@ -151,6 +170,7 @@ struct Payment {
     clock: Arc<dyn Clock>,
     tally: Tally,
     has_failed: Arc<AtomicBool>,
+    complaint: Arc<Complaint>,
 }
 
 impl Payment {
@@ -160,7 +180,11 @@ impl Payment {
         if let Err(error) = published {
             // It stays owed, and is found again.
             self.has_failed.store(true, Ordering::Relaxed);
-            warn!(message.id = %message.id, %error, "its dead letter could not be published; tried again");
+            if self.complaint.is_due(self.clock.monotonic()) {
+                warn!(message.id = %message.id, %error, "its dead letter could not be published; tried again");
+            } else {
+                debug!(message.id = %message.id, %error, "its dead letter could not be published; tried again");
+            }
             return;
         }
         let (id, try_number) = (message.id, message.try_number);

@@ -1,7 +1,9 @@
-//! How soon the group goes on without a worker that died, and that it waits for one that only stood still.
+//! How soon the group goes on without a worker that died, that it waits for one that only stood still, and what is said of a group
+//! that lets none in.
 
 use std::time::{Duration, Instant};
 
+use super::kafka_troubles::{is_over, keeps_out};
 use crate::support::caller::to_sandbox;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::installation::Installation;
@@ -55,4 +57,26 @@ async fn real_kafka_moves_on_without_a_worker_that_died_and_not_without_one_that
     let since = Instant::now();
     all_are_sent(&app).await;
     println!("all partitions moved on after {:.1} s", since.elapsed().as_secs_f64());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_kafka_that_does_not_offer_the_consumer_protocol_is_said_until_it_is_updated() {
+    let Some(mut server) = KafkaServer::start_with(&["group.coordinator.rebalance.protocols=classic"]).await else {
+        return;
+    };
+    let Some(installation) = Installation::on_kafka(&server.address()).await else { return };
+    let app = TestApp::start_api(installation, &[("KAFKA_GROUP_PROTOCOL", "consumer")]).await;
+    let worker = app.another("worker").await;
+    let at_worker = app.caller_of(&worker);
+    let id = app.accepted(&app.send(&to_sandbox("meanwhile")).await);
+    keeps_out(&at_worker, &worker, "does not offer KAFKA_GROUP_PROTOCOL=consumer").await;
+    assert_eq!(app.sql_status(&id).await, "queued");
+    assert_eq!(app.get("/health/ready").await.status, 200, "what accepts is not concerned");
+
+    server.stop().await;
+    server.set(&["group.coordinator.rebalance.protocols=classic,consumer"]);
+    server.restart().await;
+    all_are_sent(&app).await;
+    is_over(&at_worker, &worker).await;
+    assert_eq!(app.sql_message(&id).await["retries"], 1);
 }

@@ -1,4 +1,4 @@
-//! The last release and this build run side by side, on one database and one Kafka, while messages come.
+//! Processes of different builds or settings run side by side, on one database and one Kafka, while messages come.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,7 +15,11 @@ use crate::support::modes::on_installation;
 use crate::support::process::Process;
 use crate::support::test_app::TestApp;
 
-on_installation!(real_kafka: workers_are_updated_before_the_apis the_apis_are_updated_before_the_workers);
+on_installation!(real_kafka:
+    workers_are_updated_before_the_apis
+    the_apis_are_updated_before_the_workers
+    the_protocol_of_the_group_is_changed_and_changed_back
+);
 
 /// Until everything has ended: partitions move several times.
 const ALL: Duration = Duration::from_secs(120);
@@ -146,4 +150,37 @@ async fn the_apis_are_updated_before_the_workers(installation: Installation) {
     some_are_sent(&app).await;
     leave(worker).await;
     all_are_sent(&app, load).await;
+}
+
+/// Kafka does not let workers of the consumer protocol in beside those of the classic one, which deliver until the last has
+/// ended; on the way back it lets both in.
+async fn the_protocol_of_the_group_is_changed_and_changed_back(installation: Installation) {
+    let app = TestApp::start_api(installation, &[]).await;
+    let mut workers = vec![app.another("worker").await, app.another("worker").await];
+    for worker in &workers {
+        joined(&app, worker).await;
+    }
+    let load = Load::begin(app.caller());
+    some_are_sent(&app).await;
+    for worker in &mut workers {
+        follow(worker, "consumer").await;
+        some_are_sent(&app).await;
+    }
+    for worker in &workers {
+        joined(&app, worker).await;
+    }
+    for worker in &mut workers {
+        follow(worker, "classic").await;
+        joined(&app, worker).await;
+        some_are_sent(&app).await;
+    }
+    all_are_sent(&app, load).await;
+}
+
+/// Ends a worker, and starts it with another protocol.
+async fn follow(worker: &mut Process, protocol: &str) {
+    worker.terminate();
+    assert_eq!(worker.exited().await.code(), Some(0));
+    worker.environment.push(("KAFKA_GROUP_PROTOCOL".to_owned(), protocol.to_owned()));
+    worker.restart().await;
 }

@@ -147,7 +147,7 @@ impl Connection {
     /// A line of librdkafka's own log.
     pub fn log(&self, client: &'static str, level: RDKafkaLogLevel, facility: &str, line: &str) {
         // What these are about comes as an error, too.
-        let repeated = matches!(facility, "FAIL" | "ERROR" | "REQTMOUT" | "MAXPOLL");
+        let repeated = matches!(facility, "FAIL" | "FATAL" | "ERROR" | "REQTMOUT" | "MAXPOLL");
         match level {
             _ if repeated => debug!(target: "kafka", client, facility, "{line}"),
             RDKafkaLogLevel::Emerg

@@ -23,8 +23,6 @@ pub fn client_config(addresses: &[String], kafka: &KafkaConfig) -> ClientConfig 
         .set("topic.metadata.refresh.interval.ms", "10000")
         .set("allow.auto.create.topics", "false")
         .set("log.connection.close", "false")
-        // Keys land where Java's, kafkajs's and Python's clients put them; librdkafka's own default is another hash.
-        .set("partitioner", "murmur2_random")
         .set_log_level(RDKafkaLogLevel::Info);
     secure(&mut config, &kafka.security);
     config

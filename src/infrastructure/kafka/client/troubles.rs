@@ -27,6 +27,8 @@ pub enum About {
     AddedPartitions,
     /// The times that records carry.
     Clock,
+    /// A topic that the broker takes no records for.
+    Publishing(String),
 }
 
 /// Keeps what is wrong until it is over: each is in the log once it has lasted for ten seconds, again every minute, and when
@@ -73,8 +75,8 @@ impl Troubles {
         }
     }
 
-    /// Ends what is about addresses that are not wanted any more, and about addresses and clocks what was not found again for
-    /// two minutes: a connection that is not needed is not tried again, and then nothing is wrong.
+    /// Ends what is about addresses that are not wanted any more, and about addresses, clocks and publishing what was not found
+    /// again for two minutes: what is not needed is not tried again, and then nothing is wrong.
     pub fn forget_old_or_unless(&self, is_wanted: impl Fn(&str) -> bool) {
         let now = self.clock.monotonic();
         let ended: Vec<About> = self
@@ -83,7 +85,7 @@ impl Troubles {
             .filter(|(about, trouble)| match about {
                 About::Address(address) => !is_wanted(address) || trouble.is_old(now),
                 // A process that publishes nothing any more learns nothing more.
-                About::Clock => trouble.is_old(now),
+                About::Clock | About::Publishing(_) => trouble.is_old(now),
                 _ => false,
             })
             .map(|(about, _)| about.clone())

@@ -24,12 +24,26 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 ///
 /// A partition that the group has committed nothing for was added when there is something committed for others. So that this
 /// holds, a group that begins commits the beginning of all partitions.
+///
+/// Partitions may have been added twice meanwhile, and keys moved twice. All numbers of partitions that there may have been in between
+/// divide today's, and keys move from below such a number to above it: so those below the next one are read first, and what is
+/// above it waits for them, also for those that another worker holds.
 #[derive(Default)]
 pub struct AddedPartitions {
     /// Since when.
     held: BTreeMap<Partition, Instant>,
-    /// Up to where the others have to be finished first, once all producers know.
-    ends: Option<BTreeMap<Partition, i64>>,
+    /// Up to where others have to be finished before these are read, once all producers know of these.
+    ends: Option<(Vec<Partition>, BTreeMap<Partition, i64>)>,
+}
+
+/// The ones that are released next.
+#[derive(Debug, PartialEq, Eq)]
+struct Next {
+    partitions: Vec<Partition>,
+    /// Since when the last of them is held.
+    since: Instant,
+    /// All below this come before them.
+    above: Partition,
 }
 
 impl AddedPartitions {
@@ -46,10 +60,10 @@ impl AddedPartitions {
         if added.is_empty() {
             return;
         }
-        self.ends = None;
+        let now = Instant::now();
         for partition in &added {
             link.hold(*partition);
-            self.held.insert(*partition, Instant::now());
+            self.held.insert(*partition, now);
         }
     }
 
@@ -78,45 +92,69 @@ impl AddedPartitions {
         }
         if snapshot.partitions.keys().all(|partition| committed(partition).is_none()) {
             // A group that begins.
-            self.release_all(consumer, link);
+            let held: Vec<Partition> = self.held.keys().copied().collect();
+            self.release(consumer, link, &held);
         }
-        if self.held.is_empty() || snapshot.asked_at < latest + EVERYBODY_KNOWS {
+        let next = self.next(i32::try_from(snapshot.partitions.len()).ok()?)?;
+        if snapshot.asked_at < next.since + EVERYBODY_KNOWS {
             return None;
         }
-        let known = snapshot.partitions.iter().filter(|(_, known)| known.committed.is_some());
-        let ends = self.ends.get_or_insert_with(|| known.map(|(partition, known)| (*partition, known.high)).collect());
-        let waiting: Vec<i32> = ends
-            .iter()
-            .filter(|(partition, end)| {
-                snapshot.partitions.get(partition).is_some_and(|known| !known.has_finished(**end))
-            })
-            .map(|(partition, _)| partition.0)
-            .collect();
+        let waiting = self.waits_for(&next, snapshot);
         if waiting.is_empty() {
-            info!(target: "kafka", partitions = ?numbers(&self.held), "the added partitions are read from now on");
-            self.release_all(consumer, link);
+            info!(target: "kafka", partitions = ?numbers(&next.partitions), "the added partitions are read from now on");
+            self.release(consumer, link, &next.partitions);
             return None;
         }
+        let held: Vec<Partition> = self.held.keys().copied().collect();
         Some(format!(
             "the partitions {:?}, which the consumer group has never committed for, were added: they are read once what was \
-             published before is finished in {waiting:?}, so that no message overtakes an earlier one to the same recipient",
-            numbers(&self.held)
+             published before is finished in {:?}, so that no message overtakes an earlier one to the same recipient",
+            numbers(&held),
+            numbers(&waiting)
         ))
     }
 
-    fn release_all<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>, link: &Link<C>) {
-        let held: Vec<Partition> = std::mem::take(&mut self.held).into_keys().collect();
+    /// Of so many partitions that the topic has.
+    fn next(&self, count: i32) -> Option<Next> {
+        let first = self.held.keys().next()?.0;
+        let divides = |number: &i32| count % *number == 0;
+        let above = (1..=first).rev().find(divides).unwrap_or_default();
+        let below = (first + 1..count).find(divides).unwrap_or(i32::MAX);
+        let next = self.held.range(..Partition(below));
+        let since = next.clone().map(|(_, since)| *since).max()?;
+        Some(Next { partitions: next.map(|(partition, _)| *partition).collect(), since, above: Partition(above) })
+    }
+
+    /// Where something is left that was published before every producer knew of these.
+    fn waits_for(&mut self, next: &Next, snapshot: &Snapshot) -> Vec<Partition> {
+        if self.ends.as_ref().is_none_or(|(of, _)| *of != next.partitions) {
+            let come_first = snapshot
+                .partitions
+                .iter()
+                .filter(|(partition, known)| known.committed.is_some() || **partition < next.above);
+            let ends = come_first.map(|(partition, known)| (*partition, known.high)).collect();
+            self.ends = Some((next.partitions.clone(), ends));
+        }
+        let ends = self.ends.iter().flat_map(|(_, ends)| ends);
+        let left = ends.filter(|(partition, end)| {
+            snapshot.partitions.get(partition).is_some_and(|known| !known.has_finished(**end))
+        });
+        left.map(|(partition, _)| *partition).collect()
+    }
+
+    fn release<C: ConsumerContext>(&mut self, consumer: &BaseConsumer<C>, link: &Link<C>, partitions: &[Partition]) {
         // From now on the group knows them.
-        begin(consumer, link, &held);
-        for partition in held {
-            link.release(partition);
+        begin(consumer, link, partitions);
+        for partition in partitions {
+            self.held.remove(partition);
+            link.release(*partition);
         }
         self.ends = None;
     }
 }
 
-fn numbers(partitions: &BTreeMap<Partition, Instant>) -> Vec<i32> {
-    partitions.keys().map(|partition| partition.0).collect()
+fn numbers(partitions: &[Partition]) -> Vec<i32> {
+    partitions.iter().map(|partition| partition.0).collect()
 }
 
 /// Of the assigned ones, those that the group has committed nothing for, although it has for others.
@@ -171,5 +209,58 @@ fn begin<C: ConsumerContext>(consumer: &BaseConsumer<C>, link: &Link<C>, partiti
     // Without it these count as added once more, which costs some seconds.
     if let Err(error) = consumer.commit(&list, CommitMode::Sync) {
         debug!(target: "kafka", %error, "the beginning of partitions is not committed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infrastructure::kafka::progress::Standing;
+
+    fn standing(committed: Option<i64>, high: i64) -> Standing {
+        Standing { committed, low: 0, high, has_unread: committed.unwrap_or(0) < high }
+    }
+
+    fn held(partitions: &[i32]) -> AddedPartitions {
+        let now = Instant::now();
+        AddedPartitions { held: partitions.iter().map(|number| (Partition(*number), now)).collect(), ends: None }
+    }
+
+    #[test]
+    fn what_there_may_have_been_before_comes_first() {
+        let next = |of: &[i32], count| held(of).next(count).map(|next| (numbers(&next.partitions), next.above.0));
+        // Three became six, and then twelve.
+        assert_eq!(next(&[3, 4, 5, 6, 7, 8, 9, 10, 11], 12), Some((vec![3], 3)));
+        assert_eq!(next(&[4, 5, 6, 7, 8, 9, 10, 11], 12), Some((vec![4, 5], 4)));
+        assert_eq!(next(&[6, 7, 8, 9, 10, 11], 12), Some((vec![6, 7, 8, 9, 10, 11], 6)));
+        // Others hold the rest.
+        assert_eq!(next(&[5, 9], 12), Some((vec![5], 4)));
+        assert_eq!(next(&[25, 27, 47], 48), Some((vec![25, 27, 47], 24)));
+        // Not a multiple.
+        assert_eq!(next(&[3, 4], 5), Some((vec![3, 4], 1)));
+        assert_eq!(next(&[], 12), None);
+    }
+
+    #[test]
+    fn what_was_published_before_is_finished_first_and_so_is_what_others_hold() {
+        // Of 2, 4 and then 8 partitions; the partition 3 is another worker's.
+        let mut added = held(&[2, 4, 5]);
+        let look = |standings: [Standing; 6]| {
+            let partitions = (0..).map(Partition).zip(standings).collect();
+            Snapshot { asked_at: Instant::now(), partitions }
+        };
+        let [done, open, new] = [standing(Some(5), 5), standing(Some(4), 5), standing(None, 1)];
+        let next = added.next(8).unwrap();
+        let waits = added.waits_for(&next, &look([done, open, new, new, new, new]));
+        assert_eq!((numbers(&next.partitions), numbers(&waits)), (vec![2], vec![1]));
+        let longer = standing(Some(5), 9);
+        assert_eq!(added.waits_for(&next, &look([done, longer, new, new, new, new])), []);
+
+        added.held.remove(&Partition(2));
+        let next = added.next(8).unwrap();
+        let waits = added.waits_for(&next, &look([done, longer, new, new, new, new]));
+        assert_eq!((numbers(&next.partitions), numbers(&waits)), (vec![4, 5], vec![1, 2, 3]));
+        let all = standing(Some(9), 9);
+        assert_eq!(added.waits_for(&next, &look([done, all, all, all, new, new])), []);
     }
 }

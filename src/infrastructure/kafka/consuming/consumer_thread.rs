@@ -25,6 +25,9 @@ const LEAVE: Duration = Duration::from_secs(5);
 /// Between two consumers, when the first could not go on.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The same, when the broker does not let it: the next most likely meets the same.
+const PAUSE_AFTER_A_REFUSAL: Duration = Duration::from_secs(5);
+
 /// Pause between two looks at the partitions.
 const WATCH: Duration = Duration::from_secs(1);
 
@@ -54,11 +57,14 @@ impl ConsumerThread {
         let mut watch = Watch { standstill: Standstill::default(), looked_at: Instant::now() };
         while !self.is_closing() {
             watch.standstill.begin();
-            match self.config.create_with_context::<_, Consumer>(self.membership.clone()) {
+            let pause = match self.config.create_with_context::<_, Consumer>(self.membership.clone()) {
                 Ok(consumer) => self.consume(consumer, &mut watch),
-                Err(error) => error!(target: "kafka", %error, "cannot create the Kafka consumer"),
-            }
-            let end = Instant::now() + PAUSE;
+                Err(error) => {
+                    error!(target: "kafka", %error, "cannot create the Kafka consumer");
+                    PAUSE
+                }
+            };
+            let end = Instant::now() + pause;
             while !self.is_closing() && Instant::now() < end {
                 thread::sleep(POLL);
             }
@@ -66,10 +72,13 @@ impl ConsumerThread {
         self.membership.arrivals.closed();
     }
 
-    fn consume(&self, consumer: Consumer, watch: &mut Watch) {
+    /// Returns how long to wait before another consumer follows.
+    fn consume(&self, consumer: Consumer, watch: &mut Watch) -> Duration {
         let link = &self.membership.link;
+        let mut pause = PAUSE;
         if let Err(error) = consumer.subscribe(&[link.topic()]) {
-            return error!(target: "kafka", %error, "the consumer cannot subscribe");
+            error!(target: "kafka", %error, "the consumer cannot subscribe");
+            return pause;
         }
         let consumer = Arc::new(consumer);
         link.share(Some(consumer.clone()));
@@ -79,6 +88,7 @@ impl ConsumerThread {
                 Some(Err(KafkaError::MessageConsumptionFatal(error))) => {
                     debug!(target: "kafka", %error, "a consumer that met a fatal error is replaced");
                     self.membership.refused_for_good(error);
+                    pause = PAUSE_AFTER_A_REFUSAL;
                     break;
                 }
                 Some(Err(error)) => self.membership.refused(&error),
@@ -97,6 +107,7 @@ impl ConsumerThread {
         self.membership.give_up_everything();
         // What is left of it goes with its threads, which may still wait for a broker that is away.
         thread::spawn(move || drop(consumer));
+        pause
     }
 
     /// Looks after partitions that are held back, and for one that has come to a standstill.
@@ -122,7 +133,10 @@ impl ConsumerThread {
     /// have them at once. What it reads meanwhile is dropped.
     fn leave(&self, consumer: &Consumer) {
         if let Err(error) = consumer.close_queue() {
-            return warn!(target: "kafka", %error, "the consumer does not close");
+            if consumer.client().fatal_error().is_none() {
+                warn!(target: "kafka", %error, "the consumer does not close");
+            }
+            return;
         }
         let begun = Instant::now();
         while !consumer.closed() {

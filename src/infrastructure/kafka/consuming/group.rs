@@ -80,7 +80,8 @@ impl GroupSettings {
             Some(refusal) => self.refusal(refusal),
             // librdkafka reports nothing when the group of that name is of another type (GROUP_ID_NOT_FOUND).
             None if self.protocol == GroupProtocol::Consumer => format!(
-                "nothing is consumed: the consumer group `{id}` does not let this process in; if a share consumer or a client of \
+                "nothing is consumed here: the consumer group `{id}` does not let this process in; if workers with \
+                 KAFKA_GROUP_PROTOCOL=classic are in it, it does once the last of them has ended; if a share consumer or a client of \
                  another protocol uses its name, stop it, or give all workers another KAFKA_GROUP_ID"
             ),
             None => {
@@ -108,7 +109,7 @@ impl GroupSettings {
                 self.session_timeout.as_secs_f64()
             ),
             Code::GroupAuthorizationFailed => format!(
-                "nothing is consumed: the broker's ACLs do not let this process into the consumer group `{id}` (Read on the group)"
+                "nothing is consumed: the broker's ACLs do not let this process into the consumer group `{id}` (Describe and Read on the group)"
             ),
             Code::TopicAuthorizationFailed => {
                 "nothing is consumed: the broker's ACLs do not let this process read its topic (Read and Describe on it)".to_owned()
@@ -116,9 +117,11 @@ impl GroupSettings {
             Code::GroupMaxSizeReached => {
                 format!("nothing is consumed here: the consumer group `{id}` is full (group.max.size)")
             }
-            Code::UnsupportedVersion => format!(
-                "nothing is consumed: the broker does not know KAFKA_GROUP_PROTOCOL=consumer, which needs Kafka 4; unset it, and the \
-                 consumer group `{id}` works as before"
+            // The first from a broker on which it is off, the second from librdkafka, for a broker that does not know it.
+            Code::UnsupportedVersion | Code::UnsupportedFeature => format!(
+                "nothing is consumed: the broker does not offer KAFKA_GROUP_PROTOCOL=consumer in the consumer group `{id}`: it needs \
+                 Kafka 4 with group.version 1 (kafka-features.sh), and `consumer` in group.coordinator.rebalance.protocols; change \
+                 that, or unset the setting"
             ),
             other => format!("nothing is consumed: the consumer group `{id}` refuses this process: {other}"),
         }
@@ -154,6 +157,7 @@ mod tests {
             (Some(Code::InvalidSessionTimeout), "KAFKA_SESSION_TIMEOUT=6s"),
             (Some(Code::GroupAuthorizationFailed), "Read on the group"),
             (Some(Code::UnsupportedVersion), "KAFKA_GROUP_PROTOCOL"),
+            (Some(Code::UnsupportedFeature), "KAFKA_GROUP_PROTOCOL"),
             (None, "`correio`"),
         ] {
             let reason = classic.reason(&state("up", "init"), refusal);

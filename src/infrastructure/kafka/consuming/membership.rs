@@ -82,6 +82,11 @@ impl Membership {
         if let Some(counts) = group.counts_in(refusal.is_some()) {
             self.standing.set_joined(counts);
         }
+        // A member reads nothing all the same; librdkafka says that once for a partition.
+        if group.is_member() && self.positions.is_forbidden() && self.connection.is_connected() {
+            self.standing.set_joined(false);
+            return self.is_kept_out(self.group.refusal(RDKafkaErrorCode::TopicAuthorizationFailed));
+        }
         // That Kafka is away is said elsewhere.
         if self.standing.has_joined() || !self.connection.is_connected() {
             self.standing.set_kept_out(None);

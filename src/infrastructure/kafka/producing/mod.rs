@@ -5,6 +5,7 @@ mod message_queue;
 mod producer;
 mod publishing;
 mod record_times;
+mod refusals;
 mod reports;
 mod standstill;
 

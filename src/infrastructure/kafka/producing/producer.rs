@@ -64,6 +64,8 @@ impl Producer {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
+            // Keys land where Java's, kafkajs's and Python's clients put them; librdkafka's own default is another hash.
+            .set("partitioner", "murmur2_random")
             .set("message.timeout.ms", publish_timeout.as_millis().to_string())
             // With less, more requests are under way than Kafka allows, and until one is answered librdkafka's thread spins.
             .set("linger.ms", "5")
@@ -91,12 +93,16 @@ impl Producer {
         outgoing.timestamp = record.timestamp;
         outgoing.headers = record.headers;
         self.follow_reports();
+        let topic = record.topic;
         let mut sent = self.send(outgoing);
         if let Err((KafkaError::MessageProduction(RDKafkaErrorCode::Fatal), outgoing)) = sent {
             self.replace_fatal();
             sent = self.send(outgoing);
         }
-        sent.map_err(|(error, _)| error)
+        sent.map_err(|(error, _)| {
+            self.reports.refusals.failed(topic, &error);
+            error
+        })
     }
 
     #[allow(clippy::result_large_err, reason = "the record is sent again")]

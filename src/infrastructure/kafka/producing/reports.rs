@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::publishing::{Buffered, Publishing};
 use super::record_times::RecordTimes;
+use super::refusals::Refusals;
 use super::standstill::Standstill;
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::Clock;
@@ -86,6 +87,7 @@ pub struct Reports {
     buffered_bytes: AtomicUsize,
     largest_value: AtomicUsize,
     pub times: RecordTimes,
+    pub refusals: Refusals,
     standstill: Mutex<Standstill>,
     /// Why another producer has to take over.
     replacement: Mutex<Option<Replacement>>,
@@ -109,6 +111,7 @@ impl Reports {
     ) -> Self {
         Self {
             times: RecordTimes::new(clock.clone(), connection.troubles()),
+            refusals: Refusals::new(connection.troubles()),
             unreconciled,
             clock,
             connection,
@@ -280,6 +283,10 @@ impl ProducerContext for ProducerEvents {
             Err((error, record)) => (Some(error), record),
         };
         self.reports.partition_reported(record.topic(), record.partition(), error);
+        match error {
+            None => self.reports.refusals.succeeded(record.topic()),
+            Some(error) => self.reports.refusals.failed(record.topic(), error),
+        }
         match report.purpose {
             Purpose::Message { id, node, time } => {
                 let reported = Reported { id, node, time, bytes: report.bytes, batch_bytes: self.batch_bytes };

@@ -72,6 +72,14 @@ impl GroupProgress {
     /// # Errors
     /// When a partition did not answer in time, or the broker denies access.
     pub fn oldest_waiting(&self) -> Result<Option<Timestamp>, ProgressUnknown> {
+        let oldest = self.look();
+        if oldest.as_ref().is_err_and(|error| error.is_of_the_topic) {
+            self.positions.set_forbidden();
+        }
+        oldest
+    }
+
+    fn look(&self) -> Result<Option<Timestamp>, ProgressUnknown> {
         let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut snapshot = self.ask(&consumer)?;
         let mut unread = TopicPartitionList::new();
@@ -137,17 +145,20 @@ pub struct ProgressUnknown {
     reason: String,
     /// The broker denies this process access, and will until an operator changes its ACLs.
     pub is_forbidden: bool,
+    /// What it denies is the topic.
+    is_of_the_topic: bool,
 }
 
 impl ProgressUnknown {
     fn of(reason: String) -> Self {
-        Self { reason, is_forbidden: false }
+        Self { reason, is_forbidden: false, is_of_the_topic: false }
     }
 }
 
 impl From<KafkaError> for ProgressUnknown {
     fn from(error: KafkaError) -> Self {
-        Self { is_forbidden: is_forbidden(&error), reason: error.to_string() }
+        let is_of_the_topic = error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed);
+        Self { is_forbidden: is_forbidden(&error), is_of_the_topic, reason: error.to_string() }
     }
 }
 

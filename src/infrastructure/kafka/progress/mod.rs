@@ -6,4 +6,6 @@ mod positions;
 
 pub use group_progress::GroupProgress;
 pub use lost_records::LostRecords;
+#[cfg(test)]
+pub use positions::Standing;
 pub use positions::{Positions, Snapshot};

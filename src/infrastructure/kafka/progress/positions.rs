@@ -1,7 +1,7 @@
 //! Where the group stands in each partition, as it was last asked from outside of the group.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::application::ports::Partition;
@@ -40,15 +40,35 @@ pub struct Snapshot {
 
 /// The last answer, shared by those who need it: the consumer's own connection would answer behind its fetches.
 #[derive(Clone, Default)]
-pub struct Positions(Arc<Mutex<Option<Snapshot>>>);
+pub struct Positions(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    last: Option<Snapshot>,
+    is_forbidden: bool,
+}
 
 impl Positions {
     pub fn set(&self, snapshot: Snapshot) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
+        *self.known() = Known { last: Some(snapshot), is_forbidden: false };
+    }
+
+    /// The broker does not let this process read the topic.
+    pub fn set_forbidden(&self) {
+        self.known().is_forbidden = true;
     }
 
     pub fn last(&self) -> Option<Snapshot> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known().last.clone()
+    }
+
+    /// Whether the last look at the topic was forbidden.
+    pub fn is_forbidden(&self) -> bool {
+        self.known().is_forbidden
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
