@@ -11,7 +11,7 @@ use tracing::warn;
 use super::auth::JwtVerifier;
 use super::channels::{EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender};
 use super::config::{Config, ConfigError, QueueConfig, Role};
-use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, has_proxy};
+use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
 use super::kafka::Kafka;
 use super::storage::caching::{CachedApiKeys, CachedInstances};
 use super::storage::database::Database;
@@ -128,8 +128,12 @@ fn address_guard(config: &Config, node: &ThisNode) -> AddressGuard {
             }
             BlockPrivate::Always
         }
-        Some(false) => BlockPrivate::Never,
+        Some(false) => {
+            announce_proxies();
+            BlockPrivate::Never
+        }
         None => {
+            announce_proxies();
             node.tenants.at_the_first(|| {
                 let proxies = if has_proxy() { UNUSED_PROXIES } else { "" };
                 warn!(
