@@ -40,7 +40,7 @@ impl ClaimRules {
             return Err(invalid("the token is for another audience"));
         }
         let subject = subject(claims)?;
-        Ok(Principal { tenant: self.tenant(claims, &subject)?, subject, scopes: scopes(claims.get("scope"))? })
+        Ok(Principal { tenant: self.tenant(claims, &subject)?, subject, scopes: scopes(claims)? })
     }
 
     fn tenant(&self, claims: &Map<String, Value>, subject: &str) -> Result<Tenant, TokenError> {
@@ -96,10 +96,11 @@ fn subject(claims: &Map<String, Value>) -> Result<String, TokenError> {
         .ok_or_else(|| invalid("the token must have a `sub` of 1 to 255 characters, none of them a control character"))
 }
 
-/// Without the claim, a token may do what its tenant may, except administer. Scopes of other systems are ignored.
-fn scopes(claim: Option<&Value>) -> Result<Vec<Scope>, TokenError> {
-    let malformed = || invalid("the token's `scope` must be a text with spaces in between, or a list of texts");
-    let names: Vec<&str> = match claim {
+/// Without the claim, which some issuers call `scp`, a token may do what its tenant may, except administer. Scopes of other systems are ignored.
+fn scopes(claims: &Map<String, Value>) -> Result<Vec<Scope>, TokenError> {
+    let malformed =
+        || invalid("the token's `scope`, or `scp`, must be a text with spaces in between, or a list of texts");
+    let names: Vec<&str> = match claims.get("scope").or_else(|| claims.get("scp")) {
         None => return Ok(Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect()),
         Some(Value::String(text)) => text.split(' ').collect(),
         Some(Value::Array(list)) => list.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(malformed)?,
