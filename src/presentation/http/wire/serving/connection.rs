@@ -25,6 +25,9 @@ use super::observed::{Observed, ObservedBody};
 /// fewer, the next request is sooner begun with those that are there.
 const SHARE_WITH_BUFFERS: usize = 20;
 
+/// As many as an answer may have that this process reads. The library's default of 100 is less than browsers and proxies send.
+const MOST_HEADERS: usize = 1_000;
+
 pub struct Connection {
     pub app: Router,
     pub limits: Limits,
@@ -73,6 +76,7 @@ impl Connection {
         let mut connection = http1::Builder::new()
             .header_read_timeout(None)
             .half_close(true)
+            .max_headers(MOST_HEADERS)
             .serve_connection(TokioIo::new(stream), answer);
         let mut is_stopping = false;
         loop {
