@@ -95,7 +95,7 @@ async fn what_is_wrong_between_two_certificates_is_said(installation: Installati
     app.create_instance(&hook("certified", &url(tls_server::start_for_the_certified().await.port()))).await;
     let certified = told(&app, "certified").await;
     assert!(certified.contains("it wants a client certificate, which cannot be configured"), "{certified}");
-    let permanent = "select count(*) from messaging_attempts where outcome = 'permanent'";
+    let permanent = "select count(*) from messaging_message_attempts where outcome = 'permanent'";
     assert_eq!(app.sql_number(permanent).await, 1);
 }
 
