@@ -3,9 +3,15 @@
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use dns_lookup::{LookupError, LookupErrorKind, lookup_host};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::time::timeout;
+
+/// Less than a connection may take, which would otherwise end first, as if the receiver were the one that is silent. A library
+/// of the system asks a name server that is silent for ten seconds and more.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -15,7 +21,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 #[error(
     "the name servers of this machine do not look its name up ({0}): see that they answer, and what /etc/resolv.conf says"
 )]
-pub struct NoNameServer(LookupError);
+pub struct NoNameServer(String);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MachinesNames;
@@ -29,15 +35,18 @@ impl Resolve for MachinesNames {
 /// All addresses of a name, with port 0.
 pub(super) async fn addresses(name: &str) -> Result<Vec<SocketAddr>, AnyError> {
     let name = name.to_owned();
-    let found = tokio::task::spawn_blocking(move || lookup_host(&name).map(Vec::from_iter)).await?;
-    let found = found.map_err(explained)?;
+    let lookup = tokio::task::spawn_blocking(move || lookup_host(&name).map(Vec::from_iter));
+    let Ok(found) = timeout(PATIENCE, lookup).await else {
+        return Err(NoNameServer(format!("no answer within {} s", PATIENCE.as_secs())).into());
+    };
+    let found = found?.map_err(explained)?;
     Ok(found.into_iter().map(|address| SocketAddr::new(address, 0)).collect())
 }
 
 /// The library of the system says SERVFAIL and silence with the one code, REFUSED with the other.
 fn explained(error: LookupError) -> AnyError {
     match error.kind() {
-        LookupErrorKind::Again | LookupErrorKind::Fail => NoNameServer(error).into(),
+        LookupErrorKind::Again | LookupErrorKind::Fail => NoNameServer(error.to_string()).into(),
         _ => io::Error::from(error).into(),
     }
 }
