@@ -13,7 +13,7 @@ use super::channels::{
     WhatsappEvolutionSender,
 };
 use super::config::{Config, ConfigError, QueueConfig, Role};
-use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, has_proxy};
+use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
 use super::kafka::{Kafka, overtaken};
 use super::storage::caching::{CachedApiKeys, CachedInstances};
 use super::storage::database::Database;
@@ -138,8 +138,12 @@ fn address_guard(config: &Config, node: &ThisNode) -> AddressGuard {
             }
             BlockPrivate::Always
         }
-        Some(false) => BlockPrivate::Never,
+        Some(false) => {
+            announce_proxies();
+            BlockPrivate::Never
+        }
         None => {
+            announce_proxies();
             node.tenants.at_the_first(|| {
                 let proxies = if has_proxy() { UNUSED_PROXIES } else { "" };
                 warn!(

@@ -6,6 +6,7 @@ pub mod composition;
 pub mod config;
 pub mod http_client;
 pub mod kafka;
+pub mod open_files;
 pub mod private_directory;
 pub mod storage;
 pub mod system;

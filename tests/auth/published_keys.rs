@@ -205,14 +205,22 @@ async fn while_the_issuer_is_away_the_last_set_stays_in_use() {
     let issuer = Issuer::publishing(&[ED.0]).await;
     let (verifier, clock) = issuer.verifier();
     assert!(accepts(&verifier, ED.1).await);
-    for (status, body) in [(503, ""), (304, ""), (200, "<html>"), (200, &" ".repeat(1024 * 1024 + 1))] {
+    let for_something_else = r#"{"keys": [{"kty": "RSA", "use": "enc", "kid": "e", "n": "AQAB", "e": "AQAB"}]}"#;
+    for (status, body) in [
+        (503, ""),
+        (304, ""),
+        (200, "<html>"),
+        (200, &" ".repeat(1024 * 1024 + 1)),
+        (200, r#"{"keys": []}"#),
+        (200, for_something_else),
+    ] {
         issuer.say(StatusCode::from_u16(status).unwrap(), body);
         clock.advance(3600);
         assert!(accepts(&verifier, ED.1).await);
         assert!(accepts(&verifier, ED.1).await);
         assert!(!accepts(&verifier, ED_NEXT.1).await);
     }
-    assert_eq!(issuer.asked(), 5);
+    assert_eq!(issuer.asked(), 7);
 }
 
 #[tokio::test]
@@ -226,6 +234,32 @@ async fn without_any_set_tokens_cannot_be_verified_until_the_issuer_returns() {
 
     issuer.publish(&[ED.0]);
     clock.advance(1);
+    assert!(accepts(&verifier, ED.1).await);
+}
+
+#[tokio::test]
+async fn an_issuer_without_keys_is_one_that_has_not_begun() {
+    let issuer = Issuer::publishing(&[]).await;
+    let (verifier, clock) = issuer.verifier();
+    assert!(is_unavailable(&verifier, ED.1).await);
+    issuer.publish(&[ED.0]);
+    clock.advance(1);
+    assert!(accepts(&verifier, ED.1).await);
+}
+
+#[tokio::test]
+async fn a_key_without_a_name_is_tried_last() {
+    let mut unnamed: serde_json::Value = serde_json::from_str(ED.0).unwrap();
+    unnamed.as_object_mut().unwrap().remove("kid");
+    let (verifier, _) = Issuer::publishing(&[&renamed(ED_NEXT.0, "ed"), &unnamed.to_string()]).await.verifier();
+    assert!(accepts(&verifier, ED.1).await);
+}
+
+#[tokio::test]
+async fn a_set_may_begin_with_a_byte_order_mark() {
+    let issuer = Issuer::publishing(&[]).await;
+    issuer.say(StatusCode::OK, format!("\u{feff}{{\"keys\": [{}]}}", ED.0));
+    let (verifier, _) = issuer.verifier();
     assert!(accepts(&verifier, ED.1).await);
 }
 

@@ -1,6 +1,7 @@
 //! One process of the program.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -71,6 +72,23 @@ impl Process {
         Self { child, leash, log, program, directory, environment, arguments, address: String::new() }
     }
 
+    /// How many files it may have open, without asking for more.
+    pub fn most_open_files(&self) -> u64 {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// From now on it opens no file and no connection.
+    pub fn forbid_open_files(&self) {
+        let open = |number: &u64| std::fs::exists(format!("/proc/{}/fd/{number}", self.child.id())).unwrap();
+        // The limit is one of numbers, and the least that is free is the next.
+        let free = (0..).find(|number| !open(number)).unwrap();
+        let limit = format!("--nofile={free}:{free}");
+        let set = Command::new("prlimit").args(["--pid", &self.child.id().to_string(), &limit]).status().unwrap();
+        assert!(set.success());
+    }
+
     /// Whether TERM would not end it right away.
     pub fn catches_signals(&self) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
@@ -131,7 +149,7 @@ impl Process {
         self.signal("-CONT");
     }
 
-    fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
@@ -165,6 +183,14 @@ impl Drop for Process {
 
 /// The build that is tested.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_correio");
+
+/// A program that begins with these lines of a shell, and goes on as the build that is tested.
+pub fn after(lines: &str, directory: &Path) -> PathBuf {
+    let script = directory.join("after.sh");
+    std::fs::write(&script, format!("#!/bin/sh\n{lines}\nexec '{PROGRAM}' \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script
+}
 
 /// The program, to be run in `directory` with exactly this environment.
 fn correio(program: &Path, directory: &Path, environment: &[(String, String)]) -> Command {

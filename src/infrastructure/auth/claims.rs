@@ -42,7 +42,7 @@ impl ClaimRules {
             return Err(invalid("the token is for another audience"));
         }
         let subject = self.subject(claims)?;
-        Ok(Principal { tenant: self.tenant(claims, &subject)?, subject, scopes: scopes(claims.get("scope"))? })
+        Ok(Principal { tenant: self.tenant(claims, &subject)?, subject, scopes: scopes(claims)? })
     }
 
     fn subject(&self, claims: &Map<String, Value>) -> Result<String, TokenError> {
@@ -106,10 +106,11 @@ fn is_for(claim: Option<&Value>, audience: &str) -> bool {
     }
 }
 
-/// Without the claim, a token may do what its tenant may, except administer. Scopes of other systems are ignored.
-fn scopes(claim: Option<&Value>) -> Result<Vec<Scope>, TokenError> {
-    let malformed = || invalid("the token's `scope` must be a text with spaces in between, or a list of texts");
-    let names: Vec<&str> = match claim {
+/// Without the claim, which some issuers call `scp`, a token may do what its tenant may, except administer. Scopes of other systems are ignored.
+fn scopes(claims: &Map<String, Value>) -> Result<Vec<Scope>, TokenError> {
+    let malformed =
+        || invalid("the token's `scope`, or `scp`, must be a text with spaces in between, or a list of texts");
+    let names: Vec<&str> = match claims.get("scope").or_else(|| claims.get("scp")) {
         None => return Ok(Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect()),
         Some(Value::String(text)) => text.split(' ').collect(),
         Some(Value::Array(list)) => list.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(malformed)?,

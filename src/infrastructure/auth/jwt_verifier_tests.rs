@@ -253,7 +253,27 @@ fn scopes_are_kept_when_known() {
     assert!(!without.may(Scope::Admin));
     for scope in [json!(7), json!([7]), json!({})] {
         refused(&with_secret(), json!({"scope": scope}));
+        refused(&with_secret(), json!({"scp": scope}));
     }
+}
+
+#[test]
+fn a_kid_may_be_a_number() {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(json!({"alg": "HS256", "kid": 7})), part(claims(json!({}))));
+    let key = EncodingKey::from_secret(SECRET);
+    let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+    assert!(verify(&with_secret(), &format!("{signed}.{signature}")).is_ok());
+}
+
+/// As Okta and Entra ID call the claim: a list there, a text here.
+#[test]
+fn scopes_are_read_where_other_issuers_write_them() {
+    let scopes = |claims: Value| accepted(&with_secret(), claims).scopes;
+    assert_eq!(scopes(json!({"scp": ["messages:read", "openid"]})), [Scope::MessagesRead]);
+    assert_eq!(scopes(json!({"scp": "messages:read User.Read"})), [Scope::MessagesRead]);
+    assert_eq!(scopes(json!({"scp": "User.Read"})), []);
+    assert_eq!(scopes(json!({"scp": "admin", "scope": "messages:read"})), [Scope::MessagesRead], "`scope` goes before");
 }
 
 #[test]

@@ -13,7 +13,7 @@ const WIDTH: usize = 120;
 const EXAMPLE_HEAD: &str = "\
 # Configuration of Correio. Copy this file to `.env`, or set the variables in the environment, which wins.
 # Each variable is commented out and shows its default or an example. docs/configuration.md has the same list as tables.
-# Put values with `$`, `#` or spaces into 'single quotes'. Durations: 300ms, 15s, 5m, 24h, 90d, 2w.
+# Put values with `$`, `#` or spaces into 'single quotes' here, and not where `docker run --env-file` reads them. Durations: 300ms, 15s, 5m, 24h, 90d, 2w.
 ";
 
 const PAGE_HEAD: &str = "\
@@ -27,6 +27,8 @@ directory. [`.env.example`](../.env.example) lists the same settings in a form t
 - **Precedence.** The environment wins over `.env`.
 - **Empty values** count as unset, and the default applies. An empty variable in the environment also takes back what
   `.env` sets.
+- **Spaces and line breaks** at the ends of a value are no part of it, also of a secret. A value in quotes is refused, by its name: a
+  shell and `.env` take them off, `docker run --env-file` does not. So is `~` at the beginning of a path, which only a shell knows.
 - **`.env`** has one `NAME=value` a line. Values with `$`, `#` or spaces need 'single quotes'. Of several lines for one
   variable, the first counts.
 - **Durations** are one number and one unit: `300ms`, `15s`, `5m`, `24h`, `90d`, `2w`.

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use super::error::ConfigError;
 use super::sections::variables;
+use super::variables::meant;
 
 const FILE: &str = ".env";
 
@@ -29,13 +30,13 @@ impl Environment {
 /// One variable, for a command that needs no whole configuration. An empty value counts as unset.
 ///
 /// # Errors
-/// For a `.env` that cannot be read.
+/// For a `.env` that cannot be read, or a value that cannot be used.
 pub fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
     let value = match process(name)? {
         Some(value) => Some(value),
         None => file()?.remove(name),
     };
-    Ok(value.filter(|value| !value.is_empty()))
+    value.map_or(Ok(None), |value| meant(name, &value))
 }
 
 /// What `.env` in the working directory says; nothing when there is none.

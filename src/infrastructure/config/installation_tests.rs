@@ -52,6 +52,48 @@ fn an_empty_value_counts_as_unset() {
 }
 
 #[test]
+fn what_stands_at_the_ends_of_a_value_is_no_part_of_it() {
+    let config = read(&[
+        ("JWT_SECRET", "0123456789abcdef0123456789abcdef\n"),
+        ("JWT_ISSUER", " https://id.example\r\n"),
+        ("DATA_DIR", "data\n"),
+        ("PORT", "\t80 "),
+        ("BOOTSTRAP_API_KEY", " \n"),
+    ]);
+    let config = config.unwrap();
+    assert_eq!(config.access.jwt.secret.unwrap(), b"0123456789abcdef0123456789abcdef");
+    assert_eq!(config.access.jwt.issuer.as_deref(), Some("https://id.example"));
+    assert_eq!((config.storage.data_dir.as_path(), config.http.port), (Path::new("data"), 80));
+    assert!(config.access.bootstrap_api_key.is_none());
+}
+
+#[test]
+fn a_value_in_quotes_is_refused() {
+    for entry in SECTIONS.iter().flat_map(|section| section.settings) {
+        for value in ["\"hush\"", "'hush'", " \"hush\"\n", "\"\""] {
+            // The first of two that are set for one name counts.
+            let error = read(&[(entry.name, value), ("KAFKA_ENABLED", "true")]).err().unwrap();
+            assert_eq!(error.variable, entry.name, "{value}");
+            assert!(error.sentence.contains("quotes") && !error.sentence.contains("hush"), "{error}");
+        }
+    }
+    assert_eq!(read(&[("JWT_ISSUER", "\"")]).unwrap().access.jwt.issuer.as_deref(), Some("\""));
+}
+
+#[test]
+fn a_home_directory_is_written_out() {
+    for (variable, value) in [
+        ("DATA_DIR", "~/data"),
+        ("DATA_DIR", "~"),
+        ("DATABASE_URL", "sqlite://~/correio.db"),
+        ("JWT_PUBLIC_KEY", "~/key.pem"),
+    ] {
+        assert!(refused(variable, value).sentence.contains("`~`"), "{variable}");
+    }
+    assert!(read(&[("DATA_DIR", "./~data")]).is_ok());
+}
+
+#[test]
 fn what_is_read_is_what_the_example_documents() {
     let asked = RefCell::new(BTreeSet::new());
     Config::read(|name| {
@@ -121,7 +163,7 @@ fn hosts_and_ports_are_checked() {
     assert_eq!(host("::1").to_string(), "::1");
     assert_eq!(read(&[("PORT", "0")]).unwrap().http.port, 0);
     refused("HOST", "example.com");
-    for port in ["65536", "-1", "+80", "http", " 80"] {
+    for port in ["65536", "-1", "+80", "http", "8 0"] {
         refused("PORT", port);
     }
 }

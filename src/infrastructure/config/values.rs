@@ -17,6 +17,14 @@ pub fn text(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
+/// The path of a file or of a directory.
+pub fn path(text: &str) -> Parsed<String> {
+    if text == "~" || text.starts_with("~/") {
+        return Err("must be written out: only a shell takes `~` for the home directory".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 pub fn boolean(text: &str) -> Parsed<bool> {
     match text {
         "true" | "1" => Ok(true),

@@ -4,6 +4,7 @@ use reqwest::{Client, ClientBuilder};
 
 use super::causes::causes;
 use super::certificates;
+use super::names::MachinesNames;
 
 pub const USER_AGENT: &str = concat!("Correio/", env!("CARGO_PKG_VERSION"));
 
@@ -45,5 +46,6 @@ pub fn client_builder(connect_timeout: Duration) -> ClientBuilder {
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .dns_resolver(MachinesNames)
         .tls_backend_preconfigured(certificates::tls())
 }

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use super::names::addresses;
 use super::public_address::{embedded_v4, is_public};
 use crate::application::access::met_tenants::MetTenants;
 
@@ -120,7 +121,7 @@ impl Resolve for GuardedNames {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.0.clone();
         Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = addresses(name.as_str()).await?;
             if guard.is_excepted(name.as_str()) {
                 return Ok(Box::new(found.into_iter()) as Addrs);
             }

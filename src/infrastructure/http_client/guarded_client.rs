@@ -6,12 +6,15 @@ use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use super::builder::ClientSetupError;
 use super::client::{HttpClient, Repeats};
 use super::guard::{AddressBlocked, AddressGuard, GuardedNames};
+use super::proxies::{Proxies, ProxyTrouble, failure, refusal};
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     #[error(transparent)]
     Blocked(#[from] AddressBlocked),
+    #[error(transparent)]
+    Proxy(#[from] ProxyTrouble),
     #[error(transparent)]
     Http(#[from] reqwest::Error),
 }
@@ -22,15 +25,7 @@ pub struct GuardedClient {
     open: HttpClient,
     /// One of its own: a connection that was kept from the time before the guard is not used again.
     guarded: HttpClient,
-}
-
-/// Whether the environment names a proxy, which a client uses that is not guarded.
-pub fn has_proxy() -> bool {
-    names_proxy(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
-}
-
-fn names_proxy(is_set: impl Fn(&str) -> bool) -> bool {
-    ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].iter().any(|name| is_set(name) || is_set(&name.to_ascii_lowercase()))
+    proxies: Proxies,
 }
 
 impl GuardedClient {
@@ -43,7 +38,12 @@ impl GuardedClient {
         let (names, guarded) = (GuardedNames(guard.clone()), builder.clone());
         // A proxy would resolve the name itself, and reach for us what we refuse to.
         let guarded = move || guarded().no_proxy().dns_resolver(names.clone());
-        Ok(Self { guard, open: HttpClient::new(builder)?, guarded: HttpClient::new(guarded)? })
+        Ok(Self {
+            guard,
+            open: HttpClient::new(builder)?,
+            guarded: HttpClient::new(guarded)?,
+            proxies: Proxies::of_environment(),
+        })
     }
 
     pub fn guard(&self) -> &AddressGuard {
@@ -64,23 +64,18 @@ impl GuardedClient {
         repeats: Repeats,
     ) -> Result<Response, CallError> {
         let request = request.build()?;
-        if !self.guard.is_on() {
-            return Ok(self.open.send(request, timeout, repeats).await?);
+        let (client, proxy) = if self.guard.is_on() {
+            self.guard.literal(request.url())?;
+            (&self.guarded, None)
+        } else {
+            (&self.open, self.proxies.on_the_way_to(request.url()))
+        };
+        match client.send(request, timeout, repeats).await {
+            Ok(response) => match refusal(proxy.as_deref(), &response) {
+                None => Ok(response),
+                Some(trouble) => Err(trouble.into()),
+            },
+            Err(error) => Err(failure(proxy.as_deref(), &error).map_or(CallError::Http(error), CallError::Proxy)),
         }
-        self.guard.literal(request.url())?;
-        Ok(self.guarded.send(request, timeout, repeats).await?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::names_proxy;
-
-    #[test]
-    fn a_proxy_is_named_in_either_case() {
-        for name in ["HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy"] {
-            assert!(names_proxy(|asked| asked == name), "{name}");
-        }
-        assert!(!names_proxy(|asked| asked.eq_ignore_ascii_case("NO_PROXY")));
     }
 }

@@ -80,6 +80,7 @@ fn say(sentence: &str) {
 }
 
 async fn execute(command: Command) -> Result<(), CommandError> {
+    signals::pass_over_others().map_err(|error| serve::no_signals(&error))?;
     match command {
         Command::Serve { role } => Ok(serve::serve(&configured()?, role).await?),
         Command::Migrate => {

@@ -20,6 +20,7 @@ use crate::application::operations::prepare_installation::BootstrapKey;
 use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::compose;
 use crate::infrastructure::config::{Config, ConfigError, Role};
+use crate::infrastructure::open_files;
 use crate::infrastructure::storage::database::{Database, InstallationLock};
 use crate::presentation::http::{
     self, AppState, BodyLimits, InFlight, LargeAnswers, Limits, Readiness, health_router, router,
@@ -35,12 +36,13 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// As long as a list waits for its turn.
 const LONGEST_WAIT_FOR_ROOM: Duration = Duration::from_secs(5);
 
-/// Serves until TERM or INT, then finishes what is in flight, for at most `SHUTDOWN_TIMEOUT`.
+/// Serves until TERM, INT or HUP, then finishes what is in flight, for at most `SHUTDOWN_TIMEOUT`.
 ///
 /// # Errors
 /// When it cannot start.
 pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     config.require_queue_role(role)?;
+    open_files::make_room(config);
     let signals = Signals::catch().map_err(|error| no_signals(&error))?;
     let Some(prepared) = unless_stopped(&signals, prepare(config)).await? else { return Ok(()) };
     let Prepared { database, cipher, lock: _lock } = prepared;
@@ -110,7 +112,7 @@ async fn prepare(config: &Config) -> Result<Prepared, ConfigError> {
     Ok(Prepared { database, cipher, lock })
 }
 
-/// Work that may be given up at any moment; none when TERM or INT came first. A migration that is given up is undone by the
+/// Work that may be given up at any moment; none when a signal to end came first. A migration that is given up is undone by the
 /// database.
 pub async fn unless_stopped<T, E>(signals: &Signals, work: impl Future<Output = Result<T, E>>) -> Result<Option<T>, E> {
     tokio::select! {

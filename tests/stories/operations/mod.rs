@@ -3,6 +3,7 @@
 mod around;
 mod backing_up;
 mod bench;
+mod calling;
 mod connections;
 mod documented_commands;
 mod documented_paths;

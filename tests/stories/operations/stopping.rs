@@ -10,7 +10,7 @@ use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::closed_port;
 use crate::support::installation::Installation;
 use crate::support::modes::stories;
-use crate::support::process::Process;
+use crate::support::process::{Process, after};
 use crate::support::test_app::TestApp;
 
 stories!(
@@ -20,6 +20,8 @@ stories!(
     a_second_signal_of_either_kind_ends_the_time,
     requests_that_wait_for_a_process_that_stops_are_answered,
     a_process_that_is_watched_leaves_later_and_another_at_once,
+    a_closed_terminal_ends_it_in_good_order_but_not_under_nohup,
+    signals_that_mean_nothing_end_nothing,
     a_start_that_waits_for_a_database_is_ended;
     on_both_databases:
     a_start_that_waits_for_another_process_to_migrate_is_ended;
@@ -50,6 +52,29 @@ async fn a_balancer_is_given_time_until_it_has_noticed(installation: Installatio
     app.terminate();
     assert_eq!(app.exited().await.code(), Some(0), "a second TERM ends the time");
     assert!(says(&app.log(), "SHUTDOWN_DELAY") && says(&app.log(), "\"stopped\""));
+}
+
+async fn a_closed_terminal_ends_it_in_good_order_but_not_under_nohup(installation: Installation) {
+    let mut app = TestApp::start(installation).await;
+    app.process.signal("-HUP");
+    assert_eq!(app.exited().await.code(), Some(0));
+    assert!(says(&app.log(), "\"stopped\""), "{:?}", app.log());
+
+    let program = after("trap '' HUP", app.installation.directory.path());
+    let mut deaf = app.another_of(&program, "all").await;
+    deaf.signal("-HUP");
+    let caller = app.caller_of(&deaf);
+    assert_eq!(caller.get("/health/live").await.status, 200);
+    assert!(deaf.is_alive() && !says(&deaf.log(), "leaving"), "{:?}", deaf.log());
+}
+
+async fn signals_that_mean_nothing_end_nothing(installation: Installation) {
+    let mut app = TestApp::start(installation).await;
+    for signal in ["-USR1", "-USR2", "-XFSZ", "-PIPE"] {
+        app.process.signal(signal);
+        assert_eq!(app.get("/health/live").await.status, 200, "{signal}");
+        assert!(app.is_alive(), "{signal}");
+    }
 }
 
 async fn the_time_ends_by_itself(installation: Installation) {

@@ -1,20 +1,28 @@
 use std::time::{Duration, Instant};
 
+use async_compression::tokio::bufread::GzipEncoder;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::caller::to_sandbox;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::installation::Installation;
 use crate::support::modes::stories;
-use crate::support::test_app::TestApp;
+use crate::support::test_app::{BOOTSTRAP_KEY, TestApp};
 
 stories!(
     on_one_installation:
     what_is_not_json_is_malformed,
     a_body_must_be_said_to_be_json,
+    a_body_is_utf8_with_or_without_a_mark,
+    an_empty_key_beside_a_token_is_passed_over,
+    a_request_may_have_many_headers,
+    a_body_that_is_too_large_is_refused_before_it_is_sent,
+    what_was_packed_for_the_way_is_unpacked,
     every_problem_of_a_message_is_told_at_once,
     a_nul_is_refused_wherever_it_is,
     parameters_that_a_route_does_not_have_are_refused,
@@ -31,7 +39,8 @@ const SEND: &str = "/api/messaging/message/send";
 
 async fn what_is_not_json_is_malformed(installation: Installation) {
     let app = TestApp::start(installation).await;
-    for body in ["", "{", "nonsense", "{\"channel\": \"sandbox\",}", "{} {}", "\u{feff}{}", "{\"a\": 01}", "\"\u{1}\""]
+    for body in
+        ["", "{", "nonsense", "{\"channel\": \"sandbox\",}", "{} {}", "\u{feff}\u{feff}{}", "{\"a\": 01}", "\"\u{1}\""]
     {
         let answer = app.post_text(SEND, body).await;
         assert_eq!((answer.status, answer.problem().as_str()), (400, "malformed-json"), "{body:?}");
@@ -42,6 +51,86 @@ async fn what_is_not_json_is_malformed(installation: Installation) {
     for body in ["null", "[]", "1", "\"text\""] {
         assert_eq!(app.post_text(SEND, body).await.paths(), [""], "{body}");
     }
+}
+
+async fn a_body_is_utf8_with_or_without_a_mark(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let body = to_sandbox("5585999999999").to_string();
+    let send = async |content_type: &str, body: Vec<u8>| {
+        app.call(app.request(Method::POST, SEND).header("content-type", content_type).body(body)).await
+    };
+    let marked = format!("\u{feff}{body}").into_bytes();
+    for taken in [
+        "application/json",
+        "application/json; charset",
+        "application/json;charset=\"UTF-8\"",
+        "application/json; charset=us-ascii",
+    ] {
+        assert_eq!(send(taken, marked.clone()).await.status, 200, "{taken}");
+    }
+    let utf16: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let marked = [&[0xff, 0xfe], utf16.as_slice()].concat();
+    for (content_type, body, named) in [
+        ("application/json; charset=iso-8859-1", body.into_bytes(), "iso-8859-1"),
+        ("application/json; charset=utf-16", utf16.clone(), "utf-16"),
+        ("application/json", utf16, "UTF-16"),
+        ("application/json", marked, "UTF-16"),
+    ] {
+        let answer = send(content_type, body).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (415, "unsupported-media-type"), "{content_type}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains(named), "{}", answer.json());
+    }
+}
+
+async fn an_empty_key_beside_a_token_is_passed_over(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let nobody = app.nobody();
+    let request = |key: &str| nobody.request(Method::GET, "/api/messaging/messages").header("x-api-key", key);
+    let bearer = format!("Bearer {BOOTSTRAP_KEY}");
+    assert_eq!(app.call(request("").header("authorization", &bearer)).await.status, 200);
+    assert_eq!(app.call(request(" ")).await.status, 401);
+    assert_eq!(app.call(request("wrong").header("authorization", &bearer)).await.status, 401);
+}
+
+async fn a_request_may_have_many_headers(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let with = |count: usize| {
+        (0..count).fold(app.request(Method::GET, "/health/live"), |request, number| {
+            request.header(format!("x-{number}"), "1")
+        })
+    };
+    assert_eq!(app.call(with(200)).await.status, 200);
+    assert_eq!(app.call(with(1_001)).await.status, 431);
+}
+
+/// What is sent by hand on a connection, and what comes back until it ends or nothing more comes.
+async fn by_hand(app: &TestApp, head: &str, body: &[u8]) -> String {
+    let mut connection = TcpStream::connect(app.address()).await.unwrap();
+    let head = format!(
+        "POST {SEND} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\nx-api-key: {BOOTSTRAP_KEY}\r\n{head}\r\n"
+    );
+    connection.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let read = tokio::time::timeout(SOON, connection.read(&mut answer)).await.expect("it answers").unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+async fn a_body_that_is_too_large_is_refused_before_it_is_sent(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let answer = by_hand(&app, "expect: 100-continue\r\ncontent-length: 50000000\r\n", b"").await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let answer = by_hand(&app, "expect: 100-continue\r\ncontent-length: 5\r\n", b"").await;
+    assert!(answer.starts_with("HTTP/1.1 100 "), "{answer}");
+}
+
+async fn what_was_packed_for_the_way_is_unpacked(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let body = to_sandbox("5585999999999").to_string();
+    let mut packed = Vec::new();
+    GzipEncoder::new(body.as_bytes()).read_to_end(&mut packed).await.unwrap();
+    let chunks = [format!("{:x}\r\n", packed.len()).as_bytes(), &packed, b"\r\n0\r\n\r\n"].concat();
+    let answer = by_hand(&app, "transfer-encoding: gzip, chunked\r\n", &chunks).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 async fn json_may_be_nested_one_hundred_and_twenty_seven_levels_deep(installation: Installation) {

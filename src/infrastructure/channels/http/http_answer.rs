@@ -1,5 +1,6 @@
 //! What the channels that speak HTTP share: reading answers that may be anything.
 
+use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
@@ -9,7 +10,9 @@ use super::redaction::Redaction;
 use crate::domain::Timestamp;
 use crate::domain::message::delivery::DeliveryError;
 use crate::domain::message::retry::LONGEST_RETRY_AFTER;
-use crate::infrastructure::http_client::{AddressBlocked, CallError, NoCertificates, causes};
+use crate::infrastructure::http_client::{
+    AddressBlocked, CallError, causes, own_trouble, untimely_certificate, wants_client_certificate,
+};
 
 /// An answer whose status arrived; its body may have been lost on the way.
 pub struct HttpAnswer {
@@ -102,14 +105,22 @@ pub fn without_answer(peer: &str, error: CallError, redaction: &Redaction) -> De
     };
     let error = match error {
         CallError::Blocked(error) => return blocked(error),
+        CallError::Proxy(trouble) => return uncalled(peer, &trouble),
         // Its text would hold the whole URL.
         CallError::Http(error) => error.without_url(),
     };
     if let Some(error) = causes(&error).find_map(|cause| cause.downcast_ref::<AddressBlocked>()) {
         return blocked(*error);
     }
-    if causes(&error).any(|cause| cause.is::<NoCertificates>()) {
-        return DeliveryError::not_now(format!("Could not call {peer}: {NoCertificates}."), Duration::MAX);
+    if let Some(trouble) = own_trouble(&error) {
+        return uncalled(peer, &trouble);
+    }
+    if wants_client_certificate(&error) {
+        let reason = format!("Could not call {peer}: it wants a client certificate, which cannot be configured.");
+        return DeliveryError::misconfigured(reason);
+    }
+    if let Some(untimely) = untimely_certificate(&error) {
+        return DeliveryError::transient(format!("Could not call {peer}: {untimely}."));
     }
     let cause = causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
     let cause = redaction.snippet(&cause);
@@ -122,4 +133,9 @@ pub fn without_answer(peer: &str, error: CallError, redaction: &Redaction) -> De
     } else {
         DeliveryError::unknown(format!("The connection to {peer} was lost before it answered: {cause}"))
     }
+}
+
+/// Nothing reached it, through no fault of its own.
+fn uncalled(peer: &str, trouble: &dyn Display) -> DeliveryError {
+    DeliveryError::not_now(format!("Could not call {peer}: {trouble}."), Duration::MAX)
 }

@@ -56,7 +56,7 @@ const JWT_SECRET: OptionalSetting<Vec<u8>> = OptionalSetting {
     name: "JWT_SECRET",
     unset: "",
     example: "",
-    about: "Secret of tokens signed with HS256: at least 32 bytes, taken as they stand.",
+    about: "Secret of tokens signed with HS256: at least 32 bytes.",
     parse: jwt_secret,
 };
 
@@ -153,7 +153,7 @@ pub fn public_key(text: &str) -> Parsed<String> {
         // Not every place where variables are set takes line breaks.
         return public_pem(&text.replace("\\r", "").replace("\\n", "\n"));
     }
-    let content = std::fs::read_to_string(text)
+    let content = std::fs::read_to_string(values::path(text)?)
         .map_err(|error| format!("must be a public key in PEM, or a file that has one; reading the file: {error}"))?;
     public_pem(&content)
 }

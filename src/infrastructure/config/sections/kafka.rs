@@ -170,6 +170,8 @@ const LONGEST_PREFIX: usize = 249 - "messaging.send.dlq".len();
 const LONGEST_GROUP_ID: usize = 255;
 
 fn brokers(text: &str) -> Parsed<Brokers> {
+    // As lists are written that scripts put together.
+    let text = text.strip_suffix(',').unwrap_or(text);
     if text == "embedded" {
         return Ok(Brokers::Embedded);
     }

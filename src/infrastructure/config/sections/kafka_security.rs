@@ -114,7 +114,7 @@ const KAFKA_SSL_CA_LOCATION: OptionalSetting<String> = OptionalSetting {
     unset: "the certificates of the system",
     example: "",
     about: "PEM file, or directory of PEM files, with the certificates that have signed the brokers' certificates.",
-    parse: values::text,
+    parse: values::path,
 };
 
 const KAFKA_SSL_CERTIFICATE_LOCATION: OptionalSetting<String> = OptionalSetting {
@@ -122,7 +122,7 @@ const KAFKA_SSL_CERTIFICATE_LOCATION: OptionalSetting<String> = OptionalSetting 
     unset: "",
     example: "",
     about: "PEM file with Correio's own certificate, if the brokers ask for one.",
-    parse: values::text,
+    parse: values::path,
 };
 
 const KAFKA_SSL_KEY_LOCATION: OptionalSetting<String> = OptionalSetting {
@@ -130,7 +130,7 @@ const KAFKA_SSL_KEY_LOCATION: OptionalSetting<String> = OptionalSetting {
     unset: "",
     example: "",
     about: "PEM file with the private key of Correio's own certificate; needed if that certificate is set.",
-    parse: values::text,
+    parse: values::path,
 };
 
 const KAFKA_SSL_KEY_PASSWORD: OptionalSetting<String> = OptionalSetting {
@@ -156,8 +156,24 @@ impl KafkaSecurity {
         let protocol = KAFKA_SECURITY_PROTOCOL.read(variables)?;
         let tls = tls(variables)?;
         let sasl = sasl(variables)?;
+        // Left alone, it would look as if connections were encrypted, or Correio had proved itself.
+        let without_tls = !protocol.tls && (tls.ca_location.is_some() || tls.client_certificate.is_some());
+        if without_tls {
+            let ca = &KAFKA_SSL_CA_LOCATION;
+            let set = if tls.ca_location.is_some() { ca } else { &KAFKA_SSL_CERTIFICATE_LOCATION };
+            return Err(unused(set.name, "`SSL` or `SASL_SSL`"));
+        }
+        if !protocol.sasl && (sasl.username.is_some() || sasl.password.is_some()) {
+            let set = if sasl.username.is_some() { &KAFKA_SASL_USERNAME } else { &KAFKA_SASL_PASSWORD };
+            return Err(unused(set.name, "`SASL_PLAINTEXT` or `SASL_SSL`"));
+        }
         Ok(Self { tls: protocol.tls.then_some(tls), sasl: if protocol.sasl { Some(complete(sasl)?) } else { None } })
     }
+}
+
+fn unused(set: &'static str, wanted: &str) -> ConfigError {
+    let sentence = format!("is set, and KAFKA_SECURITY_PROTOCOL does not use it: that must be {wanted}, or this unset");
+    ConfigError::new(set, sentence)
 }
 
 fn tls(variables: &Variables) -> Result<KafkaTls, ConfigError> {

@@ -59,10 +59,12 @@ fn brokers_are_hosts_with_or_without_ports() {
         addresses(" a , 10.0.0.1:1,[::1],[fe80::1]:9093"),
         ["a:9092", "10.0.0.1:1", "[::1]:9092", "[fe80::1]:9093"]
     );
+    assert_eq!(addresses("a:1,b:2,"), ["a:1", "b:2"]);
     assert_eq!(read(&[("KAFKA_BROKERS", "embedded")]).unwrap().brokers, Brokers::Embedded);
     for text in [
-        "a,",
         ",",
+        "a,,",
+        ",a",
         ":9092",
         "a:",
         "a:0",
@@ -121,7 +123,23 @@ fn sasl_takes_a_name_and_a_password_and_shows_neither() {
     let shown = format!("{kafka:?}");
     assert!(shown.contains("Plain") && !shown.contains("hush"), "{shown}");
     assert_eq!(kafka.security.sasl.unwrap().password, "hush-word");
-    assert_eq!(read(&[name, password]).unwrap().security, KafkaSecurity::default());
+}
+
+#[test]
+fn what_the_protocol_does_not_use_is_refused() {
+    let certificate = [("KAFKA_SSL_CERTIFICATE_LOCATION", "/a.pem"), ("KAFKA_SSL_KEY_LOCATION", "/a.key")];
+    for protocol in [[].as_slice(), &[("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")]] {
+        for set in
+            [("KAFKA_SASL_USERNAME", "hush"), ("KAFKA_SASL_PASSWORD", "hush"), ("KAFKA_SSL_CA_LOCATION", "/hush")]
+        {
+            let sentence = refused(&[protocol, &[set]].concat(), set.0);
+            assert!(sentence.contains("KAFKA_SECURITY_PROTOCOL") && !sentence.contains("hush"), "{sentence}");
+        }
+        refused(&[protocol, &certificate].concat(), "KAFKA_SSL_CERTIFICATE_LOCATION");
+    }
+    let sasl =
+        [("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"), ("KAFKA_SASL_USERNAME", "n"), ("KAFKA_SASL_PASSWORD", "p")];
+    refused(&[&sasl[..], &[("KAFKA_SSL_CA_LOCATION", "/ca.pem")]].concat(), "KAFKA_SSL_CA_LOCATION");
 }
 
 #[test]

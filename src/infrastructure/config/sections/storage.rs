@@ -9,7 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::postgres_url::{postgres_url, unknown};
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
-use crate::infrastructure::config::values::{Parsed, number, time_to_keep};
+use crate::infrastructure::config::values::{self, Parsed, number, time_to_keep};
 use crate::infrastructure::config::variables::Variables;
 
 #[derive(Clone)]
@@ -63,7 +63,7 @@ const DATA_DIR: Setting<PathBuf> = Setting {
     name: "DATA_DIR",
     default: "./data",
     about: "Directory of the embedded database and of the generated key.",
-    parse: |text| Ok(PathBuf::from(text)),
+    parse: |text| values::path(text).map(PathBuf::from),
 };
 
 const DATABASE_URL: OptionalSetting<DatabaseConfig> = OptionalSetting {
@@ -148,7 +148,7 @@ fn sqlite(path: &str) -> Parsed<DatabaseConfig> {
         let name = query.split(['=', '&']).next().unwrap_or_default();
         return Err(format!("takes no parameters with SQLite, and {}", unknown(name)));
     }
-    Ok(DatabaseConfig::Sqlite { path: PathBuf::from(path) })
+    Ok(DatabaseConfig::Sqlite { path: PathBuf::from(values::path(path)?) })
 }
 
 /// Keys are pasted from many tools, some of which leave the padding off.

@@ -114,11 +114,17 @@ impl Connection {
         {
             return;
         }
-        if is_of_connections(error)
+        let is_another_program = reason.contains(ANOTHER_PROGRAM);
+        if (is_of_connections(error) || is_another_program)
             && let Some((address, cause)) = no_connection(reason)
         {
+            let cause = if is_another_program { NO_KAFKA } else { cause };
             self.unreachable(&address, cause);
             state.cause = Some(format!("{address}: {cause}"));
+            if is_another_program {
+                debug!(target: "kafka", client, reason, "no Kafka");
+                return;
+            }
         }
         if is_absence(error) {
             debug!(target: "kafka", client, reason, "no connection");
@@ -165,6 +171,12 @@ impl Connection {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What librdkafka says when the first bytes of an answer are no length that an answer of Kafka has.
+const ANOTHER_PROGRAM: &str = "Invalid response size";
+
+const NO_KAFKA: &str = "it answers, but not as Kafka does: another program has this port, or a listener of Kafka that wants TLS \
+                        (KAFKA_SECURITY_PROTOCOL)";
 
 fn is_of_connections(error: &KafkaError) -> bool {
     use RDKafkaErrorCode::{Authentication, BrokerTransportFailure, Resolve, SSL};
@@ -239,6 +251,23 @@ mod tests {
                 "b:9092/1":{"nodeid":1,"nodename":"b:9092","state":"DOWN"}}}"#,
         );
         assert!(!connection.is_connected());
+    }
+
+    #[test]
+    fn an_address_where_something_else_answers_is_no_kafka() {
+        let connection = connection();
+        let error = KafkaError::Global(RDKafkaErrorCode::BadMessage);
+        let size =
+            "Receive failed: Invalid response size 1213486160 (0..100000000): increase receive.message.max.bytes";
+        connection.error(
+            "producer",
+            &error,
+            &format!("a:9092/bootstrap: {size} (after 15ms in state APIVERSION_QUERY)"),
+        );
+        let cause = connection.state().cause.clone().unwrap();
+        assert!(cause.starts_with("a:9092: it answers, but not as Kafka does"), "{cause}");
+        connection.error("producer", &error, &format!("b:9092/1: {size} (after 15ms in state UP)"));
+        assert_eq!(connection.state().said.len(), 1, "a broker that was there is one");
     }
 
     #[test]

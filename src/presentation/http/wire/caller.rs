@@ -1,9 +1,9 @@
 //! The caller of a request, and its scopes.
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 
 use super::problem::Problem;
 use super::state::SharedState;
@@ -39,10 +39,13 @@ impl FromRequestParts<SharedState> for Caller {
 
 pub(in crate::presentation::http) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
     let unreadable = |_| Problem::invalid_credentials("they are not visible ASCII");
-    if let Some(key) = headers.get("x-api-key") {
+    let (key, authorization) = (headers.get("x-api-key"), headers.get(AUTHORIZATION));
+    // An empty one is a variable that is not set, where the caller presents something else.
+    let is_passed_over = |key: &HeaderValue| authorization.is_some() && key.as_bytes().trim_ascii().is_empty();
+    if let Some(key) = key.filter(|key| !is_passed_over(key)) {
         return Ok(Presented::ApiKey(key.to_str().map_err(unreadable)?.trim()));
     }
-    let Some(authorization) = headers.get(AUTHORIZATION) else { return Err(Problem::unauthenticated()) };
+    let Some(authorization) = authorization else { return Err(Problem::unauthenticated()) };
     let authorization = authorization.to_str().map_err(unreadable)?;
     match authorization.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Presented::Bearer(token.trim())),

@@ -156,6 +156,11 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, detail)
     }
 
+    pub fn unsupported_charset(charset: &str) -> Self {
+        let detail = format!("The body must be JSON in UTF-8, and not in {charset}.");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
     /// `understood`: the encodings that are, as `Accept-Encoding` names them.
     pub fn unsupported_content_encoding(understood: &'static str) -> Self {
         let detail = format!("The body is compressed in a way that is not understood; these are: {understood}.");

@@ -4,7 +4,7 @@ use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecod
 use async_compression::zstd::DParameter;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_ENCODING;
+use axum::http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::presentation::http::wire::held::HeldBytes;
@@ -37,11 +37,13 @@ const BYTES_A_TURN: usize = 256 * 1024;
 /// 415 for one that is not known.
 pub fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Problem> {
     let mut codings = Vec::new();
-    for line in headers.get_all(CONTENT_ENCODING) {
+    // What was packed for one hop only was packed last.
+    for line in headers.get_all(CONTENT_ENCODING).iter().chain(headers.get_all(TRANSFER_ENCODING)) {
         let line = line.to_str().map_err(|_| unknown())?;
         for name in line.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             match name.to_ascii_lowercase().as_str() {
-                "identity" => {}
+                // Chunks are put together where the connection is read.
+                "identity" | "chunked" => {}
                 "gzip" | "x-gzip" => codings.push(Coding::Gzip),
                 "deflate" => codings.push(Coding::Deflate),
                 "br" => codings.push(Coding::Brotli),

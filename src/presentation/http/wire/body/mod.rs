@@ -1,6 +1,7 @@
 //! Reading a request's body.
 
 mod coding;
+mod content_type;
 mod half_pair;
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
@@ -18,6 +19,9 @@ use super::held::{ByteRoom, HeldBytes};
 use super::problem::Problem;
 use super::serving::{hold_body, wait_for_client};
 use coding::{codings, decoded};
+use content_type::{must_be_utf8, text};
+
+pub(in crate::presentation::http) use content_type::is_json;
 
 /// A body over the limit is read on up to here, so that its sender gets to read the answer.
 const MOST_READ_ON: usize = 16 * 1024 * 1024;
@@ -64,14 +68,19 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let limits = BodyLimits::from_ref(state);
         let is_json = is_json(request.headers());
-        let codings = codings(request.headers());
+        let (codings, charset) = (codings(request.headers()), must_be_utf8(request.headers()));
+        if waits_with_too_much(request.headers(), limits.most) {
+            return Err(Problem::body_too_large(limits.most));
+        }
         let mut held = limits.room.nothing();
         let arrived = wait_for_client(read(request.into_body(), &limits, &mut held)).await;
         let bytes = arrived.ok_or_else(Problem::too_many_in_flight)??;
         if !is_json {
             return Err(Problem::unsupported_media_type());
         }
+        charset?;
         let bytes = decoded(bytes, &codings?, limits.most, &mut held).await?;
+        let bytes = bytes.slice_ref(text(&bytes)?);
         hold_body(held);
         // serde_json refuses what is nested deeper than 127 levels.
         let value = serde_json::from_slice(&bytes).map_err(|error| malformed(&bytes, &error))?;
@@ -86,11 +95,12 @@ fn malformed(bytes: &[u8], error: &serde_json::Error) -> Problem {
     }
 }
 
-pub(in crate::presentation::http) fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.and_then(|text| text.parse::<mime::Mime>().ok()).is_some_and(|mime| {
-        mime.type_() == mime::APPLICATION && (mime.subtype() == mime::JSON || mime.suffix() == Some(mime::JSON))
-    })
+/// Whether the sender waits for a word before it sends the body, and would send more than is taken.
+fn waits_with_too_much(headers: &HeaderMap, limit: usize) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    text(EXPECT).is_some_and(|expected| expected.eq_ignore_ascii_case("100-continue"))
+        && length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit))
 }
 
 /// A body whatever it is, as it came.

@@ -25,6 +25,9 @@ use super::observed::{Observed, ObservedBody};
 /// fewer, the next request is sooner begun with those that are there.
 const SHARE_WITH_BUFFERS: usize = 20;
 
+/// As many as an answer may have that this process reads. The library's default of 100 is less than browsers and proxies send.
+const MOST_HEADERS: usize = 1_000;
+
 pub struct Connection {
     pub app: Router,
     pub limits: Limits,
@@ -82,6 +85,7 @@ impl Connection {
             .keep_alive(!is_stopping)
             .header_read_timeout(None)
             .half_close(true)
+            .max_headers(MOST_HEADERS)
             .serve_connection(TokioIo::new(stream), answer);
         loop {
             let moves = poll_fn(|context| match Pin::new(&mut connection).poll(context) {

@@ -1,0 +1,49 @@
+//! What a body is said to be.
+
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+
+use crate::presentation::http::wire::problem::Problem;
+
+pub fn is_json(headers: &HeaderMap) -> bool {
+    // Its parameters are not looked at: some write one without a value.
+    let essence = value(headers).and_then(|text| text.split(';').next()?.trim().parse::<mime::Mime>().ok());
+    essence.is_some_and(|mime| {
+        mime.type_() == mime::APPLICATION && (mime.subtype() == mime::JSON || mime.suffix() == Some(mime::JSON))
+    })
+}
+
+/// JSON is UTF-8 (RFC 8259), of which US-ASCII is a part.
+///
+/// # Errors
+/// 415 for a body that is said to have another charset.
+pub fn must_be_utf8(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(charset) = value(headers).and_then(charset) else { return Ok(()) };
+    let is_known = ["", "utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known));
+    if is_known { Ok(()) } else { Err(Problem::unsupported_charset(charset)) }
+}
+
+/// Without the mark that some programs put before UTF-8.
+///
+/// # Errors
+/// 415 for UTF-16 and UTF-32: of JSON in these, one of the first two bytes is a zero, or a mark says it.
+pub fn text(bytes: &[u8]) -> Result<&[u8], Problem> {
+    match bytes {
+        [0xef, 0xbb, 0xbf, rest @ ..] => Ok(rest),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
+            Err(Problem::unsupported_charset("UTF-16 or UTF-32"))
+        }
+        _ => Ok(bytes),
+    }
+}
+
+fn value(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE)?.to_str().ok()
+}
+
+fn charset(content_type: &str) -> Option<&str> {
+    content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    })
+}
