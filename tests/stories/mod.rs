@@ -2,6 +2,7 @@
 //! travels could make a difference, directly and through Kafka.
 
 mod access;
+mod delivery;
 mod instances;
 mod messages;
 mod operations;

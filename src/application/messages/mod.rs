@@ -12,6 +12,7 @@ pub use replay_messages::ReplayMessages;
 pub mod send_message;
 pub use send_message::SendMessage;
 
+pub mod early_answers;
 pub mod lanes;
 pub mod turn;
 pub mod waiting_callers;

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use futures::channel::oneshot;
 use tracing::debug;
 
+use super::early_answers::EarlyAnswers;
 use super::lanes::LanePlace;
 use super::turn::{Busy, Turns};
 use super::waiting_callers::{WaitingCaller, WaitingCallers};
-use crate::application::node::early_answers::EarlyAnswers;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;

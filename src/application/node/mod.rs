@@ -5,7 +5,6 @@ pub use keep_node_alive::KeepNodeAlive;
 
 pub mod answered_claims;
 pub mod clock_watch;
-pub mod early_answers;
 pub mod held_messages;
 pub mod node_identity;
 pub mod node_watch;

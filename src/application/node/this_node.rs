@@ -2,13 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answered_claims::AnsweredClaims;
-use super::early_answers::EarlyAnswers;
 use super::held_messages::HeldMessages;
 use super::node_identity::NodeIdentity;
 use super::tally::Tally;
 use super::unreconciled::Unreconciled;
 use super::watch_nodes::Sightings;
 use crate::application::access::met_tenants::MetTenants;
+use crate::application::messages::early_answers::EarlyAnswers;
 use crate::application::ports::Clock;
 
 /// What this process knows of itself: its name, what it holds, what its rows do not say yet, what it has done, whether it has met several tenants; and

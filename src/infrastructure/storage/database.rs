@@ -25,7 +25,8 @@ pub struct Database {
 
 enum Kind {
     Sqlite(SqliteDatabase),
-    Postgres(PgDatabase),
+    /// Far larger than the other.
+    Postgres(Box<PgDatabase>),
 }
 
 impl Database {
@@ -58,7 +59,7 @@ impl Database {
                 refusal.map_or(Ok(()), |refusal| Err(ConfigError::new(setting, refusal)))?;
                 let version = database.version().await.map_err(failed)?;
                 version.refusal().map_or(Ok(()), |refusal| Err(ConfigError::new(setting, refusal)))?;
-                Ok(Self { stores: database.stores(), kind: Kind::Postgres(database), setting })
+                Ok(Self { stores: database.stores(), kind: Kind::Postgres(Box::new(database)), setting })
             }
         }
     }

@@ -3,7 +3,6 @@
 mod around;
 mod backing_up;
 mod bench;
-mod calling;
 mod connections;
 mod documented_commands;
 mod documented_paths;

@@ -313,7 +313,7 @@ fn an_instance_is_forgotten_when_its_last_call_leaves_between_two_questions() {
 #[test]
 fn large_messages_whose_calls_hang_are_bounded_in_bytes() {
     let mut consumption = with_one_partition(limits(2, 1_000));
-    let large = |offset| Record { value: Some(vec![0; HANGING_BYTES / 4].into()), ..record(ONE, offset) };
+    let large = |offset| Record { value: Some(vec![0; HANGING_BYTES / 4]), ..record(ONE, offset) };
     for offset in 0..100 {
         consumption.arrived(large(offset), None);
     }
@@ -333,7 +333,7 @@ fn large_messages_whose_calls_hang_are_bounded_in_bytes() {
 fn large_messages_whose_outcomes_wait_for_the_database_are_bounded_in_bytes() {
     let mut consumption = with_one_partition(limits(10, 1_000));
     for offset in 0..100 {
-        let large = Record { value: Some(vec![0; RECORDING_BYTES / 4].into()), ..record(ONE, offset) };
+        let large = Record { value: Some(vec![0; RECORDING_BYTES / 4]), ..record(ONE, offset) };
         consumption.arrived(large, None);
     }
     let begun = begin_all(&mut consumption);

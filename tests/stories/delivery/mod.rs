@@ -1,0 +1,3 @@
+//! How messages are delivered.
+
+mod calling;
