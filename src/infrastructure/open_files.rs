@@ -1,22 +1,26 @@
 //! How many files and connections this process may have open at the same time.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::config::{Config, DatabaseConfig, QueueConfig};
 
 /// Files, what listens, what wakes threads, connections to Kafka, and the database's that requests do not share.
 const BESIDE: u64 = 256;
 
-/// Raises the limit as far as the process may by itself, and warns where what is configured does not fit into it. Services and
-/// containers often begin with a low one (1024), for the sake of programs that a higher one would break.
-pub fn make_room(config: &Config) {
-    let limits = getrlimit(Resource::Nofile);
-    let is_raised = limits.current == limits.maximum
-        || setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, maximum: limits.maximum }).is_ok();
-    let limit = if is_raised { limits.maximum } else { limits.current };
+/// Raises the limit as far as the process may by itself. Services and containers often begin with a low one (1024), for the
+/// sake of programs that a higher one would break.
+pub fn raise_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        debug!(%error, "the limit of open files stays as it was");
+    }
+}
+
+/// Warns where what is configured does not fit into the limit.
+pub fn check_limit(config: &Config) {
     let needed = needed(config);
-    if let Some(limit) = limit.filter(|limit| *limit < needed) {
+    if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < needed) {
         warn!(
             limit,
             needed,

@@ -42,7 +42,7 @@ const LONGEST_WAIT_FOR_ROOM: Duration = Duration::from_secs(5);
 /// When it cannot start.
 pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     config.require_queue_role(role)?;
-    open_files::make_room(config);
+    open_files::raise_limit();
     let signals = Signals::catch().map_err(|error| no_signals(&error))?;
     let Some(prepared) = unless_stopped(&signals, prepare(config)).await? else { return Ok(()) };
     let Prepared { database, cipher, lock: _lock } = prepared;
@@ -58,6 +58,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     // Last: a start that fails after it would have made a key that its operator never saw.
     let first_key = ensure_installation(config, &gateway).await?;
 
+    // A start that is refused says that alone.
+    open_files::check_limit(config);
     let connections = database.connections();
     let was_stopped = signals.has_come();
     info!(%address, node = %node, %role, connections, version = env!("CARGO_PKG_VERSION"), "listening");
