@@ -79,7 +79,8 @@ fn no_answer_whatsoever_makes_a_channel_panic_or_talk_nonsense() {
                         error.http_status
                     }
                 };
-                prop_assert_eq!(known, Some(status));
+                // No receiver has a reason to answer 407: a proxy did, and the channel was not called.
+                prop_assert_eq!(known, Some(status).filter(|status| *status != 407));
             }
             Ok(())
         })
