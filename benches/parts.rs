@@ -38,8 +38,14 @@ fn states(criterion: &mut Criterion) {
         undeliverable_after: Duration::from_secs(86_400),
     };
     let now = DateTime::<Utc>::UNIX_EPOCH;
-    let so_far =
-        |tries_begun| SoFar { tries_begun, max_tries: 3, deferrals: 0, deferred_since: None, is_awaited: false };
+    let so_far = |tries_begun| SoFar {
+        tries_begun,
+        max_tries: 3,
+        deferrals: 0,
+        deferred_since: None,
+        is_awaited: false,
+        retries_unknown: true,
+    };
     group.bench_function("after a failure", |bencher| {
         let verdict = Err::<Acceptance, _>(DeliveryError::transient("HTTP 503 from the webhook"));
         let after = |verdict| policy.after(black_box(verdict), black_box(&so_far(2)), now, 0.5);
