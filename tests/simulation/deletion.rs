@@ -43,7 +43,7 @@ fn broken(ended: &Ended) -> Vec<Broken> {
                 say(format!("was called at {:?}, although its instance was deleted at {deleted_at:?}", call.at));
             }
         }
-        if failed_by_deletion(story) && story.row.error.as_deref() != Some(DELETED) {
+        if failed_by_deletion(story) && !story.row.error.as_deref().is_some_and(|error| error.starts_with(DELETED)) {
             say(format!("failed because its instance was deleted, and says {:?}", story.row.error));
         }
     }

@@ -103,7 +103,8 @@ fn it_ended_truly(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
             let told_at_once = accepted_as == Some(MessageStatus::Pending) && row.tries == 1 && story.replays() == 0;
             let since = story.last_replay();
             let was_refused = story.calls.iter().any(|call| call.at >= since && call.deed == Deed::RefusedForGood);
-            let is_of_deleted = row.instance_id == SECOND_ID && row.error.as_deref() == Some(DELETED);
+            let is_of_deleted =
+                row.instance_id == SECOND_ID && row.error.as_deref().is_some_and(|error| error.starts_with(DELETED));
             if !told_at_once && !was_refused && !is_of_deleted && row.tries < row.max_tries {
                 say(format!("failed after {} of {} tries", row.tries, row.max_tries));
             }

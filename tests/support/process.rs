@@ -182,7 +182,7 @@ impl Drop for Process {
 }
 
 /// The build that is tested.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_correio");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_correio");
 
 /// A program that begins with these lines of a shell, and goes on as the build that is tested.
 pub fn after(lines: &str, directory: &Path) -> PathBuf {

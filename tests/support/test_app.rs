@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::caller::Caller;
 use super::installation::Installation;
-use super::process::{Process, run};
+use super::process::{PROGRAM, Process, run};
 
 pub const BOOTSTRAP_KEY: &str = "stories-bootstrap-key-0123456789-abcdef";
 pub const JWT_SECRET: &str = "a secret of the stories, 32 bytes or more";
@@ -46,13 +46,28 @@ impl TestApp {
         Self::serve(installation, &["serve", "--role", "api"], settings).await
     }
 
+    /// The same, of another build.
+    pub async fn start_api_of(program: &Path, installation: Installation) -> Self {
+        Self::serve_of(program, installation, &["serve", "--role", "api"], &[]).await
+    }
+
     async fn serve(installation: Installation, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::serve_of(Path::new(PROGRAM), installation, arguments, settings).await
+    }
+
+    async fn serve_of(
+        program: &Path,
+        installation: Installation,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Self {
         // Receivers listen on this machine, and some stories have several tenants.
         let open = ("CHANNELS_BLOCK_PRIVATE", "false");
         let mut own = owned(&[("BOOTSTRAP_API_KEY", BOOTSTRAP_KEY), ("JWT_SECRET", JWT_SECRET), open]);
         own.extend(owned(settings));
         let environment = [installation.environment(), own.clone()].concat();
-        let process = Process::start(installation.directory.path(), environment, arguments).await;
+        let directory = installation.directory.path();
+        let process = Process::start_program(program, directory, environment, arguments).await;
         let caller = Caller::new(&process.address, &installation.mode).with_key(BOOTSTRAP_KEY);
         Self { process, settings: own, caller, installation }
     }

@@ -10,7 +10,7 @@ use crate::support::eventually::{SOON, eventually};
 use crate::support::http_receiver::closed_port;
 use crate::support::installation::Installation;
 use crate::support::modes::stories;
-use crate::support::process::{Process, after};
+use crate::support::process::{PROGRAM, Process, after};
 use crate::support::test_app::TestApp;
 
 stories!(
@@ -56,9 +56,16 @@ async fn a_balancer_is_given_time_until_it_has_noticed(installation: Installatio
 
 async fn a_closed_terminal_ends_it_in_good_order_but_not_under_nohup(installation: Installation) {
     let mut app = TestApp::start(installation).await;
-    app.process.signal("-HUP");
+    app.terminate();
     assert_eq!(app.exited().await.code(), Some(0));
-    assert!(says(&app.log(), "\"stopped\""), "{:?}", app.log());
+
+    // The tests themselves may run under nohup.
+    let lines = format!("exec env --default-signal=HUP '{PROGRAM}' \"$@\"");
+    let program = after(&lines, app.installation.directory.path());
+    let mut hearing = app.another_of(&program, "all").await;
+    hearing.signal("-HUP");
+    assert_eq!(hearing.exited().await.code(), Some(0));
+    assert!(says(&hearing.log(), "\"stopped\""), "{:?}", hearing.log());
 
     let program = after("trap '' HUP", app.installation.directory.path());
     let mut deaf = app.another_of(&program, "all").await;

@@ -104,45 +104,55 @@ async fn all_are_sent(app: &TestApp, load: Load) {
     assert_eq!(twice, 0, "some were tried more than once");
 }
 
-/// The last release serves, and messages come. Beside it an API of this build has made its tables: an update migrates first.
+/// The last release serves, and messages come. Beside it an API of this build has brought the tables up to date: an update
+/// migrates first.
 struct LastRelease {
+    /// Its API.
     app: TestApp,
-    api: Process,
     worker: Process,
+    new_api: Process,
     load: Load,
 }
 
 impl LastRelease {
     async fn serving(installation: Installation) -> Option<Self> {
         let program = previous()?;
-        let app = TestApp::start_api(installation, &[]).await;
-        let (api, worker) = (app.another_of(&program, "api").await, app.another_of(&program, "worker").await);
+        let app = TestApp::start_api_of(&program, installation).await;
+        let worker = app.another_of(&program, "worker").await;
         joined(&app, &worker).await;
-        let load = Load::begin(app.caller_of(&api));
+        let load = Load::begin(app.caller());
         some_are_sent(&app).await;
-        Some(Self { app, api, worker, load })
+        let new_api = app.another("api").await;
+        some_are_sent(&app).await;
+        Some(Self { app, worker, new_api, load })
     }
 }
 
+/// The API of the last release.
+async fn it_leaves(app: &mut TestApp) {
+    app.terminate();
+    assert_eq!(app.exited().await.code(), Some(0));
+}
+
 async fn workers_are_updated_before_the_apis(installation: Installation) {
-    let Some(LastRelease { app, api, worker, load }) = LastRelease::serving(installation).await else { return };
+    let Some(LastRelease { mut app, worker, new_api, load }) = LastRelease::serving(installation).await else { return };
     let new_worker = app.another("worker").await;
     joined(&app, &new_worker).await;
     some_are_sent(&app).await;
     leave(worker).await;
     some_are_sent(&app).await;
 
-    load.turn_to(app.caller());
+    load.turn_to(app.caller_of(&new_api));
     some_are_sent(&app).await;
-    leave(api).await;
+    it_leaves(&mut app).await;
     all_are_sent(&app, load).await;
 }
 
 async fn the_apis_are_updated_before_the_workers(installation: Installation) {
-    let Some(LastRelease { app, api, worker, load }) = LastRelease::serving(installation).await else { return };
-    load.turn_to(app.caller());
+    let Some(LastRelease { mut app, worker, new_api, load }) = LastRelease::serving(installation).await else { return };
+    load.turn_to(app.caller_of(&new_api));
     some_are_sent(&app).await;
-    leave(api).await;
+    it_leaves(&mut app).await;
     some_are_sent(&app).await;
 
     let new_worker = app.another("worker").await;
