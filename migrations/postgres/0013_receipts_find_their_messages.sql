@@ -1,3 +1,6 @@
+-- Whoever waits for the lock on the instances holds up everybody else who uses them: rather fail, and be tried again.
+set local lock_timeout = '1s';
+
 -- What channels say of messages later: kept until it has been applied.
 create table messaging_receipts (
     instance_id        uuid        not null,

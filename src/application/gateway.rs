@@ -15,7 +15,7 @@ use super::operations::shared_ping::SharedPing;
 use super::ports::{
     Channels, Clock, CredentialsCipher, Duties, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier,
 };
-use super::receipts::receive_events::NotedConnections;
+use super::receipts::noted_connections::NotedConnections;
 use super::recovery::pay_dead_letters::PaymentRounds;
 use super::recovery::relay_due_messages::RelayRounds;
 use super::service::{Repeated, Repeating, Service};

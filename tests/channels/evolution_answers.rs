@@ -182,6 +182,9 @@ async fn a_201_without_an_id_is_a_failure() {
         (meta(json!(131_000)), "transient"),
         (meta(json!(2)), "transient"),
         (meta(json!("ERR_BAD_REQUEST")), "unknown"),
+        // Of something in between, which has codes of its own.
+        (Answer::json(200, &json!({"code": 200, "message": "ok"})), "unknown"),
+        (Answer::json(201, &json!({"code": 0})), "unknown"),
         (Answer::json(201, &json!({})), "unknown"),
         (Answer::json(201, &json!({"key": {"id": ""}})), "unknown"),
         (Answer::json(201, &json!({"key": {"id": null}})), "unknown"),

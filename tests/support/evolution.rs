@@ -27,6 +27,8 @@ struct Knobs {
     /// A send that is taken and not answered.
     loses_answers: bool,
     is_unlicensed: bool,
+    /// A subscription that its database does not take is shown with the headers that it asks for.
+    shows_subscriptions: bool,
 }
 
 #[derive(Default)]
@@ -73,6 +75,10 @@ impl FakeEvolution {
 
     pub fn is_unlicensed(&self, is: bool) {
         self.server.lock().unwrap().knobs.is_unlicensed = is;
+    }
+
+    pub fn shows_subscriptions(&self, shows: bool) {
+        self.server.lock().unwrap().knobs.shows_subscriptions = shows;
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -204,7 +210,14 @@ async fn subscribe(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    guarded(&server, &name, &headers, |instance, _| {
+    guarded(&server, &name, &headers, |instance, knobs| {
+        if knobs.shows_subscriptions {
+            let text = format!(
+                "\nInvalid `this.prismaRepository.webhook.upsert()` invocation:\n\n{}",
+                body["webhook"]["headers"]
+            );
+            return failed(StatusCode::INTERNAL_SERVER_ERROR, json!([text]));
+        }
         if !body["webhook"]["enabled"].is_boolean() || !body["webhook"]["events"].is_array() {
             return failed(StatusCode::BAD_REQUEST, json!([["instance.webhook requires property \"enabled\""]]));
         }

@@ -274,7 +274,10 @@ impl DeliverMessage {
         self.answered.forget(&outcome.guard);
         if !recorded {
             warn!(message.id = %message.id, "the outcome came too late: another process has taken the message over");
-            return self.as_it_is(message).await;
+            let message = self.as_it_is(message).await;
+            // It may be this very outcome, whose answer was lost.
+            self.apply_receipts(&message, &outcome).await;
+            return message;
         }
         self.count(&message, &outcome);
         let mut ended = message;
@@ -282,11 +285,15 @@ impl DeliverMessage {
             error!(message.id = %ended.id, %forbidden, "the outcome is recorded although the domain forbids this move: a defect");
             return self.as_it_is(ended).await;
         }
-        if let Some(id) = ended.channel_message_id.clone().filter(|_| outcome.has_receipts) {
-            // What came before the message had this name.
-            self.receipts.apply(&ChannelMessage { instance: ended.instance_id, id }).await;
-        }
+        self.apply_receipts(&ended, &outcome).await;
         ended
+    }
+
+    /// What came before the message had its name.
+    async fn apply_receipts(&self, message: &Message, outcome: &Outcome) {
+        if let Some(id) = message.channel_message_id.clone().filter(|_| outcome.has_receipts) {
+            self.receipts.apply(&ChannelMessage { instance: message.instance_id, id }).await;
+        }
     }
 
     /// Whether the outcome has landed. The caller of the message is answered before that when it takes long.

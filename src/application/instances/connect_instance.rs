@@ -50,7 +50,10 @@ impl ConnectInstance {
     pub async fn connect(&self, instance: &mut Instance) -> Result<Option<Connection>, ConnectInstanceError> {
         let Some(connector) = self.channels.connector(&instance.channel) else { return Ok(None) };
         let account = self.account(instance)?;
-        let events = self.event_address(instance).await?;
+        let events = match &self.public_url {
+            Some(public_url) => Some(self.event_address(instance, public_url).await?),
+            None => None,
+        };
         let mut connection = connector.connect(&account, events.as_ref()).await;
         if events.is_none() {
             connection.problem.get_or_insert_with(|| NO_PUBLIC_URL.to_owned());
@@ -105,22 +108,24 @@ impl ConnectInstance {
     }
 
     /// With the secret that the instance has, so that what the provider still repeats is let in; or with its first one.
-    async fn event_address(&self, instance: &mut Instance) -> Result<Option<EventAddress>, ConnectInstanceError> {
-        let Some(public_url) = &self.public_url else { return Ok(None) };
-        let secret = match &instance.event_secret {
-            Some(sealed) => self.cipher.open(instance.id, sealed)?,
-            None => {
-                let secret = Credentials::new(self.cipher.new_secret()?);
-                let sealed = self.cipher.seal(instance.id, &secret)?;
-                let change = InstanceChange { event_secret: Some(sealed.clone()), ..InstanceChange::default() };
-                self.instances.update(&instance.tenant, instance.id, &change, self.clock.now()).await?;
-                instance.event_secret = Some(sealed);
-                secret
-            }
-        };
+    async fn event_address(
+        &self,
+        instance: &mut Instance,
+        public_url: &str,
+    ) -> Result<EventAddress, ConnectInstanceError> {
+        if instance.event_secret.is_none() {
+            let secret = Credentials::new(self.cipher.new_secret()?);
+            let sealed = self.cipher.seal(instance.id, &secret)?;
+            let change = InstanceChange { event_secret: Some(sealed), ..InstanceChange::default() };
+            let updated = self.instances.update(&instance.tenant, instance.id, &change, self.clock.now()).await?;
+            // Another request may have given it one meanwhile, or deleted it.
+            *instance = updated.ok_or(ConnectInstanceError::UnknownInstance)?;
+        }
+        let sealed = instance.event_secret.as_ref().ok_or(ConnectInstanceError::UnknownInstance)?;
+        let secret = self.cipher.open(instance.id, sealed)?;
         let name: String = url::form_urlencoded::byte_serialize(instance.channel_instance_id.as_bytes()).collect();
         let url = format!("{public_url}/api/messaging/webhook/{}", name.replace('+', "%20"));
-        Ok(Some(EventAddress { url, secret: secret.expose().to_owned() }))
+        Ok(EventAddress { url, secret: secret.expose().to_owned() })
     }
 
     /// What the provider says now is what the instance is.

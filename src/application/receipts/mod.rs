@@ -1,5 +1,7 @@
 //! What channels say of messages later.
 
+pub mod noted_connections;
+
 pub mod receive_events;
 pub use receive_events::ReceiveEvents;
 

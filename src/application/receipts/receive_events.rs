@@ -1,17 +1,18 @@
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use sha2::{Digest, Sha256};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
+use super::noted_connections::{NotedConnections, Noting};
 use super::receive_receipts::ReceiveReceipts;
 use crate::application::delivery::admission::Admission;
 use crate::application::ports::{
     Channels, Clock, CredentialsCipher, InstanceRepository, ProviderEvent, RepositoryError, Tasks,
 };
-use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
+use crate::domain::Timestamp;
+use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange};
 use crate::domain::receipt::Receipt;
 
 /// Takes what a provider reports of an instance: receipts of its messages, and how it is connected.
@@ -27,16 +28,6 @@ pub struct ReceiveEvents {
     pub is_open: bool,
     pub noted: NotedConnections,
 }
-
-/// When the connection of an instance was last written. Copies share it.
-#[derive(Clone, Default)]
-pub struct NotedConnections(Arc<Mutex<HashMap<InstanceId, Duration>>>);
-
-/// Some providers report hundreds a minute.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// More instances that write within a second are not kept apart.
-const MOST_NOTED: usize = 10_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveEventsError {
@@ -57,6 +48,9 @@ impl ReceiveEvents {
         channel_instance_id: &str,
         secret: Option<&str>,
     ) -> Result<Instance, ReceiveEventsError> {
+        if secret.is_none() && !self.is_open {
+            return Err(ReceiveEventsError::NotLetIn);
+        }
         let named = self.instances.named(channel_instance_id).await?;
         let reported = |instance: &&Instance| self.channels.event_reader(&instance.channel).is_some();
         let reporting: Vec<&Instance> = named.iter().filter(reported).collect();
@@ -86,7 +80,7 @@ impl ReceiveEvents {
             self.apply(receipts);
         }
         if let Some(status) = connection {
-            self.note(&instance, status).await;
+            self.note(&instance, status).await?;
         }
         Ok(())
     }
@@ -103,20 +97,33 @@ impl ReceiveEvents {
         );
     }
 
-    /// Not written when it says what is known, nor more often than once a second: the next report, or a look, mends it.
-    async fn note(&self, instance: &Instance, status: ConnectionStatus) {
+    /// Not written when it says what is known. At most one a second is written, and the last of what comes meanwhile after it.
+    async fn note(&self, instance: &Instance, status: ConnectionStatus) -> Result<(), RepositoryError> {
         if status == ConnectionStatus::Connected {
             self.admission.let_in(instance.id);
         }
-        if instance.status == status || !self.noted.may_note(instance.id, self.clock.monotonic()) {
-            return;
-        }
-        let change = InstanceChange { status: Some(status), ..InstanceChange::default() };
-        match self.instances.update(&instance.tenant, instance.id, &change, self.clock.now()).await {
-            Ok(_) => {
-                info!(instance.id = %instance.id, status = status.as_str(), "the instance's connection has changed")
+        match self.noted.note(instance.id, instance.status, status, self.clock.monotonic()) {
+            Noting::Known | Noting::IsWaiting => Ok(()),
+            Noting::Now => {
+                let written = write_status(self.instances.as_ref(), instance, status, self.clock.now()).await;
+                // It is said again, and is news then.
+                written.inspect_err(|_| self.noted.forget(instance.id))
             }
-            Err(error) => debug!(instance.id = %instance.id, %error, "the instance's connection could not be noted"),
+            Noting::In(pause) => {
+                self.tasks.spawn(self.noted_later(instance.clone(), pause).boxed());
+                Ok(())
+            }
+        }
+    }
+
+    fn noted_later(&self, instance: Instance, pause: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let (instances, clock, noted) = (self.instances.clone(), self.clock.clone(), self.noted.clone());
+        async move {
+            clock.sleep(pause).await;
+            let Some(status) = noted.last(instance.id, clock.monotonic()) else { return };
+            if let Err(error) = write_status(instances.as_ref(), &instance, status, clock.now()).await {
+                warn!(instance.id = %instance.id, %error, "the instance's connection could not be noted");
+            }
         }
     }
 
@@ -133,16 +140,14 @@ impl ReceiveEvents {
     }
 }
 
-impl NotedConnections {
-    fn may_note(&self, instance: InstanceId, now: Duration) -> bool {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.len() >= MOST_NOTED {
-            noted.retain(|_, at| now.saturating_sub(*at) < SHORTEST_PAUSE);
-        }
-        if noted.get(&instance).is_some_and(|at| now.saturating_sub(*at) < SHORTEST_PAUSE) {
-            return false;
-        }
-        noted.insert(instance, now);
-        true
-    }
+async fn write_status(
+    instances: &dyn InstanceRepository,
+    instance: &Instance,
+    status: ConnectionStatus,
+    now: Timestamp,
+) -> Result<(), RepositoryError> {
+    let change = InstanceChange { status: Some(status), ..InstanceChange::default() };
+    instances.update(&instance.tenant, instance.id, &change, now).await?;
+    info!(instance.id = %instance.id, status = status.as_str(), "the instance's connection has changed");
+    Ok(())
 }

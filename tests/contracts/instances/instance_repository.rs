@@ -132,6 +132,8 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
         InstanceChange { retry_unknown: Some(Some(false)), ..none() },
         InstanceChange { retry_unknown: Some(None), ..none() },
         InstanceChange { event_secret: Some(SealedCredentials(vec![7, 0, 9])), ..none() },
+        // Of two that are made at once the first counts.
+        InstanceChange { event_secret: Some(SealedCredentials(vec![8])), ..none() },
         InstanceChange { metadata: Some(Some("{}".to_owned())), ..none() },
         InstanceChange { metadata: Some(None), ..none() },
         none(),
@@ -154,7 +156,7 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
             credentials: credentials.unwrap_or(expected.credentials),
             max_tries: max_tries.unwrap_or(expected.max_tries),
             retry_unknown: retry_unknown.unwrap_or(expected.retry_unknown),
-            event_secret: event_secret.or(expected.event_secret),
+            event_secret: expected.event_secret.or(event_secret),
             metadata: metadata.unwrap_or(expected.metadata),
             updated_at: at(now),
             ..expected

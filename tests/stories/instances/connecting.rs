@@ -13,7 +13,8 @@ use crate::support::test_app::TestApp;
 
 stories!(
     on_one_installation:
-    a_provider_that_fails_does_not_keep_an_instance_from_being_made;
+    a_provider_that_fails_does_not_keep_an_instance_from_being_made,
+    a_subscription_that_is_shown_back_shows_no_secret;
     on_every_installation:
     an_instance_is_connected_by_its_code_and_its_receipts_move_its_messages,
     a_message_whose_answer_was_lost_is_found_by_its_receipt,
@@ -186,4 +187,19 @@ async fn what_an_instance_that_is_off_has_to_send_waits_for_it(installation: Ins
         let sent = becomes(&app, &id, "sent").await;
         assert_eq!(sent["retries"], 1, "no try was spent: {sent}");
     }
+}
+
+async fn a_subscription_that_is_shown_back_shows_no_secret(installation: Installation) {
+    let (app, evolution) = (start(installation, &[]).await, FakeEvolution::start().await);
+    evolution.shows_subscriptions(true);
+    let created = app.post(INSTANCES, &whatsapp(&evolution.base_url)).await;
+    assert_eq!(created.status, 201, "{}", created.json());
+    let said = created.data()["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("could not be subscribed to") && said.contains("***"), "{said}");
+
+    evolution.shows_subscriptions(false);
+    app.post(INSTANCES, &whatsapp(&evolution.base_url)).await;
+    let webhook = evolution.webhook("loja centro").expect("a webhook");
+    let secret = webhook["headers"].as_object().and_then(|headers| headers.values().next()).unwrap().as_str().unwrap();
+    assert!(secret.len() > 20 && !said.contains(&secret[..8]), "{said}");
 }

@@ -121,7 +121,7 @@ impl InstanceRepository for MemoryInstanceRepository {
                 status: change.status.unwrap_or(stored.status),
                 credentials: change.credentials.unwrap_or_else(|| stored.credentials.clone()),
                 max_tries: change.max_tries.unwrap_or(stored.max_tries),
-                event_secret: change.event_secret.clone().or(stored.event_secret.clone()),
+                event_secret: stored.event_secret.clone().or(change.event_secret.clone()),
                 retry_unknown: change.retry_unknown.unwrap_or(stored.retry_unknown),
                 metadata: change.metadata.unwrap_or_else(|| stored.metadata.clone()),
                 updated_at: stored.updated_at.max(now),

@@ -13,7 +13,7 @@ const SNIPPET_LIMIT: usize = 300;
 const SHORTEST_QUERY_SECRET: usize = 4;
 
 /// The texts that must never be shown.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Redaction {
     secrets: Vec<String>,
 }

@@ -255,7 +255,9 @@ impl AnswerText {
             Value::String(code) => code.parse().ok(),
             code => code.as_i64(),
         });
-        match code.and_then(consequence) {
+        // Others have a member of that name, too.
+        let is_of_meta = ["type", "fbtrace_id"].iter().any(|member| self.body.get(member).is_some());
+        match code.filter(|_| is_of_meta).and_then(consequence) {
             Some(Consequence::Refuse) => DeliveryError::refused(reason),
             Some(Consequence::PutInstanceOff) => DeliveryError::instance_off(reason, FOR_A_PERSON),
             Some(Consequence::TryLater) => DeliveryError::transient(reason),
@@ -266,6 +268,6 @@ impl AnswerText {
 }
 
 /// Without the place in Evolution's own sources that a text names.
-fn without_places(text: &str) -> &str {
+pub fn without_places(text: &str) -> &str {
     text.split_once(" invocation in").map_or(text, |(before, _)| before)
 }

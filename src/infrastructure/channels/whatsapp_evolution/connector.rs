@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
+use super::answer::without_places;
 use super::credentials::EvolutionCredentials;
 use super::request::PEER;
 use crate::application::ports::{Account, ChannelConnector, Clock, Code, Connection, EventAddress, SECRET_HEADER};
@@ -14,6 +15,7 @@ use crate::domain::instance::ConnectionStatus;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::delivery::DeliveryError;
 use crate::infrastructure::channels::http::http_answer::{HttpAnswer, without_answer};
+use crate::infrastructure::channels::http::redaction::Redaction;
 use crate::infrastructure::http_client::{AddressGuard, ClientSetupError, GuardedClient, Repeats, client_builder};
 
 /// A code is an image of some kilobytes.
@@ -56,10 +58,19 @@ impl EvolutionConnector {
     }
 
     async fn ask(&self, credentials: &EvolutionCredentials, request: RequestBuilder) -> Answered {
+        self.ask_hiding(credentials.redaction(), credentials, request).await
+    }
+
+    async fn ask_hiding(
+        &self,
+        hidden: &Redaction,
+        credentials: &EvolutionCredentials,
+        request: RequestBuilder,
+    ) -> Answered {
         let request = request.header("apikey", credentials.api_key_header());
         let response = match self.client.send(request, TIMEOUT, Repeats::IfUnsent).await {
             Ok(response) => response,
-            Err(error) => return Answered::Badly(None, without_answer(PEER, error, credentials.redaction()).reason),
+            Err(error) => return Answered::Badly(None, without_answer(PEER, error, hidden).reason),
         };
         let answer = HttpAnswer::read(response, ANSWER_LIMIT, self.clock.now()).await;
         let body: Value = serde_json::from_str(&answer.text()).unwrap_or_default();
@@ -68,7 +79,8 @@ impl EvolutionConnector {
             return Answered::Well(body);
         }
         let said = body.pointer("/response/message").or_else(|| body.get("message")).map(said);
-        let said = credentials.redaction().snippet(&said.unwrap_or_else(|| answer.text()));
+        let said = said.unwrap_or_else(|| answer.text());
+        let said = hidden.snippet(without_places(&said));
         let colon = if said.is_empty() { "" } else { ": " };
         Answered::Badly(Some(answer.status), format!("HTTP {} from {PEER}{colon}{said}", answer.status.as_u16()))
     }
@@ -92,7 +104,9 @@ impl EvolutionConnector {
             "byEvents": false, "base64": false,
         }});
         let request = self.client.requests().post(credentials.url(&["webhook", "set"])).json(&webhook);
-        match self.ask(credentials, request).await {
+        // What is refused may be shown with all that was sent.
+        let hidden = credentials.redaction().clone().and(&events.secret);
+        match self.ask_hiding(&hidden, credentials, request).await {
             Answered::Well(_) => Ok(()),
             Answered::Badly(_, problem) => {
                 Err(format!("The events of the instance could not be subscribed to: {problem}"))

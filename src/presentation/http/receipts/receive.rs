@@ -9,7 +9,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -72,9 +72,14 @@ pub async fn receive_by_secret(
 async fn taken(state: &SharedState, name: &str, secret: Option<&str>, body: Body) -> Result<Json<Received>, Problem> {
     let events = &state.gateway.events;
     let instance = events.let_in(name, secret).await?;
-    let body = body::whole(body, &state.bodies).await?;
+    let body = body::whole(body, &state.bodies).await.map_err(to_be_repeated)?;
     events.take(instance, &body).await?;
     Ok(Json(Received { success: true, message: "Webhook recebido" }))
+}
+
+/// A body that did not arrive: a provider does not repeat what is answered 400.
+fn to_be_repeated(problem: Problem) -> Problem {
+    if problem.status() == StatusCode::BAD_REQUEST { Problem::unavailable("a report broke off") } else { problem }
 }
 
 fn not_let_in() -> Problem {
