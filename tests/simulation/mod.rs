@@ -280,6 +280,21 @@ fn what_is_deleted_as_it_was_before_a_replay_is_found() {
 }
 
 #[test]
+fn a_claim_of_nothing_but_ones_own_is_found() {
+    finds(Planted::InTables(Bug::ClaimsOnlyItsOwn), 2, STORMY, promises::broken, "is still");
+}
+
+#[test]
+fn a_relay_that_gives_tries_back_is_found() {
+    finds(Planted::InTables(Bug::RelayLowersTries), 2, STORMY, promises::broken, "tries are spent on it");
+}
+
+#[test]
+fn a_number_that_two_tries_have_is_found() {
+    finds(Planted::InTables(Bug::TryNumbersGoBack), 0, LOSSY, promises::broken, "from try");
+}
+
+#[test]
 fn a_try_that_was_made_and_is_not_counted_is_found() {
     finds(Planted::NothingIsSpent, 6, STORMY, promises::broken, "tries are spent on it");
 }

@@ -48,11 +48,16 @@ impl DueMessages for MemoryDueMessages {
     async fn give_back(&self, forgotten: &[Forgotten], now: Timestamp) -> Result<u64, RepositoryError> {
         let forgotten = forgotten.to_vec();
         let give_back = move |tables: &mut Tables| {
-            let mut given_back = 0;
+            let (mut given_back, goes_back) = (0, tables.has(Bug::TryNumbersGoBack));
             for Forgotten { guard, is_spent } in forgotten.iter().filter(|it| is_in_delivery(it.guard.status)) {
                 let as_guarded = |message: &Message| message.guard() == *guard;
-                given_back +=
-                    u64::from(write(tables, guard.id, as_guarded, GIVE_BACK, |it| it.give_back(*is_spent, now)));
+                let give_back = |message: &mut Message| {
+                    if goes_back && !is_spent {
+                        message.try_number = message.try_number.saturating_sub(1);
+                    }
+                    message.give_back(*is_spent, now)
+                };
+                given_back += u64::from(write(tables, guard.id, as_guarded, GIVE_BACK, give_back));
             }
             given_back
         };
@@ -160,8 +165,14 @@ fn taken(tables: &mut Tables, take: &Take) -> Vec<Message> {
     } else {
         due.map(|message| message.id).collect()
     };
-    let taken =
-        due.into_iter().filter_map(|id| tables.write(id, TAKE, |message| message.take_over(take.node, take.now)));
+    let lowers = tables.has(Bug::RelayLowersTries);
+    let take_over = |message: &mut Message| {
+        if lowers && message.status == MessageStatus::Processing {
+            message.tries = message.tries.saturating_sub(1);
+        }
+        message.take_over(take.node, take.now)
+    };
+    let taken = due.into_iter().filter_map(|id| tables.write(id, TAKE, take_over));
     let as_asked = |message: Message| {
         if take.with_content { message } else { Message { content: Content::default(), ..message } }
     };

@@ -142,6 +142,12 @@ pub enum Bug {
     PutsOffWhatIsTimed,
     /// What is old is looked at first, and deleted as it was then.
     DeletesWhatItLookedAt,
+    /// A claim gets nothing but what its node owns.
+    ClaimsOnlyItsOwn,
+    /// A relay takes it that the try of a node that is gone was not made.
+    RelayLowersTries,
+    /// A try that was not made gives its number back, too.
+    TryNumbersGoBack,
 }
 
 impl Tables {
