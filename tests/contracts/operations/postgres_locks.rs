@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use correio::application::ports::{MessageRepository, RepositoryError};
+use correio::domain::message::delivery::Acceptance;
+use correio::domain::message::retry::NextStep;
 use correio::domain::message::{Message, MessageStatus};
+use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
 use correio::infrastructure::storage::postgres::{PgDatabase, PgMessageRepository};
 use futures::future::join_all;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
@@ -80,6 +83,37 @@ async fn what_is_open_of_a_deleted_instance_fails_without_what_somebody_holds() 
     assert_eq!(failed.unwrap(), (open.len() - HELD.len()) as u64);
     holding.rollback().await.unwrap();
     assert_eq!(fail().await.unwrap(), HELD.len() as u64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_that_were_left_are_applied_without_those_that_somebody_holds() {
+    let Some(fresh) = FreshPostgres::create().await else { return };
+    let database = PgDatabase::connect_with(fresh.options()).await.unwrap();
+    database.migrate().await.unwrap();
+    let stores = database.stores();
+    let owner = node();
+    let open: Vec<Message> = (0..20).map(|_| message(MessageStatus::Pending, owner)).collect();
+    for (number, message) in open.iter().enumerate() {
+        stores.messages.accept(message, None).await.unwrap();
+        let id = format!("3EB0{number}");
+        let acceptance = Acceptance { channel_message_id: Some(id.clone()), http_status: Some(201) };
+        assert!(stores.messages.record(&outcome(message, NextStep::Sent(acceptance))).await.unwrap());
+        let of = ChannelMessage { instance: message.instance_id, id };
+        let receipt = Receipt { of, status: ReceiptStatus::Read, at: at(20), reason: None };
+        stores.receipts.store(&receipt, at(20)).await.unwrap();
+    }
+    let read = async || {
+        let now = join_all(open.iter().map(|message| stores.messages.find(message.id))).await;
+        now.into_iter().map(|message| message.unwrap().unwrap().status == MessageStatus::Read).collect::<Vec<_>>()
+    };
+    let mut operator = PgConnection::connect_with(&fresh.options()).await.unwrap();
+    let holding = hold(&mut operator, &open).await;
+    let swept = timeout(IN_TIME, stores.receipts.sweep(None, at(0), None, at(30)));
+    assert_eq!(swept.await.expect("the others wait for the operator").unwrap(), None);
+    assert_eq!(read().await, (0..open.len()).map(|number| !HELD.contains(&number)).collect::<Vec<_>>());
+    holding.rollback().await.unwrap();
+    stores.receipts.sweep(None, at(0), None, at(31)).await.unwrap();
+    assert_eq!(read().await, vec![true; open.len()]);
 }
 
 async fn hold<'a>(operator: &'a mut PgConnection, messages: &[Message]) -> Transaction<'a, Postgres> {

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::application::ports::{ReceiptInbox, RepositoryError, Swept};
@@ -164,6 +165,31 @@ async fn apply(
     database.run(applied).await?
 }
 
+/// In one transaction; or each by itself, when one of them cannot be applied, so that it holds up no other.
+async fn apply_what_can_be(
+    database: &PgDatabase,
+    names: &[&ChannelMessage],
+    dead_lettered_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), RepositoryError> {
+    match apply(database, names, dead_lettered_at, now).await {
+        Ok(()) => return Ok(()),
+        Err(error @ RepositoryError::Unavailable(_)) => return Err(error),
+        Err(_) => {}
+    }
+    for name in names {
+        match apply(database, &[name], dead_lettered_at, now).await {
+            Err(error @ RepositoryError::Unavailable(_)) => return Err(error),
+            Err(error) => {
+                let ChannelMessage { instance, id } = name;
+                warn!(instance.id = %instance, channel_message.id = id, %error, "a receipt cannot be applied; tried again");
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
 fn columns<'a>(names: impl Iterator<Item = &'a ChannelMessage>) -> (Vec<Uuid>, Vec<String>) {
     names.map(|name| (name.instance.0, name.id.clone())).unzip()
 }
@@ -211,7 +237,7 @@ impl ReceiptInbox for PgReceiptInbox {
         let looked_at: Vec<Swept> = rows.iter().map(swept).collect::<Result<_, _>>()?;
         let Some(last) = looked_at.last() else { return Ok(None) };
         let names: Vec<&ChannelMessage> = looked_at.iter().map(|one| &one.of).collect();
-        apply(&self.database, &names, dead_lettered_at, now).await?;
+        apply_what_can_be(&self.database, &names, dead_lettered_at, now).await?;
         let (instances, ids) = columns(names.into_iter());
         let expire = sqlx::query(EXPIRE).bind(instances).bind(ids).bind(before);
         self.database.run(async |connection| expire.execute(connection).await).await?;
