@@ -46,7 +46,7 @@ impl ConnectInstance {
     /// A provider that fails is no error: the connection says so.
     ///
     /// # Errors
-    /// When its credentials cannot be opened, or the database does not answer.
+    /// When it was deleted meanwhile, its credentials cannot be opened, or the database does not answer.
     pub async fn connect(&self, instance: &mut Instance) -> Result<Option<Connection>, ConnectInstanceError> {
         let Some(connector) = self.channels.connector(&instance.channel) else { return Ok(None) };
         let account = self.account(instance)?;

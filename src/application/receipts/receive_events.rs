@@ -1,7 +1,8 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt, stream};
 use sha2::{Digest, Sha256};
 use tracing::{debug, info, warn};
 
@@ -13,7 +14,7 @@ use crate::application::ports::{
 };
 use crate::domain::Timestamp;
 use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange};
-use crate::domain::receipt::Receipt;
+use crate::domain::receipt::{ChannelMessage, Receipt};
 
 /// Takes what a provider reports of an instance: receipts of its messages, and how it is connected.
 pub struct ReceiveEvents {
@@ -28,6 +29,9 @@ pub struct ReceiveEvents {
     pub is_open: bool,
     pub noted: NotedConnections,
 }
+
+/// Of one report: they share transactions, and leave room for what others report.
+const APPLIED_AT_ONCE: usize = 32;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveEventsError {
@@ -89,9 +93,12 @@ impl ReceiveEvents {
         let apply = self.receipts.clone();
         self.tasks.spawn(
             async move {
-                for receipt in receipts {
-                    apply.apply(&receipt.of).await;
-                }
+                let names: HashSet<ChannelMessage> = receipts.into_iter().map(|receipt| receipt.of).collect();
+                let apply = |of: ChannelMessage| {
+                    let apply = &apply;
+                    async move { apply.apply(&of).await }
+                };
+                stream::iter(names).for_each_concurrent(APPLIED_AT_ONCE, apply).await;
             }
             .boxed(),
         );

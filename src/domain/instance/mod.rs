@@ -98,6 +98,7 @@ pub struct InstanceChange {
     pub name: Option<Option<String>>,
     pub status: Option<ConnectionStatus>,
     pub credentials: Option<SealedCredentials>,
+    /// Counts only where the instance has none: of two that are made at once the provider has to get the one that is kept.
     pub event_secret: Option<SealedCredentials>,
     pub max_tries: Option<Option<u32>>,
     pub retry_unknown: Option<Option<bool>>,
