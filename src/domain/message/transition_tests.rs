@@ -47,7 +47,7 @@ fn deferral(message: &Message) -> Deferral {
 
 fn receipt(message: &Message, status: ReceiptStatus) -> Receipt {
     let of = ChannelMessage { instance: message.instance_id, id: "3EB0".to_owned() };
-    Receipt { of, status, at: now(), reason: None }
+    Receipt { of, message: None, status, at: now(), reason: None }
 }
 
 /// What each change does to a message; one that leads to several states does so once for each.

@@ -5,7 +5,7 @@ pub mod receiving;
 
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
-use crate::domain::message::MessageStatus;
+use crate::domain::message::{MessageId, MessageStatus};
 
 pub use order::{FoundReceipt, in_order};
 
@@ -21,6 +21,8 @@ pub struct ChannelMessage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     pub of: ChannelMessage,
+    /// Our own id of the message, where the channel repeats it: so a message is found whose name was in an answer that was lost.
+    pub message: Option<MessageId>,
     pub status: ReceiptStatus,
     /// As the channel says; if it does not, when the receipt came.
     pub at: Timestamp,

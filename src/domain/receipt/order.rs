@@ -42,7 +42,7 @@ mod tests {
     fn a_statement_has_one_receipt_of_a_message_and_failures_come_last() {
         let receipt = |message: u128, id: &str, status| {
             let of = ChannelMessage { instance: InstanceId(uuid::Uuid::nil()), id: id.to_owned() };
-            let receipt = Receipt { of, status, at: Timestamp::UNIX_EPOCH, reason: None };
+            let receipt = Receipt { of, message: None, status, at: Timestamp::UNIX_EPOCH, reason: None };
             FoundReceipt { message: MessageId(uuid::Uuid::from_u128(message)), receipt }
         };
         use ReceiptStatus::{Delivered, Failed, Read};

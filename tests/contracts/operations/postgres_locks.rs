@@ -99,7 +99,7 @@ async fn receipts_that_were_left_are_applied_without_those_that_somebody_holds()
         let acceptance = Acceptance { channel_message_id: Some(id.clone()), http_status: Some(201) };
         assert!(stores.messages.record(&outcome(message, NextStep::Sent(acceptance))).await.unwrap());
         let of = ChannelMessage { instance: message.instance_id, id };
-        let receipt = Receipt { of, status: ReceiptStatus::Read, at: at(20), reason: None };
+        let receipt = Receipt { of, message: None, status: ReceiptStatus::Read, at: at(20), reason: None };
         stores.receipts.store(&receipt, at(20)).await.unwrap();
     }
     let read = async || {

@@ -32,7 +32,7 @@ fn name_of(message: &Message) -> ChannelMessage {
 
 fn receipt(of: &ChannelMessage, status: ReceiptStatus, seconds: i64) -> Receipt {
     let reason = (status == ReceiptStatus::Failed).then(|| "WhatsApp refused it later.".to_owned());
-    Receipt { of: of.clone(), status, at: at(seconds), reason }
+    Receipt { of: of.clone(), message: None, status, at: at(seconds), reason }
 }
 
 async fn pending(adapters: &Adapters) -> Message {

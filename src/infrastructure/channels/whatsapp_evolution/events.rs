@@ -85,7 +85,8 @@ fn receipt(instance: InstanceId, update: &Value, now: Timestamp) -> Option<Provi
     let id = [update.get("keyId"), update.get("id"), update.pointer("/key/id")].into_iter().flatten().find_map(id)?;
     let of = ChannelMessage { instance, id };
     let reason = (status == ReceiptStatus::Failed).then(|| REFUSED_LATER.to_owned());
-    Some(ProviderEvent::Receipt(Receipt { of, status, at: time(update.get("datetime"), now), reason }))
+    let at = time(update.get("datetime"), now);
+    Some(ProviderEvent::Receipt(Receipt { of, message: None, status, at, reason }))
 }
 
 /// The answer to a send, as an event: it can come before the answer, or in its place.
@@ -93,7 +94,7 @@ fn taken(instance: InstanceId, sent: &Value, now: Timestamp) -> Option<ProviderE
     let id = id(sent.pointer("/key/id")?)?;
     let of = ChannelMessage { instance, id };
     let at = time(sent.get("messageTimestamp"), now);
-    Some(ProviderEvent::Receipt(Receipt { of, status: ReceiptStatus::Sent, at, reason: None }))
+    Some(ProviderEvent::Receipt(Receipt { of, message: None, status: ReceiptStatus::Sent, at, reason: None }))
 }
 
 fn id(value: &Value) -> Option<String> {

@@ -197,7 +197,8 @@ fn columns<'a>(names: impl Iterator<Item = &'a ChannelMessage>) -> (Vec<Uuid>, V
 fn found(row: &PgRow) -> Result<FoundReceipt, RepositoryError> {
     let of = ChannelMessage { instance: InstanceId(get(row, "instance_id")?), id: get(row, "channel_message_id")? };
     let status = parsed(row, "status", ReceiptStatus::parse)?;
-    let receipt = Receipt { of, status, at: get(row, "occurred_at")?, reason: get(row, "reason")? };
+    let (at, reason) = (get(row, "occurred_at")?, get(row, "reason")?);
+    let receipt = Receipt { of, message: None, status, at, reason };
     Ok(FoundReceipt { message: MessageId(get(row, "message_id")?), receipt })
 }
 

@@ -135,7 +135,8 @@ fn name(row: &SqliteRow) -> Result<ChannelMessage, RepositoryError> {
 
 fn found(row: &SqliteRow) -> Result<FoundReceipt, RepositoryError> {
     let status = parsed(row, "status", ReceiptStatus::parse)?;
-    let receipt = Receipt { of: name(row)?, status, at: time(row, "occurred_at")?, reason: get(row, "reason")? };
+    let (at, reason) = (time(row, "occurred_at")?, get(row, "reason")?);
+    let receipt = Receipt { of: name(row)?, message: None, status, at, reason };
     Ok(FoundReceipt { message: MessageId(id(row, "message_id")?), receipt })
 }
 
