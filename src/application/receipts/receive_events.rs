@@ -71,9 +71,17 @@ impl ReceiveEvents {
     /// When the database does not answer: the provider is to say it again.
     pub async fn take(&self, instance: Instance, body: &[u8]) -> Result<(), ReceiveEventsError> {
         let Some(reader) = self.channels.event_reader(&instance.channel) else { return Ok(()) };
+        self.take_events(&instance, reader.read(instance.id, body, self.clock.now())).await
+    }
+
+    /// Takes what was read of a report of this instance, as above.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn take_events(&self, instance: &Instance, events: Vec<ProviderEvent>) -> Result<(), ReceiveEventsError> {
         let mut receipts = Vec::new();
         let mut connection = None;
-        for event in reader.read(instance.id, body, self.clock.now()) {
+        for event in events {
             match event {
                 ProviderEvent::Receipt(receipt) => receipts.push(receipt),
                 ProviderEvent::Connection(status) => connection = Some(status),
@@ -84,7 +92,7 @@ impl ReceiveEvents {
             self.apply(receipts);
         }
         if let Some(status) = connection {
-            self.note(&instance, status).await?;
+            self.note(instance, status).await?;
         }
         Ok(())
     }
