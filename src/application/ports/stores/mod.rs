@@ -15,6 +15,8 @@ mod storage;
 
 use std::sync::Arc;
 
+use super::channels::CallTurns;
+
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
@@ -47,4 +49,5 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub storage: Arc<dyn Storage>,
     pub receipts: Arc<dyn ReceiptInbox>,
+    pub call_turns: Arc<dyn CallTurns>,
 }
