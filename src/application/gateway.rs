@@ -15,12 +15,11 @@ use super::operations::shared_ping::SharedPing;
 use super::ports::{
     Channels, Clock, CredentialsCipher, Duties, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier,
 };
-use super::receipts::heard_instances::HeardInstances;
 use super::receipts::noted_connections::NotedConnections;
 use super::recovery::pay_dead_letters::PaymentRounds;
 use super::recovery::relay_due_messages::RelayRounds;
 use super::service::{Repeated, Repeating, Service};
-use super::{access, delivery, instances, messages, node, operations, receipts, recovery};
+use super::{access, delivery, inbound, instances, messages, node, operations, receipts, recovery};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::retry::RetryPolicy;
 use crate::domain::message::{MaxTries, MessageStatus};
@@ -43,8 +42,6 @@ pub struct Settings {
     /// Tries for a message whose instance and sender name none.
     pub max_tries: MaxTries,
     pub retry: RetryPolicy,
-    /// How long a caller of direct mode waits for the result at the most.
-    pub direct_timeout: Duration,
     /// What the consumer, or in direct mode the relay, works on at the same time.
     pub limits: Limits,
     /// How many of these one instance may have.
@@ -161,10 +158,8 @@ impl Gateway {
             self.repeating(self.roll_up_counts()),
             self.repeating(self.watch_tenants()),
             self.repeating(self.sweep_receipts()),
+            self.repeating(self.decide_phone_messages()),
         ];
-        if !self.channels.connectable().is_empty() {
-            services.push(self.repeating(self.watch_connections()));
-        }
         if let Transport::Brokered(brokered) = &self.transport {
             services.push(Box::new(delivery::KeepBroker { broker: brokered.broker.clone() }));
             services.extend(self.consume_messages(brokered).map(|consume| Box::new(consume) as Box<dyn Service>));
@@ -179,15 +174,6 @@ impl Gateway {
     fn watch_nodes(&self) -> node::WatchNodes {
         let (nodes, sightings) = (self.ports.stores.nodes.clone(), self.node.sightings.clone());
         node::WatchNodes::new(nodes, self.ports.clock.clone(), sightings)
-    }
-
-    fn watch_connections(&self) -> instances::WatchConnections {
-        instances::WatchConnections::new(
-            self.ports.connect_instance(&self.settings),
-            self.ports.stores.nodes.clone(),
-            self.node.identity.clone(),
-            self.events.heard.clone(),
-        )
     }
 
     fn relay_due_messages(&self) -> recovery::RelayDueMessages {
@@ -261,6 +247,14 @@ impl Gateway {
         receipts::SweepReceipts::new(inbox, clock, self.transport.dead_letters())
     }
 
+    pub fn decide_phone_messages(&self) -> inbound::DecidePhoneMessages {
+        inbound::DecidePhoneMessages {
+            received: self.ports.stores.received.clone(),
+            clock: self.ports.clock.clone(),
+            longest_try: self.channels.longest_try(),
+        }
+    }
+
     fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<delivery::ConsumeMessages>> {
         let source = brokered.source.clone()?;
         Some(Arc::new(delivery::ConsumeMessages {
@@ -305,16 +299,19 @@ impl Ports {
             tenants,
             admission,
             receipts: self.receive_receipts(dead_letters),
-            one_call: delivery::OneCall {
-                turns: self.stores.call_turns.clone(),
-                clock: self.clock.clone(),
-                tasks: self.tasks.clone(),
-            },
         }
     }
 
     fn receive_receipts(&self, dead_letters: DeadLetterPolicy) -> receipts::ReceiveReceipts {
         receipts::ReceiveReceipts { inbox: self.stores.receipts.clone(), clock: self.clock.clone(), dead_letters }
+    }
+
+    fn receive_messages(&self) -> inbound::ReceiveMessages {
+        inbound::ReceiveMessages {
+            received: self.stores.received.clone(),
+            ids: self.ids.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     fn put_off_message(&self, deliver: &Arc<delivery::DeliverMessage>) -> delivery::PutOffMessage {
@@ -344,7 +341,6 @@ impl Ports {
                 clock: self.clock.clone(),
                 tally,
                 max_tries: settings.max_tries,
-                direct_timeout: settings.direct_timeout,
             },
             read: messages::ReadMessages { search: self.stores.search.clone(), channels: self.channels.clone() },
             cancel: messages::CancelMessage {
@@ -367,12 +363,12 @@ impl Ports {
             channels: self.channels.clone(),
             cipher: self.cipher.clone(),
             receipts: self.receive_receipts(dead_letters),
+            inbound: self.receive_messages(),
             admission: admission.clone(),
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
             is_open: settings.providers_are_open,
             noted: NotedConnections::default(),
-            heard: HeardInstances::default(),
         }
     }
 
@@ -383,7 +379,13 @@ impl Ports {
                 cipher: self.cipher.clone(),
             },
             create: self.create_instance(node),
-            connect: self.connect_instance(settings),
+            connect: instances::ConnectInstance {
+                instances: self.stores.instances.clone(),
+                channels: self.channels.clone(),
+                cipher: self.cipher.clone(),
+                clock: self.clock.clone(),
+                public_url: settings.public_url.clone(),
+            },
             read: instances::ReadInstances {
                 instances: self.stores.instances.clone(),
                 channels: self.channels.clone(),
@@ -397,16 +399,6 @@ impl Ports {
                 admission: admission.clone(),
             },
             delete: instances::DeleteInstance { instances: self.stores.instances.clone(), clock: self.clock.clone() },
-        }
-    }
-
-    fn connect_instance(&self, settings: &Settings) -> instances::ConnectInstance {
-        instances::ConnectInstance {
-            instances: self.stores.instances.clone(),
-            channels: self.channels.clone(),
-            cipher: self.cipher.clone(),
-            clock: self.clock.clone(),
-            public_url: settings.public_url.clone(),
         }
     }
 

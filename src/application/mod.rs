@@ -3,6 +3,7 @@
 pub mod access;
 pub mod delivery;
 pub mod gateway;
+pub mod inbound;
 pub mod instances;
 pub mod life;
 pub mod messages;

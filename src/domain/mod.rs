@@ -1,6 +1,7 @@
 //! Types, states and rules, one folder a subject: no I/O, no framework.
 
 pub mod access;
+pub mod inbound;
 pub mod instance;
 pub mod message;
 pub mod node;

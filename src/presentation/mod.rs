@@ -2,4 +2,3 @@
 
 pub mod cli;
 pub mod http;
-mod qr_code;

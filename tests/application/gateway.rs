@@ -162,24 +162,18 @@ impl TestGateway {
     }
 
     pub async fn through(adapters: &Adapters, transport: impl FnOnce(&ThisNode, &Arc<dyn Clock>) -> Transport) -> Self {
-        Self::assemble(adapters, transport, None, None).await
+        Self::assemble(adapters, transport, None).await
     }
 
     /// In direct mode; keeps messages for so long.
     pub async fn keeping(adapters: &Adapters, retention: Option<Duration>) -> Self {
-        Self::assemble(adapters, directly, retention, None).await
-    }
-
-    /// In direct mode, with instances that have to be connected.
-    pub async fn connecting(adapters: &Adapters, connector: Arc<dyn ChannelConnector>) -> Self {
-        Self::assemble(adapters, directly, None, Some(connector)).await
+        Self::assemble(adapters, directly, retention).await
     }
 
     async fn assemble(
         adapters: &Adapters,
         transport: impl FnOnce(&ThisNode, &Arc<dyn Clock>) -> Transport,
         retention: Option<Duration>,
-        connector: Option<Arc<dyn ChannelConnector>>,
     ) -> Self {
         let manual = Arc::new(ManualClock::new());
         let clock: Arc<dyn Clock> = manual.clone();
@@ -187,26 +181,14 @@ impl TestGateway {
         let cipher: Arc<dyn CredentialsCipher> = Arc::new(XChaChaCredentialsCipher::new(&[7; 32], &[]));
         let mut instance = given::instance("acme", "hook");
         instance.credentials = cipher.seal(instance.id, &Credentials::new("{}")).unwrap();
-        match adapters.instances.insert(&instance).await {
-            // Another process of the test has made it.
-            Err(RepositoryError::Conflict) => {
-                let Instance { tenant, channel, channel_instance_id, .. } = &instance;
-                let known = adapters.instances.find_by_name(tenant, channel, channel_instance_id).await;
-                instance = known.unwrap().unwrap();
-            }
-            made => made.unwrap(),
-        }
+        adapters.instances.insert(&instance).await.unwrap();
         let taken = Arc::new(AtomicUsize::new(0));
         let counting = Arc::new(CountingDueMessages { due: adapters.due.clone(), taken: taken.clone() });
         let node = ThisNode::new(clock.clone(), NODE_TIMEOUT);
         let transport = transport(&node, &clock);
-        let mut channels = Channels::new([channel.clone() as Arc<dyn ChannelSender>]);
-        if let Some(connector) = connector {
-            channels.connect_by(connector);
-        }
         let ports = Ports {
             stores: Stores { due: counting, ..adapters.stores.clone() },
-            channels,
+            channels: Channels::new([channel.clone() as Arc<dyn ChannelSender>]),
             cipher,
             tokens: no_tokens(),
             clock,
@@ -225,7 +207,6 @@ impl TestGateway {
             is_alone: false,
             only_delivers: false,
             public_url: None,
-            direct_timeout: Duration::from_secs(30),
             providers_are_open: false,
         };
         let gateway = Arc::new(Gateway::assemble(ports, transport.clone(), node, settings));
@@ -256,11 +237,6 @@ impl TestGateway {
     /// Publishes dead letters in the background until this is dropped.
     pub fn pay_dead_letters(&self) -> Running {
         self.run(|service| [NODE_WATCH, "dead letters"].contains(&service))
-    }
-
-    /// Asks providers in the background until this is dropped.
-    pub fn watch_connections(&self) -> Running {
-        self.run(|service| service == "connections")
     }
 
     /// Empties deleted instances in the background until this is dropped.

@@ -13,4 +13,3 @@ mod remembering;
 mod scheduling;
 pub mod scripted;
 mod watching;
-mod watching_connections;

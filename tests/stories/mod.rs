@@ -3,6 +3,7 @@
 
 mod access;
 mod delivery;
+mod inbound;
 mod instances;
 mod messages;
 mod operations;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::application::ports::{Channels, Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Principal;
 use crate::domain::message::attempt::{Attempt, every_attempt};
-use crate::domain::message::{Message, MessageId, MessageStatus};
+use crate::domain::message::{Direction, Message, MessageId, MessageStatus};
 use crate::domain::problem::FieldProblem;
 
 /// Shows a tenant its messages.
@@ -61,7 +61,7 @@ impl ReadMessages {
         Ok(MessagePage { messages, next })
     }
 
-    /// How many messages are in which state.
+    /// How many messages are in which state: those that were sent, unless others are asked for.
     ///
     /// # Errors
     /// When there is no such channel, too many searches are running, or this one takes too long or gets no answer.
@@ -71,7 +71,9 @@ impl ReadMessages {
         filter: &MessageFilter,
     ) -> Result<HashMap<MessageStatus, u64>, ReadMessagesError> {
         self.check(filter)?;
-        Ok(self.search.count(&caller.tenant, filter).await?)
+        let direction = filter.direction.or(Some(Direction::Sent));
+        let filter = MessageFilter { direction, ..filter.clone() };
+        Ok(self.search.count(&caller.tenant, &filter).await?)
     }
 
     fn check(&self, filter: &MessageFilter) -> Result<(), ReadMessagesError> {

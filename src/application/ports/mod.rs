@@ -8,8 +8,8 @@ pub mod transport;
 pub mod until_answered;
 
 pub use channels::{
-    Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
-    Delivery, EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER,
+    Account, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher, Delivery,
+    EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER,
 };
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;
@@ -17,8 +17,8 @@ pub use stores::{
     Accepted, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation, Cancellations,
     Claimed, DeletedInstances, DueMessages, Duties, FailedMessages, FailedSelection, Forgotten, InstanceRepository,
     KeptRequest, Listed, ListedInstances, MessageFilter, MessageRepository, MessageSearch, NodeRepository, NodeRow,
-    OpenMessages, Outcome, OwedDeadLetters, Position, ReceiptInbox, Replay, Replayed, Retimed, Retiming,
-    SealedInstance, SearchError, Storage, Stores, Swept, Take, WeeksStanding,
+    OpenMessages, Outcome, OwedDeadLetters, Position, ReceiptInbox, Received, ReceivedMessages, Replay, Replayed,
+    Retimed, Retiming, SealedInstance, SearchError, Storage, Stores, Swept, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

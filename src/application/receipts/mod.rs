@@ -1,7 +1,5 @@
 //! What channels say of messages later.
 
-pub mod heard_instances;
-
 pub mod noted_connections;
 
 pub mod receive_events;

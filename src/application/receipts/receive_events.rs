@@ -6,10 +6,10 @@ use futures::{FutureExt, StreamExt, stream};
 use sha2::{Digest, Sha256};
 use tracing::{debug, info, warn};
 
-use super::heard_instances::HeardInstances;
 use super::noted_connections::{NotedConnections, Noting};
 use super::receive_receipts::ReceiveReceipts;
 use crate::application::delivery::admission::Admission;
+use crate::application::inbound::ReceiveMessages;
 use crate::application::ports::{
     Channels, Clock, CredentialsCipher, InstanceRepository, ProviderEvent, RepositoryError, Tasks,
 };
@@ -17,19 +17,20 @@ use crate::domain::Timestamp;
 use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange};
 use crate::domain::receipt::{ChannelMessage, Receipt};
 
-/// Takes what a provider reports of an instance: receipts of its messages, and how it is connected.
+/// Takes what a provider reports of an instance: receipts of its messages, messages that were written to it, and how it is
+/// connected.
 pub struct ReceiveEvents {
     pub instances: Arc<dyn InstanceRepository>,
     pub channels: Channels,
     pub cipher: Arc<dyn CredentialsCipher>,
     pub receipts: ReceiveReceipts,
+    pub inbound: ReceiveMessages,
     pub admission: Admission,
     pub clock: Arc<dyn Clock>,
     pub tasks: Arc<dyn Tasks>,
     /// Reports without a secret are taken, too.
     pub is_open: bool,
     pub noted: NotedConnections,
-    pub heard: HeardInstances,
 }
 
 /// Of one report: they share transactions, and leave room for what others report.
@@ -81,18 +82,21 @@ impl ReceiveEvents {
     /// # Errors
     /// As above.
     pub async fn take_events(&self, instance: &Instance, events: Vec<ProviderEvent>) -> Result<(), ReceiveEventsError> {
-        self.heard.heard(instance.id, self.clock.monotonic());
         let mut receipts = Vec::new();
-        let mut connection = None;
+        let (mut messages, mut connection) = (Vec::new(), None);
         for event in events {
             match event {
                 ProviderEvent::Receipt(receipt) => receipts.push(receipt),
                 ProviderEvent::Connection(status) => connection = Some(status),
+                ProviderEvent::Message(message) => messages.push(*message),
             }
         }
         if !receipts.is_empty() {
             self.receipts.keep(&receipts).await?;
             self.apply(receipts);
+        }
+        if !messages.is_empty() {
+            self.inbound.keep(instance, messages).await?;
         }
         if let Some(status) = connection {
             self.note(instance, status).await?;

@@ -47,7 +47,7 @@ impl Installation {
 
     /// Open ones, of the tenant and of all.
     async fn open(&self) -> (u64, u64) {
-        let counts = self.search.count(&tenant("acme"), &MessageFilter::default()).await.unwrap();
+        let counts = self.search.count(&tenant("acme"), &MessageFilter::sent()).await.unwrap();
         let open = counts.iter().filter(|(status, _)| status.is_open()).map(|(_, count)| count).sum();
         (open, self.search.count_open().await.unwrap())
     }

@@ -1,5 +1,4 @@
 //! The configured channels.
 
-mod command_line;
 mod configuring;
 mod connecting;

@@ -66,6 +66,7 @@ impl MessageSearch for MemoryMessageSearch {
 
 fn matches(message: &Message, tenant: &Tenant, filter: &MessageFilter) -> bool {
     message.tenant == *tenant
+        && filter.direction.is_none_or(|direction| message.direction == direction)
         && filter.status.is_none_or(|status| message.status == status)
         && filter.channel.as_ref().is_none_or(|channel| message.channel == *channel)
         && filter.channel_instance_id.as_ref().is_none_or(|name| message.channel_instance_id == *name)

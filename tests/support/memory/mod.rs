@@ -15,6 +15,7 @@ mod message_search;
 mod node_repository;
 mod owed_dead_letters;
 mod receipt_inbox;
+mod received_messages;
 mod storage;
 mod tables;
 mod weather;
@@ -22,7 +23,6 @@ mod weather;
 use std::sync::Arc;
 
 use correio::application::ports::Stores;
-use correio::infrastructure::storage::sqlite::ProcessCallTurns;
 
 use super::adapters::Adapters;
 
@@ -38,6 +38,7 @@ pub use message_search::MemoryMessageSearch;
 pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use receipt_inbox::MemoryReceiptInbox;
+pub use received_messages::MemoryReceivedMessages;
 pub use storage::MemoryStorage;
 pub use tables::{Bug, CRASH, Change, Payment, Refusal};
 pub use weather::{Statement, Weather};
@@ -57,7 +58,7 @@ impl MemoryDatabase {
             api_keys: Arc::new(MemoryApiKeyRepository::new(self.clone())),
             storage: Arc::new(MemoryStorage::new(self.clone())),
             receipts: Arc::new(MemoryReceiptInbox::new(self.clone())),
-            call_turns: Arc::new(ProcessCallTurns::default()),
+            received: Arc::new(MemoryReceivedMessages::new(self.clone())),
         };
         Adapters::new(stores, ())
     }

@@ -45,6 +45,8 @@ impl Storage for MemoryStorage {
                 tables.idempotency_keys.remove(place);
                 tables.sync();
             }
+            let before = MessageId(first_id(now - correio::domain::inbound::KEYS_KEPT));
+            tables.received.retain(|_, message| *message >= before);
             expired.len()
         };
         self.database.run_now("storage.delete_expired_keys", |tables| Ok(delete_some(tables) == BATCH)).await

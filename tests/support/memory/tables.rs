@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use correio::application::ports::{BYTES_AT_ONCE, Duties, RepositoryError};
+use correio::application::ports::{BYTES_AT_ONCE, Duties, Received, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::access::api_key::ApiKey;
 use correio::domain::access::principal::Tenant;
+use correio::domain::inbound::InboundKey;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::transition::ForbiddenMove;
@@ -28,6 +29,9 @@ pub(super) struct Tables {
     /// And when they came.
     pub receipts: BTreeMap<(ChannelMessage, ReceiptStatus), (Receipt, Timestamp)>,
     pub channel_messages: BTreeMap<ChannelMessage, MessageId>,
+    pub received: BTreeMap<InboundKey, MessageId>,
+    /// What may have been written on a phone, or is ours.
+    pub undecided: BTreeMap<ChannelMessage, Received>,
     /// As they were when they were deleted; used by [`Bug::ClaimsRememberInstances`] alone.
     pub former_instances: BTreeMap<InstanceId, Instance>,
     pub api_keys: BTreeMap<Uuid, ApiKey>,

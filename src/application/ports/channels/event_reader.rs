@@ -1,4 +1,5 @@
 use crate::domain::Timestamp;
+use crate::domain::inbound::InboundMessage;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{ConnectionStatus, InstanceId};
 use crate::domain::receipt::Receipt;
@@ -17,4 +18,6 @@ pub enum ProviderEvent {
     Receipt(Receipt),
     /// How the instance is connected now.
     Connection(ConnectionStatus),
+    /// A message that was written to the instance, or on its phone.
+    Message(Box<InboundMessage>),
 }

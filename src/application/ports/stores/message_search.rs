@@ -7,7 +7,7 @@ use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::attempt::Attempt;
-use crate::domain::message::{Message, MessageId, MessageStatus};
+use crate::domain::message::{Direction, Message, MessageId, MessageStatus};
 
 /// Reads messages on behalf of their tenant. A foreign message is answered exactly like one that does not exist.
 ///
@@ -28,8 +28,8 @@ pub trait MessageSearch: Send + Sync {
         limit: u32,
     ) -> Result<Listed, SearchError>;
 
-    /// How many messages are in which state; states without any may be missing. Without a filter it costs the same however
-    /// many there are, and so does [`Self::count_open`].
+    /// How many messages are in which state; states without any may be missing. For [all that was
+    /// sent](MessageFilter::sent) it costs the same however many there are, and so does [`Self::count_open`].
     async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError>;
 
     /// How many messages of all tenants are open.
@@ -60,6 +60,7 @@ pub enum SearchError {
 /// Selects messages; a field that is `None` does not narrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageFilter {
+    pub direction: Option<Direction>,
     pub status: Option<MessageStatus>,
     pub channel: Option<ChannelName>,
     pub channel_instance_id: Option<String>,
@@ -71,8 +72,12 @@ pub struct MessageFilter {
 }
 
 impl MessageFilter {
-    /// Nothing is narrowed.
-    pub fn selects_all(&self) -> bool {
-        *self == Self::default()
+    /// All that was sent.
+    pub fn sent() -> Self {
+        Self { direction: Some(Direction::Sent), ..Self::default() }
+    }
+
+    pub fn selects_all_sent(&self) -> bool {
+        *self == Self::sent()
     }
 }

@@ -5,6 +5,7 @@ mod cancellations;
 mod deleted_instances;
 mod due_messages;
 mod failed_messages;
+mod inbound;
 mod instance_repository;
 mod message_repository;
 mod message_search;
@@ -15,13 +16,12 @@ mod storage;
 
 use std::sync::Arc;
 
-use super::channels::CallTurns;
-
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
 pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Retimed, Retiming, Take};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
+pub use inbound::{Received, ReceivedMessages};
 pub use instance_repository::{BYTES_OF_AN_INSTANCE, InstanceRepository, ListedInstances, SealedInstance};
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
 pub use message_search::{Listed, MessageFilter, MessageSearch, SearchError};
@@ -49,5 +49,5 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub storage: Arc<dyn Storage>,
     pub receipts: Arc<dyn ReceiptInbox>,
-    pub call_turns: Arc<dyn CallTurns>,
+    pub received: Arc<dyn ReceivedMessages>,
 }

@@ -28,8 +28,8 @@ pub trait Storage: Send + Sync {
     /// where [`Storage::lived_until`] says so.
     async fn maintain(&self, now: Timestamp) -> Result<(), RepositoryError>;
 
-    /// Deletes idempotency keys that have expired at `now`: a bounded part of them. Returns whether there may be more. Safe to
-    /// run in several processes concurrently.
+    /// Deletes idempotency keys that have expired at `now`, and the keys of messages that were received 30 days before it: a
+    /// bounded part of them. Returns whether there may be more. Safe to run in several processes concurrently.
     async fn delete_expired_keys(&self, now: Timestamp) -> Result<bool, RepositoryError>;
 
     /// Periodic work of milliseconds: gathers what was counted since the last time. Counts are as good without it, and take

@@ -2,17 +2,15 @@
 //!
 //! Read of 2.3.6 to 2.4.0 and 1.8.6, and seen of 2.3.6: names, places and types of members differ between them.
 
-use chrono::DateTime;
 use serde_json::Value;
 
+use super::inbound::inbound;
+use super::report::{each, id, text, time};
 use crate::application::ports::{EventReader, ProviderEvent};
 use crate::domain::Timestamp;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{ConnectionStatus, InstanceId};
 use crate::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
-use crate::domain::text::storable;
-
-const LONGEST_ID: usize = 255;
 
 /// Its code is not in the report.
 const REFUSED_LATER: &str = "WhatsApp took the message and refused it later; Evolution API does not say why. The account may not be allowed to open \
@@ -36,8 +34,7 @@ impl EventReader for EvolutionEvents {
             "connection.update" => connection(data).into_iter().collect(),
             "status.instance" if text(data, "status") == Some("closed") => vec![disconnected()],
             "logout.instance" | "remove.instance" => vec![disconnected()],
-            // A message can only have come, or been sent, through an instance that is connected.
-            "messages.upsert" => vec![ProviderEvent::Connection(ConnectionStatus::Connected)],
+            "messages.upsert" => messages(instance, data, now),
             // The message is in the answer, too, unless that was lost: then this is how it is known that it was taken.
             "send.message" => each(data).filter_map(|sent| taken(instance, sent, now)).collect(),
             "qrcode.updated" if data.get("statusCode").is_some() => {
@@ -48,13 +45,13 @@ impl EventReader for EvolutionEvents {
     }
 }
 
-/// One object, or several.
-fn each(data: &Value) -> impl Iterator<Item = &Value> {
-    data.as_array().map_or(std::slice::from_ref(data), Vec::as_slice).iter()
-}
-
-fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
-    value.get(member)?.as_str()
+/// A message can only have come, or been sent, through an instance that is connected.
+fn messages(instance: InstanceId, data: &Value, now: Timestamp) -> Vec<ProviderEvent> {
+    // Baileys itself has several of them in one report.
+    let all = data.get("messages").unwrap_or(data);
+    let messages = each(all).filter_map(|message| inbound(instance, message, now));
+    let messages = messages.map(|message| ProviderEvent::Message(Box::new(message)));
+    std::iter::once(ProviderEvent::Connection(ConnectionStatus::Connected)).chain(messages).collect()
 }
 
 fn disconnected() -> ProviderEvent {
@@ -97,15 +94,6 @@ fn taken(instance: InstanceId, sent: &Value, now: Timestamp) -> Option<ProviderE
     Some(ProviderEvent::Receipt(Receipt { of, message: None, status: ReceiptStatus::Sent, at, reason: None }))
 }
 
-fn id(value: &Value) -> Option<String> {
-    let id = match value {
-        Value::String(id) => storable(id, LONGEST_ID),
-        Value::Number(id) => id.to_string(),
-        _ => return None,
-    };
-    (!id.trim().is_empty()).then_some(id)
-}
-
 fn says_it_as_meta_does(update: &Value) -> bool {
     matches!(text(update, "status"), Some("SENT" | "DELIVERED" | "READ" | "FAILED"))
 }
@@ -128,22 +116,6 @@ fn status(status: &Value) -> Option<ReceiptStatus> {
         "ERROR" | "FAILED" => Some(ReceiptStatus::Failed),
         _ => None,
     }
-}
-
-/// Seconds or milliseconds since 1970, as number or text; of what is far from now, now. (`date_time` of a report is local
-/// time that says it is UTC.)
-fn time(value: Option<&Value>, now: Timestamp) -> Timestamp {
-    const FAR: i64 = 7 * 24 * 3_600;
-    let number = match value {
-        Some(Value::Number(number)) => number.as_i64(),
-        Some(Value::String(text)) => text.parse().ok(),
-        _ => None,
-    };
-    let said = number.and_then(|number| match number {
-        ..100_000_000_000 => DateTime::from_timestamp(number, 0),
-        milliseconds => DateTime::from_timestamp_millis(milliseconds),
-    });
-    said.filter(|said| (*said - now).num_seconds().abs() < FAR).map_or(now, |said| said.min(now))
 }
 
 #[cfg(test)]

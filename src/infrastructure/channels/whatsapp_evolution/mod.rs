@@ -4,9 +4,11 @@ mod answer;
 mod connector;
 mod credentials;
 mod events;
+mod inbound;
 #[cfg(test)]
 mod parsing_tests;
 mod recipient;
+mod report;
 mod request;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ mod api_key_repository;
 mod connections;
 mod error;
 mod floor;
+mod inbound;
 mod instances;
 mod messages;
 mod migration;
@@ -21,7 +22,8 @@ mod weeks;
 
 pub use api_key_repository::PgApiKeyRepository;
 pub use connections::{PgDatabase, ServerVersion};
-pub use instances::{PgCallTurns, PgDeletedInstances, PgInstanceRepository};
+pub use inbound::PgReceivedMessages;
+pub use instances::{PgDeletedInstances, PgInstanceRepository};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

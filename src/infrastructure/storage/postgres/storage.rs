@@ -7,7 +7,8 @@ use super::connections::takes_writes;
 use super::{PgDatabase, messages, weeks};
 use crate::application::ports::{RepositoryError, Storage, WeeksStanding};
 use crate::domain::Timestamp;
-use crate::infrastructure::storage::shared::{Batch, Batchable, Batcher};
+use crate::domain::inbound::KEYS_KEPT;
+use crate::infrastructure::storage::shared::{Batch, Batchable, Batcher, first_id};
 
 /// Keys deleted by one statement, so that none takes long.
 const BATCH: u32 = 1_000;
@@ -87,7 +88,20 @@ impl Storage for PgStorage {
         .bind(now)
         .bind(i64::from(BATCH));
         let deleted = self.database.run(async |connection| query.execute(connection).await).await?;
-        Ok(deleted.rows_affected() == u64::from(BATCH))
+        let received = sqlx::query(
+            "delete from messaging_received_messages
+              where (instance_id, channel_message_id, chat, sender) in (
+                    select instance_id, channel_message_id, chat, sender
+                      from messaging_received_messages
+                     where message_id < $1
+                     order by message_id
+                     limit $2
+                       for update skip locked)",
+        )
+        .bind(first_id(now - KEYS_KEPT))
+        .bind(i64::from(BATCH));
+        let forgotten = self.database.run(async |connection| received.execute(connection).await).await?;
+        Ok([deleted, forgotten].iter().any(|deleted| deleted.rows_affected() == u64::from(BATCH)))
     }
 
     async fn roll_up(&self) -> Result<(), RepositoryError> {

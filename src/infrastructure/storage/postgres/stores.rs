@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use super::{
-    PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgFailedMessages,
+    PgApiKeyRepository, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgFailedMessages,
     PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox,
-    PgStorage,
+    PgReceivedMessages, PgStorage,
 };
 use crate::application::ports::Stores;
 
@@ -23,7 +23,7 @@ impl PgDatabase {
             api_keys: Arc::new(PgApiKeyRepository::new(self.clone())),
             storage: Arc::new(PgStorage::new(self.clone())),
             receipts: Arc::new(PgReceiptInbox::new(self.clone())),
-            call_turns: Arc::new(PgCallTurns::new(self.clone())),
+            received: Arc::new(PgReceivedMessages::new(self.clone())),
         }
     }
 }

@@ -116,6 +116,13 @@ pub(in crate::infrastructure::storage) use {message_columns, message_columns_wit
 /// What an accept sets, in the order of its parameters.
 pub const COLUMNS: &[Column] = SET_BY_AN_ACCEPT;
 
+/// What a message has beside them that a channel brought.
+pub const OF_RECEIVED: &[Column] = &[
+    Column { name: "channel_message_id", share: Share::Own, value: Value::Text(|it| it.channel_message_id.as_deref()) },
+    Column { name: "sent_at", share: Share::Own, value: Value::Time(|it| it.sent_at) },
+    Column { name: "delivered_at", share: Share::Own, value: Value::Time(|it| it.delivered_at) },
+];
+
 /// The names, with commas.
 pub fn names() -> String {
     COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")

@@ -19,4 +19,6 @@ pub use ids::{
 };
 pub use outcome_row::OutcomeRow;
 pub use recording::Recording;
-pub use requests::{AcceptRequest, ApplyRequest, ClaimRequest, PaidRequest, RecordRequest, StoreRequest};
+pub use requests::{
+    AcceptRequest, ApplyRequest, ClaimRequest, PaidRequest, ReceivedRequest, RecordRequest, StoreRequest,
+};

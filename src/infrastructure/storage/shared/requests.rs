@@ -1,8 +1,10 @@
 //! What callers request of either database, many concurrently.
 
 use super::{Batchable, OutcomeRow, week_of};
+use crate::application::ports::Received;
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::IdempotentRequest;
+use crate::domain::inbound::InboundKey;
 use crate::domain::message::deferral::Deferral;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -153,5 +155,23 @@ impl Batchable for ApplyRequest {
 
     fn size(&self) -> usize {
         self.of.id.len() + size_of::<Self>()
+    }
+}
+
+/// A message that a channel brought.
+pub struct ReceivedRequest {
+    pub received: Received,
+}
+
+impl Batchable for ReceivedRequest {
+    type Key = InboundKey;
+
+    /// The first of those that are the same counts.
+    fn key(&self) -> Option<InboundKey> {
+        Some(self.received.key.clone())
+    }
+
+    fn size(&self) -> usize {
+        usize::try_from(self.received.message.content.bytes()).unwrap_or(usize::MAX) + size_of::<Self>()
     }
 }

@@ -7,6 +7,7 @@ mod connections;
 mod error;
 #[cfg(test)]
 mod full_disk_tests;
+mod inbound;
 mod instances;
 mod messages;
 mod node_repository;
@@ -18,7 +19,8 @@ mod stores;
 
 pub use api_key_repository::SqliteApiKeyRepository;
 pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, back_up};
-pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteInstanceRepository};
+pub use inbound::SqliteReceivedMessages;
+pub use instances::{SqliteDeletedInstances, SqliteInstanceRepository};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

@@ -9,6 +9,7 @@ use super::error::translate;
 use super::row::time_text;
 use crate::application::ports::{RepositoryError, Storage, WeeksStanding};
 use crate::domain::Timestamp;
+use crate::domain::inbound::KEYS_KEPT;
 use crate::infrastructure::storage::shared::first_id;
 
 /// Keys deleted by one statement, so that no writer waits long.
@@ -85,7 +86,21 @@ impl Storage for SqliteStorage {
         .execute(self.database.writer())
         .await
         .map_err(translate)?;
-        Ok(deleted.rows_affected() == u64::from(BATCH))
+        let forgotten = sqlx::query(
+            "delete from messaging_received_messages
+              where message_id in (
+                    select message_id
+                      from messaging_received_messages
+                     where message_id < ?1
+                     order by message_id
+                     limit ?2)",
+        )
+        .bind(first_id(now - KEYS_KEPT).hyphenated())
+        .bind(BATCH)
+        .execute(self.database.writer())
+        .await
+        .map_err(translate)?;
+        Ok([deleted, forgotten].iter().any(|deleted| deleted.rows_affected() == u64::from(BATCH)))
     }
 
     async fn roll_up(&self) -> Result<(), RepositoryError> {

@@ -4,7 +4,7 @@ use super::data::MessageData;
 use crate::application::ports::MessageFilter;
 use crate::domain::access::principal::Scope;
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::message::MessageStatus;
+use crate::domain::message::{Direction, MessageStatus};
 use crate::presentation::http::wire::answers::{Authenticated, Searching, WithQuery};
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::fields::{Name, Problems, RecipientField};
@@ -23,6 +23,9 @@ use utoipa::{IntoParams, ToSchema};
 #[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub struct CountQuery {
+    /// Those that were sent, when absent.
+    #[deserr(default)]
+    direction: Option<DirectionField>,
     #[deserr(default)]
     status: Option<StatusField>,
     #[deserr(default)]
@@ -44,6 +47,9 @@ pub struct CountQuery {
 #[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
 #[into_params(rename_all = "camelCase", parameter_in = Query)]
 pub struct ListQuery {
+    /// Both, when absent.
+    #[deserr(default)]
+    direction: Option<DirectionField>,
     #[deserr(default)]
     status: Option<StatusField>,
     #[deserr(default)]
@@ -64,6 +70,23 @@ pub struct ListQuery {
     /// `nextCursor` of the page before.
     #[deserr(default)]
     cursor: Option<Cursor>,
+}
+
+#[derive(Clone, Copy, Debug, Deserr, ToSchema)]
+#[deserr(error = Problems, rename_all = lowercase)]
+#[schema(rename_all = "lowercase")]
+pub enum DirectionField {
+    Sent,
+    Received,
+}
+
+impl From<DirectionField> for Direction {
+    fn from(field: DirectionField) -> Self {
+        match field {
+            DirectionField::Sent => Direction::Sent,
+            DirectionField::Received => Direction::Received,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserr, ToSchema)]
@@ -98,6 +121,7 @@ impl From<StatusField> for MessageStatus {
 impl From<CountQuery> for MessageFilter {
     fn from(query: CountQuery) -> Self {
         Self {
+            direction: query.direction.map(Direction::from),
             status: query.status.map(MessageStatus::from),
             channel: query.channel.map(|name| ChannelName::new(name.into_string())),
             channel_instance_id: query.channel_instance_id.map(Name::into_string),
@@ -111,6 +135,7 @@ impl From<CountQuery> for MessageFilter {
 impl ListQuery {
     fn filter(self) -> MessageFilter {
         CountQuery {
+            direction: self.direction,
             status: self.status,
             channel: self.channel,
             channel_instance_id: self.channel_instance_id,

@@ -30,6 +30,7 @@ pub struct StatsData {
 
 /// Count messages by state
 ///
+/// Those that were sent; with `direction=received` those that channels brought, which are all `delivered`.
 /// One that takes longer than 5 s is ended: narrow it.
 #[utoipa::path(get, path = "/api/messaging/messages/stats", operation_id = "countMessages", tag = "messages",
     params(CountQuery),

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::page::Page;
 use crate::application::ports::MessageFilter;
 use crate::domain::access::principal::Tenant;
-use crate::domain::message::MessageStatus;
+use crate::domain::message::{Direction, MessageStatus};
 use crate::infrastructure::storage::shared::{id_of_those_before, id_of_those_since};
 
 /// What is asked for.
@@ -79,7 +79,11 @@ impl Wanted<'_> {
     /// Whether what is wanted may be so rare that walking the tenant's messages would read a history. Not, where an index has
     /// exactly them; nor where no index has them.
     pub fn is_rare(filter: &MessageFilter) -> bool {
-        let MessageFilter { status, channel, channel_instance_id, recipient, .. } = filter;
+        let MessageFilter { direction, status, channel, channel_instance_id, recipient, .. } = filter;
+        // There is an index of what was received, in the order in which it is walked.
+        if *direction == Some(Direction::Received) {
+            return false;
+        }
         // Failed ones have an index of their own.
         let is_narrowed = recipient.is_some()
             || channel.is_some()
@@ -101,7 +105,7 @@ impl Wanted<'_> {
     pub fn ids_among_the_newest(&self) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new(
             "select id
-               from (select id, status, channel, channel_instance_id, remote_jid, created_at
+               from (select id, direction, status, channel, channel_instance_id, remote_jid, created_at
                        from messaging_messages
                       where tenant = ",
         );
@@ -364,6 +368,9 @@ fn narrow(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Pag
 
 fn narrow_by_time(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
     narrow_by_id(query, filter, page);
+    if let Some(direction) = filter.direction {
+        query.push(format!(" and direction = '{}'", direction.as_str()));
+    }
     if let Some(after) = filter.created_after {
         query.push(" and created_at >= ").push_bind(after);
     }

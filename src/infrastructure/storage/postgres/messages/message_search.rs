@@ -11,7 +11,7 @@ use super::page::Page;
 use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
-use crate::domain::message::{Message, MessageId, MessageStatus};
+use crate::domain::message::{Direction, Message, MessageId, MessageStatus};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::Search;
 use crate::infrastructure::storage::postgres::portion::fitting;
@@ -130,14 +130,25 @@ impl MessageSearch for PgMessageSearch {
     }
 
     async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError> {
-        if filter.selects_all() {
+        if filter.selects_all_sent() {
             return counts::of_tenant(&self.database, tenant).await;
         }
         let search = self.database.searches.begin().await?;
-        let mut counts = HashMap::new();
+        let (mut counts, mut taken_off) = (HashMap::<MessageStatus, u64>::new(), HashMap::<MessageStatus, u64>::new());
         let Parts { parts, are_indexed, open } = parts(&search, tenant, filter, None).await?;
         let is_counted_by_index = are_indexed && Wanted::is_counted_by_index(filter);
+        // The index tells no directions: what was received has one of its own, and is taken off.
+        let received = MessageFilter { direction: Some(Direction::Received), ..filter.clone() };
+        let both = MessageFilter { direction: None, ..filter.clone() };
+        let takes_off = is_counted_by_index && filter.direction == Some(Direction::Sent);
+        let filter = if takes_off { &both } else { filter };
         for page in parts {
+            if takes_off {
+                let wanted = Wanted { tenant, filter: &received, page, limit: 0, open: OpenOnes::None };
+                for row in search.find_planned(wanted.counts_by_walking()).await? {
+                    *taken_off.entry(status(&row, "status")?).or_default() += count(&row)?;
+                }
+            }
             let open = match is_counted_by_index && Wanted::may_be_open(filter) {
                 true => open_ones(&search, open.as_ref(), &page).await?,
                 false => OpenOnes::None,
@@ -147,6 +158,9 @@ impl MessageSearch for PgMessageSearch {
             for row in search.find_planned(query).await? {
                 *counts.entry(status(&row, "status")?).or_default() += count(&row)?;
             }
+        }
+        for (status, received) in taken_off {
+            counts.entry(status).and_modify(|all| *all = all.saturating_sub(received));
         }
         Ok(counts)
     }

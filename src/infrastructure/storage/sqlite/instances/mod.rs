@@ -1,9 +1,7 @@
-//! Instances, those that were deleted, and whose turn it is to be sent through one.
+//! Instances, and those that were deleted.
 
-mod call_turns;
 mod deleted_instances;
 mod instance_repository;
 
-pub use call_turns::ProcessCallTurns;
 pub use deleted_instances::SqliteDeletedInstances;
 pub use instance_repository::SqliteInstanceRepository;

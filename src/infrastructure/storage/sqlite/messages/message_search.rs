@@ -93,7 +93,7 @@ impl MessageSearch for SqliteMessageSearch {
 
     async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError> {
         let mut query = QueryBuilder::new("select status, ");
-        if filter.selects_all() {
+        if filter.selects_all_sent() {
             query.push("count from messaging_message_counts where count > 0 and tenant = ");
             query.push_bind(tenant.as_str().to_owned());
         } else {
@@ -120,6 +120,10 @@ impl MessageSearch for SqliteMessageSearch {
 
 fn narrow(query: &mut QueryBuilder<Sqlite>, tenant: &Tenant, filter: &MessageFilter) {
     query.push(" where tenant = ").push_bind(tenant.as_str().to_owned());
+    if let Some(direction) = filter.direction {
+        // In the text, for the index of what was received.
+        query.push(format!(" and direction = '{}'", direction.as_str()));
+    }
     if let Some(status) = filter.status {
         query.push(" and status = ").push_bind(status.as_str());
     }
@@ -161,6 +165,7 @@ mod tests {
 
     use super::*;
     use crate::domain::instance::channel::ChannelName;
+    use crate::domain::message::Direction;
 
     /// Each narrows the search to what lies side by side in an index, newest first.
     #[tokio::test]
@@ -172,23 +177,27 @@ mod tests {
         let after = Some("2026-11-23T12:00:00Z".parse().unwrap());
         let before = Some("2026-11-24T12:00:00Z".parse().unwrap());
         let filters = [
-            (MessageFilter { created_after: after, ..none() }, "tenant (tenant=? AND id>?)"),
-            (MessageFilter { created_before: before, ..none() }, "tenant (tenant=? AND id<?)"),
+            (MessageFilter { created_after: after, ..none() }, "by_tenant (tenant=? AND id>?)"),
+            (MessageFilter { created_before: before, ..none() }, "by_tenant (tenant=? AND id<?)"),
+            (
+                MessageFilter { direction: Some(Direction::Received), created_after: after, ..none() },
+                "received (tenant=? AND id>?)",
+            ),
             (
                 MessageFilter { status: Some(MessageStatus::Queued), created_after: after, ..none() },
-                "status (tenant=? AND status=? AND id>?)",
+                "by_status (tenant=? AND status=? AND id>?)",
             ),
             (
                 MessageFilter { channel: Some(ChannelName::new("webhook")), ..none() },
-                "channel (tenant=? AND channel=?)",
+                "by_channel (tenant=? AND channel=?)",
             ),
             (
                 MessageFilter { channel_instance_id: Some("shop".to_owned()), ..none() },
-                "instance (tenant=? AND channel_instance_id=?)",
+                "by_instance (tenant=? AND channel_instance_id=?)",
             ),
             (
                 MessageFilter { recipient: Some("5585999999999".to_owned()), ..none() },
-                "recipient (tenant=? AND remote_jid=?)",
+                "by_recipient (tenant=? AND remote_jid=?)",
             ),
         ];
         for (filter, index) in filters {
@@ -197,7 +206,7 @@ mod tests {
             query.push(" order by id desc limit 10");
             let plan = sqlx::raw_sql(AssertSqlSafe(query.into_string())).fetch_all(database.readers()).await.unwrap();
             let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
-            assert_eq!(plan, [format!("SEARCH messaging_messages USING INDEX messaging_messages_by_{index}")]);
+            assert_eq!(plan, [format!("SEARCH messaging_messages USING INDEX messaging_messages_{index}")]);
         }
     }
 }

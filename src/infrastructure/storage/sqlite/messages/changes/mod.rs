@@ -22,7 +22,7 @@ pub use claims::Claims;
 pub use deferrals::Deferrals;
 pub use deletion::fail_open_messages;
 pub use outcomes::{LostClaims, Outcomes, outcomes};
-pub use receiving::receive;
+pub use receiving::{Receptions, Undecided, decide, receive};
 
 /// What each change is in SQL.
 #[cfg(test)]

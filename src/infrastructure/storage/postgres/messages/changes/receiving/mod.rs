@@ -1,11 +1,15 @@
 //! What receipts make of messages: one statement a state, so that none meets two receipts of one message, of which
 //! PostgreSQL would apply any.
 
+mod inbound;
+
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::domain::Timestamp;
 use crate::domain::receipt::{FoundReceipt, ReceiptStatus};
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
+
+pub use inbound::{Receptions, Undecided, decide};
 
 /// A message has the name that a receipt names, or the receipt is not its. The guards are so written that no index on a state
 /// seems to serve: each row is looked up by its id.

@@ -1,5 +1,7 @@
 //! What receipts make of messages: one statement a state.
 
+mod inbound;
+
 use sqlx::{Sqlite, Transaction};
 
 use crate::application::ports::RepositoryError;
@@ -7,6 +9,8 @@ use crate::domain::Timestamp;
 use crate::domain::receipt::{FoundReceipt, ReceiptStatus};
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{time_text, time_text_option};
+
+pub use inbound::{Receptions, Undecided, decide};
 
 /// A message has the name that a receipt names, or the receipt is not its.
 macro_rules! receive {

@@ -1,0 +1,5 @@
+//! What channels bring.
+
+mod received_messages;
+
+pub use received_messages::SqliteReceivedMessages;

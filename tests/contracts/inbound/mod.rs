@@ -1,0 +1,1 @@
+mod received_messages;
