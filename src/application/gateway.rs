@@ -15,6 +15,7 @@ use super::operations::shared_ping::SharedPing;
 use super::ports::{
     Channels, Clock, CredentialsCipher, Duties, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier,
 };
+use super::receipts::heard_instances::HeardInstances;
 use super::receipts::noted_connections::NotedConnections;
 use super::recovery::pay_dead_letters::PaymentRounds;
 use super::recovery::relay_due_messages::RelayRounds;
@@ -42,6 +43,8 @@ pub struct Settings {
     /// Tries for a message whose instance and sender name none.
     pub max_tries: MaxTries,
     pub retry: RetryPolicy,
+    /// How long a caller of direct mode waits for the result at the most.
+    pub direct_timeout: Duration,
     /// What the consumer, or in direct mode the relay, works on at the same time.
     pub limits: Limits,
     /// How many of these one instance may have.
@@ -160,6 +163,9 @@ impl Gateway {
             self.repeating(self.sweep_receipts()),
             self.repeating(self.decide_phone_messages()),
         ];
+        if !self.channels.connectable().is_empty() {
+            services.push(self.repeating(self.watch_connections()));
+        }
         if let Transport::Brokered(brokered) = &self.transport {
             services.push(Box::new(delivery::KeepBroker { broker: brokered.broker.clone() }));
             services.extend(self.consume_messages(brokered).map(|consume| Box::new(consume) as Box<dyn Service>));
@@ -174,6 +180,15 @@ impl Gateway {
     fn watch_nodes(&self) -> node::WatchNodes {
         let (nodes, sightings) = (self.ports.stores.nodes.clone(), self.node.sightings.clone());
         node::WatchNodes::new(nodes, self.ports.clock.clone(), sightings)
+    }
+
+    fn watch_connections(&self) -> instances::WatchConnections {
+        instances::WatchConnections::new(
+            self.ports.connect_instance(&self.settings),
+            self.ports.stores.nodes.clone(),
+            self.node.identity.clone(),
+            self.events.heard.clone(),
+        )
     }
 
     fn relay_due_messages(&self) -> recovery::RelayDueMessages {
@@ -299,6 +314,11 @@ impl Ports {
             tenants,
             admission,
             receipts: self.receive_receipts(dead_letters),
+            one_call: delivery::OneCall {
+                turns: self.stores.call_turns.clone(),
+                clock: self.clock.clone(),
+                tasks: self.tasks.clone(),
+            },
         }
     }
 
@@ -341,6 +361,7 @@ impl Ports {
                 clock: self.clock.clone(),
                 tally,
                 max_tries: settings.max_tries,
+                direct_timeout: settings.direct_timeout,
             },
             read: messages::ReadMessages { search: self.stores.search.clone(), channels: self.channels.clone() },
             cancel: messages::CancelMessage {
@@ -369,6 +390,7 @@ impl Ports {
             tasks: self.tasks.clone(),
             is_open: settings.providers_are_open,
             noted: NotedConnections::default(),
+            heard: HeardInstances::default(),
         }
     }
 
@@ -379,13 +401,7 @@ impl Ports {
                 cipher: self.cipher.clone(),
             },
             create: self.create_instance(node),
-            connect: instances::ConnectInstance {
-                instances: self.stores.instances.clone(),
-                channels: self.channels.clone(),
-                cipher: self.cipher.clone(),
-                clock: self.clock.clone(),
-                public_url: settings.public_url.clone(),
-            },
+            connect: self.connect_instance(settings),
             read: instances::ReadInstances {
                 instances: self.stores.instances.clone(),
                 channels: self.channels.clone(),
@@ -399,6 +415,16 @@ impl Ports {
                 admission: admission.clone(),
             },
             delete: instances::DeleteInstance { instances: self.stores.instances.clone(), clock: self.clock.clone() },
+        }
+    }
+
+    fn connect_instance(&self, settings: &Settings) -> instances::ConnectInstance {
+        instances::ConnectInstance {
+            instances: self.stores.instances.clone(),
+            channels: self.channels.clone(),
+            cipher: self.cipher.clone(),
+            clock: self.clock.clone(),
+            public_url: settings.public_url.clone(),
         }
     }
 

@@ -18,8 +18,10 @@ use super::kafka::{Kafka, overtaken};
 use super::storage::caching::{CachedApiKeys, CachedInstances};
 use super::storage::database::Database;
 use super::system::{SystemClock, SystemIds, SystemRandomness};
+use crate::application::access::WatchTenants;
 use crate::application::delivery::consumption::Limits;
 use crate::application::gateway::{Brokered, Gateway, Ports, Settings, Transport};
+use crate::application::instances::ConnectInstance;
 use crate::application::node::this_node::ThisNode;
 use crate::application::ports::{ChannelSender, Channels, Clock, CredentialsCipher, MessageSource, Stores, Tasks};
 use crate::domain::message::retry::RetryPolicy;
@@ -64,6 +66,7 @@ pub fn compose(
             backoff: config.delivery.retry_backoff.clone(),
             undeliverable_after: config.delivery.undeliverable_after,
         },
+        direct_timeout: config.delivery.direct_timeout,
         limits: Limits::of(config.delivery.worker_concurrency),
         instance_concurrency: config.delivery.instance_concurrency,
         requests: config.http.max_in_flight,
@@ -75,6 +78,24 @@ pub fn compose(
         providers_are_open: config.providers.are_open,
     };
     Ok(Gateway::assemble(ports, transport, node, settings))
+}
+
+/// What a command needs that connects instances, and serves nothing.
+///
+/// # Errors
+/// When no HTTP client can be built on this machine.
+pub fn connect_instances(
+    config: &Config,
+    stores: &Stores,
+    cipher: Arc<dyn CredentialsCipher>,
+) -> Result<(ConnectInstance, WatchTenants), SetupError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
+    let channels = channels(config, &node, &clock)?;
+    let tenants = WatchTenants { api_keys: stores.api_keys.clone(), tenants: node.tenants.clone() };
+    let instances = stores.instances.clone();
+    let public_url = config.providers.public_url.clone();
+    Ok((ConnectInstance { instances, channels, cipher, clock, public_url }, tenants))
 }
 
 /// How messages travel in this process: the one place that asks whether there is a broker.

@@ -162,18 +162,24 @@ impl TestGateway {
     }
 
     pub async fn through(adapters: &Adapters, transport: impl FnOnce(&ThisNode, &Arc<dyn Clock>) -> Transport) -> Self {
-        Self::assemble(adapters, transport, None).await
+        Self::assemble(adapters, transport, None, None).await
     }
 
     /// In direct mode; keeps messages for so long.
     pub async fn keeping(adapters: &Adapters, retention: Option<Duration>) -> Self {
-        Self::assemble(adapters, directly, retention).await
+        Self::assemble(adapters, directly, retention, None).await
+    }
+
+    /// In direct mode, with instances that have to be connected.
+    pub async fn connecting(adapters: &Adapters, connector: Arc<dyn ChannelConnector>) -> Self {
+        Self::assemble(adapters, directly, None, Some(connector)).await
     }
 
     async fn assemble(
         adapters: &Adapters,
         transport: impl FnOnce(&ThisNode, &Arc<dyn Clock>) -> Transport,
         retention: Option<Duration>,
+        connector: Option<Arc<dyn ChannelConnector>>,
     ) -> Self {
         let manual = Arc::new(ManualClock::new());
         let clock: Arc<dyn Clock> = manual.clone();
@@ -181,14 +187,26 @@ impl TestGateway {
         let cipher: Arc<dyn CredentialsCipher> = Arc::new(XChaChaCredentialsCipher::new(&[7; 32], &[]));
         let mut instance = given::instance("acme", "hook");
         instance.credentials = cipher.seal(instance.id, &Credentials::new("{}")).unwrap();
-        adapters.instances.insert(&instance).await.unwrap();
+        match adapters.instances.insert(&instance).await {
+            // Another process of the test has made it.
+            Err(RepositoryError::Conflict) => {
+                let Instance { tenant, channel, channel_instance_id, .. } = &instance;
+                let known = adapters.instances.find_by_name(tenant, channel, channel_instance_id).await;
+                instance = known.unwrap().unwrap();
+            }
+            made => made.unwrap(),
+        }
         let taken = Arc::new(AtomicUsize::new(0));
         let counting = Arc::new(CountingDueMessages { due: adapters.due.clone(), taken: taken.clone() });
         let node = ThisNode::new(clock.clone(), NODE_TIMEOUT);
         let transport = transport(&node, &clock);
+        let mut channels = Channels::new([channel.clone() as Arc<dyn ChannelSender>]);
+        if let Some(connector) = connector {
+            channels.connect_by(connector);
+        }
         let ports = Ports {
             stores: Stores { due: counting, ..adapters.stores.clone() },
-            channels: Channels::new([channel.clone() as Arc<dyn ChannelSender>]),
+            channels,
             cipher,
             tokens: no_tokens(),
             clock,
@@ -207,6 +225,7 @@ impl TestGateway {
             is_alone: false,
             only_delivers: false,
             public_url: None,
+            direct_timeout: Duration::from_secs(30),
             providers_are_open: false,
         };
         let gateway = Arc::new(Gateway::assemble(ports, transport.clone(), node, settings));
@@ -237,6 +256,11 @@ impl TestGateway {
     /// Publishes dead letters in the background until this is dropped.
     pub fn pay_dead_letters(&self) -> Running {
         self.run(|service| [NODE_WATCH, "dead letters"].contains(&service))
+    }
+
+    /// Asks providers in the background until this is dropped.
+    pub fn watch_connections(&self) -> Running {
+        self.run(|service| service == "connections")
     }
 
     /// Empties deleted instances in the background until this is dropped.

@@ -13,3 +13,4 @@ mod remembering;
 mod scheduling;
 pub mod scripted;
 mod watching;
+mod watching_connections;

@@ -36,6 +36,8 @@ pub struct Acceptance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
     Queued,
+    /// It is being delivered, and its one try takes long.
+    Pending,
     Sent,
     Failed,
 }
@@ -144,6 +146,7 @@ impl Client {
         let id = body["data"]["messageId"].as_str().map(str::to_owned);
         let told = match body["data"]["status"].as_str() {
             Some("queued") => Some(Told::Queued),
+            Some("pending") => Some(Told::Pending),
             Some("sent") => Some(Told::Sent),
             Some("failed") => Some(Told::Failed),
             _ => None,

@@ -314,6 +314,7 @@ impl Surroundings {
             is_alone: false,
             only_delivers: false,
             public_url: None,
+            direct_timeout: Duration::from_secs(30),
             providers_are_open: false,
         }
     }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -18,6 +19,10 @@ pub const IMAGE: &str = "data:image/png;base64,iVBORw0KGgo=";
 #[derive(Default)]
 struct Instance {
     state: &'static str,
+    integration: Value,
+    /// Sends that are under way, and how many there were at the most.
+    sending: usize,
+    most_sending: usize,
     webhook: Option<Value>,
     sent: Vec<Value>,
 }
@@ -27,6 +32,8 @@ struct Knobs {
     /// A send that is taken and not answered.
     loses_answers: bool,
     is_unlicensed: bool,
+    /// How long a send takes.
+    takes: Duration,
     /// A subscription that its database does not take is shown with the headers that it asks for.
     shows_subscriptions: bool,
 }
@@ -54,6 +61,7 @@ impl FakeEvolution {
             .route("/instance/create", post(create))
             .route("/instance/connect/{name}", get(connect))
             .route("/instance/connectionState/{name}", get(state))
+            .route("/instance/fetchInstances", get(rows))
             .route("/instance/restart/{name}", post(restart))
             .route("/instance/logout/{name}", delete(log_out))
             .route("/instance/delete/{name}", delete(remove))
@@ -73,12 +81,31 @@ impl FakeEvolution {
         self.server.lock().unwrap().knobs.loses_answers = loses;
     }
 
+    pub fn takes(&self, takes: Duration) {
+        self.server.lock().unwrap().knobs.takes = takes;
+    }
+
+    /// As somebody made it at the provider.
+    pub fn has_made(&self, name: &str, integration: &str, state: &'static str) {
+        let instance = Instance { state, integration: integration.into(), ..Instance::default() };
+        self.server.lock().unwrap().instances.insert(name.to_owned(), instance);
+    }
+
+    /// How many sends of the instance were under way at the same time, at the most.
+    pub fn most_sending(&self, name: &str) -> usize {
+        self.server.lock().unwrap().instances.get(name).map_or(0, |instance| instance.most_sending)
+    }
+
     pub fn is_unlicensed(&self, is: bool) {
         self.server.lock().unwrap().knobs.is_unlicensed = is;
     }
 
     pub fn shows_subscriptions(&self, shows: bool) {
         self.server.lock().unwrap().knobs.shows_subscriptions = shows;
+    }
+
+    pub fn is(&self, name: &str, state: &str) -> bool {
+        self.server.lock().unwrap().instances.get(name).is_some_and(|instance| instance.state == state)
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -154,7 +181,10 @@ async fn create(State(server): State<Shared>, headers: HeaderMap, Json(body): Js
     if headers.get("apikey").is_none_or(|key| key != GLOBAL_KEY) {
         return failed(StatusCode::UNAUTHORIZED, json!("Unauthorized"));
     }
-    server.instances.insert(name.clone(), Instance { state: "close", ..Instance::default() });
+    server.instances.insert(
+        name.clone(),
+        Instance { state: "close", integration: body["integration"].clone(), ..Instance::default() },
+    );
     let instance =
         json!({"instanceName": name, "instanceId": "uuid", "integration": body["integration"], "status": "close"});
     (StatusCode::CREATED, Json(json!({"instance": instance, "hash": "TOKEN"}))).into_response()
@@ -173,6 +203,20 @@ async fn connect(State(server): State<Shared>, Path(name): Path<String>, headers
 async fn state(State(server): State<Shared>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     guarded(&server, &name, &headers, |instance, _| {
         Json(json!({"instance": {"instanceName": name, "state": instance.state}})).into_response()
+    })
+}
+
+async fn rows(State(server): State<Shared>, RawQuery(asked): RawQuery, headers: HeaderMap) -> Response {
+    let asked = asked.unwrap_or_default();
+    let name = url::form_urlencoded::parse(asked.as_bytes()).find(|(member, _)| member == "instanceName");
+    let name = name.map(|(_, name)| name.into_owned()).unwrap_or_default();
+    if !server.lock().unwrap().instances.contains_key(&name) {
+        return failed(StatusCode::NOT_FOUND, json!(format!("Instance \"{name}\" not found")));
+    }
+    guarded(&server, &name, &headers, |instance, _| {
+        let row = json!({"id": "uuid", "name": name, "connectionStatus": instance.state, "integration": instance.integration,
+                         "token": "TOKEN", "_count": {"Message": 0}});
+        Json(json!([row])).into_response()
     })
 }
 
@@ -232,7 +276,17 @@ async fn send(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
+    let takes = {
+        let mut server = server.lock().unwrap();
+        if let Some(instance) = server.instances.get_mut(&name) {
+            instance.sending += 1;
+            instance.most_sending = instance.most_sending.max(instance.sending);
+        }
+        server.knobs.takes
+    };
+    tokio::time::sleep(takes).await;
     guarded(&server, &name, &headers, |instance, knobs| {
+        instance.sending -= 1;
         if instance.state != "open" {
             return failed(StatusCode::BAD_REQUEST, json!(["Error: Connection Closed"]));
         }

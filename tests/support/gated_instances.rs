@@ -63,6 +63,15 @@ impl InstanceRepository for GatedInstances {
         self.instances.list(tenant, channel).await
     }
 
+    async fn of_channels(
+        &self,
+        channels: &[ChannelName],
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<Instance>, RepositoryError> {
+        self.instances.of_channels(channels, after, limit).await
+    }
+
     async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
         self.instances.sealed(after, limit).await
     }

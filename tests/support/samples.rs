@@ -43,6 +43,7 @@ pub fn instance(tenant_name: &str, name: &str) -> Instance {
         max_tries: Some(5),
         event_secret: None,
         retry_unknown: None,
+        one_call_at_a_time: None,
         metadata: Some(r#"{"b":1.00,"a":"é"}"#.to_owned()),
         created_at: at(0),
         updated_at: at(0),

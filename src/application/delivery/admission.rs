@@ -1,7 +1,7 @@
 //! Whether an instance may be called now.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub struct Admission {
     /// Calls of one instance at the same time.
     share: usize,
     instances: Arc<Mutex<HashMap<InstanceId, Occupancy>>>,
+    /// Those that take one call at a time, as far as is known.
+    narrow: Arc<Mutex<HashSet<InstanceId>>>,
     off: InstancesOff,
 }
 
@@ -74,7 +76,13 @@ const SHARE_IS_TAKEN: &str =
 
 impl Admission {
     pub fn new(clock: Arc<dyn Clock>, share: usize) -> Self {
-        Self { off: InstancesOff::new(clock.clone()), clock, share: share.max(1), instances: Arc::default() }
+        Self {
+            off: InstancesOff::new(clock.clone()),
+            clock,
+            share: share.max(1),
+            instances: Arc::default(),
+            narrow: Arc::default(),
+        }
     }
 
     /// A place for one call, now or some time later. Each message put off gets a moment of its own, so that not all return at
@@ -93,6 +101,24 @@ impl Admission {
         self.off.let_in(instance);
     }
 
+    /// Whether it takes one call at a time, as its row says.
+    pub fn takes_one_call(&self, instance: InstanceId, takes: bool) {
+        let mut narrow = self.narrow();
+        if !takes {
+            narrow.remove(&instance);
+        } else if !narrow.contains(&instance) {
+            narrow.insert(instance);
+        }
+    }
+
+    fn share_of(&self, instance: InstanceId) -> usize {
+        if self.narrow().contains(&instance) { 1 } else { self.share }
+    }
+
+    fn narrow(&self) -> MutexGuard<'_, HashSet<InstanceId>> {
+        self.narrow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Why its messages wait for its channel, if they do. How long is not known.
     pub fn off(&self, instance: InstanceId) -> Option<Wait> {
         self.off.reason(instance).map(|reason| Wait { pause: None, reason: reason.into(), is_undeliverable: true })
@@ -103,7 +129,7 @@ impl Admission {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
         let occupancy = instances.entry(instance).or_insert(Occupancy::at(now));
-        if occupancy.calls >= self.share || !self.off.may_ask(instance) {
+        if occupancy.calls >= self.share_of(instance) || !self.off.may_ask(instance) {
             if occupancy.calls == 0 {
                 instances.remove(&instance);
             }
@@ -130,7 +156,7 @@ impl Admission {
         let Some(occupancy) = instances.get_mut(&instance) else {
             return Wait { pause: Some(SHORTEST_PAUSE), reason: SHARE_IS_TAKEN.into(), is_undeliverable: false };
         };
-        let share = u32::try_from(self.share).unwrap_or(u32::MAX);
+        let share = u32::try_from(self.share_of(instance)).unwrap_or(u32::MAX);
         occupancy.next_place = occupancy.next_place.max(now).saturating_add(occupancy.takes / share);
         let pause = occupancy.next_place.saturating_sub(now).max(SHORTEST_PAUSE);
         Wait { pause: Some(pause), reason: SHARE_IS_TAKEN.into(), is_undeliverable: false }
@@ -139,7 +165,10 @@ impl Admission {
     /// The instances that have all of their share.
     pub fn full(&self) -> Vec<InstanceId> {
         let instances = self.instances();
-        instances.iter().filter(|(_, occupancy)| occupancy.calls >= self.share).map(|(instance, _)| *instance).collect()
+        let is_full = |(instance, occupancy): (&InstanceId, &Occupancy)| {
+            (occupancy.calls >= self.share_of(*instance)).then_some(*instance)
+        };
+        instances.iter().filter_map(is_full).collect()
     }
 
     #[cfg(test)]

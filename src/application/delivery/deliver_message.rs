@@ -5,6 +5,7 @@ use futures::future::{Either, select};
 use tracing::{debug, error, info, warn};
 
 use super::admission::{Admission, Wait};
+use super::one_call::{CallTurn, OneCall};
 use super::progress::Progress;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::messages::early_answers::EarlyAnswers;
@@ -47,6 +48,7 @@ pub struct DeliverMessage {
     pub tenants: MetTenants,
     pub admission: Admission,
     pub receipts: ReceiveReceipts,
+    pub one_call: OneCall,
 }
 
 /// How a try ended, and what its channel has to do with what follows.
@@ -81,6 +83,12 @@ const CALLERS_WAIT: Duration = Duration::from_secs(8);
 /// A try whose process died is repeated. After this many beyond the message's own limit, the message is taken to be
 /// what kills its processes, and fails.
 const UNENDED_TRIES: u32 = 10;
+
+const ANOTHER_CALL: &str =
+    "The instance takes one call at a time, and another was under way for as long as this message could wait.";
+
+/// After it was waited for in vain.
+const ANOTHER_CALLS_PAUSE: Duration = Duration::from_secs(2);
 
 impl DeliverMessage {
     /// The one try of a `pending` message, whose caller waits and holds it: any failure is `failed`. Returns the
@@ -133,7 +141,19 @@ impl DeliverMessage {
     async fn deliver(&self, claimed: Claimed, progress: &dyn Progress) -> Message {
         let Claimed { mut message, destination } = claimed;
         let retry_unknown = retry_unknown(&destination);
+        let takes_one_call = takes_one_call(&destination);
+        self.admission.takes_one_call(message.instance_id, takes_one_call);
         let prepared = self.prepare(&mut message, destination);
+        let (prepared, turn) = match prepared {
+            Ok((sender, delivery)) if takes_one_call => match self.turn(&message, sender).await {
+                Ok(turn) => (Ok((sender, delivery)), Some(turn)),
+                Err(error) => {
+                    give_back(&mut message, delivery);
+                    (Err(error), None)
+                }
+            },
+            prepared => (prepared, None),
+        };
         // Last before the call: what came before may have taken longer than other nodes wait (`NODE_TIMEOUT`).
         if !self.keep(&mut message).await {
             warn!(message.id = %message.id, "taken over before it could be delivered");
@@ -155,6 +175,7 @@ impl DeliverMessage {
             }
             Err(error) => Verdict::without_call(error),
         };
+        drop(turn);
         progress.called();
         self.end(message, started_at, verdict).await
     }
@@ -173,6 +194,21 @@ impl DeliverMessage {
         };
         let outcome = Outcome { guard, next, started_at, finished_at, dead_lettered_at, has_receipts };
         self.record(message, Arc::new(outcome), decided).await
+    }
+
+    /// The turn of a message whose instance takes one call at a time.
+    async fn turn(&self, message: &Message, sender: &dyn ChannelSender) -> Result<CallTurn, DeliveryError> {
+        match self.one_call.turn(message, sender.longest_try()).await {
+            Ok(Some(turn)) => Ok(turn),
+            Ok(None) => Err(DeliveryError::no_place(ANOTHER_CALL, ANOTHER_CALLS_PAUSE)),
+            Err(cause) => {
+                error!(message.id = %message.id, %cause, "whose turn it is cannot be read");
+                Err(DeliveryError::no_place(
+                    "Whether another call of the instance is under way cannot be read.",
+                    ANOTHER_CALLS_PAUSE,
+                ))
+            }
+        }
     }
 
     fn no_such_channel(&self, message: &Message) -> DeliveryError {
@@ -349,6 +385,10 @@ impl DeliverMessage {
             }
         }
     }
+}
+
+fn takes_one_call(destination: &Result<Option<Destination>, RepositoryError>) -> bool {
+    matches!(destination, Ok(Some(Destination { takes_one_call: true, .. })))
 }
 
 /// What the instance says of messages that may have been delivered.

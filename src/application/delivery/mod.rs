@@ -12,6 +12,9 @@ pub use direct_message_queue::DirectMessageQueue;
 pub mod keep_broker;
 pub use keep_broker::KeepBroker;
 
+pub mod one_call;
+pub use one_call::OneCall;
+
 pub mod put_off_message;
 pub use put_off_message::PutOffMessage;
 

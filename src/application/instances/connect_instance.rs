@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::application::ports::{
-    Account, Channels, CipherError, Clock, Connection, CredentialsCipher, EventAddress, InstanceRepository,
-    RepositoryError,
+    Account, ChannelConnector, Channels, CipherError, Clock, Connection, CredentialsCipher, EventAddress,
+    InstanceRepository, RepositoryError,
 };
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::credentials::Credentials;
-use crate::domain::instance::{Instance, InstanceChange, InstanceId};
+use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
 
 /// Connects instances at their providers, and says how they are connected.
 pub struct ConnectInstance {
@@ -59,7 +59,51 @@ impl ConnectInstance {
             connection.problem.get_or_insert_with(|| NO_PUBLIC_URL.to_owned());
         }
         self.note(instance, &connection).await?;
+        self.learn(instance, connector.as_ref(), &account).await?;
         Ok(Some(connection))
+    }
+
+    /// Asks how an instance is connected, and notes it. A provider that does not answer says nothing.
+    ///
+    /// # Errors
+    /// When its credentials cannot be opened, or the database does not answer.
+    pub async fn look(&self, instance: &mut Instance) -> Result<(), ConnectInstanceError> {
+        let Some(connector) = self.channels.connector(&instance.channel) else { return Ok(()) };
+        let connection = connector.standing(&self.account(instance)?).await;
+        match &connection.problem {
+            Some(problem) if !connection.is_answered => {
+                debug!(instance.id = %instance.id, problem, "the instance's provider does not say whether it is connected");
+                Ok(())
+            }
+            _ => Ok(self.note(instance, &connection).await?),
+        }
+    }
+
+    /// Asks whether the provider takes one call of the instance at a time, and notes it.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn look_closely(&self, instance: &mut Instance) -> Result<(), ConnectInstanceError> {
+        let Some(connector) = self.channels.connector(&instance.channel) else { return Ok(()) };
+        let account = self.account(instance)?;
+        Ok(self.learn(instance, connector.as_ref(), &account).await?)
+    }
+
+    async fn learn(
+        &self,
+        instance: &mut Instance,
+        connector: &dyn ChannelConnector,
+        account: &Account,
+    ) -> Result<(), RepositoryError> {
+        let told = connector.takes_one_call(account).await;
+        if told.is_none() || told == instance.one_call_at_a_time {
+            return Ok(());
+        }
+        info!(instance.id = %instance.id, takes_one_call = told, "how many calls the instance takes at a time is known");
+        let change = InstanceChange { one_call_at_a_time: told, ..InstanceChange::default() };
+        self.instances.update(&instance.tenant, instance.id, &change, self.clock.now()).await?;
+        instance.one_call_at_a_time = told;
+        Ok(())
     }
 
     /// Where there is nothing to connect, the instance is as it is.
@@ -133,7 +177,9 @@ impl ConnectInstance {
         if let Some(problem) = &connection.problem {
             warn!(instance.id = %instance.id, problem, "the instance is not connected as it was asked to be");
         }
-        if instance.status == connection.status {
+        // One that was connected is so as far as is known, while its provider does not answer.
+        let is_a_guess = !connection.is_answered && instance.status == ConnectionStatus::Connected;
+        if instance.status == connection.status || is_a_guess {
             return Ok(());
         }
         info!(instance.id = %instance.id, status = connection.status.as_str(), "the instance's connection has changed");

@@ -91,6 +91,7 @@ impl CreateInstance {
             event_secret: None,
             max_tries: command.max_tries.map(MaxTries::number),
             retry_unknown: command.retry_unknown,
+            one_call_at_a_time: None,
             metadata: command.metadata,
             created_at: now,
             updated_at: now,

@@ -20,3 +20,6 @@ pub use read_instances::ReadInstances;
 
 pub mod update_instance;
 pub use update_instance::UpdateInstance;
+
+pub mod watch_connections;
+pub use watch_connections::WatchConnections;

@@ -65,6 +65,11 @@ impl LanePlace {
         }
     }
 
+    /// Whether the lane is the instance's, not a recipient's.
+    pub fn is_of_instance(&self) -> bool {
+        self.key.recipient.is_empty()
+    }
+
     /// Whether a place ahead is still taken.
     pub fn has_to_wait(&mut self) -> bool {
         self.move_up();

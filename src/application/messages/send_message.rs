@@ -1,6 +1,9 @@
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::channel::oneshot;
+use futures::future::{Either, select};
 use tracing::debug;
 
 use super::early_answers::EarlyAnswers;
@@ -41,6 +44,8 @@ pub struct SendMessage {
     pub tally: Tally,
     /// Tries for a message whose instance and caller name none.
     pub max_tries: MaxTries,
+    /// How long a caller waits for the result of a delivery at the most.
+    pub direct_timeout: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -111,8 +116,8 @@ impl SendMessage {
         self.execute_answering(caller, command, oneshot::channel().0).await
     }
 
-    /// The same, for a caller that is answered by `early` when the message was delivered and the database does not take what
-    /// became of it: the future goes on until it has.
+    /// The same, for a caller that is answered by `early` when the result takes too long, or the message was delivered and the
+    /// database does not take what became of it: the future goes on until it has.
     ///
     /// # Errors
     /// As above.
@@ -122,6 +127,7 @@ impl SendMessage {
         command: SendMessageCommand,
         early: oneshot::Sender<Message>,
     ) -> Result<Submission, SendMessageError> {
+        let asked_at = self.clock.monotonic();
         if let Some(submission) = self.earlier_submission(caller, &command).await? {
             return Ok(submission);
         }
@@ -164,27 +170,45 @@ impl SendMessage {
         let _hold = hold.filter(|_| message.status == MessageStatus::Pending);
         let accepted_as = message.status;
         let _waiting = self.early.wait(message.id, early);
-        let message = self.hand_over(message, node).await;
-        Ok(Submission { message, accepted_as, repeated: false })
+        let handed_over = self.hand_over_in_time(&message, node, asked_at).await;
+        Ok(Submission { message: handed_over.unwrap_or(message), accepted_as, repeated: false })
     }
 
-    /// Stored is accepted: what the queue does not take is handed over again by the relay.
-    async fn hand_over(&self, message: Message, node: NodeId) -> Message {
+    /// A caller that has waited for long enough is told that the message is `pending`; the delivery goes on.
+    async fn hand_over_in_time(&self, message: &Message, node: NodeId, asked_at: Duration) -> Option<Message> {
+        let handing_over = pin!(self.hand_over(message, node));
+        if message.status != MessageStatus::Pending {
+            return handing_over.await;
+        }
+        let waited = self.clock.monotonic().saturating_sub(asked_at);
+        let too_long = self.clock.sleep(self.direct_timeout.saturating_sub(waited));
+        match select(handing_over, too_long).await {
+            Either::Left((handed_over, _)) => handed_over,
+            Either::Right(((), handing_over)) => {
+                self.early.answer(message);
+                handing_over.await
+            }
+        }
+    }
+
+    /// The message as it was delivered, if it was. Stored is accepted: what the queue does not take is handed over again by the
+    /// relay.
+    async fn hand_over(&self, message: &Message, node: NodeId) -> Option<Message> {
         // A delivery that panicked is found by the comparison.
         let is_queued = message.status == MessageStatus::Queued;
         let in_hand = is_queued.then(|| self.unreconciled.in_hand(message.id, node));
-        let handed_over = self.queue.hand_over(&message).await;
+        let handed_over = self.queue.hand_over(message).await;
         if handed_over.is_ok()
             && let Some(in_hand) = in_hand
         {
             in_hand.is_handed_over();
         }
         match handed_over {
-            Ok(Handover::Done(message)) => *message,
-            Ok(Handover::Queued) => message,
+            Ok(Handover::Done(message)) => Some(*message),
+            Ok(Handover::Queued) => None,
             Err(error) => {
                 debug!(message.id = %message.id, %error, "left to the relay");
-                message
+                None
             }
         }
     }
@@ -201,7 +225,7 @@ impl SendMessage {
         let now = self.clock.now();
         let is_for_later = command.draft.send_at.is_some_and(|send_at| send_at > now);
         let waiting = if is_for_later { None } else { Some(self.callers.enter(&caller.tenant, instance.id)?) };
-        let (id, mut place) = self.turns.next(sender, instance.id, &command.draft, now)?;
+        let (id, mut place) = self.turns.next(sender, &instance, &command.draft, now)?;
         // Most need not wait, and what was looked up for them is as good as new.
         let has_to_wait = place.as_mut().is_some_and(|place| self.turns.has_to_wait(place));
         let Some(behind) = place.as_mut().filter(|_| has_to_wait) else {

@@ -6,8 +6,8 @@ use futures::future::{Either, select};
 use super::lanes::{LanePlace, Lanes};
 use crate::application::ports::{ChannelSender, Clock, Ids};
 use crate::domain::Timestamp;
-use crate::domain::instance::InstanceId;
-use crate::domain::message::{Draft, MessageId};
+use crate::domain::instance::Instance;
+use crate::domain::message::{Draft, MessageId, OrderingKey};
 
 /// Requests that wait in direct mode for the one that is calling their recipient.
 pub const MOST_WAITING: usize = 100;
@@ -38,22 +38,28 @@ impl Turns {
         Self { lanes: Lanes::default(), ids, clock, callers_wait }
     }
 
-    /// Also a place in the lane of its recipient, for a message that keeps an order: one that waits for its time keeps none.
+    /// Also a place in the lane of its recipient, for a message that keeps an order: one that waits for its time keeps none. Where
+    /// callers wait and the instance takes one call at a time, all its messages have one lane.
     ///
     /// # Errors
     /// When too many wait for this recipient.
     pub fn next(
         &self,
         sender: &dyn ChannelSender,
-        instance: InstanceId,
+        instance: &Instance,
         draft: &Draft,
         now: Timestamp,
     ) -> Result<(MessageId, Option<LanePlace>), Busy> {
-        if !sender.keeps_order() || draft.send_at.is_some_and(|send_at| send_at > now) {
+        let takes_one_call = self.callers_wait && instance.one_call_at_a_time == Some(true);
+        if !(sender.keeps_order() || takes_one_call) || draft.send_at.is_some_and(|send_at| send_at > now) {
             return Ok((MessageId(self.ids.next()), None));
         }
         let most = if self.callers_wait { MOST_WAITING } else { usize::MAX };
-        let place = self.lanes.enter(draft.ordering_key(instance), self.ids.as_ref(), most).ok_or(Busy::Recipient)?;
+        let (key, busy) = match takes_one_call {
+            true => (OrderingKey { instance: instance.id, recipient: String::new() }, Busy::Instance),
+            false => (draft.ordering_key(instance.id), Busy::Recipient),
+        };
+        let place = self.lanes.enter(key, self.ids.as_ref(), most).ok_or(busy)?;
         Ok((MessageId(place.id), Some(place)))
     }
 
@@ -65,9 +71,10 @@ impl Turns {
     /// # Errors
     /// When the turn has not come within [`LONGEST_WAIT`].
     pub async fn in_time(&self, place: &mut LanePlace) -> Result<(), Busy> {
+        let busy = if place.is_of_instance() { Busy::Instance } else { Busy::Recipient };
         match select(Box::pin(place.turn()), self.clock.sleep(LONGEST_WAIT)).await {
             Either::Left(_) => Ok(()),
-            Either::Right(_) => Err(Busy::Recipient),
+            Either::Right(_) => Err(busy),
         }
     }
 }

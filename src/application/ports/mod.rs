@@ -8,8 +8,8 @@ pub mod transport;
 pub mod until_answered;
 
 pub use channels::{
-    Account, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher, Delivery,
-    EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER,
+    Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
+    Delivery, EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER,
 };
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;

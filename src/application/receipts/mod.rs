@@ -1,5 +1,7 @@
 //! What channels say of messages later.
 
+pub mod heard_instances;
+
 pub mod noted_connections;
 
 pub mod receive_events;

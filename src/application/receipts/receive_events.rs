@@ -6,6 +6,7 @@ use futures::{FutureExt, StreamExt, stream};
 use sha2::{Digest, Sha256};
 use tracing::{debug, info, warn};
 
+use super::heard_instances::HeardInstances;
 use super::noted_connections::{NotedConnections, Noting};
 use super::receive_receipts::ReceiveReceipts;
 use crate::application::delivery::admission::Admission;
@@ -31,6 +32,7 @@ pub struct ReceiveEvents {
     /// Reports without a secret are taken, too.
     pub is_open: bool,
     pub noted: NotedConnections,
+    pub heard: HeardInstances,
 }
 
 /// Of one report: they share transactions, and leave room for what others report.
@@ -82,6 +84,7 @@ impl ReceiveEvents {
     /// # Errors
     /// As above.
     pub async fn take_events(&self, instance: &Instance, events: Vec<ProviderEvent>) -> Result<(), ReceiveEventsError> {
+        self.heard.heard(instance.id, self.clock.monotonic());
         let mut receipts = Vec::new();
         let (mut messages, mut connection) = (Vec::new(), None);
         for event in events {

@@ -84,6 +84,8 @@ pub struct Instance {
     pub max_tries: Option<u32>,
     /// Whether a message that may have been delivered is tried again; none: as its channel does.
     pub retry_unknown: Option<bool>,
+    /// Whether its provider takes one call of it at a time, as far as the provider has told.
+    pub one_call_at_a_time: Option<bool>,
     /// Compact JSON text of an object, for the client's own use.
     pub metadata: Option<String>,
     pub created_at: Timestamp,
@@ -102,6 +104,7 @@ pub struct InstanceChange {
     pub event_secret: Option<SealedCredentials>,
     pub max_tries: Option<Option<u32>>,
     pub retry_unknown: Option<Option<bool>>,
+    pub one_call_at_a_time: Option<bool>,
     pub metadata: Option<Option<String>>,
 }
 
@@ -113,6 +116,7 @@ pub struct Destination {
     pub credentials: SealedCredentials,
     /// As the instance's.
     pub retry_unknown: Option<bool>,
+    pub takes_one_call: bool,
 }
 
 impl Instance {
@@ -121,6 +125,7 @@ impl Instance {
             address: self.channel_phone_or_id,
             credentials: self.credentials,
             retry_unknown: self.retry_unknown,
+            takes_one_call: self.one_call_at_a_time == Some(true),
         }
     }
 }

@@ -121,6 +121,7 @@ pub(super) mod tests {
             max_tries: None,
             event_secret: None,
             retry_unknown: None,
+            one_call_at_a_time: None,
             metadata: None,
             created_at: now,
             updated_at: now,

@@ -1,9 +1,10 @@
-//! The command line: `correio serve|migrate|keys|replay|backup|token|bench`.
+//! The command line: `correio serve|migrate|keys|instances|replay|backup|token|bench`.
 
 mod backup;
 mod bench;
 mod error;
 mod first_key;
+mod instances;
 mod keys;
 mod replay;
 mod serve;
@@ -44,6 +45,9 @@ enum Command {
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// List instances, connect them at their providers, and show their codes.
+    #[command(subcommand)]
+    Instances(instances::InstancesCommand),
     /// Put failed messages back on their way, and print how many.
     Replay(replay::ReplayArguments),
     /// Copy the SQLite database to a new file, also while a server uses it, and check the copy.
@@ -93,6 +97,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
             Ok(())
         }
         Command::Keys(command) => keys::run(&configured()?, command).await,
+        Command::Instances(command) => instances::run(&configured()?, command).await,
         Command::Replay(arguments) => replay::run(&configured()?, arguments).await,
         Command::Backup(arguments) => backup::run(&configured()?, arguments).await,
         Command::Token(arguments) => token::run(&configured()?, arguments),

@@ -1,4 +1,5 @@
 //! The way from the queue to the channel.
 
+mod call_turns;
 pub mod channel_sender;
 mod message_queue;

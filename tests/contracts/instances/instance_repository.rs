@@ -131,6 +131,8 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
         InstanceChange { max_tries: Some(None), ..none() },
         InstanceChange { retry_unknown: Some(Some(false)), ..none() },
         InstanceChange { retry_unknown: Some(None), ..none() },
+        InstanceChange { one_call_at_a_time: Some(true), ..none() },
+        InstanceChange { one_call_at_a_time: Some(false), ..none() },
         InstanceChange { event_secret: Some(SealedCredentials(vec![7, 0, 9])), ..none() },
         // Of two that are made at once the first counts.
         InstanceChange { event_secret: Some(SealedCredentials(vec![8])), ..none() },
@@ -148,6 +150,7 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
             metadata,
             retry_unknown,
             event_secret,
+            one_call_at_a_time,
         } = change.clone();
         expected = Instance {
             channel_phone_or_id: channel_phone_or_id.unwrap_or(expected.channel_phone_or_id),
@@ -157,6 +160,7 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
             max_tries: max_tries.unwrap_or(expected.max_tries),
             retry_unknown: retry_unknown.unwrap_or(expected.retry_unknown),
             event_secret: expected.event_secret.or(event_secret),
+            one_call_at_a_time: one_call_at_a_time.or(expected.one_call_at_a_time),
             metadata: metadata.unwrap_or(expected.metadata),
             updated_at: at(now),
             ..expected

@@ -1,5 +1,7 @@
 //! A WhatsApp instance from its code to what became of its messages.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -14,11 +16,13 @@ use crate::support::test_app::TestApp;
 stories!(
     on_one_installation:
     a_provider_that_fails_does_not_keep_an_instance_from_being_made,
-    a_subscription_that_is_shown_back_shows_no_secret;
+    a_subscription_that_is_shown_back_shows_no_secret,
+    other_credentials_are_told_to_the_provider;
     on_every_installation:
     an_instance_is_connected_by_its_code_and_its_receipts_move_its_messages,
     a_message_whose_answer_was_lost_is_found_by_its_receipt,
-    what_an_instance_that_is_off_has_to_send_waits_for_it;
+    what_an_instance_that_is_off_has_to_send_waits_for_it,
+    a_phone_is_called_once_at_a_time_and_a_business_account_is_not;
 );
 
 const INSTANCES: &str = "/api/messaging/instance";
@@ -187,6 +191,60 @@ async fn what_an_instance_that_is_off_has_to_send_waits_for_it(installation: Ins
         let sent = becomes(&app, &id, "sent").await;
         assert_eq!(sent["retries"], 1, "no try was spent: {sent}");
     }
+}
+
+async fn a_phone_is_called_once_at_a_time_and_a_business_account_is_not(installation: Installation) {
+    let (app, evolution) = (start(installation, &[]).await, FakeEvolution::start().await);
+    evolution.takes(Duration::from_millis(60));
+    let shops = [("phone", "WHATSAPP-BAILEYS"), ("business", "WHATSAPP-BUSINESS")];
+    for (shop, integration) in shops {
+        evolution.has_made(shop, integration, "open");
+        let mut instance = whatsapp(&evolution.base_url);
+        instance["channelInstanceId"] = json!(shop);
+        let created = app.post(INSTANCES, &instance).await;
+        assert_eq!((created.status, &created.data()["status"]), (201, &json!("connected")), "{}", created.json());
+        let sending = (0..8).map(|number| {
+            let mut body = text();
+            body["channelInstanceId"] = json!(shop);
+            body["remoteJid"] = json!(format!("55859999999{number:02}"));
+            let app = &app;
+            async move { app.accepted(&app.send(&body).await) }
+        });
+        for id in futures::future::join_all(sending).await {
+            becomes(&app, &id, "sent").await;
+        }
+        assert_eq!(evolution.sent(shop).len(), 8);
+    }
+    assert_eq!(evolution.most_sending("phone"), 1);
+    assert!(evolution.most_sending("business") > 1);
+}
+
+async fn other_credentials_are_told_to_the_provider(installation: Installation) {
+    let (app, evolution) = (start(installation, &[]).await, FakeEvolution::start().await);
+    let id = connected(&app, &evolution).await;
+    let moved = FakeEvolution::start().await;
+    moved.has_made("loja centro", "WHATSAPP-BAILEYS", "open");
+    let path = format!("/api/messaging/instances/{id}");
+    let changed = app.patch(&path, &json!({"name": "Loja"})).await;
+    assert_eq!(changed.status, 200);
+    assert!(moved.webhook("loja centro").is_none(), "nothing was changed that the provider would have to know");
+
+    let credentials = json!({"credentials": {"url": moved.base_url, "apiToken": GLOBAL_KEY}});
+    let changed = app.patch(&path, &credentials).await;
+    assert_eq!((changed.status, &changed.data()["status"]), (200, &json!("connected")), "{}", changed.json());
+    assert_eq!(
+        moved.report("loja centro", "connection.update", json!({"state": "close", "statusReason": 401})).await,
+        200
+    );
+    eventually(SOON, "it is disconnected", async || {
+        (app.get(&path).await.data()["status"] == "disconnected").then_some(())
+    })
+    .await;
+
+    let nowhere = json!({"credentials": {"url": "http://127.0.0.1:9", "apiToken": GLOBAL_KEY}});
+    let changed = app.patch(&path, &nowhere).await;
+    let said = changed.data()["message"].as_str().unwrap().to_owned();
+    assert!(changed.status == 200 && said.contains("Evolution API"), "{said}");
 }
 
 async fn a_subscription_that_is_shown_back_shows_no_secret(installation: Installation) {

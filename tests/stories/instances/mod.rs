@@ -1,4 +1,5 @@
 //! The configured channels.
 
+mod command_line;
 mod configuring;
 mod connecting;

@@ -31,7 +31,8 @@ stories!(
     a_failure_is_said_in_the_row_which_is_marked_when_its_dead_letter_is_out;
     in_direct_mode:
     who_waits_is_told_what_the_channel_said,
-    too_many_requests_for_one_recipient_are_to_come_again;
+    too_many_requests_for_one_recipient_are_to_come_again,
+    who_has_waited_for_too_long_is_told_that_it_is_pending;
     in_kafka_mode:
     who_does_not_wait_is_told_that_it_is_queued_and_finds_the_states_in_sql,
     a_message_that_fails_and_then_does_not_is_sent,
@@ -343,4 +344,20 @@ async fn whatsapp_failures_are_told_apart(installation: Installation) {
         let row = app.sql_message(message["id"].as_str().unwrap()).await;
         assert!(!row.to_string().contains("the-key-of-evolution"));
     }
+}
+
+async fn who_has_waited_for_too_long_is_told_that_it_is_pending(installation: Installation) {
+    let app = TestApp::start_with(installation, &[("DIRECT_TIMEOUT", "1s")]).await;
+    let answer = app.send_once("pedido-1", &to_sandbox("slow-3000ms")).await;
+    let data = answer.data();
+    assert_eq!((answer.status, &data["status"], &data["queued"]), (202, &json!("pending"), &Value::Null), "{data}");
+    let id = answer.message_id();
+    assert_eq!(app.send_once("pedido-1", &to_sandbox("slow-3000ms")).await.status, 409, "it is under way");
+    let sent = eventually(SOON, "the try goes on", async || {
+        let message = app.message(&id).await;
+        (message["status"] == "sent").then_some(message)
+    })
+    .await;
+    assert_eq!(sent["retries"], 1, "{sent}");
+    assert_eq!(app.send_once("pedido-1", &to_sandbox("slow-3000ms")).await.status, 200);
 }

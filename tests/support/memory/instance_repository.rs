@@ -90,6 +90,22 @@ impl InstanceRepository for MemoryInstanceRepository {
         Ok(self.database.run_now("instances.list", |tables| Ok(list(tables))).await?)
     }
 
+    async fn of_channels(
+        &self,
+        channels: &[ChannelName],
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<Instance>, RepositoryError> {
+        let is_asked_for = |it: &&Instance| after.is_none_or(|after| it.id > after) && channels.contains(&it.channel);
+        let found = |tables: &mut Tables| {
+            let mut found: Vec<Instance> = tables.instances.values().filter(is_asked_for).cloned().collect();
+            found.sort_by_key(|instance| instance.id);
+            found.truncate(limit as usize);
+            found
+        };
+        self.database.run_now("instances.of_channels", |tables| Ok(found(tables))).await
+    }
+
     async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
         let is_asked_for = |it: &&Instance| after.is_none_or(|after| it.id > after) && !it.credentials.0.is_empty();
         let sealed = |tables: &mut Tables| {
@@ -123,6 +139,7 @@ impl InstanceRepository for MemoryInstanceRepository {
                 max_tries: change.max_tries.unwrap_or(stored.max_tries),
                 event_secret: stored.event_secret.clone().or(change.event_secret.clone()),
                 retry_unknown: change.retry_unknown.unwrap_or(stored.retry_unknown),
+                one_call_at_a_time: change.one_call_at_a_time.or(stored.one_call_at_a_time),
                 metadata: change.metadata.unwrap_or_else(|| stored.metadata.clone()),
                 updated_at: stored.updated_at.max(now),
                 ..stored.clone()

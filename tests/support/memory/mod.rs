@@ -23,6 +23,7 @@ mod weather;
 use std::sync::Arc;
 
 use correio::application::ports::Stores;
+use correio::infrastructure::storage::sqlite::ProcessCallTurns;
 
 use super::adapters::Adapters;
 
@@ -58,6 +59,7 @@ impl MemoryDatabase {
             api_keys: Arc::new(MemoryApiKeyRepository::new(self.clone())),
             storage: Arc::new(MemoryStorage::new(self.clone())),
             receipts: Arc::new(MemoryReceiptInbox::new(self.clone())),
+            call_turns: Arc::new(ProcessCallTurns::default()),
             received: Arc::new(MemoryReceivedMessages::new(self.clone())),
         };
         Adapters::new(stores, ())

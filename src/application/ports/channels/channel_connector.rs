@@ -27,6 +27,9 @@ pub trait ChannelConnector: Send + Sync {
     /// Whether it is connected, and nothing else.
     async fn standing(&self, account: &Account) -> Connection;
 
+    /// Whether the provider takes one call of the instance at a time; none when it does not tell.
+    async fn takes_one_call(&self, account: &Account) -> Option<bool>;
+
     /// Connects anew. What the provider answers stands for a while only.
     async fn restart(&self, account: &Account) -> Connection;
 
@@ -64,6 +67,8 @@ pub struct Connection {
     pub code: Option<Code>,
     /// A sentence for people about what went wrong, or is missing.
     pub problem: Option<String>,
+    /// Whether the provider has answered at all: if not, the status is a guess.
+    pub is_answered: bool,
 }
 
 /// What is scanned to connect. Valid for less than a minute, and never stored.
@@ -84,10 +89,15 @@ impl std::fmt::Debug for Code {
 
 impl Connection {
     pub fn of(status: ConnectionStatus) -> Self {
-        Self { status, code: None, problem: None }
+        Self { status, code: None, problem: None, is_answered: true }
     }
 
     pub fn failed(problem: impl Into<String>) -> Self {
-        Self { status: ConnectionStatus::Error, code: None, problem: Some(problem.into()) }
+        Self { status: ConnectionStatus::Error, code: None, problem: Some(problem.into()), is_answered: true }
+    }
+
+    /// The provider did not answer.
+    pub fn unanswered(problem: impl Into<String>) -> Self {
+        Self { is_answered: false, ..Self::failed(problem) }
     }
 }

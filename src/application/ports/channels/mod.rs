@@ -1,11 +1,13 @@
 //! The ways to deliver a message, and what guards their credentials.
 
+mod call_turns;
 mod channel_connector;
 mod channel_sender;
 mod credentials_cipher;
 mod event_reader;
 mod registry;
 
+pub use call_turns::CallTurns;
 pub use channel_connector::{Account, ChannelConnector, Code, Connection, EventAddress, SECRET_HEADER};
 pub use channel_sender::{ChannelSender, Delivery, NewCredentials};
 pub use credentials_cipher::{CipherError, CredentialsCipher};

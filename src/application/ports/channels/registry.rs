@@ -32,6 +32,11 @@ impl Channels {
         self.event_readers.insert(reader.channel(), reader);
     }
 
+    /// The channels whose instances have to be connected.
+    pub fn connectable(&self) -> Vec<ChannelName> {
+        self.connectors.keys().cloned().collect()
+    }
+
     /// None for a channel whose instances need no connecting.
     pub fn connector(&self, name: &ChannelName) -> Option<&Arc<dyn ChannelConnector>> {
         self.connectors.get(name)

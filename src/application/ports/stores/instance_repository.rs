@@ -34,6 +34,14 @@ pub trait InstanceRepository: Send + Sync {
     /// [`MessageSearch`](super::MessageSearch).
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError>;
 
+    /// At most `limit` instances of any tenant and of these channels, with ids above `after`, lowest ids first.
+    async fn of_channels(
+        &self,
+        channels: &[ChannelName],
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<Instance>, RepositoryError>;
+
     /// At most `limit` instances of any tenant that have credentials (more than 0 bytes), with ids above `after`, lowest
     /// ids first.
     async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError>;

@@ -16,6 +16,8 @@ mod storage;
 
 use std::sync::Arc;
 
+use super::channels::CallTurns;
+
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
@@ -49,5 +51,6 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub storage: Arc<dyn Storage>,
     pub receipts: Arc<dyn ReceiptInbox>,
+    pub call_turns: Arc<dyn CallTurns>,
     pub received: Arc<dyn ReceivedMessages>,
 }

@@ -86,7 +86,7 @@ impl EvolutionConnector {
     }
 
     /// Made, or taken over when it is there. An instance's own key may not make one, but it may use its own.
-    async fn make(&self, credentials: &EvolutionCredentials) -> Result<(), String> {
+    async fn make(&self, credentials: &EvolutionCredentials) -> Result<(), Connection> {
         let body = json!({
             "instanceName": credentials.instance_name(), "integration": "WHATSAPP-BAILEYS", "qrcode": false,
         });
@@ -94,7 +94,7 @@ impl EvolutionConnector {
         match self.ask(credentials, request).await {
             Answered::Well(_) => Ok(()),
             Answered::Badly(Some(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED), _) => Ok(()),
-            Answered::Badly(_, problem) => Err(problem),
+            Answered::Badly(status, problem) => Err(failed(status, problem)),
         }
     }
 
@@ -118,7 +118,7 @@ impl EvolutionConnector {
         let request = self.client.requests().get(credentials.url(&["instance", "connect"]));
         match self.ask(credentials, request).await {
             Answered::Well(body) => connection(&body, ConnectionStatus::Connecting),
-            Answered::Badly(_, problem) => Connection::failed(problem),
+            Answered::Badly(status, problem) => failed(status, problem),
         }
     }
 }
@@ -148,7 +148,23 @@ fn connection(body: &Value, otherwise: ConnectionStatus) -> Connection {
         _ => otherwise,
     };
     let code = (status != ConnectionStatus::Connected && (code.text.is_some() || code.image.is_some())).then_some(code);
-    Connection { status, code, problem: None }
+    Connection { status, code, problem: None, is_answered: true }
+}
+
+/// The status with which it was answered, if it was.
+fn failed(status: Option<StatusCode>, problem: String) -> Connection {
+    if status.is_some() { Connection::failed(problem) } else { Connection::unanswered(problem) }
+}
+
+/// Whether the row of an instance says that a person's phone stands behind it. Rows of 2.x have the integration; 1.x knew no
+/// other, and has none in its rows.
+fn is_of_a_phone(rows: &Value, name: &str) -> Option<bool> {
+    let rows = rows.as_array().map_or(std::slice::from_ref(rows), Vec::as_slice);
+    let row = rows.iter().find(|row| {
+        ["/name", "/instance/instanceName"].iter().any(|place| row.pointer(place).and_then(Value::as_str) == Some(name))
+    })?;
+    let integration = ["/integration", "/instance/integration"].iter().find_map(|place| row.pointer(place)?.as_str());
+    Some(integration.is_none_or(|integration| integration == "WHATSAPP-BAILEYS"))
 }
 
 fn opened(account: &Account) -> Result<EvolutionCredentials, DeliveryError> {
@@ -170,8 +186,8 @@ impl ChannelConnector for EvolutionConnector {
             Ok(credentials) => credentials,
             Err(error) => return Connection::failed(error.reason),
         };
-        if let Err(problem) = self.make(&credentials).await {
-            return Connection::failed(problem);
+        if let Err(failed) = self.make(&credentials).await {
+            return failed;
         }
         let subscribed = match events {
             Some(events) => self.subscribe(&credentials, events).await,
@@ -197,7 +213,18 @@ impl ChannelConnector for EvolutionConnector {
         let request = self.client.requests().get(credentials.url(&["instance", "connectionState"]));
         match self.ask(&credentials, request).await {
             Answered::Well(body) => connection(&body, ConnectionStatus::Disconnected),
-            Answered::Badly(_, problem) => Connection::failed(problem),
+            Answered::Badly(status, problem) => failed(status, problem),
+        }
+    }
+
+    async fn takes_one_call(&self, account: &Account) -> Option<bool> {
+        let credentials = opened(account).ok()?;
+        let url = credentials.url_of(&["instance", "fetchInstances"]);
+        let name = credentials.instance_name();
+        let request = self.client.requests().get(url).query(&[("instanceName", name)]);
+        match self.ask(&credentials, request).await {
+            Answered::Well(rows) => is_of_a_phone(&rows, name),
+            Answered::Badly(..) => None,
         }
     }
 
@@ -211,7 +238,7 @@ impl ChannelConnector for EvolutionConnector {
         match self.ask(&credentials, request).await {
             Answered::Well(body) => connection(&body, ConnectionStatus::Connecting),
             Answered::Badly(Some(StatusCode::OK), _) => self.ask_for_code(&credentials).await,
-            Answered::Badly(_, problem) => Connection::failed(problem),
+            Answered::Badly(status, problem) => failed(status, problem),
         }
     }
 
@@ -226,7 +253,7 @@ impl ChannelConnector for EvolutionConnector {
             Answered::Well(_) | Answered::Badly(Some(StatusCode::BAD_REQUEST), _) => {
                 Connection::of(ConnectionStatus::Disconnected)
             }
-            Answered::Badly(_, problem) => Connection::failed(problem),
+            Answered::Badly(status, problem) => failed(status, problem),
         }
     }
 

@@ -18,6 +18,7 @@ pub struct DeliveryConfig {
     pub max_tries: MaxTries,
     /// The waits before the second, third, ... try; never empty.
     pub retry_backoff: Vec<Duration>,
+    pub direct_timeout: Duration,
     pub undeliverable_after: Duration,
     /// None: as the database says, see [`Config::has_sandbox`](crate::infrastructure::config::Config::has_sandbox).
     pub sandbox_enabled: Option<bool>,
@@ -35,6 +36,7 @@ pub const SECTION: Section = Section {
         NODE_TIMEOUT.entry(),
         MAX_RETRIES.entry(),
         RETRY_BACKOFF.entry(),
+        DIRECT_TIMEOUT.entry(),
         UNDELIVERABLE_AFTER.entry(),
         SANDBOX_ENABLED.entry(),
         SHUTDOWN_DELAY.entry(),
@@ -87,6 +89,14 @@ const RETRY_BACKOFF: Setting<Vec<Duration>> = Setting {
     parse: durations,
 };
 
+const DIRECT_TIMEOUT: Setting<Duration> = Setting {
+    name: "DIRECT_TIMEOUT",
+    default: "30s",
+    about: "Longest time that a caller of direct mode waits for the result, `1s` to `1h`. After it the answer is 202 with the status \
+            `pending`, the try goes on, and its result is in the message's row.",
+    parse: |text| duration_between(text, Duration::from_secs(1), Duration::from_secs(3_600)),
+};
+
 const UNDELIVERABLE_AFTER: Setting<Duration> = Setting {
     name: "UNDELIVERABLE_AFTER",
     default: "24h",
@@ -130,6 +140,7 @@ impl DeliveryConfig {
             node_timeout: NODE_TIMEOUT.read(variables)?,
             max_tries: MAX_RETRIES.read(variables)?,
             retry_backoff: RETRY_BACKOFF.read(variables)?,
+            direct_timeout: DIRECT_TIMEOUT.read(variables)?,
             undeliverable_after: UNDELIVERABLE_AFTER.read(variables)?,
             shutdown_delay: SHUTDOWN_DELAY.read(variables)?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.read(variables)?,

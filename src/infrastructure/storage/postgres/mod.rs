@@ -23,7 +23,7 @@ mod weeks;
 pub use api_key_repository::PgApiKeyRepository;
 pub use connections::{PgDatabase, ServerVersion};
 pub use inbound::PgReceivedMessages;
-pub use instances::{PgDeletedInstances, PgInstanceRepository};
+pub use instances::{PgCallTurns, PgDeletedInstances, PgInstanceRepository};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

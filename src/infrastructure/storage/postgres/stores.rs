@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{
-    PgApiKeyRepository, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgFailedMessages,
+    PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgFailedMessages,
     PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox,
     PgReceivedMessages, PgStorage,
 };
@@ -23,6 +23,7 @@ impl PgDatabase {
             api_keys: Arc::new(PgApiKeyRepository::new(self.clone())),
             storage: Arc::new(PgStorage::new(self.clone())),
             receipts: Arc::new(PgReceiptInbox::new(self.clone())),
+            call_turns: Arc::new(PgCallTurns::new(self.clone())),
             received: Arc::new(PgReceivedMessages::new(self.clone())),
         }
     }

@@ -20,7 +20,7 @@ mod stores;
 pub use api_key_repository::SqliteApiKeyRepository;
 pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, back_up};
 pub use inbound::SqliteReceivedMessages;
-pub use instances::{SqliteDeletedInstances, SqliteInstanceRepository};
+pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteInstanceRepository};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

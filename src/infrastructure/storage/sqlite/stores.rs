@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use super::{
-    SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances, SqliteDueMessages,
-    SqliteFailedMessages, SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
-    SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteStorage,
+    ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
+    SqliteDueMessages, SqliteFailedMessages, SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch,
+    SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteStorage,
 };
 use crate::application::ports::Stores;
 
@@ -23,6 +23,7 @@ impl SqliteDatabase {
             api_keys: Arc::new(SqliteApiKeyRepository::new(self.clone())),
             storage: Arc::new(SqliteStorage::new(self.clone())),
             receipts: Arc::new(SqliteReceiptInbox::new(self.clone())),
+            call_turns: Arc::new(ProcessCallTurns::default()),
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),
         }
     }

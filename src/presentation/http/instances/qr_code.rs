@@ -4,10 +4,10 @@ use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use qrcode::QrCode;
-use qrcode::render::{svg, unicode};
+use qrcode::render::svg;
 
 use crate::application::ports::Code;
+use crate::presentation::qr_code::{drawn, in_a_terminal};
 
 /// A code in another form than JSON.
 pub struct Shown {
@@ -31,7 +31,7 @@ pub fn shown(code: &Code, headers: &HeaderMap) -> Option<Shown> {
         Form::Svg => {
             ("image/svg+xml", drawn(code)?.render::<svg::Color>().min_dimensions(256, 256).build().into_bytes())
         }
-        Form::Text => ("text/plain; charset=utf-8", in_a_terminal(&drawn(code)?).into_bytes()),
+        Form::Text => ("text/plain; charset=utf-8", in_a_terminal(code)?.into_bytes()),
     };
     Some(Shown { media_type: HeaderValue::from_static(media_type), bytes })
 }
@@ -51,20 +51,6 @@ fn wanted(headers: &HeaderMap) -> Form {
 
 fn png(code: &Code) -> Option<Vec<u8>> {
     STANDARD.decode(code.image.as_deref()?.strip_prefix("data:image/png;base64,")?).ok()
-}
-
-fn drawn(code: &Code) -> Option<QrCode> {
-    QrCode::new(code.text.as_deref()?).ok()
-}
-
-/// Light on dark, as most terminals are.
-fn in_a_terminal(code: &QrCode) -> String {
-    let rendered = code
-        .render::<unicode::Dense1x2>()
-        .dark_color(unicode::Dense1x2::Light)
-        .light_color(unicode::Dense1x2::Dark)
-        .build();
-    format!("{rendered}\n")
 }
 
 #[cfg(test)]

@@ -47,7 +47,8 @@ pub struct UpdateRequest {
 
 /// Change an instance
 ///
-/// Its channel and `channelInstanceId` stay: messages refer to them.
+/// Its channel and `channelInstanceId` stay: messages refer to them. With other credentials an instance of a channel that connects
+/// is connected anew, as when it was made.
 #[utoipa::path(patch, path = "/api/messaging/instances/{instanceId}", operation_id = "updateInstance", tag = "instances",
     params(("instanceId" = uuid::Uuid, Path, description = "The instance's id")),
     request_body = UpdateRequest,
@@ -67,11 +68,19 @@ pub async fn update(
     let caller = caller.must(Scope::InstancesWrite)?;
     let id = instance_id(id)?;
     let command = read_update(body.value)?;
-    let configured = state.gateway.instances.update.execute(caller, id, command).await?;
+    // What the provider was told with other credentials may be lost on it.
+    let connects_anew = command.credentials.is_some();
+    let mut configured = state.gateway.instances.update.execute(caller, id, command).await?;
+    let connection = match connects_anew {
+        true => state.gateway.instances.connect.connect(&mut configured.instance).await?,
+        false => None,
+    };
+    let problem = connection.as_ref().and_then(|connection| connection.problem.as_ref());
+    let problem = problem.map_or_else(String::new, |problem| format!(". {problem}"));
     let data = ConfiguredData {
         instance_id: configured.instance.id.to_string(),
-        message: "Instância atualizada com sucesso".to_owned(),
-        qr_code: None,
+        message: format!("Instância atualizada com sucesso{problem}"),
+        qr_code: connection.and_then(|connection| connection.code).and_then(|code| code.image),
         credentials: configured.revealed_credentials,
         instance: configured.instance.into(),
     };

@@ -124,12 +124,15 @@ fn first_answer(submission: Submission) -> Response {
     let message = submission.message;
     let message_id = message.id.to_string();
     if submission.accepted_as == MessageStatus::Queued || message.status.is_open() {
+        // A caller of direct mode that waited for too long; whatever else is open waits for the relay or a worker.
+        let is_pending = message.status == MessageStatus::Pending;
+        let status = if is_pending { MessageStatus::Pending } else { MessageStatus::Queued };
         let data = SentData {
             message_id,
             channel_message_id: None,
-            status: MessageStatus::Queued.as_str(),
+            status: status.as_str(),
             timestamp: None,
-            queued: Some(true),
+            queued: (!is_pending).then_some(true),
         };
         return Envelope::saying("Mensagem enviada com sucesso", data).with_status(StatusCode::ACCEPTED);
     }

@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use sqlx::QueryBuilder;
+use sqlx::postgres::PgRow;
 
 use super::instance_lookups::{ById, ByName};
 use super::instance_row::{instance, instance_columns, select_instances};
@@ -40,6 +41,7 @@ const UPDATE: &str = concat!(
             metadata = case when $10 then $11::json else metadata end,
             retry_unknown = case when $13 then $14 else retry_unknown end,
             event_secret = coalesce(event_secret, $15),
+            one_call_at_a_time = coalesce($16, one_call_at_a_time),
             updated_at = greatest(updated_at, $12)
       where tenant = $1
         and id = $2
@@ -79,14 +81,19 @@ const DELETE: &str = "
      )
      select exists (select from deleted) as deleted";
 
+/// A row that was broken by hand must not hide the others.
+fn readable(row: &PgRow) -> Option<Instance> {
+    instance(row).inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped")).ok()
+}
+
 #[async_trait]
 impl InstanceRepository for PgInstanceRepository {
     async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
         let query = sqlx::query(
             "insert into messaging_instances
                     (id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
-                     max_retries, metadata, created_at, updated_at, retry_unknown, event_secret)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json, $12, $13, $14, $15)",
+                     max_retries, metadata, created_at, updated_at, retry_unknown, event_secret, one_call_at_a_time)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json, $12, $13, $14, $15, $16)",
         )
         .bind(instance.id.0)
         .bind(instance.tenant.as_str())
@@ -102,7 +109,8 @@ impl InstanceRepository for PgInstanceRepository {
         .bind(instance.created_at)
         .bind(instance.updated_at)
         .bind(instance.retry_unknown)
-        .bind(instance.event_secret.as_ref().map(|sealed| &sealed.0));
+        .bind(instance.event_secret.as_ref().map(|sealed| &sealed.0))
+        .bind(instance.one_call_at_a_time);
         self.database.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }
@@ -151,13 +159,23 @@ impl InstanceRepository for PgInstanceRepository {
         let rows = self.database.searches.begin().await?.find_planned(query).await?;
         let found: i64 = rows.first().map_or(Ok(0), |row| get(row, "count"))?;
         let more = found > rows.len() as i64;
-        // A row that was broken by hand must not hide the others.
-        let readable = |row| {
-            instance(row)
-                .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
-                .ok()
-        };
         Ok(ListedInstances { instances: rows.iter().filter_map(readable).collect(), more })
+    }
+
+    async fn of_channels(
+        &self,
+        channels: &[ChannelName],
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<Instance>, RepositoryError> {
+        let query = sqlx::query(select_instances!(
+            "where channel = any($1) and ($2::uuid is null or id > $2) order by id limit $3"
+        ))
+        .bind(channels.iter().map(|channel| channel.as_str().to_owned()).collect::<Vec<_>>())
+        .bind(after.map(|after| after.0))
+        .bind(i64::from(limit));
+        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
@@ -205,7 +223,8 @@ impl InstanceRepository for PgInstanceRepository {
             .bind(now)
             .bind(change.retry_unknown.is_some())
             .bind(change.retry_unknown.flatten())
-            .bind(change.event_secret.as_ref().map(|sealed| &sealed.0));
+            .bind(change.event_secret.as_ref().map(|sealed| &sealed.0))
+            .bind(change.one_call_at_a_time);
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         only(rows).as_ref().map(instance).transpose()
     }

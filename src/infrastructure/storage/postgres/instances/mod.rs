@@ -1,9 +1,11 @@
 //! Instances: many looked up in one statement; and those that were deleted.
 
+mod call_turns;
 mod deleted_instances;
 mod instance_lookups;
 mod instance_repository;
 mod instance_row;
 
+pub use call_turns::PgCallTurns;
 pub use deleted_instances::PgDeletedInstances;
 pub use instance_repository::PgInstanceRepository;

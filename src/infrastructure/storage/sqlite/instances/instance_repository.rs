@@ -26,7 +26,7 @@ impl SqliteInstanceRepository {
 macro_rules! instance_columns {
     () => {
         "id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials, max_retries,
-         retry_unknown, event_secret, metadata, created_at, updated_at"
+         retry_unknown, event_secret, one_call_at_a_time, metadata, created_at, updated_at"
     };
 }
 
@@ -46,6 +46,7 @@ const UPDATE: &str = concat!(
             metadata = case when ?10 then ?11 else metadata end,
             retry_unknown = case when ?13 then ?14 else retry_unknown end,
             event_secret = coalesce(event_secret, ?15),
+            one_call_at_a_time = coalesce(?16, one_call_at_a_time),
             updated_at = max(updated_at, ?12)
       where tenant = ?1
         and id = ?2
@@ -77,8 +78,8 @@ impl InstanceRepository for SqliteInstanceRepository {
         sqlx::query(
             "insert into messaging_instances
                     (id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
-                     max_retries, metadata, created_at, updated_at, retry_unknown, event_secret)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                     max_retries, metadata, created_at, updated_at, retry_unknown, event_secret, one_call_at_a_time)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )
         .bind(instance.id.0.hyphenated())
         .bind(instance.tenant.as_str())
@@ -95,6 +96,7 @@ impl InstanceRepository for SqliteInstanceRepository {
         .bind(time_text(instance.updated_at))
         .bind(instance.retry_unknown)
         .bind(instance.event_secret.as_ref().map(|sealed| &sealed.0))
+        .bind(instance.one_call_at_a_time)
         .execute(self.database.writer())
         .await
         .map_err(translate)?;
@@ -172,6 +174,31 @@ impl InstanceRepository for SqliteInstanceRepository {
         Ok(ListedInstances { instances: rows.iter().filter_map(readable).collect(), more })
     }
 
+    async fn of_channels(
+        &self,
+        channels: &[ChannelName],
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<Instance>, RepositoryError> {
+        let names: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
+        let rows = sqlx::query(select_instances!(
+            "where channel in (select value from json_each(?1)) and (?2 is null or id > ?2) order by id limit ?3"
+        ))
+        .bind(serde_json::json!(names).to_string())
+        .bind(after.map(|after| after.0.hyphenated()))
+        .bind(limit)
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(translate)?;
+        // A row that was broken by hand must not hide the others.
+        let readable = |row| {
+            instance(row)
+                .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
+                .ok()
+        };
+        Ok(rows.iter().filter_map(readable).collect())
+    }
+
     async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
         let rows = sqlx::query(
             "select id, channel_instance_id, credentials
@@ -219,6 +246,7 @@ impl InstanceRepository for SqliteInstanceRepository {
             .bind(change.retry_unknown.is_some())
             .bind(change.retry_unknown.flatten())
             .bind(change.event_secret.as_ref().map(|sealed| &sealed.0))
+            .bind(change.one_call_at_a_time)
             .fetch_all(self.database.writer())
             .await
             .map_err(translate)?;
@@ -275,6 +303,7 @@ fn instance(row: &SqliteRow) -> Result<Instance, RepositoryError> {
         max_tries: get(row, "max_retries")?,
         event_secret: get::<Option<Vec<u8>>>(row, "event_secret")?.map(SealedCredentials),
         retry_unknown: get(row, "retry_unknown")?,
+        one_call_at_a_time: get(row, "one_call_at_a_time")?,
         metadata: get(row, "metadata")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,

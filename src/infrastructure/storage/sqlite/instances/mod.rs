@@ -1,7 +1,9 @@
-//! Instances, and those that were deleted.
+//! Instances, those that were deleted, and whose turn it is to be sent through one.
 
+mod call_turns;
 mod deleted_instances;
 mod instance_repository;
 
+pub use call_turns::ProcessCallTurns;
 pub use deleted_instances::SqliteDeletedInstances;
 pub use instance_repository::SqliteInstanceRepository;

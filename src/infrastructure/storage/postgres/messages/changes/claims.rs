@@ -62,7 +62,8 @@ pub const CLAIM: &str = concat!(
             instances.id is not null as has_instance,
             instances.channel_phone_or_id as destination_address,
             instances.credentials as destination_credentials,
-            instances.retry_unknown as destination_retry_unknown
+            instances.retry_unknown as destination_retry_unknown,
+            instances.one_call_at_a_time as destination_takes_one_call
        from claimed
        left join messaging_instances as instances
          on instances.id = claimed.instance_id"
@@ -81,6 +82,7 @@ fn destination(row: &PgRow) -> Result<Option<Destination>, RepositoryError> {
         address: get(row, "destination_address")?,
         credentials,
         retry_unknown: get(row, "destination_retry_unknown")?,
+        takes_one_call: get::<Option<bool>>(row, "destination_takes_one_call")? == Some(true),
     }))
 }
 

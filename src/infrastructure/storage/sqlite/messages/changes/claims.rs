@@ -53,7 +53,10 @@ pub const CLAIMED: &str = concat!(
                where instances.id = messaging_messages.instance_id) as destination_credentials,
              (select retry_unknown
                 from messaging_instances as instances
-               where instances.id = messaging_messages.instance_id) as destination_retry_unknown"
+               where instances.id = messaging_messages.instance_id) as destination_retry_unknown,
+             (select one_call_at_a_time
+                from messaging_instances as instances
+               where instances.id = messaging_messages.instance_id) as destination_takes_one_call"
 );
 
 fn claimed(row: &SqliteRow) -> Result<Claimed, RepositoryError> {
@@ -65,7 +68,8 @@ fn destination(row: &SqliteRow) -> Result<Option<Destination>, RepositoryError> 
     let Some(credentials) = get(row, "destination_credentials")? else { return Ok(None) };
     let address = get(row, "destination_address")?;
     let retry_unknown = get(row, "destination_retry_unknown")?;
-    Ok(Some(Destination { address, credentials: SealedCredentials(credentials), retry_unknown }))
+    let takes_one_call = get::<Option<bool>>(row, "destination_takes_one_call")? == Some(true);
+    Ok(Some(Destination { address, credentials: SealedCredentials(credentials), retry_unknown, takes_one_call }))
 }
 
 #[async_trait]
