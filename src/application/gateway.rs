@@ -72,6 +72,7 @@ pub struct Gateway {
     pub access: Access,
     pub operations: Operations,
     pub events: Arc<receipts::ReceiveEvents>,
+    pub signed_events: receipts::ReceiveSignedEvents,
     pub channels: Channels,
     pub node: ThisNode,
     pub keep_node_alive: node::KeepNodeAlive,
@@ -128,12 +129,14 @@ impl Gateway {
             }
             Transport::Brokered(brokered) => brokered.queue.clone(),
         };
+        let events = Arc::new(ports.receive_events(&settings, transport.dead_letters(), &admission));
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
             instances: ports.instances(&node, &settings, &admission),
             access: ports.access(),
             operations: ports.operations(&node, &settings, &transport),
-            events: Arc::new(ports.receive_events(&settings, transport.dead_letters(), &admission)),
+            signed_events: ports.receive_signed_events(events.clone()),
+            events,
             channels: ports.channels.clone(),
             keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
             node,
@@ -391,6 +394,16 @@ impl Ports {
             is_open: settings.providers_are_open,
             noted: NotedConnections::default(),
             heard: HeardInstances::default(),
+        }
+    }
+
+    fn receive_signed_events(&self, events: Arc<receipts::ReceiveEvents>) -> receipts::ReceiveSignedEvents {
+        receipts::ReceiveSignedEvents {
+            instances: self.stores.instances.clone(),
+            channels: self.channels.clone(),
+            cipher: self.cipher.clone(),
+            events,
+            clock: self.clock.clone(),
         }
     }
 

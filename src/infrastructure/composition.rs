@@ -9,8 +9,8 @@ use tracing::warn;
 
 use super::auth::JwtVerifier;
 use super::channels::{
-    EvolutionConnector, EvolutionEvents, EvolutionSettings, SandboxSender, WebhookSender, WebhookSettings,
-    WhatsappEvolutionSender,
+    EvolutionConnector, EvolutionEvents, EvolutionSettings, MetaEvents, MetaSettings, SandboxSender, WebhookSender,
+    WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
 };
 use super::config::{Config, ConfigError, QueueConfig, Role};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
@@ -131,16 +131,19 @@ fn channels(config: &Config, node: &ThisNode, clock: &Arc<dyn Clock>) -> Result<
     let guard = Arc::new(address_guard(config, node));
     let webhook = WebhookSettings { guard: guard.clone(), ..WebhookSettings::default() };
     let evolution = EvolutionSettings { guard: guard.clone(), ..EvolutionSettings::default() };
+    let meta = MetaSettings { guard: guard.clone(), ..MetaSettings::default() };
     let sandbox = SandboxSender::new(clock.clone());
     let sandbox_name = sandbox.channel();
     let senders: Vec<Arc<dyn ChannelSender>> = vec![
         Arc::new(WebhookSender::new(webhook, clock.clone())?),
         Arc::new(WhatsappEvolutionSender::new(evolution, clock.clone())?),
+        Arc::new(WhatsappOficialSender::new(meta, clock.clone())?),
         Arc::new(sandbox),
     ];
     let mut channels = Channels::new(senders);
     channels.connect_by(Arc::new(EvolutionConnector::new(guard, clock.clone())?));
     channels.read_events_by(Arc::new(EvolutionEvents));
+    channels.read_signed_events_by(Arc::new(MetaEvents));
     if !config.has_sandbox() {
         channels.switch_off(sandbox_name, "The sandbox is switched off (SANDBOX_ENABLED).");
     }

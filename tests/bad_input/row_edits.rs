@@ -94,10 +94,12 @@ pub fn nonsense(is_sqlite: bool, nodes: &Nodes, dice: &mut Rng) -> Vec<Vec<Edit>
     for id in ["instance_id", "node_id", "group_id"] {
         column(id, ids(nodes));
     }
-    column(
-        "payload",
-        ["null", "'{\"a\": 1}'", "'no JSON'", "'{'", "''", "'1e400'", "'\"\\ud800\"'"].map(str::to_owned).into(),
-    );
+    for json in ["payload", "template"] {
+        column(
+            json,
+            ["null", "'{\"a\": 1}'", "'no JSON'", "'{'", "''", "'1e400'", "'\"\\ud800\"'"].map(str::to_owned).into(),
+        );
+    }
     column("payload", vec![quoted(&"[".repeat(5_000)), quoted(&format!("\"{}\"", "á".repeat(1 << 20)))]);
     column("channel", ["'webhook'", "'whatsapp_evolution'", "'no such channel'"].map(str::to_owned).into());
     column("remote_jid", ["'fail-permanent'", "'fail-transient'"].map(str::to_owned).into());

@@ -58,6 +58,7 @@ async fn it_keeps_the_contract_of_a_channel() {
         accepting: accepted(),
         secrets: vec![API_KEY.to_owned()],
         patience: PATIENCE,
+        busy: &[429, 503],
         steady_headers: &["apikey", "content-type", "user-agent"],
     })
     .await;

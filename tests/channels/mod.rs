@@ -7,6 +7,8 @@ mod evolution_answers;
 mod evolution_requests;
 #[allow(dead_code, reason = "the example needs a part of it")]
 mod http;
+mod meta_answers;
+mod meta_requests;
 mod ntfy_contract;
 mod ntfy_example;
 mod ntfy_page;
@@ -73,6 +75,10 @@ fn medium(media_type: MediaType, url: &str, text: Option<&str>) -> Content {
         media: Some(Media { url: MediaUrl::stored(url.to_owned()), media_type }),
         ..Content::default()
     }
+}
+
+fn template(json: &str) -> Content {
+    Content { template: Some(json.to_owned()), ..Content::default() }
 }
 
 fn payload(json: &str) -> Content {

@@ -19,6 +19,7 @@ async fn it_keeps_the_contract_of_a_channel() {
         accepting: Answer::json(200, &json!({ "id": "sPs71M8A2T" })),
         secrets: vec![TOKEN.to_owned()],
         patience: PATIENCE,
+        busy: &[429, 503],
         steady_headers: &["authorization", "user-agent"],
     })
     .await;

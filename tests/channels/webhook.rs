@@ -41,6 +41,7 @@ async fn it_keeps_the_contract_of_a_channel() {
             "k=s3cr3t-t0ken&n=12".to_owned(),
         ],
         patience: PATIENCE,
+        busy: &[429, 503],
         steady_headers: &["webhook-id", "content-type", "user-agent"],
     })
     .await;

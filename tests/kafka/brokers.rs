@@ -137,7 +137,8 @@ pub fn node() -> NodeId {
 
 /// A queued message, owned by [`node`].
 pub fn message(recipient: &str, text: &str) -> Message {
-    let content = Content { text: Some(text.to_owned()), media: None, payload: Some("{\"n\":1.50}".to_owned()) };
+    let content =
+        Content { text: Some(text.to_owned()), payload: Some("{\"n\":1.50}".to_owned()), ..Content::default() };
     let now = Utc::now().trunc_subsecs(3);
     let instance = Instance { id: InstanceId(Uuid::from_u128(1)), ..instance("acme", "pedidos") };
     let message = message_of(&instance, MessageStatus::Queued, node());

@@ -7,5 +7,6 @@ mod inbound;
 mod instances;
 mod messages;
 mod operations;
+mod receipts;
 mod recovery;
 mod wire;

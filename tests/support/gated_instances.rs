@@ -59,6 +59,10 @@ impl InstanceRepository for GatedInstances {
         self.instances.named(channel_instance_id).await
     }
 
+    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
+        self.instances.addressed(channel, address).await
+    }
+
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         self.instances.list(tenant, channel).await
     }
@@ -72,8 +76,13 @@ impl InstanceRepository for GatedInstances {
         self.instances.of_channels(channels, after, limit).await
     }
 
-    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
-        self.instances.sealed(after, limit).await
+    async fn sealed(
+        &self,
+        channel: Option<&ChannelName>,
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<SealedInstance>, RepositoryError> {
+        self.instances.sealed(channel, after, limit).await
     }
 
     async fn update(

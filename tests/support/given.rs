@@ -31,11 +31,12 @@ pub const AT_ONCE: [usize; 3] = [1, 3, 2];
 /// A message with so many mebibytes of content.
 pub fn large(status: MessageStatus, owner: NodeId, mebibytes: usize) -> Message {
     let bytes = mebibytes << 20;
-    // Either column counts.
-    let content = if mebibytes.is_multiple_of(4) {
-        Content { text: Some("x".repeat(bytes)), ..Content::default() }
-    } else {
-        Content { payload: Some(format!("\"{}\"", "x".repeat(bytes - 2))), ..Content::default() }
+    // Each column counts.
+    let json = || Some(format!("\"{}\"", "x".repeat(bytes - 2)));
+    let content = match mebibytes % 4 {
+        0 => Content { text: Some("x".repeat(bytes)), ..Content::default() },
+        1 => Content { template: json(), ..Content::default() },
+        _ => Content { payload: json(), ..Content::default() },
     };
     Message { content, ..message(status, owner) }
 }

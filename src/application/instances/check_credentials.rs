@@ -37,7 +37,7 @@ impl CheckCredentials {
         let (mut opened, mut unopened, mut named) = (0u64, 0u64, Vec::new());
         let mut after = None;
         loop {
-            let page = self.instances.sealed(after, PAGE).await?;
+            let page = self.instances.sealed(None, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
             for instance in page {

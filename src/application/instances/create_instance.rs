@@ -36,6 +36,9 @@ pub struct CreateInstanceCommand {
     pub metadata: Option<String>,
 }
 
+/// What no instance is called, of whatever channel: the path on which Meta's apps report (`/webhook/meta`) would be its own.
+const RESERVED: &str = "meta";
+
 /// An instance, and what its owner is shown this once.
 pub struct ConfiguredInstance {
     pub instance: Instance,
@@ -118,12 +121,17 @@ impl CreateInstance {
 }
 
 fn check(sender: &dyn ChannelSender, command: &CreateInstanceCommand) -> Result<NewCredentials, CreateInstanceError> {
-    let address = sender.check_address(command.channel_phone_or_id.as_str());
-    match (address, sender.check_credentials(command.credentials.as_ref())) {
-        (Ok(()), Ok(new)) => Ok(new),
-        (address, credentials) => {
-            let problems = [address.err(), credentials.err()].into_iter().flatten().flatten();
-            Err(CreateInstanceError::Invalid(problems.collect()))
+    let mut problems = Vec::new();
+    if command.channel_instance_id.as_str() == RESERVED {
+        problems
+            .push(FieldProblem::new("/channelInstanceId", "is reserved: providers report of several instances there"));
+    }
+    problems.extend(sender.check_address(command.channel_phone_or_id.as_str()).err().into_iter().flatten());
+    match sender.check_credentials(command.credentials.as_ref()) {
+        Ok(new) if problems.is_empty() => Ok(new),
+        credentials => {
+            problems.extend(credentials.err().into_iter().flatten());
+            Err(CreateInstanceError::Invalid(problems))
         }
     }
 }

@@ -246,6 +246,9 @@ impl SendMessage {
 
     fn check(&self, sender: &dyn ChannelSender, draft: &Draft) -> Result<(), SendMessageError> {
         let mut problems = sender.check_message(draft.recipient.as_str(), &draft.content).err().unwrap_or_default();
+        if draft.content.template.is_some() && !sender.takes_templates() {
+            problems.push(FieldProblem::new("/template", "is not known to this channel"));
+        }
         if !draft.is_within_a_year(self.clock.now()) {
             problems.push(FieldProblem::new("/sendAt", "must be at most a year ahead"));
         }

@@ -9,7 +9,7 @@ pub mod until_answered;
 
 pub use channels::{
     Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
-    Delivery, EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER,
+    Delivery, EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER, SignedEventReader,
 };
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;

@@ -10,5 +10,8 @@ pub use receive_events::ReceiveEvents;
 pub mod receive_receipts;
 pub use receive_receipts::ReceiveReceipts;
 
+pub mod receive_signed_events;
+pub use receive_signed_events::ReceiveSignedEvents;
+
 pub mod sweep_receipts;
 pub use sweep_receipts::SweepReceipts;

@@ -3,20 +3,22 @@ use std::str::FromStr;
 
 use url::Url;
 
-/// What a message says: a text, a medium with a caption, any JSON, or several of them.
+/// What a message says: a text, a medium with a caption, a template, any JSON, or several of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     pub text: Option<String>,
     pub media: Option<Media>,
     /// Compact JSON text, numbers and the order of members as the client wrote them.
     pub payload: Option<String>,
+    /// A template of the channel's own and what fills it: compact JSON text of an object.
+    pub template: Option<String>,
 }
 
 impl Content {
     /// How many bytes its texts have.
     pub fn bytes(&self) -> u64 {
         let url = self.media.as_ref().map(|media| media.url.as_str());
-        let texts = [self.text.as_deref(), self.payload.as_deref(), url];
+        let texts = [self.text.as_deref(), self.payload.as_deref(), self.template.as_deref(), url];
         texts.into_iter().flatten().map(|text| text.len() as u64).sum()
     }
 }

@@ -111,10 +111,10 @@ impl DeliveryError {
         self
     }
 
-    /// Only a transient failure can say when to come back; on others this does nothing.
+    /// Only a transient failure can say when to come back; on others this does nothing. None: as it was said before.
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         if let DeliveryErrorKind::Transient { retry_after } = &mut self.kind {
-            *retry_after = wait;
+            *retry_after = wait.or(*retry_after);
         }
         self
     }

@@ -5,7 +5,9 @@ mod sandbox;
 mod webhook;
 mod whatsapp_errors;
 mod whatsapp_evolution;
+mod whatsapp_oficial;
 
 pub use sandbox::SandboxSender;
 pub use webhook::{InvalidSecret, SigningSecret, WebhookSender, WebhookSettings};
 pub use whatsapp_evolution::{EvolutionConnector, EvolutionEvents, EvolutionSettings, WhatsappEvolutionSender};
+pub use whatsapp_oficial::{MetaEvents, MetaSettings, WhatsappOficialSender};

@@ -2,24 +2,38 @@
 //!
 //! Source: Meta, "Error codes" (2026-06-18). Decided by the code alone: Meta's HTTP statuses and titles change.
 
+use std::time::Duration;
+
 /// What follows from a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
     /// It was not taken, and may be later.
     TryLater,
+    /// Too much was sent to this recipient. Others are not concerned.
+    SpareRecipient,
+    /// Too much was sent through the number, or asked for by its app: nothing more is taken before this has passed.
+    SlowDown(Duration),
     /// This recipient or this content is refused for good.
     Refuse,
     /// Nothing is taken from the number for now: its quality, its right or its configuration is at fault.
     PutInstanceOff,
 }
 
-use Consequence::{PutInstanceOff, Refuse, TryLater};
+use Consequence::{PutInstanceOff, Refuse, SlowDown, SpareRecipient, TryLater};
+
+/// Of rates that are counted by the hour.
+const MINUTES: Duration = Duration::from_secs(60);
+/// Of messages a second.
+const SECONDS: Duration = Duration::from_secs(4);
 
 /// None for a code that is not in Meta's list.
 pub fn consequence(code: i64) -> Option<Consequence> {
     Some(match code {
-        // Rates of the app, the user and the account; the number's throughput; one recipient's.
-        4 | 17 | 613 | 80_007 | 130_429 | 131_056 => TryLater,
+        // Rates of the app, the user and the account.
+        4 | 17 | 613 | 80_007 => SlowDown(MINUTES),
+        // The number's throughput.
+        130_429 => SlowDown(SECONDS),
+        131_056 => SpareRecipient,
         // Service down, maintenance.
         1 | 2 | 131_000 | 131_016 | 131_057 | 133_004 => TryLater,
         // Not on WhatsApp, outside the 24 hours, healthy engagement, opted out, an experiment, to oneself, not in the test

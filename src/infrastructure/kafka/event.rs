@@ -61,6 +61,9 @@ struct EventContent<'m> {
     media_url: Option<&'m str>,
     media_type: Option<&'static str>,
     payload: Option<&'m RawValue>,
+    /// Absent where there is none: what was published before there were any has the same bytes still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<&'m RawValue>,
 }
 
 /// The value for a message, of at most `limit` bytes if a reference is that short.
@@ -92,15 +95,17 @@ fn encoded(message: &Message, content: Option<EventContent<'_>>) -> Option<Vec<u
     serde_json::to_vec(&event).ok()
 }
 
-/// None when the payload is not JSON, which the row itself has to answer for.
+/// None when the payload or the template is not JSON, which the row itself has to answer for.
 fn content(message: &Message) -> Option<EventContent<'_>> {
     let payload = message.content.payload.as_deref().map(serde_json::from_str).transpose().ok()?;
+    let template = message.content.template.as_deref().map(serde_json::from_str).transpose().ok()?;
     let media = message.content.media.as_ref();
     Some(EventContent {
         message: message.content.text.as_deref(),
         media_url: media.map(|media| media.url.as_str()),
         media_type: media.map(|media| media.media_type.as_str()),
         payload,
+        template,
     })
 }
 

@@ -24,9 +24,9 @@ fn text(text: &str) -> Content {
 #[test]
 fn a_record_says_everything_about_its_message() {
     let media = Media { url: MediaUrl::parse("https://a/b.png").unwrap(), media_type: MediaType::Image };
-    let content =
-        Content { text: Some("Olá".to_owned()), media: Some(media), payload: Some("{\"b\":1.0,\"a\":2}".to_owned()) };
-    let message = message("5511999", content);
+    let payload = Some("{\"b\":1.0,\"a\":2}".to_owned());
+    let content = Content { text: Some("Olá".to_owned()), media: Some(media), payload, template: None };
+    let mut message = message("5511999", content);
     let expected = "{\"version\":1,\"type\":\"message.send\",\"messageId\":\"00000000-0000-0000-0000-000000000001\",\
         \"tenant\":\"acme\",\"userId\":\"user\",\"instanceId\":\"00000000-0000-0000-0000-000000000002\",\
         \"channel\":\"webhook\",\"channelInstanceId\":\"pedidos\",\"remoteJid\":\"5511999\",\"message\":\"Olá\",\
@@ -34,6 +34,9 @@ fn a_record_says_everything_about_its_message() {
         \"createdAt\":\"2023-11-14T22:13:20.123Z\"}";
     assert_eq!(String::from_utf8(value(&message, LARGEST_VALUE)).unwrap(), expected);
     assert_eq!(key(&message), b"00000000-0000-0000-0000-000000000002:5511999");
+    message.content.template = Some("{\"name\":\"oi\"}".to_owned());
+    let expected = expected.replace(",\"maxRetries\"", ",\"template\":{\"name\":\"oi\"},\"maxRetries\"");
+    assert_eq!(String::from_utf8(value(&message, LARGEST_VALUE)).unwrap(), expected);
 }
 
 #[test]

@@ -79,7 +79,8 @@ fn documented() -> OpenApiRouter<SharedState> {
         .routes(routes!(instances::connection::code))
         .routes(routes!(instances::connection::restart))
         .routes(routes!(instances::connection::log_out))
-        .routes(routes!(receipts::receive::receive))
+        .routes(routes!(receipts::receive::receive_of_app, receipts::handshake::shake_hands_of_app))
+        .routes(routes!(receipts::receive::receive, receipts::handshake::shake_hands))
         .routes(routes!(receipts::receive::receive_by_secret))
 }
 

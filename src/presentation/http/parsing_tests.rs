@@ -55,16 +55,16 @@ fn a_request_to_send_is_read_or_refused() {
                 let draft = &command.draft;
                 let content = &draft.content;
                 assert!((1..=2_048).contains(&draft.recipient.as_str().chars().count()));
-                assert!(content.text.is_some() || content.payload.is_some());
+                assert!(content.text.is_some() || content.payload.is_some() || content.template.is_some());
                 // What PostgreSQL cannot store.
                 let (recipient, instance) = (draft.recipient.as_str(), command.channel_instance_id.as_str());
                 for text in [Some(recipient), content.text.as_deref(), Some(instance)] {
                     assert!(text.is_none_or(|text| !text.contains('\0')));
                 }
                 // As it was written, and JSON that every reader takes.
-                if let Some(payload) = &content.payload {
-                    assert_eq!(compact(payload), *payload);
-                    assert!(serde_json::from_str::<Value>(payload).is_ok(), "{payload}");
+                for json in [&content.payload, &content.template].into_iter().flatten() {
+                    assert_eq!(compact(json), *json);
+                    assert!(serde_json::from_str::<Value>(json).is_ok(), "{json}");
                 }
                 assert!(draft.max_tries.is_none_or(|tries| (1..=100).contains(&tries.number())));
             }

@@ -20,6 +20,8 @@ pub struct ChannelUnderTest<'a> {
     /// The texts that no error may hold.
     pub secrets: Vec<String>,
     pub patience: Duration,
+    /// The statuses that say of a request that it was not taken, and may be later.
+    pub busy: &'a [u16],
     /// The headers that must be the same on every try.
     pub steady_headers: &'a [&'a str],
 }
@@ -134,7 +136,7 @@ async fn comes_back_when_it_is_asked_to(channel: &ChannelUnderTest<'_>) {
         ("-30".to_owned(), None),
         ("soon".to_owned(), None),
     ];
-    for status in [429, 503] {
+    for &status in channel.busy {
         for (text, expected) in &asked {
             receiver.always(Answer::new(status, "busy").with("retry-after", text).with("date", &now));
             let error = channel.sender.send(&delivery).await.expect_err("busy");

@@ -16,6 +16,8 @@ on_every_adapter![
     a_list_is_a_tenants_and_oldest_first,
     a_list_ends_where_it_is_too_much,
     sealed_credentials_are_paged_across_tenants_in_order_of_id,
+    those_of_one_channel_are_paged_apart,
+    instances_of_one_address_are_found_in_every_tenant,
     a_change_writes_what_it_names_and_nothing_else,
     of_changes_at_once_each_holds,
     a_deleted_instance_is_gone_its_name_is_free_and_its_messages_stay,
@@ -107,15 +109,71 @@ async fn sealed_credentials_are_paged_across_tenants_in_order_of_id(adapters: &A
     adapters.instances.insert(&bare).await.unwrap();
     expected.sort_by_key(|instance| instance.id);
 
-    assert_eq!(adapters.instances.sealed(None, 100).await.unwrap(), expected);
+    assert_eq!(adapters.instances.sealed(None, None, 100).await.unwrap(), expected);
     let (mut paged, mut after) = (Vec::new(), None);
     for length in [2, 2, 1, 0] {
-        let page = adapters.instances.sealed(after, 2).await.unwrap();
+        let page = adapters.instances.sealed(None, after, 2).await.unwrap();
         assert_eq!(page.len(), length);
         after = page.last().map(|instance| instance.id).or(after);
         paged.extend(page);
     }
     assert_eq!(paged, expected);
+}
+
+async fn those_of_one_channel_are_paged_apart(adapters: &Adapters) {
+    let sandbox = ChannelName::new("sandbox");
+    let mut expected = Vec::new();
+    for (number, tenant) in ["globex", "acme", "acme", "globex"].into_iter().enumerate() {
+        stored(adapters, tenant, &format!("hook-{number}")).await;
+        let channel = sandbox.clone();
+        let instance = Instance { channel, ..instance(tenant, &format!("sandbox-{number}")) };
+        adapters.instances.insert(&instance).await.unwrap();
+        expected.push(instance.id);
+    }
+    let bare =
+        Instance { credentials: SealedCredentials(vec![]), channel: sandbox.clone(), ..instance("acme", "bare") };
+    adapters.instances.insert(&bare).await.unwrap();
+    expected.sort();
+    let (mut paged, mut after) = (Vec::new(), None);
+    for length in [3, 1, 0] {
+        let page = adapters.instances.sealed(Some(&sandbox), after, 3).await.unwrap();
+        assert_eq!(page.len(), length);
+        after = page.last().map(|instance| instance.id).or(after);
+        paged.extend(page.into_iter().map(|instance| instance.id));
+    }
+    assert_eq!(paged, expected);
+}
+
+async fn instances_of_one_address_are_found_in_every_tenant(adapters: &Adapters) {
+    let of = |tenant: &str, name: &str, channel: &str, address: &str| Instance {
+        channel: ChannelName::new(channel),
+        channel_phone_or_id: address.to_owned(),
+        ..instance(tenant, name)
+    };
+    let (first, second) = (of("acme", "loja", "wide", "1065"), of("globex", "shop", "wide", "1065"));
+    // Longer than what a tree of PostgreSQL's takes.
+    let long = "á".repeat(2_048);
+    let others = [
+        of("acme", "a", "wide", "10650"),
+        of("acme", "b", "wide", "106"),
+        of("acme", "c", "sandbox", "1065"),
+        of("acme", "d", "wide", &long),
+    ];
+    for instance in [&first, &second].into_iter().chain(&others) {
+        adapters.instances.insert(instance).await.unwrap();
+    }
+    let found = async |address: &str| {
+        let found = adapters.instances.addressed(&ChannelName::new("wide"), address).await.unwrap();
+        found.into_iter().map(|instance| instance.id).collect::<Vec<_>>()
+    };
+    let mut expected = vec![first.id, second.id];
+    expected.sort();
+    assert_eq!(found("1065").await, expected);
+    assert_eq!(found(&long).await, [others[3].id]);
+    assert!(found("1").await.is_empty());
+    let change = InstanceChange { channel_phone_or_id: Some("9".to_owned()), ..InstanceChange::default() };
+    adapters.instances.update(&first.tenant, first.id, &change, at(5)).await.unwrap().unwrap();
+    assert_eq!((found("1065").await, found("9").await), (vec![second.id], vec![first.id]));
 }
 
 async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {

@@ -21,7 +21,7 @@ use crate::support::given::{
 on_every_adapter![
     what_was_accepted_reads_back_as_it_was,
     messages_that_are_accepted_at_once_keep_what_is_their_own,
-    a_payload_survives_byte_for_byte,
+    a_payload_and_a_template_survive_byte_for_byte,
     of_many_that_bring_one_key_at_once_one_is_stored,
     a_taken_key_tells_what_it_was_used_for_and_stores_nothing,
     a_key_is_its_tenants_own,
@@ -46,7 +46,7 @@ on_every_adapter![
 async fn what_was_accepted_reads_back_as_it_was(adapters: &Adapters) {
     let mut message = message(MessageStatus::Pending, node());
     let media = Media { url: MediaUrl::parse("https://example.org/a.png").unwrap(), media_type: MediaType::Image };
-    message.content = Content { text: Some("Olá 👋".to_owned()), media: Some(media), payload: None };
+    message.content = Content { text: Some("Olá 👋".to_owned()), media: Some(media), ..Content::default() };
     adapters.stored(message.clone()).await;
     assert_eq!(format!("{:?}", adapters.now(&message).await), format!("{message:?}"));
 }
@@ -56,10 +56,11 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
     let (owner, hook) = (node(), instance("acme", "hook"));
     let media = |media_type| Some(Media { url: MediaUrl::parse("https://example.org/a.png").unwrap(), media_type });
     let elsewhere = Media { url: MediaUrl::parse("https://example.org/b.png").unwrap(), media_type: MediaType::Image };
-    let payload = |payload: &str| Some(payload.to_owned());
+    let json = |json: &str| Some(json.to_owned());
+    let content = || Content { text: None, media: media(MediaType::Image), payload: json("[1]"), template: json("{}") };
     let alike = || {
         let mut message = message_of(&hook, MessageStatus::Pending, owner);
-        message.content = Content { text: None, media: media(MediaType::Image), payload: payload("[1]") };
+        message.content = content();
         message
     };
     let changes: [fn(&mut Message); 16] = [
@@ -81,12 +82,14 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
         |message| message.max_tries = 9,
     ];
     let contents = [
-        Content { text: Some("Olá".to_owned()), media: media(MediaType::Image), payload: payload("[1]") },
-        Content { text: None, media: media(MediaType::Video), payload: payload("[1]") },
-        Content { text: None, media: Some(elsewhere), payload: payload("[1]") },
-        Content { text: None, media: None, payload: payload("[1]") },
-        Content { text: None, media: media(MediaType::Image), payload: payload("[1.0]") },
-        Content { text: None, media: media(MediaType::Image), payload: None },
+        Content { text: Some("Olá".to_owned()), ..content() },
+        Content { media: media(MediaType::Video), ..content() },
+        Content { media: Some(elsewhere), ..content() },
+        Content { media: None, ..content() },
+        Content { payload: json("[1.0]"), ..content() },
+        Content { payload: None, ..content() },
+        Content { template: json("{\"a\":1.0}"), ..content() },
+        Content { template: None, ..content() },
     ];
     let mut bursts = Vec::new();
     for change in changes {
@@ -107,12 +110,14 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
     }
 }
 
-async fn a_payload_survives_byte_for_byte(adapters: &Adapters) {
-    for payload in [r#"{"b":1.00,"a":"é"}"#, r#"{"a":1,"a":2}"#, "1e400", r#""\u00e9""#, "null"] {
+async fn a_payload_and_a_template_survive_byte_for_byte(adapters: &Adapters) {
+    for json in [r#"{"b":1.00,"a":"é"}"#, r#"{"a":1,"a":2}"#, "1e400", r#""\u00e9""#, "null"] {
         let mut message = message(MessageStatus::Queued, node());
-        message.content = Content { payload: Some(payload.to_owned()), ..Content::default() };
+        let json = Some(json.to_owned());
+        message.content = Content { payload: json.clone(), template: json.clone(), ..Content::default() };
         adapters.stored(message.clone()).await;
-        assert_eq!(adapters.now(&message).await.content.payload.as_deref(), Some(payload));
+        let content = adapters.now(&message).await.content;
+        assert_eq!((content.payload, content.template), (json.clone(), json));
     }
 }
 

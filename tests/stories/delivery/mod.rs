@@ -1,3 +1,4 @@
 //! How messages are delivered.
 
 mod calling;
+mod whatsapp_oficial;

@@ -135,7 +135,7 @@ async fn operators_queries_work_as_they_stand(installation: Installation) {
     }
     let known = "id, user_id, instance_id, channel, remote_jid, message, channel_message_id, direction, status, \
                  media_url, media_type, error, retries, max_retries, sent_at, delivered_at, read_at, created_at, \
-                 updated_at, tenant, payload, node_id, try, next_attempt_at, dead_lettered_at";
+                 updated_at, tenant, payload, template, node_id, try, next_attempt_at, dead_lettered_at";
     let rows = app.sql(&format!("SELECT {known} FROM messaging_messages WHERE status = 'failed'")).await;
     assert_eq!(rows[0]["id"], failed);
     assert_eq!(rows[0]["max_retries"], 3);

@@ -70,6 +70,17 @@ impl InstanceRepository for MemoryInstanceRepository {
         self.database.run_now("instances.named", named).await
     }
 
+    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
+        let is_it = |it: &&Instance| it.channel == *channel && it.channel_phone_or_id == address;
+        let addressed = |tables: &mut Tables| {
+            let mut all: Vec<Instance> = tables.instances.values().filter(is_it).cloned().collect();
+            all.sort_by_key(|instance| instance.id);
+            all.truncate(100);
+            Ok(all)
+        };
+        self.database.run_now("instances.addressed", addressed).await
+    }
+
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         let is_listed = |it: &&Instance| it.tenant == *tenant && channel.is_none_or(|channel| it.channel == *channel);
         let list = |tables: &mut Tables| {
@@ -106,8 +117,17 @@ impl InstanceRepository for MemoryInstanceRepository {
         self.database.run_now("instances.of_channels", |tables| Ok(found(tables))).await
     }
 
-    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
-        let is_asked_for = |it: &&Instance| after.is_none_or(|after| it.id > after) && !it.credentials.0.is_empty();
+    async fn sealed(
+        &self,
+        channel: Option<&ChannelName>,
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<SealedInstance>, RepositoryError> {
+        let is_asked_for = |it: &&Instance| {
+            channel.is_none_or(|channel| it.channel == *channel)
+                && after.is_none_or(|after| it.id > after)
+                && !it.credentials.0.is_empty()
+        };
         let sealed = |tables: &mut Tables| {
             let mut sealed: Vec<&Instance> = tables.instances.values().filter(is_asked_for).collect();
             sealed.sort_by_key(|instance| instance.id);

@@ -36,12 +36,18 @@ pub trait ChannelSender: Send + Sync {
     /// Checks, before a message is accepted, for what the channel will refuse.
     ///
     /// # Errors
-    /// All that is wrong, with paths into the request: `/remoteJid`, `/message`, `/mediaUrl`, `/mediaType`, `/payload`.
+    /// All that is wrong, with paths into the request: `/remoteJid`, `/message`, `/mediaUrl`, `/mediaType`, `/payload`,
+    /// `/template`.
     fn check_message(&self, recipient: &str, content: &Content) -> Result<(), Vec<FieldProblem>>;
 
     /// Whether messages to one recipient have to leave one after the other.
     fn keeps_order(&self) -> bool {
         true
+    }
+
+    /// Whether it has templates. Without, a message with one is refused before it is asked.
+    fn takes_templates(&self) -> bool {
+        false
     }
 
     /// Whether the channel says later what became of a message, by the name that its acceptance gave it.

@@ -6,6 +6,7 @@ mod channel_sender;
 mod credentials_cipher;
 mod event_reader;
 mod registry;
+mod signed_event_reader;
 
 pub use call_turns::CallTurns;
 pub use channel_connector::{Account, ChannelConnector, Code, Connection, EventAddress, SECRET_HEADER};
@@ -13,3 +14,4 @@ pub use channel_sender::{ChannelSender, Delivery, NewCredentials};
 pub use credentials_cipher::{CipherError, CredentialsCipher};
 pub use event_reader::{EventReader, ProviderEvent};
 pub use registry::Channels;
+pub use signed_event_reader::SignedEventReader;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ChannelConnector, ChannelSender, EventReader};
+use super::{ChannelConnector, ChannelSender, EventReader, SignedEventReader};
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::problem::FieldProblem;
 
@@ -14,6 +14,7 @@ pub struct Channels {
     switched_off: BTreeMap<ChannelName, &'static str>,
     connectors: BTreeMap<ChannelName, Arc<dyn ChannelConnector>>,
     event_readers: BTreeMap<ChannelName, Arc<dyn EventReader>>,
+    signed_event_readers: BTreeMap<ChannelName, Arc<dyn SignedEventReader>>,
 }
 
 impl Channels {
@@ -37,6 +38,11 @@ impl Channels {
         self.connectors.keys().cloned().collect()
     }
 
+    /// Its provider reports what happens, and signs it.
+    pub fn read_signed_events_by(&mut self, reader: Arc<dyn SignedEventReader>) {
+        self.signed_event_readers.insert(reader.channel(), reader);
+    }
+
     /// None for a channel whose instances need no connecting.
     pub fn connector(&self, name: &ChannelName) -> Option<&Arc<dyn ChannelConnector>> {
         self.connectors.get(name)
@@ -45,6 +51,15 @@ impl Channels {
     /// None for a channel that reports nothing.
     pub fn event_reader(&self, name: &ChannelName) -> Option<&Arc<dyn EventReader>> {
         self.event_readers.get(name)
+    }
+
+    /// None for a channel whose reports are not signed.
+    pub fn signed_event_reader(&self, name: &ChannelName) -> Option<&Arc<dyn SignedEventReader>> {
+        self.signed_event_readers.get(name)
+    }
+
+    pub fn signed_event_readers(&self) -> impl Iterator<Item = &Arc<dyn SignedEventReader>> {
+        self.signed_event_readers.values()
     }
 
     /// What waits for this channel fails with that sentence: no process is to deliver it.

@@ -29,6 +29,10 @@ pub trait InstanceRepository: Send + Sync {
     /// The instances of any tenant and channel that their clients call so, at most 100.
     async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError>;
 
+    /// The instances of any tenant that have this channel and this address (`channel_phone_or_id`), lowest ids first, at most
+    /// 100.
+    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError>;
+
     /// A tenant's instances, oldest first; of one channel, if given; and at most
     /// [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE). Few lists are made at the same time, as of
     /// [`MessageSearch`](super::MessageSearch).
@@ -42,9 +46,14 @@ pub trait InstanceRepository: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Instance>, RepositoryError>;
 
-    /// At most `limit` instances of any tenant that have credentials (more than 0 bytes), with ids above `after`, lowest
-    /// ids first.
-    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError>;
+    /// At most `limit` instances of any tenant, and of one channel, if given, that have credentials (more than 0 bytes), with
+    /// ids above `after`, lowest ids first.
+    async fn sealed(
+        &self,
+        channel: Option<&ChannelName>,
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<SealedInstance>, RepositoryError>;
 
     /// Writes what the change names and nothing else, in one statement: of concurrent changes of different members each
     /// holds. `updated_at` never goes back. Returns the instance as it is then; `None` when there is no such instance.

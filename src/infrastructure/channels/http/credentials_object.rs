@@ -82,3 +82,8 @@ impl<'a> CredentialsObject<'a> {
 fn member_path(name: &str) -> String {
     format!("{PATH}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
+
+/// Any other would not survive in a header, or not be recognised in an answer that must not give it away.
+pub fn is_header_text(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}

@@ -1,6 +1,8 @@
 //! What all channels share that are called over HTTP.
 
+pub(super) mod base_url;
 pub(super) mod credentials_object;
+pub(super) mod file_name;
 pub(super) mod http_answer;
 #[cfg(test)]
 mod parsing_tests;

@@ -260,7 +260,9 @@ impl AnswerText {
         match code.filter(|_| is_of_meta).and_then(consequence) {
             Some(Consequence::Refuse) => DeliveryError::refused(reason),
             Some(Consequence::PutInstanceOff) => DeliveryError::instance_off(reason, FOR_A_PERSON),
-            Some(Consequence::TryLater) => DeliveryError::transient(reason),
+            Some(Consequence::TryLater | Consequence::SpareRecipient | Consequence::SlowDown(_)) => {
+                DeliveryError::transient(reason)
+            }
             // It was taken, by what does not say as what.
             None => DeliveryError::unknown(reason),
         }

@@ -6,12 +6,12 @@ use crate::application::ports::NewCredentials;
 use crate::domain::instance::credentials::Credentials;
 use crate::domain::message::delivery::DeliveryError;
 use crate::domain::problem::FieldProblem;
-use crate::infrastructure::channels::http::credentials_object::CredentialsObject;
+use crate::infrastructure::channels::http::base_url::parse_base_url;
+use crate::infrastructure::channels::http::credentials_object::{CredentialsObject, is_header_text};
 use crate::infrastructure::channels::http::redaction::Redaction;
 use crate::infrastructure::http_client::AddressGuard;
 
 const MEMBERS: [&str; 6] = ["baseUrl", "apiUrl", "url", "apiKey", "apiToken", "instanceName"];
-const LONGEST_BASE_URL: usize = 2048;
 const LONGEST_INSTANCE_NAME: usize = 255;
 
 /// Where the Evolution API is, and what opens it.
@@ -31,7 +31,7 @@ pub fn check(given: Option<&Value>, guard: &AddressGuard) -> Result<NewCredentia
         object.problem(base_url_name, problem);
     }
     let (api_key_name, api_key) = object.required_text_of(&["apiKey", "apiToken"]);
-    if api_key.is_some_and(|api_key| !is_api_key(api_key)) {
+    if api_key.is_some_and(|api_key| !is_header_text(api_key)) {
         object.problem(api_key_name, "must be visible ASCII without spaces");
     }
     let instance_name = object.optional_text("instanceName");
@@ -58,7 +58,7 @@ impl EvolutionCredentials {
         let stored: Value = serde_json::from_str(credentials.expose()).ok()?;
         let text = |name| stored.get(name).and_then(Value::as_str);
         let base_url = parse_base_url(text("baseUrl")?).ok()?;
-        let api_key = text("apiKey").filter(|api_key| is_api_key(api_key))?;
+        let api_key = text("apiKey").filter(|api_key| is_header_text(api_key))?;
         let instance_name = text("instanceName").unwrap_or(channel_instance_id);
         if !is_instance_name(instance_name) {
             return None;
@@ -99,31 +99,6 @@ impl EvolutionCredentials {
     pub fn redaction(&self) -> &Redaction {
         &self.redaction
     }
-}
-
-/// # Errors
-/// What is wrong with it, as the end of a sentence.
-fn parse_base_url(text: &str) -> Result<Url, &'static str> {
-    const NOT_ABSOLUTE: &str = "must be an absolute http or https URL";
-    if text.len() > LONGEST_BASE_URL {
-        return Err("must not be longer than 2048 bytes");
-    }
-    let url = Url::parse(text).map_err(|_| NOT_ABSOLUTE)?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(NOT_ABSOLUTE);
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name or password");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not have a query or fragment");
-    }
-    Ok(url)
-}
-
-/// Any other would not survive in a header, or not be recognised in an answer that must not give it away.
-fn is_api_key(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// `.` and `..` cannot be a segment of a URL's path, however they are encoded.

@@ -3,6 +3,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::domain::message::{Content, Media, MediaType, MessageId};
+use crate::infrastructure::channels::http::file_name::file_name;
 
 /// What errors call the other side.
 pub const PEER: &str = "the Evolution API";
@@ -77,7 +78,7 @@ pub fn own_id(message: MessageId) -> String {
 /// A name with an extension that fits the medium, and its MIME type. Evolution believes the extension before it believes
 /// `mimetype`, so that a `foto.php` must not keep its own.
 fn file_of(url: &str, media_type: MediaType) -> (String, String) {
-    let named = Url::parse(url).ok().and_then(|url| last_segment(&url));
+    let named = Url::parse(url).ok().and_then(|url| file_name(&url));
     let fitting = named.and_then(|name| Some((fitting_type(&name, media_type)?, name)));
     let (mime_type, name) = fitting.unwrap_or_else(|| match media_type {
         MediaType::Image => ("image/jpeg", "image.jpg".to_owned()),
@@ -93,18 +94,4 @@ fn fitting_type(file_name: &str, media_type: MediaType) -> Option<&'static str> 
     let mime_type = mime_guess::from_ext(extension).first_raw()?;
     let fits = media_type == MediaType::Document || mime_type.split('/').next() == Some(media_type.as_str());
     (fits && !stem.is_empty()).then_some(mime_type)
-}
-
-/// Decoded, without what has no place in a file's name.
-fn last_segment(url: &Url) -> Option<String> {
-    const LONGEST: usize = 200;
-    let segment = url.path_segments()?.next_back()?;
-    // A form's decoder is at hand; these three characters are all that it sees otherwise than a path does.
-    let as_form = segment.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
-    let (decoded, _) = url::form_urlencoded::parse(as_form.as_bytes()).next()?;
-    let name: String =
-        decoded.chars().filter(|character| !character.is_control() && !"/\\".contains(*character)).collect();
-    // Its end matters: the extension is there.
-    let surplus = name.chars().count().saturating_sub(LONGEST);
-    Some(name.chars().skip(surplus).collect())
 }

@@ -25,6 +25,9 @@ pub struct CachedInstances {
     found: Cache<Name, Arc<Instance>>,
     /// Also names that no instance has: a provider may report of one that is gone, without pause.
     named: Cache<String, Arc<[Instance]>>,
+    addressed: Cache<(ChannelName, String), Arc<[Instance]>>,
+    /// Of one channel, by the id that they come after and how many: anybody may try a token on all of them.
+    sealed: Cache<(ChannelName, Option<InstanceId>, u32), Arc<[SealedInstance]>>,
     /// Counts the changes that this process has made.
     changes: AtomicU64,
 }
@@ -38,22 +41,37 @@ struct Name {
 
 impl CachedInstances {
     pub fn new(instances: Arc<dyn InstanceRepository>) -> Self {
-        let found = Cache::builder().max_capacity(10_000).time_to_live(KEPT).build();
-        let named = Cache::builder().max_capacity(10_000).time_to_live(KEPT).build();
-        Self { instances, found, named, changes: AtomicU64::new(0) }
+        Self {
+            instances,
+            found: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build(),
+            named: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build(),
+            addressed: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build(),
+            sealed: Cache::builder().max_capacity(100).time_to_live(KEPT).build(),
+            changes: AtomicU64::new(0),
+        }
     }
 
     fn changed(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
         self.found.invalidate_all();
+        self.forget_those_of_providers();
+    }
+
+    fn forget_those_of_providers(&self) {
         self.named.invalidate_all();
+        self.addressed.invalidate_all();
+        self.sealed.invalidate_all();
     }
 }
 
 #[async_trait]
 impl InstanceRepository for CachedInstances {
     async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
-        self.instances.insert(instance).await
+        let inserted = self.instances.insert(instance).await;
+        // Of a name that was not there before it was remembered that it is not.
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.forget_those_of_providers();
+        inserted
     }
 
     async fn find_any(&self, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
@@ -100,6 +118,20 @@ impl InstanceRepository for CachedInstances {
         Ok(found)
     }
 
+    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
+        let place = (channel.clone(), address.to_owned());
+        if let Some(instances) = self.addressed.get(&place).await {
+            return Ok(instances.to_vec());
+        }
+        let changes = self.changes.load(Ordering::SeqCst);
+        let found = self.instances.addressed(channel, address).await?;
+        self.addressed.insert(place, found.clone().into()).await;
+        if self.changes.load(Ordering::SeqCst) != changes {
+            self.addressed.invalidate_all();
+        }
+        Ok(found)
+    }
+
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         self.instances.list(tenant, channel).await
     }
@@ -113,8 +145,24 @@ impl InstanceRepository for CachedInstances {
         self.instances.of_channels(channels, after, limit).await
     }
 
-    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
-        self.instances.sealed(after, limit).await
+    async fn sealed(
+        &self,
+        channel: Option<&ChannelName>,
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<SealedInstance>, RepositoryError> {
+        let Some(channel) = channel else { return self.instances.sealed(None, after, limit).await };
+        let page = (channel.clone(), after, limit);
+        if let Some(sealed) = self.sealed.get(&page).await {
+            return Ok(sealed.to_vec());
+        }
+        let changes = self.changes.load(Ordering::SeqCst);
+        let found = self.instances.sealed(Some(channel), after, limit).await?;
+        self.sealed.insert(page, found.clone().into()).await;
+        if self.changes.load(Ordering::SeqCst) != changes {
+            self.sealed.invalidate_all();
+        }
+        Ok(found)
     }
 
     async fn update(

@@ -107,6 +107,7 @@ columns! {
         "payload"             Alike  Json   |it| it.content.payload.as_deref();
         "media_url"           Alike  Text   |it| it.content.media.as_ref().map(|media| media.url.as_str());
         "media_type"          Alike  Text   |it| it.content.media.as_ref().map(|media| media.media_type.as_str());
+        "template"            Alike  Json   |it| it.content.template.as_deref();
     set later:
         "channel_message_id" "error" "failure" "attempt_http_status" "dead_lettered_at" "sent_at" "delivered_at" "read_at"
         "deferrals" "deferred_since"

@@ -80,13 +80,19 @@ fn content<R: Row>(row: &R, flaws: &mut Flaws) -> Content {
     if url.is_some() != media_type.is_some() {
         flaws.add("media_url and media_type must be set together".to_owned());
     }
-    let payload = flaws.or_default(row.json("payload"));
-    let is_json = |payload: &str| R::KEEPS_JSON || serde_json::from_str::<&RawValue>(payload).is_ok();
-    if !payload.as_deref().is_none_or(is_json) {
-        flaws.add("payload is not JSON".to_owned());
-    }
+    let payload = json(row, "payload", flaws);
+    let template = json(row, "template", flaws);
     let media = url.zip(media_type).map(|(url, media_type)| Media { url: MediaUrl::stored(url), media_type });
-    Content { text: flaws.or_default(text_option(row, "message")), media, payload }
+    Content { text: flaws.or_default(text_option(row, "message")), media, payload, template }
+}
+
+fn json<R: Row>(row: &R, column: &str, flaws: &mut Flaws) -> Option<String> {
+    let json = flaws.or_default(row.json(column));
+    let is_json = |json: &str| R::KEEPS_JSON || serde_json::from_str::<&RawValue>(json).is_ok();
+    if !json.as_deref().is_none_or(is_json) {
+        flaws.add(format!("{column} is not JSON"));
+    }
+    json
 }
 
 /// The messages of rows that have an id. One without (removed by hand) must not keep the others from their end.

@@ -22,6 +22,9 @@ pub struct MessageData {
     pub media_type: Option<&'static str>,
     #[schema(value_type = Option<serde_json::Value>)]
     pub payload: Option<Box<RawValue>>,
+    /// Of `whatsapp_oficial`.
+    #[schema(value_type = Option<Object>)]
+    pub template: Option<Box<RawValue>>,
     /// `sent` or `received`.
     pub direction: &'static str,
     pub status: &'static str,
@@ -97,6 +100,7 @@ impl From<Message> for MessageData {
             media_url,
             media_type,
             payload: raw_json(message.content.payload),
+            template: raw_json(message.content.template),
             direction: message.direction.as_str(),
             status: message.status.as_str(),
             channel_message_id: message.channel_message_id,

@@ -21,7 +21,7 @@ use crate::presentation::http::wire::problem::Problem;
 /// Members that the contract names and that cannot be used yet. As null they mean nothing and are taken.
 const NOT_YET: [&str; 1] = ["groupId"];
 
-/// A message to send. `message` may be absent when there is a `payload`.
+/// A message to send. `message` may be absent when there is a `payload` or a `template`.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Problems, rename_all = camelCase, deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +47,11 @@ pub struct SendRequest {
     #[schema(value_type = Option<Value>)]
     #[deserr(default)]
     payload: Option<Value>,
+    /// Of `whatsapp_oficial` alone: a template of Meta's with what fills it (`name`, `language`, `components`), passed on as it
+    /// is. A `message` beside it is kept and shown, and not sent.
+    #[schema(value_type = Option<Object>)]
+    #[deserr(default)]
+    template: Option<ObjectField>,
     #[deserr(default)]
     max_retries: Option<TriesField>,
     #[deserr(default)]
@@ -92,6 +97,17 @@ impl MediaUrlField {
     }
 }
 
+/// A JSON object; what it holds is taken from what the client wrote.
+#[derive(Debug, Deserr)]
+#[deserr(error = Problems, try_from(Value) = ObjectField::parse -> fields::Detail)]
+pub struct ObjectField;
+
+impl ObjectField {
+    fn parse(value: Value) -> Result<Self, fields::Detail> {
+        if value.is_object() { Ok(Self) } else { Err("must be an object".into()) }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Deserr, ToSchema)]
 #[deserr(error = Problems, rename_all = lowercase)]
 #[schema(rename_all = "lowercase")]
@@ -113,17 +129,19 @@ impl From<MediaTypeField> for MediaType {
     }
 }
 
-/// The `payload` as its client wrote it.
-#[derive(Deserialize)]
-struct WrittenPayload<'a> {
+/// What is passed on as its client wrote it.
+#[derive(Default, Deserialize)]
+struct Written<'a> {
     #[serde(borrow, default)]
     payload: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    template: Option<&'a RawValue>,
 }
 
 pub(in crate::presentation::http) fn read(body: JsonBody, channels: &Channels) -> Result<SendMessageCommand, Problem> {
     let mut value = body.value;
     let mut problems = Vec::new();
-    let has_payload = value.get("payload").is_some();
+    let has_json = value.get("payload").or(value.get("template")).is_some();
     if let Value::Object(members) = &mut value {
         for name in NOT_YET {
             if members.remove(name).is_some_and(|member| !member.is_null()) {
@@ -137,8 +155,9 @@ pub(in crate::presentation::http) fn read(body: JsonBody, channels: &Channels) -
         let all = std::mem::take(&mut problems).into_iter().chain(more.0);
         Problem::invalid_field(all)
     })?;
-    let written = if has_payload { written_payload(&body.bytes)? } else { None };
-    let payload = request.payload.and(written).map(|raw| compact(raw.get()));
+    let written = if has_json { written(&body.bytes)? } else { Written::default() };
+    let payload = request.payload.and(written.payload).map(|raw| compact(raw.get()));
+    let template = request.template.and(written.template).map(|raw| compact(raw.get()));
     if !problems.is_empty() {
         return Err(Problem::invalid_field(problems));
     }
@@ -151,7 +170,7 @@ pub(in crate::presentation::http) fn read(body: JsonBody, channels: &Channels) -
         channel_instance_id: request.channel_instance_id.0,
         draft: Draft {
             recipient: request.remote_jid.0,
-            content: Content { text: request.message, media, payload },
+            content: Content { text: request.message, media, payload, template },
             max_tries: request.max_retries.map(|tries| tries.0),
             priority: request.priority.map(|priority| priority.0),
             send_at: request.send_at.and_then(|at| Timestamp::from_timestamp_millis(at.0.timestamp_millis())),
@@ -160,19 +179,19 @@ pub(in crate::presentation::http) fn read(body: JsonBody, channels: &Channels) -
     })
 }
 
-fn written_payload(body: &[u8]) -> Result<Option<&RawValue>, Problem> {
-    let written: WrittenPayload<'_> = serde_json::from_slice(body)
-        .map_err(|error| Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")))?;
-    Ok(written.payload)
+fn written(body: &[u8]) -> Result<Written<'_>, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")))
 }
 
 /// What members need of each other; listed together with what is wrong with each of them.
 fn missing(members: &Map<String, Value>) -> Vec<FieldProblem> {
     let given = |name: &str| members.get(name).filter(|member| !member.is_null());
+    let other = given("payload").or(given("template"));
     let mut problems = Vec::new();
     match given("message") {
-        None if given("payload").is_none() => problems.push(FieldProblem::new("/message", "is required")),
-        Some(Value::String(text)) if text.is_empty() && given("payload").or(given("mediaUrl")).is_none() => {
+        None if other.is_none() => problems.push(FieldProblem::new("/message", "is required")),
+        Some(Value::String(text)) if text.is_empty() && other.or(given("mediaUrl")).is_none() => {
             problems.push(FieldProblem::new("/message", "must not be empty"));
         }
         _ => {}

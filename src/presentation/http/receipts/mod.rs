@@ -1,3 +1,4 @@
 //! What providers report.
 
+pub mod handshake;
 pub mod receive;

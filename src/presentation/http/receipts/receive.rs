@@ -1,17 +1,24 @@
-//! `POST /api/messaging/webhook/{channelInstanceId}`
+//! `POST /api/messaging/webhook/{channelInstanceId}`, and `/webhook/meta`
 
 use crate::application::ports::SECRET_HEADER;
 use crate::application::receipts::receive_events::ReceiveEventsError;
+use crate::application::receipts::receive_signed_events::SignedReport;
 use crate::presentation::http::wire::body;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::state::SharedState;
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// The header in which Meta signs the body.
+const SIGNATURE_HEADER: &str = "x-hub-signature-256";
+
+/// What no instance is called.
+const OF_APPS: &str = "meta";
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Received {
@@ -23,10 +30,14 @@ pub struct Received {
 /// Take what a provider reports of an instance
 ///
 /// The instance is named as its client named it, and proved by the secret that its provider was given when it was connected: as
-/// the header `X-Correio-Secret`, or as the last segment of the path. A wrong secret and an unknown instance are answered alike.
-/// Whatever else is reported is answered 200: a provider would repeat it in vain.
+/// the header `X-Correio-Secret`, or as the last segment of the path. Meta's Cloud API proves itself by its signature over the
+/// body instead (`X-Hub-Signature-256`). A wrong secret, a wrong signature and an unknown instance are answered alike. Whatever else is reported is answered 200: a provider would repeat it in vain.
 #[utoipa::path(post, path = "/api/messaging/webhook/{channelInstanceId}", operation_id = "receiveEvents", tag = "providers",
-    params(("channelInstanceId" = String, Path, description = "The client's name for the instance")),
+    params(
+        ("channelInstanceId" = String, Path, description = "The client's name for the instance"),
+        ("X-Correio-Secret" = Option<String>, Header, description = "The instance's secret"),
+        ("X-Hub-Signature-256" = Option<String>, Header, description = "Meta's signature: `sha256=` and 64 hex digits"),
+    ),
     request_body(content = Object, description = "As the provider has it"),
     responses(
         (status = 200, body = Received, description = "Taken: what it says is stored"),
@@ -41,8 +52,47 @@ pub async fn receive(
     body: Body,
 ) -> Result<Json<Received>, Problem> {
     let Path(name) = name.map_err(|_| not_let_in())?;
+    if let Some(signature) = signature(&headers) {
+        let named = state.gateway.signed_events.named(&name).await?;
+        let body = whole(body, &state).await?;
+        state.gateway.signed_events.take(&named, SignedReport { signature, body: &body }).await?;
+        return Ok(received());
+    }
     let secret = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok());
     taken(&state, &name, secret, body).await
+}
+
+/// Take what Meta reports to an app that serves several numbers
+///
+/// Each report goes to the instances whose `channelPhoneOrId` is the number's id in it (`metadata.phone_number_id`), of every
+/// tenant, and whose `appSecret` has signed it. A report of unknown numbers alone is answered as one with a wrong signature.
+#[utoipa::path(post, path = "/api/messaging/webhook/meta", operation_id = "receiveEventsOfApp", tag = "providers",
+    params(("X-Hub-Signature-256" = String, Header, description = "Meta's signature: `sha256=` and 64 hex digits")),
+    request_body(content = Object, description = "As Meta has it"),
+    responses(
+        (status = 200, body = Received, description = "Taken: what it says is stored"),
+        (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
+    ))]
+pub async fn receive_of_app(
+    State(state): State<SharedState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Received>, Problem> {
+    let Some(signature) = signature(&headers) else {
+        // Of an instance that was called so before the name was reserved.
+        let secret = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok());
+        return taken(&state, OF_APPS, secret, body).await;
+    };
+    let body = whole(body, &state).await?;
+    state.gateway.signed_events.take_of_app(SignedReport { signature, body: &body }).await?;
+    Ok(received())
+}
+
+fn signature(headers: &HeaderMap) -> Option<&str> {
+    // One that is no text proves nothing, and is not passed over either.
+    headers.get(SIGNATURE_HEADER).map(|value| value.to_str().unwrap_or_default())
 }
 
 /// Take what a provider reports that cannot send a header of ours
@@ -72,9 +122,17 @@ pub async fn receive_by_secret(
 async fn taken(state: &SharedState, name: &str, secret: Option<&str>, body: Body) -> Result<Json<Received>, Problem> {
     let events = &state.gateway.events;
     let instance = events.let_in(name, secret).await?;
-    let body = body::whole(body, &state.bodies).await.map_err(to_be_repeated)?;
+    let body = whole(body, state).await?;
     events.take(instance, &body).await?;
-    Ok(Json(Received { success: true, message: "Webhook recebido" }))
+    Ok(received())
+}
+
+async fn whole(body: Body, state: &SharedState) -> Result<Bytes, Problem> {
+    body::whole(body, &state.bodies).await.map_err(to_be_repeated)
+}
+
+fn received() -> Json<Received> {
+    Json(Received { success: true, message: "Webhook recebido" })
 }
 
 /// A body that did not arrive: a provider does not repeat what is answered 400.

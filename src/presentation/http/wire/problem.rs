@@ -120,6 +120,12 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "A scope is missing", detail)
     }
 
+    /// A provider that asks where to report to has shown no token that is known.
+    pub fn handshake_refused() -> Self {
+        let detail = "No instance there has this verify token.";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "The verify token is not known", detail)
+    }
+
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "No such route", "There is nothing at this path.")
     }

@@ -66,6 +66,25 @@ const LISTED: &str = concat!(
       order by created_at, id"
 );
 
+macro_rules! select_sealed {
+    ($channel:literal) => {
+        concat!(
+            "select id, channel_instance_id, credentials
+               from messaging_instances
+              where ($1::uuid is null or id > $1)
+                and octet_length(credentials) > 0
+                and ",
+            $channel,
+            " order by id
+              limit $2"
+        )
+    };
+}
+
+const SEALED: &str = select_sealed!("$3::text is null");
+/// Apart: a plan for any channel or all would read all.
+const SEALED_OF_CHANNEL: &str = select_sealed!("channel = $3");
+
 /// One statement is one transaction.
 const DELETE: &str = "
     with deleted as (
@@ -142,6 +161,19 @@ impl InstanceRepository for PgInstanceRepository {
         rows.iter().map(instance).collect()
     }
 
+    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
+        let query = sqlx::query(select_instances!(
+            "where channel_phone_or_id = $1
+               and channel = $2
+             order by id
+             limit 100"
+        ))
+        .bind(address)
+        .bind(channel.as_str());
+        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+        rows.iter().map(instance).collect()
+    }
+
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         let mut query = QueryBuilder::new(
             "with found as (
@@ -178,17 +210,17 @@ impl InstanceRepository for PgInstanceRepository {
         Ok(rows.iter().filter_map(readable).collect())
     }
 
-    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
-        let query = sqlx::query(
-            "select id, channel_instance_id, credentials
-               from messaging_instances
-              where ($1::uuid is null or id > $1)
-                and octet_length(credentials) > 0
-              order by id
-              limit $2",
-        )
-        .bind(after.map(|after| after.0))
-        .bind(i64::from(limit));
+    async fn sealed(
+        &self,
+        channel: Option<&ChannelName>,
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<SealedInstance>, RepositoryError> {
+        let statement = if channel.is_some() { SEALED_OF_CHANNEL } else { SEALED };
+        let query = sqlx::query(statement)
+            .bind(after.map(|after| after.0))
+            .bind(i64::from(limit))
+            .bind(channel.map(ChannelName::as_str));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         rows.iter()
             .map(|row| {

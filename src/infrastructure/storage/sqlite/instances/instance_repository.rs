@@ -71,6 +71,25 @@ const LISTED: &str = concat!(
       order by created_at, id"
 );
 
+macro_rules! select_sealed {
+    ($channel:literal) => {
+        concat!(
+            "select id, channel_instance_id, credentials
+               from messaging_instances
+              where id > coalesce(?1, '')
+                and length(credentials) > 0
+                and ",
+            $channel,
+            " order by id
+              limit ?2"
+        )
+    };
+}
+
+const SEALED: &str = select_sealed!("?3 is null");
+/// Apart: a plan for any channel or all would read all.
+const SEALED_OF_CHANNEL: &str = select_sealed!("channel = ?3");
+
 #[async_trait]
 impl InstanceRepository for SqliteInstanceRepository {
     async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
@@ -148,6 +167,21 @@ impl InstanceRepository for SqliteInstanceRepository {
         rows.iter().map(instance).collect()
     }
 
+    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
+        let rows = sqlx::query(select_instances!(
+            "where channel_phone_or_id = ?1
+               and channel = ?2
+             order by id
+             limit 100"
+        ))
+        .bind(address)
+        .bind(channel.as_str())
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(translate)?;
+        rows.iter().map(instance).collect()
+    }
+
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         let mut query = QueryBuilder::new(
             "with found as materialized (
@@ -199,20 +233,20 @@ impl InstanceRepository for SqliteInstanceRepository {
         Ok(rows.iter().filter_map(readable).collect())
     }
 
-    async fn sealed(&self, after: Option<InstanceId>, limit: u32) -> Result<Vec<SealedInstance>, RepositoryError> {
-        let rows = sqlx::query(
-            "select id, channel_instance_id, credentials
-               from messaging_instances
-              where id > coalesce(?1, '')
-                and length(credentials) > 0
-              order by id
-              limit ?2",
-        )
-        .bind(after.map(|after| after.0.hyphenated()))
-        .bind(limit)
-        .fetch_all(self.database.readers())
-        .await
-        .map_err(translate)?;
+    async fn sealed(
+        &self,
+        channel: Option<&ChannelName>,
+        after: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<SealedInstance>, RepositoryError> {
+        let statement = if channel.is_some() { SEALED_OF_CHANNEL } else { SEALED };
+        let rows = sqlx::query(statement)
+            .bind(after.map(|after| after.0.hyphenated()))
+            .bind(limit)
+            .bind(channel.map(ChannelName::as_str))
+            .fetch_all(self.database.readers())
+            .await
+            .map_err(translate)?;
         // A row that was broken by hand must not hide the others.
         let readable = |row| {
             sealed(row)

@@ -1,0 +1,156 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use tracing::debug;
+
+use super::receive_events::{ReceiveEvents, ReceiveEventsError};
+use crate::application::ports::{
+    Channels, Clock, CredentialsCipher, InstanceRepository, ProviderEvent, RepositoryError, SignedEventReader,
+};
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::credentials::{Credentials, SealedCredentials};
+use crate::domain::instance::{Instance, InstanceId};
+
+/// Takes what a provider reports of several instances together and signs with a secret that is among their credentials.
+///
+/// Whoever let the report in, an event goes to every instance of its address whose own secret has signed it, of whatever
+/// tenant: none is told what others' providers say.
+pub struct ReceiveSignedEvents {
+    pub instances: Arc<dyn InstanceRepository>,
+    pub channels: Channels,
+    pub cipher: Arc<dyn CredentialsCipher>,
+    pub events: Arc<ReceiveEvents>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A report as it came.
+#[derive(Clone, Copy)]
+pub struct SignedReport<'a> {
+    pub signature: &'a str,
+    pub body: &'a [u8],
+}
+
+/// Of a report that nobody has proved yet: so many of its addresses are looked up for one that is known.
+const TRIED: usize = 16;
+
+/// Of a report that was let in.
+const MOST_ADDRESSES: usize = 1_000;
+
+/// Instances whose tokens are tried at a time, and how often.
+const PAGE: u32 = 500;
+const PAGES: usize = 20;
+
+impl ReceiveSignedEvents {
+    /// The instances of this name, of whatever tenant, whose provider signs.
+    ///
+    /// # Errors
+    /// When there is none, or the database does not answer.
+    pub async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, ReceiveEventsError> {
+        let mut named = self.instances.named(channel_instance_id).await?;
+        named.retain(|instance| self.channels.signed_event_reader(&instance.channel).is_some());
+        if named.is_empty() { Err(ReceiveEventsError::NotLetIn) } else { Ok(named) }
+    }
+
+    /// Takes a report that one of these instances lets in by its secret. What it says is on disk once this returns.
+    ///
+    /// # Errors
+    /// When none does, or the database does not answer: the provider is to say it again.
+    pub async fn take(&self, named: &[Instance], report: SignedReport<'_>) -> Result<(), ReceiveEventsError> {
+        for instance in named {
+            if let Some(reader) = self.channels.signed_event_reader(&instance.channel)
+                && self.has_signed(reader.as_ref(), instance, report)
+            {
+                return self.distribute(reader.as_ref(), report).await;
+            }
+        }
+        Err(ReceiveEventsError::NotLetIn)
+    }
+
+    /// Takes a report that names no instance but in what it says: the first address in it that is known lets it in, by the
+    /// secret of one of its instances.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn take_of_app(&self, report: SignedReport<'_>) -> Result<(), ReceiveEventsError> {
+        for reader in self.channels.signed_event_readers() {
+            for address in reader.addresses(report.body).iter().take(TRIED) {
+                let known = self.instances.addressed(&reader.channel(), address).await?;
+                if known.iter().any(|instance| self.has_signed(reader.as_ref(), instance, report)) {
+                    return self.distribute(reader.as_ref(), report).await;
+                }
+                if !known.is_empty() {
+                    return Err(ReceiveEventsError::NotLetIn);
+                }
+            }
+        }
+        Err(ReceiveEventsError::NotLetIn)
+    }
+
+    /// Whether one of the instances of this name has this token.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn shakes_hands(&self, channel_instance_id: &str, token: &str) -> Result<bool, RepositoryError> {
+        let named = self.instances.named(channel_instance_id).await?;
+        Ok(named.iter().any(|instance| self.has_token(&instance.channel, instance.id, &instance.credentials, token)))
+    }
+
+    /// Whether any instance at all has this token.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn shakes_hands_with_any(&self, token: &str) -> Result<bool, RepositoryError> {
+        for reader in self.channels.signed_event_readers() {
+            let channel = reader.channel();
+            let mut after = None;
+            for _ in 0..PAGES {
+                let page = self.instances.sealed(Some(&channel), after, PAGE).await?;
+                if page.iter().any(|instance| self.has_token(&channel, instance.id, &instance.credentials, token)) {
+                    return Ok(true);
+                }
+                let Some(last) = page.last().filter(|_| page.len() == PAGE as usize) else { break };
+                after = Some(last.id);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn distribute(
+        &self,
+        reader: &dyn SignedEventReader,
+        report: SignedReport<'_>,
+    ) -> Result<(), ReceiveEventsError> {
+        let mut proved: BTreeMap<InstanceId, Instance> = BTreeMap::new();
+        let mut by_address: BTreeMap<String, Vec<InstanceId>> = BTreeMap::new();
+        for address in reader.addresses(report.body).into_iter().take(MOST_ADDRESSES) {
+            let known = self.instances.addressed(&reader.channel(), &address).await?;
+            let signed: Vec<_> =
+                known.into_iter().filter(|instance| self.has_signed(reader, instance, report)).collect();
+            by_address.insert(address, signed.iter().map(|instance| instance.id).collect());
+            proved.extend(signed.into_iter().map(|instance| (instance.id, instance)));
+        }
+        let mut events: BTreeMap<InstanceId, Vec<ProviderEvent>> = BTreeMap::new();
+        for (instance, event) in reader.read(&by_address, report.body, self.clock.now()) {
+            events.entry(instance).or_default().push(event);
+        }
+        let taken = events.into_iter().filter_map(|(id, events)| Some((proved.get(&id)?, events)));
+        try_join_all(taken.map(|(instance, events)| self.events.take_events(instance, events))).await?;
+        Ok(())
+    }
+
+    fn has_signed(&self, reader: &dyn SignedEventReader, instance: &Instance, report: SignedReport<'_>) -> bool {
+        let credentials = self.open(instance.id, &instance.credentials);
+        credentials.is_some_and(|credentials| reader.is_signed(&credentials, report.signature, report.body))
+    }
+
+    fn has_token(&self, channel: &ChannelName, id: InstanceId, sealed: &SealedCredentials, token: &str) -> bool {
+        let Some(reader) = self.channels.signed_event_reader(channel) else { return false };
+        self.open(id, sealed).is_some_and(|credentials| reader.shakes_hands(&credentials, token))
+    }
+
+    fn open(&self, instance: InstanceId, sealed: &SealedCredentials) -> Option<Credentials> {
+        let opened = self.cipher.open(instance, sealed);
+        opened.inspect_err(|error| debug!(instance.id = %instance, %error, "the credentials cannot be opened")).ok()
+    }
+}

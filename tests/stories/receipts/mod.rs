@@ -1,0 +1,3 @@
+//! What becomes of messages afterwards, as their channels say.
+
+mod signed_reports;
