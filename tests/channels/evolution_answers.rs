@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use correio::application::ports::ChannelSender;
+use correio::application::ports::{ChannelSender, Delivery};
 use correio::domain::message::delivery::{DeliveryError, DeliveryErrorKind};
 use correio::domain::message::{Content, MediaType};
 use serde_json::{Value, json};
@@ -280,7 +280,22 @@ async fn an_unknown_outcome_has_the_id_that_a_receipt_will_name() {
     receiver.next(Answer::Close);
     assert_eq!(id(send(audio()).await), None, "a voice message takes no id of ours");
     receiver.next(Answer::new(503, ""));
-    assert_eq!(id(send(text("Olá")).await), None, "it was not taken");
+    assert!(id(send(text("Olá")).await).is_some(), "it was not taken; an earlier try may have been, by the same name");
+}
+
+#[tokio::test]
+async fn every_try_of_a_run_has_one_id_and_a_replay_has_another() {
+    let receiver = HttpReceiver::start().await;
+    let sender = sender();
+    let mut ids = Vec::new();
+    let first = to(&receiver.url(""), "5511999999999", text("Olá"));
+    for run in [0, 0, 1, 1, 2] {
+        receiver.next(Answer::new(503, ""));
+        let delivery = Delivery { run, ..first.clone() };
+        ids.push(sender.send(&delivery).await.unwrap_err().channel_message_id.unwrap());
+    }
+    assert!(ids[0] == ids[1] && ids[2] == ids[3], "{ids:?}");
+    assert!(ids[0] != ids[2] && ids[2] != ids[4] && ids[0] != ids[4], "{ids:?}");
 }
 
 #[tokio::test]

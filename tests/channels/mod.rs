@@ -56,6 +56,7 @@ fn clock() -> Arc<dyn Clock> {
 fn delivery(address: &str, credentials: &Value, recipient: &str, content: Content) -> Delivery {
     Delivery {
         message_id: some_message_id(),
+        run: 0,
         channel_instance_id: "loja".to_owned(),
         address: address.to_owned(),
         credentials: Credentials::new(credentials.to_string()),

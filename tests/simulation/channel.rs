@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use correio::application::ports::*;
-use correio::domain::instance::ConnectionStatus;
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::credentials::Credentials;
+use correio::domain::instance::{ConnectionStatus, InstanceId};
 use correio::domain::message::delivery::{Acceptance, DeliveryError};
 use correio::domain::message::{Content, MessageId};
 use correio::domain::problem::FieldProblem;
+use uuid::Uuid;
 
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler, TOLD_TO_PANIC};
 
@@ -61,11 +62,57 @@ pub struct SimChannel {
     process: ProcessId,
     mood: Arc<Mutex<Mood>>,
     calls: Arc<Mutex<Vec<Call>>>,
+    /// Who hears later what became of what it took.
+    provider: Option<Arc<dyn Provider>>,
 }
 
+/// Whoever says later what became of messages.
+pub trait Provider: Send + Sync {
+    fn has_taken(&self, taken: Taken);
+}
+
+/// A message that the channel has.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    pub message: MessageId,
+    pub instance: InstanceId,
+    /// By which the channel knows it.
+    pub name: String,
+    /// How often it had been replayed.
+    pub run: u32,
+    /// What is said of it later repeats our own id.
+    pub has_our_id: bool,
+}
+
+pub const FIRST_ID: InstanceId = InstanceId(Uuid::from_u128(1));
+
+/// Of the instance that may hang, and may be deleted.
+pub const SECOND_ID: InstanceId = InstanceId(Uuid::from_u128(2));
+
 impl SimChannel {
-    pub fn new(scheduler: Scheduler) -> Self {
-        Self { scheduler, process: OUTSIDE, mood: Arc::default(), calls: Arc::default() }
+    pub fn new(scheduler: Scheduler, provider: Option<Arc<dyn Provider>>) -> Self {
+        Self { scheduler, process: OUTSIDE, mood: Arc::default(), calls: Arc::default(), provider }
+    }
+
+    /// By which name the channel knows what it takes, and by which we do when it does not answer: the first instance takes a name
+    /// of ours, which is the same on every try of a run; the second gives one of its own to each try, and repeats our id.
+    fn names(&self, delivery: &Delivery) -> (String, String) {
+        let ours = delivery.message_id.to_string();
+        if delivery.channel_instance_id == SECOND {
+            return (format!("{ours} taken {}", self.calls.lock().unwrap().len()), ours);
+        }
+        let name = format!("{ours} in run {}", delivery.run);
+        (name.clone(), name)
+    }
+
+    /// It has the message, and hears later what becomes of it.
+    fn takes(&self, delivery: &Delivery, name: &str) {
+        let is_second = delivery.channel_instance_id == SECOND;
+        let instance = if is_second { SECOND_ID } else { FIRST_ID };
+        let (message, name, run) = (delivery.message_id, name.to_owned(), delivery.run);
+        if let Some(provider) = &self.provider {
+            provider.has_taken(Taken { message, instance, name, run, has_our_id: is_second });
+        }
     }
 
     /// The same channel, as this process reaches it.
@@ -108,6 +155,10 @@ impl ChannelSender for SimChannel {
         LONGEST_TRY
     }
 
+    fn gives_receipts(&self) -> bool {
+        self.provider.is_some()
+    }
+
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
         let mood = *self.mood.lock().unwrap();
         let scheduler = &self.scheduler;
@@ -128,6 +179,10 @@ impl ChannelSender for SimChannel {
         let at = scheduler.now();
         let call = Call { message: delivery.message_id, by: self.process, at, deed };
         self.calls.lock().unwrap().push(call);
+        let (name, known_as) = self.names(delivery);
+        if matches!(deed, Deed::Taken | Deed::TakenUnanswered) {
+            self.takes(delivery, &name);
+        }
         if mood.second_hangs && delivery.channel_instance_id == SECOND {
             scheduler.sleep(LONGEST_TRY).await;
         } else if scheduler.chance(mood.slow) {
@@ -137,12 +192,13 @@ impl ChannelSender for SimChannel {
         } else {
             scheduler.sleep(scheduler.between(Duration::ZERO, Duration::from_millis(50))).await;
         }
-        match deed {
-            Deed::Taken => Ok(Acceptance { channel_message_id: Some("taken".to_owned()), http_status: Some(200) }),
-            Deed::TakenUnanswered | Deed::NeverArrived => Err(DeliveryError::unknown("no answer")),
-            Deed::RefusedForNow => Err(DeliveryError::transient("away")),
-            Deed::RefusedForGood => Err(DeliveryError::refused("no such number")),
+        let error = match deed {
+            Deed::Taken => return Ok(Acceptance { channel_message_id: Some(name), http_status: Some(200) }),
+            Deed::TakenUnanswered | Deed::NeverArrived => DeliveryError::unknown("no answer"),
+            Deed::RefusedForNow => DeliveryError::transient("away"),
+            Deed::RefusedForGood => DeliveryError::refused("no such number"),
             Deed::Panicked => std::panic::panic_any(TOLD_TO_PANIC),
-        }
+        };
+        Err(error.known_as(&known_as))
     }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use correio::domain::instance::DELETED;
 use correio::domain::message::{MessageId, MessageStatus};
 
+use super::channel::SECOND_ID;
 use super::planted::Planted;
-use super::scenario::{Ended, Options, SECOND_ID};
+use super::scenario::{Ended, Options};
 use super::story::{Broken, Story, stories};
 use super::{STORMY, finds, first_broken, promises, seeds};
 use crate::support::memory::{Bug, FAIL};

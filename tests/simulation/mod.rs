@@ -17,6 +17,7 @@ mod order;
 mod planted;
 mod process;
 mod promises;
+mod receipts;
 mod report;
 mod scenario;
 mod scheduler;
@@ -42,7 +43,10 @@ const STORMY: Options = Options {
     taken_back: 0.1,
     retention: None,
     deletes: false,
+    receipts: false,
 };
+/// The channel says later what became of what it took, and knows messages by names.
+const RECEIPTS: Options = Options { receipts: true, ..STORMY };
 /// Messages get a few seconds old, and are deleted again and again, beside replays.
 const SHORT_LIVED: Options = Options { retention: Some(Duration::from_secs(5)), ..STORMY };
 /// Answers of the database are lost, and a channel refuses some for now.
@@ -169,6 +173,31 @@ fn what_is_deleted_was_at_its_end() {
 }
 
 #[test]
+fn no_receipt_is_lost_or_goes_backwards() {
+    let (seeds, counts) = (seeds(100), [const { AtomicUsize::new(0) }; 4]);
+    let count = seeds.end - seeds.start;
+    let found = first_broken(
+        seeds,
+        |_| RECEIPTS,
+        |ended| {
+            for (counted, count) in counts.iter().zip(receipts::promises::counts(ended)) {
+                counted.fetch_add(count, Ordering::Relaxed);
+            }
+            promises::broken(ended)
+        },
+    );
+    if let Some((seed, report)) = found {
+        panic!("{report}\nSIMULATION_SEED={seed} cargo test simulation::no_receipt plays it again");
+    }
+    let [said, moved, early, mended] = counts.map(|count| count.into_inner() as u64);
+    println!(
+        "{said} receipts made {moved} moves; {early} came before the outcome, {mended} moved what was queued or unknown"
+    );
+    // Receipts that meet nothing show nothing.
+    assert!(count < 50 || (early >= count && mended >= count / 4), "{early} came early, {mended} mended");
+}
+
+#[test]
 fn while_answers_are_lost_no_try_is_spent_that_was_not_made() {
     if let Some((seed, report)) = first_broken(seeds(100), |_| LOSSY, promises::broken_with_lost_answers) {
         panic!("{report}\nSIMULATION_SEED={seed} cargo test simulation::while plays it again");
@@ -292,6 +321,28 @@ fn a_relay_that_gives_tries_back_is_found() {
 #[test]
 fn a_number_that_two_tries_have_is_found() {
     finds(Planted::InTables(Bug::TryNumbersGoBack), 0, LOSSY, promises::broken, "from try");
+}
+
+#[test]
+fn a_receipt_that_is_deleted_while_its_message_is_open_is_found() {
+    finds(Planted::InTables(Bug::DeletesReceiptsOfOpenMessages), 0, RECEIPTS, promises::broken, "its receipts say");
+}
+
+#[test]
+fn a_receipt_that_is_deleted_before_it_finds_its_message_is_found() {
+    finds(Planted::InTables(Bug::DeletesReceiptsOfNobody), 0, RECEIPTS, promises::broken, "its receipts say");
+}
+
+#[test]
+fn a_receipt_of_an_earlier_run_that_moves_a_later_one_is_found() {
+    // Many, because what was refused later has to be replayed, sent, and refused once more by the earlier word.
+    let options = Options { messages: 200, ..RECEIPTS };
+    finds(Planted::InTables(Bug::ReceiptsIgnoreTheName), 2, options, promises::broken, "no receipt of its run");
+}
+
+#[test]
+fn a_missing_sweep_is_found() {
+    finds(Planted::NobodySweeps, 7, RECEIPTS, promises::broken, "its receipts say");
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub enum Planted {
     MemoryBeforeRows,
     /// Nobody compares.
     NoComparison,
+    /// Nobody sweeps receipts that were kept and not applied.
+    NobodySweeps,
     /// Nobody fails what is open of deleted instances.
     NobodyEmpties,
     /// A record counts as finished as soon as it has been read.
@@ -47,6 +49,7 @@ pub fn services(planted: Option<Planted>, gateway: &Gateway, nodes: Arc<dyn Node
     };
     match planted {
         Some(Planted::NoComparison) => replace("comparison", None),
+        Some(Planted::NobodySweeps) => replace("receipts", None),
         Some(Planted::NobodyEmpties) => replace("deleted instances", None),
         Some(Planted::MemoryBeforeRows) => {
             replace("comparison", Some(Box::new(CompareMemoryFirst(gateway.give_back_forgotten()))));

@@ -25,6 +25,7 @@ use super::broker::{SimBroker, SimQueue, SimSource};
 use super::channel::SimChannel;
 use super::chronicle::Chronicle;
 use super::planted::{self, HastySource, Planted};
+use super::receipts::SimEvents;
 use super::scheduler::{ProcessId, Scheduler};
 use super::weather::{Outage, SimWeather};
 use crate::application::gateway::no_tokens;
@@ -273,7 +274,7 @@ impl Surroundings {
         let nodes = NamedNodes { nodes: stores.nodes.clone(), process: id, chronicle: self.chronicle.clone() };
         Ports {
             stores: Stores { nodes: Arc::new(nodes), ..stores },
-            channels: Channels::new([Arc::new(self.channel.of(id)) as Arc<dyn ChannelSender>]),
+            channels: self.channels(id),
             cipher: Arc::new(XChaChaCredentialsCipher::new(&KEY, &[])),
             tokens: no_tokens(),
             ids: Arc::new(SimIds { clock: clock.clone(), process: id, last: Mutex::default() }),
@@ -281,6 +282,12 @@ impl Surroundings {
             randomness: Arc::new(SimRandomness(self.scheduler.clone())),
             tasks,
         }
+    }
+
+    fn channels(&self, id: ProcessId) -> Channels {
+        let mut channels = Channels::new([Arc::new(self.channel.of(id)) as Arc<dyn ChannelSender>]);
+        channels.read_events_by(Arc::new(SimEvents));
+        channels
     }
 
     fn transport(&self, id: ProcessId, mode: Mode, node: &ThisNode, clock: Arc<SimClock>) -> Transport {

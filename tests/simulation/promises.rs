@@ -7,10 +7,11 @@ use correio::domain::instance::DELETED;
 use correio::domain::message::{MOVES, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 
-use super::channel::Deed;
+use super::channel::{Call, Deed, SECOND_ID};
 use super::order;
 use super::process::NODE_TIMEOUT;
-use super::scenario::{Ended, SECOND_ID, has_ended};
+use super::receipts;
+use super::scenario::{Ended, has_ended};
 use super::story::{Broken, Story, fails_unclaimed, is_move, makes_good, stories};
 use crate::support::memory::{CRASH, Change};
 
@@ -26,6 +27,7 @@ pub fn broken(ended: &Ended) -> Vec<Broken> {
         it_ended_truly(story, ended, &mut say);
         its_tries_are_accounted_for(story, ended, &mut say);
         its_calls_were_its_owners(story, ended, &mut say);
+        receipts::promises::broken(story, ended, &mut say);
     }
     lost_claims_were_made_good(ended, &stories, &mut broken);
     dead_letters_are_there(ended, &mut broken);
@@ -93,10 +95,11 @@ fn its_try_counted_claims(story: &Story, say: &mut impl FnMut(String)) {
 fn it_ended_truly(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
     let row = story.row;
     match row.status {
-        MessageStatus::Sent if !story.was(&[Deed::Taken, Deed::TakenUnanswered]) => {
-            say("is sent, and no channel took it".to_owned());
+        MessageStatus::Sent | MessageStatus::Delivered | MessageStatus::Read => {
+            if !story.was(&[Deed::Taken, Deed::TakenUnanswered]) {
+                say(format!("is {}, and no channel took it", row.status));
+            }
         }
-        MessageStatus::Sent => {}
         MessageStatus::Cancelled => it_was_cancelled_in_time(story, ended, say),
         MessageStatus::Failed => {
             let accepted_as = story.changes.first().map(|(_, change)| change.to);
@@ -105,6 +108,7 @@ fn it_ended_truly(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
             let was_refused = story.calls.iter().any(|call| call.at >= since && call.deed == Deed::RefusedForGood);
             let is_of_deleted =
                 row.instance_id == SECOND_ID && row.error.as_deref().is_some_and(|error| error.starts_with(DELETED));
+            let was_refused = was_refused || receipts::promises::was_refused_later(story);
             if !told_at_once && !was_refused && !is_of_deleted && row.tries < row.max_tries {
                 say(format!("failed after {} of {} tries", row.tries, row.max_tries));
             }
@@ -120,7 +124,9 @@ fn it_ended_truly(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
 /// from learning or saying so.
 fn it_was_cancelled_in_time(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
     let Some((at, _)) = story.changes.last() else { return };
-    for call in story.calls.iter().filter(|call| call.at >= *at || call.deed == Deed::Taken) {
+    // What was taken, refused later and replayed may be taken back again.
+    let was_taken = |call: &Call| call.deed == Deed::Taken && call.at >= story.last_replay();
+    for call in story.calls.iter().filter(|call| call.at >= *at || was_taken(call)) {
         let (begin, end) = (call.at.min(*at), call.at.max(*at));
         if !ended.told.was_hit(call.by, begin, end, NODE_TIMEOUT) {
             say(format!(
@@ -237,7 +243,10 @@ fn clients_were_told_the_truth(ended: &Ended, stories: &[Story], broken: &mut Ve
             continue;
         };
         let is_final = matches!(answer.status, MessageStatus::Sent | MessageStatus::Failed);
-        if is_final && story.replays() == 0 && story.row.status != answer.status {
+        // What a receipt says later is news.
+        let told = story.changes.iter().any(|(_, change)| change.to == answer.status);
+        let is_news = told && receipts::promises::moved(story);
+        if is_final && story.replays() == 0 && story.row.status != answer.status && !is_news {
             say(format!("is {}, and its client was told {}", story.row.status, answer.status));
         }
     }

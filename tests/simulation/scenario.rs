@@ -1,8 +1,8 @@
 //! One run: processes, clients, faults as the seed draws them, then peace.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use correio::application::ports::CredentialsCipher;
@@ -11,15 +11,14 @@ use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 
-use uuid::Uuid;
-
 use super::broker::SimBroker;
-use super::channel::{Call, SECOND, SimChannel};
+use super::channel::{Call, FIRST_ID, Provider, SECOND, SECOND_ID, SimChannel};
 use super::chronicle::{Chronicle, Told};
 use super::clients::Clients;
 use super::healing::{Heal, Healing};
 use super::planted::Planted;
 use super::process::{KEY, Mode, SimProcess, Surroundings};
+use super::receipts::{Said, SimProvider};
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
 use super::weather::{self, Outage};
 use crate::support::given;
@@ -29,10 +28,10 @@ use crate::support::memory::{Bug, Change, MemoryDatabase, Payment, Refusal};
 const STORM: Duration = Duration::from_secs(40);
 const PEACE: Duration = Duration::from_secs(240);
 
-pub const MAX_RETRIES: u32 = 3;
+/// A sweep takes no longer, even if the one under way began too early.
+const SWEPT: Duration = Duration::from_secs(25);
 
-/// Of the instance that may hang, and may be deleted.
-pub const SECOND_ID: InstanceId = InstanceId(Uuid::from_u128(2));
+pub const MAX_RETRIES: u32 = 3;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +61,8 @@ pub struct Options {
     pub retention: Option<Duration>,
     /// The second instance is deleted some time.
     pub deletes: bool,
+    /// The channel gives receipts.
+    pub receipts: bool,
 }
 
 /// All that there is to know of a run.
@@ -82,6 +83,8 @@ pub struct Ended {
     pub panics: Vec<String>,
     pub payments: Vec<Payment>,
     pub refusals: Vec<Refusal>,
+    /// What the channel said later.
+    pub said: Vec<Said>,
     /// How many processes were killed while they delivered, how often a partition moved while somebody did, and how many
     /// crashes of the database took back a claim of somebody who lived.
     pub kills_in_delivery: usize,
@@ -100,6 +103,7 @@ pub struct World {
     pub around: Surroundings,
     pub channel: SimChannel,
     pub clients: Clients,
+    pub provider: SimProvider,
     /// Asked to stop, and perhaps not yet at the end of it.
     pub stopping: Vec<SimProcess>,
     pub options: Options,
@@ -129,6 +133,7 @@ pub fn run(seed: u64, options: Options) -> Ended {
         panics: world.scheduler.panics(),
         payments: database.payments(),
         refusals: database.refusals(),
+        said: world.provider.said.lock().unwrap().clone(),
         kills_in_delivery: world.kills_in_delivery,
         moves_in_delivery: world.moves_in_delivery,
         crashes_in_delivery: world.crashes_in_delivery,
@@ -147,8 +152,13 @@ impl World {
             Some(Planted::WritesOffAtOnce) => database.plant(Bug::WritesOffWhoeverPublishes),
             _ => {}
         }
-        let channel = SimChannel::new(scheduler.clone());
-        let instance = an_instance(&scheduler, &database, InstanceId(Uuid::from_u128(1)), "hook");
+        let processes: Arc<Mutex<Vec<SimProcess>>> = Arc::default();
+        let provider = SimProvider::new(scheduler.clone(), processes.clone());
+        let channel = SimChannel::new(
+            scheduler.clone(),
+            options.receipts.then(|| Arc::new(provider.clone()) as Arc<dyn Provider>),
+        );
+        let instance = an_instance(&scheduler, &database, FIRST_ID, "hook");
         let second = an_instance(&scheduler, &database, SECOND_ID, SECOND);
         let around = Surroundings {
             scheduler: scheduler.clone(),
@@ -165,7 +175,7 @@ impl World {
         let clients = Clients {
             scheduler: scheduler.clone(),
             chronicle,
-            processes: Arc::default(),
+            processes,
             instance,
             second,
             taken_back: options.taken_back,
@@ -177,6 +187,7 @@ impl World {
             around,
             channel,
             clients,
+            provider,
             stopping: Vec::new(),
             options,
             kills_in_delivery: 0,
@@ -201,6 +212,11 @@ impl World {
         }
         self.make_peace(&mut healing);
         self.wait_until_all_has_ended();
+        if self.options.receipts {
+            // What was left is swept; and what is refused thereby owes a dead letter.
+            self.scheduler.run_until(self.scheduler.now() + SWEPT);
+            self.wait_until_all_has_ended();
+        }
     }
 
     fn storm(&mut self, healing: &mut Healing) {
@@ -261,6 +277,7 @@ impl World {
         self.scheduler.run_until(self.scheduler.now() + weather::LATEST + Duration::from_secs(1));
         let end = self.scheduler.now() + PEACE;
         let (database, open) = (self.around.database.clone(), self.clients.open.clone());
+        let untold = self.provider.open.clone();
         let mut next_look = Duration::ZERO;
         let scheduler = self.scheduler.clone();
         let stopping: Vec<ProcessId> = self.stopping.iter().map(|process| process.id).collect();
@@ -270,7 +287,8 @@ impl World {
             }
             next_look = scheduler.now() + Duration::from_millis(500);
             let have_stopped = !stopping.iter().any(|process| scheduler.lives(*process));
-            have_stopped && open.load(Ordering::Relaxed) == 0 && database.rows().iter().all(has_ended)
+            let all_is_told = open.load(Ordering::Relaxed) == 0 && untold.load(Ordering::Relaxed) == 0;
+            have_stopped && all_is_told && database.rows().iter().all(has_ended)
         });
     }
 }

@@ -66,6 +66,11 @@ pub fn retry(seconds: i64) -> NextStep {
     NextStep::Retry { at: at(seconds), error: DeliveryError::transient("away").with_http_status(503) }
 }
 
+/// The try's answer was lost: the channel may know the message by this name.
+pub fn unanswered(seconds: i64, name: &str) -> NextStep {
+    NextStep::Retry { at: at(seconds), error: DeliveryError::unknown("no answer in time").known_as(name) }
+}
+
 pub fn failed() -> NextStep {
     let error = DeliveryError::refused("no such number").with_http_status(422);
     NextStep::Failed { failure: FailureKind::Recipient, error }

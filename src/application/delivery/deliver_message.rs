@@ -27,7 +27,6 @@ use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::message::retry::{NextStep, RetryPolicy, SoFar};
 use crate::domain::message::{Message, MessageId, MessageStatus};
 use crate::domain::node::NodeId;
-use crate::domain::receipt::ChannelMessage;
 use crate::domain::text::storable;
 
 /// Delivers messages: claim, call the channel, record.
@@ -56,13 +55,12 @@ struct Verdict {
     given: Result<Acceptance, DeliveryError>,
     /// Whether it is tried again when it may have been taken.
     retries_unknown: bool,
-    has_receipts: bool,
 }
 
 impl Verdict {
     /// The channel was not called.
     fn without_call(error: DeliveryError) -> Self {
-        Self { given: Err(error), retries_unknown: true, has_receipts: false }
+        Self { given: Err(error), retries_unknown: true }
     }
 }
 
@@ -171,7 +169,7 @@ impl DeliverMessage {
                 give_back(&mut message, delivery);
                 self.admission.heard(message.instance_id, &given);
                 let retries_unknown = retry_unknown.unwrap_or_else(|| sender.retries_unknown());
-                Verdict { given, retries_unknown, has_receipts: sender.gives_receipts() }
+                Verdict { given, retries_unknown }
             }
             Err(error) => Verdict::without_call(error),
         };
@@ -182,7 +180,8 @@ impl DeliverMessage {
 
     /// Decides what follows, and records it.
     async fn end(&self, message: Message, started_at: Timestamp, verdict: Verdict) -> Message {
-        let Verdict { given, retries_unknown, has_receipts } = verdict;
+        let Verdict { given, retries_unknown } = verdict;
+        let has_receipts = self.channels.find(&message.channel).is_some_and(|sender| sender.gives_receipts());
         let mut decided = ClockWatch::default();
         decided.look(self.clock.as_ref());
         let (guard, finished_at) = (message.guard(), self.clock.now());
@@ -246,6 +245,7 @@ impl DeliverMessage {
         })?;
         let delivery = Delivery {
             message_id: message.id,
+            run: message.replays,
             channel_instance_id: message.channel_instance_id.clone(),
             address,
             credentials,
@@ -325,10 +325,11 @@ impl DeliverMessage {
         ended
     }
 
-    /// What came before the message had its name.
+    /// What came before, of whatever name the message has: it waits while a message is being delivered.
     async fn apply_receipts(&self, message: &Message, outcome: &Outcome) {
-        if let Some(id) = message.channel_message_id.clone().filter(|_| outcome.has_receipts) {
-            self.receipts.apply(&ChannelMessage { instance: message.instance_id, id }).await;
+        let may_move = message.status != MessageStatus::Queued || message.is_unanswered;
+        if outcome.has_receipts && may_move {
+            self.receipts.apply_to(message.id).await;
         }
     }
 

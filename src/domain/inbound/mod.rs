@@ -144,6 +144,8 @@ impl InboundMessage {
             next_attempt_at: None,
             deferrals: 0,
             deferred_since: None,
+            is_unanswered: false,
+            replays: 0,
             dead_lettered_at: None,
             created_at: now,
             updated_at: now,

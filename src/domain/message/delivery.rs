@@ -18,7 +18,7 @@ pub struct DeliveryError {
     /// One sentence for the row and for the caller. Never holds a credential.
     pub reason: String,
     pub http_status: Option<u16>,
-    /// Of an unknown outcome: the id under which the channel knows the message, if it took it.
+    /// The id under which the channel knows the message, if it took it, or took an earlier try: of interest where that is unknown.
     pub channel_message_id: Option<String>,
 }
 
@@ -44,6 +44,9 @@ pub enum DeliveryErrorKind {
 
 /// The end of the sentence of a failure whose outcome is unknown.
 pub const MAY_HAVE_BEEN_DELIVERED: &str = " It may have been delivered.";
+
+/// The same where it is an earlier try whose outcome is unknown.
+pub const EARLIER_MAY_HAVE_BEEN_DELIVERED: &str = " An earlier try may have been delivered.";
 
 /// Whose fault it is that a message failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,11 +122,9 @@ impl DeliveryError {
         self
     }
 
-    /// Only an unknown outcome has an id: a receipt that names it tells what became of the message.
+    /// The id is ours, and the same on every try: a receipt that names it tells what became of a message whose answer was lost.
     pub fn known_as(mut self, channel_message_id: &str) -> Self {
-        if self.kind == DeliveryErrorKind::Unknown {
-            self.channel_message_id = Some(channel_message_id.to_owned());
-        }
+        self.channel_message_id = Some(channel_message_id.to_owned());
         self
     }
 

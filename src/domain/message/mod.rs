@@ -152,6 +152,10 @@ pub struct Message {
     pub deferrals: u32,
     /// Since when, without a try, no process can deliver it.
     pub deferred_since: Option<Timestamp>,
+    /// One of its tries may have been delivered, and what became of it is not known.
+    pub is_unanswered: bool,
+    /// How often it was put back on its way after it had failed.
+    pub replays: u32,
     pub dead_lettered_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -211,6 +215,8 @@ impl Message {
             next_attempt_at: due,
             deferrals: 0,
             deferred_since: None,
+            is_unanswered: false,
+            replays: 0,
             dead_lettered_at: None,
             created_at: now,
             updated_at: now,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::deferral::longest_pause;
-use super::delivery::{Acceptance, DeliveryError, DeliveryErrorKind, FailureKind, MAY_HAVE_BEEN_DELIVERED};
+use super::delivery::{
+    Acceptance, DeliveryError, DeliveryErrorKind, EARLIER_MAY_HAVE_BEEN_DELIVERED, FailureKind, MAY_HAVE_BEEN_DELIVERED,
+};
 use super::{Message, MessageStatus};
 use crate::domain::Timestamp;
 
@@ -28,6 +30,8 @@ pub struct SoFar {
     pub is_awaited: bool,
     /// Whether it is tried again when it may have been taken.
     pub retries_unknown: bool,
+    /// An earlier try may have been taken.
+    pub is_unanswered: bool,
 }
 
 impl SoFar {
@@ -40,8 +44,27 @@ impl SoFar {
             deferred_since: message.deferred_since,
             is_awaited,
             retries_unknown,
+            is_unanswered: message.is_unanswered,
         }
     }
+}
+
+impl SoFar {
+    /// Whatever the last try ended with: what an earlier one may have delivered is not known to have failed.
+    fn failed(&self, failure: FailureKind, error: DeliveryError) -> NextStep {
+        if self.is_unanswered {
+            return unknown(error, EARLIER_MAY_HAVE_BEEN_DELIVERED);
+        }
+        NextStep::Failed { failure, error }
+    }
+}
+
+fn unknown(mut error: DeliveryError, and: &str) -> NextStep {
+    if !error.reason.ends_with('.') {
+        error.reason.push('.');
+    }
+    error.reason.push_str(and);
+    NextStep::Failed { failure: FailureKind::Unknown, error }
 }
 
 /// A channel that asks for more than this is tried again after this long.
@@ -85,8 +108,11 @@ impl RetryPolicy {
             Ok(acceptance) => return NextStep::Sent(acceptance),
             Err(error) => error,
         };
+        if error.kind != DeliveryErrorKind::Unknown && !so_far.is_unanswered {
+            error.channel_message_id = None;
+        }
         let retry_after = match error.kind {
-            DeliveryErrorKind::Permanent { failure } => return NextStep::Failed { failure, error },
+            DeliveryErrorKind::Permanent { failure } => return so_far.failed(failure, error),
             DeliveryErrorKind::InstanceOff { pause } => return self.put_off(error, pause, so_far, now),
             DeliveryErrorKind::NotNow { pause, is_undeliverable } => {
                 let since = so_far.deferred_since.filter(|_| is_undeliverable);
@@ -94,16 +120,10 @@ impl RetryPolicy {
             }
             DeliveryErrorKind::Transient { retry_after } => retry_after,
             DeliveryErrorKind::Unknown if so_far.retries_unknown && tries_begun < max_tries => None,
-            DeliveryErrorKind::Unknown => {
-                if !error.reason.ends_with('.') {
-                    error.reason.push('.');
-                }
-                error.reason.push_str(MAY_HAVE_BEEN_DELIVERED);
-                return NextStep::Failed { failure: FailureKind::Unknown, error };
-            }
+            DeliveryErrorKind::Unknown => return unknown(error, MAY_HAVE_BEEN_DELIVERED),
         };
         if tries_begun >= max_tries {
-            return NextStep::Failed { failure: FailureKind::Channel, error };
+            return so_far.failed(FailureKind::Channel, error);
         }
         let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
         let wait = self.wait_after(tries_begun, chance).max(asked);
@@ -118,7 +138,7 @@ impl RetryPolicy {
             error.reason.push_str(" It was put off for UNDELIVERABLE_AFTER.");
         }
         if has_waited || so_far.is_awaited {
-            return NextStep::Failed { failure: FailureKind::Channel, error };
+            return so_far.failed(FailureKind::Channel, error);
         }
         NextStep::PutOff { at: now + pause.min(longest_pause(so_far.deferrals)), error }
     }
@@ -147,7 +167,15 @@ mod tests {
     }
 
     fn so_far(tries_begun: u32, max_tries: u32) -> SoFar {
-        SoFar { tries_begun, max_tries, deferrals: 0, deferred_since: None, is_awaited: false, retries_unknown: true }
+        SoFar {
+            tries_begun,
+            max_tries,
+            deferrals: 0,
+            deferred_since: None,
+            is_awaited: false,
+            retries_unknown: true,
+            is_unanswered: false,
+        }
     }
 
     fn wait(step: NextStep) -> f64 {
@@ -214,6 +242,30 @@ mod tests {
             assert_eq!((failure, error.channel_message_id.as_deref()), (FailureKind::Unknown, Some("3EB0")));
             assert_eq!(error.reason, "No answer in time. It may have been delivered.");
         }
+    }
+
+    #[test]
+    fn what_an_earlier_try_may_have_delivered_is_not_known_to_have_failed() {
+        let unanswered = SoFar { is_unanswered: true, ..so_far(3, 3) };
+        let since = Some(now() - Duration::from_secs(3_600));
+        for (error, so_far) in [
+            (DeliveryError::refused("No such number"), unanswered),
+            (DeliveryError::misconfigured("No such number"), unanswered),
+            (DeliveryError::transient("No such number"), unanswered),
+            (DeliveryError::not_now("No such number", Duration::MAX), SoFar { deferred_since: since, ..unanswered }),
+        ] {
+            let error = error.known_as("3EB0");
+            let NextStep::Failed { failure, error } = policy().after(Err(error), &so_far, now(), 0.5) else {
+                panic!("goes on")
+            };
+            assert_eq!((failure, error.channel_message_id.as_deref()), (FailureKind::Unknown, Some("3EB0")));
+            assert!(error.reason.ends_with(". An earlier try may have been delivered."), "{}", error.reason);
+        }
+        let refused = DeliveryError::refused("No such number").known_as("3EB0");
+        let NextStep::Failed { failure, error } = policy().after(Err(refused), &so_far(3, 3), now(), 0.5) else {
+            panic!("goes on")
+        };
+        assert_eq!((failure, error.channel_message_id), (FailureKind::Recipient, None), "it never had the name");
     }
 
     proptest! {

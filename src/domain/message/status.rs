@@ -38,6 +38,10 @@ pub const MOVES: &[(MessageStatus, MessageStatus)] = &[
     (Failed, Sent), // a receipt of one that may have been delivered
     (Failed, Delivered),
     (Failed, Read),
+    (Failed, Failed), // it was not
+    (Queued, Sent),   // a receipt of an earlier try that may have been delivered
+    (Queued, Delivered),
+    (Queued, Read),
 ];
 
 impl MessageStatus {

@@ -4,7 +4,9 @@ use chrono::TimeDelta;
 
 use super::attempt::AttemptOutcome;
 use super::deferral::Deferral;
-use super::delivery::{DeliveryError, FailureKind, MAY_HAVE_BEEN_DELIVERED};
+use super::delivery::{
+    DeliveryError, DeliveryErrorKind, EARLIER_MAY_HAVE_BEEN_DELIVERED, FailureKind, MAY_HAVE_BEEN_DELIVERED,
+};
 use super::retry::NextStep;
 use super::{Message, MessageStatus};
 use crate::domain::Timestamp;
@@ -66,11 +68,12 @@ pub const CANCEL: Change = Change::new("cancel", &[Queued], &[Cancelled]);
 /// Its instance is deleted. A queued message is claimed by it, so that a late claim's outcome has another try number.
 pub const FAIL: Change = Change::new("fail", &MessageStatus::OPEN, &[Failed]).claiming();
 
-/// What receipts say. Of those that failed, only of one whose outcome is unknown.
-pub const RECEIPT_SENT: Change = Change::new("receipt: sent", &[Failed], &[Sent]);
-pub const RECEIPT_DELIVERED: Change = Change::new("receipt: delivered", &[Sent, Failed], &[Delivered]);
-pub const RECEIPT_READ: Change = Change::new("receipt: read", &[Sent, Delivered, Failed], &[Read]);
-pub const RECEIPT_FAILED: Change = Change::new("receipt: failed", &[Sent], &[Failed]);
+/// What receipts say. Of those that failed, only of one whose outcome is unknown; of those that are queued, only of one with a
+/// try whose outcome is: it is not sent again then. What is being delivered waits for its outcome.
+pub const RECEIPT_SENT: Change = Change::new("receipt: sent", &[Queued, Failed], &[Sent]);
+pub const RECEIPT_DELIVERED: Change = Change::new("receipt: delivered", &[Queued, Sent, Failed], &[Delivered]);
+pub const RECEIPT_READ: Change = Change::new("receipt: read", &[Queued, Sent, Delivered, Failed], &[Read]);
+pub const RECEIPT_FAILED: Change = Change::new("receipt: failed", &[Sent, Failed], &[Failed]);
 
 pub const CHANGES: [&Change; 14] = [
     &END,
@@ -114,6 +117,8 @@ pub struct Ending {
     pub finished_at: Timestamp,
     /// Whether the channel was called, or would have been: otherwise no try is spent.
     pub is_spent: bool,
+    /// The channel may have taken it, and its answer was lost.
+    pub is_unanswered: bool,
 }
 
 impl Ending {
@@ -132,6 +137,7 @@ impl Ending {
                 sent_at: Some(finished_at),
                 finished_at,
                 is_spent: true,
+                is_unanswered: false,
             },
             NextStep::Failed { failure, error } => {
                 let unsuccessful = Self::unsuccessful(Failed, error, finished_at);
@@ -160,6 +166,7 @@ impl Ending {
             sent_at: None,
             finished_at,
             is_spent: true,
+            is_unanswered: error.kind == DeliveryErrorKind::Unknown,
         }
     }
 }
@@ -179,6 +186,7 @@ impl Message {
         self.next_attempt_at = ending.next_attempt_at;
         self.dead_lettered_at = ending.dead_lettered_at;
         self.sent_at = ending.sent_at.or(self.sent_at);
+        self.is_unanswered |= ending.is_unanswered;
         self.updated_at = ending.finished_at;
         if ending.is_spent {
             self.deferred_since = None;
@@ -219,12 +227,14 @@ impl Message {
         self.end(ending)
     }
 
-    /// The relay takes the message upon `node`, to hand it over.
+    /// The relay takes the message upon `node`, to hand it over. A node that was delivering it may have done so.
     ///
     /// # Errors
     /// When the message has ended.
     pub fn take_over(&mut self, node: NodeId, now: Timestamp) -> Result<(), ForbiddenMove> {
+        let is_under_way = self.status != Queued;
         self.change(&TAKE, Queued)?;
+        self.is_unanswered |= is_under_way;
         self.node = Some(node);
         self.next_attempt_at = None;
         self.updated_at = now;
@@ -246,6 +256,7 @@ impl Message {
         if !is_spent {
             self.tries = self.tries.saturating_sub(1);
         }
+        self.is_unanswered |= is_spent;
         self.become_due(now);
         Ok(())
     }
@@ -302,13 +313,14 @@ impl Message {
     }
 
     /// Puts a failed message back on its way. `try_number` goes on counting: what is still said of earlier tries has lost
-    /// its guard.
+    /// its guard. That one of them may have been delivered stays true.
     ///
     /// # Errors
     /// When the message has not failed.
     pub fn replay(&mut self, now: Timestamp) -> Result<(), ForbiddenMove> {
         self.change(&REPLAY, Queued)?;
         self.tries = 0;
+        self.replays = self.replays.saturating_add(1);
         self.error = None;
         self.failure = None;
         self.dead_lettered_at = None;
@@ -345,8 +357,14 @@ impl Message {
             self.begin_try(now);
         }
         self.change(&FAIL, Failed)?;
-        self.failure = Some(if is_under_way { FailureKind::Unknown } else { FailureKind::Channel });
-        self.error = Some(format!("{reason}{}", if is_under_way { MAY_HAVE_BEEN_DELIVERED } else { "" }));
+        let (failure, and) = match (is_under_way, self.is_unanswered) {
+            (true, _) => (FailureKind::Unknown, MAY_HAVE_BEEN_DELIVERED),
+            (false, true) => (FailureKind::Unknown, EARLIER_MAY_HAVE_BEEN_DELIVERED),
+            (false, false) => (FailureKind::Channel, ""),
+        };
+        self.failure = Some(failure);
+        self.error = Some(format!("{reason}{and}"));
+        self.is_unanswered |= is_under_way;
         self.attempt_http_status = None;
         self.next_attempt_at = None;
         self.dead_lettered_at = dead_lettered_at;

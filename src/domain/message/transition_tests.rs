@@ -84,7 +84,8 @@ fn every_change_starts_from_its_states_and_leads_to_its_states() {
     for change in CHANGES {
         for status in MessageStatus::ALL {
             let channel_message_id = Some("3EB0".to_owned());
-            let before = Message { status, channel_message_id, failure: Some(FailureKind::Unknown), ..message(1) };
+            let unknown = Some(FailureKind::Unknown);
+            let before = Message { status, channel_message_id, failure: unknown, is_unanswered: true, ..message(1) };
             for result in results(change, &before) {
                 assert_eq!(result.is_ok(), change.from.contains(&status), "{} from {status}: {result:?}", change.name);
                 if let Ok(after) = result {
@@ -144,5 +145,75 @@ fn a_receipt_moves_only_its_own_message_and_of_failures_only_an_unknown_one() {
         }
         let mut other = Message { channel_message_id: Some("3EB1".to_owned()), ..failed(FailureKind::Unknown) };
         assert!(other.receive(&receipt, None, now()).is_err());
+        let own_id = Some(other.id.to_string());
+        for nameless in [None, own_id] {
+            let mut named = Message { channel_message_id: nameless, ..failed(FailureKind::Unknown) };
+            named.receive(&receipt, None, now()).unwrap();
+            assert_eq!(named.channel_message_id.as_deref(), Some("3EB0"), "it has the channel's name then");
+        }
     }
+}
+
+#[test]
+fn a_receipt_of_a_queued_message_counts_only_where_an_earlier_try_may_have_been_delivered() {
+    let queued = |is_unanswered| Message {
+        status: MessageStatus::Queued,
+        next_attempt_at: Some(now()),
+        is_unanswered,
+        channel_message_id: Some("3EB0".to_owned()),
+        ..message(1)
+    };
+    for status in [ReceiptStatus::Sent, ReceiptStatus::Delivered, ReceiptStatus::Read] {
+        let mut waiting = queued(true);
+        let receipt = receipt(&waiting, status);
+        waiting.receive(&receipt, None, now()).unwrap();
+        assert_eq!((waiting.status, waiting.next_attempt_at), (status.message_status(), None));
+        assert!(!waiting.is_unanswered, "its outcome is known");
+        assert!(queued(false).receive(&receipt, None, now()).is_err());
+    }
+}
+
+#[test]
+fn a_refusal_makes_an_unknown_failure_known_and_has_no_second_dead_letter() {
+    let letter = now() - chrono::TimeDelta::seconds(5);
+    let mut unknown = Message {
+        status: MessageStatus::Failed,
+        failure: Some(FailureKind::Unknown),
+        is_unanswered: true,
+        channel_message_id: Some("3EB0".to_owned()),
+        dead_lettered_at: Some(letter),
+        ..message(1)
+    };
+    let said = Receipt { reason: Some("WhatsApp refused it.".to_owned()), ..receipt(&unknown, ReceiptStatus::Failed) };
+    unknown.receive(&said, Some(now()), now()).unwrap();
+    assert_eq!(
+        (unknown.failure, unknown.error.as_deref()),
+        (Some(FailureKind::Recipient), Some("WhatsApp refused it."))
+    );
+    assert_eq!((unknown.dead_lettered_at, unknown.is_unanswered), (Some(letter), false));
+    assert!(unknown.receive(&receipt(&unknown, ReceiptStatus::Delivered), None, now()).is_err());
+}
+
+#[test]
+fn a_try_that_may_have_been_delivered_is_remembered_until_its_outcome_is_known() {
+    let node = NodeId(uuid::Uuid::from_u128(2));
+    let under_way = Message { status: MessageStatus::Processing, ..message(1) };
+    let unknown = NextStep::Retry { at: now(), error: DeliveryError::unknown("timeout") };
+    let changed = |change: &dyn Fn(&mut Message)| {
+        let mut changed = under_way.clone();
+        change(&mut changed);
+        changed.is_unanswered
+    };
+    assert!(changed(&|it| it.end(Ending::of(&unknown, now(), None)).unwrap()));
+    assert!(changed(&|it| it.take_over(node, now()).unwrap()));
+    assert!(changed(&|it| it.give_back(true, now()).unwrap()));
+    assert!(!changed(&|it| it.give_back(false, now()).unwrap()), "it is known that it was not made");
+    let away = NextStep::Retry { at: now(), error: DeliveryError::transient("away") };
+    assert!(!changed(&|it| it.end(Ending::of(&away, now(), None)).unwrap()));
+    let mut replayed = Message { status: MessageStatus::Failed, is_unanswered: true, ..message(1) };
+    replayed.replay(now()).unwrap();
+    assert_eq!((replayed.is_unanswered, replayed.replays), (true, 1));
+    replayed.fail("deleted.", None, now()).unwrap();
+    assert_eq!(replayed.error.as_deref(), Some("deleted. An earlier try may have been delivered."));
+    assert_eq!(replayed.failure, Some(FailureKind::Unknown));
 }

@@ -1,6 +1,6 @@
 //! What a receipt makes of a message.
 
-use super::{Receipt, ReceiptStatus};
+use super::{ChannelMessage, Receipt, ReceiptStatus};
 use crate::domain::Timestamp;
 use crate::domain::message::delivery::FailureKind;
 use crate::domain::message::transition::{
@@ -24,10 +24,11 @@ impl ReceiptStatus {
 }
 
 impl Message {
-    /// `dead_lettered_at` counts only with a failure.
+    /// Of a receipt whose name was found to stand for this message. `dead_lettered_at` counts only with a failure that is one
+    /// by this receipt.
     ///
     /// # Errors
-    /// When the receipt would take the message backwards, or is another message's: it stays as it was.
+    /// When the receipt would take the message backwards, or has another name than the message: it stays as it was.
     pub fn receive(
         &mut self,
         receipt: &Receipt,
@@ -35,14 +36,17 @@ impl Message {
         now: Timestamp,
     ) -> Result<(), ForbiddenMove> {
         let to = receipt.status.message_status();
-        let is_its_own =
-            self.instance_id == receipt.of.instance && self.channel_message_id.as_ref() == Some(&receipt.of.id);
-        let is_known_to_have_failed =
-            self.status == MessageStatus::Failed && self.failure != Some(FailureKind::Unknown);
-        if !is_its_own || is_known_to_have_failed {
-            return Err(ForbiddenMove { from: self.status, to });
+        let from = self.status;
+        let is_open_to_it = match from {
+            MessageStatus::Failed => self.failure == Some(FailureKind::Unknown),
+            MessageStatus::Queued => self.is_unanswered,
+            _ => true,
+        };
+        if !self.may_be_named(&receipt.of) || !is_open_to_it {
+            return Err(ForbiddenMove { from, to });
         }
         self.change(receipt.status.change(), to)?;
+        self.channel_message_id = Some(receipt.of.id.clone());
         let has_failed = receipt.status == ReceiptStatus::Failed;
         if !has_failed {
             self.sent_at.get_or_insert(receipt.at);
@@ -57,8 +61,17 @@ impl Message {
         }
         self.failure = has_failed.then_some(FailureKind::Recipient);
         self.error = has_failed.then(|| receipt.reason.clone().unwrap_or_else(|| REFUSED_LATER.to_owned()));
-        self.dead_lettered_at = dead_lettered_at.filter(|_| has_failed);
+        let has_letter = self.dead_lettered_at.filter(|_| from == MessageStatus::Failed);
+        self.dead_lettered_at = has_letter.or(dead_lettered_at).filter(|_| has_failed);
+        self.next_attempt_at = None;
+        self.is_unanswered = false;
         self.updated_at = now;
         Ok(())
+    }
+
+    /// Whether it has this name, or none that its channel gave it: its answer was lost, and what stands there is our own id.
+    fn may_be_named(&self, name: &ChannelMessage) -> bool {
+        let is_its = |id: &String| *id == name.id || *id == self.id.to_string();
+        self.instance_id == name.instance && self.channel_message_id.as_ref().is_none_or(is_its)
     }
 }

@@ -12,7 +12,9 @@ use correio::domain::node::NodeId;
 use super::message_search::are_counted;
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{at, deferral, failed, instance, message_of, node, outcome, put_off, retry, sent, take};
+use crate::support::given::{
+    at, deferral, failed, instance, message_of, node, outcome, put_off, retry, sent, take, unanswered,
+};
 
 on_every_adapter![every_change_in_every_state_does_what_the_domain_says];
 
@@ -20,7 +22,7 @@ async fn every_change_in_every_state_does_what_the_domain_says(adapters: &Adapte
     // What receipts do is asked in `contracts/receipts`: a row has to have the name that they name.
     for change in CHANGES.into_iter().filter(|change| !change.name.starts_with("receipt")) {
         for status in MessageStatus::ALL {
-            for step in [sent(), retry(60), failed(), put_off(60)] {
+            for step in [sent(), retry(60), unanswered(60, "3EB0"), failed(), put_off(60)] {
                 let message = stored_in(adapters, status).await;
                 let by = node();
                 let mut expected = message.clone();

@@ -50,6 +50,7 @@ async fn a_replayed_message_is_due_now_and_its_tries_begin_again(adapters: &Adap
     let expected = Message {
         status: MessageStatus::Queued,
         tries: 0,
+        replays: 1,
         error: None,
         failure: None,
         dead_lettered_at: None,

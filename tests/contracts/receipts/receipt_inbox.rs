@@ -3,9 +3,10 @@ use correio::domain::Timestamp;
 use correio::domain::message::delivery::{DeliveryError, FailureKind};
 use correio::domain::message::retry::NextStep;
 use correio::domain::message::{Message, MessageStatus};
-use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
+use correio::domain::receipt::{ChannelMessage, ReceiptStatus};
 use futures::future::join_all;
 
+use super::{is_now, pending, receipt, received};
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
 use crate::support::given::{at, failed, id, message, node, outcome, sent};
@@ -28,24 +29,6 @@ on_every_adapter![
 /// The name that [`sent`] gives.
 fn name_of(message: &Message) -> ChannelMessage {
     ChannelMessage { instance: message.instance_id, id: "wamid.1".to_owned() }
-}
-
-fn receipt(of: &ChannelMessage, status: ReceiptStatus, seconds: i64) -> Receipt {
-    let reason = (status == ReceiptStatus::Failed).then(|| "WhatsApp refused it later.".to_owned());
-    Receipt { of: of.clone(), message: None, status, at: at(seconds), reason }
-}
-
-async fn pending(adapters: &Adapters) -> Message {
-    adapters.stored(message(Pending, node())).await
-}
-
-async fn received(adapters: &Adapters, of: &ChannelMessage, status: ReceiptStatus, seconds: i64) {
-    adapters.receipts.store(&receipt(of, status, seconds), at(seconds)).await.unwrap();
-    adapters.receipts.apply(of, Some(at(seconds)), at(seconds)).await.unwrap();
-}
-
-async fn is_now(adapters: &Adapters, message: &Message) -> MessageStatus {
-    adapters.now(message).await.status
 }
 
 async fn a_receipt_that_comes_after_the_outcome_moves_the_message(adapters: &Adapters) {

@@ -3,8 +3,7 @@ use correio::application::ports::{DeletedInstances, OpenMessages, Position, Repo
 use correio::domain::Timestamp;
 use correio::domain::instance::InstanceId;
 use correio::domain::message::attempt::{Attempt, AttemptOutcome};
-use correio::domain::message::delivery::FailureKind;
-use correio::domain::message::{Message, MessageId};
+use correio::domain::message::{Message, MessageId, MessageStatus};
 use uuid::Uuid;
 
 use super::database::MemoryDatabase;
@@ -94,16 +93,15 @@ impl DeletedInstances for MemoryDeletedInstances {
 }
 
 fn fail(tables: &mut Tables, id: MessageId, reason: &str, dead_lettered_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let is_queued = tables.messages.get(&id).is_some_and(|message| message.status == MessageStatus::Queued);
     let failed = tables.write(id, FAIL, |message| message.fail(reason, dead_lettered_at, now));
     let Some(failed) = failed else { return false };
     let attempt = Attempt {
         number: failed.try_number,
         started_at: failed.attempt_started_at,
         finished_at: Some(now),
-        outcome: Some(match failed.failure {
-            Some(FailureKind::Unknown) => AttemptOutcome::Unknown,
-            _ => AttemptOutcome::Permanent,
-        }),
+        // Nobody is called for one that is queued.
+        outcome: Some(if is_queued { AttemptOutcome::Permanent } else { AttemptOutcome::Unknown }),
         error: failed.error,
         http_status: None,
     };

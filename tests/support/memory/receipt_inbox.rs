@@ -1,10 +1,11 @@
 use async_trait::async_trait;
 use correio::application::ports::{ReceiptInbox, RepositoryError, Swept};
 use correio::domain::Timestamp;
-use correio::domain::receipt::{ChannelMessage, FoundReceipt, Receipt, in_order};
+use correio::domain::message::MessageId;
+use correio::domain::receipt::{ChannelMessage, FoundReceipt, Receipt, ReceiptStatus, in_order};
 
 use super::database::MemoryDatabase;
-use super::tables::{Tables, storable};
+use super::tables::{Bug, Tables, storable};
 
 const APPLY: &str = "receipts.apply";
 const PORTION: usize = 100;
@@ -27,6 +28,11 @@ impl ReceiptInbox for MemoryReceiptInbox {
         let store = move |tables: &mut Tables| {
             storable([Some(receipt.of.id.as_str()), receipt.reason.as_deref()])?;
             tables.sync();
+            let named = receipt.message.and_then(|id| tables.messages.get(&id));
+            if let Some(message) = named.filter(|message| message.instance_id == receipt.of.instance) {
+                let id = message.id;
+                tables.channel_messages.entry(receipt.of.clone()).or_insert(id);
+            }
             tables.receipts.entry((receipt.of.clone(), receipt.status)).or_insert((receipt, now));
             Ok(())
         };
@@ -42,6 +48,20 @@ impl ReceiptInbox for MemoryReceiptInbox {
         let of = of.clone();
         let apply = move |tables: &mut Tables| {
             apply(tables, &of, dead_lettered_at, now);
+            Ok(())
+        };
+        self.database.run(APPLY, apply).await
+    }
+
+    async fn apply_to(
+        &self,
+        message: MessageId,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), RepositoryError> {
+        let apply = move |tables: &mut Tables| {
+            let names = tables.channel_messages.iter().filter(|(_, of)| **of == message).map(|(name, _)| name.clone());
+            apply_all(tables, message, &names.collect::<Vec<_>>(), dead_lettered_at, now);
             Ok(())
         };
         self.database.run(APPLY, apply).await
@@ -73,12 +93,38 @@ impl ReceiptInbox for MemoryReceiptInbox {
 }
 
 fn apply(tables: &mut Tables, of: &ChannelMessage, dead_lettered_at: Option<Timestamp>, now: Timestamp) {
-    let Some(message) = tables.channel_messages.get(of).copied() else { return };
-    let receipts = tables.receipts.values().filter(|(receipt, _)| receipt.of == *of);
+    if let Some(message) = tables.channel_messages.get(of).copied() {
+        apply_all(tables, message, std::slice::from_ref(of), dead_lettered_at, now);
+    } else if tables.has(Bug::DeletesReceiptsOfNobody) {
+        tables.receipts.retain(|(kept, _), _| kept != of);
+    }
+}
+
+/// All of one message.
+fn apply_all(
+    tables: &mut Tables,
+    message: MessageId,
+    names: &[ChannelMessage],
+    dead_lettered_at: Option<Timestamp>,
+    now: Timestamp,
+) {
+    let receipts = tables.receipts.values().filter(|(receipt, _)| names.contains(&receipt.of));
     let found: Vec<_> = receipts.map(|(receipt, _)| FoundReceipt { message, receipt: receipt.clone() }).collect();
     for FoundReceipt { receipt, .. } in in_order(&found).into_iter().flat_map(|(_, receipts)| receipts) {
-        let has_failed = receipt.status == correio::domain::receipt::ReceiptStatus::Failed;
-        tables.write(message, APPLY, |it| it.receive(receipt, dead_lettered_at.filter(|_| has_failed), now));
-        tables.receipts.remove(&(receipt.of.clone(), receipt.status));
+        let has_failed = receipt.status == ReceiptStatus::Failed;
+        let ignores_name = tables.has(Bug::ReceiptsIgnoreTheName);
+        tables.write(message, APPLY, |it| {
+            let mut moved = it.clone();
+            moved.channel_message_id.take_if(|_| ignores_name);
+            moved.receive(receipt, dead_lettered_at.filter(|_| has_failed), now)?;
+            *it = moved;
+            Ok(())
+        });
+    }
+    let deletes_all = tables.has(Bug::DeletesReceiptsOfOpenMessages);
+    if deletes_all || tables.messages.get(&message).is_some_and(|message| !message.status.is_open()) {
+        for FoundReceipt { receipt, .. } in found {
+            tables.receipts.remove(&(receipt.of, receipt.status));
+        }
     }
 }

@@ -152,6 +152,12 @@ pub enum Bug {
     RelayLowersTries,
     /// A try that was not made gives its number back, too.
     TryNumbersGoBack,
+    /// Receipts are deleted when they were applied, also to a message that is open.
+    DeletesReceiptsOfOpenMessages,
+    /// Receipts are deleted when they were looked at, whether or not they belong to a message by then.
+    DeletesReceiptsOfNobody,
+    /// A receipt moves the message that its name stood for once, whatever the message is called now.
+    ReceiptsIgnoreTheName,
 }
 
 impl Tables {

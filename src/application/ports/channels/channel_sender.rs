@@ -74,6 +74,9 @@ pub trait ChannelSender: Send + Sync {
 pub struct Delivery {
     /// The same on every try: the idempotency key, where the channel takes one.
     pub message_id: MessageId,
+    /// How often it was replayed. An operator who replays a message wants it to be sent again: where the channel shows an id of
+    /// ours once, each run has its own, and what is said of an earlier one is not said of this.
+    pub run: u32,
     pub channel_instance_id: String,
     /// The instance's `channelPhoneOrId`.
     pub address: String,

@@ -159,7 +159,7 @@ impl ChannelSender for WhatsappEvolutionSender {
         let credentials = EvolutionCredentials::stored(&delivery.credentials, &delivery.channel_instance_id)?;
         let number = recipient::number(&delivery.recipient)
             .ok_or_else(|| DeliveryError::refused("The recipient is neither a phone number nor a WhatsApp JID"))?;
-        let own_id = request::own_id(delivery.message_id);
+        let own_id = request::own_id(delivery.message_id, delivery.run);
         let EvolutionRequest { kind, body } = EvolutionRequest::of(&number, &delivery.content, &own_id)
             .ok_or_else(|| DeliveryError::refused("The message has neither a text nor a medium"))?;
 

@@ -68,10 +68,14 @@ impl EvolutionRequest {
     }
 }
 
-/// What we call the message, the same on every try: WhatsApp's clients show one id once. It has the form that Baileys gives
-/// to its own.
-pub fn own_id(message: MessageId) -> String {
-    let digest = Sha256::digest(message.0.as_bytes());
+/// What we call the message, the same on every try of a run: WhatsApp's clients show one id once. What an operator replays is to be
+/// seen again, and what is still said of the run before must not count for it. It has the form that Baileys gives to its own.
+pub fn own_id(message: MessageId, run: u32) -> String {
+    let mut named = message.0.as_bytes().to_vec();
+    if run > 0 {
+        named.extend(run.to_be_bytes());
+    }
+    let digest = Sha256::digest(named);
     digest.iter().take(9).fold("3EB0".to_owned(), |id, byte| id + &format!("{byte:02X}"))
 }
 

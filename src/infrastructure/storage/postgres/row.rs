@@ -34,6 +34,10 @@ impl Row for PgRow {
         get::<Option<Number>>(self, column).map(|number| number.map(|number| number.0))
     }
 
+    fn flag(&self, column: &str) -> Result<Option<bool>, RepositoryError> {
+        get(self, column)
+    }
+
     fn time(&self, column: &str) -> Result<Option<Timestamp>, RepositoryError> {
         get::<Option<Time>>(self, column).map(|time| time.map(|time| time.0))
     }

@@ -110,7 +110,7 @@ columns! {
         "template"            Alike  Json   |it| it.content.template.as_deref();
     set later:
         "channel_message_id" "error" "failure" "attempt_http_status" "dead_lettered_at" "sent_at" "delivered_at" "read_at"
-        "deferrals" "deferred_since"
+        "deferrals" "deferred_since" "unanswered" "replays"
 }
 pub(in crate::infrastructure::storage) use {message_columns, message_columns_with_content_if};
 

@@ -20,5 +20,5 @@ pub use ids::{
 pub use outcome_row::OutcomeRow;
 pub use recording::Recording;
 pub use requests::{
-    AcceptRequest, ApplyRequest, ClaimRequest, PaidRequest, ReceivedRequest, RecordRequest, StoreRequest,
+    AcceptRequest, ApplyRequest, ClaimRequest, PaidRequest, ReceiptsOf, ReceivedRequest, RecordRequest, StoreRequest,
 };

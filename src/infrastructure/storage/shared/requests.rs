@@ -135,27 +135,43 @@ impl Batchable for StoreRequest {
         Some((self.receipt.of.clone(), self.receipt.status))
     }
 
+    fn week(&self) -> Option<i128> {
+        self.receipt.message.map(week_of)
+    }
+
     fn size(&self) -> usize {
         self.receipt.of.id.len() + self.receipt.reason.as_ref().map_or(0, String::len) + size_of::<Self>()
     }
 }
 
-/// The name of a message whose receipts are to be applied.
+/// Whose receipts are to be applied.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ReceiptsOf {
+    Name(ChannelMessage),
+    /// By whatever name.
+    Message(MessageId),
+}
+
+/// Receipts to apply.
 pub struct ApplyRequest {
-    pub of: ChannelMessage,
+    pub of: ReceiptsOf,
     pub dead_lettered_at: Option<Timestamp>,
     pub now: Timestamp,
 }
 
 impl Batchable for ApplyRequest {
-    type Key = ChannelMessage;
+    type Key = ReceiptsOf;
 
-    fn key(&self) -> Option<ChannelMessage> {
+    fn key(&self) -> Option<ReceiptsOf> {
         Some(self.of.clone())
     }
 
     fn size(&self) -> usize {
-        self.of.id.len() + size_of::<Self>()
+        let name = match &self.of {
+            ReceiptsOf::Name(name) => name.id.len(),
+            ReceiptsOf::Message(_) => 0,
+        };
+        name + size_of::<Self>()
     }
 }
 

@@ -24,6 +24,7 @@ pub trait Row {
     /// Byte for byte as it was given.
     fn json(&self, column: &str) -> Result<Option<String>, RepositoryError>;
     fn number(&self, column: &str) -> Result<Option<i64>, RepositoryError>;
+    fn flag(&self, column: &str) -> Result<Option<bool>, RepositoryError>;
     fn time(&self, column: &str) -> Result<Option<Timestamp>, RepositoryError>;
 }
 
@@ -64,6 +65,8 @@ pub fn message(row: &impl Row) -> Result<Message, RepositoryError> {
         next_attempt_at: flaws.or_default(row.time("next_attempt_at")),
         deferrals: count_of(row, "deferrals", &mut flaws),
         deferred_since: flaws.or_default(row.time("deferred_since")),
+        is_unanswered: flaws.or_default(there("unanswered", row.flag("unanswered"))),
+        replays: count_of(row, "replays", &mut flaws),
         dead_lettered_at: flaws.or_default(row.time("dead_lettered_at")),
         created_at: flaws.or_default(time(row, "created_at")),
         updated_at: flaws.or_default(time(row, "updated_at")),

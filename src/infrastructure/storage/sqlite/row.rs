@@ -36,6 +36,10 @@ impl Row for SqliteRow {
         get(self, column)
     }
 
+    fn flag(&self, column: &str) -> Result<Option<bool>, RepositoryError> {
+        get::<Option<i64>>(self, column).map(|flag| flag.map(|flag| flag != 0))
+    }
+
     fn time(&self, column: &str) -> Result<Option<Timestamp>, RepositoryError> {
         parsed_option(self, column, parse_time)
     }

@@ -1,20 +1,21 @@
 use async_trait::async_trait;
-use sqlx::PgConnection;
-use sqlx::postgres::PgRow;
-use tracing::warn;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 use uuid::Uuid;
 
+use super::applying::{Applies, apply_what_can_be, columns};
 use crate::application::ports::{ReceiptInbox, RepositoryError, Swept};
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
 use crate::domain::receipt::receiving::REFUSED_LATER;
-use crate::domain::receipt::{ChannelMessage, FoundReceipt, Receipt, ReceiptStatus, in_order};
+use crate::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::begin_changing_probes;
-use crate::infrastructure::storage::postgres::messages::receive;
-use crate::infrastructure::storage::postgres::row::{get, parsed};
-use crate::infrastructure::storage::shared::{ApplyRequest, Batch, Batcher, StoreRequest};
+use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
+use crate::infrastructure::storage::postgres::row::get;
+use crate::infrastructure::storage::shared::{ApplyRequest, Batch, Batcher, ReceiptsOf, StoreRequest};
 
 #[derive(Clone)]
 pub struct PgReceiptInbox {
@@ -41,10 +42,6 @@ struct Stores {
     database: PgDatabase,
 }
 
-struct Applies {
-    database: PgDatabase,
-}
-
 /// In the order of the key, as every statement that writes several.
 const STORE: &str = "
     insert into messaging_receipts (instance_id, channel_message_id, status, occurred_at, reason, received_at)
@@ -54,32 +51,24 @@ const STORE: &str = "
      order by 1, 2, 3
         on conflict do nothing";
 
-/// Locked, so that of two processes that apply the same the second finds nothing.
-const FIND: &str = "
-    select receipts.instance_id,
-           receipts.channel_message_id,
-           receipts.status,
-           receipts.occurred_at,
-           receipts.reason,
-           names.message_id
-      from (select unnest($1::uuid[]) as instance_id, unnest($2::text[]) as channel_message_id) as asked
-      join messaging_channel_messages as names
-        on names.instance_id = asked.instance_id
-       and names.channel_message_id = asked.channel_message_id
-      join messaging_receipts as receipts
-        on receipts.instance_id = asked.instance_id
-       and receipts.channel_message_id = asked.channel_message_id
-     order by receipts.instance_id, receipts.channel_message_id, receipts.status
-       for update of receipts";
-
-/// What was found and nothing else: another may have come meanwhile.
-const DELETE: &str = "
-    delete from messaging_receipts as receipts
-     using (select unnest($1::uuid[]) as instance_id, unnest($2::text[]) as channel_message_id, unnest($3::text[]) as status)
-           as applied
-     where receipts.instance_id = applied.instance_id
-       and receipts.channel_message_id = applied.channel_message_id
-       and receipts.status = applied.status";
+/// Which of our messages a name stands for, where the channel says it: most often it is known already.
+pub const NOTE_NAMES: &str = "
+    insert into messaging_channel_messages (instance_id, channel_message_id, message_id)
+    select distinct on (asked.instance_id, asked.channel_message_id)
+           asked.instance_id, asked.channel_message_id, messages.id
+      from (select unnest($1::uuid[]) as instance_id, unnest($2::text[]) as channel_message_id, unnest($3::uuid[]) as message_id)
+           as asked
+      join messaging_messages as messages
+        on messages.id = asked.message_id
+       and messages.instance_id = asked.instance_id
+     where (messages.id between :least and :greatest or messages.id = :least)
+       and not exists (
+           select
+             from messaging_channel_messages as names
+            where names.instance_id = asked.instance_id
+              and names.channel_message_id = asked.channel_message_id)
+     order by asked.instance_id, asked.channel_message_id
+        on conflict do nothing";
 
 const PORTION_AFTER: &str = "
     select instance_id, channel_message_id, received_at
@@ -88,17 +77,13 @@ const PORTION_AFTER: &str = "
      order by received_at, instance_id, channel_message_id
      limit $4";
 
+/// What could be applied, and was looked at, is gone.
 const EXPIRE: &str = "
     delete from messaging_receipts as receipts
      using (select unnest($1::uuid[]) as instance_id, unnest($2::text[]) as channel_message_id) as looked_at
      where receipts.instance_id = looked_at.instance_id
        and receipts.channel_message_id = looked_at.channel_message_id
-       and receipts.received_at < $3
-       and not exists (
-           select
-             from messaging_channel_messages as names
-            where names.instance_id = receipts.instance_id
-              and names.channel_message_id = receipts.channel_message_id)";
+       and receipts.received_at < $3";
 
 #[async_trait]
 impl Batch for Stores {
@@ -118,88 +103,30 @@ impl Batch for Stores {
             .bind(requests.iter().map(|request| request.receipt.at).collect::<Vec<_>>())
             .bind(requests.iter().map(reason).collect::<Vec<_>>())
             .bind(requests.iter().map(|request| request.now).collect::<Vec<_>>());
-        self.database.run(async |connection| query.execute(connection).await).await?;
+        let named: Vec<&Receipt> =
+            requests.iter().map(|request| &request.receipt).filter(|it| it.message.is_some()).collect();
+        if named.is_empty() {
+            self.database.run(async |connection| query.execute(connection).await).await?;
+            return Ok(vec![(); requests.len()]);
+        }
+        let note = note_names(&named);
+        let both = async |connection: &mut PgConnection| {
+            let mut transaction = begin_changing_probes(connection).await?;
+            query.execute(&mut *transaction).await?;
+            note.execute(&mut *transaction).await?;
+            transaction.commit().await
+        };
+        self.database.run(both).await?;
         Ok(vec![(); requests.len()])
     }
 }
 
-#[async_trait]
-impl Batch for Applies {
-    type Request = ApplyRequest;
-    type Answer = ();
-
-    async fn execute(&self, requests: &[ApplyRequest]) -> Result<Vec<()>, RepositoryError> {
-        let Some(last) = requests.last() else { return Ok(Vec::new()) };
-        let names: Vec<&ChannelMessage> = requests.iter().map(|request| &request.of).collect();
-        apply(&self.database, &names, last.dead_lettered_at, last.now).await?;
-        Ok(vec![(); requests.len()])
-    }
-}
-
-/// In one transaction.
-async fn apply(
-    database: &PgDatabase,
-    names: &[&ChannelMessage],
-    dead_lettered_at: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<(), RepositoryError> {
-    let (instances, ids) = columns(names.iter().copied());
-    let applied = async |connection: &mut PgConnection| {
-        let mut transaction = begin_changing_probes(connection).await?;
-        let rows = sqlx::query(FIND).bind(&instances).bind(&ids).fetch_all(&mut *transaction).await?;
-        let found: Result<Vec<FoundReceipt>, RepositoryError> = rows.iter().map(found).collect();
-        let Ok(found) = found.as_ref().map(Vec::as_slice) else { return Ok(found.map(|_| ())) };
-        if found.is_empty() {
-            transaction.rollback().await?;
-            return Ok(Ok(()));
-        }
-        for (status, receipts) in in_order(found) {
-            receive(&mut transaction, (status, &receipts), dead_lettered_at, now).await?;
-        }
-        let (instances, ids) = columns(found.iter().map(|one| &one.receipt.of));
-        let statuses: Vec<&str> = found.iter().map(|one| one.receipt.status.as_str()).collect();
-        sqlx::query(DELETE).bind(instances).bind(ids).bind(statuses).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(Ok(()))
-    };
-    database.run(applied).await?
-}
-
-/// In one transaction; or each by itself, when one of them cannot be applied, so that it holds up no other.
-async fn apply_what_can_be(
-    database: &PgDatabase,
-    names: &[&ChannelMessage],
-    dead_lettered_at: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<(), RepositoryError> {
-    match apply(database, names, dead_lettered_at, now).await {
-        Ok(()) => return Ok(()),
-        Err(error @ RepositoryError::Unavailable(_)) => return Err(error),
-        Err(_) => {}
-    }
-    for name in names {
-        match apply(database, &[name], dead_lettered_at, now).await {
-            Err(error @ RepositoryError::Unavailable(_)) => return Err(error),
-            Err(error) => {
-                let ChannelMessage { instance, id } = name;
-                warn!(instance.id = %instance, channel_message.id = id, %error, "a receipt cannot be applied; tried again");
-            }
-            Ok(()) => {}
-        }
-    }
-    Ok(())
-}
-
-fn columns<'a>(names: impl Iterator<Item = &'a ChannelMessage>) -> (Vec<Uuid>, Vec<String>) {
-    names.map(|name| (name.instance.0, name.id.clone())).unzip()
-}
-
-fn found(row: &PgRow) -> Result<FoundReceipt, RepositoryError> {
-    let of = ChannelMessage { instance: InstanceId(get(row, "instance_id")?), id: get(row, "channel_message_id")? };
-    let status = parsed(row, "status", ReceiptStatus::parse)?;
-    let (at, reason) = (get(row, "occurred_at")?, get(row, "reason")?);
-    let receipt = Receipt { of, message: None, status, at, reason };
-    Ok(FoundReceipt { message: MessageId(get(row, "message_id")?), receipt })
+fn note_names<'q>(named: &[&Receipt]) -> Query<'q, Postgres, PgArguments> {
+    let (instances, ids) = columns(named.iter().map(|receipt| &receipt.of));
+    let messages: Vec<MessageId> = named.iter().filter_map(|receipt| receipt.message).collect();
+    let statement = NamedWeeks::of(messages.iter().copied()).name_in(NOTE_NAMES);
+    let messages: Vec<Uuid> = messages.into_iter().map(|message| message.0).collect();
+    sqlx::query(AssertSqlSafe(statement)).bind(instances).bind(ids).bind(messages)
 }
 
 fn swept(row: &PgRow) -> Result<Swept, RepositoryError> {
@@ -219,7 +146,16 @@ impl ReceiptInbox for PgReceiptInbox {
         dead_lettered_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), RepositoryError> {
-        self.applies.submit(ApplyRequest { of: of.clone(), dead_lettered_at, now }).await
+        self.applies.submit(ApplyRequest { of: ReceiptsOf::Name(of.clone()), dead_lettered_at, now }).await
+    }
+
+    async fn apply_to(
+        &self,
+        message: MessageId,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), RepositoryError> {
+        self.applies.submit(ApplyRequest { of: ReceiptsOf::Message(message), dead_lettered_at, now }).await
     }
 
     async fn sweep(
@@ -237,9 +173,9 @@ impl ReceiptInbox for PgReceiptInbox {
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         let looked_at: Vec<Swept> = rows.iter().map(swept).collect::<Result<_, _>>()?;
         let Some(last) = looked_at.last() else { return Ok(None) };
-        let names: Vec<&ChannelMessage> = looked_at.iter().map(|one| &one.of).collect();
+        let names: Vec<ReceiptsOf> = looked_at.iter().map(|one| ReceiptsOf::Name(one.of.clone())).collect();
         apply_what_can_be(&self.database, &names, dead_lettered_at, now).await?;
-        let (instances, ids) = columns(names.into_iter());
+        let (instances, ids) = columns(looked_at.iter().map(|one| &one.of));
         let expire = sqlx::query(EXPIRE).bind(instances).bind(ids).bind(before);
         self.database.run(async |connection| expire.execute(connection).await).await?;
         Ok((looked_at.len() == PORTION as usize).then(|| last.clone()))

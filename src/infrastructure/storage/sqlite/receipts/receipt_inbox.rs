@@ -8,11 +8,11 @@ use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
 use crate::domain::receipt::receiving::REFUSED_LATER;
 use crate::domain::receipt::{ChannelMessage, FoundReceipt, Receipt, ReceiptStatus, in_order};
-use crate::infrastructure::storage::shared::{ApplyRequest, Batch, Batcher, StoreRequest};
+use crate::infrastructure::storage::shared::{ApplyRequest, Batch, Batcher, ReceiptsOf, StoreRequest};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::messages::receive;
-use crate::infrastructure::storage::sqlite::row::{get, id, parsed, time, time_text};
+use crate::infrastructure::storage::sqlite::row::{get, id, parsed, status, time, time_text};
 
 #[derive(Clone)]
 pub struct SqliteReceiptInbox {
@@ -33,6 +33,27 @@ impl SqliteReceiptInbox {
         }
     }
 }
+
+/// What is kept, and how the message is to which it belongs.
+macro_rules! find {
+    ($condition:literal) => {
+        concat!(
+            "select receipts.instance_id, receipts.channel_message_id, receipts.status, receipts.occurred_at, receipts.reason,
+                    names.message_id, messages.status as state
+               from messaging_channel_messages as names
+               join messaging_receipts as receipts
+                 on receipts.instance_id = names.instance_id
+                and receipts.channel_message_id = names.channel_message_id
+               join messaging_messages as messages
+                 on messages.id = names.message_id
+              where ",
+            $condition
+        )
+    };
+}
+
+const BY_NAME: &str = find!("names.instance_id = ?1 and names.channel_message_id = ?2");
+const BY_MESSAGE: &str = find!("names.message_id = ?1 and ?2 is null");
 
 struct Stores {
     database: SqliteDatabase,
@@ -66,10 +87,36 @@ impl Batch for Stores {
             .execute(&mut *transaction)
             .await
             .map_err(translate)?;
+            if let Some(message) = receipt.message {
+                note_name(&mut transaction, &receipt.of, message).await?;
+            }
         }
         transaction.commit().await.map_err(translate)?;
         Ok(vec![(); requests.len()])
     }
+}
+
+/// Which of our messages a name stands for, where the channel says it.
+async fn note_name(
+    transaction: &mut Transaction<'_, Sqlite>,
+    of: &ChannelMessage,
+    message: MessageId,
+) -> Result<(), RepositoryError> {
+    sqlx::query(
+        "insert into messaging_channel_messages (instance_id, channel_message_id, message_id)
+         select instance_id, ?2, id
+           from messaging_messages
+          where id = ?3
+            and instance_id = ?1
+             on conflict do nothing",
+    )
+    .bind(of.instance.0.hyphenated())
+    .bind(&of.id)
+    .bind(message.0.hyphenated())
+    .execute(&mut **transaction)
+    .await
+    .map_err(translate)?;
+    Ok(())
 }
 
 #[async_trait]
@@ -89,31 +136,27 @@ impl Batch for Applies {
 
 async fn apply(
     transaction: &mut Transaction<'_, Sqlite>,
-    of: &ChannelMessage,
+    of: &ReceiptsOf,
     dead_lettered_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), RepositoryError> {
-    let rows = sqlx::query(
-        "select receipts.instance_id, receipts.channel_message_id, receipts.status, receipts.occurred_at, receipts.reason,
-                names.message_id
-           from messaging_channel_messages as names
-           join messaging_receipts as receipts
-             on receipts.instance_id = names.instance_id
-            and receipts.channel_message_id = names.channel_message_id
-          where names.instance_id = ?1
-            and names.channel_message_id = ?2",
-    )
-    .bind(of.instance.0.hyphenated())
-    .bind(&of.id)
-    .fetch_all(&mut **transaction)
-    .await
-    .map_err(translate)?;
+    let (statement, first, second) = match of {
+        ReceiptsOf::Name(ChannelMessage { instance, id }) => (BY_NAME, instance.0, Some(id.as_str())),
+        ReceiptsOf::Message(message) => (BY_MESSAGE, message.0, None),
+    };
+    let query = sqlx::query(statement).bind(first.hyphenated()).bind(second);
+    let rows = query.fetch_all(&mut **transaction).await.map_err(translate)?;
     let found: Vec<FoundReceipt> = rows.iter().map(found).collect::<Result<_, _>>()?;
+    // One message has them all, also if it has several names.
+    let Some(row) = rows.first() else { return Ok(()) };
+    let mut is_open = status(row, "state")?.is_open();
     for one in in_order(&found).into_iter().flat_map(|(_, receipts)| receipts) {
-        receive(transaction, one, dead_lettered_at, now).await?;
+        is_open &= !receive(transaction, one, dead_lettered_at, now).await?;
     }
-    if !found.is_empty() {
-        delete(transaction, of).await?;
+    if !is_open {
+        for one in &found {
+            delete(transaction, &one.receipt.of).await?;
+        }
     }
     Ok(())
 }
@@ -152,7 +195,16 @@ impl ReceiptInbox for SqliteReceiptInbox {
         dead_lettered_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), RepositoryError> {
-        self.applies.submit(ApplyRequest { of: of.clone(), dead_lettered_at, now }).await
+        self.applies.submit(ApplyRequest { of: ReceiptsOf::Name(of.clone()), dead_lettered_at, now }).await
+    }
+
+    async fn apply_to(
+        &self,
+        message: MessageId,
+        dead_lettered_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), RepositoryError> {
+        self.applies.submit(ApplyRequest { of: ReceiptsOf::Message(message), dead_lettered_at, now }).await
     }
 
     async fn sweep(
@@ -181,7 +233,7 @@ impl ReceiptInbox for SqliteReceiptInbox {
         let swept = |row| Ok(Swept { received_at: time(row, "received_at")?, of: name(row)? });
         let looked_at: Vec<Swept> = rows.iter().map(swept).collect::<Result<_, RepositoryError>>()?;
         for one in &looked_at {
-            apply(&mut transaction, &one.of, dead_lettered_at, now).await?;
+            apply(&mut transaction, &ReceiptsOf::Name(one.of.clone()), dead_lettered_at, now).await?;
             if one.received_at < before {
                 delete(&mut transaction, &one.of).await?;
             }

@@ -7,7 +7,7 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
-use crate::domain::message::delivery::MAY_HAVE_BEEN_DELIVERED;
+use crate::domain::message::delivery::{EARLIER_MAY_HAVE_BEEN_DELIVERED, MAY_HAVE_BEEN_DELIVERED};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::begin_look;
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
@@ -18,7 +18,7 @@ use crate::infrastructure::storage::postgres::row::{get, only};
 /// another process at the same messages, or a claim or an outcome, which is not to wait for a thousand others.
 pub const FAIL: &str = "
     with open as materialized (
-         select messages.id, messages.status
+         select messages.id, messages.status, messages.unanswered
            from unnest($1::uuid[]) as asked (id)
            join messaging_messages as messages
              on messages.id = asked.id
@@ -35,8 +35,13 @@ pub const FAIL: &str = "
                 try = least(greatest(try, 0), 2147483647 - (open.status = 'queued')::integer)
                     + (open.status = 'queued')::integer,
                 status = 'failed',
-                failure = case when open.status = 'queued' then 'channel' else 'unknown' end,
-                error = $3::text || case when open.status = 'queued' then '' else $6::text end,
+                failure = case when open.status = 'queued' and not open.unanswered then 'channel' else 'unknown' end,
+                error = $3::text || case
+                                        when open.status <> 'queued' then $6::text
+                                        when open.unanswered then $7::text
+                                        else ''
+                                    end,
+                unanswered = open.unanswered or open.status <> 'queued',
                 attempt_http_status = null,
                 next_attempt_at = null,
                 dead_lettered_at = $5,
@@ -44,12 +49,12 @@ pub const FAIL: &str = "
            from open
           where messages.id = open.id
             and (messages.id between :least and :greatest or messages.id = :least)
-         returning messages.id, messages.try, messages.attempt_started_at, messages.failure, messages.error
+         returning messages.id, messages.try, messages.attempt_started_at, messages.error, open.status as was
      ), told as (
          insert into messaging_message_attempts
                 (message_id, number, started_at, finished_at, outcome, error)
          select id, try, attempt_started_at, $4,
-                case failure when 'unknown' then 'unknown' else 'permanent' end, error
+                case was when 'queued' then 'permanent' else 'unknown' end, error
            from failed
          on conflict do nothing
      )
@@ -71,7 +76,8 @@ pub async fn fail_open_messages(
         .bind(reason)
         .bind(now)
         .bind(dead_lettered_at)
-        .bind(MAY_HAVE_BEEN_DELIVERED);
+        .bind(MAY_HAVE_BEEN_DELIVERED)
+        .bind(EARLIER_MAY_HAVE_BEEN_DELIVERED);
     let fail = async |connection: &mut sqlx::PgConnection| {
         let mut look = begin_look(connection).await?;
         let rows = query.fetch_all(&mut *look).await?;

@@ -37,6 +37,7 @@ pub const GIVE_BACK: &str = "
      update messaging_messages as messages
         set status = 'queued',
             retries = case when held.is_spent then messages.retries else greatest(messages.retries, 1) - 1 end,
+            unanswered = messages.unanswered or held.is_spent,
             next_attempt_at = $5,
             updated_at = $5
        from held

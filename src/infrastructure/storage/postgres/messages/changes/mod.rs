@@ -23,7 +23,7 @@ pub use claims::{Claims, claims};
 pub use deferrals::Deferrals;
 pub use deletion::fail_open_messages;
 pub use outcomes::{LostClaims, Outcomes, outcomes};
-pub use receiving::{Receptions, Undecided, decide, receive};
+pub use receiving::{Receptions, Undecided, decide, receive, settled};
 
 /// What each change is in SQL.
 #[cfg(test)]

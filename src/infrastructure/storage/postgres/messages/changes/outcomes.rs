@@ -41,7 +41,7 @@ macro_rules! endings {
                  unnest($12::timestamptz[]) as sent_at, unnest($13::timestamptz[]) as finished_at,
                  unnest($14::timestamptz[]) as started_at, unnest($15::text[]) as attempt, unnest($16::boolean[]) as has_row,
                  unnest($17::boolean[]) as is_spent,
-                 unnest($18::text[]) as named_as
+                 unnest($18::text[]) as named_as, unnest($19::boolean[]) as unanswered
          ) as endings"
     };
 }
@@ -56,6 +56,7 @@ macro_rules! set_outcome {
              next_attempt_at = endings.next_attempt_at,
              dead_lettered_at = endings.dead_lettered_at,
              sent_at = coalesce(endings.sent_at, messages.sent_at),
+             unanswered = messages.unanswered or endings.unanswered,
              updated_at = endings.finished_at"
     };
 }
@@ -239,4 +240,5 @@ fn bind<'q>(query: Query<'q>, endings: &[&'q RecordRequest]) -> Query<'q> {
         .bind(of(endings, |ending| ending.row.has_row))
         .bind(row(endings, |row| row.is_spent))
         .bind(of(endings, |ending| ending.row.name()))
+        .bind(row(endings, |row| row.is_unanswered))
 }

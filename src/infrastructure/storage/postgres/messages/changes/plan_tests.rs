@@ -14,7 +14,7 @@ use super::deletion::FAIL;
 use super::free_rows::FREE;
 use super::giving_back::{GIVE_BACK, MAKE_DUE, RETIME};
 use super::outcomes::{CLAIM_AND_RECORD, RECORD, RECORD_WITH_ATTEMPTS};
-use super::receiving::{DELIVERED, FAILED, READ, SENT};
+use super::receiving::{DELIVERED, FAILED, READ, SENT, SETTLED};
 use super::relaying::TAKE;
 use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
@@ -118,11 +118,11 @@ async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_
     prepare(&mut connection, "timed", "(uuid[], bigint, text, text)", &floor.name_in(TIMED)).await;
     let (least, some) = (Uuid::nil(), first_id(now));
     let fail = NamedWeeks::of(std::iter::once(MessageId(some))).name_in(FAIL);
-    prepare(&mut connection, "fail", "(uuid[], uuid[], text, timestamptz, timestamptz, text)", &fail).await;
+    prepare(&mut connection, "fail", "(uuid[], uuid[], text, timestamptz, timestamptz, text, text)", &fail).await;
     let looks = [
         (format!("untimed ('{{{least}}}', 100, '{least}', '', '{least}')"), vec!["owned"], LOOKED_AT.to_vec()),
         (format!("timed ('{{{least}}}', 100, '-infinity', '{least}')"), vec!["due"], LOOKED_AT.to_vec()),
-        (format!("fail ('{{{some}}}', '{{{least}}}', 'x', now(), null, 'y')"), vec!["id", "id"], vec![FILLED]),
+        (format!("fail ('{{{some}}}', '{{{least}}}', 'x', now(), null, 'y', 'z')"), vec!["id", "id"], vec![FILLED]),
     ];
     for when in [EMPTY, "with messages", "after they were looked at"] {
         for (statement, walked, partitions) in &looks {
@@ -214,11 +214,11 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
     let weeks = NamedWeeks::of(std::iter::once(MessageId(id)));
     let ending = format!(
         "array['{id}']::uuid[], array['processing'], array['{id}']::uuid[], array[1]::bigint[], array['sent'], null, null, null,
-         null, null, null, null, array[now()], array[now()], null, array[false], array[true], null"
+         null, null, null, null, array[now()], array[now()], null, array[false], array[true], null, array[false]"
     );
     let endings =
         "(uuid[], text[], uuid[], bigint[], text[], text[], text[], text[], integer[], timestamptz[], timestamptz[],
-                    timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[], text[])";
+                    timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[], text[], boolean[])";
     let deferrals =
         "(uuid[], double precision[], timestamptz[], text[], timestamptz[], double precision, bigint, bigint,
                       double precision, bigint, double precision, boolean[])";
@@ -235,6 +235,7 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
             format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1, array[true]"),
         ),
         ("free", FREE, "(uuid[])", one.clone()),
+        ("settled", SETTLED, "(uuid[])", one.clone()),
         (
             "give_back",
             GIVE_BACK,
@@ -245,8 +246,8 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
         (
             "fail",
             FAIL,
-            "(uuid[], uuid[], text, timestamptz, timestamptz, text)",
-            format!("{one}, {one}, 'x', now(), null, 'y'"),
+            "(uuid[], uuid[], text, timestamptz, timestamptz, text, text)",
+            format!("{one}, {one}, 'x', now(), null, 'y', 'z'"),
         ),
     ];
     let receipts = "(uuid[], text[], timestamptz[], text[], timestamptz, timestamptz)";

@@ -214,6 +214,8 @@ pub const TAKE: &str = concat!(
     taken as (
         update messaging_messages
            set status = 'queued',
+               -- A node that was delivering it may have done so.
+               unanswered = unanswered or status in ('pending', 'processing'),
                node_id = $7,
                next_attempt_at = null,
                updated_at = $1

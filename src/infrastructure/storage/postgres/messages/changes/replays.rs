@@ -16,6 +16,7 @@ macro_rules! replayed {
     () => {
         "status = 'queued',
          retries = 0,
+         replays = least(greatest(replays, 0), 2147483646) + 1,
          error = null,
          failure = null,
          dead_lettered_at = null,

@@ -186,6 +186,8 @@ pub const TAKE: &str = concat!(
     "
      update messaging_messages
         set status = 'queued',
+            -- A node that was delivering it may have done so.
+            unanswered = max(unanswered, status in ('pending', 'processing')),
             node_id = ?2,
             next_attempt_at = null,
             updated_at = ?3
@@ -198,6 +200,7 @@ pub const GIVE_BACK: &str = "
     update messaging_messages
         set status = 'queued',
             retries = iif(?6, retries, max(retries, 1) - 1),
+            unanswered = max(unanswered, ?6),
             next_attempt_at = ?5,
             updated_at = ?5
       where id = ?1

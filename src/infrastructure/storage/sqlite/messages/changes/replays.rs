@@ -15,6 +15,7 @@ macro_rules! replayed {
     () => {
         "status = 'queued',
          retries = 0,
+         replays = min(max(replays, 0), 2147483646) + 1,
          error = null,
          failure = null,
          dead_lettered_at = null,

@@ -3,28 +3,53 @@
 
 mod inbound;
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use sqlx::{AssertSqlSafe, PgConnection};
+use uuid::Uuid;
+
+use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
+use crate::domain::message::{MessageId, MessageStatus};
 use crate::domain::receipt::{FoundReceipt, ReceiptStatus};
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
+use crate::infrastructure::storage::postgres::row::{get, status};
+use crate::infrastructure::storage::shared::week_of;
 
 pub use inbound::{Receptions, Undecided, decide};
 
-/// A message has the name that a receipt names, or the receipt is not its. The guards are so written that no index on a state
-/// seems to serve: each row is looked up by its id.
+/// Messages that receipts may move, as they are once nobody else changes them. Locked, in order of id, so that one whose receipts
+/// are deleted because they moved nothing has not ended meanwhile; what is being delivered is not locked, and its outcome does not
+/// wait for receipts.
+pub const SETTLED: &str = "
+    select messages.id,
+           messages.status
+      from unnest($1::uuid[]) with ordinality as asked (id, place)
+      join messaging_messages as messages
+        on messages.id = asked.id
+     where (messages.id between :least and :greatest or messages.id = :least)
+       and (messages.status not in ('pending', 'processing')) is true
+     order by asked.place
+       for no key update of messages";
+
+/// A message has the name that a receipt names, or none that its channel gave it; or the receipt is not its. The guards are so
+/// written that no index on a state seems to serve: each row is looked up by its id.
 macro_rules! receive {
     ($set:literal, $guard:literal) => {
         concat!(
             $set,
-            ",       updated_at = $5
+            ",       channel_message_id = receipts.named_as,
+                     unanswered = false,
+                     next_attempt_at = null,
+                     updated_at = $5
                from (select unnest($1::uuid[]) as id, unnest($2::text[]) as named_as, unnest($3::timestamptz[]) as occurred_at,
                             unnest($4::text[]) as reason) as receipts
               where messages.id = receipts.id
                 and (messages.id between :least and :greatest or messages.id = :least)
-                and messages.channel_message_id = receipts.named_as
+                and coalesce(nullif(messages.channel_message_id, messages.id::text), receipts.named_as) = receipts.named_as
                 and ",
-            $guard
+            $guard,
+            " returning messages.id"
         )
     };
 }
@@ -36,7 +61,9 @@ pub const SENT: &str = receive!(
          error = null,
          failure = null,
          dead_lettered_at = null",
-    "(messages.status = 'failed') is true and messages.failure = 'unknown' and $6::timestamptz is null"
+    "(messages.status in ('queued', 'failed')) is true
+     and (messages.failure = 'unknown' or (messages.status = 'queued' and messages.unanswered))
+     and $6::timestamptz is null"
 );
 
 pub const DELIVERED: &str = receive!(
@@ -47,7 +74,9 @@ pub const DELIVERED: &str = receive!(
          error = null,
          failure = null,
          dead_lettered_at = null",
-    "(messages.status in ('sent', 'failed')) is true and (messages.status = 'sent' or messages.failure = 'unknown')
+    "(messages.status in ('queued', 'sent', 'failed')) is true
+     and (messages.status = 'sent' or messages.failure = 'unknown'
+          or (messages.status = 'queued' and messages.unanswered))
      and $6::timestamptz is null"
 );
 
@@ -60,18 +89,23 @@ pub const READ: &str = receive!(
          error = null,
          failure = null,
          dead_lettered_at = null",
-    "(messages.status in ('sent', 'delivered', 'failed')) is true
-     and (messages.status in ('sent', 'delivered') or messages.failure = 'unknown')
+    "(messages.status in ('queued', 'sent', 'delivered', 'failed')) is true
+     and (messages.status in ('sent', 'delivered') or messages.failure = 'unknown'
+          or (messages.status = 'queued' and messages.unanswered))
      and $6::timestamptz is null"
 );
 
+/// An unknown failure that is known now has its dead letter, or owes it still.
 pub const FAILED: &str = receive!(
     "update messaging_messages as messages
         set status = 'failed',
          failure = 'recipient',
          error = receipts.reason,
-         dead_lettered_at = $6",
-    "(messages.status = 'sent') is true"
+         dead_lettered_at = case
+             when messages.failure is null then $6
+             else coalesce(messages.dead_lettered_at, $6)
+         end",
+    "(messages.status in ('sent', 'failed')) is true and (messages.status = 'sent' or messages.failure = 'unknown')"
 );
 
 fn statement(status: ReceiptStatus) -> &'static str {
@@ -83,23 +117,58 @@ fn statement(status: ReceiptStatus) -> &'static str {
     }
 }
 
-/// Applies receipts of one state, of each message one.
+/// Which of these messages are not being delivered, and the state of each. They stay so until the transaction ends.
+pub async fn settled(
+    connection: &mut PgConnection,
+    messages: impl Iterator<Item = MessageId>,
+) -> Result<Result<HashMap<MessageId, MessageStatus>, RepositoryError>, sqlx::Error> {
+    let mut settled = HashMap::new();
+    for ids in by_week(messages, |id| *id).values_mut() {
+        ids.sort_unstable();
+        ids.dedup();
+        let statement = NamedWeeks::of(ids.iter().copied()).name_in(SETTLED);
+        let query = sqlx::query(AssertSqlSafe(statement)).bind(ids.iter().map(|id| id.0).collect::<Vec<Uuid>>());
+        for row in query.fetch_all(&mut *connection).await? {
+            let read = get(&row, "id").and_then(|id| Ok((MessageId(id), status(&row, "status")?)));
+            match read {
+                Ok((id, status)) => settled.insert(id, status),
+                Err(unreadable) => return Ok(Err(unreadable)),
+            };
+        }
+    }
+    Ok(Ok(settled))
+}
+
+/// Applies receipts of one state, of each message one. Returns which messages moved.
 pub async fn receive(
     connection: &mut PgConnection,
     (status, found): (ReceiptStatus, &[&FoundReceipt]),
     dead_lettered_at: Option<Timestamp>,
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
-    let statement = NamedWeeks::of(found.iter().map(|one| one.message)).name_in(statement(status));
+) -> Result<HashSet<MessageId>, sqlx::Error> {
     let has_failed = status == ReceiptStatus::Failed;
-    sqlx::query(AssertSqlSafe(statement))
-        .bind(found.iter().map(|one| one.message.0).collect::<Vec<_>>())
-        .bind(found.iter().map(|one| one.receipt.of.id.as_str()).collect::<Vec<_>>())
-        .bind(found.iter().map(|one| one.receipt.at).collect::<Vec<_>>())
-        .bind(found.iter().map(|one| one.receipt.reason.as_deref()).collect::<Vec<_>>())
-        .bind(now)
-        .bind(dead_lettered_at.filter(|_| has_failed))
-        .execute(connection)
-        .await?;
-    Ok(())
+    let mut moved = HashSet::new();
+    for found in by_week(found.iter().copied(), |one| one.message).values() {
+        let statement = NamedWeeks::of(found.iter().map(|one| one.message)).name_in(statement(status));
+        let ids: Vec<Uuid> = sqlx::query_scalar(AssertSqlSafe(statement))
+            .bind(found.iter().map(|one| one.message.0).collect::<Vec<_>>())
+            .bind(found.iter().map(|one| one.receipt.of.id.as_str()).collect::<Vec<_>>())
+            .bind(found.iter().map(|one| one.receipt.at).collect::<Vec<_>>())
+            .bind(found.iter().map(|one| one.receipt.reason.as_deref()).collect::<Vec<_>>())
+            .bind(now)
+            .bind(dead_lettered_at.filter(|_| has_failed))
+            .fetch_all(&mut *connection)
+            .await?;
+        moved.extend(ids.into_iter().map(MessageId));
+    }
+    Ok(moved)
+}
+
+/// A message is read months after it was sent: its week is named in a statement of its own, and not with all between.
+fn by_week<T>(all: impl Iterator<Item = T>, id: impl Fn(&T) -> MessageId) -> BTreeMap<i128, Vec<T>> {
+    let mut by_week: BTreeMap<i128, Vec<T>> = BTreeMap::new();
+    for one in all {
+        by_week.entry(week_of(id(&one))).or_default().push(one);
+    }
+    by_week
 }

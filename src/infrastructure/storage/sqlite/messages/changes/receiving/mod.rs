@@ -12,14 +12,17 @@ use crate::infrastructure::storage::sqlite::row::{time_text, time_text_option};
 
 pub use inbound::{Receptions, Undecided, decide};
 
-/// A message has the name that a receipt names, or the receipt is not its.
+/// A message has the name that a receipt names, or none that its channel gave it; or the receipt is not its.
 macro_rules! receive {
     ($set:literal, $guard:literal) => {
         concat!(
             $set,
-            ",       updated_at = ?5
+            ",       channel_message_id = ?2,
+                     unanswered = 0,
+                     next_attempt_at = null,
+                     updated_at = ?5
               where id = ?1
-                and channel_message_id = ?2
+                and coalesce(nullif(channel_message_id, id), ?2) = ?2
                 and ",
             $guard
         )
@@ -33,7 +36,8 @@ pub const SENT: &str = receive!(
          error = null,
          failure = null,
          dead_lettered_at = null",
-    "status = 'failed' and failure = 'unknown' and ?4 is null and ?6 is null"
+    "status in ('queued', 'failed') and (failure = 'unknown' or (status = 'queued' and unanswered))
+     and ?4 is null and ?6 is null"
 );
 
 pub const DELIVERED: &str = receive!(
@@ -44,7 +48,9 @@ pub const DELIVERED: &str = receive!(
          error = null,
          failure = null,
          dead_lettered_at = null",
-    "status in ('sent', 'failed') and (status = 'sent' or failure = 'unknown') and ?4 is null and ?6 is null"
+    "status in ('queued', 'sent', 'failed')
+     and (status = 'sent' or failure = 'unknown' or (status = 'queued' and unanswered))
+     and ?4 is null and ?6 is null"
 );
 
 pub const READ: &str = receive!(
@@ -56,17 +62,19 @@ pub const READ: &str = receive!(
          error = null,
          failure = null,
          dead_lettered_at = null",
-    "status in ('sent', 'delivered', 'failed') and (status in ('sent', 'delivered') or failure = 'unknown')
+    "status in ('queued', 'sent', 'delivered', 'failed')
+     and (status in ('sent', 'delivered') or failure = 'unknown' or (status = 'queued' and unanswered))
      and ?4 is null and ?6 is null"
 );
 
+/// An unknown failure that is known now has its dead letter, or owes it still.
 pub const FAILED: &str = receive!(
     "update messaging_messages
         set status = 'failed',
          failure = 'recipient',
          error = ?4,
-         dead_lettered_at = ?6",
-    "status = 'sent'"
+         dead_lettered_at = iif(failure is null, ?6, coalesce(dead_lettered_at, ?6))",
+    "status in ('sent', 'failed') and (status = 'sent' or failure = 'unknown')"
 );
 
 fn statement(status: ReceiptStatus) -> &'static str {
@@ -78,14 +86,15 @@ fn statement(status: ReceiptStatus) -> &'static str {
     }
 }
 
+/// Returns whether the message moved.
 pub async fn receive(
     transaction: &mut Transaction<'_, Sqlite>,
     FoundReceipt { message, receipt }: &FoundReceipt,
     dead_lettered_at: Option<Timestamp>,
     now: Timestamp,
-) -> Result<(), RepositoryError> {
+) -> Result<bool, RepositoryError> {
     let has_failed = receipt.status == ReceiptStatus::Failed;
-    sqlx::query(statement(receipt.status))
+    let written = sqlx::query(statement(receipt.status))
         .bind(message.0.hyphenated())
         .bind(&receipt.of.id)
         .bind(time_text(receipt.at))
@@ -95,5 +104,5 @@ pub async fn receive(
         .execute(&mut **transaction)
         .await
         .map_err(translate)?;
-    Ok(())
+    Ok(written.rows_affected() > 0)
 }
