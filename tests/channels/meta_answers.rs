@@ -149,7 +149,8 @@ async fn an_unknown_outcome_has_the_id_that_a_status_will_name() {
         sender_that_waits(PATIENCE).send(&to(&receiver.url(""), "5511999999999", text("Olá"))).await.unwrap_err();
     assert_eq!(late.kind, DeliveryErrorKind::Unknown);
     assert!(late.channel_message_id.is_some());
-    assert_eq!(verdict(failed(400, json!(131_047))).await.unwrap_err().channel_message_id, None, "it was not taken");
+    let refused = verdict(failed(400, json!(131_047))).await.unwrap_err();
+    assert!(refused.channel_message_id.is_some(), "it was not taken; an earlier try may have been");
 }
 
 #[tokio::test]

@@ -256,7 +256,7 @@ fn a_call_for_what_somebody_else_has_is_found() {
 fn a_look_instead_of_taking_along_is_found() {
     // Many, because somebody has to take one over between the look and the call.
     let options = Options { messages: 200, ..LOSSY };
-    finds(Planted::InTables(Bug::LooksInsteadOfTakingAlong), 39, options, promises::broken, "was not its own");
+    finds(Planted::InTables(Bug::LooksInsteadOfTakingAlong), 342, options, promises::broken, "was not its own");
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn putting_off_what_waits_for_its_time_is_found() {
 
 #[test]
 fn what_is_deleted_as_it_was_before_a_replay_is_found() {
-    finds(Planted::InTables(Bug::DeletesWhatItLookedAt), 54, SHORT_LIVED, promises::broken, "was deleted while");
+    finds(Planted::InTables(Bug::DeletesWhatItLookedAt), 110, SHORT_LIVED, promises::broken, "was deleted while");
 }
 
 #[test]
