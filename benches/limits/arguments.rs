@@ -71,6 +71,9 @@ pub struct Arguments {
     /// Seconds for which it is.
     #[arg(long, default_value_t = 60)]
     pub outage_seconds: u32,
+    /// Receipts that are reported as fast as they are answered.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub receipts: u32,
     /// `RUST_LOG` of the program; what users run, without it.
     #[arg(long)]
     pub rust_log: Option<String>,
@@ -104,6 +107,10 @@ pub enum Measurement {
     Direct,
     /// Accepts into the embedded database, against those into PostgreSQL.
     Sqlite,
+    /// Receipts, against pgbench's updates, and with many weeks.
+    Receipts,
+    /// A send while a provider reports.
+    Events,
     /// Memory and start with many messages waiting.
     Waiting,
     /// Memory with large messages that a dead process left.
@@ -178,6 +185,9 @@ impl Arguments {
                 read_weeks: 20,
                 small_rows: SMOKE_ROWS,
                 calls: 50,
+                receipts: SMOKE_ROWS,
+                send_rate: 50.0,
+                event_rate: 200.0,
             };
         }
         Extent {
@@ -209,6 +219,9 @@ impl Arguments {
             read_weeks: MANY_WEEKS,
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
+            receipts: self.receipts,
+            send_rate: 500.0,
+            event_rate: 2_000.0,
         }
     }
 }
@@ -249,4 +262,8 @@ pub struct Extent {
     pub small_rows: u32,
     /// Queries of a kind in a run.
     pub calls: usize,
+    pub receipts: u32,
+    /// A second, beside each other.
+    pub send_rate: f64,
+    pub event_rate: f64,
 }

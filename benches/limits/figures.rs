@@ -84,6 +84,14 @@ pub enum Figure {
     JustOpened(Aspect),
     LongOpen(Aspect),
     MinuteAfter(Aspect),
+    /// Rows a second, by pgbench with 64 clients, and receipts a second that move their messages, likewise.
+    Updates,
+    Receipts,
+    /// Microseconds of a receipt, with so many weeks.
+    ReceiptCost(u32),
+    /// Milliseconds of a send at a steady rate, alone and while a provider reports.
+    SendP99,
+    SendBesideEventsP99,
     /// A message, for accepting it and for all of its way.
     AcceptCosts(Cost),
     WholeCosts(Cost),
@@ -91,6 +99,8 @@ pub enum Figure {
 
 /// Weeks of an installation that is new, and of one that is three years old.
 pub const FEW_WEEKS: u32 = 10;
+/// Those that a process makes by itself.
+pub const SINGLE_WEEKS: u32 = 5;
 pub const MANY_WEEKS: u32 = 160;
 
 /// What is asked of a table with many rows.

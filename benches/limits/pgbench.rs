@@ -29,7 +29,27 @@ create table if not exists limits_plain
 
 /// Inserts a second, committed one by one by 64 clients.
 pub async fn inserts(stage: &Stage, database: &mut Database, seconds: u32) -> Result<f64> {
-    let said = run(stage, database, 64, seconds, &[]).await?;
+    database.execute(TABLE).await?;
+    rate(&run(stage, database, ("insert.sql", INSERT), 64, seconds, &[]).await?)
+}
+
+/// Updates a second of messages of these numbers, found by their ids, each committed by itself, by 64 clients. `id` is the expression
+/// of one, from `:number`.
+pub async fn updates(
+    stage: &Stage,
+    database: &Database,
+    (first, last): (u32, u32),
+    id: &str,
+    seconds: u32,
+) -> Result<f64> {
+    let update = format!(
+        "\\set number random({first}, {last})
+         update messaging_messages set status = 'delivered', delivered_at = now() where id = {id};"
+    );
+    rate(&run(stage, database, ("update.sql", &update), 64, seconds, &[]).await?)
+}
+
+fn rate(said: &str) -> Result<f64> {
     let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next());
     Ok(rate.ok_or("pgbench did not say how many it did")?.parse()?)
 }
@@ -38,7 +58,8 @@ pub async fn inserts(stage: &Stage, database: &mut Database, seconds: u32) -> Re
 pub async fn commit_time(stage: &Stage, database: &mut Database, seconds: u32) -> Result<Duration> {
     let directory = stage.subdirectory("pgbench")?;
     let prefix = directory.join("log").display().to_string();
-    run(stage, database, 1, seconds, &["--log", "--log-prefix", &prefix]).await?;
+    database.execute(TABLE).await?;
+    run(stage, database, ("insert.sql", INSERT), 1, seconds, &["--log", "--log-prefix", &prefix]).await?;
     let mut times = Vec::new();
     for entry in std::fs::read_dir(&directory)?.flatten() {
         if entry.file_name().to_string_lossy().starts_with("log") {
@@ -52,14 +73,20 @@ pub async fn commit_time(stage: &Stage, database: &mut Database, seconds: u32) -
     percentile(&mut times, 0.5).ok_or_else(|| "pgbench wrote no log".into())
 }
 
-async fn run(stage: &Stage, database: &mut Database, clients: u32, seconds: u32, more: &[&str]) -> Result<String> {
-    database.execute(TABLE).await?;
-    let script = stage.subdirectory("pgbench")?.join("insert.sql");
-    std::fs::write(&script, INSERT)?;
+async fn run(
+    stage: &Stage,
+    database: &Database,
+    (name, script): (&str, &str),
+    clients: u32,
+    seconds: u32,
+    more: &[&str],
+) -> Result<String> {
+    let path = stage.subdirectory("pgbench")?.join(name);
+    std::fs::write(&path, script)?;
     let options = database.options();
     let mut command = Command::new(&stage.pgbench);
     command.args(["-n", "-M", "prepared", "-c", &clients.to_string(), "-j", &clients.min(2).to_string()]);
     command.args(["-T", &seconds.to_string(), "-h", options.get_host(), "-p", &options.get_port().to_string()]);
-    command.args(["-U", options.get_username(), "-f"]).arg(script).args(more).arg(database.name());
+    command.args(["-U", options.get_username(), "-f"]).arg(path).args(more).arg(database.name());
     tool::run(&mut command).await
 }

@@ -56,6 +56,11 @@ pub fn read(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {API_KEY}\r\n\r\n").into_bytes()
 }
 
+/// What a provider says of an instance.
+pub fn report(instance: &str, event: &str) -> Vec<u8> {
+    post(&format!("/api/messaging/webhook/{instance}"), event)
+}
+
 fn post(path: &str, body: &str) -> Vec<u8> {
     with_body("POST", path, body)
 }

@@ -1,6 +1,7 @@
 //! Each measurement, in turns: what disturbs the machine for a minute disturbs both sides of a ratio.
 
 mod history;
+mod receipts;
 mod speed;
 mod strain;
 mod turn;
@@ -13,12 +14,13 @@ use crate::machine;
 use crate::report::Report;
 use crate::stage::Stage;
 use history::{idle, left, queries, searches, soak, waiting};
+use receipts::{applied, events};
 use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained};
 use strain::{connections, lost_answers, neighbours, open_transaction, outage, patches, readers};
 use turn::Turn;
 
 /// What is measured in every round, in this order.
-const IN_ROUNDS: [Measurement; 7] = [
+const IN_ROUNDS: [Measurement; 9] = [
     Measurement::Accepts,
     Measurement::Latency,
     Measurement::Flood,
@@ -26,6 +28,8 @@ const IN_ROUNDS: [Measurement; 7] = [
     Measurement::Neighbours,
     Measurement::Direct,
     Measurement::Sqlite,
+    Measurement::Receipts,
+    Measurement::Events,
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
@@ -46,7 +50,8 @@ const ONCE: [Measurement; 13] = [
 ];
 
 /// Those that need no broker.
-const BROKERLESS: [Measurement; 3] = [Measurement::Direct, Measurement::Rows, Measurement::Patches];
+const BROKERLESS: [Measurement; 4] =
+    [Measurement::Direct, Measurement::Rows, Measurement::Patches, Measurement::Receipts];
 
 /// Those that are compared with plain inserts.
 const COMPARED: [Measurement; 3] = [Measurement::Accepts, Measurement::Flood, Measurement::Sustained];
@@ -144,6 +149,8 @@ impl Step {
             Self::Of(Measurement::Neighbours) => neighbours::measure(turn).await,
             Self::Of(Measurement::Direct) => direct::measure(turn).await,
             Self::Of(Measurement::Sqlite) => sqlite::measure(turn).await,
+            Self::Of(Measurement::Receipts) => applied::measure(turn).await,
+            Self::Of(Measurement::Events) => events::measure(turn).await,
             Self::Of(Measurement::Waiting) => waiting::measure(turn).await,
             Self::Of(Measurement::Left) => left::measure(turn).await,
             Self::Of(Measurement::Rows) => queries::measure(turn).await,

@@ -1,6 +1,6 @@
 //! What the table says of each figure, and what is asked of it.
 
-use crate::figures::{Aspect, Cost, FEW_WEEKS, Figure, MANY_WEEKS, Query};
+use crate::figures::{Aspect, Cost, FEW_WEEKS, Figure, MANY_WEEKS, Query, SINGLE_WEEKS};
 
 /// What a line of the table is about.
 #[derive(Clone)]
@@ -131,6 +131,22 @@ pub fn lines() -> Vec<Line> {
             against(after, just_opened, Some(AtMost(1.2, 1.0))),
         ]);
     }
+    let weeks = |weeks: u32| line(&format!("a receipt, {weeks} weeks"), ReceiptCost(weeks), "us");
+    lines.extend([
+        line("one-row updates by their keys, pgbench, 64 clients", Updates, "/s"),
+        against(
+            line("receipts applied, 128 connections", Receipts, "/s"),
+            ("pgbench", Updates),
+            Some(AtLeast(1.5, 3.0)),
+        ),
+        against(weeks(MANY_WEEKS), ("a few weeks", ReceiptCost(SINGLE_WEEKS)), Some(AtMost(1.2, 1.0))),
+        line("a send's p99 at 500/s", SendP99, "ms"),
+        against(
+            line("the same beside 2,000 provider events/s", SendBesideEventsP99, "ms"),
+            ("alone", SendP99),
+            Some(AtMost(2.0, 1.2)),
+        ),
+    ]);
     let sqlite = line("accepts into SQLite", SqliteAccepts, "/s");
     lines.push(against(sqlite, ("PostgreSQL", PostgresAccepts), Some(AtLeast(0.5, 0.5))));
     for (of, costs) in [("an accepted", AcceptCosts as fn(Cost) -> Figure), ("a delivered", WholeCosts)] {
