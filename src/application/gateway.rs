@@ -17,6 +17,7 @@ use super::ports::{
 };
 use super::receipts::heard_instances::HeardInstances;
 use super::receipts::noted_connections::NotedConnections;
+use super::receipts::refused_names::RefusedNames;
 use super::recovery::pay_dead_letters::PaymentRounds;
 use super::recovery::relay_due_messages::RelayRounds;
 use super::service::{Repeated, Repeating, Service};
@@ -63,6 +64,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Whether they may report without a secret.
     pub providers_are_open: bool,
+    /// How long a secret that was replaced stays good beside its successor.
+    pub secret_overlap: Duration,
 }
 
 /// One process: its use cases, and what it does in the background.
@@ -386,12 +389,14 @@ impl Ports {
             instances: self.stores.instances.clone(),
             channels: self.channels.clone(),
             cipher: self.cipher.clone(),
+            secrets: self.event_secrets(settings),
             receipts: self.receive_receipts(dead_letters),
             inbound: self.receive_messages(),
             admission: admission.clone(),
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
             is_open: settings.providers_are_open,
+            refused: RefusedNames::default(),
             noted: NotedConnections::default(),
             heard: HeardInstances::default(),
         }
@@ -431,6 +436,15 @@ impl Ports {
         }
     }
 
+    fn event_secrets(&self, settings: &Settings) -> instances::EventSecrets {
+        instances::EventSecrets {
+            instances: self.stores.instances.clone(),
+            cipher: self.cipher.clone(),
+            clock: self.clock.clone(),
+            overlap: settings.secret_overlap,
+        }
+    }
+
     fn connect_instance(&self, settings: &Settings) -> instances::ConnectInstance {
         instances::ConnectInstance {
             instances: self.stores.instances.clone(),
@@ -438,6 +452,7 @@ impl Ports {
             cipher: self.cipher.clone(),
             clock: self.clock.clone(),
             public_url: settings.public_url.clone(),
+            secrets: self.event_secrets(settings),
         }
     }
 

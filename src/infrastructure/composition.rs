@@ -21,7 +21,7 @@ use super::system::{SystemClock, SystemIds, SystemRandomness};
 use crate::application::access::WatchTenants;
 use crate::application::delivery::consumption::Limits;
 use crate::application::gateway::{Brokered, Gateway, Ports, Settings, Transport};
-use crate::application::instances::ConnectInstance;
+use crate::application::instances::{ConnectInstance, EventSecrets};
 use crate::application::node::this_node::ThisNode;
 use crate::application::ports::{ChannelSender, Channels, Clock, CredentialsCipher, MessageSource, Stores, Tasks};
 use crate::domain::message::retry::RetryPolicy;
@@ -76,6 +76,7 @@ pub fn compose(
         only_delivers: role == Role::Worker,
         public_url: config.providers.public_url.clone(),
         providers_are_open: config.providers.are_open,
+        secret_overlap: config.providers.secret_overlap,
     };
     Ok(Gateway::assemble(ports, transport, node, settings))
 }
@@ -95,7 +96,9 @@ pub fn connect_instances(
     let tenants = WatchTenants { api_keys: stores.api_keys.clone(), tenants: node.tenants.clone() };
     let instances = stores.instances.clone();
     let public_url = config.providers.public_url.clone();
-    Ok((ConnectInstance { instances, channels, cipher, clock, public_url }, tenants))
+    let overlap = config.providers.secret_overlap;
+    let secrets = EventSecrets { instances: instances.clone(), cipher: cipher.clone(), clock: clock.clone(), overlap };
+    Ok((ConnectInstance { instances, channels, cipher, clock, public_url, secrets }, tenants))
 }
 
 /// How messages travel in this process: the one place that asks whether there is a broker.

@@ -227,6 +227,7 @@ impl TestGateway {
             public_url: None,
             direct_timeout: Duration::from_secs(30),
             providers_are_open: false,
+            secret_overlap: Duration::from_secs(24 * 60 * 60),
         };
         let gateway = Arc::new(Gateway::assemble(ports, transport.clone(), node, settings));
         if let Transport::Brokered(brokered) = transport {

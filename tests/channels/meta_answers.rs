@@ -117,7 +117,7 @@ async fn a_200_without_an_id_is_no_acceptance() {
 #[tokio::test]
 async fn it_comes_back_no_sooner_than_makes_sense() {
     let pause = async |code: i64| match verdict(failed(400, json!(code))).await.unwrap_err().kind {
-        DeliveryErrorKind::InstanceOff { pause } => pause.as_secs(),
+        DeliveryErrorKind::InstanceOff { pause, .. } => pause.as_secs(),
         other => panic!("{code}: {other:?}"),
     };
     assert_eq!(pause(130_429).await, 4);

@@ -323,6 +323,7 @@ impl Surroundings {
             public_url: None,
             direct_timeout: Duration::from_secs(30),
             providers_are_open: false,
+            secret_overlap: Duration::from_secs(24 * 60 * 60),
         }
     }
 }

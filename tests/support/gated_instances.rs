@@ -63,6 +63,15 @@ impl InstanceRepository for GatedInstances {
         self.instances.addressed(channel, address).await
     }
 
+    async fn by_event_secret(
+        &self,
+        channel_instance_id: &str,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        self.instances.by_event_secret(channel_instance_id, digest, now).await
+    }
+
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         self.instances.list(tenant, channel).await
     }

@@ -10,7 +10,7 @@ use super::instances_off::InstancesOff;
 use super::progress::Progress;
 use crate::application::ports::Clock;
 use crate::domain::instance::InstanceId;
-use crate::domain::message::delivery::{Acceptance, DeliveryError};
+use crate::domain::message::delivery::{Acceptance, DeliveryError, OffCause};
 
 /// Gives each instance its share of the calls that this process makes in the background, so that one whose receiver hangs
 /// never takes all of them, and none to one that its channel does not let in. Copies share it.
@@ -117,6 +117,16 @@ impl Admission {
 
     fn narrow(&self) -> MutexGuard<'_, HashSet<InstanceId>> {
         self.narrow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its provider says that it is connected: what else keeps it from being called stays.
+    pub fn is_connected(&self, instance: InstanceId) {
+        self.off.let_in_if(instance, &[OffCause::Disconnected, OffCause::NeverConnected]);
+    }
+
+    /// Something came or went through it: its connection, if it was lost, is back.
+    pub fn is_seen(&self, instance: InstanceId) {
+        self.off.let_in_if(instance, &[OffCause::Disconnected]);
     }
 
     /// Why its messages wait for its channel, if they do. How long is not known.

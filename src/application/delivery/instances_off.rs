@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use crate::application::ports::Clock;
 use crate::domain::instance::InstanceId;
-use crate::domain::message::delivery::{Acceptance, DeliveryError, DeliveryErrorKind};
+use crate::domain::message::delivery::{Acceptance, DeliveryError, DeliveryErrorKind, OffCause};
 
 /// The instances through which nothing can be sent for now, as the answers of their channels say: one that is not
 /// connected, or not let in. One message asks again when the time has come, the others wait for what it hears. Copies
@@ -24,6 +24,7 @@ struct Off {
     /// By the monotonic clock.
     until: Duration,
     reason: String,
+    cause: OffCause,
     /// How often the channel has said so since it last worked.
     times: u32,
     is_asking: bool,
@@ -43,8 +44,8 @@ impl InstancesOff {
     /// What its channel has just answered to a message.
     pub fn heard(&self, instance: InstanceId, verdict: &Result<Acceptance, DeliveryError>) {
         match verdict {
-            Err(DeliveryError { kind: DeliveryErrorKind::InstanceOff { pause }, reason, .. }) => {
-                self.put_off(instance, *pause, reason);
+            Err(DeliveryError { kind: DeliveryErrorKind::InstanceOff { pause, cause }, reason, .. }) => {
+                self.put_off(instance, *pause, *cause, reason);
             }
             // Whether it reached the channel is not known.
             Err(DeliveryError {
@@ -60,6 +61,15 @@ impl InstancesOff {
     pub fn let_in(&self, instance: InstanceId) {
         if self.off().remove(&instance).is_some() {
             info!(instance.id = %instance, "the instance may be called again");
+        }
+    }
+
+    /// It may be called again if it was off for one of these causes.
+    pub fn let_in_if(&self, instance: InstanceId, causes: &[OffCause]) {
+        let mut off = self.off();
+        if off.get(&instance).is_some_and(|off| causes.contains(&off.cause)) {
+            off.remove(&instance);
+            info!(instance.id = %instance, "the instance may be called again: it is connected");
         }
     }
 
@@ -91,11 +101,11 @@ impl InstancesOff {
         (off.is_asking || now < off.until).then(|| off.reason.clone())
     }
 
-    fn put_off(&self, instance: InstanceId, pause: Duration, reason: &str) {
+    fn put_off(&self, instance: InstanceId, pause: Duration, cause: OffCause, reason: &str) {
         let now = self.clock.monotonic();
         let mut instances = self.off();
         instances.retain(|_, off| now < off.until.saturating_add(KEPT));
-        let first = Off { until: now, reason: String::new(), times: 0, is_asking: false };
+        let first = Off { until: now, reason: String::new(), cause, times: 0, is_asking: false };
         let entry = instances.entry(instance);
         if matches!(entry, Entry::Vacant(_)) {
             warn!(instance.id = %instance, reason, "the instance is put off: its channel takes nothing from it");
@@ -107,10 +117,58 @@ impl InstancesOff {
             off.until = now.saturating_add(pause);
             off.times = off.times.saturating_add(1);
         }
+        off.cause = cause;
         reason.clone_into(&mut off.reason);
     }
 
     fn off(&self) -> MutexGuard<'_, HashMap<InstanceId, Off>> {
         self.off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::Timestamp;
+    use OffCause::{Disconnected, NeverConnected, Other};
+
+    const INSTANCE: InstanceId = InstanceId(Uuid::nil());
+
+    struct Noon;
+
+    #[async_trait]
+    impl Clock for Noon {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        async fn sleep(&self, _: Duration) {}
+    }
+
+    fn off(cause: OffCause) -> InstancesOff {
+        let off = InstancesOff::new(Arc::new(Noon));
+        let error = DeliveryError::instance_disconnected("off", Duration::from_secs(30), cause);
+        off.heard(INSTANCE, &Err(error));
+        assert!(!off.may_ask(INSTANCE));
+        off
+    }
+
+    #[test]
+    fn a_connection_ends_the_wait_for_it_and_for_nothing_else() {
+        let lets_in = |cause, ends: &[OffCause]| {
+            let off = off(cause);
+            off.let_in_if(INSTANCE, ends);
+            off.may_ask(INSTANCE)
+        };
+        let (seen, connected) = ([Disconnected], [Disconnected, NeverConnected]);
+        assert_eq!([Disconnected, NeverConnected, Other].map(|cause| lets_in(cause, &seen)), [true, false, false]);
+        assert_eq!([Disconnected, NeverConnected, Other].map(|cause| lets_in(cause, &connected)), [true, true, false]);
     }
 }

@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use tracing::{debug, info, warn};
 
+use super::event_secrets::{EventSecrets, EventSecretsError};
 use crate::application::ports::{
     Account, ChannelConnector, Channels, CipherError, Clock, Connection, CredentialsCipher, EventAddress,
     InstanceRepository, RepositoryError,
 };
 use crate::domain::access::principal::Principal;
-use crate::domain::instance::credentials::Credentials;
 use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
 
 /// Connects instances at their providers, and says how they are connected.
@@ -18,6 +18,7 @@ pub struct ConnectInstance {
     pub clock: Arc<dyn Clock>,
     /// Where providers reach this installation: an absolute URL without a slash at its end.
     pub public_url: Option<String>,
+    pub secrets: EventSecrets,
 }
 
 /// What is asked of an instance's provider.
@@ -37,6 +38,16 @@ pub enum ConnectInstanceError {
     Cipher(#[from] CipherError),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+}
+
+impl From<EventSecretsError> for ConnectInstanceError {
+    fn from(error: EventSecretsError) -> Self {
+        match error {
+            EventSecretsError::UnknownInstance => Self::UnknownInstance,
+            EventSecretsError::Cipher(error) => Self::Cipher(error),
+            EventSecretsError::Repository(error) => Self::Repository(error),
+        }
+    }
 }
 
 const NO_PUBLIC_URL: &str = "PUBLIC_URL is not set: the provider cannot report what becomes of messages, nor whether the instance is connected.";
@@ -61,6 +72,21 @@ impl ConnectInstance {
         self.note(instance, &connection).await?;
         self.learn(instance, connector.as_ref(), &account).await?;
         Ok(Some(connection))
+    }
+
+    /// The same with a new secret for its events. What the provider still brings with the former one is let in for a while: if
+    /// it could not be told, it is to be connected again until then.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn connect_with_new_secret(
+        &self,
+        instance: &mut Instance,
+    ) -> Result<Option<Connection>, ConnectInstanceError> {
+        if self.channels.connector(&instance.channel).is_some() {
+            self.secrets.give(instance).await?;
+        }
+        self.connect(instance).await
     }
 
     /// Asks how an instance is connected, and notes it. A provider that does not answer says nothing.
@@ -151,22 +177,12 @@ impl ConnectInstance {
         Ok(Account { channel_instance_id: instance.channel_instance_id.clone(), credentials })
     }
 
-    /// With the secret that the instance has, so that what the provider still repeats is let in; or with its first one.
     async fn event_address(
         &self,
         instance: &mut Instance,
         public_url: &str,
     ) -> Result<EventAddress, ConnectInstanceError> {
-        if instance.event_secret.is_none() {
-            let secret = Credentials::new(self.cipher.new_secret()?);
-            let sealed = self.cipher.seal(instance.id, &secret)?;
-            let change = InstanceChange { event_secret: Some(sealed), ..InstanceChange::default() };
-            let updated = self.instances.update(&instance.tenant, instance.id, &change, self.clock.now()).await?;
-            // Another request may have given it one meanwhile, or deleted it.
-            *instance = updated.ok_or(ConnectInstanceError::UnknownInstance)?;
-        }
-        let sealed = instance.event_secret.as_ref().ok_or(ConnectInstanceError::UnknownInstance)?;
-        let secret = self.cipher.open(instance.id, sealed)?;
+        let secret = self.secrets.of(instance).await?;
         let name: String = url::form_urlencoded::byte_serialize(instance.channel_instance_id.as_bytes()).collect();
         let url = format!("{public_url}/api/messaging/webhook/{}", name.replace('+', "%20"));
         Ok(EventAddress { url, secret: secret.expose().to_owned() })

@@ -15,6 +15,9 @@ pub use delete_instance::DeleteInstance;
 pub mod empty_deleted_instances;
 pub use empty_deleted_instances::EmptyDeletedInstances;
 
+pub mod event_secrets;
+pub use event_secrets::EventSecrets;
+
 pub mod read_instances;
 pub use read_instances::ReadInstances;
 

@@ -31,6 +31,8 @@ pub struct UpdateInstanceCommand {
     pub max_tries: Option<Option<MaxTries>>,
     pub retry_unknown: Option<Option<bool>>,
     pub metadata: Option<Option<String>>,
+    /// Its provider is to bring another secret with its events: it has to be connected anew then.
+    pub renews_event_secret: bool,
 }
 
 #[derive(Debug, thiserror::Error)]

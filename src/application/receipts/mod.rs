@@ -4,6 +4,8 @@ pub mod heard_instances;
 
 pub mod noted_connections;
 
+pub mod refused_names;
+
 pub mod receive_events;
 pub use receive_events::ReceiveEvents;
 

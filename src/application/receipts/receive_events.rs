@@ -9,8 +9,10 @@ use tracing::{debug, info, warn};
 use super::heard_instances::HeardInstances;
 use super::noted_connections::{NotedConnections, Noting};
 use super::receive_receipts::ReceiveReceipts;
+use super::refused_names::RefusedNames;
 use crate::application::delivery::admission::Admission;
 use crate::application::inbound::ReceiveMessages;
+use crate::application::instances::EventSecrets;
 use crate::application::ports::{
     Channels, Clock, CredentialsCipher, InstanceRepository, ProviderEvent, RepositoryError, Tasks,
 };
@@ -24,6 +26,7 @@ pub struct ReceiveEvents {
     pub instances: Arc<dyn InstanceRepository>,
     pub channels: Channels,
     pub cipher: Arc<dyn CredentialsCipher>,
+    pub secrets: EventSecrets,
     pub receipts: ReceiveReceipts,
     pub inbound: ReceiveMessages,
     pub admission: Admission,
@@ -31,6 +34,7 @@ pub struct ReceiveEvents {
     pub tasks: Arc<dyn Tasks>,
     /// Reports without a secret are taken, too.
     pub is_open: bool,
+    pub refused: RefusedNames,
     pub noted: NotedConnections,
     pub heard: HeardInstances,
 }
@@ -57,17 +61,37 @@ impl ReceiveEvents {
         channel_instance_id: &str,
         secret: Option<&str>,
     ) -> Result<Instance, ReceiveEventsError> {
-        if secret.is_none() && !self.is_open {
+        let reports = |instance: &Instance| self.channels.event_reader(&instance.channel).is_some();
+        if let Some(secret) = secret {
+            let digest = Sha256::digest(secret).into();
+            let found = self.instances.by_event_secret(channel_instance_id, &digest, self.clock.now()).await?;
+            if let Some(instance) = found.filter(reports) {
+                return Ok(instance);
+            }
+        } else if !self.is_open {
             return Err(ReceiveEventsError::NotLetIn);
         }
-        let named = self.instances.named(channel_instance_id).await?;
-        let reported = |instance: &&Instance| self.channels.event_reader(&instance.channel).is_some();
-        let reporting: Vec<&Instance> = named.iter().filter(reported).collect();
-        let has_secret = |instance: &&&Instance| secret.is_some_and(|secret| self.has(instance, secret));
-        // Which of several is meant would be a guess.
-        let only = || reporting.first().filter(|_| self.is_open && reporting.len() == 1);
-        let found = reporting.iter().find(has_secret).or_else(only);
-        found.map(|instance| Instance::clone(instance)).ok_or(ReceiveEventsError::NotLetIn)
+        let mut named = self.instances.named(channel_instance_id).await?;
+        named.retain(reports);
+        if let Some(secret) = secret
+            && let Some(instance) = named.iter().find(|instance| self.has(instance, secret))
+        {
+            return Ok(instance.clone());
+        }
+        match named.as_slice() {
+            [only] if self.is_open => Ok(only.clone()),
+            [_, _, ..] if self.is_open => {
+                // Which of them is meant would be a guess.
+                if self.refused.is_news(channel_instance_id) {
+                    warn!(
+                        channel_instance_id,
+                        "reports without a secret are refused: several instances have this name, whatever PROVIDER_WEBHOOKS_OPEN says"
+                    );
+                }
+                Err(ReceiveEventsError::NotLetIn)
+            }
+            _ => Err(ReceiveEventsError::NotLetIn),
+        }
     }
 
     /// Takes a report of an instance that was let in. What it says is on disk once this returns, and is applied behind it.
@@ -86,11 +110,12 @@ impl ReceiveEvents {
     pub async fn take_events(&self, instance: &Instance, events: Vec<ProviderEvent>) -> Result<(), ReceiveEventsError> {
         self.heard.heard(instance.id, self.clock.monotonic());
         let mut receipts = Vec::new();
-        let (mut messages, mut connection) = (Vec::new(), None);
+        let (mut messages, mut connection, mut is_seen) = (Vec::new(), None, false);
         for event in events {
             match event {
                 ProviderEvent::Receipt(receipt) => receipts.push(receipt),
                 ProviderEvent::Connection(status) => connection = Some(status),
+                ProviderEvent::Seen => is_seen = true,
                 ProviderEvent::Message(message) => messages.push(*message),
             }
         }
@@ -101,9 +126,19 @@ impl ReceiveEvents {
         if !messages.is_empty() {
             self.inbound.keep(instance, messages).await?;
         }
-        if let Some(status) = connection {
-            self.note(instance, status).await?;
-        }
+        match connection {
+            Some(status) => {
+                if status == ConnectionStatus::Connected {
+                    self.admission.is_connected(instance.id);
+                }
+                self.note(instance, status).await
+            }
+            None if is_seen => {
+                self.admission.is_seen(instance.id);
+                self.note(instance, ConnectionStatus::Connected).await
+            }
+            None => Ok(()),
+        }?;
         Ok(())
     }
 
@@ -124,9 +159,6 @@ impl ReceiveEvents {
 
     /// Not written when it says what is known. At most one a second is written, and the last of what comes meanwhile after it.
     async fn note(&self, instance: &Instance, status: ConnectionStatus) -> Result<(), RepositoryError> {
-        if status == ConnectionStatus::Connected {
-            self.admission.let_in(instance.id);
-        }
         match self.noted.note(instance.id, instance.status, status, self.clock.monotonic()) {
             Noting::Known | Noting::IsWaiting => Ok(()),
             Noting::Now => {
@@ -152,11 +184,23 @@ impl ReceiveEvents {
         }
     }
 
-    /// Compared by their digests, so that the time it takes says nothing about either.
+    /// Of one that got its secret before instances were found by it: from now on it is. Compared by their digests, so that the time
+    /// it takes says nothing about either.
     fn has(&self, instance: &Instance, secret: &str) -> bool {
         let Some(sealed) = &instance.event_secret else { return false };
+        let digest = Sha256::digest(secret);
         match self.cipher.open(instance.id, sealed) {
-            Ok(stored) => Sha256::digest(stored.expose()) == Sha256::digest(secret),
+            Ok(stored) if Sha256::digest(stored.expose()) == digest => {
+                let (secrets, instance, sealed) = (self.secrets.clone(), instance.clone(), sealed.clone());
+                let note = async move {
+                    if let Err(error) = secrets.note_digest(&instance, &sealed, digest.into()).await {
+                        debug!(instance.id = %instance.id, %error, "the digest of the secret of its events could not be noted");
+                    }
+                };
+                self.tasks.spawn(note.boxed());
+                true
+            }
+            Ok(_) => false,
             Err(error) => {
                 debug!(instance.id = %instance.id, %error, "the secret of the instance's events cannot be opened");
                 false

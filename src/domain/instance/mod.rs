@@ -100,12 +100,24 @@ pub struct InstanceChange {
     pub name: Option<Option<String>>,
     pub status: Option<ConnectionStatus>,
     pub credentials: Option<SealedCredentials>,
-    /// Counts only where the instance has none: of two that are made at once the provider has to get the one that is kept.
-    pub event_secret: Option<SealedCredentials>,
+    pub event_secret: Option<EventSecretChange>,
     pub max_tries: Option<Option<u32>>,
     pub retry_unknown: Option<Option<bool>>,
     pub one_call_at_a_time: Option<bool>,
     pub metadata: Option<Option<String>>,
+}
+
+/// A new secret for the events of an instance.
+#[derive(Clone, Debug)]
+pub struct EventSecretChange {
+    pub sealed: SealedCredentials,
+    /// Its SHA-256, by which the instance is found.
+    pub digest: [u8; 32],
+    /// It counts only in the place of this one; none: only where the instance has none. Of two that are made at once the provider has
+    /// to get the one that is kept.
+    pub replaces: Option<SealedCredentials>,
+    /// Until when what brings the one that it replaces is let in, too; none: as it is.
+    pub former_until: Option<Timestamp>,
 }
 
 /// Where an instance's messages go, and with what right.

@@ -37,9 +37,20 @@ pub enum DeliveryErrorKind {
     },
     /// It was not taken, and no other message of its instance would be: the instance is not connected, or not let in. It is
     /// worth asking again after this pause.
-    InstanceOff { pause: Duration },
+    InstanceOff { pause: Duration, cause: OffCause },
     /// It will not work, however often it is tried.
     Permanent { failure: FailureKind },
+}
+
+/// Why an instance takes nothing: what ends it before it is asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffCause {
+    /// Its connection was lost: anything that comes or goes through it shows that it is back.
+    Disconnected,
+    /// It was never connected: its provider says when it is.
+    NeverConnected,
+    /// A licence, a key, an account: connected or not.
+    Other,
 }
 
 /// The end of the sentence of a failure whose outcome is unknown.
@@ -96,7 +107,12 @@ impl DeliveryError {
 
     /// Nothing can be sent through the instance for now.
     pub fn instance_off(reason: impl Into<String>, pause: Duration) -> Self {
-        Self::new(DeliveryErrorKind::InstanceOff { pause }, reason)
+        Self::new(DeliveryErrorKind::InstanceOff { pause, cause: OffCause::Other }, reason)
+    }
+
+    /// The same, until the instance is connected.
+    pub fn instance_disconnected(reason: impl Into<String>, pause: Duration, cause: OffCause) -> Self {
+        Self::new(DeliveryErrorKind::InstanceOff { pause, cause }, reason)
     }
 
     /// This recipient or this content is refused for good.

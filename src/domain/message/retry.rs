@@ -113,7 +113,7 @@ impl RetryPolicy {
         }
         let retry_after = match error.kind {
             DeliveryErrorKind::Permanent { failure } => return so_far.failed(failure, error),
-            DeliveryErrorKind::InstanceOff { pause } => return self.put_off(error, pause, so_far, now),
+            DeliveryErrorKind::InstanceOff { pause, .. } => return self.put_off(error, pause, so_far, now),
             DeliveryErrorKind::NotNow { pause, is_undeliverable } => {
                 let since = so_far.deferred_since.filter(|_| is_undeliverable);
                 return self.put_off(error, pause, &SoFar { deferred_since: since, ..*so_far }, now);

@@ -42,7 +42,9 @@ impl Message {
             MessageStatus::Queued => self.is_unanswered,
             _ => true,
         };
-        if !self.may_be_named(&receipt.of) || !is_open_to_it {
+        // What was written on a phone was never ours to try: nothing of it is replayed, or a dead letter.
+        let fails_untried = receipt.status == ReceiptStatus::Failed && self.try_number == 0;
+        if !self.may_be_named(&receipt.of) || !is_open_to_it || fails_untried {
             return Err(ForbiddenMove { from, to });
         }
         self.change(receipt.status.change(), to)?;

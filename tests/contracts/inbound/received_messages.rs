@@ -109,9 +109,14 @@ async fn what_was_written_on_the_phone_is_moved_by_receipts(adapters: &Adapters)
     assert!(!adapters.received.store(&own).await.unwrap());
     let stored = find(adapters, &own).await.unwrap();
     assert_eq!((stored.direction, stored.status, stored.delivered_at), (Direction::Sent, MessageStatus::Sent, None));
-    let receipt = Receipt { of: of.clone(), message: None, status: ReceiptStatus::Delivered, at: at(9), reason: None };
-    adapters.receipts.store(&receipt, at(9)).await.unwrap();
-    adapters.receipts.apply(&of, None, at(9)).await.unwrap();
+    // It was never tried: a failure would be replayed, or be a dead letter.
+    for status in [ReceiptStatus::Failed, ReceiptStatus::Delivered] {
+        let receipt = Receipt { of: of.clone(), message: None, status, at: at(9), reason: None };
+        adapters.receipts.store(&receipt, at(9)).await.unwrap();
+        adapters.receipts.apply(&of, None, at(9)).await.unwrap();
+        let is_sent = find(adapters, &own).await.unwrap().status == MessageStatus::Sent;
+        assert_eq!(is_sent, status == ReceiptStatus::Failed);
+    }
     let delivered = find(adapters, &own).await.unwrap();
     assert_eq!((delivered.status, delivered.delivered_at), (MessageStatus::Delivered, Some(at(9))));
 }

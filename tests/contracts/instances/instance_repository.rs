@@ -1,7 +1,7 @@
 use correio::application::ports::{RepositoryError, SealedInstance};
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::credentials::SealedCredentials;
-use correio::domain::instance::{ConnectionStatus, Instance, InstanceChange, InstanceId};
+use correio::domain::instance::{ConnectionStatus, EventSecretChange, Instance, InstanceChange, InstanceId};
 use correio::domain::message::MessageStatus;
 use futures::future::join_all;
 
@@ -19,6 +19,7 @@ on_every_adapter![
     those_of_one_channel_are_paged_apart,
     instances_of_one_address_are_found_in_every_tenant,
     a_change_writes_what_it_names_and_nothing_else,
+    an_instance_is_found_by_its_secret_however_many_have_its_name,
     of_changes_at_once_each_holds,
     a_deleted_instance_is_gone_its_name_is_free_and_its_messages_stay,
     deleting_a_foreign_instance_touches_nothing,
@@ -176,6 +177,50 @@ async fn instances_of_one_address_are_found_in_every_tenant(adapters: &Adapters)
     assert_eq!((found("1065").await, found("9").await), (vec![second.id], vec![first.id]));
 }
 
+/// In the place of that one.
+fn secret(number: u8, replaced: Option<u8>) -> EventSecretChange {
+    let sealed = |number: u8| SealedCredentials(vec![number, 0, 9]);
+    let replaces = replaced.map(sealed);
+    EventSecretChange { sealed: sealed(number), digest: [number; 32], replaces, former_until: None }
+}
+
+async fn an_instance_is_found_by_its_secret_however_many_have_its_name(adapters: &Adapters) {
+    let named: Vec<Instance> = {
+        let mut named = Vec::new();
+        for number in 0..120 {
+            named.push(stored(adapters, &format!("tenant{number}"), "loja").await);
+        }
+        named
+    };
+    let last = &named[119];
+    let give = async |change: EventSecretChange, now| {
+        let change = InstanceChange { event_secret: Some(change), ..InstanceChange::default() };
+        adapters.instances.update(&last.tenant, last.id, &change, at(now)).await.unwrap().unwrap();
+    };
+    let found = async |name: &str, number: u8, now| {
+        let found = adapters.instances.by_event_secret(name, &[number; 32], at(now)).await.unwrap();
+        found.map(|instance| instance.id)
+    };
+    assert_eq!(found("loja", 7, 1).await, None);
+    give(secret(7, None), 1).await;
+    assert_eq!(
+        (found("loja", 7, 1).await, found("other", 7, 1).await, found("loja", 8, 1).await),
+        (Some(last.id), None, None)
+    );
+    // The one before counts for a while.
+    give(EventSecretChange { former_until: Some(at(10)), ..secret(8, Some(7)) }, 2).await;
+    assert_eq!((found("loja", 8, 9).await, found("loja", 7, 9).await), (Some(last.id), Some(last.id)));
+    assert_eq!((found("loja", 8, 10).await, found("loja", 7, 10).await), (Some(last.id), None));
+    // In the place of another one than it has: too late.
+    give(EventSecretChange { former_until: Some(at(90)), ..secret(9, Some(7)) }, 3).await;
+    assert_eq!(
+        (found("loja", 9, 9).await, found("loja", 8, 9).await, found("loja", 7, 11).await),
+        (None, Some(last.id), None)
+    );
+    assert!(adapters.instances.delete(&last.tenant, last.id, at(4)).await.unwrap());
+    assert_eq!(found("loja", 8, 9).await, None);
+}
+
 async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
     let mut expected = stored(adapters, "acme", "hook").await;
     let none = InstanceChange::default;
@@ -191,9 +236,10 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
         InstanceChange { retry_unknown: Some(None), ..none() },
         InstanceChange { one_call_at_a_time: Some(true), ..none() },
         InstanceChange { one_call_at_a_time: Some(false), ..none() },
-        InstanceChange { event_secret: Some(SealedCredentials(vec![7, 0, 9])), ..none() },
+        InstanceChange { event_secret: Some(secret(7, None)), ..none() },
         // Of two that are made at once the first counts.
-        InstanceChange { event_secret: Some(SealedCredentials(vec![8])), ..none() },
+        InstanceChange { event_secret: Some(secret(8, None)), ..none() },
+        InstanceChange { event_secret: Some(secret(9, Some(7))), ..none() },
         InstanceChange { metadata: Some(Some("{}".to_owned())), ..none() },
         InstanceChange { metadata: Some(None), ..none() },
         none(),
@@ -217,7 +263,10 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
             credentials: credentials.unwrap_or(expected.credentials),
             max_tries: max_tries.unwrap_or(expected.max_tries),
             retry_unknown: retry_unknown.unwrap_or(expected.retry_unknown),
-            event_secret: expected.event_secret.or(event_secret),
+            event_secret: match event_secret.filter(|secret| secret.replaces == expected.event_secret) {
+                Some(secret) => Some(secret.sealed),
+                None => expected.event_secret,
+            },
             one_call_at_a_time: one_call_at_a_time.or(expected.one_call_at_a_time),
             metadata: metadata.unwrap_or(expected.metadata),
             updated_at: at(now),

@@ -17,7 +17,12 @@ stories!(
     on_one_installation:
     a_provider_that_fails_does_not_keep_an_instance_from_being_made,
     a_subscription_that_is_shown_back_shows_no_secret,
-    other_credentials_are_told_to_the_provider;
+    other_credentials_are_told_to_the_provider,
+    a_refused_report_names_no_way_to_authenticate,
+    a_secret_that_cannot_be_opened_is_replaced;
+    on_both_databases:
+    a_secret_is_renewed_and_the_former_one_is_taken_for_a_while,
+    which_of_several_instances_is_meant_is_not_guessed;
     on_every_installation:
     an_instance_is_connected_by_its_code_and_its_receipts_move_its_messages,
     a_message_whose_answer_was_lost_is_found_by_its_receipt,
@@ -260,4 +265,79 @@ async fn a_subscription_that_is_shown_back_shows_no_secret(installation: Install
     let webhook = evolution.webhook("loja centro").expect("a webhook");
     let secret = webhook["headers"].as_object().and_then(|headers| headers.values().next()).unwrap().as_str().unwrap();
     assert!(secret.len() > 20 && !said.contains(&secret[..8]), "{said}");
+}
+
+fn secret_of(evolution: &FakeEvolution) -> String {
+    evolution.webhook("loja centro").expect("a webhook")["headers"]["x-correio-secret"].as_str().unwrap().to_owned()
+}
+
+async fn reports_with(app: &TestApp, secret: &str) -> u16 {
+    let request = app.nobody().request(Method::POST, "/api/messaging/webhook/loja%20centro");
+    app.call(request.header("x-correio-secret", secret).json(&json!({"event": "x"}))).await.status
+}
+
+async fn a_refused_report_names_no_way_to_authenticate(installation: Installation) {
+    let (app, evolution) = (start(installation, &[]).await, FakeEvolution::start().await);
+    connected(&app, &evolution).await;
+    let refused = app.nobody().post("/api/messaging/webhook/loja%20centro/wrong", &json!({"event": "x"})).await;
+    assert_eq!((refused.status, refused.problem()), (401, "unauthorized".to_owned()));
+    assert_eq!((refused.header("cache-control"), refused.header("www-authenticate")), (Some("no-store"), None));
+    // Where a provider appends the event to its path, the header counts.
+    let request = app.nobody().request(Method::POST, "/api/messaging/webhook/loja%20centro/messages-update");
+    let request = request.header("x-correio-secret", secret_of(&evolution)).json(&json!({"event": "x"}));
+    assert_eq!(app.call(request).await.status, 200);
+}
+
+async fn a_secret_that_cannot_be_opened_is_replaced(installation: Installation) {
+    let (mut app, evolution) = (start(installation, &[]).await, FakeEvolution::start().await);
+    connected(&app, &evolution).await;
+    let former = secret_of(&evolution);
+    app.kill9();
+    app.sql("update messaging_instances set event_secret = x'00' returning id").await;
+    app.restart().await;
+    assert_eq!(reports_with(&app, &former).await, 200, "it is still known by its digest");
+    let again = app.post(INSTANCES, &whatsapp(&evolution.base_url)).await;
+    assert_eq!(again.status, 200, "{}", again.json());
+    let new = secret_of(&evolution);
+    assert!(new != former);
+    assert_eq!([reports_with(&app, &new).await, reports_with(&app, &former).await], [200, 200]);
+    assert!(app.log().iter().any(|line| line.contains("cannot be opened: its provider gets a new one")));
+}
+
+async fn a_secret_is_renewed_and_the_former_one_is_taken_for_a_while(installation: Installation) {
+    let (app, evolution) = (start(installation, &[("SECRET_OVERLAP", "3s")]).await, FakeEvolution::start().await);
+    let id = connected(&app, &evolution).await;
+    let former = secret_of(&evolution);
+    let path = format!("/api/messaging/instances/{id}");
+    let renewed = app.patch(&path, &json!({"renewEventSecret": true})).await;
+    assert_eq!(renewed.status, 200, "{}", renewed.json());
+    let new = secret_of(&evolution);
+    assert!(new != former && !renewed.json().to_string().contains(&new));
+    assert_eq!([reports_with(&app, &new).await, reports_with(&app, &former).await], [200, 200]);
+    eventually(SOON, "the former one is refused", async || (reports_with(&app, &former).await == 401).then_some(()))
+        .await;
+    assert_eq!(reports_with(&app, &new).await, 200);
+    let refused = app.patch(&path, &json!({"renewEventSecret": null})).await;
+    assert_eq!((refused.status, refused.paths()), (422, vec!["/renewEventSecret".to_owned()]));
+}
+
+async fn which_of_several_instances_is_meant_is_not_guessed(installation: Installation) {
+    let settings = [("PROVIDER_WEBHOOKS_OPEN", "true"), ("CHANNELS_BLOCK_PRIVATE", "false")];
+    let (app, evolution) = (start(installation, &settings).await, FakeEvolution::start().await);
+    connected(&app, &evolution).await;
+    let first = secret_of(&evolution);
+    let without_secret =
+        async || app.nobody().post("/api/messaging/webhook/loja%20centro", &json!({"event": "x"})).await.status;
+    assert_eq!(without_secret().await, 200, "there is one of this name");
+    let globex = app.holder_of_a_key("globex", &["instances:write"]).await;
+    let created = globex.post(INSTANCES, &whatsapp(&evolution.base_url)).await;
+    assert_eq!(created.status, 201, "{}", created.json());
+    eventually(SOON, "it would be a guess", async || (without_secret().await == 401).then_some(())).await;
+    assert_eq!(without_secret().await, 401);
+    let said = || app.log().iter().filter(|line| line.contains("several instances have this name")).count();
+    eventually(SOON, "the log says so", async || (said() > 0).then_some(())).await;
+    assert_eq!(said(), 1);
+    let second = secret_of(&evolution);
+    assert!(first != second);
+    assert_eq!([reports_with(&app, &first).await, reports_with(&app, &second).await], [200, 200]);
 }

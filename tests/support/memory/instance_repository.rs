@@ -9,7 +9,7 @@ use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::{Instance, InstanceChange, InstanceId};
 
 use super::database::MemoryDatabase;
-use super::tables::{Tables, storable};
+use super::tables::{EventSecret, Tables, storable};
 
 #[derive(Clone)]
 pub struct MemoryInstanceRepository {
@@ -79,6 +79,25 @@ impl InstanceRepository for MemoryInstanceRepository {
             Ok(all)
         };
         self.database.run_now("instances.addressed", addressed).await
+    }
+
+    async fn by_event_secret(
+        &self,
+        channel_instance_id: &str,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        let find = |tables: &mut Tables| {
+            let has = |secret: &EventSecret| {
+                secret.digest == Some(*digest)
+                    || secret.former.is_some_and(|(former, until)| former == *digest && until > now)
+            };
+            let is_it = |it: &&Instance| {
+                it.channel_instance_id == channel_instance_id && tables.event_secrets.get(&it.id).is_some_and(has)
+            };
+            Ok(tables.instances.values().find(is_it).cloned())
+        };
+        self.database.run_now("instances.by_event_secret", find).await
     }
 
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
@@ -151,13 +170,21 @@ impl InstanceRepository for MemoryInstanceRepository {
         let update = |tables: &mut Tables| {
             let Some(stored) = tables.instances.get_mut(&id).filter(|it| it.tenant == *tenant) else { return Ok(None) };
             let change = change.clone();
+            let replaced = change.event_secret.as_ref().filter(|secret| secret.replaces == stored.event_secret);
+            if let Some(secret) = replaced {
+                let EventSecret { digest, former } = tables.event_secrets.entry(id).or_default();
+                if let Some(until) = secret.former_until {
+                    *former = digest.map(|digest| (digest, until));
+                }
+                *digest = Some(secret.digest);
+            }
             let changed = Instance {
                 channel_phone_or_id: change.channel_phone_or_id.unwrap_or_else(|| stored.channel_phone_or_id.clone()),
                 name: change.name.unwrap_or_else(|| stored.name.clone()),
                 status: change.status.unwrap_or(stored.status),
                 credentials: change.credentials.unwrap_or_else(|| stored.credentials.clone()),
                 max_tries: change.max_tries.unwrap_or(stored.max_tries),
-                event_secret: stored.event_secret.clone().or(change.event_secret.clone()),
+                event_secret: replaced.map(|secret| secret.sealed.clone()).or(stored.event_secret.clone()),
                 retry_unknown: change.retry_unknown.unwrap_or(stored.retry_unknown),
                 one_call_at_a_time: change.one_call_at_a_time.or(stored.one_call_at_a_time),
                 metadata: change.metadata.unwrap_or_else(|| stored.metadata.clone()),

@@ -24,6 +24,7 @@ pub(super) struct Tables {
     pub idempotency_keys: BTreeMap<(Tenant, String), KeptKey>,
     pub nodes: BTreeMap<NodeId, Node>,
     pub instances: BTreeMap<InstanceId, Instance>,
+    pub event_secrets: BTreeMap<InstanceId, EventSecret>,
     /// And when they were deleted.
     pub deleted_instances: BTreeMap<InstanceId, Timestamp>,
     /// And when they came.
@@ -46,6 +47,14 @@ pub(super) struct Tables {
     /// How many crashes are so short ago that who lost a claim may not have said how its try ended.
     crashes_in_doubt: u32,
     planted: BTreeSet<Bug>,
+}
+
+/// Of the secret of an instance's events.
+#[derive(Default)]
+pub(super) struct EventSecret {
+    pub digest: Option<[u8; 32]>,
+    /// That of the former one, and until when it counts.
+    pub former: Option<([u8; 32], Timestamp)>,
 }
 
 #[derive(Clone)]

@@ -16,8 +16,10 @@ pub trait EventReader: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProviderEvent {
     Receipt(Receipt),
-    /// How the instance is connected now.
+    /// How the instance is connected now, as the provider says.
     Connection(ConnectionStatus),
+    /// Something came or went through the instance, which can only be while it is connected.
+    Seen,
     /// A message that was written to the instance, or on its phone.
     Message(Box<InboundMessage>),
 }

@@ -33,6 +33,15 @@ pub trait InstanceRepository: Send + Sync {
     /// 100.
     async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError>;
 
+    /// The instance of any tenant that its client calls so and whose secret of events has this SHA-256, or had it and was replaced
+    /// by one beside which it counts at `now`. However many have the name.
+    async fn by_event_secret(
+        &self,
+        channel_instance_id: &str,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError>;
+
     /// A tenant's instances, oldest first; of one channel, if given; and at most
     /// [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE). Few lists are made at the same time, as of
     /// [`MessageSearch`](super::MessageSearch).

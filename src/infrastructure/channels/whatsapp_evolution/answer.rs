@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::request::{PEER, RequestKind};
-use crate::domain::message::delivery::{Acceptance, DeliveryError};
+use crate::domain::message::delivery::{Acceptance, DeliveryError, OffCause};
 use crate::domain::text::storable;
 use crate::infrastructure::channels::http::http_answer::{HttpAnswer, may_have_been_taken, may_work_later};
 use crate::infrastructure::channels::http::redaction::Redaction;
@@ -98,10 +98,11 @@ enum Meaning {
 impl Meaning {
     fn error(self, reason: String) -> DeliveryError {
         match self {
-            Meaning::Reconnecting => DeliveryError::instance_off(reason, RECONNECTING),
-            Meaning::NeverConnected => DeliveryError::instance_off(
+            Meaning::Reconnecting => DeliveryError::instance_disconnected(reason, RECONNECTING, OffCause::Disconnected),
+            Meaning::NeverConnected => DeliveryError::instance_disconnected(
                 format!("The instance is not connected to WhatsApp: its QR code is to be scanned ({reason})"),
                 FOR_A_PERSON,
+                OffCause::NeverConnected,
             ),
             Meaning::NeedsExtension => {
                 DeliveryError::refused(format!("This integration needs a URL that ends in a file extension ({reason})"))

@@ -51,7 +51,7 @@ fn messages(instance: InstanceId, data: &Value, now: Timestamp) -> Vec<ProviderE
     let all = data.get("messages").unwrap_or(data);
     let messages = each(all).filter_map(|message| inbound(instance, message, now));
     let messages = messages.map(|message| ProviderEvent::Message(Box::new(message)));
-    std::iter::once(ProviderEvent::Connection(ConnectionStatus::Connected)).chain(messages).collect()
+    std::iter::once(ProviderEvent::Seen).chain(messages).collect()
 }
 
 fn disconnected() -> ProviderEvent {
@@ -73,13 +73,13 @@ fn connection(data: &Value) -> Option<ProviderEvent> {
 /// Of `messages.update`. Never judged by the recipient: that may be another address of the same person.
 fn receipt(instance: InstanceId, update: &Value, now: Timestamp) -> Option<ProviderEvent> {
     let status = status(update.get("status")?)?;
-    // Of others' messages, which we read. The business integration says so of ours, too, in Meta's words.
-    let is_of_others = update.get("fromMe") == Some(&Value::Bool(false)) && !says_it_as_meta_does(update);
-    if is_of_others {
-        return None;
-    }
     // 2.x; then 1.x, and as a key of its own.
     let id = [update.get("keyId"), update.get("id"), update.pointer("/key/id")].into_iter().flatten().find_map(id)?;
+    // Of others' messages, which we read. The business integration says so of ours, too, which have Meta's ids.
+    let from_me = update.get("fromMe").or_else(|| update.pointer("/key/fromMe"));
+    if from_me == Some(&Value::Bool(false)) && !id.starts_with("wamid.") {
+        return None;
+    }
     let of = ChannelMessage { instance, id };
     let reason = (status == ReceiptStatus::Failed).then(|| REFUSED_LATER.to_owned());
     let at = time(update.get("datetime"), now);
@@ -92,10 +92,6 @@ fn taken(instance: InstanceId, sent: &Value, now: Timestamp) -> Option<ProviderE
     let of = ChannelMessage { instance, id };
     let at = time(sent.get("messageTimestamp"), now);
     Some(ProviderEvent::Receipt(Receipt { of, message: None, status: ReceiptStatus::Sent, at, reason: None }))
-}
-
-fn says_it_as_meta_does(update: &Value) -> bool {
-    matches!(text(update, "status"), Some("SENT" | "DELIVERED" | "READ" | "FAILED"))
 }
 
 /// None of what says nothing about us: accepted, revoked, or the words that stand in for an update without a status.
@@ -173,10 +169,14 @@ mod tests {
         let v1 =
             json!({"remoteJid": "5511@s.whatsapp.net", "id": "3EB1", "fromMe": true, "status": "READ", "datetime": 1});
         assert_eq!(said(v1), Some(("3EB1".to_owned(), "read")));
-        let anothers = json!({"keyId": "A5", "fromMe": false, "status": "READ"});
-        assert_eq!(said(anothers.clone()), Some(("A5".to_owned(), "read")), "the business integration's word");
-        let anothers = json!({"keyId": "A5", "fromMe": false, "status": "DELIVERY_ACK"});
-        assert_eq!(said(anothers), None);
+        for id in ["A5", "3EB0C767D26A1B6C5E3F2A"] {
+            for status in ["READ", "DELIVERY_ACK", "PLAYED"] {
+                let anothers = json!({"keyId": id, "fromMe": false, "status": status});
+                assert_eq!(said(anothers), None, "{id} {status} is of a message to us");
+            }
+        }
+        let of_meta = json!({"keyId": "wamid.1", "fromMe": false, "status": "READ"});
+        assert_eq!(said(of_meta), Some(("wamid.1".to_owned(), "read")), "the business integration has them so");
         let business = json!({"messageId": "cm", "keyId": "wamid.1", "fromMe": false, "status": "FAILED"});
         assert_eq!(said(business), Some(("wamid.1".to_owned(), "failed")));
         let several = read("MESSAGES_UPDATE", json!([v2(json!("READ")), v2(json!(3)), {"x": 1}]));
@@ -216,7 +216,6 @@ mod tests {
             ("remove.instance", json!(null), Some(Disconnected)),
             ("qrcode.updated", json!({"qrcode": {"code": "2@x", "base64": "data:…"}}), None),
             ("qrcode.updated", json!({"message": "QR code limit reached", "statusCode": 500}), Some(Error)),
-            ("messages.upsert", json!({"key": {"id": "A5", "fromMe": false}}), Some(Connected)),
             ("messages.delete", json!({"id": "3EB0", "fromMe": true, "status": "DELETED"}), None),
             ("presence.update", json!({}), None),
         ];
@@ -224,6 +223,22 @@ mod tests {
             let expected: Vec<_> = expected.map(ProviderEvent::Connection).into_iter().collect();
             assert_eq!(read(event, data.clone()), expected, "{event} {data}");
         }
+    }
+
+    /// A message is no word of the provider's on the connection.
+    #[test]
+    fn a_message_shows_that_its_instance_is_connected() {
+        let key = json!({"remoteJid": "5511@s.whatsapp.net", "id": "A5", "fromMe": false});
+        let message = json!({"key": key, "message": {"conversation": "oi"}});
+        for data in [message.clone(), json!([message]), json!({"messages": [message], "type": "notify"})] {
+            let events = read("messages.upsert", data);
+            assert!(matches!(events[..], [ProviderEvent::Seen, ProviderEvent::Message(_)]), "{events:?}");
+        }
+        assert_eq!(
+            read("MESSAGES_UPSERT", json!({"key": {"id": "A5"}})),
+            [ProviderEvent::Seen],
+            "of a kind that is not kept"
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use url::Url;
 
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
-use crate::infrastructure::config::values::{Parsed, boolean};
+use crate::infrastructure::config::values::{Parsed, boolean, duration};
 use crate::infrastructure::config::variables::Variables;
 
 /// What the providers of channels report to us.
@@ -12,12 +14,14 @@ pub struct ProvidersConfig {
     pub public_url: Option<String>,
     /// Whether reports without a secret are taken.
     pub are_open: bool,
+    /// How long a secret that was replaced stays good beside its successor.
+    pub secret_overlap: Duration,
 }
 
 pub const SECTION: Section = Section {
     title: "Providers",
     about: "What becomes of a message at a channel is reported by the channel's provider, such as an Evolution API.",
-    settings: &[PUBLIC_URL.entry(), APP_DOMAIN.entry(), PROVIDER_WEBHOOKS_OPEN.entry()],
+    settings: &[PUBLIC_URL.entry(), APP_DOMAIN.entry(), PROVIDER_WEBHOOKS_OPEN.entry(), SECRET_OVERLAP.entry()],
 };
 
 const PUBLIC_URL: OptionalSetting<String> = OptionalSetting {
@@ -44,6 +48,13 @@ const PROVIDER_WEBHOOKS_OPEN: Setting<bool> = Setting {
     parse: boolean,
 };
 
+const SECRET_OVERLAP: Setting<Duration> = Setting {
+    name: "SECRET_OVERLAP",
+    default: "24h",
+    about: "How long a secret that was replaced stays good beside its successor: a provider's reports that bring it are taken.",
+    parse: duration,
+};
+
 impl ProvidersConfig {
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
         let (public_url, other) = (PUBLIC_URL.read(variables)?, APP_DOMAIN.read(variables)?);
@@ -51,7 +62,11 @@ impl ProvidersConfig {
             let sentence = "is another name of `PUBLIC_URL`, which says otherwise: unset one of them";
             return Err(ConfigError::new(APP_DOMAIN.name, sentence));
         }
-        Ok(Self { public_url: public_url.or(other), are_open: PROVIDER_WEBHOOKS_OPEN.read(variables)? })
+        Ok(Self {
+            public_url: public_url.or(other),
+            are_open: PROVIDER_WEBHOOKS_OPEN.read(variables)?,
+            secret_overlap: SECRET_OVERLAP.read(variables)?,
+        })
     }
 }
 

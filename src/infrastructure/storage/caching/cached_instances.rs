@@ -28,6 +28,8 @@ pub struct CachedInstances {
     addressed: Cache<(ChannelName, String), Arc<[Instance]>>,
     /// Of one channel, by the id that they come after and how many: anybody may try a token on all of them.
     sealed: Cache<(ChannelName, Option<InstanceId>, u32), Arc<[SealedInstance]>>,
+    /// By name and digest; those that were found.
+    by_event_secret: Cache<(String, [u8; 32]), Arc<Instance>>,
     /// Counts the changes that this process has made.
     changes: AtomicU64,
 }
@@ -47,6 +49,7 @@ impl CachedInstances {
             named: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build(),
             addressed: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build(),
             sealed: Cache::builder().max_capacity(100).time_to_live(KEPT).build(),
+            by_event_secret: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build(),
             changes: AtomicU64::new(0),
         }
     }
@@ -61,6 +64,7 @@ impl CachedInstances {
         self.named.invalidate_all();
         self.addressed.invalidate_all();
         self.sealed.invalidate_all();
+        self.by_event_secret.invalidate_all();
     }
 }
 
@@ -128,6 +132,27 @@ impl InstanceRepository for CachedInstances {
         self.addressed.insert(place, found.clone().into()).await;
         if self.changes.load(Ordering::SeqCst) != changes {
             self.addressed.invalidate_all();
+        }
+        Ok(found)
+    }
+
+    async fn by_event_secret(
+        &self,
+        channel_instance_id: &str,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        let key = (channel_instance_id.to_owned(), *digest);
+        if let Some(instance) = self.by_event_secret.get(&key).await {
+            return Ok(Some(Instance::clone(&instance)));
+        }
+        let changes = self.changes.load(Ordering::SeqCst);
+        let found = self.instances.by_event_secret(channel_instance_id, digest, now).await?;
+        if let Some(instance) = &found {
+            self.by_event_secret.insert(key, Arc::new(instance.clone())).await;
+            if self.changes.load(Ordering::SeqCst) != changes {
+                self.by_event_secret.invalidate_all();
+            }
         }
         Ok(found)
     }

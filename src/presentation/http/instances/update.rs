@@ -43,6 +43,9 @@ pub struct UpdateRequest {
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
     metadata: Option<JsonObject>,
+    /// `true` gives its provider a new secret for what it reports, and connects it anew; the former one is taken for `SECRET_OVERLAP`.
+    #[deserr(default)]
+    renew_event_secret: Option<bool>,
 }
 
 /// Change an instance
@@ -70,10 +73,13 @@ pub async fn update(
     let command = read_update(body.value)?;
     // What the provider was told with other credentials may be lost on it.
     let connects_anew = command.credentials.is_some();
+    let renews_secret = command.renews_event_secret;
     let mut configured = state.gateway.instances.update.execute(caller, id, command).await?;
-    let connection = match connects_anew {
-        true => state.gateway.instances.connect.connect(&mut configured.instance).await?,
-        false => None,
+    let connect = &state.gateway.instances.connect;
+    let connection = match (renews_secret, connects_anew) {
+        (true, _) => connect.connect_with_new_secret(&mut configured.instance).await?,
+        (false, true) => connect.connect(&mut configured.instance).await?,
+        (false, false) => None,
     };
     let problem = connection.as_ref().and_then(|connection| connection.problem.as_ref());
     let problem = problem.map_or_else(String::new, |problem| format!(". {problem}"));
@@ -91,7 +97,7 @@ pub(in crate::presentation::http) fn read_update(value: Value) -> Result<UpdateI
     let given: Map<String, Value> = value.as_object().cloned().unwrap_or_default();
     let null = |name: &str| given.get(name).is_some_and(Value::is_null);
     let mut problems = Vec::new();
-    for name in ["channelPhoneOrId", "credentials"] {
+    for name in ["channelPhoneOrId", "credentials", "renewEventSecret"] {
         if null(name) {
             problems.push(FieldProblem::new(format!("/{name}"), "cannot be cleared"));
         }
@@ -109,6 +115,7 @@ pub(in crate::presentation::http) fn read_update(value: Value) -> Result<UpdateI
         credentials: request.credentials,
         max_tries: given("maxRetries").then(|| request.max_retries.map(|tries| tries.0)),
         retry_unknown: given("retryUnknown").then_some(request.retry_unknown),
+        renews_event_secret: request.renew_event_secret == Some(true),
         metadata: given("metadata").then(|| request.metadata.map(|metadata| metadata.0)),
     })
 }

@@ -112,10 +112,13 @@ fn signature(headers: &HeaderMap) -> Option<&str> {
 pub async fn receive_by_secret(
     State(state): State<SharedState>,
     place: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Received>, Problem> {
-    let Path((name, secret)) = place.map_err(|_| not_let_in())?;
-    taken(&state, &name, Some(&secret), body).await
+    let Path((name, last)) = place.map_err(|_| not_let_in())?;
+    // Set up by hand, a provider may append the event's name to the path (`byEvents`) and bring the header.
+    let secret = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok()).unwrap_or(&last);
+    taken(&state, &name, Some(secret), body).await
 }
 
 /// Its body is read only once it is let in.
@@ -141,7 +144,7 @@ fn to_be_repeated(problem: Problem) -> Problem {
 }
 
 fn not_let_in() -> Problem {
-    Problem::invalid_credentials("no instance of this name has this secret")
+    Problem::not_let_in("No instance of this name has this secret.")
 }
 
 impl From<ReceiveEventsError> for Problem {

@@ -115,6 +115,12 @@ impl Problem {
             .with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"correio\", error=\"invalid_token\"")
     }
 
+    /// The secret of a report is no credential of ours: no way to authenticate is named.
+    pub fn not_let_in(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "The report was refused", detail)
+            .with_header(header::CACHE_CONTROL, "no-store")
+    }
+
     pub fn forbidden(scope: Scope) -> Self {
         let detail = format!("This needs the scope {scope}.");
         Self::new(StatusCode::FORBIDDEN, "forbidden", "A scope is missing", detail)

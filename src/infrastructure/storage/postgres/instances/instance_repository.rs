@@ -40,7 +40,15 @@ const UPDATE: &str = concat!(
             max_retries = case when $8 then $9 else max_retries end,
             metadata = case when $10 then $11::json else metadata end,
             retry_unknown = case when $13 then $14 else retry_unknown end,
-            event_secret = coalesce(event_secret, $15),
+            event_secret = case when $15::bytea is not null and event_secret is not distinct from $18 then $15 else event_secret end,
+            event_secret_digest =
+                case when $15 is not null and event_secret is not distinct from $18 then $17 else event_secret_digest end,
+            former_event_secret_digest =
+                case when $19::timestamptz is not null and event_secret is not distinct from $18 then event_secret_digest
+                     else former_event_secret_digest end,
+            former_event_secret_until =
+                case when $19 is not null and event_secret is not distinct from $18 then $19
+                     else former_event_secret_until end,
             one_call_at_a_time = coalesce($16, one_call_at_a_time),
             updated_at = greatest(updated_at, $12)
       where tenant = $1
@@ -174,6 +182,24 @@ impl InstanceRepository for PgInstanceRepository {
         rows.iter().map(instance).collect()
     }
 
+    async fn by_event_secret(
+        &self,
+        channel_instance_id: &str,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        let query = sqlx::query(select_instances!(
+            "where channel_instance_id = $1
+               and (event_secret_digest = $2 or (former_event_secret_digest = $2 and former_event_secret_until > $3))
+             limit 1"
+        ))
+        .bind(channel_instance_id)
+        .bind(&digest[..])
+        .bind(now);
+        let row = self.database.run(async |connection| query.fetch_optional(connection).await).await?;
+        row.as_ref().map(instance).transpose()
+    }
+
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         let mut query = QueryBuilder::new(
             "with found as (
@@ -255,8 +281,11 @@ impl InstanceRepository for PgInstanceRepository {
             .bind(now)
             .bind(change.retry_unknown.is_some())
             .bind(change.retry_unknown.flatten())
-            .bind(change.event_secret.as_ref().map(|sealed| &sealed.0))
-            .bind(change.one_call_at_a_time);
+            .bind(change.event_secret.as_ref().map(|secret| &secret.sealed.0))
+            .bind(change.one_call_at_a_time)
+            .bind(change.event_secret.as_ref().map(|secret| &secret.digest[..]))
+            .bind(change.event_secret.as_ref().and_then(|secret| secret.replaces.as_ref()).map(|sealed| &sealed.0))
+            .bind(change.event_secret.as_ref().and_then(|secret| secret.former_until));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         only(rows).as_ref().map(instance).transpose()
     }

@@ -45,7 +45,11 @@ const UPDATE: &str = concat!(
             max_retries = case when ?8 then ?9 else max_retries end,
             metadata = case when ?10 then ?11 else metadata end,
             retry_unknown = case when ?13 then ?14 else retry_unknown end,
-            event_secret = coalesce(event_secret, ?15),
+            event_secret = iif(?15 is not null and event_secret is ?18, ?15, event_secret),
+            event_secret_digest = iif(?15 is not null and event_secret is ?18, ?17, event_secret_digest),
+            former_event_secret_digest =
+                iif(?19 is not null and event_secret is ?18, event_secret_digest, former_event_secret_digest),
+            former_event_secret_until = iif(?19 is not null and event_secret is ?18, ?19, former_event_secret_until),
             one_call_at_a_time = coalesce(?16, one_call_at_a_time),
             updated_at = max(updated_at, ?12)
       where tenant = ?1
@@ -182,6 +186,26 @@ impl InstanceRepository for SqliteInstanceRepository {
         rows.iter().map(instance).collect()
     }
 
+    async fn by_event_secret(
+        &self,
+        channel_instance_id: &str,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Instance>, RepositoryError> {
+        let row = sqlx::query(select_instances!(
+            "where channel_instance_id = ?1
+               and (event_secret_digest = ?2 or (former_event_secret_digest = ?2 and former_event_secret_until > ?3))
+             limit 1"
+        ))
+        .bind(channel_instance_id)
+        .bind(&digest[..])
+        .bind(time_text(now))
+        .fetch_optional(self.database.readers())
+        .await
+        .map_err(translate)?;
+        row.as_ref().map(instance).transpose()
+    }
+
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
         let mut query = QueryBuilder::new(
             "with found as materialized (
@@ -279,8 +303,11 @@ impl InstanceRepository for SqliteInstanceRepository {
             .bind(time_text(now))
             .bind(change.retry_unknown.is_some())
             .bind(change.retry_unknown.flatten())
-            .bind(change.event_secret.as_ref().map(|sealed| &sealed.0))
+            .bind(change.event_secret.as_ref().map(|secret| &secret.sealed.0))
             .bind(change.one_call_at_a_time)
+            .bind(change.event_secret.as_ref().map(|secret| &secret.digest[..]))
+            .bind(change.event_secret.as_ref().and_then(|secret| secret.replaces.as_ref()).map(|sealed| &sealed.0))
+            .bind(change.event_secret.as_ref().and_then(|secret| secret.former_until).map(time_text))
             .fetch_all(self.database.writer())
             .await
             .map_err(translate)?;

@@ -105,7 +105,9 @@ pub const FAILED: &str = receive!(
              when messages.failure is null then $6
              else coalesce(messages.dead_lettered_at, $6)
          end",
-    "(messages.status in ('sent', 'failed')) is true and (messages.status = 'sent' or messages.failure = 'unknown')"
+    // What was written on a phone was never tried: a failure would have it replayed, or published as a dead letter.
+    "(messages.status in ('sent', 'failed')) is true and (messages.status = 'sent' or messages.failure = 'unknown')
+     and messages.try > 0"
 );
 
 fn statement(status: ReceiptStatus) -> &'static str {

@@ -74,7 +74,8 @@ pub const FAILED: &str = receive!(
          failure = 'recipient',
          error = ?4,
          dead_lettered_at = iif(failure is null, ?6, coalesce(dead_lettered_at, ?6))",
-    "status in ('sent', 'failed') and (status = 'sent' or failure = 'unknown')"
+    // As on PostgreSQL.
+    "status in ('sent', 'failed') and (status = 'sent' or failure = 'unknown') and try > 0"
 );
 
 fn statement(status: ReceiptStatus) -> &'static str {
