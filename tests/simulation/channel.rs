@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use correio::application::node::answered_claims::AnsweredClaims;
 use correio::application::ports::*;
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::credentials::Credentials;
 use correio::domain::instance::{ConnectionStatus, InstanceId};
 use correio::domain::message::delivery::{Acceptance, DeliveryError};
-use correio::domain::message::{Content, MessageId};
+use correio::domain::message::{Content, Guard, MessageId, MessageStatus};
 use correio::domain::problem::FieldProblem;
 use uuid::Uuid;
 
@@ -64,6 +65,8 @@ pub struct SimChannel {
     calls: Arc<Mutex<Vec<Call>>>,
     /// Who hears later what became of what it took.
     provider: Option<Arc<dyn Provider>>,
+    /// Loses what it knows of a try that panics: a planted mistake.
+    forgets: Option<AnsweredClaims>,
 }
 
 /// Whoever says later what became of messages.
@@ -91,7 +94,7 @@ pub const SECOND_ID: InstanceId = InstanceId(Uuid::from_u128(2));
 
 impl SimChannel {
     pub fn new(scheduler: Scheduler, provider: Option<Arc<dyn Provider>>) -> Self {
-        Self { scheduler, process: OUTSIDE, mood: Arc::default(), calls: Arc::default(), provider }
+        Self { scheduler, process: OUTSIDE, mood: Arc::default(), calls: Arc::default(), provider, forgets: None }
     }
 
     /// By which name the channel knows what it takes, and by which we do when it does not answer: the first instance takes a name
@@ -116,8 +119,8 @@ impl SimChannel {
     }
 
     /// The same channel, as this process reaches it.
-    pub fn of(&self, process: ProcessId) -> Self {
-        Self { process, ..self.clone() }
+    pub fn of(&self, process: ProcessId, forgets: Option<AnsweredClaims>) -> Self {
+        Self { process, forgets, ..self.clone() }
     }
 
     pub fn mood(&self, mood: Mood) {
@@ -126,6 +129,13 @@ impl SimChannel {
 
     pub fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap().clone()
+    }
+
+    fn forget(&self, id: MessageId) {
+        for try_number in self.forgets.iter().flat_map(|_| 0..100) {
+            let guard = Guard { id, status: MessageStatus::Processing, node: None, try_number };
+            self.forgets.iter().for_each(|answered| answered.forget(&guard));
+        }
     }
 }
 
@@ -197,7 +207,10 @@ impl ChannelSender for SimChannel {
             Deed::TakenUnanswered | Deed::NeverArrived => DeliveryError::unknown("no answer"),
             Deed::RefusedForNow => DeliveryError::transient("away"),
             Deed::RefusedForGood => DeliveryError::refused("no such number"),
-            Deed::Panicked => std::panic::panic_any(TOLD_TO_PANIC),
+            Deed::Panicked => {
+                self.forget(delivery.message_id);
+                std::panic::panic_any(TOLD_TO_PANIC)
+            }
         };
         Err(error.known_as(&known_as))
     }

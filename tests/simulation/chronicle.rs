@@ -34,6 +34,14 @@ pub struct Told {
     /// When it was asked to delete the second instance, and when it was said that it is deleted.
     pub deletion_asked_at: Option<Duration>,
     pub deleted_at: Option<Duration>,
+    /// Accepts that were not answered, and when that was given up.
+    pub unanswered_accepts: Vec<(MessageId, Duration)>,
+    /// Claims under a name that was no longer that of their process, and when they were sent.
+    pub misnamed: Vec<(MessageId, Duration)>,
+    /// What was asked to be made due, of which owner.
+    pub asked_to_make_due: BTreeSet<(MessageId, NodeId)>,
+    /// Messages that a client was refused to take back, with their state then, and when it was told so.
+    pub not_taken_back: Vec<(MessageId, MessageStatus, Duration)>,
     /// The services that ran.
     pub services: BTreeSet<&'static str>,
 }
@@ -114,6 +122,22 @@ impl Chronicle {
 
     pub fn deleted(&self, at: Duration) {
         self.lock().deleted_at = Some(at);
+    }
+
+    pub fn accept_unanswered(&self, message: MessageId, at: Duration) {
+        self.lock().unanswered_accepts.push((message, at));
+    }
+
+    pub fn misnamed(&self, message: MessageId, at: Duration) {
+        self.lock().misnamed.push((message, at));
+    }
+
+    pub fn asked_to_make_due(&self, messages: &[(MessageId, NodeId)]) {
+        self.lock().asked_to_make_due.extend(messages);
+    }
+
+    pub fn not_taken_back(&self, message: MessageId, status: MessageStatus, at: Duration) {
+        self.lock().not_taken_back.push((message, status, at));
     }
 
     pub fn told(&self) -> Told {

@@ -163,6 +163,9 @@ impl Clients {
         if cancellation == Cancellation::Cancelled {
             self.chronicle.cancelled(id);
         }
+        if let Cancellation::NotQueued(status) = cancellation {
+            self.chronicle.not_taken_back(id, status, self.scheduler.now());
+        }
         cancellation != Cancellation::InDoubt
     }
 

@@ -30,6 +30,12 @@ impl World {
             }
             return;
         }
+        if self.options.faults == Faults::SlowLooks {
+            return self.look_slowly();
+        }
+        if self.options.faults == Faults::Sluggish {
+            return self.sluggish_event(healing, over);
+        }
         if self.options.retention.is_some() && self.scheduler.chance(0.3) {
             self.say("what is old is deleted, and an operator replays what failed");
             self.clients.delete_history();
@@ -116,6 +122,54 @@ impl World {
         }
     }
 
+    /// All are in bad weather most of the time.
+    fn sluggish_event(&mut self, healing: &mut Healing, over: Duration) {
+        let heal = match self.scheduler.draw(|rng| rng.u32(0..8)) {
+            0 => self.stop_in_good_order(),
+            1 => {
+                self.say("an operator replays what failed");
+                self.clients.replay();
+                None
+            }
+            2 => {
+                self.say("the channel refuses some for good");
+                self.channel.mood(Mood { permanent: 0.6, ..Mood::default() });
+                Some((over, Heal::Channel))
+            }
+            _ => {
+                self.say("all lose requests and answers of the database");
+                for process in self.clients.processes.lock().unwrap().iter() {
+                    process.weather.change(self.options.weather);
+                }
+                Some((over, Heal::Weather))
+            }
+        };
+        if let Some((after, heal)) = heal {
+            healing.after(self.scheduler.now() + after, heal);
+        }
+    }
+
+    /// Some lose requests, so that their names get old; others learn late of what they see. All do until there is peace.
+    fn look_slowly(&mut self) {
+        for process in self.clients.processes.lock().unwrap().iter() {
+            let is_slow = self.scheduler.chance(0.5);
+            let state = if is_slow {
+                State { slow: 0.5, ..State::default() }
+            } else {
+                State { lost: 0.4, slow: 0.2, ..State::default() }
+            };
+            self.say(format!("{:?} {}", process.id, if is_slow { "gets late answers" } else { "loses requests" }));
+            process.weather.change(state);
+        }
+    }
+
+    /// Nothing else is wrong.
+    pub fn hang(&mut self, healing: &mut Healing) {
+        self.say("the second instance hangs");
+        self.channel.mood(Mood { second_hangs: true, ..Mood::default() });
+        healing.after(self.scheduler.now() + Duration::from_secs(12), Heal::Channel);
+    }
+
     pub fn heal(&mut self, heal: Heal) {
         match heal {
             Heal::Start => self.start_process(),
@@ -193,7 +247,7 @@ impl World {
         let index = self.any()?;
         let process = &self.clients.processes.lock().unwrap()[index];
         self.say(format!("{:?} loses requests and answers of the database", process.id));
-        process.weather.change(State { lost: 0.1, unanswered: 0.1, slow: 0.3 });
+        process.weather.change(self.options.weather);
         Some((self.scheduler.between(Duration::from_secs(1), Duration::from_secs(12)), Heal::Weather))
     }
 

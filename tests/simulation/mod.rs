@@ -9,9 +9,11 @@ mod channel;
 mod chronicle;
 mod clients;
 mod clocks;
+mod deferring;
 mod deletion;
 mod faults;
 mod healing;
+mod named;
 mod names_lost;
 mod order;
 mod planted;
@@ -21,7 +23,9 @@ mod receipts;
 mod report;
 mod scenario;
 mod scheduler;
+mod sluggish;
 mod story;
+mod unanswered;
 mod weather;
 
 use std::panic;
@@ -44,6 +48,9 @@ const STORMY: Options = Options {
     retention: None,
     deletes: false,
     receipts: false,
+    weather: weather::BAD,
+    patience: weather::PATIENCE,
+    max_deferrals: None,
 };
 /// The channel says later what became of what it took, and knows messages by names.
 const RECEIPTS: Options = Options { receipts: true, ..STORMY };
@@ -353,6 +360,16 @@ fn a_try_that_was_made_and_is_not_counted_is_found() {
 #[test]
 fn a_try_that_is_counted_and_was_not_made_is_found() {
     finds(Planted::EverythingIsSpent, 0, LOSSY, promises::broken_with_lost_answers, "tries are spent on it");
+}
+
+#[test]
+fn a_try_that_is_forgotten_when_it_panics_is_found() {
+    finds(Planted::PanicsForgetTries, 13, STORMY, promises::broken, "tries are spent on it");
+}
+
+#[test]
+fn making_due_what_another_node_has_is_found() {
+    finds(Planted::InTables(Bug::MakesDueWhoseverItIs), 26, STORMY, promises::broken, "was made due");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Mistakes that could be made, made on purpose: a simulation that does not find them finds nothing.
 
+mod stores;
+mod watch;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,7 +18,10 @@ use correio::domain::message::{Guard, Message, MessageId};
 use correio::domain::node::NodeId;
 use futures::future::{Either, select};
 
+use self::watch::OneClock;
 use crate::support::memory::Bug;
+
+pub use self::stores::InStores;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planted {
@@ -37,6 +43,29 @@ pub enum Planted {
     EverythingIsSpent,
     /// Who publishes nothing takes it that nobody does, and that the rows are the dead letters.
     WritesOffAtOnce,
+    /// A heartbeat stands still since the look was asked that read it first; and a name is good until others may find it gone.
+    StillSinceTheAsking,
+    /// A heartbeat stands still until the look was answered that read it last; and the same.
+    StillUntilTheAnswer,
+    /// Something else is asked of the tables.
+    InStores(InStores),
+    /// A try that panics is forgotten.
+    PanicsForgetTries,
+}
+
+impl Planted {
+    /// Whether names are good for as long as others wait. That they are lost a second sooner makes up for short looks.
+    pub fn is_without_margin(self) -> bool {
+        matches!(self, Planted::StillSinceTheAsking | Planted::StillUntilTheAnswer)
+    }
+}
+
+/// The stores of a process, with the mistake in its place.
+pub fn stores(planted: Option<Planted>, stores: Stores) -> Stores {
+    match planted {
+        Some(Planted::InStores(mistake)) => mistake.plant(stores),
+        _ => stores,
+    }
 }
 
 /// The services of a process, with the mistake in its place.
@@ -59,6 +88,12 @@ pub fn services(planted: Option<Planted>, gateway: &Gateway, nodes: Arc<dyn Node
             let (is_spent, clock) = (planted == Some(Planted::EverythingIsSpent), compare.clock.clone());
             let due = Arc::new(SpendsAlike { due: compare.due.clone(), is_spent });
             replace("comparison", Some(Box::new(Repeating::new(GiveBackForgotten { due, ..compare }, clock))));
+        }
+        Some(Planted::StillSinceTheAsking | Planted::StillUntilTheAnswer) => {
+            let (clock, sightings) = (gateway.give_back_forgotten().clock, gateway.node.sightings.clone());
+            let is_answer = planted == Some(Planted::StillUntilTheAnswer);
+            let watch = OneClock::new(nodes, clock.clone(), sightings, is_answer);
+            replace("node watch", Some(Box::new(Repeating::new(watch, clock))));
         }
         Some(Planted::WritesOffAtOnce) => {
             let pay = gateway.pay_dead_letters();

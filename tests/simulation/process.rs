@@ -9,12 +9,13 @@ use correio::application::Stop;
 use correio::application::delivery::consumption::Limits;
 use correio::application::gateway::{Brokered, Gateway, Ports, Settings, Transport};
 use correio::application::life::Farewell;
+use correio::application::node::answered_claims::AnsweredClaims;
+use correio::application::node::node_identity::NodeIdentity;
 use correio::application::node::this_node::ThisNode;
 use correio::application::ports::*;
 use correio::domain::Timestamp;
 use correio::domain::message::MaxTries;
 use correio::domain::message::retry::RetryPolicy;
-use correio::domain::node::NodeId;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use futures::FutureExt;
 use futures::channel::oneshot;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 use super::broker::{SimBroker, SimQueue, SimSource};
 use super::channel::SimChannel;
 use super::chronicle::Chronicle;
+use super::named::Speaker;
 use super::planted::{self, HastySource, Planted};
 use super::receipts::SimEvents;
 use super::scheduler::{ProcessId, Scheduler};
@@ -77,47 +79,6 @@ impl Ids for SimIds {
         let (milliseconds, count) = *last;
         let upper = (milliseconds << 16) | 0x7000 | (count & 0xfff);
         Uuid::from_u64_pair(upper, 0x8000_0000_0000_0000 | (u64::from(self.process.0) << 32) | count)
-    }
-}
-
-/// The nodes, with the names of this process recorded in the chronicle before they are registered.
-struct NamedNodes {
-    nodes: Arc<dyn NodeRepository>,
-    process: ProcessId,
-    chronicle: Chronicle,
-}
-
-#[async_trait]
-impl NodeRepository for NamedNodes {
-    async fn register(
-        &self,
-        node: NodeId,
-        process: NodeId,
-        duties: Duties,
-        now: Timestamp,
-    ) -> Result<(), RepositoryError> {
-        self.chronicle.named(node, self.process);
-        self.nodes.register(node, process, duties, now).await
-    }
-
-    async fn beat(&self, node: NodeId) -> Result<bool, RepositoryError> {
-        self.nodes.beat(node).await
-    }
-
-    async fn all(&self) -> Result<Vec<NodeRow>, RepositoryError> {
-        self.nodes.all().await
-    }
-
-    async fn leave(&self, node: NodeId, queued_are_kept: bool, now: Timestamp) -> Result<bool, RepositoryError> {
-        self.nodes.leave(node, queued_are_kept, now).await
-    }
-
-    async fn forget(&self, nodes: &[NodeId]) -> Result<u64, RepositoryError> {
-        self.nodes.forget(nodes).await
-    }
-
-    async fn forget_dead(&self, alive: NodeId) -> Result<(), RepositoryError> {
-        self.nodes.forget_dead(alive).await
     }
 }
 
@@ -203,6 +164,8 @@ pub struct Surroundings {
     pub next_process: Arc<AtomicU64>,
     pub planted: Option<Planted>,
     pub retention: Option<Duration>,
+    /// How long a process waits for an answer of the database.
+    pub patience: Duration,
 }
 
 pub struct SimProcess {
@@ -227,9 +190,12 @@ impl SimProcess {
             chronicle: around.chronicle.clone(),
             under_way: Arc::default(),
         });
-        let node = ThisNode::new(clock.clone(), NODE_TIMEOUT);
+        let mut node = ThisNode::new(clock.clone(), NODE_TIMEOUT);
+        if around.planted.is_some_and(Planted::is_without_margin) {
+            node.identity = NodeIdentity::new(clock.clone(), NODE_TIMEOUT + Duration::from_secs(1));
+        }
         let transport = around.transport(id, mode, &node, clock.clone());
-        let ports = around.ports(id, clock.clone(), weather.clone(), tasks.clone());
+        let ports = around.ports(id, &node, clock.clone(), weather.clone(), tasks.clone());
         let nodes = ports.stores.nodes.clone();
         let gateway = Arc::new(Gateway::assemble(ports, transport, node, around.settings(mode)));
         let services = planted::services(around.planted, &gateway, nodes);
@@ -265,16 +231,30 @@ impl Surroundings {
             database: self.database.clone(),
             outage: self.outage.clone(),
             chronicle: self.chronicle.clone(),
+            patience: self.patience,
             state: Mutex::default(),
         })
     }
 
-    fn ports(&self, id: ProcessId, clock: Arc<SimClock>, weather: Arc<SimWeather>, tasks: Arc<SimTasks>) -> Ports {
-        let stores = self.database.under(weather).adapters().stores;
-        let nodes = NamedNodes { nodes: stores.nodes.clone(), process: id, chronicle: self.chronicle.clone() };
+    fn ports(
+        &self,
+        id: ProcessId,
+        node: &ThisNode,
+        clock: Arc<SimClock>,
+        weather: Arc<SimWeather>,
+        tasks: Arc<SimTasks>,
+    ) -> Ports {
+        let speaker = Speaker {
+            process: id,
+            identity: node.identity.clone(),
+            scheduler: self.scheduler.clone(),
+            chronicle: self.chronicle.clone(),
+        };
+        let stores = speaker.heard(self.database.under(weather).adapters().stores);
+        let forgets = (self.planted == Some(Planted::PanicsForgetTries)).then(|| node.answered.clone());
         Ports {
-            stores: Stores { nodes: Arc::new(nodes), ..stores },
-            channels: self.channels(id),
+            stores: planted::stores(self.planted, stores),
+            channels: self.channels(id, forgets),
             cipher: Arc::new(XChaChaCredentialsCipher::new(&KEY, &[])),
             tokens: no_tokens(),
             ids: Arc::new(SimIds { clock: clock.clone(), process: id, last: Mutex::default() }),
@@ -284,8 +264,8 @@ impl Surroundings {
         }
     }
 
-    fn channels(&self, id: ProcessId) -> Channels {
-        let mut channels = Channels::new([Arc::new(self.channel.of(id)) as Arc<dyn ChannelSender>]);
+    fn channels(&self, id: ProcessId, forgets: Option<AnsweredClaims>) -> Channels {
+        let mut channels = Channels::new([Arc::new(self.channel.of(id, forgets)) as Arc<dyn ChannelSender>]);
         channels.read_events_by(Arc::new(SimEvents));
         channels
     }

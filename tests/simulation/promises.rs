@@ -30,6 +30,7 @@ pub fn broken(ended: &Ended) -> Vec<Broken> {
         receipts::promises::broken(story, ended, &mut say);
     }
     lost_claims_were_made_good(ended, &stories, &mut broken);
+    names_were_used_rightly(ended, &stories, &mut broken);
     dead_letters_are_there(ended, &mut broken);
     clients_were_told_the_truth(ended, &stories, &mut broken);
     keys_made_one_message(ended, &mut broken);
@@ -234,6 +235,24 @@ fn dead_letters_are_there(ended: &Ended, broken: &mut Vec<Broken>) {
     }
 }
 
+/// A claim carries the name that its process has; and a message is made due only by a process that takes it to have the owner
+/// that it has.
+fn names_were_used_rightly(ended: &Ended, stories: &[Story], broken: &mut Vec<Broken>) {
+    for (id, at) in &ended.told.misnamed {
+        let how = format!("was to be claimed at {at:?} under a name that its process had lost");
+        broken.push(Broken { message: Some(*id), how });
+    }
+    for story in stories {
+        let made_due = story.changes.iter().filter(|(_, change)| change.writer == "due.make_due");
+        for (at, Change { node, .. }) in made_due {
+            if node.is_none_or(|node| !ended.told.asked_to_make_due.contains(&(story.row.id, node))) {
+                let how = format!("was made due at {at:?}, although another node had it");
+                broken.push(Broken { message: Some(story.row.id), how });
+            }
+        }
+    }
+}
+
 fn clients_were_told_the_truth(ended: &Ended, stories: &[Story], broken: &mut Vec<Broken>) {
     let by_id: BTreeMap<MessageId, &Story> = stories.iter().map(|story| (story.row.id, story)).collect();
     for answer in &ended.told.answers {
@@ -248,6 +267,16 @@ fn clients_were_told_the_truth(ended: &Ended, stories: &[Story], broken: &mut Ve
         let is_news = told && receipts::promises::moved(story);
         if is_final && story.replays() == 0 && story.row.status != answer.status && !is_news {
             say(format!("is {}, and its client was told {}", story.row.status, answer.status));
+        }
+    }
+    for (id, status, at) in &ended.told.not_taken_back {
+        let Some(story) = by_id.get(id) else { continue };
+        let is_begun =
+            |(_, change): &(Duration, &Change)| change.to == MessageStatus::Processing || !change.to.is_open();
+        let is_for_later = story.row.send_at.is_some_and(|send_at| send_at > story.row.created_at);
+        if is_for_later && !story.changes.iter().take_while(|(before, _)| before <= at).any(is_begun) {
+            let how = format!("could not be taken back at {at:?}, being {status}, although it waited for its time");
+            broken.push(Broken { message: Some(*id), how });
         }
     }
     for id in &ended.told.cancelled {

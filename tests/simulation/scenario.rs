@@ -44,6 +44,12 @@ pub enum Faults {
     NamesLost,
     /// The clock of the machine that all processes run on is set, ahead and back, and the database is away now and then.
     ClockSet,
+    /// The second instance hangs most of the time.
+    Hangs,
+    /// Some processes lose requests to the database, and others get its answers late.
+    SlowLooks,
+    /// Statements and answers are lost or late, and processes stop in good order.
+    Sluggish,
     All,
 }
 
@@ -63,6 +69,11 @@ pub struct Options {
     pub deletes: bool,
     /// The channel gives receipts.
     pub receipts: bool,
+    /// What becomes of statements in bad weather, and how long a process waits for their answers.
+    pub weather: weather::State,
+    pub patience: Duration,
+    /// How often a message is put off without a claim. None: as often as in earnest.
+    pub max_deferrals: Option<u32>,
 }
 
 /// All that there is to know of a run.
@@ -152,6 +163,9 @@ impl World {
             Some(Planted::WritesOffAtOnce) => database.plant(Bug::WritesOffWhoeverPublishes),
             _ => {}
         }
+        if let Some(most) = options.max_deferrals {
+            database.put_off_at_most(most);
+        }
         let processes: Arc<Mutex<Vec<SimProcess>>> = Arc::default();
         let provider = SimProvider::new(scheduler.clone(), processes.clone());
         let channel = SimChannel::new(
@@ -171,6 +185,7 @@ impl World {
             next_process: Arc::new(AtomicU64::new(1)),
             planted: options.planted,
             retention: options.retention,
+            patience: options.patience,
         };
         let clients = Clients {
             scheduler: scheduler.clone(),
@@ -221,7 +236,13 @@ impl World {
 
     fn storm(&mut self, healing: &mut Healing) {
         let is_calm = self.options.faults == Faults::None;
-        let count = if is_calm { 2 } else { self.scheduler.draw(|rng| rng.usize(1..=3)) };
+        let count = match self.options.faults {
+            Faults::None => 2,
+            Faults::Sluggish => 3,
+            // Each watches each.
+            Faults::SlowLooks => 5,
+            _ => self.scheduler.draw(|rng| rng.usize(1..=3)),
+        };
         for _ in 0..count {
             self.start_process();
         }
@@ -237,6 +258,7 @@ impl World {
             }
             match self.options.faults {
                 Faults::None => self.calm_event(healing),
+                Faults::Hangs => self.hang(healing),
                 Faults::ClockSet => {
                     self.run_into_the_middle();
                     self.clock_event(healing);

@@ -13,12 +13,12 @@ use super::chronicle::Chronicle;
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
 use crate::support::memory::{MemoryDatabase, Statement, Weather};
 
-/// How long a process waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a process waits for an answer, unless a run says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 /// How long after it was sent a statement may still be carried out.
 pub const LATEST: Duration = Duration::from_secs(8);
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct State {
     /// How likely a request is lost.
     pub lost: f64,
@@ -27,6 +27,9 @@ pub struct State {
     /// How likely it is slow, so that some are given up before they are carried out.
     pub slow: f64,
 }
+
+/// On an ordinary bad day.
+pub const BAD: State = State { lost: 0.1, unanswered: 0.1, slow: 0.3 };
 
 /// Whether the database answers nobody, and how often it has died.
 #[derive(Clone, Default)]
@@ -62,6 +65,7 @@ pub struct SimWeather {
     pub database: MemoryDatabase,
     pub outage: Outage,
     pub chronicle: Chronicle,
+    pub patience: Duration,
     pub state: Mutex<State>,
 }
 
@@ -72,7 +76,7 @@ impl SimWeather {
 
     /// What an answer says may be long past when it is there.
     fn pause_back(&self, state: State) -> Duration {
-        let longest = if self.scheduler.chance(state.slow) { PATIENCE } else { Duration::from_millis(2) };
+        let longest = if self.scheduler.chance(state.slow) { self.patience } else { Duration::from_millis(2) };
         self.scheduler.between(Duration::ZERO, longest)
     }
 
@@ -99,11 +103,11 @@ impl Weather for SimWeather {
         let (scheduler, sent) = (&self.scheduler, self.scheduler.now());
         let state = *self.state.lock().unwrap();
         if self.outage.is_on() {
-            scheduler.sleep(scheduler.between(Duration::from_millis(10), PATIENCE)).await;
+            scheduler.sleep(scheduler.between(Duration::from_millis(10), self.patience)).await;
             return self.failed(operation, sent).await;
         }
         if scheduler.chance(state.lost) {
-            scheduler.sleep(PATIENCE).await;
+            scheduler.sleep(self.patience).await;
             return self.failed(operation, sent).await;
         }
         let (there, back) = (self.pause(state), self.pause_back(state));
@@ -126,7 +130,7 @@ impl Weather for SimWeather {
                 }
             }),
         );
-        match select(answered, scheduler.sleep(PATIENCE)).await {
+        match select(answered, scheduler.sleep(self.patience)).await {
             Either::Left((Ok(()), _)) => Ok(()),
             Either::Left((Err(_), patience)) => {
                 patience.await;

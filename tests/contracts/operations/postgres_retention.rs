@@ -191,6 +191,39 @@ async fn a_replay_that_was_first_keeps_its_week() {
     assert!(old.weeks().await.contains(&"messaging_messages_2020_w02".to_owned()));
 }
 
+/// The other order would keep the statement from its partition, and the two would wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_the_retention_waits_for_goes_on_to_the_partition() {
+    let Some(mut old) = Old::installation().await else { return };
+    old.make_weeks().await;
+    let message = old.failed("2020-01-08T00:00:00Z").await;
+    let mut client = PgConnection::connect_with(&old.fresh.options()).await.unwrap();
+    // As one that has its lock on the parent, and has not come to the partitions yet.
+    let begun = "begin; lock table only messaging_messages in row exclusive mode; set local lock_timeout = '300ms'";
+    sqlx::raw_sql(begun).execute(&mut client).await.unwrap();
+    let deleting = tokio::spawn({
+        let storage = old.storage.clone();
+        async move { storage.delete_history(RETENTION, now()).await }
+    });
+    eventually(SOON, "the retention waits for the statement", async || {
+        let waiting = "select exists (select from pg_locks
+                                       where not granted
+                                         and mode = 'AccessExclusiveLock'
+                                         and relation = 'messaging_messages'::regclass)";
+        let is_waiting: bool = sqlx::query_scalar(waiting).fetch_one(&mut old.connection).await.unwrap();
+        is_waiting.then_some(())
+    })
+    .await;
+    sqlx::query("update messaging_messages_2020_w02 set status = 'queued', dead_lettered_at = null where id = $1")
+        .bind(message.id.0)
+        .execute(&mut client)
+        .await
+        .expect("the partition is free");
+    sqlx::raw_sql("commit").execute(&mut client).await.unwrap();
+    deleting.await.unwrap().unwrap();
+    assert_eq!(old.status(&message).await, Some(MessageStatus::Queued));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replay_beside_the_retention_keeps_the_message_or_finds_none() {
     let Some(old) = Old::installation().await else { return };

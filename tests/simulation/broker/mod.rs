@@ -188,6 +188,8 @@ impl Broker for SimBroker {
         Vec::new()
     }
 
+    fn names_nothing(&self, _: MessageId) {}
+
     async fn prepare(&self) {}
 
     async fn keep(&self, stop: Stop) {

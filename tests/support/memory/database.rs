@@ -33,6 +33,11 @@ impl MemoryDatabase {
         self.look(|tables| tables.plant(bug));
     }
 
+    /// From now on a message has to be claimed when it was put off so often.
+    pub fn put_off_at_most(&self, times: u32) {
+        self.look(|tables| tables.max_deferrals = Some(times));
+    }
+
     pub(super) fn has(&self, bug: Bug) -> bool {
         self.look(|tables| tables.has(bug))
     }

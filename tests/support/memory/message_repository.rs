@@ -5,7 +5,7 @@ use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest, KE
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::Instance;
 use correio::domain::message::attempt::Attempt;
-use correio::domain::message::deferral::{Deferral, Deferred, MAX_DEFERRALS};
+use correio::domain::message::deferral::{Deferral, Deferred};
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::domain::receipt::ChannelMessage;
@@ -172,7 +172,7 @@ fn defer(tables: &mut Tables, deferral: &Deferral) -> Result<Deferred, Repositor
     if message.status != MessageStatus::Queued || waits {
         return Ok(Deferred::Nothing);
     }
-    if message.deferrals >= MAX_DEFERRALS {
+    if message.deferrals >= tables.max_deferrals() && !tables.has(Bug::PutsOffForEver) {
         return Ok(Deferred::TooOften);
     }
     let deferred = tables.write(deferral.id, DEFER, |message| message.defer(deferral));

@@ -8,6 +8,7 @@ use correio::domain::access::principal::Tenant;
 use correio::domain::inbound::InboundKey;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::Attempt;
+use correio::domain::message::deferral::MAX_DEFERRALS;
 use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
@@ -47,6 +48,8 @@ pub(super) struct Tables {
     /// How many crashes are so short ago that who lost a claim may not have said how its try ended.
     crashes_in_doubt: u32,
     planted: BTreeSet<Bug>,
+    /// None: [`MAX_DEFERRALS`].
+    pub max_deferrals: Option<u32>,
 }
 
 /// Of the secret of an instance's events.
@@ -167,6 +170,14 @@ pub enum Bug {
     DeletesReceiptsOfNobody,
     /// A receipt moves the message that its name stood for once, whatever the message is called now.
     ReceiptsIgnoreTheName,
+    /// What a node that left in good order was about to deliver is left alone.
+    DepartedKeepPending,
+    /// A dead letter is marked as paid, whichever try it tells of.
+    MarksIgnoreTry,
+    /// A message is made due, whoever owns it.
+    MakesDueWhoseverItIs,
+    /// Nothing has to be claimed for having been put off often.
+    PutsOffForEver,
 }
 
 impl Tables {
@@ -176,6 +187,10 @@ impl Tables {
 
     pub fn has(&self, bug: Bug) -> bool {
         self.planted.contains(&bug)
+    }
+
+    pub fn max_deferrals(&self) -> u32 {
+        self.max_deferrals.unwrap_or(MAX_DEFERRALS)
     }
 
     /// Stores a message that is not there yet.
