@@ -253,6 +253,8 @@ impl Broker for MemoryBroker {
         Vec::new()
     }
 
+    fn names_nothing(&self, _: MessageId) {}
+
     async fn prepare(&self) {}
 
     async fn keep(&self, stop: Stop) {

@@ -172,7 +172,7 @@ impl ConsumeMessages {
                 Ok(ClaimResult::Delivered(_)) => return End::Done,
                 // Most often a second copy, or claimed by another node.
                 Ok(ClaimResult::Nothing) if self.exists(id).await => return End::Done,
-                Ok(ClaimResult::Nothing) => return self.set_aside(job, "names a message that does not exist").await,
+                Ok(ClaimResult::Nothing) => return self.names_nothing(job, id).await,
                 // The task that holds it may fail to claim it: then this copy claims it.
                 Ok(ClaimResult::Held) => self.clock.sleep(wait).await,
                 Err(cause) if cause.may_pass() => {
@@ -196,7 +196,8 @@ impl ConsumeMessages {
             }
             match self.put_off.execute(id, wait, not_before).await {
                 Ok(PutOff::Until(time)) => return End::PutOff(time),
-                Ok(PutOff::NotWaiting) => return End::Done,
+                Ok(PutOff::NotWaiting) if self.exists(id).await => return End::Done,
+                Ok(PutOff::NotWaiting) => return self.names_nothing(job, id).await,
                 Ok(PutOff::Held) => {}
                 Err(cause) if cause.may_pass() => debug!(message.id = %id, %cause, "could not be put off; tried again"),
                 Err(cause) => {
@@ -206,6 +207,11 @@ impl ConsumeMessages {
             }
             self.clock.sleep(PAUSE).await;
         }
+    }
+
+    async fn names_nothing(&self, job: &Job, id: MessageId) -> End {
+        self.broker.names_nothing(id);
+        self.set_aside(job, "names a message that does not exist").await
     }
 
     /// Also true of a row that cannot be read.

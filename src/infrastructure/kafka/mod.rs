@@ -17,10 +17,11 @@ use crate::application::Stop;
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::{Broker, Clock, QueueScope};
 use crate::domain::instance::channel::ChannelName;
+use crate::domain::message::MessageId;
 use crate::infrastructure::config::{Brokers, ConfigError, KafkaConfig};
 
 use client::{EmbeddedBroker, Troubles, client_config, refused};
-use consuming::GroupSettings;
+use consuming::{ForeignRecords, GroupSettings};
 use producing::Producer;
 use progress::{GroupProgress, LostRecords, Positions};
 use topics::TopicKeeper;
@@ -49,6 +50,7 @@ pub struct Kafka {
     lost: Arc<LostRecords>,
     group: Arc<GroupProgress>,
     positions: Positions,
+    foreign: ForeignRecords,
     _embedded: Option<EmbeddedBroker>,
 }
 
@@ -94,6 +96,7 @@ impl Kafka {
         let (topic, known) = (topics.send.clone(), positions.clone());
         let group = GroupProgress::new(config.clone(), &kafka.group_id, topic, known, connection.clone());
         let lost = Arc::new(LostRecords::new(kafka.publish_timeout));
+        let foreign = ForeignRecords::new(topics.send.clone(), clock.clone(), connection.troubles());
         let keeper = embedded.is_none().then(|| {
             Arc::new(TopicKeeper {
                 config: config.clone(),
@@ -129,6 +132,7 @@ impl Kafka {
             keeper,
             lost,
             positions,
+            foreign,
             group: Arc::new(group.map_err(|error| refused(&error))?),
             _embedded: embedded,
         })
@@ -156,6 +160,10 @@ impl Broker for Kafka {
 
     fn troubles(&self) -> Vec<String> {
         self.connection.troubles().sentences()
+    }
+
+    fn names_nothing(&self, message: MessageId) {
+        self.foreign.found(message);
     }
 
     /// Creates the topics that are missing, so that no other client creates them in another way.

@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two lines about the same.
 const AGAIN: Duration = Duration::from_secs(60);
 
+/// How long a record that is not ours may be the last.
+const SELDOM: Duration = Duration::from_secs(10 * 60);
+
 /// What a trouble is about. There is at most one for each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum About {
@@ -27,6 +30,8 @@ pub enum About {
     AddedPartitions,
     /// The times that records carry.
     Clock,
+    /// Records of messages that the database does not have.
+    ForeignRecords,
     /// A topic that the broker takes no records for.
     Publishing(String),
 }
@@ -76,7 +81,8 @@ impl Troubles {
     }
 
     /// Ends what is about addresses that are not wanted any more, and about addresses, clocks and publishing what was not found
-    /// again for two minutes: what is not needed is not tried again, and then nothing is wrong.
+    /// again for two minutes: what is not needed is not tried again, and then nothing is wrong. Records that are not ours may
+    /// come seldom: those are over after ten.
     pub fn forget_old_or_unless(&self, is_wanted: impl Fn(&str) -> bool) {
         let now = self.clock.monotonic();
         let ended: Vec<About> = self
@@ -86,6 +92,7 @@ impl Troubles {
                 About::Address(address) => !is_wanted(address) || trouble.is_old(now),
                 // A process that publishes nothing any more learns nothing more.
                 About::Clock | About::Publishing(_) => trouble.is_old(now),
+                About::ForeignRecords => now.saturating_sub(trouble.found_at) > SELDOM,
                 _ => false,
             })
             .map(|(about, _)| about.clone())

@@ -3,6 +3,7 @@
 mod added_partitions;
 mod arrivals;
 mod consumer_thread;
+mod foreign_records;
 mod group;
 mod link;
 mod membership;
@@ -10,5 +11,6 @@ mod message_source;
 mod standing;
 mod standstill;
 
+pub use foreign_records::ForeignRecords;
 pub use group::GroupSettings;
 pub use message_source::KafkaMessageSource;
