@@ -81,6 +81,11 @@ pub fn put_off(seconds: i64) -> NextStep {
     NextStep::PutOff { at: at(seconds), error: DeliveryError::not_now("not here", Duration::MAX) }
 }
 
+/// Because its instance has no place for it.
+pub fn without_place(seconds: i64) -> NextStep {
+    NextStep::PutOff { at: at(seconds), error: DeliveryError::no_place("too many at once", Duration::MAX) }
+}
+
 /// To be put off at noon, for so long, because its instance has no place for it.
 pub fn deferral(id: MessageId, pause: u64) -> Deferral {
     let pause = Some(Duration::from_secs(pause));

@@ -53,6 +53,13 @@ pub enum OffCause {
     Other,
 }
 
+impl DeliveryErrorKind {
+    /// Whether perhaps no process can ever deliver the message. Not while it waits for a place of its instance.
+    pub fn is_undeliverable(self) -> bool {
+        !matches!(self, Self::NotNow { is_undeliverable: false, .. })
+    }
+}
+
 /// The end of the sentence of a failure whose outcome is unknown.
 pub const MAY_HAVE_BEEN_DELIVERED: &str = " It may have been delivered.";
 

@@ -119,6 +119,8 @@ pub struct Ending {
     pub is_spent: bool,
     /// The channel may have taken it, and its answer was lost.
     pub is_unanswered: bool,
+    /// Of one that is put off: whether perhaps no process can ever deliver it. Otherwise it waits for a place.
+    pub is_undeliverable: bool,
 }
 
 impl Ending {
@@ -138,6 +140,7 @@ impl Ending {
                 finished_at,
                 is_spent: true,
                 is_unanswered: false,
+                is_undeliverable: false,
             },
             NextStep::Failed { failure, error } => {
                 let unsuccessful = Self::unsuccessful(Failed, error, finished_at);
@@ -148,7 +151,8 @@ impl Ending {
             }
             NextStep::PutOff { at, error } => {
                 let unsuccessful = Self::unsuccessful(Queued, error, finished_at);
-                Self { next_attempt_at: Some(*at), is_spent: false, ..unsuccessful }
+                let is_undeliverable = error.kind.is_undeliverable();
+                Self { next_attempt_at: Some(*at), is_spent: false, is_undeliverable, ..unsuccessful }
             }
         }
     }
@@ -167,6 +171,7 @@ impl Ending {
             finished_at,
             is_spent: true,
             is_unanswered: error.kind == DeliveryErrorKind::Unknown,
+            is_undeliverable: false,
         }
     }
 }
@@ -193,7 +198,9 @@ impl Message {
         } else {
             self.tries = self.tries.saturating_sub(1);
             self.deferrals = self.deferrals.saturating_add(1);
-            self.deferred_since.get_or_insert(ending.finished_at);
+            if ending.is_undeliverable {
+                self.deferred_since.get_or_insert(ending.finished_at);
+            }
         }
         Ok(())
     }

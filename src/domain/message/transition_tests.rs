@@ -31,8 +31,9 @@ fn now() -> Timestamp {
     "2026-11-28T12:00:00Z".parse().unwrap()
 }
 
-fn steps() -> [NextStep; 4] {
+fn steps() -> [NextStep; 5] {
     [
+        NextStep::PutOff { at: now(), error: DeliveryError::no_place("too many at once", std::time::Duration::MAX) },
         NextStep::PutOff { at: now(), error: DeliveryError::misconfigured("no such channel here") },
         NextStep::Sent(Acceptance { channel_message_id: Some("wamid.2".to_owned()), http_status: Some(200) }),
         NextStep::Retry { at: now(), error: DeliveryError::unknown("timeout") },

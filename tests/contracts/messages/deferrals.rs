@@ -6,7 +6,7 @@ use correio::domain::message::{Guard, MessageId, MessageStatus};
 
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
-use crate::support::given::{at, deferral, failed, id, node, outcome, put_off, retry, sent, take};
+use crate::support::given::{at, deferral, failed, id, node, outcome, put_off, retry, sent, take, without_place};
 
 on_every_adapter![
     a_message_is_put_off_as_long_as_it_may_and_says_why,
@@ -14,6 +14,7 @@ on_every_adapter![
     of_many_that_are_put_off_at_once_each_gets_its_own_answer,
     what_was_sent_by_its_first_try_is_sent_although_it_was_put_off_since,
     a_try_that_was_not_made_is_not_spent,
+    what_is_claimed_to_be_put_off_waits_for_its_place_and_is_not_undeliverable,
 ];
 
 /// Somebody else took it for unclaimed, and put it off.
@@ -99,4 +100,25 @@ async fn a_try_that_was_not_made_is_not_spent(adapters: &Adapters) {
     assert_eq!(adapters.due.give_back(&[forgotten], at(20)).await.unwrap(), 1);
     let now = adapters.now(&claimed).await;
     assert_eq!((now.status, now.tries, now.try_number), (MessageStatus::Queued, 0, 1));
+}
+
+async fn what_is_claimed_to_be_put_off_waits_for_its_place_and_is_not_undeliverable(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let mut message = adapters.open(MessageStatus::Processing, owner).await;
+    let mut since = None;
+    for (step, back_at) in [(without_place(60), 60), (put_off(120), 120), (without_place(180), 180)] {
+        let is_undeliverable = back_at == 120;
+        assert!(adapters.messages.record(&outcome(&message, step)).await.unwrap());
+        let now = adapters.now(&message).await;
+        since = since.or(is_undeliverable.then_some(at(10)));
+        assert_eq!((now.tries, now.next_attempt_at, now.deferred_since), (0, Some(at(back_at)), since));
+        assert_eq!(adapters.taken(&Take { now: at(back_at), ..take(owner, 0) }).await, [message.id]);
+        message = adapters.messages.claim(message.id, owner, at(back_at)).await.unwrap().unwrap().message;
+    }
+    // A claim that a crash took back, and this outcome in one.
+    let queued = adapters.open(MessageStatus::Queued, owner).await;
+    let guard = Guard { status: MessageStatus::Processing, node: Some(owner), try_number: 1, id: queued.id };
+    let outcome = Outcome { guard, ..outcome(&queued, without_place(60)) };
+    assert!(adapters.messages.record(&outcome).await.unwrap());
+    assert_eq!(adapters.now(&queued).await.deferred_since, None);
 }

@@ -206,6 +206,7 @@ impl World {
             NextStep::Retry { at: soon, error: DeliveryError::transient("away") },
             NextStep::Failed { failure, error: DeliveryError::refused("no such number").with_http_status(422) },
             NextStep::PutOff { at: soon, error: DeliveryError::not_now("not here", Duration::MAX) },
+            NextStep::PutOff { at: soon, error: DeliveryError::no_place("too many at once", Duration::MAX) },
         ]);
         let dead_lettered_at = self.chance.yes().then_some(finished_at);
         Outcome { guard, next, started_at, finished_at, dead_lettered_at, has_receipts: true }

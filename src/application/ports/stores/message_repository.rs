@@ -62,7 +62,8 @@ pub trait MessageRepository: Send + Sync {
     async fn take_along(&self, guard: &Guard, node: NodeId, now: Timestamp) -> Result<bool, RepositoryError>;
 
     /// Writes how a try ended, with its attempt row (none for a first try that succeeded). One that was put off is not
-    /// spent: `retries` goes back by one, `try` does not. False when the guard has lost.
+    /// spent: `retries` goes back by one, `try` does not; `deferred_since` is set, if it is not, only where it is undeliverable. False
+    /// when the guard has lost.
     ///
     /// A claim that a crash of the database took back is made good: if the guard is of a claim, and the message is
     /// `queued`, without a `next_attempt_at` and with one try fewer, this claims it and ends the try in one write. If it was

@@ -41,7 +41,8 @@ macro_rules! endings {
                  unnest($12::timestamptz[]) as sent_at, unnest($13::timestamptz[]) as finished_at,
                  unnest($14::timestamptz[]) as started_at, unnest($15::text[]) as attempt, unnest($16::boolean[]) as has_row,
                  unnest($17::boolean[]) as is_spent,
-                 unnest($18::text[]) as named_as, unnest($19::boolean[]) as unanswered
+                 unnest($18::text[]) as named_as, unnest($19::boolean[]) as unanswered,
+                 unnest($20::boolean[]) as is_undeliverable
          ) as endings"
     };
 }
@@ -77,7 +78,8 @@ macro_rules! count_what_is_spent {
              end,
              deferred_since = case
                  when endings.is_spent then null
-                 else coalesce(messages.deferred_since, endings.finished_at)
+                 when endings.is_undeliverable then coalesce(messages.deferred_since, endings.finished_at)
+                 else messages.deferred_since
              end"
     };
 }
@@ -241,4 +243,5 @@ fn bind<'q>(query: Query<'q>, endings: &[&'q RecordRequest]) -> Query<'q> {
         .bind(row(endings, |row| row.is_spent))
         .bind(of(endings, |ending| ending.row.name()))
         .bind(row(endings, |row| row.is_unanswered))
+        .bind(row(endings, |row| row.is_undeliverable))
 }

@@ -34,7 +34,8 @@ macro_rules! from_endings {
                        column5 as new_status, column6 as channels_id, column7 as reason, column8 as kind,
                        column9 as http_status, column10 as due_at, column11 as dead_at, column12 as taken_at,
                        column13 as finished_at, column14 as started_at, column15 as is_spent,
-                       column16 as is_unanswered
+                       column16 as is_unanswered,
+                       column17 as is_undeliverable
                   from ("
     };
 }
@@ -52,7 +53,9 @@ macro_rules! set_outcome {
              unanswered = max(unanswered, endings.is_unanswered),
              -- Where no try has been made it was put off. A count that was edited by hand may be out of bounds.
              deferrals = iif(endings.is_spent, deferrals, min(max(deferrals, 0), 2147483646) + 1),
-             deferred_since = iif(endings.is_spent, null, coalesce(deferred_since, endings.finished_at)),
+             deferred_since = iif(endings.is_spent,
+                                  null,
+                                  iif(endings.is_undeliverable, coalesce(deferred_since, endings.finished_at), deferred_since)),
              updated_at = endings.finished_at"
     };
 }
@@ -195,7 +198,8 @@ pub(super) fn statement([before, after]: [&'static str; 2], requests: &[RecordRe
             .push_bind(time_text(row.finished_at))
             .push_bind(time_text(*started_at))
             .push_bind(row.is_spent)
-            .push_bind(row.is_unanswered);
+            .push_bind(row.is_unanswered)
+            .push_bind(row.is_undeliverable);
     });
     query.push(after);
     query
