@@ -8,10 +8,10 @@ use crate::domain::instance::InstanceId;
 #[derive(Clone, Default)]
 pub struct HeardInstances(Arc<Mutex<HashMap<InstanceId, Duration>>>);
 
-/// Of more, the oldest are forgotten.
+/// Of more, what is longer ago is forgotten first; what does not fit then is not noted, and asked about all the same.
 const MOST: usize = 10_000;
 
-/// What is longer ago is of no interest to anybody.
+/// Longer than anybody asks for.
 const KEPT: Duration = Duration::from_secs(300);
 
 impl HeardInstances {
@@ -20,6 +20,9 @@ impl HeardInstances {
         let mut heard = self.heard_at();
         if heard.len() >= MOST && !heard.contains_key(&instance) {
             heard.retain(|_, at| now.saturating_sub(*at) < KEPT);
+            if heard.len() >= MOST {
+                return;
+            }
         }
         heard.insert(instance, now);
     }

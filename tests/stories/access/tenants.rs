@@ -121,7 +121,8 @@ async fn every_operation_asks_who_calls(installation: Installation) {
     let strangers = [nobody.clone(), app.with_key("not-a-key-of-anybody-0123456789-abc"), app.with_token("a.b.c")];
     let mut asked = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
-        if !path.starts_with("/api/messaging") {
+        // Providers prove themselves otherwise: see `stories::receipts` and `stories::instances`.
+        if !path.starts_with("/api/messaging") || path.starts_with("/api/messaging/webhook") {
             continue;
         }
         let path = path.replace("{id}", "x").replace("{instanceId}", "x");

@@ -112,13 +112,14 @@ async fn new_credentials_are_used_from_the_next_message_on(installation: Install
         "channel": "whatsapp_evolution", "channelInstanceId": "loja", "remoteJid": "5585999999999", "message": "Olá!",
     });
     for evolution in [&before, &after] {
-        // That it was to connect the instance is another story.
+        // That it was to connect the instance is another story, also below.
         evolution.forget();
         evolution.always(Answer::json(201, &json!({ "key": { "id": "3EB0A1" } })));
     }
     app.sent(&body).await;
     let change = json!({ "credentials": { "baseUrl": after.url(""), "apiKey": "the-key-after" } });
     assert_eq!(app.patch(&format!("/api/messaging/instances/{instance}"), &change).await.status, 200);
+    after.forget();
     app.sent(&body).await;
     assert_eq!(before.only().header("apikey"), Some("the-key-before"));
     assert_eq!(after.only().header("apikey"), Some("the-key-after"));

@@ -22,8 +22,9 @@ pub struct MessageData {
     pub media_type: Option<&'static str>,
     #[schema(value_type = Option<serde_json::Value>)]
     pub payload: Option<Box<RawValue>>,
-    /// Of `whatsapp_oficial`.
-    #[schema(value_type = Option<Object>)]
+    /// Of `whatsapp_oficial`, where there is one.
+    #[schema(value_type = Option<Object>, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<Box<RawValue>>,
     /// `sent` or `received`.
     pub direction: &'static str,

@@ -214,11 +214,12 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
     let weeks = NamedWeeks::of(std::iter::once(MessageId(id)));
     let ending = format!(
         "array['{id}']::uuid[], array['processing'], array['{id}']::uuid[], array[1]::bigint[], array['sent'], null, null, null,
-         null, null, null, null, array[now()], array[now()], null, array[false], array[true], null, array[false]"
+         null, null, null, null, array[now()], array[now()], null, array[false], array[true], null, array[false],
+         array[false]"
     );
     let endings =
         "(uuid[], text[], uuid[], bigint[], text[], text[], text[], text[], integer[], timestamptz[], timestamptz[],
-                    timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[], text[], boolean[])";
+                    timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[], text[], boolean[], boolean[])";
     let deferrals =
         "(uuid[], double precision[], timestamptz[], text[], timestamptz[], double precision, bigint, bigint,
                       double precision, bigint, double precision, boolean[])";
