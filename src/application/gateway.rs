@@ -209,6 +209,7 @@ impl Gateway {
             unreconciled,
             clock: self.ports.clock.clone(),
             tasks: self.ports.tasks.clone(),
+            receipts: self.ports.receive_receipts(self.transport.dead_letters()),
         }
     }
 

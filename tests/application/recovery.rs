@@ -11,6 +11,7 @@ use correio::domain::access::principal::Tenant;
 use correio::domain::message::deferral::{Deferral, Deferred};
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
+use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
 use tokio::sync::Semaphore;
 
 use super::gateway::{NODE_TIMEOUT, TestGateway};
@@ -25,6 +26,7 @@ use crate::support::memory_broker::MemoryBroker;
 on_every_adapter![
     a_delivery_that_panicked_is_given_back_and_ends,
     what_a_gone_node_was_delivering_is_delivered_by_another,
+    what_a_gone_node_had_delivered_is_not_sent_again_if_its_channel_has_said_so,
     a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over,
     a_node_that_lost_touch_while_it_prepared_calls_no_channel,
     a_claim_that_is_answered_too_late_calls_no_channel,
@@ -54,6 +56,19 @@ async fn what_a_gone_node_was_delivering_is_delivered_by_another(adapters: &Adap
     let sent = gateway.relay_until(pending.id, MessageStatus::Sent).await;
     assert!(sent.sent_at.unwrap() - pending.created_at >= chrono::Duration::from_std(NODE_TIMEOUT).unwrap());
     assert_eq!(gateway.channel.calls(), [pending.id]);
+}
+
+async fn what_a_gone_node_had_delivered_is_not_sent_again_if_its_channel_has_said_so(adapters: &Adapters) {
+    let gateway = TestGateway::start(adapters).await;
+    let dead = adapters.live_node().await;
+    let pending = adapters.stored(given::message_of(&gateway.instance, MessageStatus::Pending, dead)).await;
+    let of = ChannelMessage { instance: gateway.instance.id, id: "wamid.1".to_owned() };
+    let at = gateway.clock.now();
+    let receipt = Receipt { of, message: Some(pending.id), status: ReceiptStatus::Delivered, at, reason: None };
+    adapters.receipts.store(&receipt, at).await.unwrap();
+    let delivered = gateway.relay_until(pending.id, MessageStatus::Delivered).await;
+    assert_eq!(delivered.channel_message_id.as_deref(), Some("wamid.1"));
+    assert!(gateway.channel.calls().is_empty(), "it was there already");
 }
 
 async fn a_node_that_lost_touch_calls_no_channel_for_what_was_taken_over(adapters: &Adapters) {

@@ -91,9 +91,9 @@ impl Admission {
         self.enter(instance).map_or_else(|| Answer::NotBefore(self.wait(instance)), Answer::Go)
     }
 
-    /// What its channel has just answered to a message.
-    pub fn heard(&self, instance: InstanceId, verdict: &Result<Acceptance, DeliveryError>) {
-        self.off.heard(instance, verdict);
+    /// What its channel has just answered to a message whose call began then, by the monotonic clock.
+    pub fn heard(&self, instance: InstanceId, began: Duration, verdict: &Result<Acceptance, DeliveryError>) {
+        self.off.heard(instance, began, verdict);
     }
 
     /// It was changed: what kept it from being called may be mended.

@@ -165,9 +165,10 @@ impl DeliverMessage {
         let started_at = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
         let verdict = match prepared {
             Ok((sender, delivery)) => {
+                let began = self.clock.monotonic();
                 let given = sender.send(&delivery).await;
                 give_back(&mut message, delivery);
-                self.admission.heard(message.instance_id, &given);
+                self.admission.heard(message.instance_id, began, &given);
                 let retries_unknown = retry_unknown.unwrap_or_else(|| sender.retries_unknown());
                 Verdict { given, retries_unknown }
             }

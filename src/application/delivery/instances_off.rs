@@ -21,7 +21,8 @@ pub struct InstancesOff {
 }
 
 struct Off {
-    /// By the monotonic clock.
+    /// By the monotonic clock: when it was last put off, and until when.
+    since: Duration,
     until: Duration,
     reason: String,
     cause: OffCause,
@@ -41,8 +42,8 @@ impl InstancesOff {
         Self { clock, off: Arc::default() }
     }
 
-    /// What its channel has just answered to a message.
-    pub fn heard(&self, instance: InstanceId, verdict: &Result<Acceptance, DeliveryError>) {
+    /// What its channel has just answered to a message whose call began then, by the monotonic clock.
+    pub fn heard(&self, instance: InstanceId, began: Duration, verdict: &Result<Acceptance, DeliveryError>) {
         match verdict {
             Err(DeliveryError { kind: DeliveryErrorKind::InstanceOff { pause, cause }, reason, .. }) => {
                 self.put_off(instance, *pause, *cause, reason);
@@ -53,11 +54,20 @@ impl InstancesOff {
                     DeliveryErrorKind::Transient { .. } | DeliveryErrorKind::Unknown | DeliveryErrorKind::NotNow { .. },
                 ..
             }) => {}
-            Ok(_) | Err(DeliveryError { kind: DeliveryErrorKind::Permanent { .. }, .. }) => self.let_in(instance),
+            Ok(_) | Err(DeliveryError { kind: DeliveryErrorKind::Permanent { .. }, .. }) => self.works(instance, began),
         }
     }
 
-    /// It may be called again: it works, or was changed.
+    /// A call that was begun before it was put off says nothing of what is so since.
+    fn works(&self, instance: InstanceId, began: Duration) {
+        let mut off = self.off();
+        if off.get(&instance).is_some_and(|off| began >= off.since) {
+            off.remove(&instance);
+            info!(instance.id = %instance, "the instance may be called again: it works");
+        }
+    }
+
+    /// It may be called again: it was changed.
     pub fn let_in(&self, instance: InstanceId) {
         if self.off().remove(&instance).is_some() {
             info!(instance.id = %instance, "the instance may be called again");
@@ -105,12 +115,13 @@ impl InstancesOff {
         let now = self.clock.monotonic();
         let mut instances = self.off();
         instances.retain(|_, off| now < off.until.saturating_add(KEPT));
-        let first = Off { until: now, reason: String::new(), cause, times: 0, is_asking: false };
+        let first = Off { since: now, until: now, reason: String::new(), cause, times: 0, is_asking: false };
         let entry = instances.entry(instance);
         if matches!(entry, Entry::Vacant(_)) {
             warn!(instance.id = %instance, reason, "the instance is put off: its channel takes nothing from it");
         }
         let off = entry.or_insert(first);
+        off.since = now;
         // Several calls may have been under way: they say the same thing.
         if off.times == 0 || off.until <= now {
             let pause = pause.saturating_mul(2_u32.saturating_pow(off.times)).min(LONGEST_PAUSE);
@@ -128,6 +139,8 @@ impl InstancesOff {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use async_trait::async_trait;
     use uuid::Uuid;
 
@@ -137,25 +150,27 @@ mod tests {
 
     const INSTANCE: InstanceId = InstanceId(Uuid::nil());
 
-    struct Noon;
+    /// A clock that is moved by hand, in seconds.
+    #[derive(Default)]
+    struct Moved(AtomicU64);
 
     #[async_trait]
-    impl Clock for Noon {
+    impl Clock for Moved {
         fn now(&self) -> Timestamp {
             Timestamp::UNIX_EPOCH
         }
 
         fn monotonic(&self) -> Duration {
-            Duration::ZERO
+            Duration::from_secs(self.0.load(Ordering::Relaxed))
         }
 
         async fn sleep(&self, _: Duration) {}
     }
 
     fn off(cause: OffCause) -> InstancesOff {
-        let off = InstancesOff::new(Arc::new(Noon));
+        let off = InstancesOff::new(Arc::new(Moved::default()));
         let error = DeliveryError::instance_disconnected("off", Duration::from_secs(30), cause);
-        off.heard(INSTANCE, &Err(error));
+        off.heard(INSTANCE, Duration::ZERO, &Err(error));
         assert!(!off.may_ask(INSTANCE));
         off
     }
@@ -170,5 +185,29 @@ mod tests {
         let (seen, connected) = ([Disconnected], [Disconnected, NeverConnected]);
         assert_eq!([Disconnected, NeverConnected, Other].map(|cause| lets_in(cause, &seen)), [true, false, false]);
         assert_eq!([Disconnected, NeverConnected, Other].map(|cause| lets_in(cause, &connected)), [true, true, false]);
+    }
+
+    #[test]
+    fn what_was_begun_before_it_was_put_off_does_not_let_it_in() {
+        let clock = Arc::new(Moved::default());
+        let off = InstancesOff::new(clock.clone());
+        let at = Duration::from_secs;
+        let works = Ok(Acceptance { channel_message_id: None, http_status: Some(200) });
+        let too_fast = || Err(DeliveryError::instance_off("too fast", at(4)));
+        clock.0.store(10, Ordering::Relaxed);
+        off.heard(INSTANCE, at(9), &too_fast());
+        off.heard(INSTANCE, at(9), &works);
+        assert!(!off.may_ask(INSTANCE), "its answer is older than the word that was heard first");
+        clock.0.store(14, Ordering::Relaxed);
+        assert!(off.may_ask(INSTANCE));
+        off.heard(INSTANCE, at(14), &too_fast());
+        off.has_asked(INSTANCE);
+        clock.0.store(18, Ordering::Relaxed);
+        assert!(!off.may_ask(INSTANCE), "twice as long the second time");
+        clock.0.store(22, Ordering::Relaxed);
+        assert!(off.may_ask(INSTANCE));
+        off.heard(INSTANCE, at(22), &works);
+        off.has_asked(INSTANCE);
+        assert!(off.may_ask(INSTANCE) && off.reason(INSTANCE).is_none());
     }
 }

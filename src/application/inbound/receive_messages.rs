@@ -7,6 +7,9 @@ use crate::domain::inbound::{Author, InboundMessage};
 use crate::domain::instance::Instance;
 use crate::domain::message::MessageId;
 
+/// Of one report, which may have thousands: what others report goes into the same statements.
+const KEPT_AT_ONCE: usize = 128;
+
 /// Stores what a channel says was written to an instance, or on its phone. Copies are alike.
 #[derive(Clone)]
 pub struct ReceiveMessages {
@@ -26,7 +29,10 @@ impl ReceiveMessages {
         let received = |inbound| Received::of(inbound, instance, MessageId(self.ids.next()), now);
         // In their order: ids rise.
         let received: Vec<Received> = messages.into_iter().map(received).collect();
-        try_join_all(received.iter().map(|one| self.keep_one(one))).await.map(|_| ())
+        for portion in received.chunks(KEPT_AT_ONCE) {
+            try_join_all(portion.iter().map(|one| self.keep_one(one))).await?;
+        }
+        Ok(())
     }
 
     async fn keep_one(&self, received: &Received) -> Result<(), RepositoryError> {

@@ -67,8 +67,8 @@ impl ReceiveSignedEvents {
         Err(ReceiveEventsError::NotLetIn)
     }
 
-    /// Takes a report that names no instance but in what it says: the first address in it that is known lets it in, by the
-    /// secret of one of its instances.
+    /// Takes a report that names no instance but in what it says: the first address in it lets it in of which an instance has the
+    /// secret. One whose secret does not fit decides nothing: it may be another tenant's.
     ///
     /// # Errors
     /// As above.
@@ -78,9 +78,6 @@ impl ReceiveSignedEvents {
                 let known = self.instances.addressed(&reader.channel(), address).await?;
                 if known.iter().any(|instance| self.has_signed(reader.as_ref(), instance, report)) {
                     return self.distribute(reader.as_ref(), report).await;
-                }
-                if !known.is_empty() {
-                    return Err(ReceiveEventsError::NotLetIn);
                 }
             }
         }

@@ -14,6 +14,7 @@ use crate::application::node::under_way::{Finished, UnderWay};
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::node::watch_nodes::Sightings;
 use crate::application::ports::{BYTES_AT_ONCE, Clock, DueMessages, MessageQueue, RepositoryError, Take, Tasks};
+use crate::application::receipts::ReceiveReceipts;
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
 use crate::domain::message::Message;
@@ -30,6 +31,7 @@ pub struct RelayDueMessages {
     pub unreconciled: Unreconciled,
     pub clock: Arc<dyn Clock>,
     pub tasks: Arc<dyn Tasks>,
+    pub receipts: ReceiveReceipts,
     pub rounds: RelayRounds,
 }
 
@@ -196,9 +198,15 @@ impl RelayDueMessages {
         let Some(entry) = self.rounds.under_way.enter(message.id, message.content.bytes()) else { return };
         let (queue, in_hand) = (self.queue.clone(), self.unreconciled.in_hand(message.id, node));
         let has_refused = self.rounds.has_refused.clone();
+        let receipts = message.is_unanswered.then(|| self.receipts.clone());
         self.tasks.spawn(
             async move {
                 let _entry = entry;
+                // What its channel has said of a try whose answer was lost waits for its row: one that was delivered is not sent
+                // again.
+                if let Some(receipts) = receipts {
+                    receipts.apply_to(message.id).await;
+                }
                 debug!(message.id = %message.id, "handed over by the relay");
                 match queue.hand_over(&message).await {
                     Ok(_) => in_hand.is_handed_over(),

@@ -328,6 +328,8 @@ impl Message {
         self.change(&REPLAY, Queued)?;
         self.tries = 0;
         self.replays = self.replays.saturating_add(1);
+        // The name of a run that is known to have failed: what is still said of it moves no later one.
+        self.channel_message_id = self.channel_message_id.take().filter(|_| self.is_unanswered);
         self.error = None;
         self.failure = None;
         self.dead_lettered_at = None;

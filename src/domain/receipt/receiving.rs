@@ -39,7 +39,7 @@ impl Message {
         let from = self.status;
         let is_open_to_it = match from {
             MessageStatus::Failed => self.failure == Some(FailureKind::Unknown),
-            MessageStatus::Queued => self.is_unanswered,
+            MessageStatus::Queued => self.is_unanswered && self.is_of_this_run(receipt),
             _ => true,
         };
         // What was written on a phone was never ours to try: nothing of it is replayed, or a dead letter.
@@ -69,6 +69,14 @@ impl Message {
         self.is_unanswered = false;
         self.updated_at = now;
         Ok(())
+    }
+
+    /// Without a name of its own a message that was replayed is not known to be the one that was taken: it may have been an earlier
+    /// run, which was refused later. What was delivered was delivered, whichever it was.
+    fn is_of_this_run(&self, receipt: &Receipt) -> bool {
+        receipt.status > ReceiptStatus::Sent
+            || self.replays == 0
+            || self.channel_message_id.as_ref() == Some(&receipt.of.id)
     }
 
     /// Whether it has this name, or none that its channel gave it: its answer was lost, and what stands there is our own id.

@@ -16,6 +16,7 @@ on_every_adapter![
     a_receipt_resolves_what_may_have_been_delivered_whenever_it_comes,
     a_receipt_of_a_sent_message_counts_as_any_other,
     a_message_whose_process_died_is_not_sent_again,
+    what_was_refused_before_it_was_replayed_does_not_end_it,
     what_has_a_name_of_its_channel_is_not_moved_by_another,
     an_id_that_is_no_message_of_the_instance_finds_none,
 ];
@@ -95,6 +96,24 @@ async fn a_receipt_of_a_sent_message_counts_as_any_other(adapters: &Adapters) {
     applied(adapters, &receipt(&nameless, "wamid.2", Said::Read, 20)).await;
     let now = adapters.now(&nameless).await;
     assert_eq!((now.status, now.channel_message_id.as_deref()), (Read, Some("wamid.2")));
+}
+
+async fn what_was_refused_before_it_was_replayed_does_not_end_it(adapters: &Adapters) {
+    let first = pending(adapters).await;
+    assert!(adapters.messages.record(&outcome(&first, sent())).await.unwrap());
+    applied(adapters, &receipt(&first, "wamid.1", Said::Failed, 20)).await;
+    adapters.failed.replay(&first.tenant, first.id, at(30)).await.unwrap();
+    assert_eq!(adapters.now(&first).await.channel_message_id, None, "the name of a run that is known to have failed");
+    // The node of the next try dies.
+    assert!(adapters.taken(&take(node(), 31)).await.contains(&first.id));
+    assert!(adapters.messages.claim(first.id, node(), at(32)).await.unwrap().is_some());
+    assert!(adapters.taken(&take(node(), 33)).await.contains(&first.id));
+    let waiting = adapters.now(&first).await;
+    assert!(waiting.status == Queued && waiting.is_unanswered, "{waiting:?}");
+    applied(adapters, &receipt(&first, "wamid.1", Said::Sent, 34)).await;
+    assert_eq!(is_now(adapters, &first).await, Queued, "it was taken once, and refused later");
+    applied(adapters, &receipt(&first, "wamid.2", Said::Delivered, 35)).await;
+    assert_eq!(is_now(adapters, &first).await, Delivered);
 }
 
 async fn a_message_whose_process_died_is_not_sent_again(adapters: &Adapters) {

@@ -76,7 +76,8 @@ async fn real_kafka_that_does_not_offer_the_consumer_protocol_is_said_until_it_i
     server.stop().await;
     server.set(&["group.coordinator.rebalance.protocols=classic,consumer"]);
     server.restart().await;
-    all_are_sent(&app).await;
+    // First: clients that a server has left wait between their attempts, longer than a group takes to move on.
     is_over(&at_worker, &worker).await;
+    all_are_sent(&app).await;
     assert_eq!(app.sql_message(&id).await["retries"], 1);
 }

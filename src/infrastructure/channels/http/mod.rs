@@ -7,3 +7,4 @@ pub(super) mod http_answer;
 #[cfg(test)]
 mod parsing_tests;
 pub(super) mod redaction;
+pub(super) mod report;

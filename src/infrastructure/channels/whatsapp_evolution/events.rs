@@ -11,6 +11,7 @@ use crate::domain::Timestamp;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{ConnectionStatus, InstanceId};
 use crate::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
+use crate::infrastructure::channels::http::report::json;
 
 /// Its code is not in the report.
 const REFUSED_LATER: &str = "WhatsApp took the message and refused it later; Evolution API does not say why. The account may not be allowed to open \
@@ -24,7 +25,7 @@ impl EventReader for EvolutionEvents {
     }
 
     fn read(&self, instance: InstanceId, body: &[u8], now: Timestamp) -> Vec<ProviderEvent> {
-        let Ok(report) = serde_json::from_str::<Value>(&String::from_utf8_lossy(body)) else { return Vec::new() };
+        let Some(report) = json(body) else { return Vec::new() };
         // Subscribed to as MESSAGES_UPDATE, reported as messages.update.
         let event = report.get("event").and_then(Value::as_str).unwrap_or_default();
         let event = event.to_ascii_lowercase().replace(['_', '-'], ".");

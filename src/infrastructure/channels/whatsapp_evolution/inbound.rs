@@ -9,6 +9,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::message::MediaType;
 use crate::domain::receipt::ChannelMessage;
 use crate::domain::text::storable;
+use crate::infrastructure::channels::http::report::storable_json;
 
 /// None of what is not kept: what was posted as a status or in a channel, what only apps say to each other, and what says nothing.
 pub fn inbound(instance: InstanceId, data: &Value, now: Timestamp) -> Option<InboundMessage> {
@@ -223,7 +224,7 @@ impl<'a> Said<'a> {
         if has_a_place {
             return None;
         }
-        let plain = plain(self.part, 0)?.to_string().replace("\\u0000", "");
+        let plain = storable_json(&plain(self.part, 0)?).to_string();
         (plain.len() <= Longest::REST && plain != "{}").then_some(plain)
     }
 }

@@ -69,7 +69,8 @@ impl EvolutionRequest {
 }
 
 /// What we call the message, the same on every try of a run: WhatsApp's clients show one id once. What an operator replays is to be
-/// seen again, and what is still said of the run before must not count for it. It has the form that Baileys gives to its own.
+/// seen again. What is still said of an earlier run ends one that waits: it was delivered after all; a run that was taken has a name of
+/// its own, and what is said of another moves it no more. It has the form that Baileys gives to its own.
 pub fn own_id(message: MessageId, run: u32) -> String {
     let mut named = message.0.as_bytes().to_vec();
     if run > 0 {

@@ -2,7 +2,7 @@
 //!
 //! Source: Meta, "Status messages webhook reference" (2026-05-21).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -30,9 +30,9 @@ impl SignedEventReader for MetaEvents {
     }
 
     fn addresses(&self, body: &[u8]) -> Vec<String> {
-        let mut addresses = Vec::new();
+        let (mut known, mut addresses) = (HashSet::new(), Vec::new());
         for (number, _) in changes(&parsed(body)) {
-            if !addresses.iter().any(|known| known == number) {
+            if known.insert(number.to_owned()) {
                 addresses.push(number.to_owned());
             }
         }

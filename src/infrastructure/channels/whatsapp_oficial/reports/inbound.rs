@@ -1,6 +1,6 @@
 //! What people write to a number, as Meta reports it.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::report::{id, items, text, time};
 use crate::domain::Timestamp;
@@ -9,6 +9,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::message::MediaType;
 use crate::domain::receipt::ChannelMessage;
 use crate::domain::text::storable;
+use crate::infrastructure::channels::http::report::storable_json;
 
 /// One of `messages`, beside the `contacts` of the same value. None of what has no name or no sender.
 pub fn inbound(instance: InstanceId, value: &Value, message: &Value, now: Timestamp) -> Option<InboundMessage> {
@@ -101,20 +102,6 @@ fn rest(kind: &str, part: &Value) -> Option<String> {
     }
     let rest = storable_json(part).to_string();
     (rest.len() <= Longest::REST && rest != "{}").then_some(rest)
-}
-
-/// Without U+0000.
-fn storable_json(value: &Value) -> Value {
-    let plain = |text: &str| text.replace('\0', "");
-    match value {
-        Value::String(text) => Value::String(plain(text)),
-        Value::Array(items) => Value::Array(items.iter().map(storable_json).collect()),
-        Value::Object(members) => {
-            let plain = members.iter().map(|(name, value)| (plain(name), storable_json(value)));
-            Value::Object(plain.collect::<Map<_, _>>())
-        }
-        other => other.clone(),
-    }
 }
 
 fn bounded(address: &str) -> String {

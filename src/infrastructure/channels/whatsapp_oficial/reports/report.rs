@@ -5,12 +5,14 @@ use serde_json::Value;
 
 use crate::domain::Timestamp;
 use crate::domain::text::storable;
+use crate::infrastructure::channels::http::report::json;
 use crate::infrastructure::channels::whatsapp_oficial::is_number_id;
 
 const LONGEST_ID: usize = 255;
 
+/// What is not JSON says nothing.
 pub fn parsed(body: &[u8]) -> Value {
-    serde_json::from_slice(body).unwrap_or_default()
+    json(body).unwrap_or_default()
 }
 
 pub fn items<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> + use<'a> {

@@ -166,7 +166,7 @@ impl InstanceRepository for PgInstanceRepository {
         let query = sqlx::query(select_instances!("where channel_instance_id = $1 order by id limit 100"))
             .bind(channel_instance_id);
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        rows.iter().map(instance).collect()
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
@@ -179,7 +179,7 @@ impl InstanceRepository for PgInstanceRepository {
         .bind(address)
         .bind(channel.as_str());
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        rows.iter().map(instance).collect()
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     async fn by_event_secret(

@@ -168,7 +168,7 @@ impl InstanceRepository for SqliteInstanceRepository {
             .fetch_all(self.database.readers())
             .await
             .map_err(translate)?;
-        rows.iter().map(instance).collect()
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
@@ -183,7 +183,7 @@ impl InstanceRepository for SqliteInstanceRepository {
         .fetch_all(self.database.readers())
         .await
         .map_err(translate)?;
-        rows.iter().map(instance).collect()
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     async fn by_event_secret(
@@ -223,12 +223,6 @@ impl InstanceRepository for SqliteInstanceRepository {
         let rows = self.database.searches().find(query).await?;
         let found: u64 = rows.first().map_or(Ok(0), |row| get(row, "count"))?;
         let more = found > rows.len() as u64;
-        // A row that was broken by hand must not hide the others.
-        let readable = |row| {
-            instance(row)
-                .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
-                .ok()
-        };
         Ok(ListedInstances { instances: rows.iter().filter_map(readable).collect(), more })
     }
 
@@ -248,12 +242,6 @@ impl InstanceRepository for SqliteInstanceRepository {
         .fetch_all(self.database.readers())
         .await
         .map_err(translate)?;
-        // A row that was broken by hand must not hide the others.
-        let readable = |row| {
-            instance(row)
-                .inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped"))
-                .ok()
-        };
         Ok(rows.iter().filter_map(readable).collect())
     }
 
@@ -348,6 +336,11 @@ fn sealed(row: &SqliteRow) -> Result<SealedInstance, RepositoryError> {
         channel_instance_id: get(row, "channel_instance_id")?,
         credentials: SealedCredentials(get(row, "credentials")?),
     })
+}
+
+/// A row that was broken by hand must not hide the others.
+fn readable(row: &SqliteRow) -> Option<Instance> {
+    instance(row).inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped")).ok()
 }
 
 fn instance(row: &SqliteRow) -> Result<Instance, RepositoryError> {

@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction};
+use tracing::warn;
 
 use crate::application::ports::{ReceiptInbox, RepositoryError, Swept};
 use crate::domain::Timestamp;
@@ -233,7 +234,13 @@ impl ReceiptInbox for SqliteReceiptInbox {
         let swept = |row| Ok(Swept { received_at: time(row, "received_at")?, of: name(row)? });
         let looked_at: Vec<Swept> = rows.iter().map(swept).collect::<Result<_, RepositoryError>>()?;
         for one in &looked_at {
-            apply(&mut transaction, &ReceiptsOf::Name(one.of.clone()), dead_lettered_at, now).await?;
+            match apply(&mut transaction, &ReceiptsOf::Name(one.of.clone()), dead_lettered_at, now).await {
+                Err(error) if error.may_pass() => return Err(error),
+                Err(error) => {
+                    warn!(instance.id = %one.of.instance, %error, "a receipt cannot be applied and is passed over")
+                }
+                Ok(_) => {}
+            }
             if one.received_at < before {
                 delete(&mut transaction, &one.of).await?;
             }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::domain::half_pairs::marked;
 use crate::domain::problem::FieldProblem;
 
 const DETAIL: &str = "holds half of a surrogate pair (\\uD800 to \\uDFFF), which is not a character";
@@ -23,37 +24,6 @@ pub fn members(text: &[u8]) -> Option<Vec<FieldProblem>> {
     let problems = search.problems;
     // Of two members of one name, the first is not in the value.
     Some(if problems.is_empty() { vec![FieldProblem::new("", DETAIL)] } else { problems })
-}
-
-/// The text with the mark in the place of each half. None without any.
-fn marked(text: &str, mark: &str) -> Option<String> {
-    let mut marked = String::new();
-    let (mut rest, mut found) = (text, false);
-    while let Some(at) = rest.find('\\') {
-        marked.push_str(&rest[..at]);
-        let escape = &rest[at..];
-        let length = match (unit(escape), escape.get(6..).and_then(unit)) {
-            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
-            (Some(0xd800..=0xdfff), _) => {
-                found = true;
-                marked.push_str(mark);
-                rest = &escape[6..];
-                continue;
-            }
-            // At least the character after it, so that an escaped backslash escapes nothing.
-            _ => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
-        };
-        marked.push_str(&escape[..length]);
-        rest = &escape[length..];
-    }
-    marked.push_str(rest);
-    found.then_some(marked)
-}
-
-/// The UTF-16 unit that an escape at the beginning of the text stands for.
-fn unit(text: &str) -> Option<u16> {
-    let digits = text.strip_prefix("\\u")?.get(..4)?;
-    if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { u16::from_str_radix(digits, 16).ok() } else { None }
 }
 
 enum Segment<'v> {

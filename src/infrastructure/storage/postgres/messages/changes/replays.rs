@@ -12,11 +12,13 @@ use crate::infrastructure::storage::postgres::row::{get, only};
 
 /// Due by its time, so that the relay takes it whichever node owned it. `try` goes on counting: a late outcome of an
 /// earlier try has lost its guard.
+/// The name of a run that is known to have failed goes: what is still said of it moves no later one.
 macro_rules! replayed {
     () => {
         "status = 'queued',
          retries = 0,
          replays = least(greatest(replays, 0), 2147483646) + 1,
+         channel_message_id = case when unanswered then channel_message_id end,
          error = null,
          failure = null,
          dead_lettered_at = null,

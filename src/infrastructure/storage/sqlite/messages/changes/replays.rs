@@ -11,11 +11,13 @@ use crate::infrastructure::storage::sqlite::row::{self, get, time_text, time_tex
 
 /// Due by its time, so that the relay takes it whichever node owned it. `try` goes on counting: a late outcome of an
 /// earlier try has lost its guard.
+/// The name of a run that is known to have failed goes: what is still said of it moves no later one.
 macro_rules! replayed {
     () => {
         "status = 'queued',
          retries = 0,
          replays = min(max(replays, 0), 2147483646) + 1,
+         channel_message_id = case when unanswered then channel_message_id end,
          error = null,
          failure = null,
          dead_lettered_at = null,

@@ -54,6 +54,8 @@ macro_rules! receive {
     };
 }
 
+/// Without a name of its own a message that was replayed is not known to be the one that was taken: it may have been an earlier run,
+/// which was refused later.
 pub const SENT: &str = receive!(
     "update messaging_messages as messages
         set status = 'sent',
@@ -62,7 +64,8 @@ pub const SENT: &str = receive!(
          failure = null,
          dead_lettered_at = null",
     "(messages.status in ('queued', 'failed')) is true
-     and (messages.failure = 'unknown' or (messages.status = 'queued' and messages.unanswered))
+     and (messages.failure = 'unknown' or (messages.status = 'queued' and messages.unanswered
+              and (messages.replays = 0 or messages.channel_message_id = receipts.named_as)))
      and $6::timestamptz is null"
 );
 

@@ -29,6 +29,8 @@ macro_rules! receive {
     };
 }
 
+/// Without a name of its own a message that was replayed is not known to be the one that was taken: it may have been an earlier run,
+/// which was refused later.
 pub const SENT: &str = receive!(
     "update messaging_messages
         set status = 'sent',
@@ -36,7 +38,8 @@ pub const SENT: &str = receive!(
          error = null,
          failure = null,
          dead_lettered_at = null",
-    "status in ('queued', 'failed') and (failure = 'unknown' or (status = 'queued' and unanswered))
+    "status in ('queued', 'failed') and (failure = 'unknown' or (status = 'queued' and unanswered
+          and (replays = 0 or channel_message_id = ?2)))
      and ?4 is null and ?6 is null"
 );
 
