@@ -2,7 +2,7 @@
 
 use super::sources::{self, Sources};
 
-const GATEWAY: &str = "src/application/gateway.rs";
+const GATEWAY: &str = "src/application/gateway/";
 
 /// How a service begins in the code, with its type after it.
 const STARTS: [&str; 2] = ["impl Service for ", "impl Repeated for "];
@@ -17,7 +17,7 @@ fn the_gateway_knows_every_service() {
 #[test]
 fn the_check_sees_a_service_that_was_forgotten() {
     let planted = sources::planted(&[
-        (GATEWAY, "services.push(Box::new(Relay { due }));"),
+        ("src/application/gateway/services.rs", "services.push(Box::new(Relay { due }));"),
         ("src/application/recovery/relay.rs", "impl Repeated for Relay {"),
         ("src/application/delivery/consume.rs", "impl Service for Arc<Consume> {"),
         ("src/application/service.rs", "impl<R: Repeated> Service for Repeating<R> {"),
@@ -26,8 +26,9 @@ fn the_check_sees_a_service_that_was_forgotten() {
 }
 
 fn forgotten(sources: &Sources) -> Vec<String> {
-    let gateway = sources.get(GATEWAY).map_or("", String::as_str);
-    let is_known = |name: &str| gateway.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == name);
+    let files = || sources.iter().filter(|(path, _)| path.starts_with(GATEWAY)).map(|(_, text)| text);
+    let is_known =
+        |name: &str| files().any(|text| text.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == name));
     services(sources).into_iter().filter(|name| !is_known(name)).collect()
 }
 

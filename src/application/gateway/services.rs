@@ -1,0 +1,155 @@
+//! What a process does in the background beside its heartbeat.
+
+use std::sync::Arc;
+
+use super::Gateway;
+use crate::application::node::this_node::ThisNode;
+use crate::application::recovery::pay_dead_letters::PaymentRounds;
+use crate::application::recovery::relay_due_messages::RelayRounds;
+use crate::application::service::{Repeated, Repeating, Service};
+use crate::application::transport::{Brokered, Transport};
+use crate::application::{access, delivery, inbound, instances, node, operations, receipts, recovery};
+
+impl Gateway {
+    /// Everything that the process does in the background beside its heartbeat, each time anew: a loop is added by a line
+    /// here.
+    pub fn services(&self) -> Vec<Box<dyn Service>> {
+        let mut services = vec![
+            self.repeating(self.watch_nodes()),
+            self.repeating(self.relay_due_messages()),
+            self.repeating(self.give_back_forgotten()),
+            self.repeating(self.pay_dead_letters()),
+            self.repeating(self.forget_ended_nodes()),
+            self.repeating(self.empty_deleted_instances()),
+            self.repeating(self.maintain_storage()),
+            self.repeating(self.overhaul_storage()),
+            self.repeating(self.roll_up_counts()),
+            self.repeating(self.watch_tenants()),
+            self.repeating(self.sweep_receipts()),
+            self.repeating(self.decide_phone_messages()),
+        ];
+        if !self.channels.connectable().is_empty() {
+            services.push(self.repeating(self.watch_connections()));
+        }
+        if let Transport::Brokered(brokered) = &self.transport {
+            services.push(Box::new(delivery::KeepBroker { broker: brokered.broker.clone() }));
+            services.extend(self.consume_messages(brokered).map(|consume| Box::new(consume) as Box<dyn Service>));
+        }
+        services
+    }
+
+    fn repeating(&self, work: impl Repeated + 'static) -> Box<dyn Service> {
+        Box::new(Repeating::new(work, self.ports.clock.clone()))
+    }
+
+    fn watch_nodes(&self) -> node::WatchNodes {
+        let (nodes, sightings) = (self.ports.stores.nodes.clone(), self.node.sightings.clone());
+        node::WatchNodes::new(nodes, self.ports.clock.clone(), sightings)
+    }
+
+    fn watch_connections(&self) -> instances::WatchConnections {
+        instances::WatchConnections::new(
+            self.ports.connect_instance(&self.settings),
+            self.ports.stores.nodes.clone(),
+            self.node.identity.clone(),
+            self.events.heard.clone(),
+        )
+    }
+
+    fn relay_due_messages(&self) -> recovery::RelayDueMessages {
+        let ThisNode { identity, sightings, held, unreconciled, .. } = self.node.clone();
+        recovery::RelayDueMessages {
+            due: self.ports.stores.due.clone(),
+            queue: self.queue.clone(),
+            rounds: RelayRounds::default(),
+            identity,
+            sightings,
+            held,
+            unreconciled,
+            clock: self.ports.clock.clone(),
+            tasks: self.ports.tasks.clone(),
+            receipts: self.ports.receive_receipts(self.transport.dead_letters()),
+        }
+    }
+
+    pub fn give_back_forgotten(&self) -> recovery::GiveBackForgotten {
+        recovery::GiveBackForgotten {
+            due: self.ports.stores.due.clone(),
+            identity: self.node.identity.clone(),
+            held: self.node.held.clone(),
+            answered: self.node.answered.clone(),
+            clock: self.ports.clock.clone(),
+        }
+    }
+
+    pub fn pay_dead_letters(&self) -> recovery::PayDeadLetters {
+        let ThisNode { identity, sightings, tally, .. } = self.node.clone();
+        recovery::PayDeadLetters {
+            owed: self.ports.stores.owed_dead_letters.clone(),
+            topic: self.transport.brokered().map(|brokered| brokered.dead_letters.clone()),
+            rounds: PaymentRounds::default(),
+            identity,
+            sightings,
+            clock: self.ports.clock.clone(),
+            tasks: self.ports.tasks.clone(),
+            tally,
+        }
+    }
+
+    fn forget_ended_nodes(&self) -> recovery::ForgetEndedNodes {
+        let (nodes, sightings) = (self.ports.stores.nodes.clone(), self.node.sightings.clone());
+        recovery::ForgetEndedNodes::new(nodes, sightings, self.ports.clock.clone())
+    }
+
+    fn empty_deleted_instances(&self) -> instances::EmptyDeletedInstances {
+        let (deleted, clock) = (self.ports.stores.deleted_instances.clone(), self.ports.clock.clone());
+        instances::EmptyDeletedInstances::new(deleted, self.transport.dead_letters(), clock)
+    }
+
+    pub fn maintain_storage(&self) -> operations::MaintainStorage {
+        let (storage, clock) = (self.ports.stores.storage.clone(), self.ports.clock.clone());
+        operations::MaintainStorage::new(storage, clock, self.settings.retention)
+    }
+
+    fn overhaul_storage(&self) -> operations::OverhaulStorage {
+        operations::OverhaulStorage { storage: self.ports.stores.storage.clone(), clock: self.ports.clock.clone() }
+    }
+
+    fn roll_up_counts(&self) -> operations::RollUpCounts {
+        operations::RollUpCounts { storage: self.ports.stores.storage.clone() }
+    }
+
+    pub fn watch_tenants(&self) -> access::WatchTenants {
+        access::WatchTenants { api_keys: self.ports.stores.api_keys.clone(), tenants: self.node.tenants.clone() }
+    }
+
+    pub fn sweep_receipts(&self) -> receipts::SweepReceipts {
+        let (inbox, clock) = (self.ports.stores.receipts.clone(), self.ports.clock.clone());
+        receipts::SweepReceipts::new(inbox, clock, self.transport.dead_letters())
+    }
+
+    pub fn decide_phone_messages(&self) -> inbound::DecidePhoneMessages {
+        inbound::DecidePhoneMessages {
+            received: self.ports.stores.received.clone(),
+            clock: self.ports.clock.clone(),
+            longest_try: self.channels.longest_try(),
+        }
+    }
+
+    fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<delivery::ConsumeMessages>> {
+        let source = brokered.source.clone()?;
+        Some(Arc::new(delivery::ConsumeMessages {
+            source,
+            broker: brokered.broker.clone(),
+            deliver: self.deliver_message.clone(),
+            put_off: self.ports.put_off_message(&self.deliver_message),
+            admission: self.admission.clone(),
+            messages: self.ports.stores.messages.clone(),
+            dead_letters: brokered.dead_letters.clone(),
+            channels: self.channels.clone(),
+            clock: self.ports.clock.clone(),
+            tasks: self.ports.tasks.clone(),
+            limits: self.settings.limits,
+        }))
+    }
+}
