@@ -1,6 +1,7 @@
 //! Types, states and rules, one folder a subject: no I/O, no framework.
 
 pub mod access;
+pub mod event;
 pub mod half_pairs;
 pub mod inbound;
 pub mod instance;

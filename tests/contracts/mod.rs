@@ -4,6 +4,7 @@
 
 mod access;
 pub mod delivery;
+mod events;
 mod inbound;
 mod instances;
 pub mod messages;

@@ -15,10 +15,11 @@ pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;
 pub use stores::{
     Accepted, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation, Cancellations,
-    Claimed, DeletedInstances, DueMessages, Duties, FailedMessages, FailedSelection, Forgotten, InstanceRepository,
-    KeptRequest, Listed, ListedInstances, MessageFilter, MessageRepository, MessageSearch, NodeRepository, NodeRow,
-    OpenMessages, Outcome, OwedDeadLetters, Position, ReceiptInbox, Received, ReceivedMessages, Replay, Replayed,
-    Retimed, Retiming, SealedInstance, SearchError, Storage, Stores, Swept, Take, WeeksStanding,
+    Claimed, DeletedInstances, DueMessages, DueStep, Duties, EventCounts, EventFilter, EventRepository, EventSteps,
+    FailedMessages, FailedSelection, FinishedStep, Forgotten, InstanceRepository, KeptRequest, Listed, ListedEvents,
+    ListedInstances, MessageFilter, MessageRepository, MessageSearch, NewEvent, NodeRepository, NodeRow, OpenMessages,
+    Outcome, OwedDeadLetters, Position, ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming,
+    Retry, SealedInstance, SearchError, Storage, StoredEvent, Stores, Swept, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

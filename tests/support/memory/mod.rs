@@ -8,6 +8,7 @@ mod cancellations;
 mod database;
 mod deleted_instances;
 mod due_messages;
+mod events;
 mod failed_messages;
 mod instance_repository;
 mod message_repository;
@@ -32,6 +33,7 @@ pub use cancellations::MemoryCancellations;
 pub use database::MemoryDatabase;
 pub use deleted_instances::{FAIL, MemoryDeletedInstances};
 pub use due_messages::MemoryDueMessages;
+pub use events::{MemoryEventRepository, MemoryEventSteps};
 pub use failed_messages::MemoryFailedMessages;
 pub use instance_repository::MemoryInstanceRepository;
 pub use message_repository::MemoryMessageRepository;
@@ -61,6 +63,8 @@ impl MemoryDatabase {
             receipts: Arc::new(MemoryReceiptInbox::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             received: Arc::new(MemoryReceivedMessages::new(self.clone())),
+            events: Arc::new(MemoryEventRepository::new(self.clone())),
+            event_steps: Arc::new(MemoryEventSteps::new(self.clone())),
         };
         Adapters::new(stores, ())
     }

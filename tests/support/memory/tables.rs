@@ -15,6 +15,8 @@ use correio::domain::node::NodeId;
 use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
 use uuid::Uuid;
 
+use super::events::EventTables;
+
 /// What is stored. In order of the primary keys, so that nothing depends on how a hash falls.
 #[derive(Default)]
 pub(super) struct Tables {
@@ -38,6 +40,7 @@ pub(super) struct Tables {
     pub former_instances: BTreeMap<InstanceId, Instance>,
     pub api_keys: BTreeMap<Uuid, ApiKey>,
     pub tenants: BTreeSet<Tenant>,
+    pub of_events: EventTables,
     pub history: Vec<Change>,
     pub payments: Vec<Payment>,
     pub refusals: Vec<Refusal>,

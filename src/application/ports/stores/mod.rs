@@ -4,6 +4,7 @@ mod api_key_repository;
 mod cancellations;
 mod deleted_instances;
 mod due_messages;
+mod events;
 mod failed_messages;
 mod inbound;
 mod instance_repository;
@@ -22,6 +23,10 @@ pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
 pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Retimed, Retiming, Take};
+pub use events::{
+    DueStep, EventCounts, EventFilter, EventRepository, EventSteps, FinishedStep, ListedEvents, NewEvent, Retry,
+    StoredEvent,
+};
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
 pub use inbound::{Received, ReceivedMessages};
 pub use instance_repository::{BYTES_OF_AN_INSTANCE, InstanceRepository, ListedInstances, SealedInstance};
@@ -53,4 +58,6 @@ pub struct Stores {
     pub receipts: Arc<dyn ReceiptInbox>,
     pub call_turns: Arc<dyn CallTurns>,
     pub received: Arc<dyn ReceivedMessages>,
+    pub events: Arc<dyn EventRepository>,
+    pub event_steps: Arc<dyn EventSteps>,
 }

@@ -6,6 +6,7 @@ mod acceptance;
 mod api_key_repository;
 mod connections;
 mod error;
+mod events;
 mod floor;
 mod inbound;
 mod instances;
@@ -22,6 +23,7 @@ mod weeks;
 
 pub use api_key_repository::PgApiKeyRepository;
 pub use connections::{PgDatabase, ServerVersion};
+pub use events::{PgEventRepository, PgEventSteps};
 pub use inbound::PgReceivedMessages;
 pub use instances::{PgCallTurns, PgDeletedInstances, PgInstanceRepository};
 #[cfg(test)]

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use super::{
-    PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgFailedMessages,
-    PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox,
-    PgReceivedMessages, PgStorage,
+    PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventRepository,
+    PgEventSteps, PgFailedMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository,
+    PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStorage,
 };
 use crate::application::ports::Stores;
 
@@ -25,6 +25,8 @@ impl PgDatabase {
             receipts: Arc::new(PgReceiptInbox::new(self.clone())),
             call_turns: Arc::new(PgCallTurns::new(self.clone())),
             received: Arc::new(PgReceivedMessages::new(self.clone())),
+            events: Arc::new(PgEventRepository::new(self.clone())),
+            event_steps: Arc::new(PgEventSteps::new(self.clone())),
         }
     }
 }

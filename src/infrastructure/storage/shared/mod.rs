@@ -3,6 +3,7 @@
 mod batcher;
 mod bounds;
 pub mod columns;
+pub mod events;
 mod flaws;
 mod ids;
 pub mod migrations;

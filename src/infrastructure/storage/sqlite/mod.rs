@@ -5,6 +5,7 @@
 mod api_key_repository;
 mod connections;
 mod error;
+mod events;
 #[cfg(test)]
 mod full_disk_tests;
 mod inbound;
@@ -19,6 +20,7 @@ mod stores;
 
 pub use api_key_repository::SqliteApiKeyRepository;
 pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, back_up};
+pub use events::{SqliteEventRepository, SqliteEventSteps};
 pub use inbound::SqliteReceivedMessages;
 pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteInstanceRepository};
 #[cfg(test)]

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use super::{
     ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
-    SqliteDueMessages, SqliteFailedMessages, SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch,
-    SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteStorage,
+    SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteInstanceRepository,
+    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox,
+    SqliteReceivedMessages, SqliteStorage,
 };
 use crate::application::ports::Stores;
 
@@ -25,6 +26,8 @@ impl SqliteDatabase {
             receipts: Arc::new(SqliteReceiptInbox::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),
+            events: Arc::new(SqliteEventRepository::new(self.clone())),
+            event_steps: Arc::new(SqliteEventSteps::new(self.clone())),
         }
     }
 }
