@@ -47,6 +47,8 @@ pub enum Planted {
     StillSinceTheAsking,
     /// A heartbeat stands still until the look was answered that read it last; and the same.
     StillUntilTheAnswer,
+    /// Nothing but that a name is good until others may find it gone: what the two above have beside their clocks.
+    NamesWithoutMargin,
     /// Something else is asked of the tables.
     InStores(InStores),
     /// A try that panics is forgotten.
@@ -56,7 +58,7 @@ pub enum Planted {
 impl Planted {
     /// Whether names are good for as long as others wait. That they are lost a second sooner makes up for short looks.
     pub fn is_without_margin(self) -> bool {
-        matches!(self, Planted::StillSinceTheAsking | Planted::StillUntilTheAnswer)
+        matches!(self, Planted::StillSinceTheAsking | Planted::StillUntilTheAnswer | Planted::NamesWithoutMargin)
     }
 }
 

@@ -39,6 +39,15 @@ fn a_heartbeat_that_stands_still_until_the_answer_is_found() {
     finds(Planted::StillUntilTheAnswer, 350, SLOW_LOOKS, promises::broken, "was not its own");
 }
 
+/// So that the clocks are what the two above are found by.
+#[test]
+fn names_without_a_margin_break_nothing_by_themselves() {
+    let options = Options { planted: Some(Planted::NamesWithoutMargin), ..SLOW_LOOKS };
+    if let Some((seed, report)) = first_broken(seeds(20), |_| options, promises::broken) {
+        panic!("seed {seed}\n{report}");
+    }
+}
+
 #[test]
 fn a_claim_that_is_repeated_under_its_old_name_is_found() {
     finds(

@@ -136,7 +136,7 @@ async fn null_clears_and_what_is_absent_stays(installation: Installation) {
 
 async fn what_an_instance_cannot_have_is_refused_with_every_path(installation: Installation) {
     let app = TestApp::start(installation).await;
-    let cases: [(Value, &[&str]); 6] = [
+    let cases: [(Value, &[&str]); 7] = [
         (json!({}), &["/channel", "/channelInstanceId", "/channelPhoneOrId"]),
         (json!({ "channel": "pigeon", "channelInstanceId": "x", "channelPhoneOrId": "x" }), &["/channel"]),
         (
@@ -157,6 +157,13 @@ async fn what_an_instance_cannot_have_is_refused_with_every_path(installation: I
                 "credentials": { "secret": "too short" },
             }),
             &["/credentials/secret"],
+        ),
+        (
+            json!({
+                "channel": "webhook", "channelInstanceId": "", "channelPhoneOrId": "ftp://x",
+                "credentials": { "secret": "too short" }, "typo": 1,
+            }),
+            &["/channelInstanceId", "/typo", "/channelPhoneOrId", "/credentials/secret"],
         ),
     ];
     for (body, paths) in cases {

@@ -2,10 +2,11 @@
 
 use super::data::{ConfiguredData, JsonObject};
 use crate::application::instances::create_instance::{CreateInstanceCommand, CreateInstanceError};
-use crate::application::ports::Connection;
+use crate::application::ports::{Channels, Connection};
 use crate::domain::access::principal::Scope;
 use crate::domain::instance::ConnectionStatus;
 use crate::domain::instance::channel::ChannelName;
+use crate::domain::problem::FieldProblem;
 use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body::JsonBody;
 use crate::presentation::http::wire::caller::Caller;
@@ -70,11 +71,15 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let caller = caller.must(Scope::InstancesWrite)?;
     let unknown = unknown_channel(body.value.get("channel"), &state.gateway.channels);
+    let refused = refused_by_its_channel(&body.value, &state.gateway.channels);
     let request = match (fields::read::<CreateRequest>(body.value), unknown) {
         (Ok(request), None) => request,
         (read, unknown) => {
-            let more = read.err().unwrap_or_default();
-            return Err(Problem::invalid_field(more.0.into_iter().chain(unknown)));
+            let mut problems = read.err().unwrap_or_default().0;
+            let is_new = |refused: &FieldProblem| problems.iter().all(|problem| problem.path != refused.path);
+            let refused: Vec<FieldProblem> = refused.into_iter().filter(is_new).collect();
+            problems.extend(refused);
+            return Err(Problem::invalid_field(problems.into_iter().chain(unknown)));
         }
     };
     let command = CreateInstanceCommand {
@@ -103,6 +108,18 @@ pub async fn create(
         instance: configured.instance.into(),
     };
     Ok(Envelope::saying(message, data).with_status(status))
+}
+
+/// What the channel has against its members, so that whoever has other mistakes in a request reads of these as well.
+fn refused_by_its_channel(request: &Value, channels: &Channels) -> Vec<FieldProblem> {
+    let name = request.get("channel").and_then(Value::as_str).map(|name| ChannelName::new(name.to_owned()));
+    let Some(sender) = name.and_then(|name| channels.find(&name)) else { return Vec::new() };
+    let address = request.get("channelPhoneOrId").and_then(Value::as_str);
+    let refused = [
+        address.and_then(|address| sender.check_address(address).err()),
+        sender.check_credentials(request.get("credentials").filter(|given| !given.is_null())).err(),
+    ];
+    refused.into_iter().flatten().flatten().collect()
 }
 
 /// The code to scan, and what existing clients show of it. A provider that fails says why.
