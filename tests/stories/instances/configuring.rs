@@ -163,7 +163,7 @@ async fn what_an_instance_cannot_have_is_refused_with_every_path(installation: I
                 "channel": "webhook", "channelInstanceId": "", "channelPhoneOrId": "ftp://x",
                 "credentials": { "secret": "too short" }, "typo": 1,
             }),
-            &["/channelInstanceId", "/typo", "/channelPhoneOrId", "/credentials/secret"],
+            &["/channelInstanceId", "/channelPhoneOrId", "/credentials/secret", "/typo"],
         ),
     ];
     for (body, paths) in cases {
