@@ -111,6 +111,8 @@ pub enum Measurement {
     Receipts,
     /// A send while a provider reports.
     Events,
+    /// Events of a CRM, into the database, into files and out of them.
+    Webhooks,
     /// Memory and start with many messages waiting.
     Waiting,
     /// Memory with large messages that a dead process left.

@@ -44,6 +44,13 @@ pub enum Figure {
     DirectMedian,
     ReceiverMedian,
     DirectAdds,
+    /// Events a second that a CRM reports into the database, beside single sends, and into files, beside appends that share
+    /// their syncs; and out of the files.
+    SendsBesideWebhooks,
+    Webhooks,
+    Appends,
+    SpooledWebhooks,
+    DrainedWebhooks,
     /// Accepts a second where accepting is all the work, by the database they go into.
     SqliteAccepts,
     PostgresAccepts,

@@ -44,16 +44,18 @@ pub struct Wrk {
     program: PathBuf,
     get: PathBuf,
     send: PathBuf,
+    webhook: PathBuf,
 }
 
 impl Wrk {
     /// # Errors
     /// When it is not installed.
     pub fn find(directory: &Path) -> Result<Self> {
-        let (get, send) = (directory.join("get.lua"), directory.join("send.lua"));
+        let [get, send, webhook] = ["get.lua", "send.lua", "webhook.lua"].map(|name| directory.join(name));
         std::fs::write(&get, include_str!("wrk/report.lua"))?;
         std::fs::write(&send, concat!(include_str!("wrk/report.lua"), include_str!("wrk/send.lua")))?;
-        Ok(Self { program: tool::installed("wrk", "wrk")?, get, send })
+        std::fs::write(&webhook, concat!(include_str!("wrk/report.lua"), include_str!("wrk/webhook.lua")))?;
+        Ok(Self { program: tool::installed("wrk", "wrk")?, get, send, webhook })
     }
 
     /// Gets this URL.
@@ -76,6 +78,15 @@ impl Wrk {
         seconds: u32,
     ) -> Result<Flow> {
         self.try_to_send(address, (channel, recipient), connections, seconds).await?.succeeded(address)
+    }
+
+    /// Reports events as a CRM does.
+    ///
+    /// # Errors
+    /// When an answer was not a success, or did not come.
+    pub async fn webhooks(&self, address: &str, connections: u32, seconds: u32) -> Result<Flow> {
+        let url = format!("http://{address}");
+        self.run(&self.webhook, &url, connections, seconds, &[]).await?.succeeded(address)
     }
 
     /// The same, whatever is answered.

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod delivery;
+pub mod events;
 pub mod gateway;
 pub mod inbound;
 pub mod instances;

@@ -336,7 +336,7 @@ async fn a_process_that_its_group_keeps_out_is_not_ready_after_a_minute_and_acce
     for (seconds, is_ready) in [(0, true), (59, true), (60, false)] {
         broker.keep_out(kept_out(seconds));
         assert_eq!(health.ready().await.is_ok(), is_ready, "{seconds}");
-        assert_eq!(health.health().await.healthy, is_ready, "{seconds}");
+        assert_eq!(health.health().await.is_serving(), is_ready, "{seconds}");
     }
     let reason = health.ready().await.unwrap_err().to_string();
     assert!(reason.ends_with("the group has other members"), "{reason}");

@@ -213,6 +213,7 @@ impl TestGateway {
             ids: Arc::new(SystemIds::default()),
             randomness: Arc::new(SystemRandomness),
             tasks: Arc::new(TokioTasks),
+            receiver: None,
         };
         let settings = Settings {
             max_tries: MaxTries::new(3).unwrap(),

@@ -296,7 +296,7 @@ async fn however_many_ask_for_the_health_the_database_is_asked_once_in_two_secon
     let report = &gateway.operations.report_health;
     for times in 1..=3 {
         let reports = join_all((0..50).map(|_| report.health())).await;
-        assert!(reports.iter().all(|health| health.healthy && health.open_messages == 0));
+        assert!(reports.iter().all(|health| health.is_serving() && health.open_messages == 0));
         gateway.clock.advance(Duration::from_millis(1_999));
         report.health().await;
         assert_eq!(counting.asked("search.count_open"), times);
@@ -310,10 +310,10 @@ async fn a_database_that_is_away_is_asked_no_more_often() {
     let report = &gateway.operations.report_health;
     *counting.is_away.lock().unwrap() = true;
     let reports = join_all((0..50).map(|_| report.health())).await;
-    assert!(reports.iter().all(|health| !health.healthy));
+    assert!(reports.iter().all(|health| !health.is_serving()));
     assert_eq!((counting.asked("storage.ping"), counting.asked("search.count_open")), (1, 0));
     *counting.is_away.lock().unwrap() = false;
     gateway.clock.advance(Duration::from_secs(2));
     let health = report.health().await;
-    assert_eq!((health.healthy, health.open_messages), (true, 0));
+    assert_eq!((health.is_serving(), health.open_messages), (true, 0));
 }

@@ -12,5 +12,6 @@ mod remembered_keys;
 mod remembering;
 mod scheduling;
 pub mod scripted;
+mod taking_events_in;
 mod watching;
 mod watching_connections;

@@ -261,6 +261,7 @@ impl Surroundings {
             clock,
             randomness: Arc::new(SimRandomness(self.scheduler.clone())),
             tasks,
+            receiver: None,
         }
     }
 

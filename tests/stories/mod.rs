@@ -3,6 +3,7 @@
 
 mod access;
 mod delivery;
+mod events;
 mod inbound;
 mod instances;
 mod messages;

@@ -14,6 +14,10 @@ impl Answered {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("JSON, not {}: {}", self.status, String::from_utf8_lossy(&self.body)))

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -57,6 +59,12 @@ impl Caller {
         Self { credentials: Some(("authorization", format!("Bearer {token}"))), ..self.clone() }
     }
 
+    /// The same, with a name and a password.
+    pub fn with_basic(&self, name: &str, password: &str) -> Self {
+        let encoded = BASE64_STANDARD.encode(format!("{name}:{password}"));
+        Self { credentials: Some(("authorization", format!("Basic {encoded}"))), ..self.clone() }
+    }
+
     pub fn nobody(&self) -> Self {
         Self { credentials: None, ..self.clone() }
     }
@@ -90,6 +98,13 @@ impl Caller {
 
     pub async fn patch(&self, path: &str, body: &Value) -> Answered {
         self.call(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    /// A body as it stands, called whatever it is called; an empty name: not at all.
+    pub async fn post_bytes(&self, path: &str, content_type: &str, body: Vec<u8>) -> Answered {
+        let request = self.request(Method::POST, path).body(body);
+        let named = if content_type.is_empty() { request } else { request.header("content-type", content_type) };
+        self.call(named).await
     }
 
     /// A body as it stands, called JSON.

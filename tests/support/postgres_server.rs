@@ -169,6 +169,21 @@ impl PostgresServer {
         self.running = None;
     }
 
+    /// It stands still, with all that it serves: its connections stay open, and are answered nothing.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.running.as_ref().expect("it runs").postmaster.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let _it_may_have_none = Command::new("pkill").args([signal, "-P", &id]).status();
+    }
+
     /// On the data of the one before, which must have ended. Returns when it serves.
     pub async fn restart(&mut self) {
         assert!(self.running.is_none(), "it still runs");
@@ -227,6 +242,10 @@ impl PostgresServer {
 impl Drop for Running {
     fn drop(&mut self) {
         self.leash.let_go();
+        // One that was frozen.
+        let id = self.postmaster.id().to_string();
+        let _it_may_run = Command::new("pkill").args(["-CONT", "-P", &id]).status();
+        let _it_may_run = Command::new("kill").args(["-CONT", &id]).status();
         // Not KILL, which would leave its children behind.
         let _it_may_have_ended = Command::new("kill").args(["-QUIT", &self.postmaster.id().to_string()]).status();
         let _ = self.postmaster.wait();

@@ -5,6 +5,7 @@ mod receipts;
 mod speed;
 mod strain;
 mod turn;
+mod webhooks;
 
 use crate::Result;
 use crate::arguments::{Arguments, Extent, Measurement};
@@ -18,9 +19,10 @@ use receipts::{applied, events};
 use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained};
 use strain::{connections, lost_answers, neighbours, open_transaction, outage, patches, readers};
 use turn::Turn;
+use webhooks::taken;
 
 /// What is measured in every round, in this order.
-const IN_ROUNDS: [Measurement; 9] = [
+const IN_ROUNDS: [Measurement; 10] = [
     Measurement::Accepts,
     Measurement::Latency,
     Measurement::Flood,
@@ -30,6 +32,7 @@ const IN_ROUNDS: [Measurement; 9] = [
     Measurement::Sqlite,
     Measurement::Receipts,
     Measurement::Events,
+    Measurement::Webhooks,
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
@@ -151,6 +154,7 @@ impl Step {
             Self::Of(Measurement::Sqlite) => sqlite::measure(turn).await,
             Self::Of(Measurement::Receipts) => applied::measure(turn).await,
             Self::Of(Measurement::Events) => events::measure(turn).await,
+            Self::Of(Measurement::Webhooks) => taken::measure(turn).await,
             Self::Of(Measurement::Waiting) => waiting::measure(turn).await,
             Self::Of(Measurement::Left) => left::measure(turn).await,
             Self::Of(Measurement::Rows) => queries::measure(turn).await,

@@ -149,6 +149,13 @@ pub fn lines() -> Vec<Line> {
     ]);
     let sqlite = line("accepts into SQLite", SqliteAccepts, "/s");
     lines.push(against(sqlite, ("PostgreSQL", PostgresAccepts), Some(AtLeast(0.5, 0.5))));
+    let into_database = line("webhooks into the database, 128 connections", Webhooks, "/s");
+    let into_files = line("webhooks into the spool, 128 connections", SpooledWebhooks, "/s");
+    lines.extend([
+        against(into_database, ("single sends", SendsBesideWebhooks), Some(AtLeast(0.4, 0.7))),
+        against(into_files, ("appends that share syncs", Appends), Some(AtLeast(0.3, 0.6))),
+        target(line("webhooks out of the spool", DrainedWebhooks, "/s"), AtLeast(5_000.0, 20_000.0)),
+    ]);
     for (of, costs) in [("an accepted", AcceptCosts as fn(Cost) -> Figure), ("a delivered", WholeCosts)] {
         lines.push(line(&format!("WAL of {of} message"), costs(Cost::Wal), "B"));
         lines.push(line(&format!("statements of {of} message"), costs(Cost::Statements), ""));

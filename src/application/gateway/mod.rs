@@ -11,6 +11,8 @@ pub use super::transport::{Brokered, Transport};
 
 use super::delivery::admission::Admission;
 use super::delivery::consumption::Limits;
+use super::events::bells::Bells;
+use super::events::receiver::{Receiver, ReceiverPorts};
 use super::node::this_node::ThisNode;
 use super::ports::{Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier};
 use super::{access, delivery, instances, messages, node, operations, receipts};
@@ -28,6 +30,8 @@ pub struct Ports {
     pub ids: Arc<dyn Ids>,
     pub randomness: Arc<dyn Randomness>,
     pub tasks: Arc<dyn Tasks>,
+    /// None: the process takes no events in.
+    pub receiver: Option<ReceiverPorts>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +71,10 @@ pub struct Gateway {
     pub operations: Operations,
     pub events: Arc<receipts::ReceiveEvents>,
     pub signed_events: receipts::ReceiveSignedEvents,
+    /// None: the process takes no events in.
+    pub receiver: Option<Receiver>,
+    /// For those who handle events.
+    pub bells: Bells,
     pub channels: Channels,
     pub node: ThisNode,
     pub keep_node_alive: node::KeepNodeAlive,
@@ -123,14 +131,18 @@ impl Gateway {
             }
             Transport::Brokered(brokered) => brokered.queue.clone(),
         };
+        let bells = Bells::default();
+        let receiver = ports.receiver(&bells);
         let events = Arc::new(ports.receive_events(&settings, transport.dead_letters(), &admission));
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
             instances: ports.instances(&node, &settings, &admission),
             access: ports.access(),
-            operations: ports.operations(&node, &settings, &transport),
+            operations: ports.operations(&node, &settings, &transport, receiver.as_ref()),
             signed_events: ports.receive_signed_events(events.clone()),
             events,
+            receiver,
+            bells,
             channels: ports.channels.clone(),
             keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
             node,

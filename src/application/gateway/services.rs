@@ -8,7 +8,7 @@ use crate::application::recovery::pay_dead_letters::PaymentRounds;
 use crate::application::recovery::relay_due_messages::RelayRounds;
 use crate::application::service::{Repeated, Repeating, Service};
 use crate::application::transport::{Brokered, Transport};
-use crate::application::{access, delivery, inbound, instances, node, operations, receipts, recovery};
+use crate::application::{access, delivery, events, inbound, instances, node, operations, receipts, recovery};
 
 impl Gateway {
     /// Everything that the process does in the background beside its heartbeat, each time anew: a loop is added by a line
@@ -31,6 +31,11 @@ impl Gateway {
         if !self.channels.connectable().is_empty() {
             services.push(self.repeating(self.watch_connections()));
         }
+        if let Some(drain) = self.drain_spool() {
+            services.push(self.repeating(drain));
+            services.push(self.repeating(self.sweep_events()));
+        }
+        services.extend(self.event_steps().into_iter().map(|work| self.repeating(self.handle_steps(work))));
         if let Transport::Brokered(brokered) = &self.transport {
             services.push(Box::new(delivery::KeepBroker { broker: brokered.broker.clone() }));
             services.extend(self.consume_messages(brokered).map(|consume| Box::new(consume) as Box<dyn Service>));
@@ -134,6 +139,30 @@ impl Gateway {
             clock: self.ports.clock.clone(),
             longest_try: self.channels.longest_try(),
         }
+    }
+
+    fn sweep_events(&self) -> events::SweepEvents {
+        let (events, clock) = (self.ports.stores.events.clone(), self.ports.clock.clone());
+        events::SweepEvents { events, clock, retention: self.settings.retention }
+    }
+
+    /// What is done with events after they were stored.
+    fn event_steps(&self) -> Vec<Arc<dyn events::StepWork>> {
+        let mut steps: Vec<Arc<dyn events::StepWork>> = Vec::new();
+        if let Some(receiver) = &self.receiver {
+            let tables = receiver.write_tables(self.ports.clock.clone());
+            steps.extend(tables.map(|tables| Arc::new(tables) as Arc<dyn events::StepWork>));
+        }
+        steps
+    }
+
+    fn handle_steps(&self, work: Arc<dyn events::StepWork>) -> events::HandleSteps {
+        let (steps, clock) = (self.ports.stores.event_steps.clone(), self.ports.clock.clone());
+        events::HandleSteps { work, steps, clock, bells: self.bells.clone() }
+    }
+
+    fn drain_spool(&self) -> Option<events::DrainSpool> {
+        Some(self.receiver.as_ref()?.drain_spool(&self.ports.stores, self.bells.clone()))
     }
 
     fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<delivery::ConsumeMessages>> {

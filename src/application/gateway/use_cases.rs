@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::{Access, Instances, Messages, Operations, Ports, Settings, issue_api_key, replay_messages};
 use crate::application::delivery::admission::Admission;
+use crate::application::events::bells::Bells;
+use crate::application::events::receiver::Receiver;
 use crate::application::messages::turn::Turns;
 use crate::application::messages::waiting_callers::WaitingCallers;
 use crate::application::node::this_node::ThisNode;
@@ -202,7 +204,18 @@ impl Ports {
         }
     }
 
-    pub(super) fn operations(&self, node: &ThisNode, settings: &Settings, transport: &Transport) -> Operations {
+    pub(super) fn receiver(&self, bells: &Bells) -> Option<Receiver> {
+        let receiver = self.receiver.clone()?;
+        Some(Receiver::new(receiver, &self.stores, self.clock.clone(), self.ids.clone(), bells))
+    }
+
+    pub(super) fn operations(
+        &self,
+        node: &ThisNode,
+        settings: &Settings,
+        transport: &Transport,
+        receiver: Option<&Receiver>,
+    ) -> Operations {
         let brokered = transport.brokered();
         Operations {
             prepare_installation: operations::PrepareInstallation {
@@ -220,6 +233,9 @@ impl Ports {
                 source: brokered.and_then(|brokered| brokered.source.clone()),
                 only_delivers: settings.only_delivers,
                 started_at: self.clock.monotonic(),
+                spool: receiver.map(|receiver| receiver.spool.clone()),
+                emergency: receiver.map(|receiver| receiver.emergency.clone()),
+                gate: receiver.map(|receiver| receiver.gate.clone()).unwrap_or_default(),
             },
         }
     }

@@ -1,15 +1,24 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{Either, select};
+
+use crate::application::events::database_gate::DatabaseGate;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::operations::look_at_stores::{Look, LookAtStores};
 use crate::application::operations::shared_ping::SharedPing;
-use crate::application::ports::{Broker, Clock, MessageSource, RepositoryError, WeeksStanding};
+use crate::application::ports::{
+    Broker, Clock, EmergencySwitch, EventSpool, MessageSource, RepositoryError, SpoolStanding, WeeksStanding,
+};
 use crate::domain::Timestamp;
 
 /// Longer than any rebalance.
 const KEPT_OUT_FOR_LONG: Duration = Duration::from_secs(60);
+
+/// How long a look at what is stored may take.
+const LONGEST_LOOK: Duration = Duration::from_secs(3);
 
 /// Reports the health of the process.
 pub struct ReportHealth {
@@ -26,12 +35,17 @@ pub struct ReportHealth {
     pub only_delivers: bool,
     /// When the process started, by the monotonic clock.
     pub started_at: Duration,
+    /// Of a process that takes events in, like `emergency`.
+    pub spool: Option<Arc<dyn EventSpool>>,
+    pub emergency: Option<Arc<dyn EmergencySwitch>>,
+    /// Whether the database takes events, as those who bring them have found.
+    pub gate: DatabaseGate,
 }
 
 pub struct Health {
     /// When this was determined.
     pub at: Timestamp,
-    pub healthy: bool,
+    pub condition: Condition,
     pub uptime: Duration,
     /// Messages of all tenants that still have to be delivered; 0 when the database does not answer.
     pub open_messages: u64,
@@ -41,6 +55,50 @@ pub struct Health {
     pub storage_troubles: Vec<String>,
     pub tally: TallySnapshot,
     pub broker: BrokerHealth,
+    pub services: Services,
+    /// None: the process takes no events in.
+    pub spool: Option<SpoolStanding>,
+    pub is_emergency: bool,
+}
+
+impl Health {
+    /// Whether it does what it is there for, if not all of it at once.
+    pub fn is_serving(&self) -> bool {
+        self.condition != Condition::Unhealthy
+    }
+}
+
+/// How a process is, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    Healthy,
+    /// Something is away, and what is reported meanwhile is kept.
+    Degraded,
+    Unhealthy,
+}
+
+/// What a process leans on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Services {
+    pub kafka: ServiceCondition,
+    pub database: ServiceCondition,
+    pub filesystem: ServiceCondition,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceCondition {
+    Ok,
+    Error,
+    /// It is not used here.
+    Disabled,
+    /// It is not used as long as the emergency lasts.
+    DisabledInEmergency,
+}
+
+impl ServiceCondition {
+    fn of(is_well: bool) -> Self {
+        if is_well { Self::Ok } else { Self::Error }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -92,21 +150,72 @@ impl ReportHealth {
 
     /// A process that is not ready is not healthy. What is stored is looked at every two seconds at most, however often this is asked for.
     pub async fn health(&self) -> Health {
-        let Look { open, weeks, troubles } = self.look.recent().await;
+        // A database that is frozen is told from one that is slow by those who wait, and they wait for 5 s.
+        let look = match select(pin!(self.look.recent()), self.clock.sleep(LONGEST_LOOK)).await {
+            Either::Left((look, _)) => look,
+            Either::Right(_) => Look::default(),
+        };
+        let Look { open, weeks, troubles } = look;
         let broker = self.broker.as_ref().map_or_else(BrokerHealth::default, |broker| BrokerHealth {
             connected: broker.is_connected(),
             addresses: broker.addresses(),
             troubles: broker.troubles(),
         });
+        let is_emergency = self.emergency.as_ref().is_some_and(|emergency| emergency.is_on());
+        let spool = self.spool.as_ref().map(|spool| spool.standing());
+        let is_there = open.is_some() && self.gate.is_open();
+        let stores = is_there && self.has_a_name().is_ok();
+        let services = self.services(is_there, broker.connected, spool.as_ref(), is_emergency);
+        let keeps_events = spool.as_ref().is_some_and(SpoolStanding::takes_events);
+        let condition = match self.consumes() {
+            Ok(()) => condition(stores || is_emergency, services, keeps_events),
+            Err(_) => Condition::Unhealthy,
+        };
         Health {
             at: self.clock.now(),
-            healthy: open.is_some() && self.has_a_name().is_ok() && self.consumes().is_ok(),
+            condition,
             broker,
-            uptime: self.clock.monotonic().saturating_sub(self.started_at),
+            uptime: self.uptime(),
             open_messages: open.unwrap_or(0),
             weeks,
             storage_troubles: troubles,
             tally: self.tally.snapshot(),
+            services,
+            spool,
+            is_emergency,
         }
     }
+
+    pub fn uptime(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.started_at)
+    }
+
+    fn services(
+        &self,
+        has_database: bool,
+        has_broker: bool,
+        spool: Option<&SpoolStanding>,
+        is_emergency: bool,
+    ) -> Services {
+        let unless_emergency = |condition| if is_emergency { ServiceCondition::DisabledInEmergency } else { condition };
+        let kafka = match self.broker {
+            Some(_) => ServiceCondition::of(has_broker),
+            None => ServiceCondition::Disabled,
+        };
+        Services {
+            kafka: unless_emergency(kafka),
+            database: unless_emergency(ServiceCondition::of(has_database)),
+            filesystem: ServiceCondition::of(spool.is_none_or(SpoolStanding::takes_events)),
+        }
+    }
+}
+
+/// A process that stores nothing is not healthy, unless what is reported to it is kept.
+fn condition(stores: bool, services: Services, keeps_events: bool) -> Condition {
+    let is_away = |condition| condition == ServiceCondition::Error;
+    if !stores && !keeps_events {
+        return Condition::Unhealthy;
+    }
+    let is_all_well = stores && ![services.kafka, services.database, services.filesystem].map(is_away).contains(&true);
+    if is_all_well { Condition::Healthy } else { Condition::Degraded }
 }

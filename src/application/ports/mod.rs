@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod process;
 mod repository_error;
+pub mod sources;
 pub mod stores;
 pub mod transport;
 pub mod until_answered;
@@ -13,13 +14,15 @@ pub use channels::{
 };
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;
+pub use sources::{NotAReport, Report, WebhookReader};
 pub use stores::{
     Accepted, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation, Cancellations,
-    Claimed, DeletedInstances, DueMessages, DueStep, Duties, EventCounts, EventFilter, EventRepository, EventSteps,
-    FailedMessages, FailedSelection, FinishedStep, Forgotten, InstanceRepository, KeptRequest, Listed, ListedEvents,
-    ListedInstances, MessageFilter, MessageRepository, MessageSearch, NewEvent, NodeRepository, NodeRow, OpenMessages,
-    Outcome, OwedDeadLetters, Position, ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming,
-    Retry, SealedInstance, SearchError, Storage, StoredEvent, Stores, Swept, Take, WeeksStanding,
+    Claimed, DeletedInstances, DueMessages, DueStep, Duties, EmergencySwitch, EventCounts, EventFilter,
+    EventRepository, EventSpool, EventSteps, EventTables, FailedMessages, FailedSelection, FinishedStep, Forgotten,
+    InstanceRepository, KeptRequest, Listed, ListedEvents, ListedInstances, MessageFilter, MessageRepository,
+    MessageSearch, NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Portion, Position,
+    ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming, Retry, SealedInstance, SearchError,
+    SpoolError, SpoolStanding, Storage, StoredEvent, Stores, Swept, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

@@ -3,6 +3,7 @@
 pub mod history;
 pub mod status;
 pub mod step;
+pub mod table;
 
 use std::fmt;
 

@@ -6,6 +6,7 @@ use super::role::Role;
 use super::sections::access::AccessConfig;
 use super::sections::channels::ChannelsConfig;
 use super::sections::delivery::DeliveryConfig;
+use super::sections::events::EventsConfig;
 use super::sections::http::HttpConfig;
 use super::sections::kafka::{Brokers, QueueConfig};
 use super::sections::logs::LogsConfig;
@@ -23,6 +24,7 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     pub channels: ChannelsConfig,
     pub providers: ProvidersConfig,
+    pub events: EventsConfig,
     pub logs: LogsConfig,
 }
 
@@ -50,6 +52,7 @@ impl Config {
             delivery: DeliveryConfig::read(&variables)?,
             channels: ChannelsConfig::read(&variables)?,
             providers: ProvidersConfig::read(&variables)?,
+            events: EventsConfig::read(&variables)?,
             logs: LogsConfig::read(&variables)?,
         })
     }

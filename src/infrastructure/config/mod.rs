@@ -25,6 +25,7 @@ pub use sections::SECTIONS;
 pub use sections::access::{AccessConfig, JwtConfig};
 pub use sections::channels::ChannelsConfig;
 pub use sections::delivery::DeliveryConfig;
+pub use sections::events::{EventsConfig, WebhookConfig};
 pub use sections::http::HttpConfig;
 pub use sections::kafka::{Brokers, GroupProtocol, KafkaConfig, QueueConfig};
 pub use sections::kafka_security::{KafkaClientCertificate, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism};

@@ -1,8 +1,9 @@
-//! The command line: `correio serve|migrate|keys|instances|replay|backup|token|bench`.
+//! The command line: `correio serve|migrate|keys|instances|replay|events|emergency|spool|backup|token|bench`.
 
 mod backup;
 mod bench;
 mod error;
+mod events;
 mod first_key;
 mod instances;
 mod keys;
@@ -50,6 +51,15 @@ enum Command {
     Instances(instances::InstancesCommand),
     /// Put failed messages back on their way, and print how many.
     Replay(replay::ReplayArguments),
+    /// Take events over.
+    #[command(subcommand)]
+    Events(events::import::EventsCommand),
+    /// Switch the emergency mode on or off: events wait in files, whatever the database does.
+    #[command(subcommand)]
+    Emergency(events::emergency::EmergencyCommand),
+    /// Look at the events that wait for the database, and store them.
+    #[command(subcommand)]
+    Spool(events::spool::SpoolCommand),
     /// Copy the SQLite database to a new file, also while a server uses it, and check the copy.
     Backup(backup::BackupArguments),
     /// Print a token signed with `JWT_SECRET`.
@@ -99,6 +109,9 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Keys(command) => keys::run(&configured()?, command).await,
         Command::Instances(command) => instances::run(&configured()?, command).await,
         Command::Replay(arguments) => replay::run(&configured()?, arguments).await,
+        Command::Events(command) => events::import::run(&configured()?, command).await,
+        Command::Emergency(command) => events::emergency::run(&configured()?, &command),
+        Command::Spool(command) => events::spool::run(&configured()?, &command).await,
         Command::Backup(arguments) => backup::run(&configured()?, arguments).await,
         Command::Token(arguments) => token::run(&configured()?, arguments),
         // It calls a server, and may run where none could.

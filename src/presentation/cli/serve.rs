@@ -20,6 +20,7 @@ use crate::application::operations::prepare_installation::BootstrapKey;
 use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::compose;
 use crate::infrastructure::config::{Config, ConfigError, Role};
+use crate::infrastructure::memory;
 use crate::infrastructure::open_files;
 use crate::infrastructure::storage::database::{Database, InstallationLock};
 use crate::presentation::http::{
@@ -73,6 +74,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
         large_answers: LargeAnswers::new(config.http.max_body_bytes, LONGEST_WAIT_FOR_ROOM),
         in_flight: InFlight::new(config.http.max_in_flight),
         readiness: readiness.clone(),
+        webhook_secret: config.events.webhook.as_ref().and_then(|webhook| webhook.secret.clone()),
+        resident_memory: memory::resident,
     });
     let app = if role.accepts() { router(state) } else { health_router(state) };
     let limits = Limits {

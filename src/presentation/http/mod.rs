@@ -1,5 +1,6 @@
 //! The REST API: one file a resource, with its DTOs, handlers and documentation.
 
+mod events;
 mod instances;
 #[cfg(test)]
 mod layers_tests;
@@ -82,6 +83,10 @@ fn documented() -> OpenApiRouter<SharedState> {
         .routes(routes!(receipts::receive::receive_of_app, receipts::handshake::shake_hands_of_app))
         .routes(routes!(receipts::receive::receive, receipts::handshake::shake_hands))
         .routes(routes!(receipts::receive::receive_by_secret))
+        .routes(routes!(events::webhook::receive))
+        .routes(routes!(events::webhook::receive_by_secret))
+        .routes(routes!(events::emergency::set))
+        .routes(routes!(events::stats::stats))
 }
 
 fn documented_health() -> OpenApiRouter<SharedState> {

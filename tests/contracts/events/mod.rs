@@ -1,7 +1,9 @@
 //! What is stored of events, and what is left to do with them.
 
 mod event_repository;
+mod event_spool;
 mod event_steps;
+mod event_tables;
 
 use chrono::TimeDelta;
 use correio::application::ports::{NewEvent, StoredEvent};

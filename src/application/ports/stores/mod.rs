@@ -24,8 +24,8 @@ pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
 pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Retimed, Retiming, Take};
 pub use events::{
-    DueStep, EventCounts, EventFilter, EventRepository, EventSteps, FinishedStep, ListedEvents, NewEvent, Retry,
-    StoredEvent,
+    DueStep, EmergencySwitch, EventCounts, EventFilter, EventRepository, EventSpool, EventSteps, EventTables,
+    FinishedStep, ListedEvents, NewEvent, Portion, Retry, SpoolError, SpoolStanding, StoredEvent,
 };
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
 pub use inbound::{Received, ReceivedMessages};

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod channels;
 pub mod delivery;
+pub mod events;
 pub mod http;
 pub mod kafka;
 pub mod kafka_security;
@@ -23,6 +24,7 @@ pub const SECTIONS: &[Section] = &[
     delivery::SECTION,
     channels::SECTION,
     providers::SECTION,
+    events::SECTION,
     kafka::SECTION,
     kafka_security::SECTION,
     logs::SECTION,

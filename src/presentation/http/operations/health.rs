@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::application::operations::report_health::NotReady;
+use crate::application::operations::report_health::{Condition, NotReady, ServiceCondition};
 use crate::presentation::http::wire::envelope::rfc3339;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::state::SharedState;
@@ -20,8 +20,9 @@ pub struct Liveness {
 
 /// How the process is.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct HealthData {
-    /// `healthy` or `unhealthy`.
+    /// `healthy`, `degraded` or `unhealthy`.
     status: &'static str,
     #[schema(format = "date-time")]
     timestamp: String,
@@ -31,6 +32,32 @@ pub struct HealthData {
     outbox: OutboxHealth,
     storage: StorageHealth,
     metrics: MetricsData,
+    /// Whether events go to the spool alone.
+    emergency_mode: bool,
+    services: ServicesData,
+    /// Absent in a process that takes no events in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool: Option<SpoolData>,
+}
+
+/// What the process leans on: `ok`, `error`, `disabled` where it is not used, `disabled-emergency` in emergency mode.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServicesData {
+    kafka: &'static str,
+    database: &'static str,
+    filesystem: &'static str,
+}
+
+/// The events that wait on this machine until the database takes them.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpoolData {
+    pending: u64,
+    bytes: u64,
+    /// `SPOOL_MAX_BYTES`
+    max_bytes: u64,
+    /// What an operator has to put right, a sentence each. Empty when all is well.
+    troubles: Vec<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -109,13 +136,21 @@ fn not_ready(cause: NotReady) -> Problem {
 
 /// How is it?
 #[utoipa::path(get, path = "/health", tag = "health",
-    responses((status = 200, body = HealthData, description = "healthy"), (status = 503, body = HealthData, description = "unhealthy")),
+    responses(
+        (status = 200, body = HealthData, description = "healthy"),
+        (status = 206, body = HealthData, description = "degraded: Kafka or the database is away, and what is reported meanwhile is kept"),
+        (status = 503, body = HealthData, description = "unhealthy"),
+    ),
     security(()))]
 pub async fn health(State(state): State<SharedState>) -> Response {
     let health = state.gateway.operations.report_health.health().await;
-    let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let (status, word) = match health.condition {
+        Condition::Healthy => (StatusCode::OK, "healthy"),
+        Condition::Degraded => (StatusCode::PARTIAL_CONTENT, "degraded"),
+        Condition::Unhealthy => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
+    };
     let data = HealthData {
-        status: if health.healthy { "healthy" } else { "unhealthy" },
+        status: word,
         timestamp: rfc3339(health.at),
         uptime: health.uptime.as_secs(),
         kafka: KafkaHealth {
@@ -137,6 +172,27 @@ pub async fn health(State(state): State<SharedState>) -> Response {
             total_retries: health.tally.retries,
             total_dlq: health.tally.dead_letters,
         },
+        emergency_mode: health.is_emergency,
+        services: ServicesData {
+            kafka: service(health.services.kafka),
+            database: service(health.services.database),
+            filesystem: service(health.services.filesystem),
+        },
+        spool: health.spool.map(|spool| SpoolData {
+            pending: spool.events,
+            bytes: spool.bytes,
+            max_bytes: spool.most_bytes,
+            troubles: spool.troubles,
+        }),
     };
     (status, Json(data)).into_response()
+}
+
+fn service(condition: ServiceCondition) -> &'static str {
+    match condition {
+        ServiceCondition::Ok => "ok",
+        ServiceCondition::Error => "error",
+        ServiceCondition::Disabled => "disabled",
+        ServiceCondition::DisabledInEmergency => "disabled-emergency",
+    }
 }

@@ -24,6 +24,10 @@ pub struct AppState {
     pub large_answers: LargeAnswers,
     pub in_flight: InFlight,
     pub readiness: Readiness,
+    /// What a CRM proves itself by; none: it needs no proof.
+    pub webhook_secret: Option<String>,
+    /// Bytes of memory that the process has.
+    pub resident_memory: fn() -> u64,
 }
 
 impl FromRef<SharedState> for BodyLimits {

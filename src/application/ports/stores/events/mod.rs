@@ -1,7 +1,11 @@
 //! Events, their history, and what is left to do with them.
 
 mod event_repository;
+mod event_spool;
 mod event_steps;
+mod event_tables;
 
 pub use event_repository::{EventCounts, EventFilter, EventRepository, ListedEvents, NewEvent, Retry, StoredEvent};
+pub use event_spool::{EmergencySwitch, EventSpool, Portion, SpoolError, SpoolStanding};
 pub use event_steps::{DueStep, EventSteps, FinishedStep};
+pub use event_tables::EventTables;

@@ -1,0 +1,4 @@
+//! What taking in webhooks costs.
+
+mod appends;
+pub mod taken;

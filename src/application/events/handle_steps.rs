@@ -1,0 +1,144 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use futures::FutureExt;
+
+use super::bells::Bells;
+use crate::application::Stop;
+use crate::application::ports::until_answered::until_answered;
+use crate::application::ports::{Clock, DueStep, EventSteps, FinishedStep, RepositoryError};
+use crate::application::service::Repeated;
+use crate::domain::Timestamp;
+use crate::domain::event::{LONGEST_REASON, Step, StepResult};
+use crate::domain::text::storable;
+
+/// Pause between two looks; a bell ends it.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Steps taken at once.
+const TOGETHER: u32 = 256;
+
+/// After which a step whose process has died is due again, as a rule.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// After so many tries a step has failed for good.
+const WAITS: [i64; 3] = [1, 4, 16];
+
+/// One kind of step.
+#[async_trait]
+pub trait StepWork: Send + Sync {
+    fn step(&self) -> Step;
+
+    /// What cannot be done while rounds fail: the end of a sentence that begins with "cannot".
+    fn purpose(&self) -> &'static str;
+
+    /// Whether it can be done now. While it cannot, steps wait, and no try is spent.
+    fn is_possible(&self) -> bool {
+        true
+    }
+
+    /// Longer than a try takes: after it, a step whose process has died is due again.
+    fn lease(&self) -> Duration {
+        LEASE
+    }
+
+    /// Does it for these, and says of each, in their order, how that ended.
+    async fn work(&self, due: &[DueStep]) -> Vec<WorkResult>;
+}
+
+/// How a try of a step ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkResult {
+    Done(String),
+    /// Tried again after 1, 4 and 16 s, then dead.
+    Failed(String),
+    /// Tried again at a time, however often: it only waits for something.
+    Waits(Duration, String),
+    /// Not tried again.
+    Dead(String),
+}
+
+impl WorkResult {
+    pub fn after(self, tries: u32, now: Timestamp) -> StepResult {
+        match self {
+            Self::Done(reason) => StepResult::Done { reason: Some(kept(&reason)) },
+            Self::Waits(wait, reason) => StepResult::Again { at: now + wait, reason: kept(&reason), has_failed: false },
+            Self::Dead(reason) => StepResult::Dead { reason: kept(&reason) },
+            Self::Failed(reason) => match WAITS.get(tries.saturating_sub(1) as usize) {
+                Some(wait) => {
+                    StepResult::Again { at: now + TimeDelta::seconds(*wait), reason: kept(&reason), has_failed: true }
+                }
+                None => StepResult::Dead { reason: kept(&reason) },
+            },
+        }
+    }
+}
+
+fn kept(reason: &str) -> String {
+    storable(reason, LONGEST_REASON)
+}
+
+/// Takes the steps of one kind that are due, and does them.
+pub struct HandleSteps {
+    pub work: Arc<dyn StepWork>,
+    pub steps: Arc<dyn EventSteps>,
+    pub clock: Arc<dyn Clock>,
+    pub bells: Bells,
+}
+
+#[async_trait]
+impl Repeated for HandleSteps {
+    fn name(&self) -> &'static str {
+        match self.work.step() {
+            Step::Route => "event routing",
+            Step::Publish => "event publishing",
+            Step::Tables => "event tables",
+        }
+    }
+
+    fn purpose(&self) -> &'static str {
+        self.work.purpose()
+    }
+
+    fn interval(&self) -> Duration {
+        INTERVAL
+    }
+
+    async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
+        while stop.clone().now_or_never().is_none() && self.work.is_possible() {
+            let due = self.steps.take(self.work.step(), TOGETHER, self.work.lease(), self.clock.now()).await?;
+            if due.is_empty() {
+                break;
+            }
+            let results = self.work.work(&due).await;
+            let now = self.clock.now();
+            let finished: Vec<FinishedStep> =
+                due.iter().zip(results).map(|(due, result)| due.ended(result.after(due.tries, now))).collect();
+            until_answered(self.clock.as_ref(), || self.steps.finish(&finished, now)).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_wanted(&mut self) {
+        self.bells.rung(self.work.step()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_has_four_tries() {
+        let now = Timestamp::UNIX_EPOCH;
+        let after = |tries| WorkResult::Failed("no".to_owned()).after(tries, now);
+        for (tries, seconds) in [(1, 1), (2, 4), (3, 16)] {
+            let at = now + TimeDelta::seconds(seconds);
+            assert_eq!(after(tries), StepResult::Again { at, reason: "no".to_owned(), has_failed: true });
+        }
+        assert_eq!(after(4), StepResult::Dead { reason: "no".to_owned() });
+        assert_eq!(after(9), StepResult::Dead { reason: "no".to_owned() });
+    }
+}

@@ -1,0 +1,18 @@
+//! What sources report: taken in whatever is away, stored once, and handled step by step.
+
+pub mod bells;
+pub mod database_gate;
+mod drain_spool;
+mod handle_steps;
+pub mod import_webhooks;
+pub mod receive_webhook;
+pub mod receiver;
+mod sweep_events;
+mod webhook_id;
+mod write_tables;
+
+pub use drain_spool::DrainSpool;
+pub use handle_steps::{HandleSteps, StepWork, WorkResult};
+pub use receive_webhook::ReceiveWebhook;
+pub use sweep_events::SweepEvents;
+pub use write_tables::WriteTables;

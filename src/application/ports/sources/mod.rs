@@ -1,0 +1,5 @@
+//! Who reports events.
+
+mod webhook_reader;
+
+pub use webhook_reader::{NotAReport, Report, WebhookReader};

@@ -1,0 +1,7 @@
+//! What is reported to us as events.
+
+mod crm_client;
+mod importing;
+mod receiving;
+mod refusing;
+mod tables;
