@@ -40,6 +40,7 @@ fn states(criterion: &mut Criterion) {
     let now = DateTime::<Utc>::UNIX_EPOCH;
     let so_far = |tries_begun| SoFar {
         is_unanswered: false,
+        tells_since: None,
         tries_begun,
         max_tries: 3,
         deferrals: 0,

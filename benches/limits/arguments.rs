@@ -113,6 +113,8 @@ pub enum Measurement {
     Events,
     /// Events of a CRM, into the database, into files and out of them.
     Webhooks,
+    /// Status webhooks: end to end with one subscriber, and with none.
+    Told,
     /// Memory and start with many messages waiting.
     Waiting,
     /// Memory with large messages that a dead process left.

@@ -99,6 +99,11 @@ pub enum Figure {
     /// Milliseconds of a send at a steady rate, alone and while a provider reports.
     SendP99,
     SendBesideEventsP99,
+    /// Messages a second, until the last was sent and told: without what notes changes, where nobody has subscribed, and with one
+    /// subscriber of everything.
+    FloodBeforeSubscribers,
+    FloodOfNoSubscribers,
+    FloodTold,
     /// A message, for accepting it and for all of its way.
     AcceptCosts(Cost),
     WholeCosts(Cost),

@@ -27,6 +27,10 @@ pub fn create_instance_named(instance: &str, channel: &str, address: &str) -> Ve
     post("/api/messaging/instances", &body)
 }
 
+pub fn subscribe_to_states(address: &str) -> Vec<u8> {
+    post("/api/messaging/subscriptions/status", &format!(r#"{{"url":"{address}"}}"#))
+}
+
 pub fn change_instance(id: &str, change: &str) -> Vec<u8> {
     with_body("PATCH", &format!("/api/messaging/instances/{id}"), change)
 }

@@ -9,6 +9,7 @@ pub mod message;
 pub mod node;
 pub mod problem;
 pub mod receipt;
+pub mod status_webhook;
 pub mod text;
 
 /// A moment, in UTC. The clock gives it with millisecond precision, so that it reads the same from every database.

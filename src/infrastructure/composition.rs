@@ -22,10 +22,13 @@ use super::storage::database::Database;
 use super::system::{SystemClock, SystemIds, SystemRandomness};
 use super::tables::{PgEventTables, SqliteEventTables, read_plan};
 use crate::application::access::WatchTenants;
+use crate::application::delivery::admission::Admission;
 use crate::application::delivery::consumption::Limits;
 use crate::application::events::receive_webhook::ReceiverSettings;
 use crate::application::events::receiver::{PlannedTables, ReceiverPorts};
-use crate::application::gateway::{Brokered, Gateway, Ports, Settings, Transport};
+use crate::application::gateway::{
+    Brokered, Gateway, Ports, Settings, StatusWebhookParts, StatusWebhooks, Transport, status_webhooks,
+};
 use crate::application::instances::{ConnectInstance, EventSecrets};
 use crate::application::node::this_node::ThisNode;
 use crate::application::ports::{
@@ -158,6 +161,32 @@ pub fn connect_instances(
     let overlap = config.providers.secret_overlap;
     let secrets = EventSecrets { instances: instances.clone(), cipher: cipher.clone(), clock: clock.clone(), overlap };
     Ok((ConnectInstance { instances, channels, cipher, clock, public_url, secrets }, tenants))
+}
+
+/// What a command needs that makes, lists and tries subscriptions to states, and serves nothing.
+///
+/// # Errors
+/// When no HTTP client can be built on this machine.
+pub fn subscribe_to_states(
+    config: &Config,
+    stores: &Stores,
+    cipher: Arc<dyn CredentialsCipher>,
+) -> Result<(StatusWebhooks, WatchTenants), SetupError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
+    let parts = StatusWebhookParts {
+        subscriptions: stores.status_subscriptions.clone(),
+        channels: channels(config, &node, &clock)?,
+        cipher,
+        clock: clock.clone(),
+        ids: Arc::new(SystemIds::default()),
+        tenants: node.tenants.clone(),
+        admission: Admission::new(clock, config.delivery.instance_concurrency),
+        overlap: config.providers.secret_overlap,
+        timeout: config.delivery.direct_timeout,
+    };
+    let tenants = WatchTenants { api_keys: stores.api_keys.clone(), tenants: node.tenants };
+    Ok((status_webhooks(parts), tenants))
 }
 
 /// How messages travel in this process: the one place that asks whether there is a broker.

@@ -72,6 +72,8 @@ impl Contract {
         // A CRM is answered in words of its own: see the stories of events.
         let by_others = ["receiveEvents", "shakeHands", "receiveWebhook"];
         operations.retain(|operation| !by_others.iter().any(|of| operation.id.starts_with(of)));
+        // It needs a subscriber that answers: see the stories of status webhooks.
+        operations.retain(|operation| operation.id != "testStateSubscription");
         // What deletes comes last: others need what it deletes.
         operations.sort_by_key(|operation| operation.method == "DELETE");
         let mut answers = HashMap::new();
@@ -122,6 +124,7 @@ impl Contract {
         for operation in &self.operations {
             let id = uuid::Uuid::now_v7().to_string();
             let target = operation.path.replace("{id}", &id).replace("{instanceId}", &id);
+            let target = target.replace("{subscriptionId}", &id);
             let answer = self.ask(&Request::new(&operation.method, target));
             self.check(operation, &answer).unwrap();
             if is_closed(operation) {
@@ -248,7 +251,17 @@ fn existing(connection: &mut Connection) -> BTreeMap<&'static str, Vec<String>> 
         instances.push(connection.ask(&create).unwrap().json()["data"]["instanceId"].clone());
     }
     let texts = |ids: Vec<Value>| ids.iter().map(|id| id.as_str().expect("an id").to_owned()).collect();
-    BTreeMap::from([("id", texts(messages)), ("instanceId", texts(instances))])
+    let mut subscriptions = Vec::new();
+    for _ in 0..3 {
+        let create = json!({"url": "http://127.0.0.1:9/hook"});
+        let create = Request::new("POST", "/api/messaging/subscriptions/status").with_key().with_json(&create);
+        subscriptions.push(connection.ask(&create).unwrap().json()["data"]["id"].clone());
+    }
+    BTreeMap::from([
+        ("id", texts(messages)),
+        ("instanceId", texts(instances)),
+        ("subscriptionId", texts(subscriptions)),
+    ])
 }
 
 fn is_closed(operation: &Operation) -> bool {
@@ -266,6 +279,7 @@ fn hints(name: &str) -> Vec<Value> {
         "channel" => ["sandbox", "sandbox", "sandbox", "webhook", "whatsapp_evolution"].map(Value::from).to_vec(),
         "channelInstanceId" => vec![json!("sandbox"), json!("sandbox"), json!("existing-0")],
         "channelPhoneOrId" => vec![json!("http://127.0.0.1:9/hook"), json!("5585999999999")],
+        "url" => vec![json!("http://127.0.0.1:9/hook"), json!("https://example.com/estados")],
         "remoteJid" => vec![json!("5585999999999"), json!("fail-transient-a"), json!("fail-permanent-a")],
         "Idempotency-Key" => ["one", "two", "three", "four", "três", ""].map(Value::from).to_vec(),
         _ => Vec::new(),

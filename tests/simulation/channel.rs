@@ -110,6 +110,10 @@ impl SimChannel {
 
     /// It has the message, and hears later what becomes of it.
     fn takes(&self, delivery: &Delivery, name: &str) {
+        // Of what tells of others nothing is said.
+        if delivery.channel_instance_id.starts_with("status:") {
+            return;
+        }
         let is_second = delivery.channel_instance_id == SECOND;
         let instance = if is_second { SECOND_ID } else { FIRST_ID };
         let (message, name, run) = (delivery.message_id, name.to_owned(), delivery.run);

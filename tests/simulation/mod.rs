@@ -25,6 +25,8 @@ mod scenario;
 mod scheduler;
 mod sluggish;
 mod story;
+mod subscriber;
+mod telling;
 mod unanswered;
 mod weather;
 
@@ -48,6 +50,7 @@ const STORMY: Options = Options {
     retention: None,
     deletes: false,
     receipts: false,
+    subscribes: false,
     weather: weather::BAD,
     patience: weather::PATIENCE,
     max_deferrals: None,

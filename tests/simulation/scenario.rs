@@ -20,6 +20,7 @@ use super::planted::Planted;
 use super::process::{KEY, Mode, SimProcess, Surroundings};
 use super::receipts::{Said, SimProvider};
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
+use super::subscriber;
 use super::weather::{self, Outage};
 use crate::support::given;
 use crate::support::memory::{Bug, Change, MemoryDatabase, Payment, Refusal};
@@ -69,6 +70,8 @@ pub struct Options {
     pub deletes: bool,
     /// The channel gives receipts.
     pub receipts: bool,
+    /// The tenant is told of every state.
+    pub subscribes: bool,
     /// What becomes of statements in bad weather, and how long a process waits for their answers.
     pub weather: weather::State,
     pub patience: Duration,
@@ -174,6 +177,9 @@ impl World {
         );
         let instance = an_instance(&scheduler, &database, FIRST_ID, "hook");
         let second = an_instance(&scheduler, &database, SECOND_ID, SECOND);
+        if options.subscribes {
+            subscriber::subscribe(&scheduler, &database);
+        }
         let around = Surroundings {
             scheduler: scheduler.clone(),
             chronicle: chronicle.clone(),
@@ -310,7 +316,7 @@ impl World {
             next_look = scheduler.now() + Duration::from_millis(500);
             let have_stopped = !stopping.iter().any(|process| scheduler.lives(*process));
             let all_is_told = open.load(Ordering::Relaxed) == 0 && untold.load(Ordering::Relaxed) == 0;
-            have_stopped && all_is_told && database.rows().iter().all(has_ended)
+            have_stopped && all_is_told && database.has_told_all() && database.rows().iter().all(has_ended)
         });
     }
 }

@@ -10,4 +10,5 @@ mod messages;
 mod operations;
 mod receipts;
 mod recovery;
+mod status_webhooks;
 mod wire;

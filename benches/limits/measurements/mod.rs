@@ -16,13 +16,13 @@ use crate::report::Report;
 use crate::stage::Stage;
 use history::{idle, left, queries, searches, soak, waiting};
 use receipts::{applied, events};
-use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained};
+use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained, told};
 use strain::{connections, lost_answers, neighbours, open_transaction, outage, patches, readers};
 use turn::Turn;
 use webhooks::taken;
 
 /// What is measured in every round, in this order.
-const IN_ROUNDS: [Measurement; 10] = [
+const IN_ROUNDS: [Measurement; 11] = [
     Measurement::Accepts,
     Measurement::Latency,
     Measurement::Flood,
@@ -33,6 +33,7 @@ const IN_ROUNDS: [Measurement; 10] = [
     Measurement::Receipts,
     Measurement::Events,
     Measurement::Webhooks,
+    Measurement::Told,
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
@@ -155,6 +156,7 @@ impl Step {
             Self::Of(Measurement::Receipts) => applied::measure(turn).await,
             Self::Of(Measurement::Events) => events::measure(turn).await,
             Self::Of(Measurement::Webhooks) => taken::measure(turn).await,
+            Self::Of(Measurement::Told) => told::measure(turn).await,
             Self::Of(Measurement::Waiting) => waiting::measure(turn).await,
             Self::Of(Measurement::Left) => left::measure(turn).await,
             Self::Of(Measurement::Rows) => queries::measure(turn).await,

@@ -146,6 +146,17 @@ pub fn lines() -> Vec<Line> {
             ("alone", SendP99),
             Some(AtMost(2.0, 1.2)),
         ),
+        line("end to end, flood, before there were status webhooks", FloodBeforeSubscribers, "/s"),
+        against(
+            line("end to end, flood, status webhooks nobody asked for", FloodOfNoSubscribers, "/s"),
+            ("before", FloodBeforeSubscribers),
+            Some(AtLeast(0.98, 1.0)),
+        ),
+        against(
+            line("end to end, flood, one subscriber told of everything", FloodTold, "/s"),
+            ("none", FloodOfNoSubscribers),
+            Some(AtLeast(0.4, 0.5)),
+        ),
     ]);
     let sqlite = line("accepts into SQLite", SqliteAccepts, "/s");
     lines.push(against(sqlite, ("PostgreSQL", PostgresAccepts), Some(AtLeast(0.5, 0.5))));

@@ -9,13 +9,17 @@ use std::time::Duration;
 
 pub use super::transport::{Brokered, Transport};
 
+use super::access::met_tenants::MetTenants;
 use super::delivery::admission::Admission;
 use super::delivery::consumption::Limits;
 use super::events::bells::Bells;
 use super::events::receiver::{Receiver, ReceiverPorts};
 use super::node::this_node::ThisNode;
-use super::ports::{Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier};
-use super::{access, delivery, instances, messages, node, operations, receipts};
+use super::ports::{
+    Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, StatusSubscriptions, Stores, Tasks,
+    TokenVerifier,
+};
+use super::{access, delivery, instances, messages, node, operations, receipts, status_webhooks};
 use crate::domain::message::MaxTries;
 use crate::domain::message::retry::RetryPolicy;
 
@@ -68,6 +72,7 @@ pub struct Gateway {
     pub messages: Messages,
     pub instances: Instances,
     pub access: Access,
+    pub status_webhooks: StatusWebhooks,
     pub operations: Operations,
     pub events: Arc<receipts::ReceiveEvents>,
     pub signed_events: receipts::ReceiveSignedEvents,
@@ -100,6 +105,13 @@ pub struct Instances {
     pub read: instances::ReadInstances,
     pub update: instances::UpdateInstance,
     pub delete: instances::DeleteInstance,
+}
+
+pub struct StatusWebhooks {
+    pub create: status_webhooks::CreateSubscription,
+    pub read: status_webhooks::ReadSubscriptions,
+    pub change: status_webhooks::ChangeSubscription,
+    pub attempt: status_webhooks::TrySubscription,
 }
 
 pub struct Access {
@@ -138,6 +150,7 @@ impl Gateway {
             messages: ports.messages(&node, &settings, queue.clone()),
             instances: ports.instances(&node, &settings, &admission),
             access: ports.access(),
+            status_webhooks: ports.status_webhooks(&node, &settings, &admission),
             operations: ports.operations(&node, &settings, &transport, receiver.as_ref()),
             signed_events: ports.receive_signed_events(events.clone()),
             events,
@@ -159,6 +172,48 @@ impl Gateway {
 /// Also for a command, which serves nothing.
 pub fn issue_api_key(stores: &Stores, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> access::IssueApiKey {
     access::IssueApiKey { api_keys: stores.api_keys.clone(), clock, ids }
+}
+
+/// What the use cases of subscriptions to states need.
+pub struct StatusWebhookParts {
+    pub subscriptions: Arc<dyn StatusSubscriptions>,
+    pub channels: Channels,
+    pub cipher: Arc<dyn CredentialsCipher>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+    pub tenants: MetTenants,
+    pub admission: Admission,
+    /// How long a secret that was replaced signs beside its successor.
+    pub overlap: Duration,
+    /// How long a caller waits who tries one.
+    pub timeout: Duration,
+}
+
+/// Also for a command, which serves nothing.
+pub fn status_webhooks(parts: StatusWebhookParts) -> StatusWebhooks {
+    let StatusWebhookParts { subscriptions, channels, cipher, clock, ids, tenants, admission, overlap, timeout } =
+        parts;
+    StatusWebhooks {
+        create: status_webhooks::CreateSubscription {
+            subscriptions: subscriptions.clone(),
+            channels: channels.clone(),
+            cipher: cipher.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            tenants: tenants.clone(),
+        },
+        read: status_webhooks::ReadSubscriptions { subscriptions: subscriptions.clone(), clock: clock.clone() },
+        change: status_webhooks::ChangeSubscription {
+            subscriptions: subscriptions.clone(),
+            channels: channels.clone(),
+            cipher: cipher.clone(),
+            clock: clock.clone(),
+            tenants: tenants.clone(),
+            admission,
+            overlap,
+        },
+        attempt: status_webhooks::TrySubscription { subscriptions, channels, cipher, clock, ids, tenants, timeout },
+    }
 }
 
 /// Also for a command, which serves nothing.

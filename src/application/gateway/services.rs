@@ -8,7 +8,9 @@ use crate::application::recovery::pay_dead_letters::PaymentRounds;
 use crate::application::recovery::relay_due_messages::RelayRounds;
 use crate::application::service::{Repeated, Repeating, Service};
 use crate::application::transport::{Brokered, Transport};
-use crate::application::{access, delivery, events, inbound, instances, node, operations, receipts, recovery};
+use crate::application::{
+    access, delivery, events, inbound, instances, node, operations, receipts, recovery, status_webhooks,
+};
 
 impl Gateway {
     /// Everything that the process does in the background beside its heartbeat, each time anew: a loop is added by a line
@@ -27,6 +29,7 @@ impl Gateway {
             self.repeating(self.watch_tenants()),
             self.repeating(self.sweep_receipts()),
             self.repeating(self.decide_phone_messages()),
+            self.repeating(self.tell_changes()),
         ];
         if !self.channels.connectable().is_empty() {
             services.push(self.repeating(self.watch_connections()));
@@ -163,6 +166,20 @@ impl Gateway {
 
     fn drain_spool(&self) -> Option<events::DrainSpool> {
         Some(self.receiver.as_ref()?.drain_spool(&self.ports.stores, self.bells.clone()))
+    }
+
+    fn tell_changes(&self) -> status_webhooks::TellChanges {
+        let ThisNode { identity, held, unreconciled, .. } = self.node.clone();
+        status_webhooks::TellChanges {
+            changes: self.ports.stores.status_changes.clone(),
+            queue: self.queue.clone(),
+            identity,
+            held,
+            unreconciled,
+            clock: self.ports.clock.clone(),
+            ids: self.ports.ids.clone(),
+            looked_at: None,
+        }
     }
 
     fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<delivery::ConsumeMessages>> {

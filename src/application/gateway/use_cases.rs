@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Access, Instances, Messages, Operations, Ports, Settings, issue_api_key, replay_messages};
+use super::{
+    Access, Instances, Messages, Operations, Ports, Settings, StatusWebhookParts, StatusWebhooks, issue_api_key,
+    replay_messages, status_webhooks,
+};
 use crate::application::delivery::admission::Admission;
 use crate::application::events::bells::Bells;
 use crate::application::events::receiver::Receiver;
@@ -191,6 +194,25 @@ impl Ports {
             ids: self.ids.clone(),
             tenants: node.tenants.clone(),
         }
+    }
+
+    pub(super) fn status_webhooks(
+        &self,
+        node: &ThisNode,
+        settings: &Settings,
+        admission: &Admission,
+    ) -> StatusWebhooks {
+        status_webhooks(StatusWebhookParts {
+            subscriptions: self.stores.status_subscriptions.clone(),
+            channels: self.channels.clone(),
+            cipher: self.cipher.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            tenants: node.tenants.clone(),
+            admission: admission.clone(),
+            overlap: settings.secret_overlap,
+            timeout: settings.direct_timeout,
+        })
     }
 
     pub(super) fn access(&self) -> Access {

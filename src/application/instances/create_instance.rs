@@ -126,6 +126,11 @@ fn check(sender: &dyn ChannelSender, command: &CreateInstanceCommand) -> Result<
         problems
             .push(FieldProblem::new("/channelInstanceId", "is reserved: providers report of several instances there"));
     }
+    if let Some(id) = command.channel_instance_id.as_str().strip_prefix("status:")
+        && id.parse::<uuid::Uuid>().is_ok()
+    {
+        problems.push(FieldProblem::new("/channelInstanceId", "is reserved: subscriptions to states are called so"));
+    }
     problems.extend(sender.check_address(command.channel_phone_or_id.as_str()).err().into_iter().flatten());
     match sender.check_credentials(command.credentials.as_ref()) {
         Ok(new) if problems.is_empty() => Ok(new),

@@ -129,6 +129,7 @@ impl InboundMessage {
             recipient: self.chat,
             content: Content { text: self.text, media, payload, template: None },
             direction: if is_another { Direction::Received } else { Direction::Sent },
+            purpose: None,
             status: if is_another { MessageStatus::Delivered } else { MessageStatus::Sent },
             channel_message_id: Some(self.of.id),
             error: None,

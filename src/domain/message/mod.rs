@@ -67,6 +67,25 @@ impl Direction {
     }
 }
 
+/// What a message is there for that no client sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It tells a subscriber that another message is in another state.
+    Status,
+}
+
+impl Purpose {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Status => "status",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        (text == Purpose::Status.as_str()).then_some(Purpose::Status)
+    }
+}
+
 /// How urgent a message is to its sender: 0 to 9, 9 the most. Stored and shown; nothing follows from it yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Priority(u8);
@@ -129,6 +148,8 @@ pub struct Message {
     pub recipient: String,
     pub content: Content,
     pub direction: Direction,
+    /// None: a client sent it, or a channel brought it.
+    pub purpose: Option<Purpose>,
     pub status: MessageStatus,
     pub channel_message_id: Option<String>,
     pub error: Option<String>,
@@ -196,6 +217,7 @@ impl Message {
             recipient: draft.recipient.into_string(),
             content: draft.content,
             direction: Direction::Sent,
+            purpose: None,
             status,
             channel_message_id: None,
             error: None,

@@ -6,7 +6,7 @@ use super::deferral::longest_pause;
 use super::delivery::{
     Acceptance, DeliveryError, DeliveryErrorKind, EARLIER_MAY_HAVE_BEEN_DELIVERED, FailureKind, MAY_HAVE_BEEN_DELIVERED,
 };
-use super::{Message, MessageStatus};
+use super::{Message, MessageStatus, Purpose};
 use crate::domain::Timestamp;
 
 /// How often and after which waits a message is tried again.
@@ -32,6 +32,9 @@ pub struct SoFar {
     pub retries_unknown: bool,
     /// An earlier try may have been taken.
     pub is_unanswered: bool,
+    /// Since when it tries to tell of another message, if it does: it goes on for days, and more and more rarely, also after an
+    /// answer that refuses it.
+    pub tells_since: Option<Timestamp>,
 }
 
 impl SoFar {
@@ -45,6 +48,7 @@ impl SoFar {
             is_awaited,
             retries_unknown,
             is_unanswered: message.is_unanswered,
+            tells_since: message.purpose.map(|Purpose::Status| message.created_at),
         }
     }
 }
@@ -69,6 +73,13 @@ fn unknown(mut error: DeliveryError, and: &str) -> NextStep {
 
 /// A channel that asks for more than this is tried again after this long.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The wait of a message that tells of another is at least this part of its age: so a receiver that is away for long is not called
+/// all the time, and one that is back hears of it soon, by the measure of how long it was away.
+const PART_OF_AGE: u32 = 4;
+
+/// But no longer than this.
+const LONGEST_OF_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// Waits are spread by this much either way, so that what failed together does not come back together.
 const JITTER: f64 = 0.2;
@@ -112,6 +123,8 @@ impl RetryPolicy {
             error.channel_message_id = None;
         }
         let retry_after = match error.kind {
+            // A receiver may be mended, and so may the row of an instance that no client sees.
+            DeliveryErrorKind::Permanent { .. } if so_far.tells_since.is_some() && tries_begun < max_tries => None,
             DeliveryErrorKind::Permanent { failure } => return so_far.failed(failure, error),
             DeliveryErrorKind::InstanceOff { pause, .. } => return self.put_off(error, pause, so_far, now),
             DeliveryErrorKind::NotNow { pause, is_undeliverable } => {
@@ -126,7 +139,9 @@ impl RetryPolicy {
             return so_far.failed(FailureKind::Channel, error);
         }
         let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
-        let wait = self.wait_after(tries_begun, chance).max(asked);
+        let age = so_far.tells_since.and_then(|since| (now - since).to_std().ok()).unwrap_or_default();
+        let by_age = (age / PART_OF_AGE).min(LONGEST_OF_AGE);
+        let wait = self.wait_after(tries_begun, by_age, chance).max(asked);
         NextStep::Retry { at: now + wait, error }
     }
 
@@ -143,10 +158,10 @@ impl RetryPolicy {
         NextStep::PutOff { at: now + pause.min(longest_pause(so_far.deferrals)), error }
     }
 
-    fn wait_after(&self, tries_begun: u32, chance: f64) -> Duration {
+    fn wait_after(&self, tries_begun: u32, at_least: Duration, chance: f64) -> Duration {
         let nth = usize::try_from(tries_begun.saturating_sub(1)).unwrap_or(usize::MAX);
         let wait = self.backoff.get(nth).or(self.backoff.last()).copied().unwrap_or_default();
-        wait.mul_f64(1.0 - JITTER + 2.0 * JITTER * chance.clamp(0.0, 1.0))
+        wait.max(at_least).mul_f64(1.0 - JITTER + 2.0 * JITTER * chance.clamp(0.0, 1.0))
     }
 }
 
@@ -175,6 +190,7 @@ mod tests {
             is_awaited: false,
             retries_unknown: true,
             is_unanswered: false,
+            tells_since: None,
         }
     }
 
@@ -183,6 +199,24 @@ mod tests {
             NextStep::Retry { at, .. } => (at - now()).as_seconds_f64(),
             other => panic!("no retry: {other:?}"),
         }
+    }
+
+    #[test]
+    fn what_tells_of_another_message_is_tried_more_and_more_rarely_also_when_it_is_refused() {
+        let refused = || Err(DeliveryError::refused("HTTP 404 from the webhook"));
+        let after = |age: u64, tries_begun| {
+            let tells_since = Some(now() - Duration::from_secs(age));
+            policy().after(refused(), &SoFar { tells_since, ..so_far(tries_begun, 100) }, now(), 0.5)
+        };
+        for (age, tries, expected) in
+            [(0, 1, 1.0), (20, 3, 16.0), (400, 9, 100.0), (7_200, 30, 1_800.0), (172_800, 60, 3_600.0)]
+        {
+            assert_eq!(wait(after(age, tries)), expected, "{age}");
+        }
+        assert!(matches!(after(259_200, 100), NextStep::Failed { failure: FailureKind::Recipient, .. }));
+        let told = SoFar { tells_since: Some(now()), ..so_far(1, 100) };
+        let unreadable = policy().after(Err(DeliveryError::misconfigured("unreadable")), &told, now(), 0.5);
+        assert_eq!(wait(unreadable), 1.0);
     }
 
     #[test]

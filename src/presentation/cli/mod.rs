@@ -1,4 +1,4 @@
-//! The command line: `correio serve|migrate|keys|instances|replay|events|emergency|spool|backup|token|bench`.
+//! The command line: `correio serve|migrate|keys|instances|subscriptions|replay|events|emergency|spool|backup|token|bench`.
 
 mod backup;
 mod bench;
@@ -10,6 +10,7 @@ mod keys;
 mod replay;
 mod serve;
 mod signals;
+mod subscriptions;
 mod tenant;
 mod token;
 
@@ -49,6 +50,9 @@ enum Command {
     /// List instances, connect them at their providers, and show their codes.
     #[command(subcommand)]
     Instances(instances::InstancesCommand),
+    /// Subscribe to changes of messages' states (status webhooks), and list, renew, try and delete subscriptions.
+    #[command(subcommand)]
+    Subscriptions(subscriptions::SubscriptionsCommand),
     /// Put failed messages back on their way, and print how many.
     Replay(replay::ReplayArguments),
     /// Take events over.
@@ -108,6 +112,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         }
         Command::Keys(command) => keys::run(&configured()?, command).await,
         Command::Instances(command) => instances::run(&configured()?, command).await,
+        Command::Subscriptions(command) => subscriptions::run(&configured()?, command).await,
         Command::Replay(arguments) => replay::run(&configured()?, arguments).await,
         Command::Events(command) => events::import::run(&configured()?, command).await,
         Command::Emergency(command) => events::emergency::run(&configured()?, &command),

@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::error::CommandError;
 use super::tenant::tenant;
 use crate::application::gateway::replay_messages;
-use crate::application::ports::{FailedSelection, Replay};
+use crate::application::ports::{FailedSelection, Purposes, Replay};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
-use crate::domain::message::MessageId;
+use crate::domain::message::{MessageId, Purpose};
 use crate::infrastructure::config::Config;
 use crate::infrastructure::storage::database::Database;
 use crate::infrastructure::system::SystemClock;
@@ -25,6 +25,9 @@ pub struct ReplayArguments {
     /// Every failed message that the other options do not leave out.
     #[arg(long, required_unless_present_any = ["id", "instance", "created_after", "created_before"])]
     all: bool,
+    /// Those that tell subscribers of changes (status webhooks), and no others.
+    #[arg(long, conflicts_with = "id")]
+    status_webhooks: bool,
     /// Only this tenant's.
     #[arg(long, value_parser = tenant)]
     tenant: Option<Tenant>,
@@ -57,6 +60,7 @@ async fn replay(database: &Database, arguments: ReplayArguments) -> Result<u64, 
     let replay_messages = replay_messages(&database.stores, Arc::new(SystemClock::new()));
     if arguments.id.is_empty() {
         let selection = FailedSelection {
+            purposes: if arguments.status_webhooks { Purposes::Of(Purpose::Status) } else { Purposes::Own },
             tenant: arguments.tenant,
             channel_instance_id: arguments.instance,
             created_after: arguments.created_after,

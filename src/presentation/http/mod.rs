@@ -11,6 +11,7 @@ mod operations;
 mod parsing_tests;
 mod receipts;
 mod request_log;
+mod status_webhooks;
 mod swagger_ui;
 mod wire;
 
@@ -80,6 +81,9 @@ fn documented() -> OpenApiRouter<SharedState> {
         .routes(routes!(instances::connection::code))
         .routes(routes!(instances::connection::restart))
         .routes(routes!(instances::connection::log_out))
+        .routes(routes!(status_webhooks::create::create, status_webhooks::read::list))
+        .routes(routes!(status_webhooks::read::read, status_webhooks::change::change, status_webhooks::read::delete))
+        .routes(routes!(status_webhooks::attempt::attempt))
         .routes(routes!(receipts::receive::receive_of_app, receipts::handshake::shake_hands_of_app))
         .routes(routes!(receipts::receive::receive, receipts::handshake::shake_hands))
         .routes(routes!(receipts::receive::receive_by_secret))

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use correio::application::ports::MessageFilter;
+use correio::application::ports::{MessageFilter, Purposes};
 use correio::domain::Timestamp;
 use correio::domain::instance::channel::ChannelName;
-use correio::domain::message::{Direction, Message, MessageId, MessageStatus};
+use correio::domain::message::{Direction, Message, MessageId, MessageStatus, Purpose};
+use correio::domain::status_webhook::StatusSubscription;
 use uuid::Uuid;
 
 use crate::contracts::on_every_adapter;
@@ -123,6 +124,9 @@ async fn every_filter_finds_what_matches_in_every_week(adapters: &Adapters) {
         let is_received = status == MessageStatus::Delivered && index / 13 % 2 == 0;
         let direction = if is_received { Direction::Received } else { Direction::Sent };
         stored.push(adapters.stored(Message { id, recipient, direction, created_at: time, ..message }).await);
+        if index % 4 == 1 && !matches!(status, MessageStatus::Delivered | MessageStatus::Read) {
+            stored.push(adapters.stored(telling(stored.last().unwrap())).await);
+        }
     }
     let options = |count: usize| std::iter::once(None).chain((0..count).map(Some));
     let mut filters = Vec::new();
@@ -132,6 +136,8 @@ async fn every_filter_finds_what_matches_in_every_week(adapters: &Adapters) {
             .flat_map(|(channel, name)| options(1).map(move |recipient| (channel, name, recipient)))
         {
             filters.push(MessageFilter {
+                purposes: [Purposes::Own, Purposes::Any, Purposes::Own, Purposes::Of(Purpose::Status)]
+                    [filters.len() % 4],
                 direction: [None, Some(Direction::Sent), Some(Direction::Received)][filters.len() % 3],
                 status: status.map(|it| MessageStatus::ALL[it]),
                 channel: channel.map(|it| ChannelName::new(channels[it])),
@@ -145,6 +151,7 @@ async fn every_filter_finds_what_matches_in_every_week(adapters: &Adapters) {
     for filter in filters {
         let matches = |message: &&Message| {
             message.tenant == tenant("acme")
+                && filter.purposes.contain(message.purpose)
                 && filter.direction.is_none_or(|direction| message.direction == direction)
                 && filter.status.is_none_or(|status| message.status == status)
                 && filter.channel.as_ref().is_none_or(|channel| message.channel == *channel)
@@ -166,6 +173,19 @@ async fn every_filter_finds_what_matches_in_every_week(adapters: &Adapters) {
         assert_eq!(seen, expected, "{filter:?}");
         let counted: u64 = adapters.search.count(&tenant("acme"), &filter).await.unwrap().values().sum();
         assert_eq!(counted, expected.len() as u64, "{filter:?}");
+    }
+}
+
+/// What tells a subscriber of this message.
+fn telling(of: &Message) -> Message {
+    Message {
+        id: MessageId(Uuid::from_u128(of.id.0.as_u128() + 1)),
+        purpose: Some(Purpose::Status),
+        channel: ChannelName::new("webhook"),
+        channel_instance_id: StatusSubscription::instance_name(of.instance_id),
+        recipient: of.id.to_string(),
+        direction: Direction::Sent,
+        ..of.clone()
     }
 }
 

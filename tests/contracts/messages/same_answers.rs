@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use correio::application::ports::{
-    Duties, FailedSelection, Forgotten, MessageFilter, Outcome, Position, RepositoryError, SearchError, Take,
+    Duties, FailedSelection, Forgotten, MessageFilter, Outcome, Position, Purposes, RepositoryError, SearchError, Take,
 };
 use correio::domain::Timestamp;
 use correio::domain::instance::Instance;
@@ -232,6 +232,7 @@ impl World {
 
     fn selection(&mut self) -> FailedSelection {
         FailedSelection {
+            purposes: Purposes::Own,
             tenant: self.chance.one(&[None, Some(tenant("acme"))]),
             channel_instance_id: self.chance.one(&[None, Some("a".to_owned())]),
             created_after: self.chance.one(&[None, Some(at(self.seconds / 2))]),

@@ -47,6 +47,11 @@ impl MemoryDatabase {
         self.look(|tables| tables.messages.values().cloned().collect())
     }
 
+    /// Whether subscribers were told of all that was noted for them.
+    pub fn has_told_all(&self) -> bool {
+        self.look(|tables| tables.status_changes.is_empty() && tables.tellings.is_empty())
+    }
+
     /// The attempts of a message that have rows, in order of their number.
     pub fn attempts(&self, id: MessageId) -> Vec<Attempt> {
         self.look(|tables| tables.attempts_of(id))

@@ -63,7 +63,8 @@ impl FailedMessages for MemoryFailedMessages {
 }
 
 fn selected(selection: &FailedSelection, message: &Message) -> bool {
-    selection.tenant.as_ref().is_none_or(|tenant| message.tenant == *tenant)
+    selection.purposes.contain(message.purpose)
+        && selection.tenant.as_ref().is_none_or(|tenant| message.tenant == *tenant)
         && selection.channel_instance_id.as_ref().is_none_or(|name| message.channel_instance_id == *name)
         && selection.created_after.is_none_or(|after| message.created_at >= after)
         && selection.created_before.is_none_or(|before| message.created_at < before)

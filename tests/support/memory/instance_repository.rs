@@ -7,6 +7,7 @@ use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::instance::{Instance, InstanceChange, InstanceId};
+use correio::domain::status_webhook::StatusSubscription;
 
 use super::database::MemoryDatabase;
 use super::tables::{EventSecret, Tables, storable};
@@ -44,7 +45,8 @@ impl InstanceRepository for MemoryInstanceRepository {
     }
 
     async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
-        let find = |tables: &mut Tables| tables.instances.get(&id).filter(|it| it.tenant == *tenant).cloned();
+        let find =
+            |tables: &mut Tables| tables.instances.get(&id).filter(|it| it.tenant == *tenant && is_seen(it)).cloned();
         self.database.run_now("instances.find", |tables| Ok(find(tables))).await
     }
 
@@ -55,7 +57,10 @@ impl InstanceRepository for MemoryInstanceRepository {
         channel_instance_id: &str,
     ) -> Result<Option<Instance>, RepositoryError> {
         let is_it = |it: &&Instance| {
-            it.tenant == *tenant && it.channel == *channel && it.channel_instance_id == channel_instance_id
+            it.tenant == *tenant
+                && it.channel == *channel
+                && it.channel_instance_id == channel_instance_id
+                && is_seen(it)
         };
         self.database
             .run_now("instances.find_by_name", |tables| Ok(tables.instances.values().find(is_it).cloned()))
@@ -101,7 +106,9 @@ impl InstanceRepository for MemoryInstanceRepository {
     }
 
     async fn list(&self, tenant: &Tenant, channel: Option<&ChannelName>) -> Result<ListedInstances, SearchError> {
-        let is_listed = |it: &&Instance| it.tenant == *tenant && channel.is_none_or(|channel| it.channel == *channel);
+        let is_listed = |it: &&Instance| {
+            it.tenant == *tenant && channel.is_none_or(|channel| it.channel == *channel) && is_seen(it)
+        };
         let list = |tables: &mut Tables| {
             let mut listed: Vec<Instance> = tables.instances.values().filter(is_listed).cloned().collect();
             listed.sort_by_key(|instance| (instance.created_at, instance.id));
@@ -168,7 +175,9 @@ impl InstanceRepository for MemoryInstanceRepository {
         now: Timestamp,
     ) -> Result<Option<Instance>, RepositoryError> {
         let update = |tables: &mut Tables| {
-            let Some(stored) = tables.instances.get_mut(&id).filter(|it| it.tenant == *tenant) else { return Ok(None) };
+            let Some(stored) = tables.instances.get_mut(&id).filter(|it| it.tenant == *tenant && is_seen(it)) else {
+                return Ok(None);
+            };
             let change = change.clone();
             let replaced = change.event_secret.as_ref().filter(|secret| secret.replaces == stored.event_secret);
             if let Some(secret) = replaced {
@@ -202,7 +211,7 @@ impl InstanceRepository for MemoryInstanceRepository {
     async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError> {
         let tenant = tenant.clone();
         let delete = move |tables: &mut Tables| {
-            if tables.instances.get(&id).is_none_or(|it| it.tenant != tenant) {
+            if tables.instances.get(&id).is_none_or(|it| it.tenant != tenant || !is_seen(it)) {
                 return Ok(false);
             }
             let former = tables.instances.remove(&id);
@@ -213,6 +222,11 @@ impl InstanceRepository for MemoryInstanceRepository {
         };
         self.database.run("instances.delete", delete).await
     }
+}
+
+/// One that stands behind a subscription is seen by no client.
+fn is_seen(instance: &Instance) -> bool {
+    instance.channel_instance_id != StatusSubscription::instance_name(instance.id)
 }
 
 fn texts_are_storable(instance: &Instance) -> Result<(), RepositoryError> {

@@ -60,12 +60,17 @@ impl MessageSearch for MemoryMessageSearch {
     }
 
     async fn count_open(&self) -> Result<u64, RepositoryError> {
-        self.database.run_now("search.count_open", |tables| Ok(tables.open().count() as u64)).await
+        self.database
+            .run_now("search.count_open", |tables| {
+                Ok(tables.open().filter(|message| message.purpose.is_none()).count() as u64)
+            })
+            .await
     }
 }
 
 fn matches(message: &Message, tenant: &Tenant, filter: &MessageFilter) -> bool {
     message.tenant == *tenant
+        && filter.purposes.contain(message.purpose)
         && filter.direction.is_none_or(|direction| message.direction == direction)
         && filter.status.is_none_or(|status| message.status == status)
         && filter.channel.as_ref().is_none_or(|channel| message.channel == *channel)

@@ -17,6 +17,8 @@ mod node_repository;
 mod owed_dead_letters;
 mod receipt_inbox;
 mod received_messages;
+mod status_changes;
+mod status_subscriptions;
 mod storage;
 mod tables;
 mod weather;
@@ -42,6 +44,8 @@ pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use receipt_inbox::MemoryReceiptInbox;
 pub use received_messages::MemoryReceivedMessages;
+pub use status_changes::MemoryStatusChanges;
+pub use status_subscriptions::MemoryStatusSubscriptions;
 pub use storage::MemoryStorage;
 pub use tables::{Bug, CRASH, Change, Payment, Refusal};
 pub use weather::{Statement, Weather};
@@ -65,6 +69,8 @@ impl MemoryDatabase {
             received: Arc::new(MemoryReceivedMessages::new(self.clone())),
             events: Arc::new(MemoryEventRepository::new(self.clone())),
             event_steps: Arc::new(MemoryEventSteps::new(self.clone())),
+            status_subscriptions: Arc::new(MemoryStatusSubscriptions::new(self.clone())),
+            status_changes: Arc::new(MemoryStatusChanges::new(self.clone())),
         };
         Adapters::new(stores, ())
     }

@@ -10,9 +10,10 @@ use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::deferral::MAX_DEFERRALS;
 use correio::domain::message::transition::ForbiddenMove;
-use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
+use correio::domain::message::{Direction, Guard, Message, MessageId, MessageStatus, Purpose};
 use correio::domain::node::NodeId;
 use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
+use correio::domain::status_webhook::{Snapshot, StatusSubscription, TOLD};
 use uuid::Uuid;
 
 use super::events::EventTables;
@@ -38,6 +39,14 @@ pub(super) struct Tables {
     pub undecided: BTreeMap<ChannelMessage, Received>,
     /// As they were when they were deleted; used by [`Bug::ClaimsRememberInstances`] alone.
     pub former_instances: BTreeMap<InstanceId, Instance>,
+    pub subscriptions: BTreeMap<InstanceId, StatusSubscription>,
+    /// What is to be told, and how far it was.
+    pub status_changes: BTreeMap<i64, (MessageId, Snapshot, Option<InstanceId>)>,
+    /// What is being told, or waits: by message, subscription and number.
+    pub tellings: BTreeMap<(MessageId, InstanceId, i64), Telling>,
+    /// Messages that told something and have ended.
+    pub endings: BTreeSet<MessageId>,
+    next_change: i64,
     pub api_keys: BTreeMap<Uuid, ApiKey>,
     pub tenants: BTreeSet<Tenant>,
     pub of_events: EventTables,
@@ -53,6 +62,14 @@ pub(super) struct Tables {
     planted: BTreeSet<Bug>,
     /// None: [`MAX_DEFERRALS`].
     pub max_deferrals: Option<u32>,
+}
+
+/// One change for one subscription.
+#[derive(Clone, Debug)]
+pub(super) enum Telling {
+    As(MessageId),
+    Waits(Snapshot),
+    Next(Snapshot),
 }
 
 /// Of the secret of an instance's events.
@@ -122,6 +139,9 @@ pub struct Payment {
     pub publishers: Vec<NodeId>,
 }
 
+/// The writer of what receipts say.
+const RECEIPTS: &str = "receipts.apply";
+
 /// The writer of a [`Change`] that takes a claim back.
 pub const CRASH: &str = "a crash";
 
@@ -181,6 +201,10 @@ pub enum Bug {
     MakesDueWhoseverItIs,
     /// Nothing has to be claimed for having been put off often.
     PutsOffForEver,
+    /// What receipts make of a message is not noted for subscribers.
+    ReceiptsAreNotTold,
+    /// A change is told although an earlier one of the same message still is.
+    TellsAllAtOnce,
 }
 
 impl Tables {
@@ -200,6 +224,7 @@ impl Tables {
     pub fn insert(&mut self, message: Message, writer: &'static str) {
         self.sync();
         self.tell(None, &message, false, writer);
+        self.note(None, &message, writer);
         self.messages.insert(message.id, message);
     }
 
@@ -271,6 +296,7 @@ impl Tables {
         change(message).ok()?;
         let written = message.clone();
         self.tell(Some(from), &written, was_timed, writer);
+        self.note(Some(from), &written, writer);
         Some(written)
     }
 
@@ -278,6 +304,21 @@ impl Tables {
         let (id, to, try_number, node) = (now.id, now.status, now.try_number, now.node);
         let wait = now.next_attempt_at.filter(|_| now.next_attempt_at != now.send_at).map(|time| time - now.updated_at);
         self.history.push(Change { id, from, to, try_number, node, was_timed, wait, believed: None, writer });
+    }
+
+    /// What is to be told of a change, and that what told something has ended: what triggers do in the databases.
+    fn note(&mut self, from: Option<MessageStatus>, now: &Message, writer: &'static str) {
+        if now.purpose == Some(Purpose::Status) && !now.status.is_open() {
+            self.endings.insert(now.id);
+        }
+        let is_told = from != Some(now.status) && TOLD.contains(&now.status);
+        let is_own = now.direction == Direction::Sent && now.purpose.is_none();
+        let is_forgotten = self.has(Bug::ReceiptsAreNotTold) && writer == RECEIPTS;
+        let has_subscriber = self.subscriptions.values().any(|it| it.tenant == now.tenant);
+        if is_told && is_own && has_subscriber && !is_forgotten {
+            self.next_change += 1;
+            self.status_changes.insert(self.next_change, (now.id, Snapshot::of(now), None));
+        }
     }
 
     /// What the writer of the last change took for its claim.
@@ -301,7 +342,11 @@ impl Tables {
     /// Deletes a message and its attempts. Nobody has it under way: it is at an end.
     pub fn forget(&mut self, id: MessageId) {
         self.sync();
-        self.deleted.extend(self.messages.remove(&id));
+        let deleted = self.messages.remove(&id);
+        if deleted.as_ref().is_some_and(|message| message.purpose == Some(Purpose::Status)) {
+            self.endings.insert(id);
+        }
+        self.deleted.extend(deleted);
         self.attempts.retain(|(of, _), _| *of != id);
         self.channel_messages.retain(|_, of| *of != id);
     }

@@ -8,3 +8,4 @@ pub mod latency;
 pub mod plain_inserts;
 pub mod sqlite;
 pub mod sustained;
+pub mod told;

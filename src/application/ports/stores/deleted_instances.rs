@@ -13,6 +13,7 @@ use crate::domain::message::MessageId;
 pub trait DeletedInstances: Send + Sync {
     /// At most `limit` instances that were deleted and are not forgotten: those deleted first (and of equals the lowest ids)
     /// first. With none, it costs next to nothing.
+    /// None that stands behind a subscription to states.
     async fn list(&self, limit: u32) -> Result<Vec<InstanceId>, RepositoryError>;
 
     /// Looks at the next `reach` open messages, of whatever instance, from `after` on, and returns those of these instances.

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use crate::application::ports::RepositoryError;
+use crate::application::ports::{Purposes, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageId;
@@ -48,6 +48,7 @@ pub enum Replay {
 /// Selects failed messages; a field that is `None` does not narrow.
 #[derive(Clone, Debug, Default)]
 pub struct FailedSelection {
+    pub purposes: Purposes,
     /// None: of all tenants.
     pub tenant: Option<Tenant>,
     pub channel_instance_id: Option<String>,

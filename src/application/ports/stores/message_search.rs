@@ -7,7 +7,7 @@ use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::attempt::Attempt;
-use crate::domain::message::{Direction, Message, MessageId, MessageStatus};
+use crate::domain::message::{Direction, Message, MessageId, MessageStatus, Purpose};
 
 /// Reads messages on behalf of their tenant. A foreign message is answered exactly like one that does not exist.
 ///
@@ -57,9 +57,30 @@ pub enum SearchError {
     Repository(#[from] RepositoryError),
 }
 
+/// Which messages, by what they are there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purposes {
+    /// What clients sent and channels brought.
+    #[default]
+    Own,
+    Of(Purpose),
+    Any,
+}
+
+impl Purposes {
+    pub fn contain(self, purpose: Option<Purpose>) -> bool {
+        match self {
+            Purposes::Own => purpose.is_none(),
+            Purposes::Of(only) => purpose == Some(only),
+            Purposes::Any => true,
+        }
+    }
+}
+
 /// Selects messages; a field that is `None` does not narrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MessageFilter {
+    pub purposes: Purposes,
     pub direction: Option<Direction>,
     pub status: Option<MessageStatus>,
     pub channel: Option<ChannelName>,
@@ -72,7 +93,7 @@ pub struct MessageFilter {
 }
 
 impl MessageFilter {
-    /// All that was sent.
+    /// All that clients sent.
     pub fn sent() -> Self {
         Self { direction: Some(Direction::Sent), ..Self::default() }
     }

@@ -13,6 +13,7 @@ mod message_search;
 mod node_repository;
 mod owed_dead_letters;
 mod receipts;
+mod status_webhooks;
 mod storage;
 
 use std::sync::Arc;
@@ -31,10 +32,11 @@ pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
 pub use inbound::{Received, ReceivedMessages};
 pub use instance_repository::{BYTES_OF_AN_INSTANCE, InstanceRepository, ListedInstances, SealedInstance};
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
-pub use message_search::{Listed, MessageFilter, MessageSearch, SearchError};
+pub use message_search::{Listed, MessageFilter, MessageSearch, Purposes, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
 pub use receipts::{ReceiptInbox, Swept};
+pub use status_webhooks::{Compose, StatusChanges, StatusSubscriptions, Told};
 pub use storage::{Storage, WeeksStanding};
 
 /// How many bytes of content ([`Content::bytes`](crate::domain::message::Content::bytes)) are read or changed in one go:
@@ -60,4 +62,6 @@ pub struct Stores {
     pub received: Arc<dyn ReceivedMessages>,
     pub events: Arc<dyn EventRepository>,
     pub event_steps: Arc<dyn EventSteps>,
+    pub status_subscriptions: Arc<dyn StatusSubscriptions>,
+    pub status_changes: Arc<dyn StatusChanges>,
 }

@@ -5,6 +5,7 @@ mod body;
 #[cfg(test)]
 mod parsing_tests;
 mod signing_secret;
+mod stored_secrets;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::problem::FieldProblem;
 use crate::infrastructure::http_client::{AddressGuard, ClientSetupError, GuardedClient, Repeats, client_builder};
 use address::parse_address;
+use stored_secrets::stored_secrets;
 
 pub use signing_secret::{InvalidSecret, SigningSecret};
 
@@ -105,19 +107,22 @@ impl ChannelSender for WebhookSender {
     }
 
     async fn send(&self, delivery: &Delivery) -> Result<Acceptance, DeliveryError> {
-        let secret = stored_secret(&delivery.credentials)?;
+        let now = self.clock.now();
+        let secrets = stored_secrets(&delivery.credentials, now)?;
         let url = parse_address(&delivery.address)
             .map_err(|problem| DeliveryError::misconfigured(format!("The webhook's URL {problem}")))?;
         // Made only when something went wrong.
         let redaction = || {
-            let redaction = secret.forms().iter().fold(Redaction::default(), |redaction, form| redaction.and(form));
-            redaction.and_query_of(&url)
+            let forms = secrets.iter().flat_map(SigningSecret::forms);
+            forms.fold(Redaction::default(), |redaction, form| redaction.and(&form)).and_query_of(&url)
         };
 
         let message_id = delivery.message_id.to_string();
-        let timestamp = self.clock.now().timestamp();
+        let timestamp = now.timestamp();
         let body = body::of(delivery);
-        let signature = secret.sign(&message_id, timestamp, body.as_bytes());
+        // Whoever knows one of them finds its own.
+        let signatures = secrets.iter().map(|secret| secret.sign(&message_id, timestamp, body.as_bytes()));
+        let signature = signatures.collect::<Vec<_>>().join(" ");
         let request = self
             .client
             .requests()
@@ -152,13 +157,4 @@ fn refusal(answer: &HttpAnswer, redaction: &Redaction) -> DeliveryError {
     } else {
         DeliveryError::transient(reason)
     }
-}
-
-fn stored_secret(credentials: &Credentials) -> Result<SigningSecret, DeliveryError> {
-    let stored: Option<Value> = serde_json::from_str(credentials.expose()).ok();
-    stored
-        .as_ref()
-        .and_then(|stored| stored.get("secret")?.as_str())
-        .and_then(|secret| SigningSecret::parse(secret).ok())
-        .ok_or_else(|| DeliveryError::misconfigured("The webhook's stored secret cannot be read"))
 }

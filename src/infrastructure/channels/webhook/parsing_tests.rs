@@ -53,7 +53,7 @@ fn credentials_are_taken_as_they_are_or_refused() {
         let Ok(given) = serde_json::from_slice(bytes) else { return };
         match sender.check_credentials(Some(&given)) {
             // They are what is read again when something is sent.
-            Ok(new) => assert!(super::stored_secret(&new.credentials).is_ok()),
+            Ok(new) => assert!(super::stored_secrets(&new.credentials, crate::domain::Timestamp::UNIX_EPOCH).is_ok()),
             Err(problems) => assert!(problems.iter().all(|problem| problem.path.starts_with("/credentials"))),
         }
     });

@@ -17,6 +17,7 @@ mod node_repository;
 mod portion;
 mod receipts;
 mod row;
+mod status_webhooks;
 mod storage;
 mod stores;
 mod weeks;
@@ -33,4 +34,5 @@ pub use messages::{
 };
 pub use node_repository::PgNodeRepository;
 pub use receipts::PgReceiptInbox;
+pub use status_webhooks::{PgStatusChanges, PgStatusSubscriptions};
 pub use storage::PgStorage;

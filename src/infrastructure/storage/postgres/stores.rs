@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{
     PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventRepository,
     PgEventSteps, PgFailedMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository,
-    PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStorage,
+    PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStatusChanges, PgStatusSubscriptions, PgStorage,
 };
 use crate::application::ports::Stores;
 
@@ -27,6 +27,8 @@ impl PgDatabase {
             received: Arc::new(PgReceivedMessages::new(self.clone())),
             events: Arc::new(PgEventRepository::new(self.clone())),
             event_steps: Arc::new(PgEventSteps::new(self.clone())),
+            status_subscriptions: Arc::new(PgStatusSubscriptions::new(self.clone())),
+            status_changes: Arc::new(PgStatusChanges::new(self.clone())),
         }
     }
 }

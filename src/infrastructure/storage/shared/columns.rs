@@ -96,6 +96,7 @@ columns! {
         "priority"            Alike  Number |it| it.priority.map(|priority| priority.number().into());
         "send_at"             Alike  Time   |it| it.send_at;
         "direction"           Alike  Text   |it| Some(it.direction.as_str());
+        "purpose"             Alike  Text   |it| it.purpose.map(|purpose| purpose.as_str());
         "status"              Alike  Text   |it| Some(it.status.as_str());
         "retries"             Alike  Number |it| Some(it.tries.into());
         "try"                 Alike  Number |it| Some(it.try_number.into());

@@ -11,7 +11,9 @@ use crate::domain::access::principal::Tenant;
 use crate::domain::instance::InstanceId;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::delivery::FailureKind;
-use crate::domain::message::{Content, Direction, Media, MediaType, MediaUrl, Message, MessageId, MessageStatus};
+use crate::domain::message::{
+    Content, Direction, Media, MediaType, MediaUrl, Message, MessageId, MessageStatus, Purpose,
+};
 use crate::domain::node::NodeId;
 
 /// The columns of a row, as a database gives them. An error says what is there instead.
@@ -50,6 +52,7 @@ pub fn message(row: &impl Row) -> Result<Message, RepositoryError> {
         recipient: flaws.or_default(text(row, "remote_jid")),
         content,
         direction: flaws.or(Direction::Sent, parsed(row, "direction", Direction::parse)),
+        purpose: flaws.or_default(parsed_option(row, "purpose", Purpose::parse)),
         status: flaws.or(MessageStatus::Queued, status(row, "status")),
         channel_message_id: flaws.or_default(text_option(row, "channel_message_id")),
         error: flaws.or_default(text_option(row, "error")),

@@ -15,6 +15,7 @@ mod node_repository;
 mod portion;
 mod receipts;
 mod row;
+mod status_webhooks;
 mod storage;
 mod stores;
 
@@ -31,4 +32,5 @@ pub use messages::{
 };
 pub use node_repository::SqliteNodeRepository;
 pub use receipts::SqliteReceiptInbox;
+pub use status_webhooks::{SqliteStatusChanges, SqliteStatusSubscriptions};
 pub use storage::SqliteStorage;

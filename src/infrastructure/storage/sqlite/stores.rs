@@ -4,7 +4,7 @@ use super::{
     ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
     SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteInstanceRepository,
     SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox,
-    SqliteReceivedMessages, SqliteStorage,
+    SqliteReceivedMessages, SqliteStatusChanges, SqliteStatusSubscriptions, SqliteStorage,
 };
 use crate::application::ports::Stores;
 
@@ -28,6 +28,8 @@ impl SqliteDatabase {
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),
             events: Arc::new(SqliteEventRepository::new(self.clone())),
             event_steps: Arc::new(SqliteEventSteps::new(self.clone())),
+            status_subscriptions: Arc::new(SqliteStatusSubscriptions::new(self.clone())),
+            status_changes: Arc::new(SqliteStatusChanges::new(self.clone())),
         }
     }
 }

@@ -28,6 +28,10 @@ pub struct MessageData {
     pub template: Option<Box<RawValue>>,
     /// `sent` or `received`.
     pub direction: &'static str,
+    /// `status` where it tells a subscriber of another message's change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub purpose: Option<&'static str>,
     pub status: &'static str,
     pub channel_message_id: Option<String>,
     /// Why the last try failed.
@@ -103,6 +107,7 @@ impl From<Message> for MessageData {
             payload: raw_json(message.content.payload),
             template: raw_json(message.content.template),
             direction: message.direction.as_str(),
+            purpose: message.purpose.map(|purpose| purpose.as_str()),
             status: message.status.as_str(),
             channel_message_id: message.channel_message_id,
             error: message.error,
@@ -117,6 +122,50 @@ impl From<Message> for MessageData {
             delivered_at: message.delivered_at.map(rfc3339),
             read_at: message.read_at.map(rfc3339),
             attempts: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::application::status_webhooks::event;
+    use crate::domain::message::{Content, Media, MediaType, MediaUrl, MessageStatus, Priority};
+    use crate::domain::node::NodeId;
+    use crate::samples::{at, instance, message_of};
+
+    /// Who subscribes to states is told what is read here.
+    #[test]
+    fn a_status_webhook_has_a_message_as_it_is_shown() {
+        let owner = NodeId(uuid::Uuid::nil());
+        let plain = message_of(&instance("acme", "hook"), MessageStatus::Cancelled, owner);
+        let media = Media { url: MediaUrl::stored("https://x.example/a.png".to_owned()), media_type: MediaType::Image };
+        let full = Message {
+            content: Content {
+                text: Some("Olá!".to_owned()),
+                media: Some(media),
+                payload: Some(r#"{"total": 4500.00}"#.to_owned()),
+                template: Some(r#"{"name":"x"}"#.to_owned()),
+            },
+            status: MessageStatus::Read,
+            channel_message_id: Some("wamid.1".to_owned()),
+            error: Some("away".to_owned()),
+            tries: 3,
+            priority: Priority::try_from(7).ok(),
+            send_at: Some(at(1)),
+            next_attempt_at: Some(at(2)),
+            sent_at: Some(at(3)),
+            delivered_at: Some(at(4)),
+            read_at: Some(at(5)),
+            ..plain.clone()
+        };
+        for message in [plain, full] {
+            let told: Value = serde_json::from_str(&event::of(&message)).unwrap();
+            let kind = format!("message.{}", message.status);
+            assert_eq!((told["type"].as_str(), &told["timestamp"]), (Some(kind.as_str()), &told["data"]["updatedAt"]));
+            assert_eq!(told["data"], serde_json::to_value(MessageData::from(message)).unwrap());
         }
     }
 }

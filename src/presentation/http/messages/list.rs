@@ -1,10 +1,10 @@
 //! `GET /api/messaging/messages`: which messages, and a page of them.
 
 use super::data::MessageData;
-use crate::application::ports::MessageFilter;
+use crate::application::ports::{MessageFilter, Purposes};
 use crate::domain::access::principal::Scope;
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::message::{Direction, MessageStatus};
+use crate::domain::message::{Direction, MessageStatus, Purpose};
 use crate::presentation::http::wire::answers::{Authenticated, Searching, WithQuery};
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::fields::{Name, Problems, RecipientField};
@@ -26,6 +26,9 @@ pub struct CountQuery {
     /// Those that were sent, when absent.
     #[deserr(default)]
     direction: Option<DirectionField>,
+    /// `status`: those that tell subscribers of changes (status webhooks). When absent, all others.
+    #[deserr(default)]
+    purpose: Option<PurposeField>,
     #[deserr(default)]
     status: Option<StatusField>,
     #[deserr(default)]
@@ -50,6 +53,9 @@ pub struct ListQuery {
     /// Both, when absent.
     #[deserr(default)]
     direction: Option<DirectionField>,
+    /// `status`: those that tell subscribers of changes (status webhooks). When absent, all others.
+    #[deserr(default)]
+    purpose: Option<PurposeField>,
     #[deserr(default)]
     status: Option<StatusField>,
     #[deserr(default)]
@@ -89,6 +95,22 @@ impl From<DirectionField> for Direction {
     }
 }
 
+/// What a message is there for that no client sent.
+#[derive(Clone, Copy, Debug, Deserr, ToSchema)]
+#[deserr(error = Problems, rename_all = lowercase)]
+#[schema(rename_all = "lowercase")]
+pub enum PurposeField {
+    Status,
+}
+
+/// Those that clients sent and channels brought, or those for this purpose.
+pub fn purposes(field: Option<PurposeField>) -> Purposes {
+    match field {
+        None => Purposes::Own,
+        Some(PurposeField::Status) => Purposes::Of(Purpose::Status),
+    }
+}
+
 #[derive(Clone, Copy, Debug, Deserr, ToSchema)]
 #[deserr(error = Problems, rename_all = lowercase)]
 #[schema(rename_all = "lowercase")]
@@ -121,6 +143,7 @@ impl From<StatusField> for MessageStatus {
 impl From<CountQuery> for MessageFilter {
     fn from(query: CountQuery) -> Self {
         Self {
+            purposes: purposes(query.purpose),
             direction: query.direction.map(Direction::from),
             status: query.status.map(MessageStatus::from),
             channel: query.channel.map(|name| ChannelName::new(name.into_string())),
@@ -136,6 +159,7 @@ impl ListQuery {
     fn filter(self) -> MessageFilter {
         CountQuery {
             direction: self.direction,
+            purpose: self.purpose,
             status: self.status,
             channel: self.channel,
             channel_instance_id: self.channel_instance_id,

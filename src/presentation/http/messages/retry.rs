@@ -8,6 +8,7 @@ use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::list::{PurposeField, purposes};
 use crate::application::ports::{FailedSelection, Replay};
 use crate::domain::access::principal::Scope;
 use crate::domain::message::{MessageId, MessageStatus};
@@ -32,6 +33,9 @@ pub struct RetryRequest {
     #[deserr(rename = "status")]
     #[schema(rename = "status")]
     _status: Failed,
+    /// `status`: those that tell subscribers of changes (status webhooks). When absent, all others.
+    #[deserr(default)]
+    purpose: Option<PurposeField>,
     #[deserr(default)]
     channel_instance_id: Option<Name>,
     /// Created at this moment or later.
@@ -114,6 +118,7 @@ pub async fn many(
     caller.must(Scope::MessagesWrite)?;
     let request: RetryRequest = fields::read(body.value).map_err(|problems| Problem::invalid_field(problems.0))?;
     let selection = FailedSelection {
+        purposes: purposes(request.purpose),
         tenant: Some(caller.0.tenant),
         channel_instance_id: request.channel_instance_id.map(Name::into_string),
         created_after: request.created_after.map(|at| at.0),

@@ -141,6 +141,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-instance", "No such instance", detail)
     }
 
+    pub fn unknown_subscription() -> Self {
+        let detail = "There is no such subscription.";
+        Self::new(StatusCode::NOT_FOUND, "unknown-subscription", "No such subscription", detail)
+    }
+
     pub fn unknown_message() -> Self {
         let detail = "There is no such message.";
         Self::new(StatusCode::NOT_FOUND, "unknown-message", "No such message", detail)
@@ -214,6 +219,11 @@ impl Problem {
     /// What was asked of an instance's provider was not done.
     pub fn provider_failed(reason: &str) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, "channel-failed", "The provider failed", reason)
+    }
+
+    /// What was posted to a subscriber was not taken.
+    pub fn subscriber_failed(reason: &str) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "channel-failed", "The subscriber failed", reason)
     }
 
     fn with_failed_message(mut self, message_id: &str) -> Self {

@@ -26,7 +26,9 @@ impl DeletedInstances for PgDeletedInstances {
     async fn list(&self, limit: u32) -> Result<Vec<InstanceId>, RepositoryError> {
         let query = sqlx::query(
             "select id
-               from messaging_deleted_instances
+               from messaging_deleted_instances as deleted
+              -- One that an older release deleted is made again, and what is open of it is told.
+              where not exists (select from messaging_status_subscriptions where id = deleted.id)
               order by deleted_at, id
               limit $1",
         )

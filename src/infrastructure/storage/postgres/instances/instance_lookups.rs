@@ -81,7 +81,8 @@ impl Batch for ByName {
                   as asked (asked_tenant, asked_channel, asked_name)
                on tenant = asked_tenant
               and channel = asked_channel
-              and channel_instance_id = asked_name"
+              and channel_instance_id = asked_name
+              and purpose is null"
         ))
         .bind(part(0))
         .bind(part(1))

@@ -53,6 +53,7 @@ const UPDATE: &str = concat!(
             updated_at = greatest(updated_at, $12)
       where tenant = $1
         and id = $2
+        and purpose is null
      returning ",
     instance_columns!()
 );
@@ -99,6 +100,7 @@ const DELETE: &str = "
          delete from messaging_instances
           where tenant = $1
             and id = $2
+            and purpose is null
          returning id, tenant
      ), listed as (
          insert into messaging_deleted_instances (id, tenant, deleted_at)
@@ -147,7 +149,9 @@ impl InstanceRepository for PgInstanceRepository {
     }
 
     async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
-        let query = sqlx::query(select_instances!("where tenant = $1 and id = $2")).bind(tenant.as_str()).bind(id.0);
+        let query = sqlx::query(select_instances!("where tenant = $1 and id = $2 and purpose is null"))
+            .bind(tenant.as_str())
+            .bind(id.0);
         let row = self.database.read(async |connection| query.fetch_optional(connection).await).await?;
         row.as_ref().map(instance).transpose()
     }
@@ -207,7 +211,8 @@ impl InstanceRepository for PgInstanceRepository {
                         created_at,
                         coalesce(octet_length(metadata::text), 0) + octet_length(credentials) + 512 as bytes
                    from messaging_instances
-                  where tenant = ",
+                  where purpose is null
+                    and tenant = ",
         );
         query.push_bind(tenant.as_str().to_owned());
         if let Some(channel) = channel {

@@ -42,7 +42,7 @@ pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap
     for week in &uncounted {
         let mut query = QueryBuilder::<Postgres>::new("select status, count(*) as count from messaging_messages");
         query.push(" where tenant = ").push_bind(tenant.as_str().to_owned());
-        query.push(" and direction = 'sent' and id >= ").push_bind(get::<Uuid>(week, "first")?);
+        query.push(" and direction = 'sent' and purpose is null and id >= ").push_bind(get::<Uuid>(week, "first")?);
         query.push(" and id < ").push_bind(get::<Uuid>(week, "next")?).push(" group by status");
         for row in search.find_planned(query).await? {
             *counts.entry(status(&row, "status")?).or_default() += count(&row)?;
@@ -157,6 +157,7 @@ pub async fn count_anew(connection: &mut PgConnection, week: i64) -> Result<(), 
                   where id >= messaging_first_id_of($1)
                     and id < messaging_first_id_of($1 + 1)
                     and direction = 'sent'
+                    and purpose is null
                   group by tenant, status
                  union all
                  select tenant, status, -count

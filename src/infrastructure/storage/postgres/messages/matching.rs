@@ -16,7 +16,7 @@ use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::page::Page;
-use crate::application::ports::MessageFilter;
+use crate::application::ports::{MessageFilter, Purposes};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::{Direction, MessageStatus};
 use crate::infrastructure::storage::shared::{id_of_those_before, id_of_those_since};
@@ -75,13 +75,29 @@ const NEWEST: i64 = 2_000;
 /// Bytes of a recipient that is in the index.
 const LONGEST_RECIPIENT: usize = 1_024;
 
+/// What a client has, by names that are in the index by instance: its rows need not be read to know what they are there for.
+const OWN_NAMES: &str = "(channel <> 'webhook' or channel_instance_id !~ '^status:[0-9a-f-]{36}$')";
+
+/// The filter without a purpose, where nothing that tells of another message can match it: so no row has to be read to know
+/// what it is there for.
+pub fn narrowed(filter: &MessageFilter) -> MessageFilter {
+    let MessageFilter { purposes, direction, status, channel, channel_instance_id, recipient, .. } = filter;
+    let may_tell = *direction != Some(Direction::Received)
+        && !matches!(status, Some(MessageStatus::Delivered | MessageStatus::Read))
+        && channel.as_ref().is_none_or(|channel| channel.as_str() == "webhook")
+        && channel_instance_id.as_ref().is_none_or(|name| name.starts_with("status:"))
+        && recipient.as_ref().is_none_or(|recipient| recipient.parse::<Uuid>().is_ok());
+    let is_needless = *purposes == Purposes::Own && !may_tell;
+    MessageFilter { purposes: if is_needless { Purposes::Any } else { *purposes }, ..filter.clone() }
+}
+
 impl Wanted<'_> {
     /// Whether what is wanted may be so rare that walking the tenant's messages would read a history. Not, where an index has
     /// exactly them; nor where no index has them.
     pub fn is_rare(filter: &MessageFilter) -> bool {
         let MessageFilter { direction, status, channel, channel_instance_id, recipient, .. } = filter;
-        // There is an index of what was received, in the order in which it is walked.
-        if *direction == Some(Direction::Received) {
+        // There is an index of what was received, and one of what tells of others, in the order in which they are walked.
+        if *direction == Some(Direction::Received) || matches!(filter.purposes, Purposes::Of(_)) {
             return false;
         }
         // Failed ones have an index of their own.
@@ -105,7 +121,7 @@ impl Wanted<'_> {
     pub fn ids_among_the_newest(&self) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new(
             "select id
-               from (select id, direction, status, channel, channel_instance_id, remote_jid, created_at
+               from (select id, direction, purpose, status, channel, channel_instance_id, remote_jid, created_at
                        from messaging_messages
                       where tenant = ",
         );
@@ -215,7 +231,15 @@ impl Wanted<'_> {
     fn counted(&self, query: &mut QueryBuilder<Postgres>, index: &str) {
         query.push("select status from messaging_messages as messages where ").push(index);
         query.push(" and tenant = ").push_bind(self.tenant.as_str().to_owned());
+        if index == BY_INSTANCE && self.filter.purposes == Purposes::Own {
+            query.push(" and ").push(OWN_NAMES);
+            return narrow(query, &self.of_any_purpose(), &self.page);
+        }
         narrow(query, self.filter, &self.page);
+    }
+
+    fn of_any_purpose(&self) -> MessageFilter {
+        MessageFilter { purposes: Purposes::Any, ..self.filter.clone() }
     }
 
     fn ended_by_recipient(&self, query: &mut QueryBuilder<Postgres>) {
@@ -239,10 +263,10 @@ impl Wanted<'_> {
             (None, Some(_)) => &["channel"],
             (Some(_), None) => &["channel_instance_id"],
             (Some(channel), Some(instance)) => {
-                query.push("with pairs (channel, channel_instance_id) as (select ");
+                query.push("with all_pairs (channel, channel_instance_id) as (select ");
                 query.push_bind(channel.as_str().to_owned()).push("::text, ");
-                query.push_bind(instance.clone()).push("::text) ");
-                return;
+                query.push_bind(instance.clone()).push("::text), ");
+                return self.own_pairs(query);
             }
         };
         let columns = walked.join(", ");
@@ -265,7 +289,7 @@ impl Wanted<'_> {
         step(query);
         query.push(" and ").push(of("messages")).push(" > ").push(of("walked"));
         query.push(" order by ").push(&columns).push(" limit 1) as following), ");
-        query.push("pairs (channel, channel_instance_id) as (select ");
+        query.push("all_pairs (channel, channel_instance_id) as (select ");
         match channel {
             Some(channel) => query.push_bind(channel.as_str().to_owned()).push("::text, "),
             None => query.push("channel, "),
@@ -274,7 +298,16 @@ impl Wanted<'_> {
             Some(instance) => query.push_bind(instance.clone()).push("::text"),
             None => query.push("channel_instance_id"),
         };
-        query.push(" from walked) ");
+        query.push(" from walked), ");
+        self.own_pairs(query);
+    }
+
+    fn own_pairs(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push("pairs as (select channel, channel_instance_id from all_pairs");
+        if self.filter.purposes == Purposes::Own {
+            query.push(" where ").push(OWN_NAMES);
+        }
+        query.push(") ");
     }
 
     fn ended_by_instance(&self, query: &mut QueryBuilder<Postgres>, statuses: &[&'static str]) {
@@ -287,7 +320,7 @@ impl Wanted<'_> {
         query.push(" and tenant = ").push_bind(self.tenant.as_str().to_owned());
         query.push(" and channel = pairs.channel and channel_instance_id = pairs.channel_instance_id");
         query.push(" and messages.status between statuses.status and statuses.status");
-        narrow_by_time(query, self.filter, &self.page);
+        narrow_by_time(query, &self.of_any_purpose(), &self.page);
         self.newest(query, "messages.status desc, id desc");
         query.push(") as ended)");
     }
@@ -368,6 +401,11 @@ fn narrow(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Pag
 
 fn narrow_by_time(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Page) {
     narrow_by_id(query, filter, page);
+    match filter.purposes {
+        Purposes::Own => _ = query.push(" and purpose is null"),
+        Purposes::Of(purpose) => _ = query.push(format!(" and purpose = '{}'", purpose.as_str())),
+        Purposes::Any => {}
+    }
     if let Some(direction) = filter.direction {
         query.push(format!(" and direction = '{}'", direction.as_str()));
     }
@@ -407,7 +445,7 @@ mod tests {
 
     #[test]
     fn a_count_of_a_recipients_messages_names_its_index_and_reads_what_is_open_only_if_there_may_be_some() {
-        let filter = MessageFilter { recipient: Some("55".to_owned()), ..MessageFilter::default() };
+        let filter = narrowed(&MessageFilter { recipient: Some("55".to_owned()), ..MessageFilter::default() });
         let tenant = Tenant::new("acme").unwrap();
         let counts = |open| {
             let wanted = Wanted { tenant: &tenant, filter: &filter, page: Page::before(None), limit: 0, open };
@@ -433,8 +471,8 @@ mod tests {
             MessageFilter { created_after: Some(after), created_before: Some(before), ..MessageFilter::default() };
         let mut query = QueryBuilder::new("select from messaging_messages where true");
         narrow(&mut query, &filter, &Page::before(None));
-        let expected = "select from messaging_messages where true and id >= $1 and id < $2 and created_at >= $3 \
-                        and created_at < $4";
+        let expected = "select from messaging_messages where true and id >= $1 and id < $2 and purpose is null \
+                        and created_at >= $3 and created_at < $4";
         assert_eq!(query.into_string(), expected);
     }
 }

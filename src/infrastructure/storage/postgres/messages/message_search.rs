@@ -6,9 +6,9 @@ use sqlx::{Connection, QueryBuilder};
 use uuid::Uuid;
 
 use super::counts::{self, count};
-use super::matching::{OpenOnes, Wanted, many, open_of_all};
+use super::matching::{OpenOnes, Wanted, many, narrowed, open_of_all};
 use super::page::Page;
-use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
+use crate::application::ports::{Listed, MessageFilter, MessageSearch, Purposes, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Direction, Message, MessageId, MessageStatus};
@@ -89,6 +89,7 @@ impl MessageSearch for PgMessageSearch {
         before: Option<MessageId>,
         limit: u32,
     ) -> Result<Listed, SearchError> {
+        let filter = &narrowed(filter);
         let search = self.database.searches.begin().await?;
         let mut found = Vec::new();
         // One more than is listed shows whether others follow.
@@ -133,12 +134,14 @@ impl MessageSearch for PgMessageSearch {
         if filter.selects_all_sent() {
             return counts::of_tenant(&self.database, tenant).await;
         }
+        let filter = &narrowed(filter);
         let search = self.database.searches.begin().await?;
         let (mut counts, mut taken_off) = (HashMap::<MessageStatus, u64>::new(), HashMap::<MessageStatus, u64>::new());
         let Parts { parts, are_indexed, open } = parts(&search, tenant, filter, None).await?;
         let is_counted_by_index = are_indexed && Wanted::is_counted_by_index(filter);
         // The index tells no directions: what was received has one of its own, and is taken off.
-        let received = MessageFilter { direction: Some(Direction::Received), ..filter.clone() };
+        let received =
+            MessageFilter { direction: Some(Direction::Received), purposes: Purposes::Any, ..filter.clone() };
         let both = MessageFilter { direction: None, ..filter.clone() };
         let takes_off = is_counted_by_index && filter.direction == Some(Direction::Sent);
         let filter = if takes_off { &both } else { filter };

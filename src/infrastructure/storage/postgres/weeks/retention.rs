@@ -234,13 +234,14 @@ async fn delete_strays(connection: &mut PgConnection, before: Uuid) -> Result<i6
               where id = any(array(select id from ended))
                 and status not in ('pending', 'queued', 'processing')
                 and (status <> 'failed' or dead_lettered_at is not null)
-             returning id, tenant, status, direction
+             returning id, tenant, status, direction, purpose
          ),
          counted as (
              insert into messaging_message_count_changes (tenant, week, status, change)
              select tenant, messaging_week_of(id), status, -count(*)
                from deleted
               where direction = 'sent'
+                and purpose is null
               group by tenant, messaging_week_of(id), status
          ),
          attempts as (

@@ -26,6 +26,8 @@ impl DeletedInstances for SqliteDeletedInstances {
         let rows = sqlx::query(
             "select id
                from messaging_deleted_instances
+              -- One that an older release deleted is made again, and what is open of it is told.
+              where id not in (select id from messaging_status_subscriptions)
               order by deleted_at, id
               limit ?1",
         )

@@ -54,6 +54,7 @@ const UPDATE: &str = concat!(
             updated_at = max(updated_at, ?12)
       where tenant = ?1
         and id = ?2
+        and purpose is null
      returning ",
     instance_columns!()
 );
@@ -137,7 +138,7 @@ impl InstanceRepository for SqliteInstanceRepository {
 
     async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<Instance>, RepositoryError> {
         let _place = self.database.place_to_read().await?;
-        let row = sqlx::query(select_instances!("where tenant = ?1 and id = ?2"))
+        let row = sqlx::query(select_instances!("where tenant = ?1 and id = ?2 and purpose is null"))
             .bind(tenant.as_str())
             .bind(id.0.hyphenated())
             .fetch_optional(self.database.readers())
@@ -152,13 +153,15 @@ impl InstanceRepository for SqliteInstanceRepository {
         channel: &ChannelName,
         channel_instance_id: &str,
     ) -> Result<Option<Instance>, RepositoryError> {
-        let row = sqlx::query(select_instances!("where tenant = ?1 and channel = ?2 and channel_instance_id = ?3"))
-            .bind(tenant.as_str())
-            .bind(channel.as_str())
-            .bind(channel_instance_id)
-            .fetch_optional(self.database.readers())
-            .await
-            .map_err(translate)?;
+        let row = sqlx::query(select_instances!(
+            "where tenant = ?1 and channel = ?2 and channel_instance_id = ?3 and purpose is null"
+        ))
+        .bind(tenant.as_str())
+        .bind(channel.as_str())
+        .bind(channel_instance_id)
+        .fetch_optional(self.database.readers())
+        .await
+        .map_err(translate)?;
         row.as_ref().map(instance).transpose()
     }
 
@@ -213,7 +216,8 @@ impl InstanceRepository for SqliteInstanceRepository {
                         created_at,
                         coalesce(octet_length(metadata), 0) + octet_length(credentials) + 512 as bytes
                    from messaging_instances
-                  where tenant = ",
+                  where purpose is null
+                    and tenant = ",
         );
         query.push_bind(tenant.as_str().to_owned());
         if let Some(channel) = channel {
@@ -305,7 +309,7 @@ impl InstanceRepository for SqliteInstanceRepository {
     async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError> {
         self.database.is_in_its_place()?;
         let mut transaction = self.database.begin().await?;
-        let deleted = sqlx::query("delete from messaging_instances where tenant = ?1 and id = ?2")
+        let deleted = sqlx::query("delete from messaging_instances where tenant = ?1 and id = ?2 and purpose is null")
             .bind(tenant.as_str())
             .bind(id.0.hyphenated())
             .execute(&mut *transaction)

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
-use crate::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
+use crate::application::ports::{Listed, MessageFilter, MessageSearch, Purposes, RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
@@ -120,6 +120,12 @@ impl MessageSearch for SqliteMessageSearch {
 
 fn narrow(query: &mut QueryBuilder<Sqlite>, tenant: &Tenant, filter: &MessageFilter) {
     query.push(" where tenant = ").push_bind(tenant.as_str().to_owned());
+    // In the text, for the indexes of them.
+    match filter.purposes {
+        Purposes::Own => _ = query.push(" and purpose is null"),
+        Purposes::Of(purpose) => _ = query.push(format!(" and purpose = '{}'", purpose.as_str())),
+        Purposes::Any => {}
+    }
     if let Some(direction) = filter.direction {
         // In the text, for the index of what was received.
         query.push(format!(" and direction = '{}'", direction.as_str()));

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::access::idempotency::KEPT;
+use crate::domain::message::Message;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
@@ -127,6 +129,16 @@ impl Batch for Accepts {
         let stored: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
         Ok(accepts.iter().map(|accept| stored.contains(&accept.message.id.0)).collect())
     }
+}
+
+/// Stores messages that were not asked for by a caller, in the order of their ids.
+pub async fn insert_messages(connection: &mut PgConnection, messages: Vec<Message>) -> Result<(), sqlx::Error> {
+    let accepts: Vec<AcceptRequest> =
+        messages.into_iter().map(|message| AcceptRequest { message, request: None }).collect();
+    let mut in_order: Vec<&AcceptRequest> = accepts.iter().collect();
+    in_order.sort_unstable_by_key(|accept| accept.message.id);
+    bind(sqlx::query(INSERT.as_str()), &in_order, |_| true).execute(connection).await?;
+    Ok(())
 }
 
 /// Whether all have the same values of the columns of this share.

@@ -2,10 +2,10 @@
 
 use uuid::Uuid;
 
-use crate::application::ports::{FailedSelection, Replay, Replayed, RepositoryError};
+use crate::application::ports::{FailedSelection, Purposes, Replay, Replayed, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
-use crate::domain::message::MessageId;
+use crate::domain::message::{MessageId, Purpose};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::portion::fitting;
 use crate::infrastructure::storage::postgres::row::{get, only};
@@ -50,13 +50,18 @@ pub const REPLAY: &str = concat!(
 );
 
 /// One probe per tenant, of the index of its failed messages, however many others there are.
-pub const REPLAY_MATCHING: &str = concat!(
+macro_rules! replay_matching {
+    ($purpose:literal) => {
+        concat!(
     "
     -- The tenant asked for; or those that have failed messages, from one to the next greater one.
     with recursive tenants (tenant) as (
         (select tenant
            from messaging_messages
           where status = 'failed'
+            and ",
+    $purpose,
+    "
             and ($2::text is null or tenant = $2)
           order by tenant
           limit 1)
@@ -65,6 +70,9 @@ pub const REPLAY_MATCHING: &str = concat!(
                   from messaging_messages as messages
                  where messages.tenant > tenants.tenant
                    and messages.status = 'failed'
+                   and ",
+    $purpose,
+    "
                  order by messages.tenant
                  limit 1)
           from tenants
@@ -81,6 +89,9 @@ pub const REPLAY_MATCHING: &str = concat!(
                      from messaging_messages as messages
                     where messages.tenant between tenants.tenant and tenants.tenant
                       and messages.status = 'failed'
+                      and ",
+    $purpose,
+    "
                       and messages.updated_at <= $1
                       and ($7::uuid is null or messages.id > $7)
                       and ($3::text is null or messages.channel_instance_id = $3)
@@ -104,7 +115,15 @@ pub const REPLAY_MATCHING: &str = concat!(
     )
     select (select count(*) from replayed) as count,
            (select id from replayed order by id desc limit 1) as last"
-);
+)
+    };
+}
+
+/// Of what clients sent.
+pub const REPLAY_MATCHING: &str = replay_matching!("purpose is null");
+/// Of what tells of other messages.
+const REPLAY_TELLING: &str = replay_matching!("purpose = 'status'");
+const REPLAY_ANY: &str = replay_matching!("true");
 
 pub async fn replay(
     database: &PgDatabase,
@@ -132,7 +151,12 @@ pub async fn replay_matching(
 ) -> Result<Replayed, RepositoryError> {
     let _doubt = database.floor.doubt(None);
     // Planned each time, for what is selected.
-    let query = sqlx::query(REPLAY_MATCHING)
+    let statement = match selection.purposes {
+        Purposes::Own => REPLAY_MATCHING,
+        Purposes::Of(Purpose::Status) => REPLAY_TELLING,
+        Purposes::Any => REPLAY_ANY,
+    };
+    let query = sqlx::query(statement)
         .persistent(false)
         .bind(now)
         .bind(selection.tenant.as_ref().map(Tenant::as_str))

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
@@ -82,6 +82,23 @@ impl Batch for Accepts {
         Ok(accepts.iter().map(|accept| is_stored(&accept)).collect())
     }
 }
+
+/// Stores messages that were not asked for by a caller.
+pub async fn insert_messages(
+    transaction: &mut Transaction<'_, Sqlite>,
+    messages: Vec<Message>,
+) -> Result<(), RepositoryError> {
+    let accepts: Vec<AcceptRequest> =
+        messages.into_iter().map(|message| AcceptRequest { message, request: None }).collect();
+    for accepts in accepts.chunks(AT_ONCE) {
+        let mut insert = insert(accepts.iter());
+        insert.build().persistent(false).execute(&mut **transaction).await.map_err(translate)?;
+    }
+    Ok(())
+}
+
+/// One statement takes no more parameters than these have.
+const AT_ONCE: usize = 500;
 
 fn insert<'a>(accepts: impl Iterator<Item = &'a AcceptRequest>) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(INSERT.as_str());

@@ -1,9 +1,9 @@
 //! Replaying failed messages.
 
-use crate::application::ports::{FailedSelection, Replay, Replayed, RepositoryError};
+use crate::application::ports::{FailedSelection, Purposes, Replay, Replayed, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
-use crate::domain::message::MessageId;
+use crate::domain::message::{MessageId, Purpose};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::portion::fitting;
@@ -39,21 +39,33 @@ pub const REPLAY: &str = concat!(
 );
 
 /// One probe per tenant, of the index of its failed messages, however many others there are.
-pub const REPLAY_MATCHING: &str = concat!(
-    "
+macro_rules! replay_matching {
+    ($index:literal, $purpose:literal) => {
+        concat!(
+            "
     -- The tenant asked for; or those that have failed messages, from one to the next greater one.
     with recursive tenants (tenant) as (
         select coalesce(?2, (
                select tenant
-                 from messaging_messages indexed by messaging_messages_failed
+                 from messaging_messages indexed by ",
+            $index,
+            "
                 where status = 'failed'
+                  and ",
+            $purpose,
+            "
                 order by tenant
                 limit 1))
         union all
         select (select tenant
-                  from messaging_messages indexed by messaging_messages_failed
+                  from messaging_messages indexed by ",
+            $index,
+            "
                  where tenant > tenants.tenant
                    and status = 'failed'
+                   and ",
+            $purpose,
+            "
                  order by tenant
                  limit 1)
           from tenants
@@ -66,9 +78,14 @@ pub const REPLAY_MATCHING: &str = concat!(
          cross join messaging_messages as messages
          where messages.id in (
                    select id
-                     from messaging_messages indexed by messaging_messages_failed
+                     from messaging_messages indexed by ",
+            $index,
+            "
                     where tenant = tenants.tenant
                       and status = 'failed'
+                      and ",
+            $purpose,
+            "
                       and updated_at <= ?1
                       and (?7 is null or id > ?7)
                       and (?3 is null or channel_instance_id = ?3)
@@ -79,15 +96,23 @@ pub const REPLAY_MATCHING: &str = concat!(
          order by messages.id
          limit ?6
     ),",
-    fitting!("matching", "found.id"),
-    "
+            fitting!("matching", "found.id"),
+            "
     update messaging_messages
        set ",
-    replayed!(),
-    "
+            replayed!(),
+            "
      where id in (select id from fitting)
     returning id"
-);
+        )
+    };
+}
+
+/// Of what clients sent.
+pub const REPLAY_MATCHING: &str = replay_matching!("messaging_messages_failed_own", "purpose is null");
+/// Of what tells of other messages.
+const REPLAY_TELLING: &str = replay_matching!("messaging_messages_failed", "purpose = 'status'");
+const REPLAY_ANY: &str = replay_matching!("messaging_messages_failed", "true");
 
 pub async fn replay(
     database: &SqliteDatabase,
@@ -131,7 +156,12 @@ pub async fn replay_matching(
     limit: u32,
     now: Timestamp,
 ) -> Result<Replayed, RepositoryError> {
-    let rows = sqlx::query(REPLAY_MATCHING)
+    let statement = match selection.purposes {
+        Purposes::Own => REPLAY_MATCHING,
+        Purposes::Of(Purpose::Status) => REPLAY_TELLING,
+        Purposes::Any => REPLAY_ANY,
+    };
+    let rows = sqlx::query(statement)
         .bind(time_text(now))
         .bind(selection.tenant.as_ref().map(Tenant::as_str))
         .bind(&selection.channel_instance_id)
