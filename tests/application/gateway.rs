@@ -16,6 +16,7 @@ use correio::domain::instance::credentials::Credentials;
 use correio::domain::instance::{Instance, InstanceName};
 use correio::domain::message::{Content, Draft, Guard, MaxTries, Message, MessageId, MessageStatus, Recipient};
 use correio::domain::node::NodeId;
+use correio::domain::receipt::StuckAfter;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use correio::infrastructure::config::KafkaConfig;
 use correio::infrastructure::kafka::Kafka;
@@ -228,6 +229,7 @@ impl TestGateway {
             direct_timeout: Duration::from_secs(30),
             providers_are_open: false,
             secret_overlap: Duration::from_secs(24 * 60 * 60),
+            stuck_after: StuckAfter::default(),
         };
         let gateway = Arc::new(Gateway::assemble(ports, transport.clone(), node, settings));
         if let Transport::Brokered(brokered) = transport {

@@ -13,9 +13,11 @@ use super::delivery::admission::Admission;
 use super::delivery::consumption::Limits;
 use super::node::this_node::ThisNode;
 use super::ports::{Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier};
+use super::receipts::noted_receipts::NotedReceipts;
 use super::{access, delivery, instances, messages, node, operations, receipts};
 use crate::domain::message::MaxTries;
 use crate::domain::message::retry::RetryPolicy;
+use crate::domain::receipt::StuckAfter;
 
 /// What a gateway needs from outside.
 #[derive(Clone)]
@@ -57,6 +59,8 @@ pub struct Settings {
     pub providers_are_open: bool,
     /// How long a secret that was replaced stays good beside its successor.
     pub secret_overlap: Duration,
+    /// How long a message may be `sent` before it counts as stuck.
+    pub stuck_after: StuckAfter,
 }
 
 /// One process: its use cases, and what it does in the background.
@@ -67,6 +71,7 @@ pub struct Gateway {
     pub operations: Operations,
     pub events: Arc<receipts::ReceiveEvents>,
     pub signed_events: receipts::ReceiveSignedEvents,
+    pub stuck: Arc<receipts::CountStuck>,
     pub channels: Channels,
     pub node: ThisNode,
     pub keep_node_alive: node::KeepNodeAlive,
@@ -123,14 +128,17 @@ impl Gateway {
             }
             Transport::Brokered(brokered) => brokered.queue.clone(),
         };
-        let events = Arc::new(ports.receive_events(&settings, transport.dead_letters(), &admission));
+        let noted_receipts = NotedReceipts::default();
+        let stuck = Arc::new(ports.count_stuck(&settings, noted_receipts.clone()));
+        let events = Arc::new(ports.receive_events(&settings, transport.dead_letters(), &admission, noted_receipts));
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
             instances: ports.instances(&node, &settings, &admission),
             access: ports.access(),
-            operations: ports.operations(&node, &settings, &transport),
+            operations: ports.operations(&node, &settings, &transport, &stuck),
             signed_events: ports.receive_signed_events(events.clone()),
             events,
+            stuck,
             channels: ports.channels.clone(),
             keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
             node,

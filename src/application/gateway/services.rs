@@ -125,7 +125,7 @@ impl Gateway {
 
     pub fn sweep_receipts(&self) -> receipts::SweepReceipts {
         let (inbox, clock) = (self.ports.stores.receipts.clone(), self.ports.clock.clone());
-        receipts::SweepReceipts::new(inbox, clock, self.transport.dead_letters())
+        receipts::SweepReceipts::new(inbox, clock, self.transport.dead_letters(), self.stuck.clone())
     }
 
     pub fn decide_phone_messages(&self) -> inbound::DecidePhoneMessages {

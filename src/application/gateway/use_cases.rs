@@ -12,6 +12,7 @@ use crate::application::operations::shared_ping::SharedPing;
 use crate::application::ports::{Duties, MessageQueue};
 use crate::application::receipts::heard_instances::HeardInstances;
 use crate::application::receipts::noted_connections::NotedConnections;
+use crate::application::receipts::noted_receipts::NotedReceipts;
 use crate::application::receipts::refused_names::RefusedNames;
 use crate::application::transport::Transport;
 use crate::application::{access, delivery, inbound, instances, messages, node, operations, receipts};
@@ -93,7 +94,12 @@ impl Ports {
                 max_tries: settings.max_tries,
                 direct_timeout: settings.direct_timeout,
             },
-            read: messages::ReadMessages { search: self.stores.search.clone(), channels: self.channels.clone() },
+            read: messages::ReadMessages {
+                search: self.stores.search.clone(),
+                channels: self.channels.clone(),
+                stuck: self.stuck_rule(settings),
+                clock: self.clock.clone(),
+            },
             cancel: messages::CancelMessage {
                 cancellations: self.stores.cancellations.clone(),
                 clock: self.clock.clone(),
@@ -108,6 +114,7 @@ impl Ports {
         settings: &Settings,
         dead_letters: DeadLetterPolicy,
         admission: &Admission,
+        noted_receipts: NotedReceipts,
     ) -> receipts::ReceiveEvents {
         receipts::ReceiveEvents {
             instances: self.stores.instances.clone(),
@@ -122,8 +129,18 @@ impl Ports {
             is_open: settings.providers_are_open,
             refused: RefusedNames::default(),
             noted: NotedConnections::default(),
+            noted_receipts,
             heard: HeardInstances::default(),
         }
+    }
+
+    pub(super) fn count_stuck(&self, settings: &Settings, noted: NotedReceipts) -> receipts::CountStuck {
+        let rule = self.stuck_rule(settings);
+        receipts::CountStuck::new(self.stores.stuck.clone(), rule, noted, self.clock.clone())
+    }
+
+    fn stuck_rule(&self, settings: &Settings) -> receipts::StuckRule {
+        receipts::StuckRule::new(self.channels.clone(), settings.stuck_after.clone())
     }
 
     pub(super) fn receive_signed_events(&self, events: Arc<receipts::ReceiveEvents>) -> receipts::ReceiveSignedEvents {
@@ -202,7 +219,13 @@ impl Ports {
         }
     }
 
-    pub(super) fn operations(&self, node: &ThisNode, settings: &Settings, transport: &Transport) -> Operations {
+    pub(super) fn operations(
+        &self,
+        node: &ThisNode,
+        settings: &Settings,
+        transport: &Transport,
+        stuck: &Arc<receipts::CountStuck>,
+    ) -> Operations {
         let brokered = transport.brokered();
         Operations {
             prepare_installation: operations::PrepareInstallation {
@@ -213,6 +236,7 @@ impl Ports {
             report_health: operations::ReportHealth {
                 ping: SharedPing::new(self.stores.storage.clone()),
                 look: LookAtStores::new(&self.stores, self.clock.clone()),
+                stuck: stuck.clone(),
                 clock: self.clock.clone(),
                 tally: node.tally.clone(),
                 identity: node.identity.clone(),

@@ -6,6 +6,7 @@ use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::operations::look_at_stores::{Look, LookAtStores};
 use crate::application::operations::shared_ping::SharedPing;
 use crate::application::ports::{Broker, Clock, MessageSource, RepositoryError, WeeksStanding};
+use crate::application::receipts::CountStuck;
 use crate::domain::Timestamp;
 
 /// Longer than any rebalance.
@@ -15,6 +16,7 @@ const KEPT_OUT_FOR_LONG: Duration = Duration::from_secs(60);
 pub struct ReportHealth {
     pub ping: SharedPing,
     pub look: LookAtStores,
+    pub stuck: Arc<CountStuck>,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
     pub identity: NodeIdentity,
@@ -35,6 +37,8 @@ pub struct Health {
     pub uptime: Duration,
     /// Messages of all tenants that still have to be delivered; 0 when the database does not answer.
     pub open_messages: u64,
+    /// Messages of all tenants that are stuck; none when it is not known.
+    pub stuck: Option<u64>,
     /// None: messages are not stored by weeks, or the database does not answer.
     pub weeks: Option<WeeksStanding>,
     /// What is wrong with the database, a sentence each.
@@ -93,6 +97,8 @@ impl ReportHealth {
     /// A process that is not ready is not healthy. What is stored is looked at every two seconds at most, however often this is asked for.
     pub async fn health(&self) -> Health {
         let Look { open, weeks, troubles } = self.look.recent().await;
+        // A database that does not answer is not asked more.
+        let stuck = if open.is_some() { self.stuck.recent().await } else { None };
         let broker = self.broker.as_ref().map_or_else(BrokerHealth::default, |broker| BrokerHealth {
             connected: broker.is_connected(),
             addresses: broker.addresses(),
@@ -104,6 +110,7 @@ impl ReportHealth {
             broker,
             uptime: self.clock.monotonic().saturating_sub(self.started_at),
             open_messages: open.unwrap_or(0),
+            stuck: stuck.map(|stuck| stuck.total()),
             weeks,
             storage_troubles: troubles,
             tally: self.tally.snapshot(),

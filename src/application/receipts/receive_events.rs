@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 
 use super::heard_instances::HeardInstances;
 use super::noted_connections::{NotedConnections, Noting};
+use super::noted_receipts::NotedReceipts;
 use super::receive_receipts::ReceiveReceipts;
 use super::refused_names::RefusedNames;
 use crate::application::delivery::admission::Admission;
@@ -36,6 +37,7 @@ pub struct ReceiveEvents {
     pub is_open: bool,
     pub refused: RefusedNames,
     pub noted: NotedConnections,
+    pub noted_receipts: NotedReceipts,
     pub heard: HeardInstances,
 }
 
@@ -121,6 +123,7 @@ impl ReceiveEvents {
         }
         if !receipts.is_empty() {
             self.receipts.keep(&receipts).await?;
+            self.noted_receipts.came(instance.id, self.clock.now());
             self.apply(receipts);
         }
         if !messages.is_empty() {

@@ -18,6 +18,7 @@ mod owed_dead_letters;
 mod receipt_inbox;
 mod received_messages;
 mod storage;
+mod stuck_messages;
 mod tables;
 mod weather;
 
@@ -43,6 +44,7 @@ pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use receipt_inbox::MemoryReceiptInbox;
 pub use received_messages::MemoryReceivedMessages;
 pub use storage::MemoryStorage;
+pub use stuck_messages::MemoryStuckMessages;
 pub use tables::{Bug, CRASH, Change, Payment, Refusal};
 pub use weather::{Statement, Weather};
 
@@ -61,6 +63,7 @@ impl MemoryDatabase {
             api_keys: Arc::new(MemoryApiKeyRepository::new(self.clone())),
             storage: Arc::new(MemoryStorage::new(self.clone())),
             receipts: Arc::new(MemoryReceiptInbox::new(self.clone())),
+            stuck: Arc::new(MemoryStuckMessages::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             received: Arc::new(MemoryReceivedMessages::new(self.clone())),
             events: Arc::new(MemoryEventRepository::new(self.clone())),

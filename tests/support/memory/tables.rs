@@ -33,6 +33,8 @@ pub(super) struct Tables {
     /// And when they came.
     pub receipts: BTreeMap<(ChannelMessage, ReceiptStatus), (Receipt, Timestamp)>,
     pub channel_messages: BTreeMap<ChannelMessage, MessageId>,
+    /// When the last receipt of each came.
+    pub receipt_times: BTreeMap<InstanceId, Timestamp>,
     pub received: BTreeMap<InboundKey, MessageId>,
     /// What may have been written on a phone, or is ours.
     pub undecided: BTreeMap<ChannelMessage, Received>,

@@ -34,7 +34,7 @@ pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, 
 pub use message_search::{Listed, MessageFilter, MessageSearch, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
-pub use receipts::{ReceiptInbox, Swept};
+pub use receipts::{MOST_COUNTED, ReceiptInbox, StuckMessages, Swept};
 pub use storage::{Storage, WeeksStanding};
 
 /// How many bytes of content ([`Content::bytes`](crate::domain::message::Content::bytes)) are read or changed in one go:
@@ -56,6 +56,7 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub storage: Arc<dyn Storage>,
     pub receipts: Arc<dyn ReceiptInbox>,
+    pub stuck: Arc<dyn StuckMessages>,
     pub call_turns: Arc<dyn CallTurns>,
     pub received: Arc<dyn ReceivedMessages>,
     pub events: Arc<dyn EventRepository>,

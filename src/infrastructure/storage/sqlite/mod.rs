@@ -30,5 +30,5 @@ pub use messages::{
     SqliteOwedDeadLetters,
 };
 pub use node_repository::SqliteNodeRepository;
-pub use receipts::SqliteReceiptInbox;
+pub use receipts::{SqliteReceiptInbox, SqliteStuckMessages};
 pub use storage::SqliteStorage;

@@ -4,7 +4,7 @@ use super::{
     ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
     SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteInstanceRepository,
     SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox,
-    SqliteReceivedMessages, SqliteStorage,
+    SqliteReceivedMessages, SqliteStorage, SqliteStuckMessages,
 };
 use crate::application::ports::Stores;
 
@@ -24,6 +24,7 @@ impl SqliteDatabase {
             api_keys: Arc::new(SqliteApiKeyRepository::new(self.clone())),
             storage: Arc::new(SqliteStorage::new(self.clone())),
             receipts: Arc::new(SqliteReceiptInbox::new(self.clone())),
+            stuck: Arc::new(SqliteStuckMessages::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),
             events: Arc::new(SqliteEventRepository::new(self.clone())),

@@ -1,5 +1,7 @@
 //! What channels say of messages later, until it is applied.
 
 mod receipt_inbox;
+mod stuck_messages;
 
 pub use receipt_inbox::{ReceiptInbox, Swept};
+pub use stuck_messages::{MOST_COUNTED, StuckMessages};
