@@ -69,6 +69,8 @@ impl Gateway {
             clock: self.ports.clock.clone(),
             tasks: self.ports.tasks.clone(),
             receipts: self.ports.receive_receipts(self.transport.dead_letters()),
+            admission: self.admission.clone(),
+            instances: self.ports.stores.instances.clone(),
         }
     }
 

@@ -131,14 +131,12 @@ impl ReceiveEvents {
         }
         match connection {
             Some(status) => {
-                if status == ConnectionStatus::Connected {
-                    self.admission.is_connected(instance.id);
-                }
-                self.note(instance, status).await
+                let was_off = status == ConnectionStatus::Connected && self.admission.is_connected(instance.id);
+                self.note(instance, status, was_off).await
             }
             None if is_seen => {
-                self.admission.is_seen(instance.id);
-                self.note(instance, ConnectionStatus::Connected).await
+                let was_off = self.admission.is_seen(instance.id);
+                self.note(instance, ConnectionStatus::Connected, was_off).await
             }
             None => Ok(()),
         }?;
@@ -160,11 +158,23 @@ impl ReceiveEvents {
         );
     }
 
-    /// Not written when it says what is known. At most one a second is written, and the last of what comes meanwhile after it.
-    async fn note(&self, instance: &Instance, status: ConnectionStatus) -> Result<(), RepositoryError> {
+    /// Not written when it says what is known, unless it ends a wait: other processes learn from the row that it is over. At most
+    /// one a second is written, and the last of what comes meanwhile after it.
+    async fn note(
+        &self,
+        instance: &Instance,
+        status: ConnectionStatus,
+        ends_a_wait: bool,
+    ) -> Result<(), RepositoryError> {
         match self.noted.note(instance.id, instance.status, status, self.clock.monotonic()) {
+            Noting::Known if ends_a_wait => {
+                write_status(self.instances.as_ref(), instance, status, self.clock.now()).await
+            }
             Noting::Known | Noting::IsWaiting => Ok(()),
             Noting::Now => {
+                if status == ConnectionStatus::Connected {
+                    self.admission.returned().returned(instance.id);
+                }
                 let written = write_status(self.instances.as_ref(), instance, status, self.clock.now()).await;
                 // It is said again, and is news then.
                 written.inspect_err(|_| self.noted.forget(instance.id))
@@ -178,9 +188,13 @@ impl ReceiveEvents {
 
     fn noted_later(&self, instance: Instance, pause: Duration) -> impl Future<Output = ()> + Send + use<> {
         let (instances, clock, noted) = (self.instances.clone(), self.clock.clone(), self.noted.clone());
+        let returned = self.admission.returned().clone();
         async move {
             clock.sleep(pause).await;
             let Some(status) = noted.last(instance.id, clock.monotonic()) else { return };
+            if status == ConnectionStatus::Connected {
+                returned.returned(instance.id);
+            }
             if let Err(error) = write_status(instances.as_ref(), &instance, status, clock.now()).await {
                 warn!(instance.id = %instance.id, %error, "the instance's connection could not be noted");
             }

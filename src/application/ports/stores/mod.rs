@@ -22,7 +22,7 @@ use super::channels::CallTurns;
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
-pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Retimed, Retiming, Take};
+pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Recall, Retimed, Retiming, Take};
 pub use events::{
     DueStep, EventCounts, EventFilter, EventRepository, EventSteps, FinishedStep, ListedEvents, NewEvent, Retry,
     StoredEvent,
