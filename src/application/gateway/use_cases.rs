@@ -128,6 +128,7 @@ impl Ports {
             tasks: self.tasks.clone(),
             is_open: settings.providers_are_open,
             refused: RefusedNames::default(),
+            passed_over: RefusedNames::default(),
             noted: NotedConnections::default(),
             noted_receipts,
             heard: HeardInstances::default(),
@@ -145,6 +146,11 @@ impl Ports {
 
     pub(super) fn receive_signed_events(&self, events: Arc<receipts::ReceiveEvents>) -> receipts::ReceiveSignedEvents {
         receipts::ReceiveSignedEvents {
+            handshakes: receipts::ShakeHands {
+                handshakes: self.stores.handshakes.clone(),
+                channels: self.channels.clone(),
+                cipher: self.cipher.clone(),
+            },
             instances: self.stores.instances.clone(),
             channels: self.channels.clone(),
             cipher: self.cipher.clone(),

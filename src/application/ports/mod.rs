@@ -9,18 +9,18 @@ pub mod until_answered;
 
 pub use channels::{
     Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
-    Delivery, EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER, SignedEventReader,
+    Delivery, EventAddress, EventReader, Handshakes, NewCredentials, ProviderEvent, SECRET_HEADER, SignedEventReader,
 };
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;
 pub use stores::{
     Accepted, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation, Cancellations,
     Claimed, DeletedInstances, DueMessages, DueStep, Duties, EventCounts, EventFilter, EventRepository, EventSteps,
-    FailedMessages, FailedSelection, FinishedStep, Forgotten, InstanceRepository, KeptRequest, Listed, ListedEvents,
-    ListedInstances, MOST_COUNTED, MessageFilter, MessageRepository, MessageSearch, NewEvent, NodeRepository, NodeRow,
-    OpenMessages, Outcome, OwedDeadLetters, Position, Recall, ReceiptInbox, Received, ReceivedMessages, Replay,
-    Replayed, Retimed, Retiming, Retry, SealedInstance, SearchError, Storage, StoredEvent, Stores, StuckMessages,
-    Swept, Take, WeeksStanding,
+    FailedMessages, FailedSelection, FinishedStep, Forgotten, INSTANCES_A_PAGE, InstanceRepository, InstancesPage,
+    KeptRequest, Listed, ListedEvents, ListedInstances, MOST_COUNTED, MessageFilter, MessageRepository, MessageSearch,
+    NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Position, Recall, ReceiptInbox,
+    Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming, Retry, SealedInstance, SearchError, Storage,
+    StoredEvent, Stores, StuckMessages, Swept, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

@@ -20,6 +20,9 @@ pub use receive_receipts::ReceiveReceipts;
 pub mod receive_signed_events;
 pub use receive_signed_events::ReceiveSignedEvents;
 
+pub mod shake_hands;
+pub use shake_hands::ShakeHands;
+
 pub mod stuck_rule;
 pub use stuck_rule::StuckRule;
 

@@ -36,6 +36,8 @@ pub struct ReceiveEvents {
     /// Reports without a secret are taken, too.
     pub is_open: bool,
     pub refused: RefusedNames,
+    /// Whose reports were too large.
+    pub passed_over: RefusedNames,
     pub noted: NotedConnections,
     pub noted_receipts: NotedReceipts,
     pub heard: HeardInstances,
@@ -73,14 +75,23 @@ impl ReceiveEvents {
         } else if !self.is_open {
             return Err(ReceiveEventsError::NotLetIn);
         }
-        let mut named = self.instances.named(channel_instance_id).await?;
-        named.retain(reports);
-        if let Some(secret) = secret
-            && let Some(instance) = named.iter().find(|instance| self.has(instance, secret))
-        {
-            return Ok(instance.clone());
+        // Two are as many as any number.
+        let (mut some, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.instances.named(channel_instance_id, after).await?;
+            let named: Vec<Instance> = page.instances.into_iter().filter(reports).collect();
+            if let Some(secret) = secret
+                && let Some(instance) = named.iter().find(|instance| self.has(instance, secret))
+            {
+                return Ok(instance.clone());
+            }
+            some.extend(named.into_iter().take(2_usize.saturating_sub(some.len())));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
         }
-        match named.as_slice() {
+        match some.as_slice() {
             [only] if self.is_open => Ok(only.clone()),
             [_, _, ..] if self.is_open => {
                 // Which of them is meant would be a guess.
@@ -93,6 +104,17 @@ impl ReceiveEvents {
                 Err(ReceiveEventsError::NotLetIn)
             }
             _ => Err(ReceiveEventsError::NotLetIn),
+        }
+    }
+
+    /// A report that was proved is larger than what is taken: its provider would repeat it in vain if it were refused, and some of
+    /// them hold back what follows meanwhile.
+    pub fn pass_over(&self, reported_of: &str) {
+        if self.passed_over.is_news(reported_of) {
+            warn!(
+                reported_of,
+                "reports that are larger than MAX_BODY_BYTES are passed over: what they say of messages is lost; raise it, or have the provider leave out media (base64)"
+            );
         }
     }
 

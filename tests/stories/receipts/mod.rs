@@ -1,4 +1,5 @@
 //! What becomes of messages afterwards, as their channels say.
 
+mod large_reports;
 mod signed_reports;
 mod stuck;

@@ -10,6 +10,7 @@ mod deleted_instances;
 mod due_messages;
 mod events;
 mod failed_messages;
+mod handshakes;
 mod instance_repository;
 mod message_repository;
 mod message_search;
@@ -36,6 +37,7 @@ pub use deleted_instances::{FAIL, MemoryDeletedInstances};
 pub use due_messages::MemoryDueMessages;
 pub use events::{MemoryEventRepository, MemoryEventSteps};
 pub use failed_messages::MemoryFailedMessages;
+pub use handshakes::MemoryHandshakes;
 pub use instance_repository::MemoryInstanceRepository;
 pub use message_repository::MemoryMessageRepository;
 pub use message_search::MemoryMessageSearch;
@@ -65,6 +67,7 @@ impl MemoryDatabase {
             receipts: Arc::new(MemoryReceiptInbox::new(self.clone())),
             stuck: Arc::new(MemoryStuckMessages::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
+            handshakes: Arc::new(MemoryHandshakes::new(self.clone())),
             received: Arc::new(MemoryReceivedMessages::new(self.clone())),
             events: Arc::new(MemoryEventRepository::new(self.clone())),
             event_steps: Arc::new(MemoryEventSteps::new(self.clone())),

@@ -6,6 +6,7 @@ use correio::domain::Timestamp;
 use correio::domain::access::api_key::ApiKey;
 use correio::domain::access::principal::Tenant;
 use correio::domain::inbound::InboundKey;
+use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::deferral::MAX_DEFERRALS;
@@ -28,6 +29,8 @@ pub(super) struct Tables {
     pub nodes: BTreeMap<NodeId, Node>,
     pub instances: BTreeMap<InstanceId, Instance>,
     pub event_secrets: BTreeMap<InstanceId, EventSecret>,
+    /// Digests of tokens, each with the credentials that it is of.
+    pub handshakes: BTreeMap<InstanceId, (SealedCredentials, [u8; 32])>,
     /// And when they were deleted.
     pub deleted_instances: BTreeMap<InstanceId, Timestamp>,
     /// And when they came.

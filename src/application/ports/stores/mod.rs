@@ -17,7 +17,7 @@ mod storage;
 
 use std::sync::Arc;
 
-use super::channels::CallTurns;
+use super::channels::{CallTurns, Handshakes};
 
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
@@ -29,7 +29,9 @@ pub use events::{
 };
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
 pub use inbound::{Received, ReceivedMessages};
-pub use instance_repository::{BYTES_OF_AN_INSTANCE, InstanceRepository, ListedInstances, SealedInstance};
+pub use instance_repository::{
+    BYTES_OF_AN_INSTANCE, INSTANCES_A_PAGE, InstanceRepository, InstancesPage, ListedInstances, SealedInstance,
+};
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
 pub use message_search::{Listed, MessageFilter, MessageSearch, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
@@ -58,6 +60,7 @@ pub struct Stores {
     pub receipts: Arc<dyn ReceiptInbox>,
     pub stuck: Arc<dyn StuckMessages>,
     pub call_turns: Arc<dyn CallTurns>,
+    pub handshakes: Arc<dyn Handshakes>,
     pub received: Arc<dyn ReceivedMessages>,
     pub events: Arc<dyn EventRepository>,
     pub event_steps: Arc<dyn EventSteps>,

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::{
     PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventRepository,
-    PgEventSteps, PgFailedMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository,
-    PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStorage, PgStuckMessages,
+    PgEventSteps, PgFailedMessages, PgHandshakes, PgInstanceRepository, PgMessageRepository, PgMessageSearch,
+    PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStorage, PgStuckMessages,
 };
 use crate::application::ports::Stores;
 
@@ -25,6 +25,7 @@ impl PgDatabase {
             receipts: Arc::new(PgReceiptInbox::new(self.clone())),
             stuck: Arc::new(PgStuckMessages::new(self.clone())),
             call_turns: Arc::new(PgCallTurns::new(self.clone())),
+            handshakes: Arc::new(PgHandshakes::new(self.clone())),
             received: Arc::new(PgReceivedMessages::new(self.clone())),
             events: Arc::new(PgEventRepository::new(self.clone())),
             event_steps: Arc::new(PgEventSteps::new(self.clone())),

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use super::{
     ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
-    SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteInstanceRepository,
-    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox,
-    SqliteReceivedMessages, SqliteStorage, SqliteStuckMessages,
+    SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteHandshakes,
+    SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
+    SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteStorage, SqliteStuckMessages,
 };
 use crate::application::ports::Stores;
 
@@ -26,6 +26,7 @@ impl SqliteDatabase {
             receipts: Arc::new(SqliteReceiptInbox::new(self.clone())),
             stuck: Arc::new(SqliteStuckMessages::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
+            handshakes: Arc::new(SqliteHandshakes::new(self.clone())),
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),
             events: Arc::new(SqliteEventRepository::new(self.clone())),
             event_steps: Arc::new(SqliteEventSteps::new(self.clone())),
