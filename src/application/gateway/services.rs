@@ -131,11 +131,8 @@ impl Gateway {
     }
 
     pub fn decide_phone_messages(&self) -> inbound::DecidePhoneMessages {
-        inbound::DecidePhoneMessages {
-            received: self.ports.stores.received.clone(),
-            clock: self.ports.clock.clone(),
-            longest_try: self.channels.longest_try(),
-        }
+        let (received, clock) = (self.ports.stores.received.clone(), self.ports.clock.clone());
+        inbound::DecidePhoneMessages::new(received, clock, self.channels.longest_try())
     }
 
     fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<delivery::ConsumeMessages>> {

@@ -18,9 +18,9 @@ pub use stores::{
     Claimed, DeletedInstances, DueMessages, DueStep, Duties, EventCounts, EventFilter, EventRepository, EventSteps,
     FailedMessages, FailedSelection, FinishedStep, Forgotten, INSTANCES_A_PAGE, InstanceRepository, InstancesPage,
     KeptRequest, Listed, ListedEvents, ListedInstances, MOST_COUNTED, MessageFilter, MessageRepository, MessageSearch,
-    NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Position, Recall, ReceiptInbox,
-    Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming, Retry, SealedInstance, SearchError, Storage,
-    StoredEvent, Stores, StuckMessages, Swept, Take, WeeksStanding,
+    NOT_APART, NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Position, Recall,
+    ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming, Retry, SealedInstance, SearchError,
+    Storage, StoredEvent, Stores, StuckMessages, Swept, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

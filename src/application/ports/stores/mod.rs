@@ -28,7 +28,7 @@ pub use events::{
     StoredEvent,
 };
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
-pub use inbound::{Received, ReceivedMessages};
+pub use inbound::{NOT_APART, Received, ReceivedMessages};
 pub use instance_repository::{
     BYTES_OF_AN_INSTANCE, INSTANCES_A_PAGE, InstanceRepository, InstancesPage, ListedInstances, SealedInstance,
 };
