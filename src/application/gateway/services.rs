@@ -132,7 +132,10 @@ impl Gateway {
 
     pub fn decide_phone_messages(&self) -> inbound::DecidePhoneMessages {
         let (received, clock) = (self.ports.stores.received.clone(), self.ports.clock.clone());
-        inbound::DecidePhoneMessages::new(received, clock, self.channels.longest_try())
+        let (sends, receipts) =
+            (self.ports.stores.reported_sends.clone(), self.ports.receive_receipts(self.transport.dead_letters()));
+        let sends = inbound::ResolveSends { sends, receipts };
+        inbound::DecidePhoneMessages::new(received, sends, clock, self.channels.longest_try())
     }
 
     fn consume_messages(&self, brokered: &Brokered) -> Option<Arc<delivery::ConsumeMessages>> {

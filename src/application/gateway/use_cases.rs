@@ -123,6 +123,7 @@ impl Ports {
             secrets: self.event_secrets(settings),
             receipts: self.receive_receipts(dead_letters),
             inbound: self.receive_messages(),
+            sends: self.stores.reported_sends.clone(),
             admission: admission.clone(),
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),

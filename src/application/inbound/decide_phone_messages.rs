@@ -4,6 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt;
 
+use super::resolve_sends::ResolveSends;
 use crate::application::Stop;
 use crate::application::ports::{Clock, ReceivedMessages, RepositoryError};
 use crate::application::service::Repeated;
@@ -20,6 +21,8 @@ use crate::domain::Timestamp;
 /// processes have time to record what they hold.
 pub struct DecidePhoneMessages {
     received: Arc<dyn ReceivedMessages>,
+    /// What is a message of ours whose answer was lost has its name before the others are decided.
+    sends: ResolveSends,
     clock: Arc<dyn Clock>,
     /// How long a try may take.
     longest_try: Duration,
@@ -34,12 +37,18 @@ const RECORDING: Duration = Duration::from_secs(30);
 const SETTLING: Duration = Duration::from_secs(60);
 
 impl DecidePhoneMessages {
-    pub fn new(received: Arc<dyn ReceivedMessages>, clock: Arc<dyn Clock>, longest_try: Duration) -> Self {
-        Self { received, clock, longest_try, answers_since: None }
+    pub fn new(
+        received: Arc<dyn ReceivedMessages>,
+        sends: ResolveSends,
+        clock: Arc<dyn Clock>,
+        longest_try: Duration,
+    ) -> Self {
+        Self { received, sends, clock, longest_try, answers_since: None }
     }
 
     /// Decides nothing that was kept at this moment or later.
     async fn decide(&self, before: Timestamp, stop: &Stop) -> Result<(), RepositoryError> {
+        self.sends.resolve(before).await?;
         while self.received.decide(before, self.clock.now()).await? {
             if stop.clone().now_or_never().is_some() {
                 break;
@@ -82,7 +91,12 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::application::ports::Received;
+    use crate::application::ports::{ReceiptInbox, Received, ReportedSends, Swept};
+    use crate::application::receipts::ReceiveReceipts;
+    use crate::domain::instance::InstanceId;
+    use crate::domain::message::MessageId;
+    use crate::domain::message::dead_letter::DeadLetterPolicy;
+    use crate::domain::receipt::{ChannelMessage, Receipt, ReportedSend, UnknownFailure};
 
     /// A clock that is moved by hand, and a database that is away or not.
     #[derive(Default)]
@@ -124,10 +138,61 @@ mod tests {
         }
     }
 
+    #[async_trait]
+    impl ReportedSends for World {
+        async fn keep(&self, _: &ReportedSend, _: Timestamp) -> Result<(), RepositoryError> {
+            Ok(())
+        }
+
+        async fn due(&self, _: Timestamp, _: u32) -> Result<Vec<ReportedSend>, RepositoryError> {
+            Ok(Vec::new())
+        }
+
+        async fn unknown_failures(
+            &self,
+            _: InstanceId,
+            _: (Timestamp, Timestamp),
+        ) -> Result<Vec<UnknownFailure>, RepositoryError> {
+            Ok(Vec::new())
+        }
+
+        async fn settle(&self, _: &ReportedSend, _: Option<&UnknownFailure>) -> Result<bool, RepositoryError> {
+            Ok(false)
+        }
+    }
+
+    #[async_trait]
+    impl ReceiptInbox for World {
+        async fn store(&self, _: &Receipt, _: Timestamp) -> Result<(), RepositoryError> {
+            Ok(())
+        }
+
+        async fn apply(&self, _: &ChannelMessage, _: Option<Timestamp>, _: Timestamp) -> Result<(), RepositoryError> {
+            Ok(())
+        }
+
+        async fn apply_to(&self, _: MessageId, _: Option<Timestamp>, _: Timestamp) -> Result<(), RepositoryError> {
+            Ok(())
+        }
+
+        async fn sweep(
+            &self,
+            _: Option<&Swept>,
+            _: Timestamp,
+            _: Option<Timestamp>,
+            _: Timestamp,
+        ) -> Result<Option<Swept>, RepositoryError> {
+            Ok(None)
+        }
+    }
+
     #[tokio::test]
     async fn nothing_is_decided_until_a_minute_after_a_start_or_an_outage() {
         let world = Arc::new(World::default());
-        let mut decide = DecidePhoneMessages::new(world.clone(), world.clone(), Duration::from_secs(190));
+        let receipts =
+            ReceiveReceipts { inbox: world.clone(), clock: world.clone(), dead_letters: DeadLetterPolicy::Row };
+        let sends = ResolveSends { sends: world.clone(), receipts };
+        let mut decide = DecidePhoneMessages::new(world.clone(), sends, world.clone(), Duration::from_secs(190));
         let never: Stop = futures::future::pending().boxed().shared();
         let mut decides = async |at: u64, is_away: bool| {
             *world.seconds.lock().unwrap() = at;

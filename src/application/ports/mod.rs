@@ -19,8 +19,8 @@ pub use stores::{
     FailedMessages, FailedSelection, FinishedStep, Forgotten, INSTANCES_A_PAGE, InstanceRepository, InstancesPage,
     KeptRequest, Listed, ListedEvents, ListedInstances, MOST_COUNTED, MessageFilter, MessageRepository, MessageSearch,
     NOT_APART, NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Position, Recall,
-    ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming, Retry, SealedInstance, SearchError,
-    Storage, StoredEvent, Stores, StuckMessages, Swept, Take, WeeksStanding,
+    ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, ReportedSends, Retimed, Retiming, Retry,
+    SealedInstance, SearchError, Storage, StoredEvent, Stores, StuckMessages, Swept, Take, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

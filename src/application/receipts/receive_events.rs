@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use futures::{FutureExt, StreamExt, stream};
 use sha2::{Digest, Sha256};
 use tracing::{debug, info, warn};
@@ -15,7 +16,7 @@ use crate::application::delivery::admission::Admission;
 use crate::application::inbound::ReceiveMessages;
 use crate::application::instances::EventSecrets;
 use crate::application::ports::{
-    Channels, Clock, CredentialsCipher, InstanceRepository, ProviderEvent, RepositoryError, Tasks,
+    Channels, Clock, CredentialsCipher, InstanceRepository, ProviderEvent, ReportedSends, RepositoryError, Tasks,
 };
 use crate::domain::Timestamp;
 use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange};
@@ -30,6 +31,7 @@ pub struct ReceiveEvents {
     pub secrets: EventSecrets,
     pub receipts: ReceiveReceipts,
     pub inbound: ReceiveMessages,
+    pub sends: Arc<dyn ReportedSends>,
     pub admission: Admission,
     pub clock: Arc<dyn Clock>,
     pub tasks: Arc<dyn Tasks>,
@@ -134,12 +136,13 @@ impl ReceiveEvents {
     pub async fn take_events(&self, instance: &Instance, events: Vec<ProviderEvent>) -> Result<(), ReceiveEventsError> {
         self.heard.heard(instance.id, self.clock.monotonic());
         let mut receipts = Vec::new();
-        let (mut messages, mut connection, mut is_seen) = (Vec::new(), None, false);
+        let (mut messages, mut sends, mut connection, mut is_seen) = (Vec::new(), Vec::new(), None, false);
         for event in events {
             match event {
                 ProviderEvent::Receipt(receipt) => receipts.push(receipt),
                 ProviderEvent::Connection(status) => connection = Some(status),
                 ProviderEvent::Seen => is_seen = true,
+                ProviderEvent::Sent(sent) => sends.push(*sent),
                 ProviderEvent::Message(message) => messages.push(*message),
             }
         }
@@ -148,6 +151,8 @@ impl ReceiveEvents {
             self.noted_receipts.came(instance.id, self.clock.now());
             self.apply(receipts);
         }
+        let now = self.clock.now();
+        try_join_all(sends.iter().map(|sent| self.sends.keep(sent, now))).await?;
         if !messages.is_empty() {
             self.inbound.keep(instance, messages).await?;
         }

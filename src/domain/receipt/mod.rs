@@ -2,6 +2,7 @@
 
 mod order;
 pub mod receiving;
+mod reported_send;
 mod stuck;
 
 use crate::domain::Timestamp;
@@ -9,6 +10,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::message::{MessageId, MessageStatus};
 
 pub use order::{FoundReceipt, in_order};
+pub use reported_send::{ReportedSend, UnknownFailure};
 pub use stuck::{StuckAfter, StuckOfInstance, StuckSince};
 
 /// The name of a message at the channel of its instance.

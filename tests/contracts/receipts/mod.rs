@@ -1,6 +1,7 @@
 mod locks;
 mod named_by_us;
 mod receipt_inbox;
+mod reported_sends;
 mod stuck_messages;
 mod waiting;
 

@@ -18,6 +18,7 @@ mod node_repository;
 mod owed_dead_letters;
 mod receipt_inbox;
 mod received_messages;
+mod reported_sends;
 mod storage;
 mod stuck_messages;
 mod tables;
@@ -45,6 +46,7 @@ pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use receipt_inbox::MemoryReceiptInbox;
 pub use received_messages::MemoryReceivedMessages;
+pub use reported_sends::MemoryReportedSends;
 pub use storage::MemoryStorage;
 pub use stuck_messages::MemoryStuckMessages;
 pub use tables::{Bug, CRASH, Change, Payment, Refusal};
@@ -65,6 +67,7 @@ impl MemoryDatabase {
             api_keys: Arc::new(MemoryApiKeyRepository::new(self.clone())),
             storage: Arc::new(MemoryStorage::new(self.clone())),
             receipts: Arc::new(MemoryReceiptInbox::new(self.clone())),
+            reported_sends: Arc::new(MemoryReportedSends::new(self.clone())),
             stuck: Arc::new(MemoryStuckMessages::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             handshakes: Arc::new(MemoryHandshakes::new(self.clone())),

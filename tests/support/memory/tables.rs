@@ -13,7 +13,7 @@ use correio::domain::message::deferral::MAX_DEFERRALS;
 use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
-use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
+use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus, ReportedSend};
 use uuid::Uuid;
 
 use super::events::EventTables;
@@ -36,6 +36,8 @@ pub(super) struct Tables {
     /// And when they came.
     pub receipts: BTreeMap<(ChannelMessage, ReceiptStatus), (Receipt, Timestamp)>,
     pub channel_messages: BTreeMap<ChannelMessage, MessageId>,
+    /// And when they were kept.
+    pub reported_sends: BTreeMap<ChannelMessage, (ReportedSend, Timestamp)>,
     /// When the last receipt of each came.
     pub receipt_times: BTreeMap<InstanceId, Timestamp>,
     pub received: BTreeMap<InboundKey, MessageId>,

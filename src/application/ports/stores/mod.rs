@@ -36,7 +36,7 @@ pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, 
 pub use message_search::{Listed, MessageFilter, MessageSearch, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
-pub use receipts::{MOST_COUNTED, ReceiptInbox, StuckMessages, Swept};
+pub use receipts::{MOST_COUNTED, ReceiptInbox, ReportedSends, StuckMessages, Swept};
 pub use storage::{Storage, WeeksStanding};
 
 /// How many bytes of content ([`Content::bytes`](crate::domain::message::Content::bytes)) are read or changed in one go:
@@ -58,6 +58,7 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub storage: Arc<dyn Storage>,
     pub receipts: Arc<dyn ReceiptInbox>,
+    pub reported_sends: Arc<dyn ReportedSends>,
     pub stuck: Arc<dyn StuckMessages>,
     pub call_turns: Arc<dyn CallTurns>,
     pub handshakes: Arc<dyn Handshakes>,

@@ -32,5 +32,5 @@ pub use messages::{
     PgCancellations, PgDueMessages, PgFailedMessages, PgMessageRepository, PgMessageSearch, PgOwedDeadLetters,
 };
 pub use node_repository::PgNodeRepository;
-pub use receipts::{PgReceiptInbox, PgStuckMessages};
+pub use receipts::{PgReceiptInbox, PgReportedSends, PgStuckMessages};
 pub use storage::PgStorage;

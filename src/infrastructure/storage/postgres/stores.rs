@@ -3,7 +3,8 @@ use std::sync::Arc;
 use super::{
     PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventRepository,
     PgEventSteps, PgFailedMessages, PgHandshakes, PgInstanceRepository, PgMessageRepository, PgMessageSearch,
-    PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStorage, PgStuckMessages,
+    PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgReportedSends, PgStorage,
+    PgStuckMessages,
 };
 use crate::application::ports::Stores;
 
@@ -23,6 +24,7 @@ impl PgDatabase {
             api_keys: Arc::new(PgApiKeyRepository::new(self.clone())),
             storage: Arc::new(PgStorage::new(self.clone())),
             receipts: Arc::new(PgReceiptInbox::new(self.clone())),
+            reported_sends: Arc::new(PgReportedSends::new(self.clone())),
             stuck: Arc::new(PgStuckMessages::new(self.clone())),
             call_turns: Arc::new(PgCallTurns::new(self.clone())),
             handshakes: Arc::new(PgHandshakes::new(self.clone())),

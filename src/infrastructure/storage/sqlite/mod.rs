@@ -30,5 +30,5 @@ pub use messages::{
     SqliteOwedDeadLetters,
 };
 pub use node_repository::SqliteNodeRepository;
-pub use receipts::{SqliteReceiptInbox, SqliteStuckMessages};
+pub use receipts::{SqliteReceiptInbox, SqliteReportedSends, SqliteStuckMessages};
 pub use storage::SqliteStorage;

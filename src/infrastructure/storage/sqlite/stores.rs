@@ -4,7 +4,8 @@ use super::{
     ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
     SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteHandshakes,
     SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
-    SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteStorage, SqliteStuckMessages,
+    SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteReportedSends, SqliteStorage,
+    SqliteStuckMessages,
 };
 use crate::application::ports::Stores;
 
@@ -24,6 +25,7 @@ impl SqliteDatabase {
             api_keys: Arc::new(SqliteApiKeyRepository::new(self.clone())),
             storage: Arc::new(SqliteStorage::new(self.clone())),
             receipts: Arc::new(SqliteReceiptInbox::new(self.clone())),
+            reported_sends: Arc::new(SqliteReportedSends::new(self.clone())),
             stuck: Arc::new(SqliteStuckMessages::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             handshakes: Arc::new(SqliteHandshakes::new(self.clone())),
