@@ -10,9 +10,8 @@ use crate::domain::message::delivery::{Acceptance, DeliveryError, OffCause};
 use crate::domain::text::storable;
 use crate::infrastructure::channels::http::http_answer::{HttpAnswer, may_have_been_taken, may_work_later};
 use crate::infrastructure::channels::http::redaction::Redaction;
+use crate::infrastructure::channels::http::report_members::LONGEST_ID;
 use crate::infrastructure::channels::whatsapp_errors::{Consequence, code_of, consequence, number};
-
-const LONGEST_ID: usize = 255;
 
 /// A socket that was lost is open again in a moment, mostly.
 const RECONNECTING: Duration = Duration::from_secs(2);

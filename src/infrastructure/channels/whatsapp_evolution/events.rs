@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::inbound::inbound;
-use super::report::{each, id, text, time};
+use super::report::{each, time};
 use crate::application::ports::{EventReader, ProviderEvent};
 use crate::domain::Timestamp;
 use crate::domain::inbound::InboundMessage;
@@ -13,6 +13,7 @@ use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{ConnectionStatus, InstanceId};
 use crate::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus, ReportedSend};
 use crate::infrastructure::channels::http::report::json;
+use crate::infrastructure::channels::http::report_members::{id, text};
 
 /// Its code is not in the report.
 const REFUSED_LATER: &str = "WhatsApp took the message and refused it later; Evolution API does not say why. The account may not be allowed to open \

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::Value;
 
 use super::inbound::inbound;
-use super::report::{changes, id, items, parsed, text, time};
+use super::report::{changes, id, items, parsed, time};
 use super::signature::is_signed;
 use crate::application::ports::{ProviderEvent, SignedEventReader};
 use crate::domain::Timestamp;
@@ -17,6 +17,7 @@ use crate::domain::instance::credentials::Credentials;
 use crate::domain::message::MessageId;
 use crate::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
 use crate::infrastructure::channels::http::redaction::Redaction;
+use crate::infrastructure::channels::http::report_members::text;
 use crate::infrastructure::channels::whatsapp_oficial::CHANNEL;
 use crate::infrastructure::channels::whatsapp_oficial::credentials::MetaSecrets;
 use crate::infrastructure::channels::whatsapp_oficial::meta_error::MetaError;
