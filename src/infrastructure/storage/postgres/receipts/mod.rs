@@ -1,11 +1,11 @@
 //! Receipts, until they are applied.
 
 mod applying;
+#[cfg(test)]
+mod plan_tests;
 mod receipt_inbox;
 mod reported_sends;
 mod stuck_messages;
-#[cfg(test)]
-mod stuck_plan_tests;
 
 pub use receipt_inbox::PgReceiptInbox;
 pub use reported_sends::PgReportedSends;

@@ -42,7 +42,8 @@ async fn what_is_stuck_is_counted_in_few_weeks_and_in_its_index_however_long_the
             let plan = plan(&mut connection, weeks, now).await;
             let scans: Vec<&String> = plan.iter().filter(|line| line.contains(" on messaging_messages_")).collect();
             assert!(!scans.is_empty() && scans.len() <= most_partitions, "{when}: {plan:#?}");
-            for scan in &scans {
+            // What is known to be empty may be read in any way.
+            for scan in scans.iter().filter(|scan| !scan.contains(" on messaging_messages_default ")) {
                 assert!(scan.contains("instance_id_sent_at_id_idx"), "{when}: {plan:#?}");
             }
             assert_eq!(counted(&mut connection, weeks, now).await, stuck, "{when}");
