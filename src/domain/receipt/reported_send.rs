@@ -54,21 +54,19 @@ impl ReportedSend {
     }
 }
 
-fn is_same_recipient(one: &str, other: &str) -> bool {
+/// As a client of ours wrote it, and as the channel calls it.
+fn is_same_recipient(recipient: &str, chat: &str) -> bool {
     const GROUP: &str = "@g.us";
-    if one == other {
-        return true;
-    }
-    if [one, other].iter().any(|address| address.ends_with(GROUP)) {
-        return one.trim_end_matches(GROUP) == other.trim_end_matches(GROUP);
+    if let Some(group) = chat.strip_suffix(GROUP) {
+        return recipient.strip_suffix(GROUP).unwrap_or(recipient) == group;
     }
     let last = |address: &str| -> Vec<u8> {
         let user = address.split('@').next().unwrap_or_default();
         let digits: Vec<u8> = user.bytes().filter(u8::is_ascii_digit).collect();
         digits[digits.len().saturating_sub(LAST_DIGITS)..].to_vec()
     };
-    let (one, other) = (last(one), last(other));
-    one.len() == LAST_DIGITS && one == other
+    let (digits, of_chat) = (last(recipient), last(chat));
+    recipient == chat || (!recipient.ends_with(GROUP) && digits.len() == LAST_DIGITS && digits == of_chat)
 }
 
 #[cfg(test)]
@@ -104,6 +102,6 @@ mod tests {
         assert_eq!(found(&[failure(1, "558599999999", "Oi", 0)]), None);
         let several = [failure(1, "558599999999", "Olá", -5), failure(2, "558599999999", "Olá", -9)];
         assert_eq!(found(&several), Some(2));
-        assert!(is_same_recipient("120363@g.us", "120363") && !is_same_recipient("120363@g.us", "120364@g.us"));
+        assert!(is_same_recipient("120363", "120363@g.us") && !is_same_recipient("120363@g.us", "120364@g.us"));
     }
 }
