@@ -29,7 +29,8 @@ pub fn changes(report: &Value) -> impl Iterator<Item = (&str, &Value)> {
 
 /// A message's name.
 pub fn id(value: &Value, member: &str) -> Option<String> {
-    report_members::id(value.get(member)?)
+    // Meta's are texts.
+    report_members::id(value.get(member).filter(|id| id.is_string())?)
 }
 
 /// Meta repeats what was not taken for a week.
