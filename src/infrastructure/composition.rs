@@ -12,7 +12,7 @@ use super::channels::{
     EvolutionConnector, EvolutionEvents, EvolutionSettings, MetaEvents, MetaSettings, SandboxSender, WebhookSender,
     WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
 };
-use super::config::{Config, ConfigError, DatabaseConfig, QueueConfig, Role, WebhookConfig};
+use super::config::{Config, ConfigError, DatabaseConfig, QueueConfig, Role, WebhookConfig, STUCK_AFTER_NAME};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
 use super::kafka::{Kafka, overtaken};
 use super::sources::PipedriveReader;
@@ -31,12 +31,11 @@ use crate::application::gateway::{
 };
 use crate::application::instances::{ConnectInstance, EventSecrets};
 use crate::application::node::this_node::ThisNode;
-use crate::application::ports::{
-    ChannelSender, Channels, Clock, CredentialsCipher, EventSpool, EventTables, MessageSource, RepositoryError, Stores,
-    Tasks,
-};
+use crate::application::ports::{ChannelSender, Channels, Clock, CredentialsCipher, EventSpool, EventTables, MessageSource, RepositoryError, Stores, Tasks};
 use crate::domain::event::Step;
+use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::retry::RetryPolicy;
+use crate::domain::receipt::StuckAfter;
 
 /// Why a process cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +60,7 @@ pub fn compose(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
     let channels = channels(config, &node, &clock)?;
+    let stuck_after = stuck_after(config, &channels)?;
     let transport = transport(config, role, &node, &clock, &channels)?;
     let ports = Ports {
         stores: cached(database.stores.clone()),
@@ -90,6 +90,7 @@ pub fn compose(
         public_url: config.providers.public_url.clone(),
         providers_are_open: config.providers.are_open,
         secret_overlap: config.providers.secret_overlap,
+        stuck_after,
     };
     Ok(Gateway::assemble(ports, transport, node, settings))
 }
@@ -187,6 +188,17 @@ pub fn subscribe_to_states(
     };
     let tenants = WatchTenants { api_keys: stores.api_keys.clone(), tenants: node.tenants };
     Ok((status_webhooks(parts), tenants))
+/// After how long messages are stuck: on channels that say what becomes of them.
+///
+/// # Errors
+/// When another channel is named.
+fn stuck_after(config: &Config, channels: &Channels) -> Result<StuckAfter, ConfigError> {
+    let after = &config.providers.stuck_after;
+    let gives = |name: &ChannelName| channels.find(name).is_some_and(|sender| sender.gives_receipts());
+    let Some(other) = after.of_channels.keys().find(|name| !gives(name)) else { return Ok(after.clone()) };
+    let known: Vec<&str> = channels.names().filter(|name| gives(name)).map(ChannelName::as_str).collect();
+    let sentence = format!("names `{other}`, and receipts come on {} only", known.join(", "));
+    Err(ConfigError::new(STUCK_AFTER_NAME, sentence))
 }
 
 /// How messages travel in this process: the one place that asks whether there is a broker.
@@ -300,5 +312,38 @@ impl Tasks for TrackedTasks {
     async fn finished(&self) {
         self.0.close();
         self.0.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infrastructure::storage::shared::GIVE_RECEIPTS;
+
+    fn every_channel() -> Channels {
+        let config = Config::read(|_| None).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
+        channels(&config, &node, &clock).unwrap()
+    }
+
+    #[test]
+    fn what_waits_for_receipts_is_indexed_of_every_channel_that_gives_them() {
+        let channels = every_channel();
+        let gives = |name: &&ChannelName| channels.find(name).is_some_and(|sender| sender.gives_receipts());
+        let giving: Vec<&str> = channels.names().filter(gives).map(ChannelName::as_str).collect();
+        assert_eq!(giving, GIVE_RECEIPTS);
+    }
+
+    #[test]
+    fn a_time_of_a_channel_without_receipts_is_refused() {
+        let of = |value: &'static str| {
+            let config = Config::read(|name| (name == STUCK_AFTER_NAME).then(|| value.to_owned())).unwrap();
+            stuck_after(&config, &every_channel()).map_err(|error| error.to_string())
+        };
+        assert!(of("whatsapp_evolution=1m,whatsapp_oficial=1h").is_ok());
+        let expected =
+            "STUCK_AFTER: names `webhook`, and receipts come on whatsapp_evolution, whatsapp_oficial only".to_owned();
+        assert_eq!(of("webhook=1m"), Err(expected));
     }
 }

@@ -16,6 +16,7 @@ use correio::domain::instance::credentials::Credentials;
 use correio::domain::instance::{Instance, InstanceName};
 use correio::domain::message::{Content, Draft, Guard, MaxTries, Message, MessageId, MessageStatus, Recipient};
 use correio::domain::node::NodeId;
+use correio::domain::receipt::StuckAfter;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use correio::infrastructure::config::KafkaConfig;
 use correio::infrastructure::kafka::Kafka;
@@ -61,6 +62,10 @@ impl DueMessages for CountingDueMessages {
 
     async fn retime(&self, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
         self.due.retime(retiming).await
+    }
+
+    async fn recall(&self, recall: &Recall) -> Result<Retimed, RepositoryError> {
+        self.due.recall(recall).await
     }
 
     async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
@@ -229,6 +234,7 @@ impl TestGateway {
             direct_timeout: Duration::from_secs(30),
             providers_are_open: false,
             secret_overlap: Duration::from_secs(24 * 60 * 60),
+            stuck_after: StuckAfter::default(),
         };
         let gateway = Arc::new(Gateway::assemble(ports, transport.clone(), node, settings));
         if let Transport::Brokered(brokered) = transport {

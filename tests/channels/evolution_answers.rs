@@ -163,6 +163,13 @@ async fn a_201_without_an_id_is_a_failure() {
         (meta(json!(80007)), "transient"),
         (meta(json!(130_429)), "transient"),
         (meta(json!(131_048)), "instance off"),
+        (
+            Answer::json(
+                201,
+                &json!({"message": "x", "type": "GraphMethodException", "code": 100, "error_subcode": 33}),
+            ),
+            "instance off",
+        ),
         (meta(json!(131_056)), "transient"),
         (meta(json!(131_026)), "refused"),
         (meta(json!("131026")), "refused"),

@@ -57,6 +57,30 @@ async fn every_code_of_its_contract_whatever_the_status() {
     }
 }
 
+/// Graph's own words for it: the code is that of a wrong parameter, and only the subcode tells them apart.
+#[tokio::test]
+async fn a_number_that_is_gone_or_not_seen_is_the_instances_and_not_the_messages() {
+    let gone = |code: Value, subcode: Value| {
+        let message = "Unsupported post request. Object with ID '106540352242922' does not exist, cannot be loaded due to \
+                       missing permissions, or does not support this operation.";
+        let error = json!({"message": message, "type": "GraphMethodException", "code": code, "error_subcode": subcode});
+        Answer::json(400, &json!({ "error": error }))
+    };
+    for (code, subcode) in [(json!(100), json!(33)), (json!("100"), json!("33"))] {
+        let error = verdict(gone(code, subcode)).await.unwrap_err();
+        assert!(matches!(error.kind, DeliveryErrorKind::InstanceOff { .. }), "{error:?}");
+        assert!(error.reason.starts_with("Meta's error 100: Unsupported post request."), "{error}");
+        assert!(
+            error.reason.ends_with("The channelPhoneOrId is not a phone number id that this access token sees."),
+            "{error}"
+        );
+    }
+    for subcode in [json!(null), json!(2_494_010), json!("x")] {
+        assert_eq!(ending(&verdict(gone(json!(100), subcode)).await), "refused");
+    }
+    assert_eq!(ending(&verdict(gone(json!(131_009), json!(33))).await), "refused");
+}
+
 #[tokio::test]
 async fn a_failure_of_the_server_itself_leaves_it_unknown() {
     for code in [1, 2, 131_000, 131_016, 131_057, 133_004, 999_999] {

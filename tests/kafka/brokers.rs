@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use chrono::{SubsecRound, Utc};
 use correio::application::node::unreconciled::Unreconciled;
 use correio::application::ports::{
-    Arrival, Broker, Clock, DueMessages, Forgotten, MessageQueue, MessageSource, Partition, Record, RepositoryError,
-    Retimed, Retiming, Take,
+    Arrival, Broker, Clock, DueMessages, Forgotten, MessageQueue, MessageSource, Partition, Recall, Record,
+    RepositoryError, Retimed, Retiming, Take,
 };
 use correio::domain::Timestamp;
 use correio::domain::instance::{Instance, InstanceId};
@@ -248,6 +248,10 @@ impl DueMessages for MadeDue {
     }
 
     async fn retime(&self, _: &Retiming) -> Result<Retimed, RepositoryError> {
+        Ok(Retimed { written: 0, next: None })
+    }
+
+    async fn recall(&self, _: &Recall) -> Result<Retimed, RepositoryError> {
         Ok(Retimed { written: 0, next: None })
     }
 

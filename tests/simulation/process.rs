@@ -16,6 +16,7 @@ use correio::application::ports::*;
 use correio::domain::Timestamp;
 use correio::domain::message::MaxTries;
 use correio::domain::message::retry::RetryPolicy;
+use correio::domain::receipt::StuckAfter;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use futures::FutureExt;
 use futures::channel::oneshot;
@@ -305,6 +306,7 @@ impl Surroundings {
             direct_timeout: Duration::from_secs(30),
             providers_are_open: false,
             secret_overlap: Duration::from_secs(24 * 60 * 60),
+            stuck_after: StuckAfter::default(),
         }
     }
 }

@@ -2,7 +2,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use correio::application::ports::{InstanceRepository, ListedInstances, RepositoryError, SealedInstance, SearchError};
+use correio::application::ports::{
+    InstanceRepository, InstancesPage, ListedInstances, RepositoryError, SealedInstance, SearchError,
+};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::channel::ChannelName;
@@ -55,12 +57,21 @@ impl InstanceRepository for GatedInstances {
         found
     }
 
-    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError> {
-        self.instances.named(channel_instance_id).await
+    async fn named(
+        &self,
+        channel_instance_id: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError> {
+        self.instances.named(channel_instance_id, after).await
     }
 
-    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
-        self.instances.addressed(channel, address).await
+    async fn addressed(
+        &self,
+        channel: &ChannelName,
+        address: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError> {
+        self.instances.addressed(channel, address, after).await
     }
 
     async fn by_event_secret(

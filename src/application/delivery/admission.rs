@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::instances_off::InstancesOff;
 use super::progress::Progress;
+use super::returned_instances::ReturnedInstances;
 use crate::application::ports::Clock;
+use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::delivery::{Acceptance, DeliveryError, OffCause};
 
@@ -120,13 +122,24 @@ impl Admission {
     }
 
     /// Its provider says that it is connected: what else keeps it from being called stays.
-    pub fn is_connected(&self, instance: InstanceId) {
-        self.off.let_in_if(instance, &[OffCause::Disconnected, OffCause::NeverConnected]);
+    /// Whether that kept it from being called.
+    pub fn is_connected(&self, instance: InstanceId) -> bool {
+        self.off.let_in_if(instance, &[OffCause::Disconnected, OffCause::NeverConnected])
     }
 
     /// Something came or went through it: its connection, if it was lost, is back.
-    pub fn is_seen(&self, instance: InstanceId) {
-        self.off.let_in_if(instance, &[OffCause::Disconnected]);
+    pub fn is_seen(&self, instance: InstanceId) -> bool {
+        self.off.let_in_if(instance, &[OffCause::Disconnected])
+    }
+
+    /// Those whose messages are to be made due, as they may be called again.
+    pub fn returned(&self) -> &ReturnedInstances {
+        self.off.returned()
+    }
+
+    /// The instances that are off for want of a connection, each with when it was last heard.
+    pub fn without_connection(&self) -> Vec<(InstanceId, Timestamp)> {
+        self.off.without_connection()
     }
 
     /// Why its messages wait for its channel, if they do. How long is not known.

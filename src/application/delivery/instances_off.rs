@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::returned_instances::ReturnedInstances;
 use crate::application::ports::Clock;
+use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::delivery::{Acceptance, DeliveryError, DeliveryErrorKind, OffCause};
 
@@ -18,12 +20,15 @@ use crate::domain::message::delivery::{Acceptance, DeliveryError, DeliveryErrorK
 pub struct InstancesOff {
     clock: Arc<dyn Clock>,
     off: Arc<Mutex<HashMap<InstanceId, Off>>>,
+    returned: ReturnedInstances,
 }
 
 struct Off {
     /// By the monotonic clock: when it was last put off, and until when.
     since: Duration,
     until: Duration,
+    /// By the wall clock: when it was last put off.
+    said_at: Timestamp,
     reason: String,
     cause: OffCause,
     /// How often the channel has said so since it last worked.
@@ -39,7 +44,19 @@ const KEPT: Duration = Duration::from_secs(3_600);
 
 impl InstancesOff {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, off: Arc::default() }
+        Self { clock, off: Arc::default(), returned: ReturnedInstances::default() }
+    }
+
+    /// Those that may be called again after they were off.
+    pub fn returned(&self) -> &ReturnedInstances {
+        &self.returned
+    }
+
+    /// The instances that are off for want of a connection, each with when it was last heard.
+    pub fn without_connection(&self) -> Vec<(InstanceId, Timestamp)> {
+        let off = self.off();
+        let away = off.iter().filter(|(_, off)| off.cause != OffCause::Other);
+        away.map(|(instance, off)| (*instance, off.said_at)).collect()
     }
 
     /// What its channel has just answered to a message whose call began then, by the monotonic clock.
@@ -61,7 +78,10 @@ impl InstancesOff {
     /// A call that was begun before it was put off says nothing of what is so since.
     fn works(&self, instance: InstanceId, began: Duration) {
         let mut off = self.off();
-        if off.get(&instance).is_some_and(|off| began >= off.since) {
+        if let Some(it) = off.get(&instance).filter(|off| began >= off.since) {
+            if it.cause != OffCause::Other {
+                self.returned.returned(instance);
+            }
             off.remove(&instance);
             info!(instance.id = %instance, "the instance may be called again: it works");
         }
@@ -70,17 +90,21 @@ impl InstancesOff {
     /// It may be called again: it was changed.
     pub fn let_in(&self, instance: InstanceId) {
         if self.off().remove(&instance).is_some() {
+            self.returned.returned(instance);
             info!(instance.id = %instance, "the instance may be called again");
         }
     }
 
-    /// It may be called again if it was off for one of these causes.
-    pub fn let_in_if(&self, instance: InstanceId, causes: &[OffCause]) {
+    /// It may be called again if it was off for one of these causes. Whether it was.
+    pub fn let_in_if(&self, instance: InstanceId, causes: &[OffCause]) -> bool {
         let mut off = self.off();
-        if off.get(&instance).is_some_and(|off| causes.contains(&off.cause)) {
+        let was_off = off.get(&instance).is_some_and(|off| causes.contains(&off.cause));
+        if was_off {
             off.remove(&instance);
+            self.returned.returned(instance);
             info!(instance.id = %instance, "the instance may be called again: it is connected");
         }
+        was_off
     }
 
     /// Whether a message of it may be sent: if it is off, one may ask again once the time has come.
@@ -115,13 +139,14 @@ impl InstancesOff {
         let now = self.clock.monotonic();
         let mut instances = self.off();
         instances.retain(|_, off| now < off.until.saturating_add(KEPT));
-        let first = Off { since: now, until: now, reason: String::new(), cause, times: 0, is_asking: false };
+        let said_at = self.clock.now();
+        let first = Off { since: now, until: now, said_at, reason: String::new(), cause, times: 0, is_asking: false };
         let entry = instances.entry(instance);
         if matches!(entry, Entry::Vacant(_)) {
             warn!(instance.id = %instance, reason, "the instance is put off: its channel takes nothing from it");
         }
         let off = entry.or_insert(first);
-        off.since = now;
+        (off.since, off.said_at) = (now, said_at);
         // Several calls may have been under way: they say the same thing.
         if off.times == 0 || off.until <= now {
             let pause = pause.saturating_mul(2_u32.saturating_pow(off.times)).min(LONGEST_PAUSE);
@@ -145,7 +170,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::Timestamp;
     use OffCause::{Disconnected, NeverConnected, Other};
 
     const INSTANCE: InstanceId = InstanceId(Uuid::nil());

@@ -23,3 +23,4 @@ pub mod calls;
 pub mod consumption;
 pub mod instances_off;
 pub mod progress;
+pub mod returned_instances;

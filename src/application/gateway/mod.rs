@@ -15,13 +15,12 @@ use super::delivery::consumption::Limits;
 use super::events::bells::Bells;
 use super::events::receiver::{Receiver, ReceiverPorts};
 use super::node::this_node::ThisNode;
-use super::ports::{
-    Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, StatusSubscriptions, Stores, Tasks,
-    TokenVerifier,
-};
+use super::ports::{Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, StatusSubscriptions, Stores, Tasks, TokenVerifier};
 use super::{access, delivery, instances, messages, node, operations, receipts, status_webhooks};
+use super::receipts::noted_receipts::NotedReceipts;
 use crate::domain::message::MaxTries;
 use crate::domain::message::retry::RetryPolicy;
+use crate::domain::receipt::StuckAfter;
 
 /// What a gateway needs from outside.
 #[derive(Clone)]
@@ -65,6 +64,8 @@ pub struct Settings {
     pub providers_are_open: bool,
     /// How long a secret that was replaced stays good beside its successor.
     pub secret_overlap: Duration,
+    /// How long a message may be `sent` before it counts as stuck.
+    pub stuck_after: StuckAfter,
 }
 
 /// One process: its use cases, and what it does in the background.
@@ -80,6 +81,7 @@ pub struct Gateway {
     pub receiver: Option<Receiver>,
     /// For those who handle events.
     pub bells: Bells,
+    pub stuck: Arc<receipts::CountStuck>,
     pub channels: Channels,
     pub node: ThisNode,
     pub keep_node_alive: node::KeepNodeAlive,
@@ -145,17 +147,18 @@ impl Gateway {
         };
         let bells = Bells::default();
         let receiver = ports.receiver(&bells);
-        let events = Arc::new(ports.receive_events(&settings, transport.dead_letters(), &admission));
+        let noted_receipts = NotedReceipts::default();
+        let stuck = Arc::new(ports.count_stuck(&settings, noted_receipts.clone()));
+        let events = Arc::new(ports.receive_events(&settings, transport.dead_letters(), &admission, noted_receipts));
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
             instances: ports.instances(&node, &settings, &admission),
             access: ports.access(),
             status_webhooks: ports.status_webhooks(&node, &settings, &admission),
-            operations: ports.operations(&node, &settings, &transport, receiver.as_ref()),
+            operations: ports.operations(&node, &settings, &transport, receiver.as_ref(), &stuck),
             signed_events: ports.receive_signed_events(events.clone()),
             events,
-            receiver,
-            bells,
+    receiver, bells, stuck,
             channels: ports.channels.clone(),
             keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
             node,

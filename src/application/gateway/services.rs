@@ -77,6 +77,8 @@ impl Gateway {
             clock: self.ports.clock.clone(),
             tasks: self.ports.tasks.clone(),
             receipts: self.ports.receive_receipts(self.transport.dead_letters()),
+            admission: self.admission.clone(),
+            instances: self.ports.stores.instances.clone(),
         }
     }
 
@@ -133,15 +135,15 @@ impl Gateway {
 
     pub fn sweep_receipts(&self) -> receipts::SweepReceipts {
         let (inbox, clock) = (self.ports.stores.receipts.clone(), self.ports.clock.clone());
-        receipts::SweepReceipts::new(inbox, clock, self.transport.dead_letters())
+        receipts::SweepReceipts::new(inbox, clock, self.transport.dead_letters(), self.stuck.clone())
     }
 
     pub fn decide_phone_messages(&self) -> inbound::DecidePhoneMessages {
-        inbound::DecidePhoneMessages {
-            received: self.ports.stores.received.clone(),
-            clock: self.ports.clock.clone(),
-            longest_try: self.channels.longest_try(),
-        }
+        let (received, clock) = (self.ports.stores.received.clone(), self.ports.clock.clone());
+        let (sends, receipts) =
+            (self.ports.stores.reported_sends.clone(), self.ports.receive_receipts(self.transport.dead_letters()));
+        let sends = inbound::ResolveSends { sends, receipts };
+        inbound::DecidePhoneMessages::new(received, sends, clock, self.channels.longest_try())
     }
 
     fn sweep_events(&self) -> events::SweepEvents {

@@ -17,6 +17,7 @@ use crate::application::operations::shared_ping::SharedPing;
 use crate::application::ports::{Duties, MessageQueue};
 use crate::application::receipts::heard_instances::HeardInstances;
 use crate::application::receipts::noted_connections::NotedConnections;
+use crate::application::receipts::noted_receipts::NotedReceipts;
 use crate::application::receipts::refused_names::RefusedNames;
 use crate::application::transport::Transport;
 use crate::application::{access, delivery, inbound, instances, messages, node, operations, receipts};
@@ -98,7 +99,12 @@ impl Ports {
                 max_tries: settings.max_tries,
                 direct_timeout: settings.direct_timeout,
             },
-            read: messages::ReadMessages { search: self.stores.search.clone(), channels: self.channels.clone() },
+            read: messages::ReadMessages {
+                search: self.stores.search.clone(),
+                channels: self.channels.clone(),
+                stuck: self.stuck_rule(settings),
+                clock: self.clock.clone(),
+            },
             cancel: messages::CancelMessage {
                 cancellations: self.stores.cancellations.clone(),
                 clock: self.clock.clone(),
@@ -113,6 +119,7 @@ impl Ports {
         settings: &Settings,
         dead_letters: DeadLetterPolicy,
         admission: &Admission,
+        noted_receipts: NotedReceipts,
     ) -> receipts::ReceiveEvents {
         receipts::ReceiveEvents {
             instances: self.stores.instances.clone(),
@@ -121,18 +128,35 @@ impl Ports {
             secrets: self.event_secrets(settings),
             receipts: self.receive_receipts(dead_letters),
             inbound: self.receive_messages(),
+            sends: self.stores.reported_sends.clone(),
             admission: admission.clone(),
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
             is_open: settings.providers_are_open,
             refused: RefusedNames::default(),
+            passed_over: RefusedNames::default(),
             noted: NotedConnections::default(),
+            noted_receipts,
             heard: HeardInstances::default(),
         }
     }
 
+    pub(super) fn count_stuck(&self, settings: &Settings, noted: NotedReceipts) -> receipts::CountStuck {
+        let rule = self.stuck_rule(settings);
+        receipts::CountStuck::new(self.stores.stuck.clone(), rule, noted, self.clock.clone())
+    }
+
+    fn stuck_rule(&self, settings: &Settings) -> receipts::StuckRule {
+        receipts::StuckRule::new(self.channels.clone(), settings.stuck_after.clone())
+    }
+
     pub(super) fn receive_signed_events(&self, events: Arc<receipts::ReceiveEvents>) -> receipts::ReceiveSignedEvents {
         receipts::ReceiveSignedEvents {
+            handshakes: receipts::ShakeHands {
+                handshakes: self.stores.handshakes.clone(),
+                channels: self.channels.clone(),
+                cipher: self.cipher.clone(),
+            },
             instances: self.stores.instances.clone(),
             channels: self.channels.clone(),
             cipher: self.cipher.clone(),
@@ -237,6 +261,7 @@ impl Ports {
         settings: &Settings,
         transport: &Transport,
         receiver: Option<&Receiver>,
+        stuck: &Arc<receipts::CountStuck>,
     ) -> Operations {
         let brokered = transport.brokered();
         Operations {
@@ -248,6 +273,7 @@ impl Ports {
             report_health: operations::ReportHealth {
                 ping: SharedPing::new(self.stores.storage.clone()),
                 look: LookAtStores::new(&self.stores, self.clock.clone()),
+                stuck: stuck.clone(),
                 clock: self.clock.clone(),
                 tally: node.tally.clone(),
                 identity: node.identity.clone(),

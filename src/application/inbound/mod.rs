@@ -5,3 +5,6 @@ pub use decide_phone_messages::DecidePhoneMessages;
 
 pub mod receive_messages;
 pub use receive_messages::ReceiveMessages;
+
+pub mod resolve_sends;
+pub use resolve_sends::ResolveSends;

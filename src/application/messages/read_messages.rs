@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::application::ports::{Channels, Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
+use crate::application::ports::{Channels, Clock, Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
+use crate::application::receipts::StuckRule;
 use crate::domain::access::principal::Principal;
 use crate::domain::message::attempt::{Attempt, every_attempt};
 use crate::domain::message::{Direction, Message, MessageId, MessageStatus};
@@ -11,6 +12,16 @@ use crate::domain::problem::FieldProblem;
 pub struct ReadMessages {
     pub search: Arc<dyn MessageSearch>,
     pub channels: Channels,
+    pub stuck: StuckRule,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Which messages are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    pub filter: MessageFilter,
+    /// Only those that are stuck.
+    pub stuck: bool,
 }
 
 /// Messages, newest first.
@@ -51,12 +62,12 @@ impl ReadMessages {
     pub async fn page(
         &self,
         caller: &Principal,
-        filter: &MessageFilter,
+        asked: Asked,
         before: Option<MessageId>,
         limit: u32,
     ) -> Result<MessagePage, ReadMessagesError> {
-        self.check(filter)?;
-        let Listed { messages, more } = self.search.list(&caller.tenant, filter, before, limit).await?;
+        let Some(filter) = self.filter(asked)? else { return Ok(MessagePage { messages: Vec::new(), next: None }) };
+        let Listed { messages, more } = self.search.list(&caller.tenant, &filter, before, limit).await?;
         let next = messages.last().filter(|_| more).map(|message| message.id);
         Ok(MessagePage { messages, next })
     }
@@ -68,20 +79,29 @@ impl ReadMessages {
     pub async fn count(
         &self,
         caller: &Principal,
-        filter: &MessageFilter,
+        asked: Asked,
     ) -> Result<HashMap<MessageStatus, u64>, ReadMessagesError> {
-        self.check(filter)?;
+        let Some(filter) = self.filter(asked)? else { return Ok(HashMap::new()) };
         let direction = filter.direction.or(Some(Direction::Sent));
-        let filter = MessageFilter { direction, ..filter.clone() };
+        let filter = MessageFilter { direction, ..filter };
         Ok(self.search.count(&caller.tenant, &filter).await?)
     }
 
-    fn check(&self, filter: &MessageFilter) -> Result<(), ReadMessagesError> {
-        match &filter.channel {
-            Some(channel) if self.channels.find(channel).is_none() => {
-                Err(ReadMessagesError::Invalid(self.channels.unknown()))
-            }
-            _ => Ok(()),
+    /// None: nothing can match.
+    fn filter(&self, asked: Asked) -> Result<Option<MessageFilter>, ReadMessagesError> {
+        let Asked { filter, stuck } = asked;
+        if filter.channel.as_ref().is_some_and(|channel| self.channels.find(channel).is_none()) {
+            return Err(ReadMessagesError::Invalid(self.channels.unknown()));
         }
+        if !stuck {
+            return Ok(Some(filter));
+        }
+        let mut since = self.stuck.at(self.clock.now());
+        since.retain(|since| filter.channel.as_ref().is_none_or(|channel| since.channel == *channel));
+        let may_be_stuck = !since.is_empty()
+            && filter.status.is_none_or(|status| status == MessageStatus::Sent)
+            && filter.direction != Some(Direction::Received);
+        let stuck = MessageFilter { status: Some(MessageStatus::Sent), stuck: Some(since), ..filter };
+        Ok(may_be_stuck.then_some(stuck))
     }
 }

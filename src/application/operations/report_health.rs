@@ -9,9 +9,8 @@ use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::operations::look_at_stores::{Look, LookAtStores};
 use crate::application::operations::shared_ping::SharedPing;
-use crate::application::ports::{
-    Broker, Clock, EmergencySwitch, EventSpool, MessageSource, RepositoryError, SpoolStanding, WeeksStanding,
-};
+use crate::application::ports::{Broker, Clock, EmergencySwitch, EventSpool, MessageSource, RepositoryError, SpoolStanding, WeeksStanding};
+use crate::application::receipts::CountStuck;
 use crate::domain::Timestamp;
 
 /// Longer than any rebalance.
@@ -24,6 +23,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(3);
 pub struct ReportHealth {
     pub ping: SharedPing,
     pub look: LookAtStores,
+    pub stuck: Arc<CountStuck>,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
     pub identity: NodeIdentity,
@@ -49,6 +49,8 @@ pub struct Health {
     pub uptime: Duration,
     /// Messages of all tenants that still have to be delivered; 0 when the database does not answer.
     pub open_messages: u64,
+    /// Messages of all tenants that are stuck; none when it is not known.
+    pub stuck: Option<u64>,
     /// None: messages are not stored by weeks, or the database does not answer.
     pub weeks: Option<WeeksStanding>,
     /// What is wrong with the database, a sentence each.
@@ -156,6 +158,8 @@ impl ReportHealth {
             Either::Right(_) => Look::default(),
         };
         let Look { open, weeks, troubles } = look;
+        // A database that does not answer is not asked more.
+        let stuck = if open.is_some() { self.stuck.recent().await } else { None };
         let broker = self.broker.as_ref().map_or_else(BrokerHealth::default, |broker| BrokerHealth {
             connected: broker.is_connected(),
             addresses: broker.addresses(),
@@ -177,6 +181,7 @@ impl ReportHealth {
             broker,
             uptime: self.uptime(),
             open_messages: open.unwrap_or(0),
+            stuck: stuck.map(|stuck| stuck.total()),
             weeks,
             storage_troubles: troubles,
             tally: self.tally.snapshot(),

@@ -10,20 +10,14 @@ pub mod until_answered;
 
 pub use channels::{
     Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
-    Delivery, EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER, SignedEventReader,
+    Delivery, EventAddress, EventReader, Handshakes, NewCredentials, ProviderEvent, SECRET_HEADER, SignedEventReader,
 };
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;
 pub use sources::{NotAReport, Report, WebhookReader};
 pub use stores::{
     Accepted, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation, Cancellations,
-    Claimed, Compose, DeletedInstances, DueMessages, DueStep, Duties, EmergencySwitch, EventCounts, EventFilter,
-    EventRepository, EventSpool, EventSteps, EventTables, FailedMessages, FailedSelection, FinishedStep, Forgotten,
-    InstanceRepository, KeptRequest, Listed, ListedEvents, ListedInstances, MessageFilter, MessageRepository,
-    MessageSearch, NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Portion, Position,
-    Purposes, ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming, Retry, SealedInstance,
-    SearchError, SpoolError, SpoolStanding, StatusChanges, StatusSubscriptions, Storage, StoredEvent, Stores, Swept,
-    Take, Told, WeeksStanding,
+    Claimed, Compose, DeletedInstances, DueMessages, DueStep, Duties, EmergencySwitch, EventCounts, EventFilter, EventRepository, EventSpool, EventSteps, EventTables, FailedMessages, FailedSelection, FinishedStep, Forgotten, InstanceRepository, KeptRequest, Listed, ListedEvents, ListedInstances, MessageFilter, MessageRepository, MessageSearch, NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Portion, Position, Purposes, ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming, Retry, SealedInstance, SearchError, SpoolError, SpoolStanding, StatusChanges, StatusSubscriptions, Storage, StoredEvent, Stores, Swept, Take, Told, WeeksStanding, INSTANCES_A_PAGE, InstancesPage, MOST_COUNTED, NOT_APART, Recall, ReportedSends, StuckMessages,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

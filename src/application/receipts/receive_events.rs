@@ -2,19 +2,21 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use futures::{FutureExt, StreamExt, stream};
 use sha2::{Digest, Sha256};
 use tracing::{debug, info, warn};
 
 use super::heard_instances::HeardInstances;
 use super::noted_connections::{NotedConnections, Noting};
+use super::noted_receipts::NotedReceipts;
 use super::receive_receipts::ReceiveReceipts;
 use super::refused_names::RefusedNames;
 use crate::application::delivery::admission::Admission;
 use crate::application::inbound::ReceiveMessages;
 use crate::application::instances::EventSecrets;
 use crate::application::ports::{
-    Channels, Clock, CredentialsCipher, InstanceRepository, ProviderEvent, RepositoryError, Tasks,
+    Channels, Clock, CredentialsCipher, InstanceRepository, ProviderEvent, ReportedSends, RepositoryError, Tasks,
 };
 use crate::domain::Timestamp;
 use crate::domain::instance::{ConnectionStatus, Instance, InstanceChange};
@@ -29,13 +31,17 @@ pub struct ReceiveEvents {
     pub secrets: EventSecrets,
     pub receipts: ReceiveReceipts,
     pub inbound: ReceiveMessages,
+    pub sends: Arc<dyn ReportedSends>,
     pub admission: Admission,
     pub clock: Arc<dyn Clock>,
     pub tasks: Arc<dyn Tasks>,
     /// Reports without a secret are taken, too.
     pub is_open: bool,
     pub refused: RefusedNames,
+    /// Whose reports were too large.
+    pub passed_over: RefusedNames,
     pub noted: NotedConnections,
+    pub noted_receipts: NotedReceipts,
     pub heard: HeardInstances,
 }
 
@@ -71,14 +77,23 @@ impl ReceiveEvents {
         } else if !self.is_open {
             return Err(ReceiveEventsError::NotLetIn);
         }
-        let mut named = self.instances.named(channel_instance_id).await?;
-        named.retain(reports);
-        if let Some(secret) = secret
-            && let Some(instance) = named.iter().find(|instance| self.has(instance, secret))
-        {
-            return Ok(instance.clone());
+        // Two are as many as any number.
+        let (mut some, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.instances.named(channel_instance_id, after).await?;
+            let named: Vec<Instance> = page.instances.into_iter().filter(reports).collect();
+            if let Some(secret) = secret
+                && let Some(instance) = named.iter().find(|instance| self.has(instance, secret))
+            {
+                return Ok(instance.clone());
+            }
+            some.extend(named.into_iter().take(2_usize.saturating_sub(some.len())));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
         }
-        match named.as_slice() {
+        match some.as_slice() {
             [only] if self.is_open => Ok(only.clone()),
             [_, _, ..] if self.is_open => {
                 // Which of them is meant would be a guess.
@@ -91,6 +106,17 @@ impl ReceiveEvents {
                 Err(ReceiveEventsError::NotLetIn)
             }
             _ => Err(ReceiveEventsError::NotLetIn),
+        }
+    }
+
+    /// A report that was proved is larger than what is taken: its provider would repeat it in vain if it were refused, and some of
+    /// them hold back what follows meanwhile.
+    pub fn pass_over(&self, reported_of: &str) {
+        if self.passed_over.is_news(reported_of) {
+            warn!(
+                reported_of,
+                "reports that are larger than MAX_BODY_BYTES are passed over: what they say of messages is lost; raise it, or have the provider leave out media (base64)"
+            );
         }
     }
 
@@ -110,32 +136,34 @@ impl ReceiveEvents {
     pub async fn take_events(&self, instance: &Instance, events: Vec<ProviderEvent>) -> Result<(), ReceiveEventsError> {
         self.heard.heard(instance.id, self.clock.monotonic());
         let mut receipts = Vec::new();
-        let (mut messages, mut connection, mut is_seen) = (Vec::new(), None, false);
+        let (mut messages, mut sends, mut connection, mut is_seen) = (Vec::new(), Vec::new(), None, false);
         for event in events {
             match event {
                 ProviderEvent::Receipt(receipt) => receipts.push(receipt),
                 ProviderEvent::Connection(status) => connection = Some(status),
                 ProviderEvent::Seen => is_seen = true,
+                ProviderEvent::Sent(sent) => sends.push(*sent),
                 ProviderEvent::Message(message) => messages.push(*message),
             }
         }
         if !receipts.is_empty() {
             self.receipts.keep(&receipts).await?;
+            self.noted_receipts.came(instance.id, self.clock.now());
             self.apply(receipts);
         }
+        let now = self.clock.now();
+        try_join_all(sends.iter().map(|sent| self.sends.keep(sent, now))).await?;
         if !messages.is_empty() {
             self.inbound.keep(instance, messages).await?;
         }
         match connection {
             Some(status) => {
-                if status == ConnectionStatus::Connected {
-                    self.admission.is_connected(instance.id);
-                }
-                self.note(instance, status).await
+                let was_off = status == ConnectionStatus::Connected && self.admission.is_connected(instance.id);
+                self.note(instance, status, was_off).await
             }
             None if is_seen => {
-                self.admission.is_seen(instance.id);
-                self.note(instance, ConnectionStatus::Connected).await
+                let was_off = self.admission.is_seen(instance.id);
+                self.note(instance, ConnectionStatus::Connected, was_off).await
             }
             None => Ok(()),
         }?;
@@ -157,11 +185,23 @@ impl ReceiveEvents {
         );
     }
 
-    /// Not written when it says what is known. At most one a second is written, and the last of what comes meanwhile after it.
-    async fn note(&self, instance: &Instance, status: ConnectionStatus) -> Result<(), RepositoryError> {
+    /// Not written when it says what is known, unless it ends a wait: other processes learn from the row that it is over. At most
+    /// one a second is written, and the last of what comes meanwhile after it.
+    async fn note(
+        &self,
+        instance: &Instance,
+        status: ConnectionStatus,
+        ends_a_wait: bool,
+    ) -> Result<(), RepositoryError> {
         match self.noted.note(instance.id, instance.status, status, self.clock.monotonic()) {
+            Noting::Known if ends_a_wait => {
+                write_status(self.instances.as_ref(), instance, status, self.clock.now()).await
+            }
             Noting::Known | Noting::IsWaiting => Ok(()),
             Noting::Now => {
+                if status == ConnectionStatus::Connected {
+                    self.admission.returned().returned(instance.id);
+                }
                 let written = write_status(self.instances.as_ref(), instance, status, self.clock.now()).await;
                 // It is said again, and is news then.
                 written.inspect_err(|_| self.noted.forget(instance.id))
@@ -175,9 +215,13 @@ impl ReceiveEvents {
 
     fn noted_later(&self, instance: Instance, pause: Duration) -> impl Future<Output = ()> + Send + use<> {
         let (instances, clock, noted) = (self.instances.clone(), self.clock.clone(), self.noted.clone());
+        let returned = self.admission.returned().clone();
         async move {
             clock.sleep(pause).await;
             let Some(status) = noted.last(instance.id, clock.monotonic()) else { return };
+            if status == ConnectionStatus::Connected {
+                returned.returned(instance.id);
+            }
             if let Err(error) = write_status(instances.as_ref(), &instance, status, clock.now()).await {
                 warn!(instance.id = %instance.id, %error, "the instance's connection could not be noted");
             }

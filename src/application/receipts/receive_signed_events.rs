@@ -5,10 +5,10 @@ use futures::future::try_join_all;
 use tracing::debug;
 
 use super::receive_events::{ReceiveEvents, ReceiveEventsError};
+use super::shake_hands::ShakeHands;
 use crate::application::ports::{
     Channels, Clock, CredentialsCipher, InstanceRepository, ProviderEvent, RepositoryError, SignedEventReader,
 };
-use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::credentials::{Credentials, SealedCredentials};
 use crate::domain::instance::{Instance, InstanceId};
 
@@ -21,6 +21,7 @@ pub struct ReceiveSignedEvents {
     pub channels: Channels,
     pub cipher: Arc<dyn CredentialsCipher>,
     pub events: Arc<ReceiveEvents>,
+    pub handshakes: ShakeHands,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -29,6 +30,8 @@ pub struct ReceiveSignedEvents {
 pub struct SignedReport<'a> {
     pub signature: &'a str,
     pub body: &'a [u8],
+    /// Larger than what is taken: it is passed over once it is proved.
+    pub is_too_large: bool,
 }
 
 /// Of a report that nobody has proved yet: so many of its addresses are looked up for one that is known.
@@ -37,18 +40,22 @@ const TRIED: usize = 16;
 /// Of a report that was let in.
 const MOST_ADDRESSES: usize = 1_000;
 
-/// Instances whose tokens are tried at a time, and how often.
-const PAGE: u32 = 500;
-const PAGES: usize = 20;
-
 impl ReceiveSignedEvents {
     /// The instances of this name, of whatever tenant, whose provider signs.
     ///
     /// # Errors
     /// When there is none, or the database does not answer.
     pub async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, ReceiveEventsError> {
-        let mut named = self.instances.named(channel_instance_id).await?;
-        named.retain(|instance| self.channels.signed_event_reader(&instance.channel).is_some());
+        let (mut named, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.instances.named(channel_instance_id, after).await?;
+            let signs = |instance: &Instance| self.channels.signed_event_reader(&instance.channel).is_some();
+            named.extend(page.instances.into_iter().filter(signs));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
         if named.is_empty() { Err(ReceiveEventsError::NotLetIn) } else { Ok(named) }
     }
 
@@ -75,8 +82,7 @@ impl ReceiveSignedEvents {
     pub async fn take_of_app(&self, report: SignedReport<'_>) -> Result<(), ReceiveEventsError> {
         for reader in self.channels.signed_event_readers() {
             for address in reader.addresses(report.body).iter().take(TRIED) {
-                let known = self.instances.addressed(&reader.channel(), address).await?;
-                if known.iter().any(|instance| self.has_signed(reader.as_ref(), instance, report)) {
+                if self.is_signed_by_one(reader.as_ref(), address, report).await? {
                     return self.distribute(reader.as_ref(), report).await;
                 }
             }
@@ -84,46 +90,19 @@ impl ReceiveSignedEvents {
         Err(ReceiveEventsError::NotLetIn)
     }
 
-    /// Whether one of the instances of this name has this token.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn shakes_hands(&self, channel_instance_id: &str, token: &str) -> Result<bool, RepositoryError> {
-        let named = self.instances.named(channel_instance_id).await?;
-        Ok(named.iter().any(|instance| self.has_token(&instance.channel, instance.id, &instance.credentials, token)))
-    }
-
-    /// Whether any instance at all has this token.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn shakes_hands_with_any(&self, token: &str) -> Result<bool, RepositoryError> {
-        for reader in self.channels.signed_event_readers() {
-            let channel = reader.channel();
-            let mut after = None;
-            for _ in 0..PAGES {
-                let page = self.instances.sealed(Some(&channel), after, PAGE).await?;
-                if page.iter().any(|instance| self.has_token(&channel, instance.id, &instance.credentials, token)) {
-                    return Ok(true);
-                }
-                let Some(last) = page.last().filter(|_| page.len() == PAGE as usize) else { break };
-                after = Some(last.id);
-            }
-        }
-        Ok(false)
-    }
-
     async fn distribute(
         &self,
         reader: &dyn SignedEventReader,
         report: SignedReport<'_>,
     ) -> Result<(), ReceiveEventsError> {
+        if report.is_too_large {
+            self.events.pass_over(&reader.channel().to_string());
+            return Ok(());
+        }
         let mut proved: BTreeMap<InstanceId, Instance> = BTreeMap::new();
         let mut by_address: BTreeMap<String, Vec<InstanceId>> = BTreeMap::new();
         for address in reader.addresses(report.body).into_iter().take(MOST_ADDRESSES) {
-            let known = self.instances.addressed(&reader.channel(), &address).await?;
-            let signed: Vec<_> =
-                known.into_iter().filter(|instance| self.has_signed(reader, instance, report)).collect();
+            let signed = self.that_have_signed(reader, &address, report).await?;
             by_address.insert(address, signed.iter().map(|instance| instance.id).collect());
             proved.extend(signed.into_iter().map(|instance| (instance.id, instance)));
         }
@@ -136,14 +115,47 @@ impl ReceiveSignedEvents {
         Ok(())
     }
 
+    /// Whether one of the instances of this address has.
+    async fn is_signed_by_one(
+        &self,
+        reader: &dyn SignedEventReader,
+        address: &str,
+        report: SignedReport<'_>,
+    ) -> Result<bool, RepositoryError> {
+        let mut after = None;
+        loop {
+            let page = self.instances.addressed(&reader.channel(), address, after).await?;
+            if page.instances.iter().any(|instance| self.has_signed(reader, instance, report)) {
+                return Ok(true);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Of the instances of this address, of whatever tenant, those whose secrets have.
+    async fn that_have_signed(
+        &self,
+        reader: &dyn SignedEventReader,
+        address: &str,
+        report: SignedReport<'_>,
+    ) -> Result<Vec<Instance>, RepositoryError> {
+        let (mut signed, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.instances.addressed(&reader.channel(), address, after).await?;
+            signed.extend(page.instances.into_iter().filter(|instance| self.has_signed(reader, instance, report)));
+            after = page.next;
+            if after.is_none() {
+                return Ok(signed);
+            }
+        }
+    }
+
     fn has_signed(&self, reader: &dyn SignedEventReader, instance: &Instance, report: SignedReport<'_>) -> bool {
         let credentials = self.open(instance.id, &instance.credentials);
         credentials.is_some_and(|credentials| reader.is_signed(&credentials, report.signature, report.body))
-    }
-
-    fn has_token(&self, channel: &ChannelName, id: InstanceId, sealed: &SealedCredentials, token: &str) -> bool {
-        let Some(reader) = self.channels.signed_event_reader(channel) else { return false };
-        self.open(id, sealed).is_some_and(|credentials| reader.shakes_hands(&credentials, token))
     }
 
     fn open(&self, instance: InstanceId, sealed: &SealedCredentials) -> Option<Credentials> {

@@ -5,17 +5,19 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use futures::FutureExt;
 
+use super::count_stuck::CountStuck;
 use crate::application::Stop;
 use crate::application::ports::{Clock, ReceiptInbox, RepositoryError, Swept};
 use crate::application::service::Repeated;
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 
-/// Applies receipts that were kept and not applied, because a process died in between or the database was away, and forgets
-/// those of messages that are not ours.
+/// Applies receipts that were kept and not applied, because a process died in between or the database was away, forgets those of
+/// messages that are not ours, and writes when the last ones came.
 pub struct SweepReceipts {
     inbox: Arc<dyn ReceiptInbox>,
     clock: Arc<dyn Clock>,
     dead_letters: DeadLetterPolicy,
+    stuck: Arc<CountStuck>,
     /// How far the last round has come.
     place: Option<Swept>,
 }
@@ -27,8 +29,13 @@ const KEPT: TimeDelta = TimeDelta::days(7);
 const PORTIONS: usize = 20;
 
 impl SweepReceipts {
-    pub fn new(inbox: Arc<dyn ReceiptInbox>, clock: Arc<dyn Clock>, dead_letters: DeadLetterPolicy) -> Self {
-        Self { inbox, clock, dead_letters, place: None }
+    pub fn new(
+        inbox: Arc<dyn ReceiptInbox>,
+        clock: Arc<dyn Clock>,
+        dead_letters: DeadLetterPolicy,
+        stuck: Arc<CountStuck>,
+    ) -> Self {
+        Self { inbox, clock, dead_letters, stuck, place: None }
     }
 }
 
@@ -48,6 +55,7 @@ impl Repeated for SweepReceipts {
 
     /// A bounded number of portions: what is kept for a week is not read all the time.
     async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
+        self.stuck.write_noted().await?;
         for _ in 0..PORTIONS {
             let now = self.clock.now();
             let dead_lettered_at = self.dead_letters.dead_lettered_at(now);

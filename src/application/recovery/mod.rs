@@ -12,4 +12,5 @@ pub use pay_dead_letters::PayDeadLetters;
 pub mod relay_due_messages;
 pub use relay_due_messages::RelayDueMessages;
 
+mod recalling;
 mod timing_anew;

@@ -6,14 +6,18 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use tracing::{debug, info};
 
+use super::recalling::Recalling;
 use super::timing_anew::TimingAnew;
 use crate::application::Stop;
+use crate::application::delivery::admission::Admission;
 use crate::application::node::held_messages::HeldMessages;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::under_way::{Finished, UnderWay};
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::node::watch_nodes::Sightings;
-use crate::application::ports::{BYTES_AT_ONCE, Clock, DueMessages, MessageQueue, RepositoryError, Take, Tasks};
+use crate::application::ports::{
+    BYTES_AT_ONCE, Clock, DueMessages, InstanceRepository, MessageQueue, RepositoryError, Take, Tasks,
+};
 use crate::application::receipts::ReceiveReceipts;
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
@@ -32,12 +36,15 @@ pub struct RelayDueMessages {
     pub clock: Arc<dyn Clock>,
     pub tasks: Arc<dyn Tasks>,
     pub receipts: ReceiveReceipts,
+    pub admission: Admission,
+    pub instances: Arc<dyn InstanceRepository>,
     pub rounds: RelayRounds,
 }
 
 /// What the relay remembers from one look to the next.
 pub struct RelayRounds {
     timing: TimingAnew,
+    recalling: Recalling,
     under_way: UnderWay,
     finished: Finished,
     asked_if_lost_at: Option<Duration>,
@@ -73,6 +80,7 @@ impl Default for RelayRounds {
         let (under_way, finished) = UnderWay::new();
         Self {
             timing: TimingAnew::default(),
+            recalling: Recalling::default(),
             under_way,
             finished,
             asked_if_lost_at: None,
@@ -107,10 +115,12 @@ impl Repeated for RelayDueMessages {
         let process = self.identity.process();
         let retimed = self.rounds.timing.retime(due.as_ref(), process, clock.as_ref()).await;
         let reconciled = self.unreconciled.reconcile(due.as_ref(), clock.as_ref()).await;
+        let asked = self.rounds.recalling.ask(&self.admission, self.instances.as_ref(), clock.as_ref()).await;
+        let recalled = self.rounds.recalling.recall(&self.admission, due.as_ref(), clock.as_ref()).await;
         let waits = self.rounds.timing.waits_for_times(&retimed);
         let taken = if waits { Ok(()) } else { self.take().await };
         let called_in = self.rounds.timing.call_in(due.as_ref(), clock.as_ref()).await;
-        retimed.and(reconciled).and(taken).and(called_in)
+        retimed.and(reconciled).and(asked).and(recalled).and(taken).and(called_in)
     }
 
     /// With many due, the next are taken as soon as half of the places are free again; but what the queue does not take is

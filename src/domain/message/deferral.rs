@@ -9,6 +9,9 @@ use crate::domain::Timestamp;
 /// in turns for ever, without any fault.
 pub const MAX_DEFERRALS: u32 = 32;
 
+/// The reason of one that must not overtake others.
+pub const RECIPIENT_WAITS: &str = "Earlier messages to this recipient were put off.";
+
 /// The longest first pause. Each one may be twice as long as the one before: so a message that waits because something is
 /// broken is not looked at all the time, and once that is mended waits no longer than it has waited already.
 const FIRST: Duration = Duration::from_secs(10);

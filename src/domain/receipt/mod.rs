@@ -2,12 +2,16 @@
 
 mod order;
 pub mod receiving;
+mod reported_send;
+mod stuck;
 
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::{MessageId, MessageStatus};
 
 pub use order::{FoundReceipt, in_order};
+pub use reported_send::{ReportedSend, UnknownFailure};
+pub use stuck::{StuckAfter, StuckOfInstance, StuckSince};
 
 /// The name of a message at the channel of its instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

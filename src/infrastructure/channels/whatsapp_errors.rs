@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 /// What follows from a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
@@ -25,6 +27,20 @@ use Consequence::{PutInstanceOff, Refuse, SlowDown, SpareRecipient, TryLater};
 const MINUTES: Duration = Duration::from_secs(60);
 /// Of messages a second.
 const SECONDS: Duration = Duration::from_secs(4);
+
+/// The code by which an error is judged. Graph answers a phone number id that is gone, or that the token may not see, with the code of
+/// a wrong parameter and this subcode.
+pub fn code_of(code: i64, subcode: Option<i64>) -> i64 {
+    if (code, subcode) == (100, Some(33)) { 33 } else { code }
+}
+
+/// A code in one of Meta's errors: a number, or a text.
+pub fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::String(code) => code.trim().parse().ok(),
+        code => code.as_i64(),
+    }
+}
 
 /// None for a code that is not in Meta's list.
 pub fn consequence(code: i64) -> Option<Consequence> {

@@ -30,6 +30,7 @@ pub use sections::http::HttpConfig;
 pub use sections::kafka::{Brokers, GroupProtocol, KafkaConfig, QueueConfig};
 pub use sections::kafka_security::{KafkaClientCertificate, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism};
 pub use sections::logs::{LogFormat, LogsConfig};
+pub use sections::providers::STUCK_AFTER_NAME;
 pub use sections::storage::{DatabaseConfig, StorageConfig, credentials_key as parse_credentials_key};
 pub use setting::{Entry, Section, WhenUnset};
 pub use values::duration as parse_duration;

@@ -54,6 +54,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     let Some(_) = unless_stopped(&signals, checked).await? else { return Ok(()) };
     let node = gateway.start().await.map_err(|error| unanswered(&error))?;
     gateway.watch_tenants().look().await.map_err(|error| unanswered(&error))?;
+    gateway.stuck.publish_rule().await.map_err(|error| unanswered(&error))?;
     let listener = listen(config).await?;
     let address = listener.local_addr().map_err(|error| no_address(&error))?;
     // Last: a start that fails after it would have made a key that its operator never saw.

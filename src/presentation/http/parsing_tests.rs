@@ -21,7 +21,7 @@ use super::wire::problem::Problem;
 use super::wire::query::{NoParameters, Query};
 use super::{instances, messages};
 use crate::application::access::authenticate::Presented;
-use crate::application::ports::MessageFilter;
+use crate::application::messages::read_messages::Asked;
 use crate::corpus::{prove, prove_of_texts};
 use crate::samples::channels;
 
@@ -108,7 +108,7 @@ fn a_query_is_read_or_refused() {
         query::<instances::read::ListQuery>(text);
         query::<NoParameters>(text);
         let Some(count) = query::<messages::list::CountQuery>(text) else { return };
-        let filter = MessageFilter::from(count);
+        let Asked { filter, .. } = count.into();
         for moment in [filter.created_after, filter.created_before].into_iter().flatten() {
             assert!((1970..=9999).contains(&chrono::Datelike::year(&moment)), "{moment}");
         }

@@ -18,6 +18,7 @@ on_every_adapter![
     what_was_written_on_the_phone_is_moved_by_receipts,
     what_has_the_name_of_a_message_of_ours_is_ours,
     what_may_be_ours_is_decided_once_no_try_can_be_under_way,
+    what_may_get_its_name_yet_is_left_for_later_whatever_its_age,
     what_was_received_disturbs_no_counts,
     a_key_is_forgotten_after_a_month,
 ];
@@ -152,6 +153,37 @@ async fn what_may_be_ours_is_decided_once_no_try_can_be_under_way(adapters: &Ada
     assert_eq!((stored.direction, stored.status, stored.created_at), (Direction::Sent, MessageStatus::Sent, at(31)));
     assert_eq!((stored.sent_at, stored.content.clone()), (Some(at(1)), second.message.content.clone()));
     assert_eq!(listed(adapters, None).await.len(), 2);
+}
+
+/// Its outcome waits for a database that was away, or the clock is ahead.
+async fn what_may_get_its_name_yet_is_left_for_later_whatever_its_age(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let ours = adapters.stored(message(MessageStatus::Pending, owner)).await;
+    let instance = Instance { id: ours.instance_id, ..instance("acme", "hook") };
+    let own = |instance: &Instance, name: &str, seconds| {
+        received(InboundMessage { author: Author::PhoneOrUs, ..inbound(instance, name) }, instance, seconds)
+    };
+    let other = Instance { id: InstanceId(id()), ..instance.clone() };
+    let (first, elsewhere) = (own(&instance, "wamid.1", 5), own(&other, "3EB0BROWSER", 5));
+    for one in [&first, &elsewhere] {
+        adapters.received.keep(one).await.unwrap();
+    }
+    assert!(!adapters.received.decide(at(3_600), at(3_600)).await.unwrap());
+    assert!(find(adapters, &first).await.is_none(), "its try has not ended");
+    assert!(find(adapters, &elsewhere).await.is_some(), "that of another instance waits for nothing");
+    assert!(adapters.messages.record(&outcome(&ours, sent())).await.unwrap());
+    adapters.received.decide(at(3_600), at(3_601)).await.unwrap();
+    assert!(find(adapters, &first).await.is_none(), "it is ours");
+    assert_eq!(listed(adapters, None).await.len(), 2);
+
+    // A try that began later gives another name: an instance that sends all the time holds nothing up.
+    let browser = own(&instance, "3EB0ANOTHER", 5);
+    adapters.received.keep(&browser).await.unwrap();
+    let later = Message { instance_id: ours.instance_id, ..message(MessageStatus::Queued, owner) };
+    let later = adapters.stored(later).await;
+    adapters.messages.claim(later.id, owner, at(100)).await.unwrap().unwrap();
+    adapters.received.decide(at(3_600), at(3_602)).await.unwrap();
+    assert!(find(adapters, &browser).await.is_some());
 }
 
 async fn what_was_received_disturbs_no_counts(adapters: &Adapters) {

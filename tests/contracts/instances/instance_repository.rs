@@ -20,6 +20,7 @@ on_every_adapter![
     instances_of_one_address_are_found_in_every_tenant,
     a_change_writes_what_it_names_and_nothing_else,
     an_instance_is_found_by_its_secret_however_many_have_its_name,
+    all_instances_of_one_name_and_of_one_address_are_paged,
     of_changes_at_once_each_holds,
     a_deleted_instance_is_gone_its_name_is_free_and_its_messages_stay,
     deleting_a_foreign_instance_touches_nothing,
@@ -164,8 +165,8 @@ async fn instances_of_one_address_are_found_in_every_tenant(adapters: &Adapters)
         adapters.instances.insert(instance).await.unwrap();
     }
     let found = async |address: &str| {
-        let found = adapters.instances.addressed(&ChannelName::new("wide"), address).await.unwrap();
-        found.into_iter().map(|instance| instance.id).collect::<Vec<_>>()
+        let found = adapters.instances.addressed(&ChannelName::new("wide"), address, None).await.unwrap();
+        found.instances.into_iter().map(|instance| instance.id).collect::<Vec<_>>()
     };
     let mut expected = vec![first.id, second.id];
     expected.sort();
@@ -175,6 +176,37 @@ async fn instances_of_one_address_are_found_in_every_tenant(adapters: &Adapters)
     let change = InstanceChange { channel_phone_or_id: Some("9".to_owned()), ..InstanceChange::default() };
     adapters.instances.update(&first.tenant, first.id, &change, at(5)).await.unwrap().unwrap();
     assert_eq!((found("1065").await, found("9").await), (vec![second.id], vec![first.id]));
+}
+
+/// However many tenants there are: one whose instance is the youngest is found, too.
+async fn all_instances_of_one_name_and_of_one_address_are_paged(adapters: &Adapters) {
+    let wide = ChannelName::new("wide");
+    let mut expected = Vec::new();
+    for number in 0..230 {
+        let channel = wide.clone();
+        let channel_phone_or_id = "1065".to_owned();
+        let instance = Instance { channel, channel_phone_or_id, ..instance(&format!("tenant{number}"), "loja") };
+        adapters.instances.insert(&instance).await.unwrap();
+        expected.push(instance.id);
+    }
+    stored(adapters, "acme", "other").await;
+    expected.sort();
+    for by_name in [true, false] {
+        let (mut paged, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = match by_name {
+                true => adapters.instances.named("loja", after).await.unwrap(),
+                false => adapters.instances.addressed(&wide, "1065", after).await.unwrap(),
+            };
+            pages += 1;
+            paged.extend(page.instances.into_iter().map(|instance| instance.id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!((paged, pages), (expected.clone(), 3));
+    }
 }
 
 /// In the place of that one.

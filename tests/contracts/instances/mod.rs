@@ -1,4 +1,5 @@
 //! The configured channels.
 
 mod deleted_instances;
+mod handshakes;
 mod instance_repository;

@@ -143,6 +143,7 @@ async fn every_filter_finds_what_matches_in_every_week(adapters: &Adapters) {
                 channel: channel.map(|it| ChannelName::new(channels[it])),
                 channel_instance_id: name.map(|it| names[it].to_owned()),
                 recipient: recipient.map(|it| recipients[it].to_owned()),
+                stuck: None,
                 created_after: (filters.len() % 4 == 1).then(|| at(5 * WEEK)),
                 created_before: (filters.len() % 4 == 2).then(|| at(15 * WEEK)),
             });

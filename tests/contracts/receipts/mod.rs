@@ -1,6 +1,8 @@
 mod locks;
 mod named_by_us;
 mod receipt_inbox;
+mod reported_sends;
+mod stuck_messages;
 mod waiting;
 
 use correio::domain::message::{Message, MessageStatus};

@@ -4,4 +4,5 @@ mod due_messages;
 mod lost_messages;
 mod owed_dead_letters;
 mod postgres_looks;
+mod recalling;
 mod retiming;

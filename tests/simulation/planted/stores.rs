@@ -130,6 +130,10 @@ impl DueMessages for Unsettled {
         self.due.retime(retiming).await
     }
 
+    async fn recall(&self, recall: &Recall) -> Result<Retimed, RepositoryError> {
+        self.due.recall(recall).await
+    }
+
     async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
         self.due.call_in(now, limit).await
     }

@@ -28,6 +28,8 @@ stories!(
     a_message_whose_answer_was_lost_is_found_by_its_receipt,
     what_an_instance_that_is_off_has_to_send_waits_for_it,
     a_phone_is_called_once_at_a_time_and_a_business_account_is_not;
+    in_kafka_mode:
+    what_waits_at_a_worker_is_sent_when_another_process_hears_of_the_connection;
 );
 
 const INSTANCES: &str = "/api/messaging/instance";
@@ -190,12 +192,51 @@ async fn what_an_instance_that_is_off_has_to_send_waits_for_it(installation: Ins
     let more = app.send(&text()).await.message_id();
     eventually(SOON, "so is the next", async || (app.message(&more).await["nextAttemptAt"].is_string()).then_some(()))
         .await;
+    // As after a night without a connection.
+    wait_for_long(&app).await;
     evolution.becomes("loja centro", "open");
     evolution.report("loja centro", "connection.update", json!({"state": "open", "statusReason": 200})).await;
     for id in [id, more] {
         let sent = becomes(&app, &id, "sent").await;
         assert_eq!(sent["retries"], 1, "no try was spent: {sent}");
     }
+    let id = app.send(&text()).await.message_id();
+    becomes(&app, &id, "sent").await;
+}
+
+/// What was put off waits for years.
+async fn wait_for_long(app: &TestApp) {
+    app.sql(
+        "update messaging_messages set next_attempt_at = '2099-01-01T00:00:00.000Z' where deferrals > 0 and status = 'queued' \
+         returning id",
+    )
+    .await;
+}
+
+/// The process that hears that the instance is connected is not the one through which its messages go.
+async fn what_waits_at_a_worker_is_sent_when_another_process_hears_of_the_connection(installation: Installation) {
+    if installation.is_sqlite() {
+        return;
+    }
+    let port = free_port().to_string();
+    let public_url = format!("http://127.0.0.1:{port}");
+    let settings = [("PORT", port.as_str()), ("PUBLIC_URL", public_url.as_str())];
+    let (app, evolution) = (TestApp::start_api(installation, &settings).await, FakeEvolution::start().await);
+    let _worker = app.another("worker").await;
+    connected(&app, &evolution).await;
+    evolution.becomes("loja centro", "close");
+    let id = app.send(&text()).await.message_id();
+    eventually(SOON, "it is put off", async || (app.message(&id).await["nextAttemptAt"].is_string()).then_some(()))
+        .await;
+    wait_for_long(&app).await;
+    evolution.becomes("loja centro", "open");
+    let report = async |state: &str| {
+        let update = json!({"state": state, "statusReason": 200});
+        assert_eq!(evolution.report("loja centro", "connection.update", update).await, 200);
+    };
+    report("close").await;
+    report("open").await;
+    assert_eq!(becomes(&app, &id, "sent").await["retries"], 1, "no try was spent");
 }
 
 async fn a_phone_is_called_once_at_a_time_and_a_business_account_is_not(installation: Installation) {

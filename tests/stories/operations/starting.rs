@@ -78,6 +78,7 @@ async fn a_value_that_cannot_be_used_stops_the_start_in_one_line(installation: I
         ("SHUTDOWN_TIMEOUT", "30"),
         ("WEBHOOK_BLOCK_PRIVATE", "yes"),
         ("SANDBOX_ENABLED", "maybe"),
+        ("STUCK_AFTER", "webhook=10m"),
     ];
     for (variable, value) in cases {
         let line = refused_start(&installation, &[(variable, value)], &[]).await;

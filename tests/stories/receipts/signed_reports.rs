@@ -230,4 +230,18 @@ async fn only_the_token_of_an_instance_shakes_hands(installation: Installation) 
         assert_eq!((answer.status, answer.problem()), (403, "forbidden".to_owned()), "{path} {mode} {token}");
     }
     assert_eq!(app.nobody().get("/api/messaging/webhook/loja").await.status, 403);
+    // Each was opened once, and is found by its token from then on.
+    let noted = "select count(*) from messaging_instances where handshake_digest is not null";
+    assert_eq!(app.sql_number(noted).await, 2);
+    let listed = app.get("/api/messaging/instances?channel=whatsapp_oficial").await.data();
+    let loja = listed.as_array().unwrap().iter().find(|one| one["channelInstanceId"] == "loja").unwrap();
+    let mut credentials = instance(&meta, "loja", NUMBER, SECRET)["credentials"].clone();
+    credentials["verifyToken"] = json!("another-token");
+    let path = format!("/api/messaging/instances/{}", loja["id"].as_str().unwrap());
+    assert_eq!(app.patch(&path, &json!({ "credentials": credentials })).await.status, 200);
+    for (token, status) in [("token-of-loja", 403), ("another-token", 200)] {
+        for path in ["loja", "meta"] {
+            assert_eq!(ask(path, "subscribe", token).await.status, status, "{path} {token}");
+        }
+    }
 }

@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use correio::application::ports::{DueMessages, Forgotten, Position, RepositoryError, Retimed, Retiming, Take};
+use correio::application::ports::{DueMessages, Forgotten, Position, Recall, RepositoryError, Retimed, Retiming, Take};
 use correio::domain::Timestamp;
+use correio::domain::message::deferral::RECIPIENT_WAITS;
 use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Content, Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
@@ -107,6 +108,32 @@ impl DueMessages for MemoryDueMessages {
             Retimed { written: timed_anew(tables, asked, along, retiming.reach), next }
         };
         self.database.run(RETIME, move |tables| Ok(retime(tables))).await
+    }
+
+    async fn recall(&self, recall: &Recall) -> Result<Retimed, RepositoryError> {
+        let recall = recall.clone();
+        let (after, now) = (recall.after.0.clone(), recall.now);
+        let waits = move |message: &Message| {
+            let time = message.next_attempt_at.filter(|time| *time > now)?;
+            let place = place(time, message.id);
+            (after.is_empty() || place > after).then_some((place, message.id))
+        };
+        let asked = move |message: &Message| {
+            let waits = message.deferred_since.is_some() || message.error.as_deref() == Some(RECIPIENT_WAITS);
+            waits && recall.instances.contains(&message.instance_id)
+        };
+        let recall = move |tables: &mut Tables| {
+            let mut looked: Vec<_> = tables.open().filter_map(&waits).collect();
+            looked.sort();
+            looked.truncate(recall.reach as usize);
+            let next = looked.last().filter(|_| looked.len() == recall.reach as usize);
+            let next = next.map(|(place, _)| Position(place.clone()));
+            let looked: BTreeSet<MessageId> = looked.into_iter().map(|(_, id)| id).collect();
+            let asked = |_: &Tables, message: &Message| looked.contains(&message.id) && asked(message);
+            let due = |message: &mut Message| message.retime(now, now);
+            Retimed { written: timed_anew(tables, asked, due, recall.reach), next }
+        };
+        self.database.run("due.recall", move |tables| Ok(recall(tables))).await
     }
 
     async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {

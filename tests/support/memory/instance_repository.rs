@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use correio::application::ports::{
-    BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, InstanceRepository, ListedInstances, RepositoryError, SealedInstance,
-    SearchError,
+    BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, INSTANCES_A_PAGE, InstanceRepository, InstancesPage, ListedInstances,
+    RepositoryError, SealedInstance, SearchError,
 };
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
@@ -67,23 +67,23 @@ impl InstanceRepository for MemoryInstanceRepository {
             .await
     }
 
-    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError> {
-        let named = |tables: &mut Tables| {
-            let all = tables.instances.values().filter(|it| it.channel_instance_id == channel_instance_id);
-            Ok(all.take(100).cloned().collect())
-        };
-        self.database.run_now("instances.named", named).await
+    async fn named(
+        &self,
+        channel_instance_id: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError> {
+        let is_it = |it: &&Instance| it.channel_instance_id == channel_instance_id;
+        self.database.run_now("instances.named", |tables| Ok(page(tables, after, is_it))).await
     }
 
-    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
+    async fn addressed(
+        &self,
+        channel: &ChannelName,
+        address: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError> {
         let is_it = |it: &&Instance| it.channel == *channel && it.channel_phone_or_id == address;
-        let addressed = |tables: &mut Tables| {
-            let mut all: Vec<Instance> = tables.instances.values().filter(is_it).cloned().collect();
-            all.sort_by_key(|instance| instance.id);
-            all.truncate(100);
-            Ok(all)
-        };
-        self.database.run_now("instances.addressed", addressed).await
+        self.database.run_now("instances.addressed", |tables| Ok(page(tables, after, is_it))).await
     }
 
     async fn by_event_secret(
@@ -227,6 +227,10 @@ impl InstanceRepository for MemoryInstanceRepository {
 /// One that stands behind a subscription is seen by no client.
 fn is_seen(instance: &Instance) -> bool {
     instance.channel_instance_id != StatusSubscription::instance_name(instance.id)
+fn page(tables: &Tables, after: Option<InstanceId>, is_it: impl Fn(&&Instance) -> bool) -> InstancesPage {
+    let above = tables.instances.values().filter(|it| after.is_none_or(|after| it.id > after));
+    let rows: Vec<Instance> = above.filter(is_it).take(INSTANCES_A_PAGE).cloned().collect();
+    InstancesPage::of(&rows, |row| Some(row.id), |row| Some(row.clone()))
 }
 
 fn texts_are_storable(instance: &Instance) -> Result<(), RepositoryError> {

@@ -7,6 +7,7 @@ use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 
 use super::database::MemoryDatabase;
+use super::stuck_messages::is_stuck;
 use super::tables::{Tables, fitting};
 
 #[derive(Clone)]
@@ -78,4 +79,5 @@ fn matches(message: &Message, tenant: &Tenant, filter: &MessageFilter) -> bool {
         && filter.recipient.as_ref().is_none_or(|recipient| message.recipient == *recipient)
         && filter.created_after.is_none_or(|after| message.created_at >= after)
         && filter.created_before.is_none_or(|before| message.created_at < before)
+        && filter.stuck.as_ref().is_none_or(|stuck| stuck.iter().any(|since| is_stuck(message, since)))
 }

@@ -10,6 +10,7 @@ mod deleted_instances;
 mod due_messages;
 mod events;
 mod failed_messages;
+mod handshakes;
 mod instance_repository;
 mod message_repository;
 mod message_search;
@@ -19,7 +20,9 @@ mod receipt_inbox;
 mod received_messages;
 mod status_changes;
 mod status_subscriptions;
+mod reported_sends;
 mod storage;
+mod stuck_messages;
 mod tables;
 mod weather;
 
@@ -37,6 +40,7 @@ pub use deleted_instances::{FAIL, MemoryDeletedInstances};
 pub use due_messages::MemoryDueMessages;
 pub use events::{MemoryEventRepository, MemoryEventSteps};
 pub use failed_messages::MemoryFailedMessages;
+pub use handshakes::MemoryHandshakes;
 pub use instance_repository::MemoryInstanceRepository;
 pub use message_repository::MemoryMessageRepository;
 pub use message_search::MemoryMessageSearch;
@@ -46,7 +50,9 @@ pub use receipt_inbox::MemoryReceiptInbox;
 pub use received_messages::MemoryReceivedMessages;
 pub use status_changes::MemoryStatusChanges;
 pub use status_subscriptions::MemoryStatusSubscriptions;
+pub use reported_sends::MemoryReportedSends;
 pub use storage::MemoryStorage;
+pub use stuck_messages::MemoryStuckMessages;
 pub use tables::{Bug, CRASH, Change, Payment, Refusal};
 pub use weather::{Statement, Weather};
 
@@ -65,7 +71,10 @@ impl MemoryDatabase {
             api_keys: Arc::new(MemoryApiKeyRepository::new(self.clone())),
             storage: Arc::new(MemoryStorage::new(self.clone())),
             receipts: Arc::new(MemoryReceiptInbox::new(self.clone())),
+            reported_sends: Arc::new(MemoryReportedSends::new(self.clone())),
+            stuck: Arc::new(MemoryStuckMessages::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
+            handshakes: Arc::new(MemoryHandshakes::new(self.clone())),
             received: Arc::new(MemoryReceivedMessages::new(self.clone())),
             events: Arc::new(MemoryEventRepository::new(self.clone())),
             event_steps: Arc::new(MemoryEventSteps::new(self.clone())),

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
-use correio::application::ports::{Received, ReceivedMessages, RepositoryError};
+use correio::application::ports::{NOT_APART, Received, ReceivedMessages, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::inbound::Author;
-use correio::domain::message::Message;
+use correio::domain::message::{Message, MessageStatus};
 
 use super::database::MemoryDatabase;
 use super::tables::{Tables, storable};
@@ -46,7 +46,19 @@ impl ReceivedMessages for MemoryReceivedMessages {
 
     async fn decide(&self, before: Timestamp, now: Timestamp) -> Result<bool, RepositoryError> {
         let decide = move |tables: &mut Tables| {
-            let is_due = |received: &&Received| received.message.created_at < before;
+            let may_get_its_name = |received: &Received| {
+                let is_under_way = |it: &&Message| {
+                    [MessageStatus::Pending, MessageStatus::Processing].contains(&it.status)
+                        && it.next_attempt_at.is_none()
+                        && it.node.is_some_and(|node| tables.nodes.contains_key(&node))
+                };
+                let until = received.message.created_at + NOT_APART;
+                tables.open().filter(is_under_way).any(|it| {
+                    it.instance_id == received.key.of.instance
+                        && it.attempt_started_at.unwrap_or(it.created_at) <= until
+                })
+            };
+            let is_due = |received: &&Received| received.message.created_at < before && !may_get_its_name(received);
             let due: Vec<Received> = tables.undecided.values().filter(is_due).cloned().collect();
             for one in due {
                 tables.undecided.remove(&one.key.of);

@@ -6,13 +6,14 @@ use correio::domain::Timestamp;
 use correio::domain::access::api_key::ApiKey;
 use correio::domain::access::principal::Tenant;
 use correio::domain::inbound::InboundKey;
+use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::deferral::MAX_DEFERRALS;
 use correio::domain::message::transition::ForbiddenMove;
 use correio::domain::message::{Direction, Guard, Message, MessageId, MessageStatus, Purpose};
 use correio::domain::node::NodeId;
-use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
+use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus, ReportedSend};
 use correio::domain::status_webhook::{Snapshot, StatusSubscription, TOLD};
 use uuid::Uuid;
 
@@ -29,11 +30,17 @@ pub(super) struct Tables {
     pub nodes: BTreeMap<NodeId, Node>,
     pub instances: BTreeMap<InstanceId, Instance>,
     pub event_secrets: BTreeMap<InstanceId, EventSecret>,
+    /// Digests of tokens, each with the credentials that it is of.
+    pub handshakes: BTreeMap<InstanceId, (SealedCredentials, [u8; 32])>,
     /// And when they were deleted.
     pub deleted_instances: BTreeMap<InstanceId, Timestamp>,
     /// And when they came.
     pub receipts: BTreeMap<(ChannelMessage, ReceiptStatus), (Receipt, Timestamp)>,
     pub channel_messages: BTreeMap<ChannelMessage, MessageId>,
+    /// And when they were kept.
+    pub reported_sends: BTreeMap<ChannelMessage, (ReportedSend, Timestamp)>,
+    /// When the last receipt of each came.
+    pub receipt_times: BTreeMap<InstanceId, Timestamp>,
     pub received: BTreeMap<InboundKey, MessageId>,
     /// What may have been written on a phone, or is ours.
     pub undecided: BTreeMap<ChannelMessage, Received>,

@@ -8,6 +8,7 @@ use crate::application::delivery::admission::{Pass, Wait};
 use crate::application::ports::Record;
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
+use crate::domain::message::deferral::RECIPIENT_WAITS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Tenure(pub u64);
@@ -65,8 +66,6 @@ pub enum End {
     /// It was not begun: the partition's new owner will read the record again.
     Left,
 }
-
-const RECIPIENT_WAITS: &str = "Earlier messages to this recipient were put off.";
 
 impl Job {
     /// Its partition went to another consumer: what is not claimed is left alone.

@@ -82,6 +82,7 @@ impl Consumption {
     pub fn new(limits: Limits, admission: Admission) -> Self {
         Self {
             limits,
+            put_off: PutOff::new(admission.returned().clone()),
             admission,
             tenures: HashMap::new(),
             current: HashMap::new(),
@@ -90,7 +91,6 @@ impl Consumption {
             ready: VecDeque::new(),
             blocked: HashMap::new(),
             in_the_way: InTheWay::default(),
-            put_off: PutOff::default(),
             under_way: HashMap::new(),
             places: Places::default(),
             unreadable: VecDeque::new(),

@@ -3,6 +3,7 @@ use uuid::Uuid;
 use super::limits::{HANGING_BYTES, HANGING_PER_CALL, RECORDING_BYTES};
 use super::scene::*;
 use super::*;
+use crate::domain::message::delivery::{DeliveryError, OffCause};
 
 /// Its claim is answered.
 fn claimed(job: Job) -> Job {
@@ -75,6 +76,42 @@ fn a_key_is_delivered_again_when_what_was_put_off_is_back() {
     consumption.pass(2);
     consumption.arrived(record(ONE, 2), lane("ana"));
     assert_eq!(consumption.begin().unwrap().task, Task::Deliver);
+}
+
+#[test]
+fn a_key_whose_instance_has_returned_is_delivered_again_at_once() {
+    let mut consumption = with_an_instance_that_is_off();
+    consumption.arrived(record_of(7, ONE, 0), lane("ana"));
+    consumption.pass(1);
+    let first = consumption.begin().unwrap();
+    assert!(matches!(first.task, Task::PutOff { .. }));
+    let back_at = consumption.time(300);
+    consumption.ended(first, End::PutOff(back_at));
+    consumption.arrived(record_of(7, ONE, 1), lane("ana"));
+    let behind = consumption.begin().unwrap();
+    assert!(matches!(behind.task, Task::PutOff { not_before, .. } if not_before == Some(back_at)));
+    consumption.ended(behind, End::PutOff(back_at));
+
+    let (admission, instance) = (consumption.consumption.admission.clone(), InstanceId(Uuid::from_u128(7)));
+    admission.let_in(instance);
+    consumption.arrived(record_of(7, ONE, 2), lane("ana"));
+    let early = consumption.begin().unwrap();
+    assert!(matches!(early.task, Task::PutOff { .. }), "the others are not made due yet: it would overtake them");
+    assert_eq!(admission.returned().take().into_iter().collect::<Vec<_>>(), [instance]);
+    consumption.pass(1);
+    admission.returned().are_recalled([instance], consumption.now().monotonic);
+    consumption.ended(early, End::PutOff(back_at));
+    consumption.arrived(record_of(7, ONE, 3), lane("ana"));
+    assert_eq!(consumption.begin().unwrap().task, Task::Deliver);
+}
+
+fn with_an_instance_that_is_off() -> Scene {
+    let mut consumption = with_one_partition(limits(10, 100));
+    consumption.pass(1);
+    let error = DeliveryError::instance_disconnected("off", Duration::from_secs(300), OffCause::Disconnected);
+    let instance = InstanceId(Uuid::from_u128(7));
+    consumption.consumption.admission.heard(instance, Duration::from_secs(1), &Err(error));
+    consumption
 }
 
 #[test]

@@ -9,14 +9,16 @@ use chrono::TimeDelta;
 use super::job::{Job, Now, Task};
 use super::limits::PATIENCE;
 use crate::application::delivery::admission::Wait;
+use crate::application::delivery::returned_instances::ReturnedInstances;
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 
 /// The keys that have messages which were put off, until these come back, and what else is to be put off.
-#[derive(Default)]
 pub struct PutOff {
     keys: HashMap<Vec<u8>, Key>,
     ready: VecDeque<Job>,
+    /// What was put off of them is due, whatever its time was.
+    returned: ReturnedInstances,
 }
 
 #[derive(Default)]
@@ -31,6 +33,7 @@ struct Key {
     busy: usize,
     /// When the first comes back that was put off.
     back_at: Option<BackAt>,
+    instance: Option<InstanceId>,
 }
 
 /// A wait goes along with a wall clock that is set, as that of its row does.
@@ -39,6 +42,8 @@ struct BackAt {
     monotonic: Duration,
     /// The same by the wall clock, and of all that are put off behind the first: of equal times the order of ids decides.
     time: Timestamp,
+    /// When it was put off, by the monotonic clock.
+    since: Duration,
 }
 
 /// What is next.
@@ -59,7 +64,7 @@ const INEXACT: TimeDelta = TimeDelta::seconds(1);
 impl BackAt {
     fn new(time: Timestamp, now: Now) -> Self {
         let wait = (time - now.time).to_std().unwrap_or_default();
-        Self { monotonic: now.monotonic.saturating_add(wait), time }
+        Self { monotonic: now.monotonic.saturating_add(wait), time, since: now.monotonic }
     }
 
     fn has_come(&self, now: Now) -> bool {
@@ -87,8 +92,12 @@ impl Key {
         self.busy == 0 && self.queued == 0 && self.waiting.is_empty()
     }
 
-    fn is_back(&self, now: Now) -> bool {
-        self.back_at.is_none_or(|back_at| back_at.has_come(now))
+    fn is_back(&self, now: Now, returned: &ReturnedInstances) -> bool {
+        self.back_at.is_none_or(|back_at| back_at.has_come(now) || self.is_recalled(back_at, returned))
+    }
+
+    fn is_recalled(&self, back_at: BackAt, returned: &ReturnedInstances) -> bool {
+        self.instance.is_some_and(|instance| returned.is_recalled(instance, back_at.since))
     }
 }
 
@@ -118,10 +127,14 @@ impl InTheWay {
 }
 
 impl PutOff {
+    pub fn new(returned: ReturnedInstances) -> Self {
+        Self { keys: HashMap::new(), ready: VecDeque::new(), returned }
+    }
+
     /// Whether messages of this key were put off that are not back yet: later ones must not overtake them.
     pub fn holds(&self, key: &[u8], now: Now) -> bool {
         let holds = |key: &Key| {
-            let is_away = if key.back_at.is_some() { !key.is_back(now) } else { !key.is_idle() };
+            let is_away = if key.back_at.is_some() { !key.is_back(now, &self.returned) } else { !key.is_idle() };
             is_away || key.queued > 0
         };
         self.keys.get(key).is_some_and(holds)
@@ -141,9 +154,10 @@ impl PutOff {
     pub fn push(&mut self, job: Job, now: Now) {
         let Some(lane) = job.lane.clone() else { return self.ready.push_back(job) };
         let key = self.keys.entry(lane).or_default();
-        if key.is_idle() && key.is_back(now) {
+        if key.is_idle() && key.is_back(now, &self.returned) {
             *key = Key::default();
         }
+        key.instance = job.instance();
         if key.back_at.is_some() {
             key.queued += 1;
             self.ready.push_back(after(job, key.back_at));
@@ -158,8 +172,9 @@ impl PutOff {
         let mut job = self.ready.pop_front()?;
         let mut is_back = false;
         if let Some(key) = job.lane.as_ref().and_then(|lane| self.keys.get_mut(lane)) {
+            let is_recalled = key.back_at.is_some_and(|back_at| key.is_recalled(back_at, &self.returned));
             if let (Task::PutOff { not_before: Some(time), .. }, Some(back_at)) = (&mut job.task, &mut key.back_at) {
-                is_back = back_at.has_come(now);
+                is_back = is_recalled || back_at.has_come(now);
                 *time = back_at.time(now);
             }
             key.queued = key.queued.saturating_sub(1);
@@ -193,7 +208,8 @@ impl PutOff {
     /// Forgets the keys whose messages are back.
     pub fn forget(&mut self, now: Now) {
         let is_crowded = self.keys.len() > MOST_KEYS;
-        self.keys.retain(|_, key| !key.is_idle() || !(is_crowded || key.is_back(now)));
+        let returned = &self.returned;
+        self.keys.retain(|_, key| !key.is_idle() || !(is_crowded || key.is_back(now, returned)));
     }
 
     #[cfg(test)]

@@ -2,7 +2,7 @@ use crate::domain::Timestamp;
 use crate::domain::inbound::InboundMessage;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{ConnectionStatus, InstanceId};
-use crate::domain::receipt::Receipt;
+use crate::domain::receipt::{Receipt, ReportedSend};
 
 /// Reads what a channel's provider reports of an instance.
 pub trait EventReader: Send + Sync {
@@ -20,6 +20,8 @@ pub enum ProviderEvent {
     Connection(ConnectionStatus),
     /// Something came or went through the instance, which can only be while it is connected.
     Seen,
+    /// A message that was sent through the instance, by us or by another client of its provider.
+    Sent(Box<ReportedSend>),
     /// A message that was written to the instance, or on its phone.
     Message(Box<InboundMessage>),
 }

@@ -19,9 +19,8 @@ pub trait SignedEventReader: Send + Sync {
     /// Whether this is the signature of the body by the secret among these credentials; compared in constant time.
     fn is_signed(&self, credentials: &Credentials, signature: &str, body: &[u8]) -> bool;
 
-    /// Whether this is the token, among these credentials, with which the provider asks where to report to; compared in
-    /// constant time.
-    fn shakes_hands(&self, credentials: &Credentials, token: &str) -> bool;
+    /// The token, among these credentials, with which the provider asks where to report to.
+    fn token(&self, credentials: &Credentials) -> Option<String>;
 
     /// What follows from a report for these instances, by their addresses, in its order.
     fn read(

@@ -51,6 +51,12 @@ pub trait DueMessages: Send + Sync {
     /// may be passed over.
     async fn retime(&self, retiming: &Retiming) -> Result<Retimed, RepositoryError>;
 
+    /// Makes those messages of `recall.instances` due now that are queued, wait for a later time, and wait for it because no process
+    /// can deliver them (`deferred_since`), or behind one that does ([`RECIPIENT_WAITS`](crate::domain::message::deferral::RECIPIENT_WAITS)): not what is to be sent later, waits for its next try or for a place. Looks at the next
+    /// `recall.reach` of what waits for a time, of whatever instance, from `recall.after` on: costs the same however much waits. A
+    /// message that moves or is held by another transaction meanwhile may be passed over.
+    async fn recall(&self, recall: &Recall) -> Result<Retimed, RepositoryError>;
+
     /// Makes those queued messages due now, whichever node owns them, that were due already when they were last written
     /// (`next_attempt_at` is not after `updated_at`), by a clock that was ahead of `now`. At most `limit` are changed, and
     /// only those among the next [`CALLED_IN_AMONG`] that are due; returns how many were.
@@ -73,6 +79,15 @@ pub struct Retiming {
     pub after: Position,
     pub reach: u32,
     /// By the clock that was set.
+    pub now: Timestamp,
+}
+
+/// Instances that may be called again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recall {
+    pub instances: Vec<InstanceId>,
+    pub after: Position,
+    pub reach: u32,
     pub now: Timestamp,
 }
 

@@ -26,12 +26,21 @@ pub trait InstanceRepository: Send + Sync {
         channel_instance_id: &str,
     ) -> Result<Option<Instance>, RepositoryError>;
 
-    /// The instances of any tenant and channel that their clients call so, at most 100.
-    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError>;
+    /// The instances of any tenant and channel that their clients call so, with ids above `after`, lowest ids first.
+    async fn named(
+        &self,
+        channel_instance_id: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError>;
 
-    /// The instances of any tenant that have this channel and this address (`channel_phone_or_id`), lowest ids first, at most
-    /// 100.
-    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError>;
+    /// The instances of any tenant that have this channel and this address (`channel_phone_or_id`), with ids above `after`, lowest
+    /// ids first.
+    async fn addressed(
+        &self,
+        channel: &ChannelName,
+        address: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError>;
 
     /// The instance of any tenant that its client calls so and whose secret of events has this SHA-256, or had it and was replaced
     /// by one beside which it counts at `now`. However many have the name.
@@ -78,6 +87,24 @@ pub trait InstanceRepository: Send + Sync {
     /// ([`DeletedInstances`](super::DeletedInstances)). Its messages stay as they are, however many there are. False when
     /// there is no such instance.
     async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError>;
+}
+
+/// At most [`INSTANCES_A_PAGE`] instances.
+#[derive(Clone, Debug, Default)]
+pub struct InstancesPage {
+    pub instances: Vec<Instance>,
+    /// Where the next page begins; none: this was the last.
+    pub next: Option<InstanceId>,
+}
+
+pub const INSTANCES_A_PAGE: usize = 100;
+
+impl InstancesPage {
+    /// Of rows in order of their ids, at most a page of them, as far as they can be read.
+    pub fn of<R>(rows: &[R], id: impl Fn(&R) -> Option<InstanceId>, read: impl Fn(&R) -> Option<Instance>) -> Self {
+        let next = rows.last().filter(|_| rows.len() == INSTANCES_A_PAGE).and_then(id);
+        Self { instances: rows.iter().filter_map(read).collect(), next }
+    }
 }
 
 /// The instances of a list.

@@ -8,6 +8,7 @@ use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::attempt::Attempt;
 use crate::domain::message::{Direction, Message, MessageId, MessageStatus, Purpose};
+use crate::domain::receipt::StuckSince;
 
 /// Reads messages on behalf of their tenant. A foreign message is answered exactly like one that does not exist.
 ///
@@ -86,6 +87,8 @@ pub struct MessageFilter {
     pub channel: Option<ChannelName>,
     pub channel_instance_id: Option<String>,
     pub recipient: Option<String>,
+    /// Only those that are stuck: of these channels, and sent before their times. Comes with the status `sent`.
+    pub stuck: Option<Vec<StuckSince>>,
     /// At this moment or later.
     pub created_after: Option<Timestamp>,
     /// Before this moment.

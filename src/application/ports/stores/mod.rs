@@ -18,24 +18,26 @@ mod storage;
 
 use std::sync::Arc;
 
-use super::channels::CallTurns;
+use super::channels::{CallTurns, Handshakes};
 
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
-pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Retimed, Retiming, Take};
+pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Recall, Retimed, Retiming, Take};
 pub use events::{
     DueStep, EmergencySwitch, EventCounts, EventFilter, EventRepository, EventSpool, EventSteps, EventTables,
     FinishedStep, ListedEvents, NewEvent, Portion, Retry, SpoolError, SpoolStanding, StoredEvent,
 };
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
-pub use inbound::{Received, ReceivedMessages};
-pub use instance_repository::{BYTES_OF_AN_INSTANCE, InstanceRepository, ListedInstances, SealedInstance};
+pub use inbound::{NOT_APART, Received, ReceivedMessages};
+pub use instance_repository::{
+    BYTES_OF_AN_INSTANCE, INSTANCES_A_PAGE, InstanceRepository, InstancesPage, ListedInstances, SealedInstance,
+};
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
 pub use message_search::{Listed, MessageFilter, MessageSearch, Purposes, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
-pub use receipts::{ReceiptInbox, Swept};
+pub use receipts::{ReceiptInbox, Swept, MOST_COUNTED, ReportedSends, StuckMessages};
 pub use status_webhooks::{Compose, StatusChanges, StatusSubscriptions, Told};
 pub use storage::{Storage, WeeksStanding};
 
@@ -58,7 +60,10 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyRepository>,
     pub storage: Arc<dyn Storage>,
     pub receipts: Arc<dyn ReceiptInbox>,
+    pub reported_sends: Arc<dyn ReportedSends>,
+    pub stuck: Arc<dyn StuckMessages>,
     pub call_turns: Arc<dyn CallTurns>,
+    pub handshakes: Arc<dyn Handshakes>,
     pub received: Arc<dyn ReceivedMessages>,
     pub events: Arc<dyn EventRepository>,
     pub event_steps: Arc<dyn EventSteps>,

@@ -8,3 +8,4 @@ pub(super) mod http_answer;
 mod parsing_tests;
 pub(super) mod redaction;
 pub(super) mod report;
+pub(super) mod report_members;

@@ -10,9 +10,8 @@ use crate::domain::message::delivery::{Acceptance, DeliveryError, OffCause};
 use crate::domain::text::storable;
 use crate::infrastructure::channels::http::http_answer::{HttpAnswer, may_have_been_taken, may_work_later};
 use crate::infrastructure::channels::http::redaction::Redaction;
-use crate::infrastructure::channels::whatsapp_errors::{Consequence, consequence};
-
-const LONGEST_ID: usize = 255;
+use crate::infrastructure::channels::http::report_members::LONGEST_ID;
+use crate::infrastructure::channels::whatsapp_errors::{Consequence, code_of, consequence, number};
 
 /// A socket that was lost is open again in a moment, mostly.
 const RECONNECTING: Duration = Duration::from_secs(2);
@@ -252,10 +251,8 @@ impl AnswerText {
 
     /// A 2xx without the message's id: of a business account, Meta's error is passed on like a success.
     fn without_id(&self, reason: String) -> DeliveryError {
-        let code = self.body.get("code").and_then(|code| match code {
-            Value::String(code) => code.parse().ok(),
-            code => code.as_i64(),
-        });
+        let subcode = self.body.get("error_subcode").and_then(number);
+        let code = self.body.get("code").and_then(number).map(|code| code_of(code, subcode));
         // Others have a member of that name, too.
         let is_of_meta = ["type", "fbtrace_id"].iter().any(|member| self.body.get(member).is_some());
         match code.filter(|_| is_of_meta).and_then(consequence) {

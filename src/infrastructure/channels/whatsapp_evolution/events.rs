@@ -5,13 +5,15 @@
 use serde_json::Value;
 
 use super::inbound::inbound;
-use super::report::{each, id, text, time};
+use super::report::{each, time};
 use crate::application::ports::{EventReader, ProviderEvent};
 use crate::domain::Timestamp;
+use crate::domain::inbound::InboundMessage;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{ConnectionStatus, InstanceId};
-use crate::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
+use crate::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus, ReportedSend};
 use crate::infrastructure::channels::http::report::json;
+use crate::infrastructure::channels::http::report_members::{id, text};
 
 /// Its code is not in the report.
 const REFUSED_LATER: &str = "WhatsApp took the message and refused it later; Evolution API does not say why. The account may not be allowed to open \
@@ -37,7 +39,7 @@ impl EventReader for EvolutionEvents {
             "logout.instance" | "remove.instance" => vec![disconnected()],
             "messages.upsert" => messages(instance, data, now),
             // The message is in the answer, too, unless that was lost: then this is how it is known that it was taken.
-            "send.message" => each(data).filter_map(|sent| taken(instance, sent, now)).collect(),
+            "send.message" => each(data).flat_map(|sent| taken(instance, sent, now)).collect(),
             "qrcode.updated" if data.get("statusCode").is_some() => {
                 vec![ProviderEvent::Connection(ConnectionStatus::Error)]
             }
@@ -88,11 +90,24 @@ fn receipt(instance: InstanceId, update: &Value, now: Timestamp) -> Option<Provi
 }
 
 /// The answer to a send, as an event: it can come before the answer, or in its place.
-fn taken(instance: InstanceId, sent: &Value, now: Timestamp) -> Option<ProviderEvent> {
-    let id = id(sent.pointer("/key/id")?)?;
+fn taken(instance: InstanceId, sent: &Value, now: Timestamp) -> Vec<ProviderEvent> {
+    let Some(id) = sent.pointer("/key/id").and_then(id) else { return Vec::new() };
     let of = ChannelMessage { instance, id };
     let at = time(sent.get("messageTimestamp"), now);
-    Some(ProviderEvent::Receipt(Receipt { of, message: None, status: ReceiptStatus::Sent, at, reason: None }))
+    let receipt = Receipt { of: of.clone(), message: None, status: ReceiptStatus::Sent, at, reason: None };
+    let mut events = vec![ProviderEvent::Receipt(receipt)];
+    // Before 2.4.0 it has a name of Evolution's: what says whose it is, is what it says.
+    let own = |sent: &Value| {
+        let mut sent = sent.clone();
+        if let Some(from_me) = sent.pointer_mut("/key/fromMe") {
+            *from_me = Value::Bool(true);
+        }
+        inbound(instance, &sent, now)
+    };
+    if let Some(InboundMessage { chat, text: Some(text), .. }) = own(sent) {
+        events.push(ProviderEvent::Sent(Box::new(ReportedSend { of, chat, text, at })));
+    }
+    events
 }
 
 /// None of what says nothing about us: accepted, revoked, or the words that stand in for an update without a status.
@@ -246,8 +261,14 @@ mod tests {
     fn a_send_that_was_taken_is_reported_too() {
         let sent = json!({"key": {"remoteJid": "5511@s.whatsapp.net", "fromMe": true, "id": "3EB0"}, "status": "PENDING",
                           "messageTimestamp": "1779035400"});
-        let [ProviderEvent::Receipt(receipt)] = &read("send.message", sent)[..] else { panic!("no receipt") };
+        let [ProviderEvent::Receipt(receipt)] = &read("send.message", sent.clone())[..] else { panic!("no receipt") };
         assert_eq!((receipt.of.id.as_str(), receipt.status), ("3EB0", ReceiptStatus::Sent));
+        let mut text = sent;
+        text["message"] = json!({"conversation": "Olá"});
+        let [ProviderEvent::Receipt(_), ProviderEvent::Sent(said)] = &read("send.message", text)[..] else {
+            panic!("not what it says")
+        };
+        assert_eq!((said.of.id.as_str(), said.chat.as_str(), said.text.as_str()), ("3EB0", "5511", "Olá"));
         assert_eq!(read("send.message", json!({"key": {"fromMe": true}})), []);
     }
 

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::report::{id, text, time};
+use super::report::time;
 use crate::domain::Timestamp;
 use crate::domain::inbound::{Author, Deed, InboundMedia, InboundMessage, Longest, Sender};
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MediaType;
 use crate::domain::receipt::ChannelMessage;
 use crate::domain::text::storable;
-use crate::infrastructure::channels::http::report::storable_json;
+use crate::infrastructure::channels::http::report_members::{bounded, id, rest, said, some_text, text, word};
 
 /// None of what is not kept: what was posted as a status or in a channel, what only apps say to each other, and what says nothing.
 pub fn inbound(instance: InstanceId, data: &Value, now: Timestamp) -> Option<InboundMessage> {
@@ -91,14 +91,6 @@ fn without_device(user: &str) -> &str {
     user.split_once(':').map_or(user, |(user, _)| user)
 }
 
-fn bounded(address: &str) -> String {
-    storable(address, Longest::ADDRESS)
-}
-
-fn word(text: &str) -> String {
-    storable(text, Longest::WORD)
-}
-
 /// The part of a message that says something.
 struct Said<'a> {
     kind: &'a str,
@@ -177,8 +169,7 @@ impl<'a> Said<'a> {
             ],
             _ => &["/caption"],
         };
-        let said = places.iter().find_map(|place| self.part.pointer(place)?.as_str().filter(|text| !text.is_empty()));
-        said.map(|text| storable(text, Longest::TEXT))
+        said(self.part, places)
     }
 
     fn media(&self, data: &Value) -> Option<InboundMedia> {
@@ -192,7 +183,7 @@ impl<'a> Said<'a> {
         // Where Evolution keeps media, it has put it there, in the clear; what WhatsApp has is encrypted.
         let kept = [self.message, data].into_iter().find_map(|place| text(place, "mediaUrl"));
         let url = kept.or_else(|| text(self.part, "url")).filter(|url| url.len() <= Longest::URL && !url.is_empty());
-        let part = |member| text(self.part, member).filter(|text| !text.is_empty()).map(word);
+        let part = |member| some_text(self.part, member).map(word);
         let (url, id) = (url.map(|url| storable(url, Longest::URL)), part("id"));
         Some(InboundMedia { media_type, url, id, mime_type: part("mimetype"), file_name: part("fileName") })
     }
@@ -224,8 +215,7 @@ impl<'a> Said<'a> {
         if has_a_place {
             return None;
         }
-        let plain = storable_json(&plain(self.part, 0)?).to_string();
-        (plain.len() <= Longest::REST && plain != "{}").then_some(plain)
+        rest(&plain(self.part, 0)?)
     }
 }
 

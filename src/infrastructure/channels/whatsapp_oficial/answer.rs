@@ -9,12 +9,11 @@ use crate::domain::message::delivery::{Acceptance, DeliveryError};
 use crate::domain::text::storable;
 use crate::infrastructure::channels::http::http_answer::{HttpAnswer, may_work_later};
 use crate::infrastructure::channels::http::redaction::Redaction;
+use crate::infrastructure::channels::http::report_members::LONGEST_ID;
 use crate::infrastructure::channels::whatsapp_errors::{Consequence, consequence};
 
 /// What errors call the other side.
 pub const PEER: &str = "Meta";
-
-const LONGEST_ID: usize = 255;
 
 /// One probe so often: what puts an instance off needs a person.
 const BETWEEN_PROBES: Duration = Duration::from_secs(300);

@@ -3,28 +3,30 @@
 use serde_json::Value;
 
 use crate::infrastructure::channels::http::redaction::Redaction;
+use crate::infrastructure::channels::whatsapp_errors::{code_of, number};
 
 /// Of what Meta says, so that what we say beside it has room.
 const LONGEST_SAID: usize = 220;
 
 pub struct MetaError {
+    /// As it is judged.
     pub code: i64,
+    /// As Meta writes it.
+    given: i64,
     said: String,
 }
 
 impl MetaError {
     /// None for what has no code, which is a number or a text.
     pub fn read(error: &Value) -> Option<Self> {
-        let code = match error.get("code")? {
-            Value::String(code) => code.trim().parse().ok()?,
-            code => code.as_i64()?,
-        };
+        let given = number(error.get("code")?)?;
+        let code = code_of(given, error.get("error_subcode").and_then(number));
         let text =
             |place: &str| error.pointer(place).and_then(Value::as_str).map(str::trim).filter(|it| !it.is_empty());
         let message = text("/message").or_else(|| text("/title"));
         let details = text("/error_data/details").filter(|details| message.is_none_or(|it| !it.contains(details)));
         let said = [message, details].into_iter().flatten().map(|part| part.trim_end_matches('.'));
-        Some(Self { code, said: said.collect::<Vec<_>>().join(": ") })
+        Some(Self { code, given, said: said.collect::<Vec<_>>().join(": ") })
     }
 
     /// A sentence for people, and another where something can be done.
@@ -32,7 +34,7 @@ impl MetaError {
         let said: String = redaction.snippet(&self.said).chars().take(LONGEST_SAID).collect();
         let colon = if said.is_empty() { "" } else { ": " };
         let advice = self.advice().map_or_else(String::new, |advice| format!(" {advice}"));
-        format!("Meta's error {}{colon}{said}.{advice}", self.code)
+        format!("Meta's error {}{colon}{said}.{advice}", self.given)
     }
 
     fn advice(&self) -> Option<&'static str> {

@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use url::Url;
 
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::receipt::StuckAfter;
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
 use crate::infrastructure::config::values::{Parsed, boolean, duration};
@@ -16,12 +19,20 @@ pub struct ProvidersConfig {
     pub are_open: bool,
     /// How long a secret that was replaced stays good beside its successor.
     pub secret_overlap: Duration,
+    /// How long a message may be `sent` before it counts as stuck.
+    pub stuck_after: StuckAfter,
 }
 
 pub const SECTION: Section = Section {
     title: "Providers",
     about: "What becomes of a message at a channel is reported by the channel's provider, such as an Evolution API.",
-    settings: &[PUBLIC_URL.entry(), APP_DOMAIN.entry(), PROVIDER_WEBHOOKS_OPEN.entry(), SECRET_OVERLAP.entry()],
+    settings: &[
+        PUBLIC_URL.entry(),
+        APP_DOMAIN.entry(),
+        PROVIDER_WEBHOOKS_OPEN.entry(),
+        SECRET_OVERLAP.entry(),
+        STUCK_AFTER.entry(),
+    ],
 };
 
 const PUBLIC_URL: OptionalSetting<String> = OptionalSetting {
@@ -55,6 +66,20 @@ const SECRET_OVERLAP: Setting<Duration> = Setting {
     parse: duration,
 };
 
+const STUCK_AFTER: Setting<StuckAfter> = Setting {
+    name: STUCK_AFTER_NAME,
+    default: "10m",
+    about: "How long a message may be `sent` without a receipt before it counts as stuck, on channels that give receipts: \
+            one duration, or one for each of some channels, like `whatsapp_evolution=10m,whatsapp_oficial=1h` (10 minutes on those that are \
+            not named, or what stands there without a name).",
+    parse: stuck_after,
+};
+
+/// The default of channels that are not named.
+const TEN_MINUTES: Duration = Duration::from_secs(600);
+
+pub const STUCK_AFTER_NAME: &str = "STUCK_AFTER";
+
 impl ProvidersConfig {
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
         let (public_url, other) = (PUBLIC_URL.read(variables)?, APP_DOMAIN.read(variables)?);
@@ -66,8 +91,33 @@ impl ProvidersConfig {
             public_url: public_url.or(other),
             are_open: PROVIDER_WEBHOOKS_OPEN.read(variables)?,
             secret_overlap: SECRET_OVERLAP.read(variables)?,
+            stuck_after: STUCK_AFTER.read(variables)?,
         })
     }
+}
+
+fn stuck_after(text: &str) -> Parsed<StuckAfter> {
+    let (mut others, mut of_channels) = (None, BTreeMap::new());
+    for item in text.split(',').map(str::trim) {
+        let (channel, time) =
+            item.split_once('=').map_or((None, item), |(channel, time)| (Some(channel.trim()), time.trim()));
+        let malformed = |error: String| match channel {
+            None => format!("{error}, or such durations by channel, like `whatsapp_evolution=10m,whatsapp_oficial=1h`"),
+            Some(channel) => format!("of `{channel}` {error}"),
+        };
+        let time = duration(time).map_err(malformed)?;
+        let is_new = match channel {
+            None => others.replace(time).is_none(),
+            Some(channel) => of_channels.insert(ChannelName::new(channel), time).is_none(),
+        };
+        if !is_new {
+            return Err(channel.map_or_else(
+                || "has more than one duration without a channel".to_owned(),
+                |channel| format!("names `{channel}` more than once"),
+            ));
+        }
+    }
+    Ok(StuckAfter { others: others.unwrap_or(TEN_MINUTES), of_channels })
 }
 
 fn public_url(text: &str) -> Parsed<String> {
@@ -96,6 +146,20 @@ mod tests {
         }
         for given in ["correio.example.com", "ftp://x", "https://u:p@x", "https://x?a=b", "https://x#a", "https://"] {
             assert!(public_url(given).is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_stuck_after_a_time_of_its_channel_or_of_all() {
+        let of = |text: &str| stuck_after(text).map(|after| (after.others.as_secs(), after.of_channels.len()));
+        assert_eq!(of("10m"), Ok((600, 0)));
+        assert_eq!(of("whatsapp_evolution=5m,whatsapp_oficial=1h"), Ok((600, 2)));
+        assert_eq!(of("30s, whatsapp_oficial = 1h"), Ok((30, 1)));
+        let after = stuck_after("30s,whatsapp_oficial=1h").unwrap();
+        assert_eq!(after.of(&ChannelName::new("whatsapp_oficial")).as_secs(), 3_600);
+        assert_eq!(after.of(&ChannelName::new("whatsapp_evolution")).as_secs(), 30);
+        for malformed in ["", "10", "10m,20m", "a=1m,a=2m", "a=", "a=1m,", "whatsapp_evolution=10"] {
+            assert!(stuck_after(malformed).is_err(), "{malformed}");
         }
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moka::future::Cache;
 
-use crate::application::ports::{InstanceRepository, ListedInstances, RepositoryError, SealedInstance, SearchError};
+use crate::application::ports::{
+    InstanceRepository, InstancesPage, ListedInstances, RepositoryError, SealedInstance, SearchError,
+};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
@@ -24,10 +26,8 @@ pub struct CachedInstances {
     instances: Arc<dyn InstanceRepository>,
     found: Cache<Name, Arc<Instance>>,
     /// Also names that no instance has: a provider may report of one that is gone, without pause.
-    named: Cache<String, Arc<[Instance]>>,
-    addressed: Cache<(ChannelName, String), Arc<[Instance]>>,
-    /// Of one channel, by the id that they come after and how many: anybody may try a token on all of them.
-    sealed: Cache<(ChannelName, Option<InstanceId>, u32), Arc<[SealedInstance]>>,
+    named: Cache<(String, Option<InstanceId>), Arc<InstancesPage>>,
+    addressed: Cache<(ChannelName, String, Option<InstanceId>), Arc<InstancesPage>>,
     /// By name and digest; those that were found.
     by_event_secret: Cache<(String, [u8; 32]), Arc<Instance>>,
     /// Counts the changes that this process has made.
@@ -48,7 +48,6 @@ impl CachedInstances {
             found: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build(),
             named: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build(),
             addressed: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build(),
-            sealed: Cache::builder().max_capacity(100).time_to_live(KEPT).build(),
             by_event_secret: Cache::builder().max_capacity(10_000).time_to_live(KEPT).build(),
             changes: AtomicU64::new(0),
         }
@@ -63,7 +62,6 @@ impl CachedInstances {
     fn forget_those_of_providers(&self) {
         self.named.invalidate_all();
         self.addressed.invalidate_all();
-        self.sealed.invalidate_all();
         self.by_event_secret.invalidate_all();
     }
 }
@@ -109,27 +107,37 @@ impl InstanceRepository for CachedInstances {
         Ok(found)
     }
 
-    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError> {
-        if let Some(instances) = self.named.get(channel_instance_id).await {
-            return Ok(instances.to_vec());
+    async fn named(
+        &self,
+        channel_instance_id: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError> {
+        let place = (channel_instance_id.to_owned(), after);
+        if let Some(page) = self.named.get(&place).await {
+            return Ok(InstancesPage::clone(&page));
         }
         let changes = self.changes.load(Ordering::SeqCst);
-        let found = self.instances.named(channel_instance_id).await?;
-        self.named.insert(channel_instance_id.to_owned(), found.clone().into()).await;
+        let found = self.instances.named(channel_instance_id, after).await?;
+        self.named.insert(place, Arc::new(found.clone())).await;
         if self.changes.load(Ordering::SeqCst) != changes {
             self.named.invalidate_all();
         }
         Ok(found)
     }
 
-    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
-        let place = (channel.clone(), address.to_owned());
-        if let Some(instances) = self.addressed.get(&place).await {
-            return Ok(instances.to_vec());
+    async fn addressed(
+        &self,
+        channel: &ChannelName,
+        address: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError> {
+        let place = (channel.clone(), address.to_owned(), after);
+        if let Some(page) = self.addressed.get(&place).await {
+            return Ok(InstancesPage::clone(&page));
         }
         let changes = self.changes.load(Ordering::SeqCst);
-        let found = self.instances.addressed(channel, address).await?;
-        self.addressed.insert(place, found.clone().into()).await;
+        let found = self.instances.addressed(channel, address, after).await?;
+        self.addressed.insert(place, Arc::new(found.clone())).await;
         if self.changes.load(Ordering::SeqCst) != changes {
             self.addressed.invalidate_all();
         }
@@ -176,18 +184,7 @@ impl InstanceRepository for CachedInstances {
         after: Option<InstanceId>,
         limit: u32,
     ) -> Result<Vec<SealedInstance>, RepositoryError> {
-        let Some(channel) = channel else { return self.instances.sealed(None, after, limit).await };
-        let page = (channel.clone(), after, limit);
-        if let Some(sealed) = self.sealed.get(&page).await {
-            return Ok(sealed.to_vec());
-        }
-        let changes = self.changes.load(Ordering::SeqCst);
-        let found = self.instances.sealed(Some(channel), after, limit).await?;
-        self.sealed.insert(page, found.clone().into()).await;
-        if self.changes.load(Ordering::SeqCst) != changes {
-            self.sealed.invalidate_all();
-        }
-        Ok(found)
+        self.instances.sealed(channel, after, limit).await
     }
 
     async fn update(

@@ -44,7 +44,7 @@ struct State {
 }
 
 /// Some older weeks, from the least id in them to the least above them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
     number: usize,
     from: Uuid,
@@ -66,6 +66,18 @@ pub struct Asking {
     /// None: these are not all.
     clears: Option<u64>,
     since: Instant,
+}
+
+impl Asking {
+    /// Whether all spans are asked.
+    pub fn are_all(&self) -> bool {
+        self.clears.is_some()
+    }
+
+    /// The weeks that belong to no span: the last two, and those ahead.
+    pub fn recent_weeks(&self) -> Span {
+        Span { number: SPANS, from: first_id_of(self.recent), to: Uuid::max() }
+    }
 }
 
 impl Floor {

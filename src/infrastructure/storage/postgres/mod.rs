@@ -26,13 +26,13 @@ pub use api_key_repository::PgApiKeyRepository;
 pub use connections::{PgDatabase, ServerVersion};
 pub use events::{PgEventRepository, PgEventSteps};
 pub use inbound::PgReceivedMessages;
-pub use instances::{PgCallTurns, PgDeletedInstances, PgInstanceRepository};
+pub use instances::{PgCallTurns, PgDeletedInstances, PgHandshakes, PgInstanceRepository};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{
     PgCancellations, PgDueMessages, PgFailedMessages, PgMessageRepository, PgMessageSearch, PgOwedDeadLetters,
 };
 pub use node_repository::PgNodeRepository;
-pub use receipts::PgReceiptInbox;
+pub use receipts::{PgReceiptInbox, PgReportedSends, PgStuckMessages};
 pub use status_webhooks::{PgStatusChanges, PgStatusSubscriptions};
 pub use storage::PgStorage;

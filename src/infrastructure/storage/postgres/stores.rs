@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use super::{
     PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventRepository,
-    PgEventSteps, PgFailedMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository,
-    PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStatusChanges, PgStatusSubscriptions, PgStorage,
+    PgEventSteps, PgFailedMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStatusChanges, PgStatusSubscriptions, PgStorage, PgHandshakes, PgReportedSends, PgStuckMessages,
 };
 use crate::application::ports::Stores;
 
@@ -23,7 +22,10 @@ impl PgDatabase {
             api_keys: Arc::new(PgApiKeyRepository::new(self.clone())),
             storage: Arc::new(PgStorage::new(self.clone())),
             receipts: Arc::new(PgReceiptInbox::new(self.clone())),
+            reported_sends: Arc::new(PgReportedSends::new(self.clone())),
+            stuck: Arc::new(PgStuckMessages::new(self.clone())),
             call_turns: Arc::new(PgCallTurns::new(self.clone())),
+            handshakes: Arc::new(PgHandshakes::new(self.clone())),
             received: Arc::new(PgReceivedMessages::new(self.clone())),
             events: Arc::new(PgEventRepository::new(self.clone())),
             event_steps: Arc::new(PgEventSteps::new(self.clone())),

@@ -14,7 +14,8 @@ pub mod rows;
 pub mod status_webhooks;
 
 pub use batcher::{Batch, Batchable, Batcher};
-pub use bounds::{ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE};
+pub(in crate::infrastructure::storage) use bounds::awaits_receipt;
+pub use bounds::{ASKED_IF_LOST, GIVE_RECEIPTS, LARGEST_NUMBER, UNSTORABLE};
 pub use flaws::Flaws;
 pub use ids::{
     MONDAY, WEEK, first_id, id_above, id_ahead, id_of_those_before, id_of_those_since, time_of, tomorrow, week_of,

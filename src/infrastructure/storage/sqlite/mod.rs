@@ -23,7 +23,7 @@ pub use api_key_repository::SqliteApiKeyRepository;
 pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, back_up};
 pub use events::{SqliteEventRepository, SqliteEventSteps};
 pub use inbound::SqliteReceivedMessages;
-pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteInstanceRepository};
+pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteHandshakes, SqliteInstanceRepository};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{
@@ -31,6 +31,6 @@ pub use messages::{
     SqliteOwedDeadLetters,
 };
 pub use node_repository::SqliteNodeRepository;
-pub use receipts::SqliteReceiptInbox;
+pub use receipts::{SqliteReceiptInbox, SqliteReportedSends, SqliteStuckMessages};
 pub use status_webhooks::{SqliteStatusChanges, SqliteStatusSubscriptions};
 pub use storage::SqliteStorage;

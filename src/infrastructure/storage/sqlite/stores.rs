@@ -2,9 +2,7 @@ use std::sync::Arc;
 
 use super::{
     ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
-    SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteInstanceRepository,
-    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox,
-    SqliteReceivedMessages, SqliteStatusChanges, SqliteStatusSubscriptions, SqliteStorage,
+    SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteStatusChanges, SqliteStatusSubscriptions, SqliteStorage, SqliteHandshakes, SqliteReportedSends, SqliteStuckMessages,
 };
 use crate::application::ports::Stores;
 
@@ -24,7 +22,10 @@ impl SqliteDatabase {
             api_keys: Arc::new(SqliteApiKeyRepository::new(self.clone())),
             storage: Arc::new(SqliteStorage::new(self.clone())),
             receipts: Arc::new(SqliteReceiptInbox::new(self.clone())),
+            reported_sends: Arc::new(SqliteReportedSends::new(self.clone())),
+            stuck: Arc::new(SqliteStuckMessages::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
+            handshakes: Arc::new(SqliteHandshakes::new(self.clone())),
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),
             events: Arc::new(SqliteEventRepository::new(self.clone())),
             event_steps: Arc::new(SqliteEventSteps::new(self.clone())),

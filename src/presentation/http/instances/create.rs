@@ -1,6 +1,6 @@
 //! `POST /api/messaging/instances`
 
-use super::data::{ConfiguredData, JsonObject};
+use super::data::{ConfiguredData, InstanceData, JsonObject};
 use crate::application::instances::create_instance::{CreateInstanceCommand, CreateInstanceError};
 use crate::application::ports::{Channels, Connection};
 use crate::domain::access::principal::Scope;
@@ -100,12 +100,13 @@ pub async fn create(
     };
     let (qr_code, said) =
         connection.map_or_else(|| (None, message.to_owned()), |it| connected(it, configured.is_known));
+    let stuck = state.gateway.stuck.of(&configured.instance).await;
     let data = ConfiguredData {
         instance_id: configured.instance.id.to_string(),
         message: said,
         qr_code,
         credentials: configured.revealed_credentials,
-        instance: configured.instance.into(),
+        instance: InstanceData::of(configured.instance, stuck),
     };
     Ok(Envelope::saying(message, data).with_status(status))
 }

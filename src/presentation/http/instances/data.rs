@@ -1,6 +1,7 @@
 //! An instance as it is shown.
 
 use crate::domain::instance::{Instance, InstanceId};
+use crate::domain::receipt::StuckOfInstance;
 use crate::presentation::http::wire::envelope::{raw_json, rfc3339};
 use crate::presentation::http::wire::fields::{self, Problems};
 use crate::presentation::http::wire::problem::Problem;
@@ -46,6 +47,13 @@ pub struct InstanceData {
     pub max_retries: Option<u32>,
     /// Whether a message is tried again when it may have been delivered; null: as its channel does.
     pub retry_unknown: Option<bool>,
+    /// Messages that have been `sent` for longer than `STUCK_AFTER` without a receipt; 0 where the channel gives none, null while it
+    /// is not known. Counted up to 100000.
+    pub stuck: Option<u64>,
+    /// `none since` and a time: since then it has taken messages, and no receipt of any has come. Absent while receipts come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub receipts: Option<String>,
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Box<RawValue>>,
     #[schema(format = "date-time")]
@@ -73,8 +81,9 @@ pub struct ConfiguredData {
     pub instance: InstanceData,
 }
 
-impl From<Instance> for InstanceData {
-    fn from(instance: Instance) -> Self {
+impl InstanceData {
+    /// With what is stuck of it, if that is known.
+    pub fn of(instance: Instance, stuck: Option<StuckOfInstance>) -> Self {
         Self {
             id: instance.id.to_string(),
             user_id: instance.user_id,
@@ -85,6 +94,8 @@ impl From<Instance> for InstanceData {
             status: instance.status.as_str(),
             max_retries: instance.max_tries,
             retry_unknown: instance.retry_unknown,
+            stuck: stuck.map(|stuck| stuck.count),
+            receipts: stuck.and_then(|stuck| stuck.none_since).map(|since| format!("none since {}", rfc3339(since))),
             metadata: raw_json(instance.metadata),
             created_at: rfc3339(instance.created_at),
             updated_at: rfc3339(instance.updated_at),

@@ -47,7 +47,11 @@ pub async fn list(
     let channel = query.channel.map(|name| ChannelName::new(name.into_string()));
     let room = state.large_answers.of_list(&caller.tenant, u32::MAX).await?;
     let instances = state.gateway.instances.read.all(caller, channel.as_ref()).await?;
-    let data: Vec<InstanceData> = instances.into_iter().map(InstanceData::from).collect();
+    let mut data = Vec::with_capacity(instances.len());
+    for instance in instances {
+        let stuck = state.gateway.stuck.of(&instance).await;
+        data.push(InstanceData::of(instance, stuck));
+    }
     room.json(&Envelope::saying("Instâncias listadas com sucesso", data))
 }
 
@@ -68,7 +72,8 @@ pub async fn read(
 ) -> Result<Json<Envelope<InstanceData>>, Problem> {
     let caller = caller.must(Scope::InstancesRead)?;
     let instance = state.gateway.instances.read.one(caller, instance_id(id)?).await?;
-    Ok(Json(Envelope::of(instance.into())))
+    let stuck = state.gateway.stuck.of(&instance).await;
+    Ok(Json(Envelope::of(InstanceData::of(instance, stuck))))
 }
 
 impl From<ReadInstancesError> for Problem {

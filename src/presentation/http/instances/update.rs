@@ -1,6 +1,6 @@
 //! `PATCH /api/messaging/instances/{instanceId}`
 
-use super::data::{ConfiguredData, JsonObject, instance_id};
+use super::data::{ConfiguredData, InstanceData, JsonObject, instance_id};
 use crate::application::instances::update_instance::{UpdateInstanceCommand, UpdateInstanceError};
 use crate::domain::access::principal::Scope;
 use crate::domain::problem::FieldProblem;
@@ -83,12 +83,13 @@ pub async fn update(
     };
     let problem = connection.as_ref().and_then(|connection| connection.problem.as_ref());
     let problem = problem.map_or_else(String::new, |problem| format!(". {problem}"));
+    let stuck = state.gateway.stuck.of(&configured.instance).await;
     let data = ConfiguredData {
         instance_id: configured.instance.id.to_string(),
         message: format!("Instância atualizada com sucesso{problem}"),
         qr_code: connection.and_then(|connection| connection.code).and_then(|code| code.image),
         credentials: configured.revealed_credentials,
-        instance: configured.instance.into(),
+        instance: InstanceData::of(configured.instance, stuck),
     };
     Ok(Envelope::saying("Instância atualizada com sucesso", data).with_status(StatusCode::OK))
 }

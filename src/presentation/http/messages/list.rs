@@ -2,6 +2,7 @@
 
 use super::data::MessageData;
 use crate::application::ports::{MessageFilter, Purposes};
+use crate::application::messages::read_messages::Asked;
 use crate::domain::access::principal::Scope;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::{Direction, MessageStatus, Purpose};
@@ -37,6 +38,10 @@ pub struct CountQuery {
     channel_instance_id: Option<Name>,
     #[deserr(default)]
     remote_jid: Option<RecipientField>,
+    /// `true`: only those that have been `sent` for longer than `STUCK_AFTER` without a receipt, on channels that give receipts.
+    #[deserr(default)]
+    #[param(value_type = Option<bool>)]
+    stuck: Option<Flag>,
     /// Created at this moment or later.
     #[deserr(default)]
     created_after: Option<Moment>,
@@ -64,6 +69,10 @@ pub struct ListQuery {
     channel_instance_id: Option<Name>,
     #[deserr(default)]
     remote_jid: Option<RecipientField>,
+    /// `true`: only those that have been `sent` for longer than `STUCK_AFTER` without a receipt, on channels that give receipts.
+    #[deserr(default)]
+    #[param(value_type = Option<bool>)]
+    stuck: Option<Flag>,
     /// Created at this moment or later.
     #[deserr(default)]
     created_after: Option<Moment>,
@@ -140,9 +149,17 @@ impl From<StatusField> for MessageStatus {
     }
 }
 
-impl From<CountQuery> for MessageFilter {
+/// `true` or `false`, which is as if it were absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserr)]
+#[deserr(error = Problems, rename_all = lowercase)]
+pub enum Flag {
+    True,
+    False,
+}
+
+impl From<CountQuery> for Asked {
     fn from(query: CountQuery) -> Self {
-        Self {
+        let filter = MessageFilter {
             purposes: purposes(query.purpose),
             direction: query.direction.map(Direction::from),
             status: query.status.map(MessageStatus::from),
@@ -151,12 +168,14 @@ impl From<CountQuery> for MessageFilter {
             recipient: query.remote_jid.map(|recipient| recipient.0.into_string()),
             created_after: query.created_after.map(|at| at.0),
             created_before: query.created_before.map(|at| at.0),
-        }
+            ..MessageFilter::default()
+        };
+        Self { filter, stuck: query.stuck == Some(Flag::True) }
     }
 }
 
 impl ListQuery {
-    fn filter(self) -> MessageFilter {
+    fn asked(self) -> Asked {
         CountQuery {
             direction: self.direction,
             purpose: self.purpose,
@@ -164,6 +183,7 @@ impl ListQuery {
             channel: self.channel,
             channel_instance_id: self.channel_instance_id,
             remote_jid: self.remote_jid,
+            stuck: self.stuck,
             created_after: self.created_after,
             created_before: self.created_before,
         }
@@ -188,7 +208,7 @@ pub async fn list(
     let limit = query.limit.map_or(Limit::DEFAULT, |limit| limit.0);
     let before = query.cursor.map(|cursor| cursor.0);
     let room = state.large_answers.of_list(&caller.tenant, limit).await?;
-    let page = state.gateway.messages.read.page(caller, &query.filter(), before, limit).await?;
+    let page = state.gateway.messages.read.page(caller, query.asked(), before, limit).await?;
     room.json(&Page {
         success: true,
         data: page.messages.into_iter().map(MessageData::from).collect(),

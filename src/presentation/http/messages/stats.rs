@@ -42,7 +42,7 @@ pub async fn stats(
     Query(query): Query<CountQuery>,
 ) -> Result<Json<Envelope<StatsData>>, Problem> {
     let caller = caller.must(Scope::MessagesRead)?;
-    let counts = state.gateway.messages.read.count(caller, &query.into()).await?;
+    let counts = state.gateway.messages.read.count(caller, query.into()).await?;
     let of = |status| counts.get(&status).copied().unwrap_or(0);
     Ok(Json(Envelope::of(StatsData {
         pending: of(MessageStatus::Pending),

@@ -30,6 +30,9 @@ pub struct HealthData {
     uptime: u64,
     kafka: KafkaHealth,
     outbox: OutboxHealth,
+    /// Messages that have been `sent` for longer than `STUCK_AFTER` without a receipt, on channels that give receipts; null while it is
+    /// not known.
+    stuck: Option<u64>,
     storage: StorageHealth,
     metrics: MetricsData,
     /// Whether events go to the spool alone.
@@ -160,6 +163,7 @@ pub async fn health(State(state): State<SharedState>) -> Response {
             troubles: health.broker.troubles,
         },
         outbox: OutboxHealth { enabled: true, pending: health.open_messages },
+        stuck: health.stuck,
         storage: StorageHealth {
             weeks_ahead: health.weeks.map(|weeks| weeks.ahead),
             default_partition: health.weeks.map(|weeks| weeks.strays),

@@ -63,7 +63,7 @@ pub async fn shake_hands(
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::handshake_refused())?;
     let handshake = Handshake::read(query.as_deref());
-    let is_known = state.gateway.signed_events.shakes_hands(&name, &handshake.token).await?;
+    let is_known = state.gateway.signed_events.handshakes.execute(Some(&name), &handshake.token).await?;
     handshake.answer(is_known)
 }
 
@@ -86,6 +86,6 @@ pub async fn shake_hands_of_app(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let handshake = Handshake::read(query.as_deref());
-    let is_known = state.gateway.signed_events.shakes_hands_with_any(&handshake.token).await?;
+    let is_known = state.gateway.signed_events.handshakes.execute(None, &handshake.token).await?;
     handshake.answer(is_known)
 }

@@ -17,6 +17,9 @@ use utoipa::ToSchema;
 /// The header in which Meta signs the body.
 const SIGNATURE_HEADER: &str = "x-hub-signature-256";
 
+/// Meta's own reports have up to 3 MB.
+const LARGEST_SIGNED: usize = 4 << 20;
+
 /// What no instance is called.
 const OF_APPS: &str = "meta";
 
@@ -31,7 +34,9 @@ pub struct Received {
 ///
 /// The instance is named as its client named it, and proved by the secret that its provider was given when it was connected: as
 /// the header `X-Correio-Secret`, or as the last segment of the path. Meta's Cloud API proves itself by its signature over the
-/// body instead (`X-Hub-Signature-256`). A wrong secret, a wrong signature and an unknown instance are answered alike. Whatever else is reported is answered 200: a provider would repeat it in vain.
+/// body instead (`X-Hub-Signature-256`). A wrong secret, a wrong signature and an unknown instance are answered alike.
+/// Whatever else is reported is answered 200, also what is larger than `MAX_BODY_BYTES` and therefore passed over: a provider would
+/// repeat it in vain.
 #[utoipa::path(post, path = "/api/messaging/webhook/{channelInstanceId}", operation_id = "receiveEvents", tag = "providers",
     params(
         ("channelInstanceId" = String, Path, description = "The client's name for the instance"),
@@ -42,7 +47,7 @@ pub struct Received {
     responses(
         (status = 200, body = Received, description = "Taken: what it says is stored"),
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
-        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large: too large to be proved"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ))]
 pub async fn receive(
@@ -54,8 +59,8 @@ pub async fn receive(
     let Path(name) = name.map_err(|_| not_let_in())?;
     if let Some(signature) = signature(&headers) {
         let named = state.gateway.signed_events.named(&name).await?;
-        let body = whole(body, &state).await?;
-        state.gateway.signed_events.take(&named, SignedReport { signature, body: &body }).await?;
+        let body = to_be_proved(body, &state).await?;
+        state.gateway.signed_events.take(&named, signed(signature, &body, &state)).await?;
         return Ok(received());
     }
     let secret = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok());
@@ -72,7 +77,7 @@ pub async fn receive(
     responses(
         (status = 200, body = Received, description = "Taken: what it says is stored"),
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
-        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large"),
+        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large: too large to be proved"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ))]
 pub async fn receive_of_app(
@@ -85,8 +90,8 @@ pub async fn receive_of_app(
         let secret = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok());
         return taken(&state, OF_APPS, secret, body).await;
     };
-    let body = whole(body, &state).await?;
-    state.gateway.signed_events.take_of_app(SignedReport { signature, body: &body }).await?;
+    let body = to_be_proved(body, &state).await?;
+    state.gateway.signed_events.take_of_app(signed(signature, &body, &state)).await?;
     Ok(received())
 }
 
@@ -106,7 +111,6 @@ fn signature(headers: &HeaderMap) -> Option<&str> {
     responses(
         (status = 200, body = Received, description = "Taken: what it says is stored"),
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
-        (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ))]
 pub async fn receive_by_secret(
@@ -125,13 +129,21 @@ pub async fn receive_by_secret(
 async fn taken(state: &SharedState, name: &str, secret: Option<&str>, body: Body) -> Result<Json<Received>, Problem> {
     let events = &state.gateway.events;
     let instance = events.let_in(name, secret).await?;
-    let body = whole(body, state).await?;
-    events.take(instance, &body).await?;
+    match body::whole(body, &state.bodies).await {
+        Ok(body) => events.take(instance, &body).await?,
+        Err(problem) if problem.status() == StatusCode::PAYLOAD_TOO_LARGE => events.pass_over(name),
+        Err(problem) => return Err(to_be_repeated(problem)),
+    }
     Ok(received())
 }
 
-async fn whole(body: Body, state: &SharedState) -> Result<Bytes, Problem> {
-    body::whole(body, &state.bodies).await.map_err(to_be_repeated)
+/// Whole, also where it is larger than what is taken: only then its signature can be verified.
+async fn to_be_proved(body: Body, state: &SharedState) -> Result<Bytes, Problem> {
+    body::whole(body, &state.bodies.at_least(LARGEST_SIGNED)).await.map_err(to_be_repeated)
+}
+
+fn signed<'a>(signature: &'a str, body: &'a [u8], state: &SharedState) -> SignedReport<'a> {
+    SignedReport { signature, body, is_too_large: body.len() > state.bodies.most }
 }
 
 fn received() -> Json<Received> {

@@ -2,4 +2,4 @@
 
 mod received_messages;
 
-pub use received_messages::{Received, ReceivedMessages};
+pub use received_messages::{NOT_APART, Received, ReceivedMessages};

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
@@ -24,10 +25,14 @@ pub trait ReceivedMessages: Send + Sync {
     /// Keeps one that may be ours until it is [decided](Self::decide). Nothing happens if its name is known already.
     async fn keep(&self, received: &Received) -> Result<(), RepositoryError>;
 
-    /// Stores, as of `now`, a portion of what was kept before `before` and has a name that no message has; forgets the rest of it. Returns
-    /// whether there may be more.
+    /// Stores, as of `now`, a portion of what was kept before `before` and has a name that no message has; forgets the rest of it. Left
+    /// for later is, whatever its age, what may get its name yet: while a message of its instance is `pending` or `processing`
+    /// whose try began before it was kept, or less than [`NOT_APART`] after. Returns whether there may be more.
     async fn decide(&self, before: Timestamp, now: Timestamp) -> Result<bool, RepositoryError>;
 }
+
+/// How far the clocks of processes may be apart.
+pub const NOT_APART: TimeDelta = TimeDelta::seconds(60);
 
 /// A message that was reported, as it is stored.
 #[derive(Clone, Debug)]

@@ -5,10 +5,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::inbound::inbound;
-use super::report::{changes, id, items, parsed, text, time};
+use super::report::{changes, id, items, parsed, time};
 use super::signature::is_signed;
 use crate::application::ports::{ProviderEvent, SignedEventReader};
 use crate::domain::Timestamp;
@@ -18,6 +17,7 @@ use crate::domain::instance::credentials::Credentials;
 use crate::domain::message::MessageId;
 use crate::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus};
 use crate::infrastructure::channels::http::redaction::Redaction;
+use crate::infrastructure::channels::http::report_members::text;
 use crate::infrastructure::channels::whatsapp_oficial::CHANNEL;
 use crate::infrastructure::channels::whatsapp_oficial::credentials::MetaSecrets;
 use crate::infrastructure::channels::whatsapp_oficial::meta_error::MetaError;
@@ -43,10 +43,8 @@ impl SignedEventReader for MetaEvents {
         MetaSecrets::read(credentials).is_some_and(|secrets| is_signed(&secrets.app_secret, signature, body))
     }
 
-    /// Compared by their digests, so that the time it takes says nothing about either.
-    fn shakes_hands(&self, credentials: &Credentials, token: &str) -> bool {
-        let digest = |text: &str| Sha256::digest(text);
-        MetaSecrets::read(credentials).is_some_and(|secrets| digest(&secrets.verify_token) == digest(token))
+    fn token(&self, credentials: &Credentials) -> Option<String> {
+        MetaSecrets::read(credentials).map(|secrets| secrets.verify_token)
     }
 
     fn read(

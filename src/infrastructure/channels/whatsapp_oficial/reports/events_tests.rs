@@ -139,11 +139,10 @@ fn what_is_no_report_is_passed_over() {
 }
 
 #[test]
-fn only_the_token_shakes_hands() {
-    let credentials = Credentials::new(r#"{"accessToken":"EAAG","appSecret":"5e1f","verifyToken":"olá"}"#);
-    assert!(MetaEvents.shakes_hands(&credentials, "olá"));
-    for wrong in ["", "ol", "olá ", "5e1f"] {
-        assert!(!MetaEvents.shakes_hands(&credentials, wrong));
+fn the_token_is_the_one_among_the_credentials() {
+    let of = |credentials: &str| MetaEvents.token(&Credentials::new(credentials));
+    assert_eq!(of(r#"{"accessToken":"EAAG","appSecret":"5e1f","verifyToken":"olá"}"#).as_deref(), Some("olá"));
+    for none in [r#"{"appSecret":"5e1f","verifyToken":""}"#, r#"{"appSecret":"5e1f"}"#, "", "[]"] {
+        assert_eq!(of(none), None, "{none}");
     }
-    assert!(!MetaEvents.shakes_hands(&Credentials::new(r#"{"appSecret":"5e1f","verifyToken":""}"#), ""));
 }

@@ -2,20 +2,19 @@
 
 use serde_json::Value;
 
-use super::report::{id, items, text, time};
+use super::report::{id, items, time};
 use crate::domain::Timestamp;
-use crate::domain::inbound::{Author, Deed, InboundMedia, InboundMessage, Longest, Sender};
+use crate::domain::inbound::{Author, Deed, InboundMedia, InboundMessage, Sender};
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MediaType;
 use crate::domain::receipt::ChannelMessage;
-use crate::domain::text::storable;
-use crate::infrastructure::channels::http::report::storable_json;
+use crate::infrastructure::channels::http::report_members::{bounded, rest, said, some_text as given, text, word};
 
 /// One of `messages`, beside the `contacts` of the same value. None of what has no name or no sender.
 pub fn inbound(instance: InstanceId, value: &Value, message: &Value, now: Timestamp) -> Option<InboundMessage> {
     let of = ChannelMessage { instance, id: id(message, "id")? };
     let sender = sender(value, message)?;
-    let group = text(message, "group_id").filter(|group| !group.is_empty()).map(bounded);
+    let group = given(message, "group_id").map(bounded);
     let kind = text(message, "type").unwrap_or("unknown");
     let part = message.get(kind).unwrap_or(&Value::Null);
     let deed = (kind == "reaction").then(|| id(part, "message_id").map(Deed::ReactsTo)).flatten();
@@ -24,21 +23,18 @@ pub fn inbound(instance: InstanceId, value: &Value, message: &Value, now: Timest
         author: Author::Another,
         chat: group.or_else(|| sender.address.clone())?,
         sender,
-        text: said(kind, part),
+        text: said(part, places(kind)),
         media: media(kind, part),
         quoted: message.get("context").and_then(|context| id(context, "id")),
         deed,
         kind: Some(word(kind)),
-        rest: rest(kind, part),
+        rest: if has_a_place(kind) { None } else { rest(part) },
         at: time(message.get("timestamp"), now),
     })
 }
 
 /// The number, and the id that the person has for this business: without the number, who hides it is called by that alone.
 fn sender(value: &Value, message: &Value) -> Option<Sender> {
-    fn given<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
-        text(value, member).filter(|text| !text.is_empty())
-    }
     let number = given(message, "from").map(|number| number.strip_prefix('+').unwrap_or(number));
     let own_id = given(message, "from_user_id").or_else(|| given(message, "user_id"));
     let is_theirs = |contact: &&Value| {
@@ -59,17 +55,15 @@ fn sender(value: &Value, message: &Value) -> Option<Sender> {
     })
 }
 
-/// What a person sees.
-fn said(kind: &str, part: &Value) -> Option<String> {
-    let places: &[&str] = match kind {
+/// Where what a person sees stands.
+fn places(kind: &str) -> &'static [&'static str] {
+    match kind {
         "text" | "system" => &["/body"],
         "button" => &["/text"],
         "reaction" => &["/emoji"],
         "interactive" => &["/button_reply/title", "/list_reply/title", "/nfm_reply/body"],
         _ => &["/caption"],
-    };
-    let said = places.iter().find_map(|place| part.pointer(place)?.as_str().filter(|text| !text.is_empty()));
-    said.map(|text| storable(text, Longest::TEXT))
+    }
 }
 
 fn media_type(kind: &str) -> Option<MediaType> {
@@ -85,7 +79,7 @@ fn media_type(kind: &str) -> Option<MediaType> {
 /// Its id, for which Meta gives a URL that lives for five minutes.
 fn media(kind: &str, part: &Value) -> Option<InboundMedia> {
     let media_type = media_type(kind)?;
-    let member = |member| text(part, member).filter(|text| !text.is_empty()).map(word);
+    let member = |member| given(part, member).map(word);
     Some(InboundMedia {
         media_type,
         url: None,
@@ -95,21 +89,9 @@ fn media(kind: &str, part: &Value) -> Option<InboundMedia> {
     })
 }
 
-/// What has no place of its own, such as a location, contacts, an order.
-fn rest(kind: &str, part: &Value) -> Option<String> {
-    if matches!(kind, "text" | "reaction") || media_type(kind).is_some() || part.is_null() {
-        return None;
-    }
-    let rest = storable_json(part).to_string();
-    (rest.len() <= Longest::REST && rest != "{}").then_some(rest)
-}
-
-fn bounded(address: &str) -> String {
-    storable(address, Longest::ADDRESS)
-}
-
-fn word(text: &str) -> String {
-    storable(text, Longest::WORD)
+/// Not so a location, contacts, an order.
+fn has_a_place(kind: &str) -> bool {
+    matches!(kind, "text" | "reaction") || media_type(kind).is_some()
 }
 
 #[cfg(test)]

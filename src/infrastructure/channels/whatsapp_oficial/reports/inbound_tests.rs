@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::domain::inbound::Longest;
 
 fn now() -> Timestamp {
     "2026-05-17T16:30:05Z".parse().unwrap()

@@ -1,14 +1,12 @@
 //! What a report of Meta's is made of.
 
-use chrono::DateTime;
+use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::domain::Timestamp;
-use crate::domain::text::storable;
 use crate::infrastructure::channels::http::report::json;
+use crate::infrastructure::channels::http::report_members::{self, text};
 use crate::infrastructure::channels::whatsapp_oficial::is_number_id;
-
-const LONGEST_ID: usize = 255;
 
 /// What is not JSON says nothing.
 pub fn parsed(body: &[u8]) -> Value {
@@ -29,24 +27,13 @@ pub fn changes(report: &Value) -> impl Iterator<Item = (&str, &Value)> {
     })
 }
 
-pub fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
-    value.get(member)?.as_str()
-}
-
 /// A message's name.
 pub fn id(value: &Value, member: &str) -> Option<String> {
-    let id = storable(text(value, member)?, LONGEST_ID);
-    (!id.trim().is_empty()).then_some(id)
+    // Meta's are texts.
+    report_members::id(value.get(member).filter(|id| id.is_string())?)
 }
 
-/// Seconds since 1970, as text or number; of what is far from now, now. Meta repeats what was not taken for a week.
+/// Meta repeats what was not taken for a week.
 pub fn time(value: Option<&Value>, now: Timestamp) -> Timestamp {
-    const FAR: i64 = 14 * 24 * 3_600;
-    let seconds = match value {
-        Some(Value::Number(number)) => number.as_i64(),
-        Some(Value::String(text)) => text.trim().parse().ok(),
-        _ => None,
-    };
-    let said = seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    said.filter(|said| (*said - now).num_seconds().abs() < FAR).map_or(now, |said| said.min(now))
+    report_members::time(value, now, TimeDelta::days(14))
 }

@@ -35,6 +35,6 @@ impl ReceivedMessages for PgReceivedMessages {
     }
 
     async fn decide(&self, before: Timestamp, now: Timestamp) -> Result<bool, RepositoryError> {
-        self.database.run(async |connection| decide(connection, before, now).await).await
+        decide(&self.database, before, now).await
     }
 }

@@ -4,7 +4,9 @@ use sqlx::postgres::PgRow;
 
 use super::instance_lookups::{ById, ByName};
 use super::instance_row::{instance, instance_columns, select_instances};
-use crate::application::ports::{InstanceRepository, ListedInstances, RepositoryError, SealedInstance, SearchError};
+use crate::application::ports::{
+    InstanceRepository, InstancesPage, ListedInstances, RepositoryError, SealedInstance, SearchError,
+};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
@@ -36,6 +38,8 @@ const UPDATE: &str = concat!(
         set channel_phone_or_id = coalesce($3, channel_phone_or_id),
             status = coalesce($4, status),
             credentials = coalesce($5, credentials),
+            -- The token is among them.
+            handshake_digest = case when $5::bytea is null then handshake_digest end,
             name = case when $6 then $7 else name end,
             max_retries = case when $8 then $9 else max_retries end,
             metadata = case when $10 then $11::json else metadata end,
@@ -115,6 +119,10 @@ fn readable(row: &PgRow) -> Option<Instance> {
     instance(row).inspect_err(|error| tracing::error!(%error, "an instance's row cannot be read and is skipped")).ok()
 }
 
+fn page(rows: &[PgRow]) -> InstancesPage {
+    InstancesPage::of(rows, |row| get(row, "id").ok().map(InstanceId), readable)
+}
+
 #[async_trait]
 impl InstanceRepository for PgInstanceRepository {
     async fn insert(&self, instance: &Instance) -> Result<(), RepositoryError> {
@@ -166,24 +174,41 @@ impl InstanceRepository for PgInstanceRepository {
         self.by_name.submit(name).await?
     }
 
-    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError> {
-        let query = sqlx::query(select_instances!("where channel_instance_id = $1 order by id limit 100"))
-            .bind(channel_instance_id);
+    async fn named(
+        &self,
+        channel_instance_id: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError> {
+        let query = sqlx::query(select_instances!(
+            "where channel_instance_id = $1
+               and ($2::uuid is null or id > $2)
+             order by id
+             limit 100"
+        ))
+        .bind(channel_instance_id)
+        .bind(after.map(|after| after.0));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        Ok(rows.iter().filter_map(readable).collect())
+        Ok(page(&rows))
     }
 
-    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
+    async fn addressed(
+        &self,
+        channel: &ChannelName,
+        address: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError> {
         let query = sqlx::query(select_instances!(
             "where channel_phone_or_id = $1
                and channel = $2
+               and ($3::uuid is null or id > $3)
              order by id
              limit 100"
         ))
         .bind(address)
-        .bind(channel.as_str());
+        .bind(channel.as_str())
+        .bind(after.map(|after| after.0));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        Ok(rows.iter().filter_map(readable).collect())
+        Ok(page(&rows))
     }
 
     async fn by_event_secret(
@@ -305,11 +330,11 @@ impl InstanceRepository for PgInstanceRepository {
 #[cfg(test)]
 mod tests {
     use super::LISTED;
-    use crate::application::ports::{BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE};
+    use crate::application::ports::{BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, INSTANCES_A_PAGE};
 
     #[test]
     fn a_list_is_as_much_as_the_ports_say() {
         assert!(LISTED.contains(&format!(" < {BYTES_AT_ONCE}\n")));
-        assert_eq!(BYTES_OF_AN_INSTANCE, 512);
+        assert_eq!((BYTES_OF_AN_INSTANCE, INSTANCES_A_PAGE), (512, 100));
     }
 }

@@ -2,10 +2,12 @@
 
 mod call_turns;
 mod deleted_instances;
+mod handshakes;
 mod instance_lookups;
 mod instance_repository;
 mod instance_row;
 
 pub use call_turns::PgCallTurns;
 pub use deleted_instances::PgDeletedInstances;
+pub use handshakes::PgHandshakes;
 pub use instance_repository::PgInstanceRepository;

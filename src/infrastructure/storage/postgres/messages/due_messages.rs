@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::changes::{giving_back, relaying};
-use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Retimed, Retiming, Take};
+use crate::application::ports::{DueMessages, Forgotten, Recall, RepositoryError, Retimed, Retiming, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -54,6 +54,10 @@ impl DueMessages for PgDueMessages {
 
     async fn retime(&self, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
         giving_back::retime(&self.database, retiming).await
+    }
+
+    async fn recall(&self, recall: &Recall) -> Result<Retimed, RepositoryError> {
+        giving_back::recall(&self.database, recall).await
     }
 
     async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {

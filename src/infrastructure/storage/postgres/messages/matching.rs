@@ -19,7 +19,8 @@ use super::page::Page;
 use crate::application::ports::{MessageFilter, Purposes};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::{Direction, MessageStatus};
-use crate::infrastructure::storage::shared::{id_of_those_before, id_of_those_since};
+use crate::domain::receipt::StuckSince;
+use crate::infrastructure::storage::shared::{GIVE_RECEIPTS, awaits_receipt, id_of_those_before, id_of_those_since};
 
 /// What is asked for.
 pub struct Wanted<'a> {
@@ -121,7 +122,8 @@ impl Wanted<'_> {
     pub fn ids_among_the_newest(&self) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new(
             "select id
-               from (select id, direction, purpose, status, channel, channel_instance_id, remote_jid, created_at
+               from (select id, direction, purpose, status, channel, channel_instance_id, remote_jid, created_at,
+                            sent_at
                        from messaging_messages
                       where tenant = ",
         );
@@ -221,7 +223,8 @@ impl Wanted<'_> {
 
     /// By walking the tenant's messages.
     pub fn counts_by_walking(&self) -> QueryBuilder<Postgres> {
-        let mut query = QueryBuilder::new("select status, count(*) as count from messaging_messages where tenant = ");
+        let mut query =
+            QueryBuilder::new("select status, count(*) as count from messaging_messages as messages where tenant = ");
         query.push_bind(self.tenant.as_str().to_owned());
         narrow(&mut query, self.filter, &self.page);
         query.push(" group by status");
@@ -303,9 +306,12 @@ impl Wanted<'_> {
     }
 
     fn own_pairs(&self, query: &mut QueryBuilder<Postgres>) {
-        query.push("pairs as (select channel, channel_instance_id from all_pairs");
+        query.push("pairs as (select channel, channel_instance_id from all_pairs where true");
         if self.filter.purposes == Purposes::Own {
-            query.push(" where ").push(OWN_NAMES);
+            query.push(" and ").push(OWN_NAMES);
+        }
+        if self.filter.stuck.is_some() {
+            query.push(format!(" and channel = any('{{{}}}')", GIVE_RECEIPTS.join(",")));
         }
         query.push(") ");
     }
@@ -396,6 +402,10 @@ fn narrow(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Pag
     if let Some(recipient) = &filter.recipient {
         query.push(" and remote_jid = ").push_bind(recipient.clone());
     }
+    if filter.stuck.is_some() {
+        // For the index of what waits.
+        query.push(concat!(" and ", awaits_receipt!()));
+    }
     narrow_by_time(query, filter, page);
 }
 
@@ -409,12 +419,24 @@ fn narrow_by_time(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, pa
     if let Some(direction) = filter.direction {
         query.push(format!(" and direction = '{}'", direction.as_str()));
     }
+    if let Some(stuck) = &filter.stuck {
+        narrow_to_what_is_stuck(query, stuck);
+    }
     if let Some(after) = filter.created_after {
         query.push(" and created_at >= ").push_bind(after);
     }
     if let Some(before) = filter.created_before {
         query.push(" and created_at < ").push_bind(before);
     }
+}
+
+fn narrow_to_what_is_stuck(query: &mut QueryBuilder<Postgres>, stuck: &[StuckSince]) {
+    query.push(" and (false");
+    for StuckSince { channel, sent_before } in stuck {
+        query.push(" or (channel = ").push_bind(channel.as_str().to_owned());
+        query.push(" and sent_at < ").push_bind(*sent_before).push(")");
+    }
+    query.push(")");
 }
 
 /// For the partitions and the indexes; `created_at` is in none.

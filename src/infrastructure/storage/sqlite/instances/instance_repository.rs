@@ -2,7 +2,9 @@ use async_trait::async_trait;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteRow;
 
-use crate::application::ports::{InstanceRepository, ListedInstances, RepositoryError, SealedInstance, SearchError};
+use crate::application::ports::{
+    InstanceRepository, InstancesPage, ListedInstances, RepositoryError, SealedInstance, SearchError,
+};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::instance::channel::ChannelName;
@@ -41,6 +43,8 @@ const UPDATE: &str = concat!(
         set channel_phone_or_id = coalesce(?3, channel_phone_or_id),
             status = coalesce(?4, status),
             credentials = coalesce(?5, credentials),
+            -- The token is among them.
+            handshake_digest = iif(?5 is null, handshake_digest, null),
             name = case when ?6 then ?7 else name end,
             max_retries = case when ?8 then ?9 else max_retries end,
             metadata = case when ?10 then ?11 else metadata end,
@@ -94,6 +98,10 @@ macro_rules! select_sealed {
 const SEALED: &str = select_sealed!("?3 is null");
 /// Apart: a plan for any channel or all would read all.
 const SEALED_OF_CHANNEL: &str = select_sealed!("channel = ?3");
+
+fn page(rows: &[SqliteRow]) -> InstancesPage {
+    InstancesPage::of(rows, |row| id(row, "id").ok().map(InstanceId), readable)
+}
 
 #[async_trait]
 impl InstanceRepository for SqliteInstanceRepository {
@@ -165,28 +173,45 @@ impl InstanceRepository for SqliteInstanceRepository {
         row.as_ref().map(instance).transpose()
     }
 
-    async fn named(&self, channel_instance_id: &str) -> Result<Vec<Instance>, RepositoryError> {
-        let rows = sqlx::query(select_instances!("where channel_instance_id = ?1 order by id limit 100"))
-            .bind(channel_instance_id)
-            .fetch_all(self.database.readers())
-            .await
-            .map_err(translate)?;
-        Ok(rows.iter().filter_map(readable).collect())
+    async fn named(
+        &self,
+        channel_instance_id: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError> {
+        let rows = sqlx::query(select_instances!(
+            "where channel_instance_id = ?1
+               and id > coalesce(?2, '')
+             order by id
+             limit 100"
+        ))
+        .bind(channel_instance_id)
+        .bind(after.map(|after| after.0.hyphenated()))
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(translate)?;
+        Ok(page(&rows))
     }
 
-    async fn addressed(&self, channel: &ChannelName, address: &str) -> Result<Vec<Instance>, RepositoryError> {
+    async fn addressed(
+        &self,
+        channel: &ChannelName,
+        address: &str,
+        after: Option<InstanceId>,
+    ) -> Result<InstancesPage, RepositoryError> {
         let rows = sqlx::query(select_instances!(
             "where channel_phone_or_id = ?1
                and channel = ?2
+               and id > coalesce(?3, '')
              order by id
              limit 100"
         ))
         .bind(address)
         .bind(channel.as_str())
+        .bind(after.map(|after| after.0.hyphenated()))
         .fetch_all(self.database.readers())
         .await
         .map_err(translate)?;
-        Ok(rows.iter().filter_map(readable).collect())
+        Ok(page(&rows))
     }
 
     async fn by_event_secret(

@@ -2,8 +2,10 @@
 
 mod call_turns;
 mod deleted_instances;
+mod handshakes;
 mod instance_repository;
 
 pub use call_turns::ProcessCallTurns;
 pub use deleted_instances::SqliteDeletedInstances;
+pub use handshakes::SqliteHandshakes;
 pub use instance_repository::SqliteInstanceRepository;

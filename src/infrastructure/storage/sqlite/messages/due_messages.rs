@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
 use super::changes::{relaying, retiming};
-use crate::application::ports::{DueMessages, Forgotten, RepositoryError, Retimed, Retiming, Take};
+use crate::application::ports::{DueMessages, Forgotten, Recall, RepositoryError, Retimed, Retiming, Take};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -61,6 +61,10 @@ impl DueMessages for SqliteDueMessages {
 
     async fn retime(&self, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
         retiming::retime(&self.database, retiming).await
+    }
+
+    async fn recall(&self, recall: &Recall) -> Result<Retimed, RepositoryError> {
+        retiming::recall(&self.database, recall).await
     }
 
     async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {

@@ -8,7 +8,7 @@ use crate::application::ports::{Listed, MessageFilter, MessageSearch, Purposes, 
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::attempt::{Attempt, AttemptOutcome};
 use crate::domain::message::{Message, MessageId, MessageStatus};
-use crate::infrastructure::storage::shared::{Flaws, id_of_those_before, id_of_those_since};
+use crate::infrastructure::storage::shared::{Flaws, awaits_receipt, id_of_those_before, id_of_those_since};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::portion::fitting;
@@ -67,7 +67,9 @@ impl MessageSearch for SqliteMessageSearch {
         before: Option<MessageId>,
         limit: u32,
     ) -> Result<Listed, SearchError> {
-        let mut query = QueryBuilder::new("with found (id) as materialized (select id from messaging_messages");
+        let mut query =
+            QueryBuilder::new("with found (id) as materialized (select id from messaging_messages as messages");
+        use_index(&mut query, filter);
         narrow(&mut query, tenant, filter);
         if let Some(before) = before {
             query.push(" and id < ").push_bind(before.0.hyphenated());
@@ -97,7 +99,8 @@ impl MessageSearch for SqliteMessageSearch {
             query.push("count from messaging_message_counts where count > 0 and tenant = ");
             query.push_bind(tenant.as_str().to_owned());
         } else {
-            query.push("count(*) as count from messaging_messages");
+            query.push("count(*) as count from messaging_messages as messages");
+            use_index(&mut query, filter);
             narrow(&mut query, tenant, filter);
             query.push(" group by status");
         }
@@ -115,6 +118,13 @@ impl MessageSearch for SqliteMessageSearch {
         .await
         .map_err(translate)?;
         get(&row, "count")
+    }
+}
+
+/// What is stuck is among what waits for a receipt: the rest of the history is not looked at.
+fn use_index(query: &mut QueryBuilder<Sqlite>, filter: &MessageFilter) {
+    if filter.stuck.is_some() {
+        query.push(" indexed by messaging_messages_awaiting_receipts");
     }
 }
 
@@ -141,6 +151,14 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, tenant: &Tenant, filter: &MessageFil
     }
     if let Some(recipient) = &filter.recipient {
         query.push(" and remote_jid = ").push_bind(recipient.clone());
+    }
+    if let Some(stuck) = &filter.stuck {
+        query.push(concat!(" and ", awaits_receipt!(), " and (false"));
+        for stuck in stuck {
+            query.push(" or (channel = ").push_bind(stuck.channel.as_str().to_owned());
+            query.push(" and sent_at < ").push_bind(time_text(stuck.sent_before)).push(")");
+        }
+        query.push(")");
     }
     if let Some(after) = filter.created_after {
         // For the index; `created_at` is in none.
@@ -170,8 +188,10 @@ mod tests {
     use sqlx::{AssertSqlSafe, Row};
 
     use super::*;
+    use crate::domain::Timestamp;
     use crate::domain::instance::channel::ChannelName;
     use crate::domain::message::Direction;
+    use crate::domain::receipt::StuckSince;
 
     /// Each narrows the search to what lies side by side in an index, newest first.
     #[tokio::test]
@@ -207,12 +227,32 @@ mod tests {
             ),
         ];
         for (filter, index) in filters {
-            let mut query = QueryBuilder::new("explain query plan select * from messaging_messages");
+            let mut query = QueryBuilder::new("explain query plan select * from messaging_messages as messages");
+            use_index(&mut query, &filter);
             narrow(&mut query, &Tenant::new("acme").unwrap(), &filter);
             query.push(" order by id desc limit 10");
             let plan = sqlx::raw_sql(AssertSqlSafe(query.into_string())).fetch_all(database.readers()).await.unwrap();
             let plan: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
-            assert_eq!(plan, [format!("SEARCH messaging_messages USING INDEX messaging_messages_{index}")]);
+            assert_eq!(plan, [format!("SEARCH messages USING INDEX messaging_messages_{index}")]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_stuck_is_found_among_what_waits_for_a_receipt() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = SqliteDatabase::open(&directory.path().join("correio.db")).await.unwrap();
+        database.migrate().await.unwrap();
+        let since = StuckSince { channel: ChannelName::new("whatsapp_oficial"), sent_before: Timestamp::UNIX_EPOCH };
+        let stuck = MessageFilter { status: Some(MessageStatus::Sent), stuck: Some(vec![since]), ..Default::default() };
+        let of_one = MessageFilter { channel_instance_id: Some("shop".to_owned()), ..stuck.clone() };
+        for filter in [stuck, of_one] {
+            let mut query = QueryBuilder::new("explain query plan select id from messaging_messages as messages");
+            use_index(&mut query, &filter);
+            narrow(&mut query, &Tenant::new("acme").unwrap(), &filter);
+            query.push(" order by id desc limit 10");
+            let plan = sqlx::raw_sql(AssertSqlSafe(query.into_string())).fetch_all(database.readers()).await.unwrap();
+            let first: &str = plan[0].get("detail");
+            assert!(first.contains("messaging_messages_awaiting_receipts (tenant=?"), "{first}");
         }
     }
 }

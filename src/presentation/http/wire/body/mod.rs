@@ -51,6 +51,11 @@ impl BodyLimits {
         // Twice: a buffer that grows is larger than what it holds.
         Self { most, room: ByteRoom::new(ALL_BYTES.max(2 * most)), patience: PATIENCE }
     }
+
+    /// The same, for what is to be seen whole although it is over the limit, up to another.
+    pub fn at_least(&self, most: usize) -> Self {
+        Self { most: self.most.max(most), ..self.clone() }
+    }
 }
 
 /// A JSON body, with the bytes that it was before it was compressed, if it was.

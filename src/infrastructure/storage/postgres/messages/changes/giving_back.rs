@@ -2,11 +2,13 @@
 //! time that a wrong clock set.
 
 use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use crate::application::ports::{CALLED_IN_AMONG, Forgotten, Position, RepositoryError, Retimed, Retiming};
+use crate::application::ports::{CALLED_IN_AMONG, Forgotten, Position, Recall, RepositoryError, Retimed, Retiming};
 use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
+use crate::domain::message::deferral::RECIPIENT_WAITS;
 use crate::domain::node::NodeId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::begin_look;
@@ -124,6 +126,52 @@ pub const RETIME: &str = "
     select (select count(*) from written) as written,
            (select array[next_attempt_at::text, id::text] from last) as place";
 
+/// In the order of the index of what waits, so many at a time. Not what is to be sent later, nor what waits for its next try or for
+/// a place: those were not put off because no process can deliver them, or behind one that was.
+pub const RECALL: &str = "
+    with looked as materialized (
+        select id, instance_id, next_attempt_at
+          from messaging_messages
+         where id >= :floor
+           and next_attempt_at is not null
+           and status = 'queued'
+           and (next_attempt_at, id) > ($2::text::timestamptz, $3::text::uuid)
+         order by next_attempt_at, id
+         limit $4
+    ),
+    last (next_attempt_at, id) as (
+        select next_attempt_at, id
+          from looked
+         where (select count(*) from looked) = $4
+         order by next_attempt_at desc, id desc
+         limit 1
+    ),
+    waiting (id) as (
+        select messages.id
+          from messaging_messages as messages
+         where messages.id >= :floor
+           and messages.id = any(array(select id from looked where instance_id = any($5)))
+           -- Found by their ids, and not by an index of what waits.
+           and (messages.next_attempt_at is null) is not true
+           and messages.status = 'queued'
+           and (messages.next_attempt_at > $1) is true
+           and (messages.deferred_since is not null or messages.error = $6)
+         order by messages.id
+           for update skip locked
+    ),
+    written as (
+        update messaging_messages as messages
+           set status = 'queued',
+               next_attempt_at = $1,
+               updated_at = $1
+         where messages.id >= :floor
+           and messages.id = any(array(select id from waiting))
+           and messages.status = 'queued'
+        returning 1
+    )
+    select (select count(*) from written) as written,
+           (select array[next_attempt_at::text, id::text] from last) as place";
+
 /// Only those that come next: there may be a million that were scheduled.
 pub const CALL_IN: &str = "
     with looked as (
@@ -197,22 +245,41 @@ pub async fn make_due(
 }
 
 pub async fn retime(database: &PgDatabase, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
-    let beginning = ["-infinity", LEAST_ID].map(str::to_owned);
-    let Position(after) = &retiming.after;
-    let after = if after.is_empty() { &beginning[..] } else { &after[..] };
     let mut query = sqlx::query(AssertSqlSafe(database.floor.name_in(RETIME)))
         .bind(retiming.process.0)
         .bind(retiming.by.num_milliseconds())
         .bind(retiming.since)
         .bind(retiming.until)
         .bind(retiming.now);
-    for part in after {
+    for part in place(&retiming.after, "-infinity") {
         query = query.bind(part);
     }
     let query = query.bind(i64::from(retiming.reach));
     let row = database.relay.run(async |connection| query.fetch_one(connection).await).await?;
-    let written = u64::try_from(get::<i64>(&row, "written")?).unwrap_or(0);
-    Ok(Retimed { written, next: get::<Option<Vec<String>>>(&row, "place")?.map(Position) })
+    retimed(&row)
+}
+
+pub async fn recall(database: &PgDatabase, recall: &Recall) -> Result<Retimed, RepositoryError> {
+    let mut query = sqlx::query(AssertSqlSafe(database.floor.name_in(RECALL))).bind(recall.now);
+    for part in place(&recall.after, &recall.now.to_rfc3339()) {
+        query = query.bind(part);
+    }
+    let query = query
+        .bind(i64::from(recall.reach))
+        .bind(recall.instances.iter().map(|instance| instance.0).collect::<Vec<Uuid>>())
+        .bind(RECIPIENT_WAITS);
+    let row = database.relay.run(async |connection| query.fetch_one(connection).await).await?;
+    retimed(&row)
+}
+
+/// Where to go on, as the parameters of a statement; at the first time from this one on, if it begins.
+fn place(Position(after): &Position, beginning: &str) -> Vec<String> {
+    if after.is_empty() { [beginning, LEAST_ID].map(str::to_owned).to_vec() } else { after.clone() }
+}
+
+fn retimed(row: &PgRow) -> Result<Retimed, RepositoryError> {
+    let written = u64::try_from(get::<i64>(row, "written")?).unwrap_or(0);
+    Ok(Retimed { written, next: get::<Option<Vec<String>>>(row, "place")?.map(Position) })
 }
 
 pub async fn call_in(database: &PgDatabase, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {

@@ -27,7 +27,7 @@ pub use receiving::{Receptions, Undecided, decide, receive, settled};
 
 /// What each change is in SQL.
 #[cfg(test)]
-pub const STATEMENTS: [(&Change, &[&str]); 17] = [
+pub const STATEMENTS: [(&Change, &[&str]); 18] = [
     (&transition::END, &[outcomes::RECORD, outcomes::RECORD_WITH_ATTEMPTS]),
     (&transition::CLAIM_AND_END, &[outcomes::CLAIM_AND_RECORD]),
     (&transition::CLAIM, &[claims::CLAIM]),
@@ -37,6 +37,7 @@ pub const STATEMENTS: [(&Change, &[&str]); 17] = [
     (&transition::DEFER, &[deferrals::DEFER]),
     (&transition::RETIME, &[giving_back::RETIME]),
     (&transition::RETIME, &[giving_back::CALL_IN]),
+    (&transition::RETIME, &[giving_back::RECALL]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
     (&transition::CANCEL, &[cancellation::CANCEL]),

@@ -26,7 +26,7 @@ pub use receiving::{Receptions, Undecided, decide, receive};
 
 /// What each change is in SQL.
 #[cfg(test)]
-pub const STATEMENTS: [(&Change, &[&str]); 17] = [
+pub const STATEMENTS: [(&Change, &[&str]); 18] = [
     (&transition::END, &outcomes::RECORD),
     (&transition::CLAIM_AND_END, &outcomes::CLAIM_AND_RECORD),
     (&transition::CLAIM, &[claims::CLAIM, claims::CLAIMED]),
@@ -36,6 +36,7 @@ pub const STATEMENTS: [(&Change, &[&str]); 17] = [
     (&transition::DEFER, &[deferrals::DEFER]),
     (&transition::RETIME, &[retiming::RETIME]),
     (&transition::RETIME, &[retiming::CALL_IN]),
+    (&transition::RETIME, &[retiming::RECALL]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
     (&transition::CANCEL, &[cancellation::CANCEL]),

@@ -1,10 +1,11 @@
 //! What waits for a time that a wrong clock set.
 
-use crate::application::ports::{CALLED_IN_AMONG, Position, RepositoryError, Retimed, Retiming};
+use crate::application::ports::{CALLED_IN_AMONG, Position, Recall, RepositoryError, Retimed, Retiming};
 use crate::domain::Timestamp;
+use crate::domain::message::deferral::RECIPIENT_WAITS;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
-use crate::infrastructure::storage::sqlite::row::{get, time_text};
+use crate::infrastructure::storage::sqlite::row::{get, id_list, time_text};
 
 /// Looks through what waits for a time, of whatever node, in the order of that index, so many at a time. What its sender wanted
 /// later (`send_at`) is no wait of ours. A row that was timed anew was written after the clock was set: it is not wanted again.
@@ -35,6 +36,31 @@ pub const RETIME: &str = "
      where messaging_messages.id = timed.value ->> 0
        and status = 'queued'";
 
+/// The same walk. Not what is to be sent later, nor what waits for its next try or for a place: those were not put off because no
+/// process can deliver them, or behind one that was.
+const WAITING: &str = "
+    select id,
+           next_attempt_at,
+           status = 'queued'
+               and next_attempt_at > ?2
+               and (deferred_since is not null or error = ?6)
+               and instance_id in (select value from json_each(?1)) as is_wanted
+      from messaging_messages indexed by messaging_messages_due
+     where next_attempt_at is not null
+       and status in ('pending', 'queued', 'processing')
+       and (next_attempt_at, id) > (?3, ?4)
+     order by next_attempt_at, id
+     limit ?5";
+
+/// In the transaction that found them.
+pub const RECALL: &str = "
+    update messaging_messages
+       set status = 'queued',
+           next_attempt_at = ?2,
+           updated_at = ?2
+     where id in (select value from json_each(?1))
+       and status = 'queued'";
+
 /// Only those that come next: there may be a million that were scheduled.
 pub const CALL_IN: &str = "
     update messaging_messages
@@ -55,15 +81,11 @@ pub const CALL_IN: &str = "
        and status = 'queued'";
 
 pub async fn retime(database: &SqliteDatabase, retiming: &Retiming) -> Result<Retimed, RepositoryError> {
-    // Every text is above the empty one.
-    let beginning = [(); 2].map(|()| String::new());
-    let Position(after) = &retiming.after;
-    let after = if after.is_empty() { &beginning[..] } else { &after[..] };
     let mut query = sqlx::query(LOOKED)
         .bind(retiming.process.0.hyphenated())
         .bind(time_text(retiming.since))
         .bind(time_text(retiming.until));
-    for part in after {
+    for part in place(&retiming.after, "") {
         query = query.bind(part);
     }
     let mut transaction = database.begin().await?;
@@ -97,6 +119,43 @@ pub async fn retime(database: &SqliteDatabase, retiming: &Retiming) -> Result<Re
         .map_err(translate)?;
     transaction.commit().await.map_err(translate)?;
     Ok(Retimed { written: written.rows_affected(), next })
+}
+
+pub async fn recall(database: &SqliteDatabase, recall: &Recall) -> Result<Retimed, RepositoryError> {
+    let now = time_text(recall.now);
+    let mut query =
+        sqlx::query(WAITING).bind(id_list(recall.instances.iter().map(|instance| instance.0))).bind(now.clone());
+    for part in place(&recall.after, &now) {
+        query = query.bind(part);
+    }
+    let mut transaction = database.begin().await?;
+    let looked =
+        query.bind(recall.reach).bind(RECIPIENT_WAITS).fetch_all(&mut *transaction).await.map_err(translate)?;
+    let mut wanted: Vec<String> = Vec::new();
+    let mut next = None;
+    for (row, number) in looked.iter().zip(1..) {
+        let (id, time): (String, String) = (get(row, "id")?, get(row, "next_attempt_at")?);
+        if number == recall.reach {
+            next = Some(Position(vec![time, id.clone()]));
+        }
+        if get::<Option<bool>>(row, "is_wanted")? == Some(true) {
+            wanted.push(id);
+        }
+    }
+    let written = sqlx::query(RECALL)
+        .bind(serde_json::json!(wanted).to_string())
+        .bind(now)
+        .execute(&mut *transaction)
+        .await
+        .map_err(translate)?;
+    transaction.commit().await.map_err(translate)?;
+    Ok(Retimed { written: written.rows_affected(), next })
+}
+
+/// Where to go on, as the parameters of a statement; at the first time from this one on, if it begins. Every text is above the empty
+/// one.
+fn place(Position(after): &Position, beginning: &str) -> Vec<String> {
+    if after.is_empty() { vec![beginning.to_owned(), String::new()] } else { after.clone() }
 }
 
 pub async fn call_in(database: &SqliteDatabase, now: Timestamp, limit: u32) -> Result<u64, RepositoryError> {

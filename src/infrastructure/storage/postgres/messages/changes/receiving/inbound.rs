@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use crate::application::ports::{Received, RepositoryError};
+use crate::application::ports::{NOT_APART, Received, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::inbound::Author;
 use crate::domain::message::Message;
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::connections::begin_look;
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::columns::{COLUMNS, Column, OF_RECEIVED, Value};
 use crate::infrastructure::storage::shared::{Batch, ReceivedRequest};
@@ -116,15 +117,37 @@ static KEEP: LazyLock<String> = LazyLock::new(|| {
 /// Decided by one statement.
 const PORTION: i64 = 500;
 
-/// What another process decides at the same time is passed over.
+/// What another process decides at the same time is passed over. What is under way is found by node and state, in the index of what
+/// nodes have taken upon themselves, however much waits.
 static DECIDE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "with due as (
+        "with under_way as materialized (
+             select messages.instance_id, min(coalesce(messages.attempt_started_at, messages.created_at)) as began
+               from messaging_nodes as nodes
+              cross join unnest(array['pending', 'processing']) as states (status)
+              cross join lateral (
+                        select instance_id, attempt_started_at, created_at
+                          from messaging_messages
+                         where id >= :floor
+                           and node_id = nodes.id
+                           and messaging_messages.status = states.status
+                           and messaging_messages.status in ('pending', 'queued', 'processing')
+                           and next_attempt_at is null
+                         -- More than any process has under way. With a bound, each node's are looked for apart.
+                         limit 100000) as messages
+              group by messages.instance_id
+         ),
+         due as (
              delete from messaging_undecided_messages
               where (instance_id, channel_message_id) in (
                     select instance_id, channel_message_id
                       from messaging_undecided_messages
                      where received_at < $1
+                       and not exists (
+                           select
+                             from under_way
+                            where under_way.instance_id = messaging_undecided_messages.instance_id
+                              and under_way.began <= messaging_undecided_messages.received_at + $4 * interval '1 second')
                      order by received_at, instance_id, channel_message_id
                      limit $3
                        for update skip locked)
@@ -177,10 +200,18 @@ impl Batch for Undecided {
 }
 
 /// Returns whether there may be more.
-pub async fn decide(connection: &mut PgConnection, before: Timestamp, now: Timestamp) -> Result<bool, sqlx::Error> {
-    let query = sqlx::query_scalar(DECIDE.as_str()).bind(before).bind(now).bind(PORTION);
-    let decided: i64 = query.fetch_one(connection).await?;
-    Ok(decided == PORTION)
+pub async fn decide(database: &PgDatabase, before: Timestamp, now: Timestamp) -> Result<bool, RepositoryError> {
+    let statement = AssertSqlSafe(database.floor.name_in(&DECIDE));
+    let query = sqlx::query_scalar(statement).bind(before).bind(now).bind(PORTION).bind(NOT_APART.num_seconds() as f64);
+    let decide = async |connection: &mut PgConnection| {
+        // Each row is looked for by its index, whatever the planner estimates.
+        let mut look = begin_look(connection).await?;
+        sqlx::raw_sql("set local enable_sort = on").execute(&mut *look).await?;
+        let decided: i64 = query.fetch_one(&mut *look).await?;
+        look.commit().await?;
+        Ok(decided)
+    };
+    Ok(database.run(decide).await? == PORTION)
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;

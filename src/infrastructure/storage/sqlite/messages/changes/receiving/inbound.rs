@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 use uuid::Uuid;
 
-use crate::application::ports::{Received, RepositoryError};
+use crate::application::ports::{NOT_APART, Received, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::inbound::Author;
 use crate::infrastructure::storage::shared::columns::{COLUMNS, OF_RECEIVED, Value};
@@ -148,14 +148,30 @@ impl Batch for Undecided {
 pub async fn decide(database: &SqliteDatabase, before: Timestamp, now: Timestamp) -> Result<bool, RepositoryError> {
     let mut transaction = database.begin().await?;
     let due: Vec<(String, String, String)> = sqlx::query_as(
-        "select instance_id, channel_message_id, id
-           from messaging_undecided_messages
+        // What is under way is found by node and state, in the index of what nodes have taken upon themselves.
+        "with under_way (instance_id, began) as materialized (
+              select instance_id, min(coalesce(attempt_started_at, created_at))
+                from messaging_messages indexed by messaging_messages_owned
+               where node_id in (select id from messaging_nodes)
+                 and status in ('pending', 'processing')
+                 and status in ('pending', 'queued', 'processing')
+                 and next_attempt_at is null
+               group by instance_id
+         )
+         select instance_id, channel_message_id, id
+           from messaging_undecided_messages as undecided
           where received_at < ?1
+            and not exists (
+                select 1
+                  from under_way
+                 where under_way.instance_id = undecided.instance_id
+                   and under_way.began <= strftime('%Y-%m-%dT%H:%M:%fZ', undecided.received_at, ?3))
           order by received_at, instance_id, channel_message_id
           limit ?2",
     )
     .bind(time_text(before))
     .bind(PORTION)
+    .bind(format!("+{} seconds", NOT_APART.num_seconds()))
     .fetch_all(&mut *transaction)
     .await
     .map_err(translate)?;
