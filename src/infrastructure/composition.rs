@@ -12,7 +12,7 @@ use super::channels::{
     EvolutionConnector, EvolutionEvents, EvolutionSettings, MetaEvents, MetaSettings, SandboxSender, WebhookSender,
     WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
 };
-use super::config::{Config, ConfigError, DatabaseConfig, QueueConfig, Role, WebhookConfig, STUCK_AFTER_NAME};
+use super::config::{Config, ConfigError, DatabaseConfig, QueueConfig, Role, STUCK_AFTER_NAME, WebhookConfig};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
 use super::kafka::{Kafka, overtaken};
 use super::sources::PipedriveReader;
@@ -31,7 +31,10 @@ use crate::application::gateway::{
 };
 use crate::application::instances::{ConnectInstance, EventSecrets};
 use crate::application::node::this_node::ThisNode;
-use crate::application::ports::{ChannelSender, Channels, Clock, CredentialsCipher, EventSpool, EventTables, MessageSource, RepositoryError, Stores, Tasks};
+use crate::application::ports::{
+    ChannelSender, Channels, Clock, CredentialsCipher, EventSpool, EventTables, MessageSource, RepositoryError, Stores,
+    Tasks,
+};
 use crate::domain::event::Step;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::retry::RetryPolicy;
@@ -188,6 +191,8 @@ pub fn subscribe_to_states(
     };
     let tenants = WatchTenants { api_keys: stores.api_keys.clone(), tenants: node.tenants };
     Ok((status_webhooks(parts), tenants))
+}
+
 /// After how long messages are stuck: on channels that say what becomes of them.
 ///
 /// # Errors

@@ -15,9 +15,12 @@ use super::delivery::consumption::Limits;
 use super::events::bells::Bells;
 use super::events::receiver::{Receiver, ReceiverPorts};
 use super::node::this_node::ThisNode;
-use super::ports::{Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, StatusSubscriptions, Stores, Tasks, TokenVerifier};
-use super::{access, delivery, instances, messages, node, operations, receipts, status_webhooks};
+use super::ports::{
+    Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, StatusSubscriptions, Stores, Tasks,
+    TokenVerifier,
+};
 use super::receipts::noted_receipts::NotedReceipts;
+use super::{access, delivery, instances, messages, node, operations, receipts, status_webhooks};
 use crate::domain::message::MaxTries;
 use crate::domain::message::retry::RetryPolicy;
 use crate::domain::receipt::StuckAfter;
@@ -158,7 +161,9 @@ impl Gateway {
             operations: ports.operations(&node, &settings, &transport, receiver.as_ref(), &stuck),
             signed_events: ports.receive_signed_events(events.clone()),
             events,
-    receiver, bells, stuck,
+            receiver,
+            bells,
+            stuck,
             channels: ports.channels.clone(),
             keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
             node,

@@ -9,7 +9,9 @@ use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::operations::look_at_stores::{Look, LookAtStores};
 use crate::application::operations::shared_ping::SharedPing;
-use crate::application::ports::{Broker, Clock, EmergencySwitch, EventSpool, MessageSource, RepositoryError, SpoolStanding, WeeksStanding};
+use crate::application::ports::{
+    Broker, Clock, EmergencySwitch, EventSpool, MessageSource, RepositoryError, SpoolStanding, WeeksStanding,
+};
 use crate::application::receipts::CountStuck;
 use crate::domain::Timestamp;
 

@@ -17,7 +17,14 @@ pub use repository_error::RepositoryError;
 pub use sources::{NotAReport, Report, WebhookReader};
 pub use stores::{
     Accepted, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation, Cancellations,
-    Claimed, Compose, DeletedInstances, DueMessages, DueStep, Duties, EmergencySwitch, EventCounts, EventFilter, EventRepository, EventSpool, EventSteps, EventTables, FailedMessages, FailedSelection, FinishedStep, Forgotten, InstanceRepository, KeptRequest, Listed, ListedEvents, ListedInstances, MessageFilter, MessageRepository, MessageSearch, NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Portion, Position, Purposes, ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming, Retry, SealedInstance, SearchError, SpoolError, SpoolStanding, StatusChanges, StatusSubscriptions, Storage, StoredEvent, Stores, Swept, Take, Told, WeeksStanding, INSTANCES_A_PAGE, InstancesPage, MOST_COUNTED, NOT_APART, Recall, ReportedSends, StuckMessages,
+    Claimed, Compose, DeletedInstances, DueMessages, DueStep, Duties, EmergencySwitch, EventCounts, EventFilter,
+    EventRepository, EventSpool, EventSteps, EventTables, FailedMessages, FailedSelection, FinishedStep, Forgotten,
+    INSTANCES_A_PAGE, InstanceRepository, InstancesPage, KeptRequest, Listed, ListedEvents, ListedInstances,
+    MOST_COUNTED, MessageFilter, MessageRepository, MessageSearch, NOT_APART, NewEvent, NodeRepository, NodeRow,
+    OpenMessages, Outcome, OwedDeadLetters, Portion, Position, Purposes, Recall, ReceiptInbox, Received,
+    ReceivedMessages, Replay, Replayed, ReportedSends, Retimed, Retiming, Retry, SealedInstance, SearchError,
+    SpoolError, SpoolStanding, StatusChanges, StatusSubscriptions, Storage, StoredEvent, Stores, StuckMessages, Swept,
+    Take, Told, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

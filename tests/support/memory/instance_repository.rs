@@ -227,6 +227,8 @@ impl InstanceRepository for MemoryInstanceRepository {
 /// One that stands behind a subscription is seen by no client.
 fn is_seen(instance: &Instance) -> bool {
     instance.channel_instance_id != StatusSubscription::instance_name(instance.id)
+}
+
 fn page(tables: &Tables, after: Option<InstanceId>, is_it: impl Fn(&&Instance) -> bool) -> InstancesPage {
     let above = tables.instances.values().filter(|it| after.is_none_or(|after| it.id > after));
     let rows: Vec<Instance> = above.filter(is_it).take(INSTANCES_A_PAGE).cloned().collect();

@@ -37,7 +37,7 @@ pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, 
 pub use message_search::{Listed, MessageFilter, MessageSearch, Purposes, SearchError};
 pub use node_repository::{Duties, NodeRepository, NodeRow};
 pub use owed_dead_letters::OwedDeadLetters;
-pub use receipts::{ReceiptInbox, Swept, MOST_COUNTED, ReportedSends, StuckMessages};
+pub use receipts::{MOST_COUNTED, ReceiptInbox, ReportedSends, StuckMessages, Swept};
 pub use status_webhooks::{Compose, StatusChanges, StatusSubscriptions, Told};
 pub use storage::{Storage, WeeksStanding};
 

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use super::{
     PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventRepository,
-    PgEventSteps, PgFailedMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStatusChanges, PgStatusSubscriptions, PgStorage, PgHandshakes, PgReportedSends, PgStuckMessages,
+    PgEventSteps, PgFailedMessages, PgHandshakes, PgInstanceRepository, PgMessageRepository, PgMessageSearch,
+    PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgReportedSends, PgStatusChanges,
+    PgStatusSubscriptions, PgStorage, PgStuckMessages,
 };
 use crate::application::ports::Stores;
 

@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use super::{
     ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
-    SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteStatusChanges, SqliteStatusSubscriptions, SqliteStorage, SqliteHandshakes, SqliteReportedSends, SqliteStuckMessages,
+    SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteHandshakes,
+    SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
+    SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteReportedSends, SqliteStatusChanges,
+    SqliteStatusSubscriptions, SqliteStorage, SqliteStuckMessages,
 };
 use crate::application::ports::Stores;
 

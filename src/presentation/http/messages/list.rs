@@ -1,8 +1,8 @@
 //! `GET /api/messaging/messages`: which messages, and a page of them.
 
 use super::data::MessageData;
-use crate::application::ports::{MessageFilter, Purposes};
 use crate::application::messages::read_messages::Asked;
+use crate::application::ports::{MessageFilter, Purposes};
 use crate::domain::access::principal::Scope;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::{Direction, MessageStatus, Purpose};
