@@ -14,6 +14,7 @@ pub mod ports;
 pub mod receipts;
 pub mod recovery;
 pub mod service;
+pub mod topics;
 pub mod transport;
 
 /// Resolves when the process shall stop.

@@ -262,6 +262,7 @@ impl Surroundings {
             randomness: Arc::new(SimRandomness(self.scheduler.clone())),
             tasks,
             receiver: None,
+            topics: None,
         }
     }
 

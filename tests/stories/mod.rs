@@ -10,4 +10,5 @@ mod messages;
 mod operations;
 mod receipts;
 mod recovery;
+mod topics;
 mod wire;

@@ -14,8 +14,10 @@ use super::delivery::consumption::Limits;
 use super::events::bells::Bells;
 use super::events::receiver::{Receiver, ReceiverPorts};
 use super::node::this_node::ThisNode;
-use super::ports::{Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier};
-use super::{access, delivery, instances, messages, node, operations, receipts};
+use super::ports::{
+    Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier, TopicProducer,
+};
+use super::{access, delivery, instances, messages, node, operations, receipts, topics};
 use crate::domain::message::MaxTries;
 use crate::domain::message::retry::RetryPolicy;
 
@@ -32,6 +34,16 @@ pub struct Ports {
     pub tasks: Arc<dyn Tasks>,
     /// None: the process takes no events in.
     pub receiver: Option<ReceiverPorts>,
+    /// None: no brokers are configured.
+    pub topics: Option<TopicPorts>,
+}
+
+/// The way to topics of clients, however messages travel.
+#[derive(Clone)]
+pub struct TopicPorts {
+    pub producer: Arc<dyn TopicProducer>,
+    /// Where records that could not be published go.
+    pub dead_letters: String,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +81,7 @@ pub struct Gateway {
     pub instances: Instances,
     pub access: Access,
     pub operations: Operations,
+    pub topics: Topics,
     pub events: Arc<receipts::ReceiveEvents>,
     pub signed_events: receipts::ReceiveSignedEvents,
     /// None: the process takes no events in.
@@ -107,9 +120,14 @@ pub struct Access {
     pub issue_api_key: access::IssueApiKey,
 }
 
+pub struct Topics {
+    pub publish: topics::PublishRecords,
+}
+
 pub struct Operations {
     pub prepare_installation: operations::PrepareInstallation,
     pub report_health: operations::ReportHealth,
+    pub report_metrics: operations::ReportMetrics,
 }
 
 impl Gateway {
@@ -139,12 +157,13 @@ impl Gateway {
             instances: ports.instances(&node, &settings, &admission),
             access: ports.access(),
             operations: ports.operations(&node, &settings, &transport, receiver.as_ref()),
+            topics: ports.topics(&node, deliver_message.clone()),
             signed_events: ports.receive_signed_events(events.clone()),
             events,
             receiver,
             bells,
             channels: ports.channels.clone(),
-            keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
+            keep_node_alive: ports.keep_node_alive(&node, ports.duties(&transport)),
             node,
             queue,
             deliver_message,
