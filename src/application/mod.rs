@@ -15,6 +15,7 @@ pub mod receipts;
 pub mod recovery;
 pub mod service;
 pub mod status_webhooks;
+pub mod topics;
 pub mod transport;
 
 /// Resolves when the process shall stop.

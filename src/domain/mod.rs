@@ -11,6 +11,7 @@ pub mod problem;
 pub mod receipt;
 pub mod status_webhook;
 pub mod text;
+pub mod topic;
 
 /// A moment, in UTC. The clock gives it with millisecond precision, so that it reads the same from every database.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -9,12 +9,14 @@ use tracing::warn;
 
 use super::auth::JwtVerifier;
 use super::channels::{
-    EvolutionConnector, EvolutionEvents, EvolutionSettings, MetaEvents, MetaSettings, SandboxSender, WebhookSender,
-    WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
+    EvolutionConnector, EvolutionEvents, EvolutionSettings, KafkaTopicSender, MetaEvents, MetaSettings, SandboxSender,
+    WebhookSender, WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
 };
-use super::config::{Config, ConfigError, DatabaseConfig, QueueConfig, Role, STUCK_AFTER_NAME, WebhookConfig};
+use super::config::{
+    Config, ConfigError, DatabaseConfig, QueueConfig, Role, STUCK_AFTER_NAME, TopicBrokers, WebhookConfig,
+};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
-use super::kafka::{Kafka, overtaken};
+use super::kafka::{Kafka, overtaken, start_topic_producer};
 use super::sources::PipedriveReader;
 use super::spool::{self, FileSpool, FileSwitch, MissingSpool};
 use super::storage::caching::{CachedApiKeys, CachedInstances};
@@ -22,23 +24,28 @@ use super::storage::database::Database;
 use super::system::{SystemClock, SystemIds, SystemRandomness};
 use super::tables::{PgEventTables, SqliteEventTables, read_plan};
 use crate::application::access::WatchTenants;
+use crate::application::access::met_tenants::MetTenants;
 use crate::application::delivery::admission::Admission;
 use crate::application::delivery::consumption::Limits;
 use crate::application::events::receive_webhook::ReceiverSettings;
 use crate::application::events::receiver::{PlannedTables, ReceiverPorts};
 use crate::application::gateway::{
-    Brokered, Gateway, Ports, Settings, StatusWebhookParts, StatusWebhooks, Transport, status_webhooks,
+    Brokered, Gateway, Ports, Settings, StatusWebhookParts, StatusWebhooks, TopicPorts, Transport, status_webhooks,
 };
-use crate::application::instances::{ConnectInstance, EventSecrets};
+use crate::application::instances::{ConnectInstance, CreateInstance, EventSecrets};
 use crate::application::node::this_node::ThisNode;
 use crate::application::ports::{
-    ChannelSender, Channels, Clock, CredentialsCipher, EventSpool, EventTables, MessageSource, RepositoryError, Stores,
-    Tasks,
+    ChannelSender, Channels, Clock, CredentialsCipher, EventSpool, EventTables, MessageSource, PublishError,
+    RepositoryError, Stores, Tasks, TopicProducer,
 };
+use crate::application::topics::{TopicsInstance, TopicsInstanceError};
+use crate::domain::access::principal::Principal;
 use crate::domain::event::Step;
+use crate::domain::instance::Instance;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::retry::RetryPolicy;
 use crate::domain::receipt::StuckAfter;
+use crate::domain::topic::{RecordPosition, TopicRecord};
 
 /// Why a process cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +69,13 @@ pub fn compose(
 ) -> Result<Gateway, SetupError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
-    let channels = channels(config, &node, &clock)?;
+    let mut channels = channels(config, &node, &clock)?;
     let stuck_after = stuck_after(config, &channels)?;
-    let transport = transport(config, role, &node, &clock, &channels)?;
+    let (kafka, topics) = kafka(config, &node, &clock)?;
+    if let Some(topics) = &topics {
+        channels.add(Arc::new(KafkaTopicSender::new(topics.producer.clone(), reserved_topics(kafka.as_deref()))));
+    }
+    let transport = transport(role, kafka, &channels);
     let ports = Ports {
         stores: cached(database.stores.clone()),
         channels,
@@ -75,6 +86,7 @@ pub fn compose(
         randomness: Arc::new(SystemRandomness),
         tasks: Arc::new(TrackedTasks(tasks.clone())),
         receiver: if role.accepts() { Some(receiver(config)?) } else { None },
+        topics,
     };
     let settings = Settings {
         max_tries: config.delivery.max_tries,
@@ -206,32 +218,94 @@ fn stuck_after(config: &Config, channels: &Channels) -> Result<StuckAfter, Confi
     Err(ConfigError::new(STUCK_AFTER_NAME, sentence))
 }
 
-/// How messages travel in this process: the one place that asks whether there is a broker.
+/// This process's ways to Kafka: the one place that asks whether there is a broker. Messages travel through the first, if there
+/// is one; clients publish to topics through the second.
 ///
 /// # Errors
 /// When the configuration cannot be used. A broker that is away is not an error.
-fn transport(
+fn kafka(
     config: &Config,
-    role: Role,
     node: &ThisNode,
     clock: &Arc<dyn Clock>,
-    channels: &Channels,
-) -> Result<Transport, ConfigError> {
-    match &config.queue {
-        QueueConfig::Direct => Ok(Transport::Direct),
+) -> Result<(Option<Arc<Kafka>>, Option<TopicPorts>), ConfigError> {
+    let kafka = match &config.queue {
+        QueueConfig::Direct => None,
         QueueConfig::Kafka(settings) => {
-            for sentence in channels.longest_tries().filter_map(|(name, longest)| overtaken(name, longest)) {
-                warn!("{sentence}");
-            }
-            let kafka = Arc::new(Kafka::start(settings, node.unreconciled.clone(), clock.clone())?);
-            Ok(Transport::Brokered(Brokered {
-                queue: kafka.queue.clone(),
-                dead_letters: kafka.dead_letter_topic.clone(),
-                source: role.delivers().then(|| kafka.source(channels.longest_try()) as Arc<dyn MessageSource>),
-                broker: kafka,
-            }))
+            Some(Arc::new(Kafka::start(settings, node.unreconciled.clone(), clock.clone())?))
         }
+    };
+    let producer = match (&config.topics.brokers, &kafka) {
+        (TopicBrokers::Addresses(addresses, security), _) => {
+            Some(start_topic_producer(&config.topics, addresses, security, clock.clone())?)
+        }
+        (TopicBrokers::OfMessages, Some(kafka)) => Some(kafka.topic_producer(&config.topics)?),
+        (TopicBrokers::OfMessages, None) | (TopicBrokers::None, _) => None,
+    };
+    let dead_letters = config.topics.dead_letters.clone();
+    let topics = producer.map(|producer| TopicPorts { producer: Arc::new(producer), dead_letters });
+    Ok((kafka, topics))
+}
+
+/// The instance of records that a command takes over, which publishes none itself.
+///
+/// # Errors
+/// When it cannot be made.
+pub async fn topics_instance(
+    owner: &Principal,
+    stores: &Stores,
+    cipher: Arc<dyn CredentialsCipher>,
+) -> Result<Instance, TopicsInstanceError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let sender = KafkaTopicSender::new(Arc::new(NoTopics), Vec::new());
+    let create = CreateInstance {
+        instances: stores.instances.clone(),
+        channels: Channels::new([Arc::new(sender) as Arc<dyn ChannelSender>]),
+        cipher,
+        clock,
+        ids: Arc::new(SystemIds::default()),
+        tenants: MetTenants::default(),
+    };
+    TopicsInstance { instances: stores.instances.clone(), create }.of(owner).await
+}
+
+/// Publishes nothing.
+struct NoTopics;
+
+impl TopicProducer for NoTopics {
+    fn publish(&self, _: &str, _: TopicRecord) -> BoxFuture<'static, Result<RecordPosition, PublishError>> {
+        Box::pin(std::future::ready(Err(PublishError::unanswered("This process publishes nothing."))))
     }
+
+    fn is_connected(&self) -> bool {
+        false
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Topics that are not clients'.
+fn reserved_topics(kafka: Option<&Kafka>) -> Vec<String> {
+    kafka.map_or_else(Vec::new, |kafka| vec![kafka.topics.send.clone(), kafka.topics.dead_letters.clone()])
+}
+
+/// How messages travel in this process.
+fn transport(role: Role, kafka: Option<Arc<Kafka>>, channels: &Channels) -> Transport {
+    let Some(kafka) = kafka else { return Transport::Direct };
+    for sentence in channels.longest_tries().filter_map(|(name, longest)| overtaken(name, longest)) {
+        warn!("{sentence}");
+    }
+    Transport::Brokered(Brokered {
+        queue: kafka.queue.clone(),
+        dead_letters: kafka.dead_letter_topic.clone(),
+        source: role.delivers().then(|| kafka.source(channels.longest_try()) as Arc<dyn MessageSource>),
+        broker: kafka,
+    })
 }
 
 /// Every channel there is: a new one is one line here.

@@ -219,6 +219,7 @@ impl TestGateway {
             randomness: Arc::new(SystemRandomness),
             tasks: Arc::new(TokioTasks),
             receiver: None,
+            topics: None,
         };
         let settings = Settings {
             max_tries: MaxTries::new(3).unwrap(),

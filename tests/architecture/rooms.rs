@@ -9,7 +9,7 @@ const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", 
 
 /// What Correio is about. A subject has one name, and is a folder of that name in every layer and in the tests. A new one
 /// is a line here first.
-const SUBJECTS: [&str; 11] = [
+const SUBJECTS: [&str; 12] = [
     "access",
     "delivery",
     "events",
@@ -21,6 +21,7 @@ const SUBJECTS: [&str; 11] = [
     "receipts",
     "recovery",
     "status_webhooks",
+    "topics",
 ];
 
 /// The folders that hold subjects, each with the folders in it that its subjects share.

@@ -94,7 +94,7 @@ pub fn nonsense(is_sqlite: bool, nodes: &Nodes, dice: &mut Rng) -> Vec<Vec<Edit>
     for id in ["instance_id", "node_id", "group_id"] {
         column(id, ids(nodes));
     }
-    for json in ["payload", "template"] {
+    for json in ["payload", "template", "record"] {
         column(
             json,
             ["null", "'{\"a\": 1}'", "'no JSON'", "'{'", "''", "'1e400'", "'\"\\ud800\"'"].map(str::to_owned).into(),

@@ -20,7 +20,7 @@ stories!(on_every_installation: whatever_somebody_writes_into_a_row_it_ends_and_
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Without the id.
-const COLUMNS: &str = "tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, group_id, message, payload, template, \
+const COLUMNS: &str = "tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, group_id, message, payload, template, record, \
     media_url, media_type, direction, status, channel_message_id, error, failure, retries, max_retries, priority, try, \
     attempt_started_at, attempt_http_status, node_id, next_attempt_at, send_at, dead_lettered_at, sent_at, delivered_at, \
     read_at, created_at, updated_at, deferrals, deferred_since";

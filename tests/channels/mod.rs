@@ -57,6 +57,7 @@ fn delivery(address: &str, credentials: &Value, recipient: &str, content: Conten
     Delivery {
         message_id: some_message_id(),
         run: 0,
+        tries: 1,
         channel_instance_id: "loja".to_owned(),
         address: address.to_owned(),
         credentials: Credentials::new(credentials.to_string()),

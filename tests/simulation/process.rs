@@ -263,6 +263,7 @@ impl Surroundings {
             randomness: Arc::new(SimRandomness(self.scheduler.clone())),
             tasks,
             receiver: None,
+            topics: None,
         }
     }
 

@@ -11,4 +11,5 @@ mod operations;
 mod receipts;
 mod recovery;
 mod status_webhooks;
+mod topics;
 mod wire;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::Message;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Headers;
@@ -66,6 +66,34 @@ impl KafkaTopic {
         reading.await.unwrap()
     }
 
+    /// Every record that is in it.
+    pub async fn all(&self) -> Vec<TopicRecord> {
+        let (client, name) = (self.client(), self.name.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = client.create().unwrap();
+            let metadata = consumer.fetch_metadata(Some(&name), SOON).unwrap();
+            let partitions = metadata.topics()[0].partitions().iter();
+            let count = |partition| {
+                let (low, high) = consumer.fetch_watermarks(&name, partition, SOON).unwrap();
+                usize::try_from(high - low).unwrap()
+            };
+            let wanted: usize = partitions.map(|partition| count(partition.id())).sum();
+            let end = std::time::Instant::now() + Duration::from_secs(60);
+            let records = read_some(&client, &name, |_| false, end, wanted).unwrap_err();
+            assert_eq!(records.len(), wanted, "all records of {name} are read");
+            records
+        });
+        reading.await.unwrap()
+    }
+
+    /// With one partition.
+    pub async fn make(&self) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let topic = NewTopic::new(&self.name, 1, TopicReplication::Fixed(1));
+        let made = admin.create_topics([&topic], &AdminOptions::new()).await.unwrap();
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+    }
+
     /// With everything in it.
     pub async fn delete(&self) {
         let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
@@ -111,6 +139,17 @@ fn read_until(
     wanted: impl Fn(&TopicRecord) -> bool,
     end: std::time::Instant,
 ) -> Result<TopicRecord, Vec<TopicRecord>> {
+    read_some(client, name, wanted, end, usize::MAX)
+}
+
+/// The same, of so many at the most.
+fn read_some(
+    client: &ClientConfig,
+    name: &str,
+    wanted: impl Fn(&TopicRecord) -> bool,
+    end: std::time::Instant,
+    most: usize,
+) -> Result<TopicRecord, Vec<TopicRecord>> {
     let consumer: BaseConsumer = client.create().unwrap();
     let metadata = consumer.fetch_metadata(Some(name), SOON).unwrap();
     let mut assignment = TopicPartitionList::new();
@@ -120,7 +159,7 @@ fn read_until(
     assert!(assignment.count() > 0, "the topic {name} is not there");
     consumer.assign(&assignment).unwrap();
     let mut unwanted = Vec::new();
-    while std::time::Instant::now() < end {
+    while std::time::Instant::now() < end && unwanted.len() < most {
         let Some(record) = consumer.poll(Duration::from_millis(100)) else { continue };
         let record = record.unwrap();
         let headers = record.headers().map_or_else(Vec::new, |headers| {

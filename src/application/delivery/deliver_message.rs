@@ -20,6 +20,7 @@ use crate::application::ports::{
     Outcome, Randomness, RepositoryError,
 };
 use crate::application::receipts::ReceiveReceipts;
+use crate::application::topics::confirmations::Confirmations;
 use crate::domain::Timestamp;
 use crate::domain::instance::{DELETED, Destination, Instance};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
@@ -39,6 +40,7 @@ pub struct DeliverMessage {
     pub held: HeldMessages,
     pub answered: AnsweredClaims,
     pub early: EarlyAnswers,
+    pub confirmations: Confirmations,
     pub clock: Arc<dyn Clock>,
     pub randomness: Arc<dyn Randomness>,
     pub policy: RetryPolicy,
@@ -97,6 +99,12 @@ impl DeliverMessage {
         self.deliver(Claimed { message, destination }, &()).await
     }
 
+    /// The first try of a `pending` message, which this process has just accepted and holds. In its first poll it comes as far
+    /// as calling the channel.
+    pub async fn deliver_accepted(&self, message: Message, destination: Destination) -> Message {
+        self.deliver(Claimed { message, destination: Ok(Some(destination)) }, &()).await
+    }
+
     /// Claims a `queued` message and delivers it.
     ///
     /// # Errors
@@ -137,6 +145,12 @@ impl DeliverMessage {
     }
 
     async fn deliver(&self, claimed: Claimed, progress: &dyn Progress) -> Message {
+        let message = self.try_once(claimed, progress).await;
+        self.confirmations.heard(&message);
+        message
+    }
+
+    async fn try_once(&self, claimed: Claimed, progress: &dyn Progress) -> Message {
         let Claimed { mut message, destination } = claimed;
         let retry_unknown = retry_unknown(&destination);
         let takes_one_call = takes_one_call(&destination);
@@ -167,6 +181,9 @@ impl DeliverMessage {
             Ok((sender, delivery)) => {
                 let began = self.clock.monotonic();
                 let given = sender.send(&delivery).await;
+                if let Ok(acceptance) = &given {
+                    self.confirmations.taken(message.id, acceptance.channel_message_id.as_deref());
+                }
                 give_back(&mut message, delivery);
                 self.admission.heard(message.instance_id, began, &given);
                 let retries_unknown = retry_unknown.unwrap_or_else(|| sender.retries_unknown());
@@ -182,16 +199,22 @@ impl DeliverMessage {
     /// Decides what follows, and records it.
     async fn end(&self, message: Message, started_at: Timestamp, verdict: Verdict) -> Message {
         let Verdict { given, retries_unknown } = verdict;
-        let has_receipts = self.channels.find(&message.channel).is_some_and(|sender| sender.gives_receipts());
         let mut decided = ClockWatch::default();
         decided.look(self.clock.as_ref());
         let (guard, finished_at) = (message.guard(), self.clock.now());
-        let so_far = SoFar::of(&message, retries_unknown);
-        let next = self.policy.after(given, &so_far, finished_at, self.randomness.chance());
+        let sender = self.channels.find(&message.channel);
+        let so_far = SoFar::of(&message, retries_unknown, sender.is_some_and(|sender| sender.keeps_trying()));
+        let policy = self.policy.with_backoff(sender.and_then(|sender| sender.backoff()));
+        let next = policy.after(given, &so_far, finished_at, self.randomness.chance());
+        let dead_letters = match sender {
+            Some(sender) if sender.owes_dead_letters() => DeadLetterPolicy::Topic,
+            _ => self.dead_letters,
+        };
         let dead_lettered_at = match next {
-            NextStep::Failed { .. } => self.dead_letters.dead_lettered_at(finished_at),
+            NextStep::Failed { .. } => dead_letters.dead_lettered_at(finished_at),
             _ => None,
         };
+        let has_receipts = sender.is_some_and(|sender| sender.gives_receipts());
         let outcome = Outcome { guard, next, started_at, finished_at, dead_lettered_at, has_receipts };
         self.record(message, Arc::new(outcome), decided).await
     }
@@ -252,6 +275,7 @@ impl DeliverMessage {
             credentials,
             recipient: message.recipient.clone(),
             content: std::mem::take(&mut message.content),
+            tries: message.tries,
             created_at: message.created_at,
         };
         Ok((sender.as_ref(), delivery))

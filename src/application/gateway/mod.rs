@@ -17,10 +17,10 @@ use super::events::receiver::{Receiver, ReceiverPorts};
 use super::node::this_node::ThisNode;
 use super::ports::{
     Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, StatusSubscriptions, Stores, Tasks,
-    TokenVerifier,
+    TokenVerifier, TopicProducer,
 };
 use super::receipts::noted_receipts::NotedReceipts;
-use super::{access, delivery, instances, messages, node, operations, receipts, status_webhooks};
+use super::{access, delivery, instances, messages, node, operations, receipts, status_webhooks, topics};
 use crate::domain::message::MaxTries;
 use crate::domain::message::retry::RetryPolicy;
 use crate::domain::receipt::StuckAfter;
@@ -38,6 +38,16 @@ pub struct Ports {
     pub tasks: Arc<dyn Tasks>,
     /// None: the process takes no events in.
     pub receiver: Option<ReceiverPorts>,
+    /// None: no brokers are configured.
+    pub topics: Option<TopicPorts>,
+}
+
+/// The way to topics of clients, however messages travel.
+#[derive(Clone)]
+pub struct TopicPorts {
+    pub producer: Arc<dyn TopicProducer>,
+    /// Where records that could not be published go.
+    pub dead_letters: String,
 }
 
 #[derive(Clone, Debug)]
@@ -78,6 +88,7 @@ pub struct Gateway {
     pub access: Access,
     pub status_webhooks: StatusWebhooks,
     pub operations: Operations,
+    pub topics: Topics,
     pub events: Arc<receipts::ReceiveEvents>,
     pub signed_events: receipts::ReceiveSignedEvents,
     /// None: the process takes no events in.
@@ -124,9 +135,14 @@ pub struct Access {
     pub issue_api_key: access::IssueApiKey,
 }
 
+pub struct Topics {
+    pub publish: topics::PublishRecords,
+}
+
 pub struct Operations {
     pub prepare_installation: operations::PrepareInstallation,
     pub report_health: operations::ReportHealth,
+    pub report_metrics: operations::ReportMetrics,
 }
 
 impl Gateway {
@@ -159,13 +175,14 @@ impl Gateway {
             access: ports.access(),
             status_webhooks: ports.status_webhooks(&node, &settings, &admission),
             operations: ports.operations(&node, &settings, &transport, receiver.as_ref(), &stuck),
+            topics: ports.topics(&node, deliver_message.clone()),
             signed_events: ports.receive_signed_events(events.clone()),
             events,
             receiver,
             bells,
             stuck,
             channels: ports.channels.clone(),
-            keep_node_alive: ports.keep_node_alive(&node, transport.duties()),
+            keep_node_alive: ports.keep_node_alive(&node, ports.duties(&transport)),
             node,
             queue,
             deliver_message,

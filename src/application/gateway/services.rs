@@ -96,7 +96,7 @@ impl Gateway {
         let ThisNode { identity, sightings, tally, .. } = self.node.clone();
         recovery::PayDeadLetters {
             owed: self.ports.stores.owed_dead_letters.clone(),
-            topic: self.transport.brokered().map(|brokered| brokered.dead_letters.clone()),
+            topic: self.ports.dead_letters(&self.transport),
             rounds: PaymentRounds::default(),
             identity,
             sightings,

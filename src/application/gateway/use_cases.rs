@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Access, Instances, Messages, Operations, Ports, Settings, StatusWebhookParts, StatusWebhooks, issue_api_key,
-    replay_messages, status_webhooks,
+    Access, Instances, Messages, Operations, Ports, Settings, StatusWebhookParts, StatusWebhooks, Topics,
+    issue_api_key, replay_messages, status_webhooks,
 };
 use crate::application::delivery::admission::Admission;
 use crate::application::events::bells::Bells;
@@ -13,16 +13,18 @@ use crate::application::messages::turn::Turns;
 use crate::application::messages::waiting_callers::WaitingCallers;
 use crate::application::node::this_node::ThisNode;
 use crate::application::operations::look_at_stores::LookAtStores;
+use crate::application::operations::seen_brokers::SeenBrokers;
 use crate::application::operations::shared_ping::SharedPing;
-use crate::application::ports::{Duties, MessageQueue};
+use crate::application::ports::{DeadLetterTopic, Duties, MessageQueue};
 use crate::application::receipts::heard_instances::HeardInstances;
 use crate::application::receipts::noted_connections::NotedConnections;
 use crate::application::receipts::noted_receipts::NotedReceipts;
 use crate::application::receipts::refused_names::RefusedNames;
 use crate::application::transport::Transport;
-use crate::application::{access, delivery, inbound, instances, messages, node, operations, receipts};
+use crate::application::{access, delivery, inbound, instances, messages, node, operations, receipts, topics};
 use crate::domain::message::MessageStatus;
 use crate::domain::message::dead_letter::DeadLetterPolicy;
+use futures::lock::Mutex;
 
 impl Ports {
     pub(super) fn deliver_message(
@@ -32,7 +34,7 @@ impl Ports {
         dead_letters: DeadLetterPolicy,
         admission: Admission,
     ) -> delivery::DeliverMessage {
-        let ThisNode { identity, held, answered, early, tally, tenants, .. } = node.clone();
+        let ThisNode { identity, held, answered, early, confirmations, tally, tenants, .. } = node.clone();
         delivery::DeliverMessage {
             messages: self.stores.messages.clone(),
             instances: self.stores.instances.clone(),
@@ -42,6 +44,7 @@ impl Ports {
             held,
             answered,
             early,
+            confirmations,
             clock: self.clock.clone(),
             randomness: self.randomness.clone(),
             policy: settings.retry.clone(),
@@ -264,6 +267,10 @@ impl Ports {
         stuck: &Arc<receipts::CountStuck>,
     ) -> Operations {
         let brokered = transport.brokered();
+        let brokers = SeenBrokers {
+            broker: brokered.map(|brokered| brokered.broker.clone()),
+            topics: self.topics.as_ref().map(|topics| topics.producer.clone()),
+        };
         Operations {
             prepare_installation: operations::PrepareInstallation {
                 api_keys: self.stores.api_keys.clone(),
@@ -277,13 +284,22 @@ impl Ports {
                 clock: self.clock.clone(),
                 tally: node.tally.clone(),
                 identity: node.identity.clone(),
-                broker: brokered.map(|brokered| brokered.broker.clone()),
+                brokers: brokers.clone(),
                 source: brokered.and_then(|brokered| brokered.source.clone()),
                 only_delivers: settings.only_delivers,
                 started_at: self.clock.monotonic(),
                 spool: receiver.map(|receiver| receiver.spool.clone()),
                 emergency: receiver.map(|receiver| receiver.emergency.clone()),
                 gate: receiver.map(|receiver| receiver.gate.clone()).unwrap_or_default(),
+            },
+            report_metrics: operations::ReportMetrics {
+                search: self.stores.search.clone(),
+                owed: self.stores.owed_dead_letters.clone(),
+                clock: self.clock.clone(),
+                tally: node.tally.clone(),
+                brokers,
+                started_at: self.clock.monotonic(),
+                last: Mutex::default(),
             },
         }
     }
@@ -298,5 +314,36 @@ impl Ports {
             unreconciled: node.unreconciled.clone(),
             duties,
         }
+    }
+
+    pub(super) fn topics(&self, node: &ThisNode, deliver: Arc<delivery::DeliverMessage>) -> Topics {
+        Topics {
+            publish: topics::PublishRecords {
+                messages: self.stores.messages.clone(),
+                instance: topics::TopicsInstance {
+                    instances: self.stores.instances.clone(),
+                    create: self.create_instance(node),
+                },
+                deliver,
+                node: node.clone(),
+                ids: self.ids.clone(),
+                clock: self.clock.clone(),
+                tasks: self.tasks.clone(),
+            },
+        }
+    }
+
+    /// Where a failed message's record goes, as far as this process publishes any.
+    pub(super) fn dead_letters(&self, transport: &Transport) -> Option<Arc<dyn DeadLetterTopic>> {
+        let others = transport.brokered().map(|brokered| brokered.dead_letters.clone());
+        let Some(topics) = &self.topics else { return others };
+        let (producer, topic) = (topics.producer.clone(), topics.dead_letters.clone());
+        Some(Arc::new(topics::DeadRecords { producer, topic, others }))
+    }
+
+    /// With topics, dead letters are published also where messages travel without a broker.
+    pub(super) fn duties(&self, transport: &Transport) -> Duties {
+        let duties = transport.duties();
+        Duties { publishes: duties.publishes || self.topics.is_some(), ..duties }
     }
 }

@@ -10,6 +10,7 @@ use super::watch_nodes::Sightings;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::messages::early_answers::EarlyAnswers;
 use crate::application::ports::Clock;
+use crate::application::topics::confirmations::Confirmations;
 
 /// What this process knows of itself: its name, what it holds, what its rows do not say yet, what it has done, whether it has met several tenants; and
 /// what it has seen of the others. Copies share it.
@@ -19,6 +20,7 @@ pub struct ThisNode {
     pub held: HeldMessages,
     pub answered: AnsweredClaims,
     pub early: EarlyAnswers,
+    pub confirmations: Confirmations,
     pub unreconciled: Unreconciled,
     pub tally: Tally,
     pub tenants: MetTenants,
@@ -33,6 +35,7 @@ impl ThisNode {
             held: HeldMessages::default(),
             answered: AnsweredClaims::default(),
             early: EarlyAnswers::default(),
+            confirmations: Confirmations::default(),
             unreconciled: Unreconciled::default(),
             tally: Tally::default(),
             tenants: MetTenants::default(),

@@ -14,8 +14,12 @@ pub use prepare_installation::PrepareInstallation;
 pub mod report_health;
 pub use report_health::ReportHealth;
 
+pub mod report_metrics;
+pub use report_metrics::ReportMetrics;
+
 pub mod roll_up_counts;
 pub use roll_up_counts::RollUpCounts;
 
 pub mod look_at_stores;
+pub mod seen_brokers;
 pub mod shared_ping;

@@ -8,9 +8,10 @@ use crate::application::events::database_gate::DatabaseGate;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::operations::look_at_stores::{Look, LookAtStores};
+use crate::application::operations::seen_brokers::{BrokerHealth, SeenBrokers};
 use crate::application::operations::shared_ping::SharedPing;
 use crate::application::ports::{
-    Broker, Clock, EmergencySwitch, EventSpool, MessageSource, RepositoryError, SpoolStanding, WeeksStanding,
+    Clock, EmergencySwitch, EventSpool, MessageSource, RepositoryError, SpoolStanding, WeeksStanding,
 };
 use crate::application::receipts::CountStuck;
 use crate::domain::Timestamp;
@@ -20,6 +21,8 @@ const KEPT_OUT_FOR_LONG: Duration = Duration::from_secs(60);
 
 /// How long a look at what is stored may take.
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
+/// Before that a connection to Kafka may still be on its way.
+const KNOWN_AFTER: Duration = Duration::from_secs(5);
 
 /// Reports the health of the process.
 pub struct ReportHealth {
@@ -29,8 +32,7 @@ pub struct ReportHealth {
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
     pub identity: NodeIdentity,
-    /// None: messages travel without a broker.
-    pub broker: Option<Arc<dyn Broker>>,
+    pub brokers: SeenBrokers,
     /// Of a process that consumes.
     pub source: Option<Arc<dyn MessageSource>>,
     /// The process accepts nothing: without its source it is of no use.
@@ -105,14 +107,6 @@ impl ServiceCondition {
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct BrokerHealth {
-    pub connected: bool,
-    pub addresses: Vec<String>,
-    /// What has been wrong for some seconds, a sentence each.
-    pub troubles: Vec<String>,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum NotReady {
     #[error(transparent)]
@@ -162,11 +156,7 @@ impl ReportHealth {
         let Look { open, weeks, troubles } = look;
         // A database that does not answer is not asked more.
         let stuck = if open.is_some() { self.stuck.recent().await } else { None };
-        let broker = self.broker.as_ref().map_or_else(BrokerHealth::default, |broker| BrokerHealth {
-            connected: broker.is_connected(),
-            addresses: broker.addresses(),
-            troubles: broker.troubles(),
-        });
+        let broker = self.brokers.health();
         let is_emergency = self.emergency.as_ref().is_some_and(|emergency| emergency.is_on());
         let spool = self.spool.as_ref().map(|spool| spool.standing());
         let is_there = open.is_some() && self.gate.is_open();
@@ -205,9 +195,12 @@ impl ReportHealth {
         is_emergency: bool,
     ) -> Services {
         let unless_emergency = |condition| if is_emergency { ServiceCondition::DisabledInEmergency } else { condition };
-        let kafka = match self.broker {
-            Some(_) => ServiceCondition::of(has_broker),
-            None => ServiceCondition::Disabled,
+        let kafka = if self.brokers.are_configured() {
+            // With topics alone, the first connection may still be on its way.
+            let is_early = self.brokers.broker.is_none() && self.uptime() < KNOWN_AFTER;
+            ServiceCondition::of(has_broker || is_early)
+        } else {
+            ServiceCondition::Disabled
         };
         Services {
             kafka: unless_emergency(kafka),

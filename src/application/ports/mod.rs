@@ -27,6 +27,6 @@ pub use stores::{
     Take, Told, WeeksStanding,
 };
 pub use transport::{
-    Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,
-    QueueError, QueueScope, Record,
+    Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, LONGEST_PUBLICATION, MessageQueue,
+    MessageSource, Partition, PublishError, PublishErrorKind, QueueError, QueueScope, Record, Refusal, TopicProducer,
 };

@@ -13,6 +13,12 @@ impl IdempotencyKey {
         well_formed.then(|| Self(text.iter().copied().map(char::from).collect()))
     }
 
+    /// A key of our own: hex digits, with a word before and another message after them.
+    pub fn of_record(digest: &[u8; 32], after: Option<&str>) -> Self {
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(after.map_or_else(|| format!("record:{digest}"), |after| format!("record:{digest}:{after}")))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

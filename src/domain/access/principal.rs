@@ -50,12 +50,21 @@ pub enum Scope {
     MessagesRead,
     InstancesWrite,
     InstancesRead,
+    TopicsWrite,
+    TopicsRead,
     Admin,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 5] =
-        [Scope::MessagesWrite, Scope::MessagesRead, Scope::InstancesWrite, Scope::InstancesRead, Scope::Admin];
+    pub const ALL: [Scope; 7] = [
+        Scope::MessagesWrite,
+        Scope::MessagesRead,
+        Scope::InstancesWrite,
+        Scope::InstancesRead,
+        Scope::TopicsWrite,
+        Scope::TopicsRead,
+        Scope::Admin,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -63,6 +72,8 @@ impl Scope {
             Scope::MessagesRead => "messages:read",
             Scope::InstancesWrite => "instances:write",
             Scope::InstancesRead => "instances:read",
+            Scope::TopicsWrite => "topics:write",
+            Scope::TopicsRead => "topics:read",
             Scope::Admin => "admin",
         }
     }
@@ -83,7 +94,9 @@ impl FromStr for Scope {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("unknown scope `{0}`; known scopes: messages:write, messages:read, instances:write, instances:read, admin")]
+#[error(
+    "unknown scope `{0}`; known scopes: messages:write, messages:read, instances:write, instances:read, topics:write, topics:read, admin"
+)]
 pub struct UnknownScope(String);
 
 /// The authenticated caller.

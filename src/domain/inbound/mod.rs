@@ -127,7 +127,7 @@ impl InboundMessage {
             channel: instance.channel.clone(),
             channel_instance_id: instance.channel_instance_id.clone(),
             recipient: self.chat,
-            content: Content { text: self.text, media, payload, template: None },
+            content: Content { text: self.text, media, payload, template: None, record: None },
             direction: if is_another { Direction::Received } else { Direction::Sent },
             purpose: None,
             status: if is_another { MessageStatus::Delivered } else { MessageStatus::Sent },

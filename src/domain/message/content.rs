@@ -12,13 +12,16 @@ pub struct Content {
     pub payload: Option<String>,
     /// A template of the channel's own and what fills it: compact JSON text of an object.
     pub template: Option<String>,
+    /// What a record of a topic has beside its value: compact JSON text of an object.
+    pub record: Option<String>,
 }
 
 impl Content {
     /// How many bytes its texts have.
     pub fn bytes(&self) -> u64 {
         let url = self.media.as_ref().map(|media| media.url.as_str());
-        let texts = [self.text.as_deref(), self.payload.as_deref(), self.template.as_deref(), url];
+        let texts =
+            [self.text.as_deref(), self.payload.as_deref(), self.template.as_deref(), self.record.as_deref(), url];
         texts.into_iter().flatten().map(|text| text.len() as u64).sum()
     }
 }

@@ -1,5 +1,6 @@
 //! What happens after a try: a pure function, so that retries and their times need no clock and no database to be tested.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::deferral::longest_pause;
@@ -38,8 +39,9 @@ pub struct SoFar {
 }
 
 impl SoFar {
-    pub fn of(message: &Message, retries_unknown: bool) -> Self {
-        let is_awaited = message.status == MessageStatus::Pending;
+    /// `keeps_trying`: also where its caller waits.
+    pub fn of(message: &Message, retries_unknown: bool, keeps_trying: bool) -> Self {
+        let is_awaited = message.status == MessageStatus::Pending && !keeps_trying;
         Self {
             tries_begun: message.tries,
             max_tries: if is_awaited { message.tries } else { message.max_tries },
@@ -104,6 +106,15 @@ pub enum NextStep {
 }
 
 impl RetryPolicy {
+    /// The same with other waits, if there are others.
+    #[must_use]
+    pub fn with_backoff(&self, backoff: Option<&[Duration]>) -> Cow<'_, Self> {
+        match backoff {
+            None => Cow::Borrowed(self),
+            Some(backoff) => Cow::Owned(Self { backoff: backoff.to_vec(), ..*self }),
+        }
+    }
+
     /// What follows `verdict`, which ended the last try at `now`.
     ///
     /// `chance` is a random number from 0 to 1 that spreads the wait.

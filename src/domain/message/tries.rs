@@ -10,6 +10,8 @@ pub struct InvalidTries;
 impl MaxTries {
     pub const MOST: u32 = 100;
 
+    pub const FIVE: Self = Self(5);
+
     /// # Errors
     /// When it is out of these bounds.
     pub fn new(number: u64) -> Result<Self, InvalidTries> {

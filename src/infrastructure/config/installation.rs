@@ -8,6 +8,7 @@ use super::sections::channels::ChannelsConfig;
 use super::sections::delivery::DeliveryConfig;
 use super::sections::events::EventsConfig;
 use super::sections::http::HttpConfig;
+use super::sections::kafka::topics::TopicsConfig;
 use super::sections::kafka::{Brokers, QueueConfig};
 use super::sections::logs::LogsConfig;
 use super::sections::providers::ProvidersConfig;
@@ -21,6 +22,7 @@ pub struct Config {
     pub storage: StorageConfig,
     pub access: AccessConfig,
     pub queue: QueueConfig,
+    pub topics: TopicsConfig,
     pub delivery: DeliveryConfig,
     pub channels: ChannelsConfig,
     pub providers: ProvidersConfig,
@@ -49,6 +51,7 @@ impl Config {
             storage: StorageConfig::read(&variables)?,
             access: AccessConfig::read(&variables)?,
             queue: QueueConfig::read(&variables)?,
+            topics: TopicsConfig::read(&variables)?,
             delivery: DeliveryConfig::read(&variables)?,
             channels: ChannelsConfig::read(&variables)?,
             providers: ProvidersConfig::read(&variables)?,

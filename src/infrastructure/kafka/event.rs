@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::application::ports::DeliveryRequest;
+use crate::application::topics::CHANNEL;
 use crate::domain::instance::InstanceId;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::{Message, MessageId};
@@ -112,6 +113,10 @@ fn content(message: &Message) -> Option<EventContent<'_>> {
 /// Messages that share it are in one partition, and so in order.
 pub fn key(message: &Message) -> Vec<u8> {
     let recipient = &message.recipient;
+    // Those of one topic need not wait for each other.
+    if message.channel.as_str() == CHANNEL {
+        return format!("{}:{}", message.instance_id, message.id).into_bytes();
+    }
     if recipient.len() <= LONGEST_TEXT {
         return format!("{}:{recipient}", message.instance_id).into_bytes();
     }

@@ -25,7 +25,7 @@ fn text(text: &str) -> Content {
 fn a_record_says_everything_about_its_message() {
     let media = Media { url: MediaUrl::parse("https://a/b.png").unwrap(), media_type: MediaType::Image };
     let payload = Some("{\"b\":1.0,\"a\":2}".to_owned());
-    let content = Content { text: Some("Olá".to_owned()), media: Some(media), payload, template: None };
+    let content = Content { text: Some("Olá".to_owned()), media: Some(media), payload, template: None, record: None };
     let mut message = message("5511999", content);
     let expected = "{\"version\":1,\"type\":\"message.send\",\"messageId\":\"00000000-0000-0000-0000-000000000001\",\
         \"tenant\":\"acme\",\"userId\":\"user\",\"instanceId\":\"00000000-0000-0000-0000-000000000002\",\

@@ -18,7 +18,7 @@ use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::{Broker, Clock, QueueScope};
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::MessageId;
-use crate::infrastructure::config::{Brokers, ConfigError, KafkaConfig};
+use crate::infrastructure::config::{Brokers, ConfigError, KafkaConfig, KafkaSecurity, TopicsConfig};
 
 use client::{EmbeddedBroker, Troubles, client_config, refused};
 use consuming::{ForeignRecords, GroupSettings};
@@ -29,7 +29,7 @@ use topics::TopicKeeper;
 pub use client::Connection;
 pub use consuming::KafkaMessageSource;
 pub use producing::{KafkaDeadLetterTopic, KafkaMessageQueue};
-pub use topics::Topics;
+pub use topics::{KafkaTopicProducer, Topics};
 
 /// How long a start waits for its topics.
 const PREPARATION: Duration = Duration::from_secs(5);
@@ -88,7 +88,7 @@ impl Kafka {
             }
         };
         let connection = Arc::new(Connection::new(brokers.clone(), Arc::new(Troubles::new(clock.clone()))));
-        let config = client_config(&brokers, kafka);
+        let config = client_config(&brokers, &kafka.security);
         let producer =
             Producer::new(config.clone(), kafka.publish_timeout, unreconciled, clock.clone(), connection.clone());
         let producer = Arc::new(producer.map_err(|error| refused(&error))?);
@@ -146,6 +146,41 @@ impl Kafka {
         let positions = self.positions.clone();
         Arc::new(KafkaMessageSource::new(config, &self.membership, topic, positions, connection, drain_timeout))
     }
+}
+
+impl Kafka {
+    /// Publishes to clients' topics, on the same brokers.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn topic_producer(&self, topics: &TopicsConfig) -> Result<KafkaTopicProducer, ConfigError> {
+        let is_embedded = self._embedded.is_some();
+        topic_producer(self.config.clone(), topics, self.brokers.clone(), is_embedded, self.clock.clone())
+    }
+}
+
+/// Publishes to clients' topics where messages travel without a broker.
+///
+/// # Errors
+/// When librdkafka refuses the settings; never because a broker is away.
+pub fn start_topic_producer(
+    topics: &TopicsConfig,
+    addresses: &[String],
+    security: &KafkaSecurity,
+    clock: Arc<dyn Clock>,
+) -> Result<KafkaTopicProducer, ConfigError> {
+    topic_producer(client_config(addresses, security), topics, addresses.to_vec(), false, clock)
+}
+
+fn topic_producer(
+    config: ClientConfig,
+    topics: &TopicsConfig,
+    addresses: Vec<String>,
+    is_embedded: bool,
+    clock: Arc<dyn Clock>,
+) -> Result<KafkaTopicProducer, ConfigError> {
+    let connection = Arc::new(Connection::new(addresses.clone(), Arc::new(Troubles::new(clock))));
+    KafkaTopicProducer::start(config, topics, addresses, is_embedded, connection).map_err(|error| refused(&error))
 }
 
 #[async_trait]

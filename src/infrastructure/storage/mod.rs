@@ -5,6 +5,7 @@ pub mod caching;
 mod changes_tests;
 pub mod database;
 pub mod limits;
+pub mod node_outbox;
 pub mod postgres;
 pub mod shared;
 pub mod sqlite;

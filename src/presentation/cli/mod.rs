@@ -1,10 +1,12 @@
-//! The command line: `correio serve|migrate|keys|instances|subscriptions|replay|events|emergency|spool|backup|token|bench`.
+//! The command line:
+//! `correio serve|migrate|keys|instances|subscriptions|replay|import-outbox|events|emergency|spool|backup|token|bench`.
 
 mod backup;
 mod bench;
 mod error;
 mod events;
 mod first_key;
+mod import_outbox;
 mod instances;
 mod keys;
 mod replay;
@@ -64,6 +66,8 @@ enum Command {
     /// Look at the events that wait for the database, and store them.
     #[command(subcommand)]
     Spool(events::spool::SpoolCommand),
+    /// Take over what the Node bridge's outbox.db holds and Kafka does not, and print how many records.
+    ImportOutbox(import_outbox::ImportArguments),
     /// Copy the SQLite database to a new file, also while a server uses it, and check the copy.
     Backup(backup::BackupArguments),
     /// Print a token signed with `JWT_SECRET`.
@@ -117,6 +121,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Events(command) => events::import::run(&configured()?, command).await,
         Command::Emergency(command) => events::emergency::run(&configured()?, &command),
         Command::Spool(command) => events::spool::run(&configured()?, &command).await,
+        Command::ImportOutbox(arguments) => import_outbox::run(&configured()?, arguments).await,
         Command::Backup(arguments) => backup::run(&configured()?, arguments).await,
         Command::Token(arguments) => token::run(&configured()?, arguments),
         // It calls a server, and may run where none could.

@@ -19,12 +19,12 @@ use crate::application::instances::check_credentials::CheckCredentialsError;
 use crate::application::operations::prepare_installation::BootstrapKey;
 use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
 use crate::infrastructure::composition::compose;
-use crate::infrastructure::config::{Config, ConfigError, Role};
-use crate::infrastructure::memory;
-use crate::infrastructure::open_files;
+use crate::infrastructure::config::{Config, ConfigError, Deduplicate, Role, TopicsConfig, Unconfirmed};
 use crate::infrastructure::storage::database::{Database, InstallationLock};
+use crate::infrastructure::{memory, open_files};
 use crate::presentation::http::{
-    self, AppState, BodyLimits, InFlight, LargeAnswers, Limits, Readiness, health_router, router,
+    self, AppState, BodyLimits, Deduplication, InFlight, LargeAnswers, Limits, Readiness, RepairCounts, TopicSettings,
+    UnconfirmedAnswer, health_router, router,
 };
 
 /// How long a process goes on serving after it was asked to stop, when something looks at `/health/ready`.
@@ -76,6 +76,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
         in_flight: InFlight::new(config.http.max_in_flight),
         readiness: readiness.clone(),
         webhook_secret: config.events.webhook.as_ref().and_then(|webhook| webhook.secret.clone()),
+        topics: topic_settings(&config.topics),
         resident_memory: memory::resident,
     });
     let app = if role.accepts() { router(state) } else { health_router(state) };
@@ -97,6 +98,29 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     }
     info!("stopped");
     Ok(())
+}
+
+fn topic_settings(topics: &TopicsConfig) -> TopicSettings {
+    if topics.is_open {
+        warn!("whoever reaches this port may publish to topics without credentials (TOPICS_OPEN)");
+    }
+    TopicSettings {
+        bodies: BodyLimits::new(topics.max_body_bytes),
+        is_open: topics.is_open,
+        unconfirmed: match topics.unconfirmed {
+            Unconfirmed::Ok => UnconfirmedAnswer::Ok,
+            Unconfirmed::Accepted => UnconfirmedAnswer::Accepted,
+            Unconfirmed::Error => UnconfirmedAnswer::Error,
+        },
+        confirm_timeout: topics.confirm_timeout,
+        repaired: RepairCounts::default(),
+        deduplications: Arc::new(topics.deduplicate.iter().map(deduplication).collect()),
+    }
+}
+
+fn deduplication(configured: &Deduplicate) -> (String, Deduplication) {
+    let Deduplicate { topic, within, without } = configured.clone();
+    (topic, Deduplication { within, without })
 }
 
 /// What a start may have to wait for: a database that is away, or another process that migrates.

@@ -13,6 +13,7 @@ mod receipts;
 mod request_log;
 mod status_webhooks;
 mod swagger_ui;
+mod topics;
 mod wire;
 
 use std::any::Any;
@@ -29,6 +30,7 @@ use crate::application::ports::Channels;
 use wire::body;
 use wire::problem::Problem;
 
+pub use topics::{Deduplication, RepairCounts, TopicSettings, UnconfirmedAnswer};
 pub use wire::body::BodyLimits;
 pub use wire::held::LargeAnswers;
 pub use wire::readiness::Readiness;
@@ -91,6 +93,7 @@ fn documented() -> OpenApiRouter<SharedState> {
         .routes(routes!(events::webhook::receive_by_secret))
         .routes(routes!(events::emergency::set))
         .routes(routes!(events::stats::stats))
+        .routes(routes!(topics::publish::publish))
 }
 
 fn documented_health() -> OpenApiRouter<SharedState> {
@@ -98,6 +101,7 @@ fn documented_health() -> OpenApiRouter<SharedState> {
         .routes(routes!(operations::health::live))
         .routes(routes!(operations::health::ready))
         .routes(routes!(operations::health::health))
+        .routes(routes!(operations::metrics::metrics))
 }
 
 /// What the body of a request to send asks for; None when it is refused. For `benches/parts.rs`.

@@ -57,7 +57,13 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
     let media = |media_type| Some(Media { url: MediaUrl::parse("https://example.org/a.png").unwrap(), media_type });
     let elsewhere = Media { url: MediaUrl::parse("https://example.org/b.png").unwrap(), media_type: MediaType::Image };
     let json = |json: &str| Some(json.to_owned());
-    let content = || Content { text: None, media: media(MediaType::Image), payload: json("[1]"), template: json("{}") };
+    let content = || Content {
+        text: None,
+        media: media(MediaType::Image),
+        payload: json("[1]"),
+        template: json("{}"),
+        record: json("{}"),
+    };
     let alike = || {
         let mut message = message_of(&hook, MessageStatus::Pending, owner);
         message.content = content();
@@ -90,6 +96,8 @@ async fn messages_that_are_accepted_at_once_keep_what_is_their_own(adapters: &Ad
         Content { payload: None, ..content() },
         Content { template: json("{\"a\":1.0}"), ..content() },
         Content { template: None, ..content() },
+        Content { record: json("{\"key\":\"a\"}"), ..content() },
+        Content { record: None, ..content() },
     ];
     let mut bursts = Vec::new();
     for change in changes {
@@ -114,10 +122,11 @@ async fn a_payload_and_a_template_survive_byte_for_byte(adapters: &Adapters) {
     for json in [r#"{"b":1.00,"a":"é"}"#, r#"{"a":1,"a":2}"#, "1e400", r#""\u00e9""#, "null"] {
         let mut message = message(MessageStatus::Queued, node());
         let json = Some(json.to_owned());
-        message.content = Content { payload: json.clone(), template: json.clone(), ..Content::default() };
+        message.content =
+            Content { payload: json.clone(), template: json.clone(), record: json.clone(), ..Content::default() };
         adapters.stored(message.clone()).await;
         let content = adapters.now(&message).await.content;
-        assert_eq!((content.payload, content.template), (json.clone(), json));
+        assert_eq!((content.payload, content.template, content.record), (json.clone(), json.clone(), json));
     }
 }
 

@@ -214,8 +214,15 @@ async fn open_messages_are_counted_across_tenants(adapters: &Adapters) {
     let done = adapters.open(MessageStatus::Processing, owner).await;
     adapters.messages.record(&outcome(&done, sent())).await.unwrap();
     assert_eq!(adapters.search.count_open().await.unwrap(), 5);
+    let all = async || {
+        let counts = adapters.search.count_all().await.unwrap();
+        [MessageStatus::Pending, MessageStatus::Queued, MessageStatus::Processing, MessageStatus::Sent]
+            .map(|status| counts.get(&status).copied().unwrap_or_default())
+    };
+    assert_eq!(all().await, [1, 3, 1, 1]);
     adapters.storage.roll_up().await.unwrap();
     assert_eq!(adapters.search.count_open().await.unwrap(), 5);
+    assert_eq!(all().await, [1, 3, 1, 1]);
 }
 
 async fn what_is_rolled_up_goes_on_being_counted(adapters: &Adapters) {

@@ -73,17 +73,19 @@ async fn what_somebody_changes_whose_search_path_is_another_is_counted() {
 async fn what_was_there_before_is_counted_beside_everything_else() {
     let Some(mut old) = Installation::before_counting().await else { return };
     // What this build writes, and the tables of that time had not.
-    sqlx::raw_sql("alter table messaging_messages add column template json, add column purpose text")
-        .execute(&mut old.connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "alter table messaging_messages add column template json, add column purpose text, add column record json",
+    )
+    .execute(&mut old.connection)
+    .await
+    .unwrap();
     for time in TIMES {
         old.accept(accepted(time, MessageStatus::Queued)).await;
     }
     // Of a clock that jumped as far as an id can tell.
     let latest = MessageId(Uuid::from_u128(u128::MAX - 1));
     old.accept(Message { id: latest, ..message(MessageStatus::Queued, node()) }).await;
-    sqlx::raw_sql("alter table messaging_messages drop column template, drop column purpose")
+    sqlx::raw_sql("alter table messaging_messages drop column template, drop column purpose, drop column record")
         .execute(&mut old.connection)
         .await
         .unwrap();

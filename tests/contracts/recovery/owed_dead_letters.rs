@@ -47,6 +47,8 @@ async fn a_nodes_failed_messages_owe_their_records_and_no_others(adapters: &Adap
 
     let owed = adapters.owed_dead_letters.owed(mine, None, &[], 100).await.unwrap();
     assert_eq!(format!("{owed:?}"), format!("{:?}", [first, second]));
+    let counted = async |most| adapters.owed_dead_letters.count(most).await.unwrap();
+    assert_eq!((counted(100).await, counted(2).await), (3, 2), "whoever owns them");
 }
 
 async fn what_these_nodes_do_not_own_is_adopted(adapters: &Adapters) {

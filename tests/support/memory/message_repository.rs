@@ -122,6 +122,7 @@ fn insert(tables: &mut Tables, message: &Message) -> Result<(), RepositoryError>
         content.text.as_deref(),
         content.payload.as_deref(),
         content.template.as_deref(),
+        content.record.as_deref(),
         content.media.as_ref().map(|media| media.url.as_str()),
         message.channel_message_id.as_deref(),
         message.error.as_deref(),

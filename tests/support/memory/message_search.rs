@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use correio::application::ports::{Listed, MessageFilter, MessageSearch, RepositoryError, SearchError};
 use correio::domain::access::principal::Tenant;
 use correio::domain::message::attempt::Attempt;
-use correio::domain::message::{Message, MessageId, MessageStatus};
+use correio::domain::message::{Direction, Message, MessageId, MessageStatus};
 
 use super::database::MemoryDatabase;
 use super::stuck_messages::is_stuck;
@@ -66,6 +66,17 @@ impl MessageSearch for MemoryMessageSearch {
                 Ok(tables.open().filter(|message| message.purpose.is_none()).count() as u64)
             })
             .await
+    }
+
+    async fn count_all(&self) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+        let count = |tables: &mut Tables| {
+            let mut counts = HashMap::new();
+            for message in tables.messages.values().filter(|message| message.direction == Direction::Sent) {
+                *counts.entry(message.status).or_default() += 1;
+            }
+            counts
+        };
+        self.database.run_now("search.count_all", move |tables| Ok(count(tables))).await
     }
 }
 

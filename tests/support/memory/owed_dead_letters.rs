@@ -72,6 +72,12 @@ impl OwedDeadLetters for MemoryOwedDeadLetters {
         };
         self.database.run("owed_dead_letters.write_off", move |tables| Ok(pay(tables))).await
     }
+
+    async fn count(&self, most: u32) -> Result<u64, RepositoryError> {
+        let count =
+            move |tables: &mut Tables| tables.messages.values().filter(|it| owes(it)).take(most as usize).count();
+        self.database.run_now("owed_dead_letters.count", move |tables| Ok(count(tables) as u64)).await
+    }
 }
 
 fn owes(message: &Message) -> bool {

@@ -61,6 +61,22 @@ pub trait ChannelSender: Send + Sync {
         true
     }
 
+    /// Whether a message whose caller waits, and whose first try failed, is tried again like any other: what was accepted is
+    /// kept.
+    fn keeps_trying(&self) -> bool {
+        false
+    }
+
+    /// The waits between its tries; none: the installation's.
+    fn backoff(&self) -> Option<&[Duration]> {
+        None
+    }
+
+    /// Whether its messages that fail owe a record on a topic of dead letters, however messages travel.
+    fn owes_dead_letters(&self) -> bool {
+        false
+    }
+
     /// How long a try may take at the most.
     fn longest_try(&self) -> Duration;
 
@@ -83,6 +99,8 @@ pub struct Delivery {
     pub credentials: Credentials,
     pub recipient: String,
     pub content: Content,
+    /// Tries begun since it was accepted or last replayed, this one included.
+    pub tries: u32,
     pub created_at: Timestamp,
 }
 

@@ -23,6 +23,10 @@ impl Channels {
         Self { senders, ..Self::default() }
     }
 
+    pub fn add(&mut self, sender: Arc<dyn ChannelSender>) {
+        self.senders.insert(sender.channel(), sender);
+    }
+
     /// Its instances have to be connected.
     pub fn connect_by(&mut self, connector: Arc<dyn ChannelConnector>) {
         self.connectors.insert(connector.channel(), connector);

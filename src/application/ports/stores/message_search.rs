@@ -35,6 +35,10 @@ pub trait MessageSearch: Send + Sync {
 
     /// How many messages of all tenants are open.
     async fn count_open(&self) -> Result<u64, RepositoryError>;
+
+    /// How many messages that were sent, of all tenants, are in which state, as they were counted: it costs the same however many
+    /// there are. What has not been counted yet is missing.
+    async fn count_all(&self) -> Result<HashMap<MessageStatus, u64>, RepositoryError>;
 }
 
 /// The messages of a list.

@@ -27,4 +27,7 @@ pub trait OwedDeadLetters: Send + Sync {
     /// many. Writes none while a node publishes, has not departed and is not among `gone`: checked in the same
     /// statement, which may be carried out long after it was decided on.
     async fn write_off(&self, gone: &[NodeId], limit: u32, now: Timestamp) -> Result<u64, RepositoryError>;
+
+    /// How many are owed, counted up to `most`.
+    async fn count(&self, most: u32) -> Result<u64, RepositoryError>;
 }

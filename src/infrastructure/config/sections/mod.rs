@@ -6,9 +6,6 @@ pub mod delivery;
 pub mod events;
 pub mod http;
 pub mod kafka;
-pub mod kafka_security;
-#[cfg(test)]
-mod kafka_tests;
 pub mod logs;
 mod postgres_url;
 pub mod providers;
@@ -26,7 +23,8 @@ pub const SECTIONS: &[Section] = &[
     providers::SECTION,
     events::SECTION,
     kafka::SECTION,
-    kafka_security::SECTION,
+    kafka::security::SECTION,
+    kafka::topics::SECTION,
     logs::SECTION,
 ];
 

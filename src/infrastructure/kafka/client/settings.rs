@@ -7,10 +7,10 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
 use super::connection::Connection;
-use crate::infrastructure::config::{ConfigError, KafkaConfig, KafkaSecurity};
+use crate::infrastructure::config::{ConfigError, KafkaSecurity};
 
 /// The settings that all clients share.
-pub fn client_config(addresses: &[String], kafka: &KafkaConfig) -> ClientConfig {
+pub fn client_config(addresses: &[String], security: &KafkaSecurity) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", addresses.join(","))
@@ -24,7 +24,7 @@ pub fn client_config(addresses: &[String], kafka: &KafkaConfig) -> ClientConfig 
         .set("allow.auto.create.topics", "false")
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Info);
-    secure(&mut config, &kafka.security);
+    secure(&mut config, security);
     config
 }
 
@@ -104,26 +104,13 @@ impl rdkafka::consumer::ConsumerContext for QuietEvents {}
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rdkafka::consumer::BaseConsumer;
 
     use super::*;
-    use crate::infrastructure::config::{Brokers, GroupProtocol, KafkaSasl, KafkaTls, SaslMechanism};
+    use crate::infrastructure::config::{KafkaSasl, KafkaTls, SaslMechanism};
 
     fn create(security: KafkaSecurity) -> Result<(), ConfigError> {
-        let kafka = KafkaConfig {
-            brokers: Brokers::Addresses(Vec::new()),
-            group_id: "correio".to_owned(),
-            topic_prefix: String::new(),
-            partitions: 3,
-            replication_factor: None,
-            publish_timeout: Duration::from_secs(30),
-            group_protocol: GroupProtocol::Classic,
-            session_timeout: Duration::from_secs(6),
-            security,
-        };
-        let config = client_config(&["127.0.0.1:1".to_owned()], &kafka);
+        let config = client_config(&["127.0.0.1:1".to_owned()], &security);
         config.create::<BaseConsumer>().map(drop).map_err(|error| refused(&error))
     }
 

@@ -2,9 +2,13 @@
 
 mod keeper;
 mod noticed;
+mod record_producer;
+mod refusals;
 mod settings;
+mod topic_lookup;
 
 pub use keeper::TopicKeeper;
+pub use record_producer::KafkaTopicProducer;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topics {

@@ -24,6 +24,7 @@ macro_rules! fitting {
             " then coalesce(octet_length(messages.message), 0)::bigint
                                         + coalesce(octet_length(messages.payload::text), 0)
                                         + coalesce(octet_length(messages.template::text), 0)
+                                        + coalesce(octet_length(messages.record::text), 0)
                                         + coalesce(octet_length(messages.media_url), 0)
                                end)
                            over (order by ",
@@ -34,7 +35,7 @@ macro_rules! fitting {
             $found,
             " as found
                  cross join lateral (
-                           select messages.message, messages.payload, messages.template, messages.media_url
+                           select messages.message, messages.payload, messages.template, messages.record, messages.media_url
                              from messaging_messages as messages
                             where ",
             $bound,

@@ -109,6 +109,7 @@ columns! {
         "media_url"           Alike  Text   |it| it.content.media.as_ref().map(|media| media.url.as_str());
         "media_type"          Alike  Text   |it| it.content.media.as_ref().map(|media| media.media_type.as_str());
         "template"            Alike  Json   |it| it.content.template.as_deref();
+        "record"              Alike  Json   |it| it.content.record.as_deref();
     set later:
         "channel_message_id" "error" "failure" "attempt_http_status" "dead_lettered_at" "sent_at" "delivered_at" "read_at"
         "deferrals" "deferred_since" "unanswered" "replays"

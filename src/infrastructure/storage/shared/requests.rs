@@ -27,8 +27,8 @@ impl Batchable for AcceptRequest {
 
     fn size(&self) -> usize {
         let content = &self.message.content;
-        let texts =
-            [&content.text, &content.payload, &content.template].into_iter().flatten().map(String::len).sum::<usize>();
+        let texts = [&content.text, &content.payload, &content.template, &content.record];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         texts + content.media.as_ref().map_or(0, |media| media.url.as_str().len()) + self.message.recipient.len()
     }
 }

@@ -88,8 +88,9 @@ fn content<R: Row>(row: &R, flaws: &mut Flaws) -> Content {
     }
     let payload = json(row, "payload", flaws);
     let template = json(row, "template", flaws);
+    let record = json(row, "record", flaws);
     let media = url.zip(media_type).map(|(url, media_type)| Media { url: MediaUrl::stored(url), media_type });
-    Content { text: flaws.or_default(text_option(row, "message")), media, payload, template }
+    Content { text: flaws.or_default(text_option(row, "message")), media, payload, template, record }
 }
 
 fn json<R: Row>(row: &R, column: &str, flaws: &mut Flaws) -> Option<String> {

@@ -18,6 +18,7 @@ macro_rules! fitting {
             " then coalesce(octet_length(messages.message), 0)
                         + coalesce(octet_length(messages.payload), 0)
                         + coalesce(octet_length(messages.template), 0)
+                        + coalesce(octet_length(messages.record), 0)
                         + coalesce(octet_length(messages.media_url), 0)
                end as bytes
           from ",

@@ -170,7 +170,7 @@ pub(in crate::presentation::http) fn read(body: JsonBody, channels: &Channels) -
         channel_instance_id: request.channel_instance_id.0,
         draft: Draft {
             recipient: request.remote_jid.0,
-            content: Content { text: request.message, media, payload, template },
+            content: Content { text: request.message, media, payload, template, record: None },
             max_tries: request.max_retries.map(|tries| tries.0),
             priority: request.priority.map(|priority| priority.0),
             send_at: request.send_at.and_then(|at| Timestamp::from_timestamp_millis(at.0.timestamp_millis())),

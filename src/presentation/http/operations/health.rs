@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::application::operations::report_health::{Condition, NotReady, ServiceCondition};
+use crate::application::node::tally::TallySnapshot;
+use crate::application::operations::report_health::{Condition, NotReady, ServiceCondition, Services};
 use crate::presentation::http::wire::envelope::rfc3339;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::state::SharedState;
@@ -22,7 +23,7 @@ pub struct Liveness {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthData {
-    /// `healthy`, `degraded` or `unhealthy`.
+    /// `healthy`; `degraded` while Kafka or the database is away, and what comes is kept; or `unhealthy`.
     status: &'static str,
     #[schema(format = "date-time")]
     timestamp: String,
@@ -65,7 +66,7 @@ pub struct SpoolData {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KafkaHealth {
-    /// Always false when messages are delivered directly.
+    /// Always false without brokers.
     connected: bool,
     brokers: Vec<String>,
     acks: &'static str,
@@ -140,8 +141,8 @@ fn not_ready(cause: NotReady) -> Problem {
 /// How is it?
 #[utoipa::path(get, path = "/health", tag = "health",
     responses(
-        (status = 200, body = HealthData, description = "healthy"),
-        (status = 206, body = HealthData, description = "degraded: Kafka or the database is away, and what is reported meanwhile is kept"),
+        (status = 200, body = HealthData, description = "healthy; or degraded: Kafka is away, and what is accepted meanwhile is kept"),
+        (status = 206, body = HealthData, description = "degraded: the database is away, and what is reported meanwhile is kept"),
         (status = 503, body = HealthData, description = "unhealthy"),
     ),
     security(()))]
@@ -149,6 +150,8 @@ pub async fn health(State(state): State<SharedState>) -> Response {
     let health = state.gateway.operations.report_health.health().await;
     let (status, word) = match health.condition {
         Condition::Healthy => (StatusCode::OK, "healthy"),
+        // Without Kafka everything is accepted as ever.
+        Condition::Degraded if is_without_kafka_alone(health.services) => (StatusCode::OK, "degraded"),
         Condition::Degraded => (StatusCode::PARTIAL_CONTENT, "degraded"),
         Condition::Unhealthy => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
     };
@@ -169,13 +172,7 @@ pub async fn health(State(state): State<SharedState>) -> Response {
             default_partition: health.weeks.map(|weeks| weeks.strays),
             troubles: health.storage_troubles,
         },
-        metrics: MetricsData {
-            total_received: health.tally.received,
-            total_sent: health.tally.sent,
-            total_failed: health.tally.failed,
-            total_retries: health.tally.retries,
-            total_dlq: health.tally.dead_letters,
-        },
+        metrics: health.tally.into(),
         emergency_mode: health.is_emergency,
         services: ServicesData {
             kafka: service(health.services.kafka),
@@ -192,11 +189,28 @@ pub async fn health(State(state): State<SharedState>) -> Response {
     (status, Json(data)).into_response()
 }
 
+fn is_without_kafka_alone(services: Services) -> bool {
+    let is_away = |condition| condition == ServiceCondition::Error;
+    is_away(services.kafka) && !is_away(services.database) && !is_away(services.filesystem)
+}
+
 fn service(condition: ServiceCondition) -> &'static str {
     match condition {
         ServiceCondition::Ok => "ok",
         ServiceCondition::Error => "error",
         ServiceCondition::Disabled => "disabled",
         ServiceCondition::DisabledInEmergency => "disabled-emergency",
+    }
+}
+
+impl From<TallySnapshot> for MetricsData {
+    fn from(tally: TallySnapshot) -> Self {
+        Self {
+            total_received: tally.received,
+            total_sent: tally.sent,
+            total_failed: tally.failed,
+            total_retries: tally.retries,
+            total_dlq: tally.dead_letters,
+        }
     }
 }

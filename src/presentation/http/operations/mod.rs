@@ -1,3 +1,5 @@
 //! How the process is.
 
 pub mod health;
+pub mod metrics;
+mod prometheus;

@@ -49,6 +49,9 @@ pub struct ProblemBody {
     /// Of `recipient-refused` and `channel-failed`: the message that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
+    /// Of a record for a topic that failed: its message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,6 +73,7 @@ impl Problem {
             success: false,
             errors: Vec::new(),
             data: None,
+            message_id: None,
         };
         Self(Box::new(Content { body, headers: Vec::new() }))
     }
@@ -211,6 +215,18 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "recipient-refused", title, reason).with_failed_message(message_id)
     }
 
+    /// It is a dead letter.
+    pub fn record_too_large(message_id: &str, reason: &str) -> Self {
+        let title = "The record is too large";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "record-too-large", title, reason).with_failed_message(message_id)
+    }
+
+    /// Not logged for each: the operator has configured none.
+    pub fn no_brokers() -> Self {
+        let detail = "This installation publishes to no topics: no Kafka brokers are configured (KAFKA_BROKERS).";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "No Kafka", detail)
+    }
+
     pub fn channel_failed(message_id: &str, reason: &str) -> Self {
         let title = "The channel failed";
         Self::new(StatusCode::BAD_GATEWAY, "channel-failed", title, reason).with_failed_message(message_id)
@@ -224,6 +240,12 @@ impl Problem {
     /// What was posted to a subscriber was not taken.
     pub fn subscriber_failed(reason: &str) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, "channel-failed", "The subscriber failed", reason)
+    }
+
+    /// Under the name that clients of topics know.
+    pub fn of_record(mut self, message_id: &str) -> Self {
+        self.0.body.message_id = Some(message_id.to_owned());
+        self
     }
 
     fn with_failed_message(mut self, message_id: &str) -> Self {

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::application::gateway::Gateway;
+use crate::presentation::http::topics::TopicSettings;
 use crate::presentation::http::wire::body::BodyLimits;
 use crate::presentation::http::wire::held::LargeAnswers;
 use crate::presentation::http::wire::readiness::Readiness;
@@ -26,6 +27,7 @@ pub struct AppState {
     pub readiness: Readiness,
     /// What a CRM proves itself by; none: it needs no proof.
     pub webhook_secret: Option<String>,
+    pub topics: TopicSettings,
     /// Bytes of memory that the process has.
     pub resident_memory: fn() -> u64,
 }

@@ -83,6 +83,22 @@ pub async fn open(database: &PgDatabase) -> Result<u64, RepositoryError> {
     count(&row)
 }
 
+/// What was counted, of all tenants.
+pub async fn all(database: &PgDatabase) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+    let query = sqlx::query(
+        "select status, sum(count)::bigint as count
+           from (select status, count
+                   from messaging_message_counts
+                 union all
+                 select status, change
+                   from messaging_message_count_changes) as parts
+          group by status
+         having sum(count) > 0",
+    );
+    let rows = database.run(async |connection| query.fetch_all(connection).await).await?;
+    rows.iter().map(|row| Ok((status(row, "status")?, count(row)?))).collect()
+}
+
 /// Adds changes to the counts, as many as a second's work; does nothing while another process does it.
 pub async fn roll_up(database: &PgDatabase) -> Result<(), RepositoryError> {
     database

@@ -171,6 +171,10 @@ impl MessageSearch for PgMessageSearch {
     async fn count_open(&self) -> Result<u64, RepositoryError> {
         counts::open(&self.database).await
     }
+
+    async fn count_all(&self) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+        counts::all(&self.database).await
+    }
 }
 
 /// How a tenant's open messages of these weeks are found, so that it costs no more than what it has itself.

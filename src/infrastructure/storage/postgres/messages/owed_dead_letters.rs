@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use super::counts::count;
 use crate::application::ports::{OwedDeadLetters, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::message::{Message, MessageId};
@@ -144,5 +145,20 @@ impl OwedDeadLetters for PgOwedDeadLetters {
         .bind(gone.iter().map(|gone| gone.0).collect::<Vec<Uuid>>());
         let written = self.database.upkeep.run(async |connection| query.execute(connection).await).await?;
         Ok(written.rows_affected())
+    }
+
+    async fn count(&self, most: u32) -> Result<u64, RepositoryError> {
+        let query = sqlx::query(AssertSqlSafe(self.database.floor.name_in(
+            "select count(*) as count
+               from (select
+                       from messaging_messages
+                      where id >= :floor
+                        and status = 'failed'
+                        and dead_lettered_at is null
+                      limit $1) as owed",
+        )))
+        .bind(i64::from(most));
+        let row = self.database.run(async |connection| query.fetch_one(connection).await).await?;
+        count(&row)
     }
 }

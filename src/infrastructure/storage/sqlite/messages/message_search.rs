@@ -119,6 +119,18 @@ impl MessageSearch for SqliteMessageSearch {
         .map_err(translate)?;
         get(&row, "count")
     }
+
+    async fn count_all(&self) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
+        let rows = sqlx::query(
+            "select status, sum(count) as count
+               from messaging_message_counts
+              group by status",
+        )
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(translate)?;
+        rows.iter().map(|row| Ok((status(row, "status")?, get(row, "count")?))).collect()
+    }
 }
 
 /// What is stuck is among what waits for a receipt: the rest of the history is not looked at.

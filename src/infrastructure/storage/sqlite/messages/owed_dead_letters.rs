@@ -7,7 +7,7 @@ use crate::domain::node::NodeId;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::portion::fitting;
-use crate::infrastructure::storage::sqlite::row::{id_list, message_columns, messages, time_text};
+use crate::infrastructure::storage::sqlite::row::{get, id_list, message_columns, messages, time_text};
 
 #[derive(Clone)]
 pub struct SqliteOwedDeadLetters {
@@ -105,5 +105,21 @@ impl OwedDeadLetters for SqliteOwedDeadLetters {
         .await
         .map_err(translate)?;
         Ok(written.rows_affected())
+    }
+
+    async fn count(&self, most: u32) -> Result<u64, RepositoryError> {
+        let row = sqlx::query(
+            "select count(*) as count
+               from (select 1
+                       from messaging_messages indexed by messaging_messages_owed
+                      where status = 'failed'
+                        and dead_lettered_at is null
+                      limit ?1)",
+        )
+        .bind(most)
+        .fetch_one(self.database.readers())
+        .await
+        .map_err(translate)?;
+        get(&row, "count")
     }
 }

@@ -37,6 +37,11 @@ pub fn text(bytes: &[u8]) -> Result<&[u8], Problem> {
     }
 }
 
+/// The charset that a body is said to have.
+pub fn charset_of(headers: &HeaderMap) -> Option<&str> {
+    value(headers).and_then(charset).filter(|charset| !charset.is_empty())
+}
+
 fn value(headers: &HeaderMap) -> Option<&str> {
     headers.get(CONTENT_TYPE)?.to_str().ok()
 }

@@ -21,7 +21,7 @@ use super::serving::{hold_body, wait_for_client};
 use coding::{codings, decoded};
 use content_type::{must_be_utf8, text};
 
-pub(in crate::presentation::http) use content_type::is_json;
+pub(in crate::presentation::http) use content_type::{charset_of, is_json, text as without_mark};
 
 /// A body over the limit is read on up to here, so that its sender gets to read the answer.
 const MOST_READ_ON: usize = 16 * 1024 * 1024;
@@ -113,6 +113,23 @@ pub(in crate::presentation::http) async fn whole(body: Body, limits: &BodyLimits
     let mut held = limits.room.nothing();
     let arrived = wait_for_client(read(body, limits, &mut held)).await;
     let bytes = arrived.ok_or_else(Problem::too_many_in_flight)??;
+    hold_body(held);
+    Ok(bytes)
+}
+
+/// The same, as it was before it was compressed.
+pub(in crate::presentation::http) async fn uncompressed(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &BodyLimits,
+) -> Result<Bytes, Problem> {
+    if waits_with_too_much(headers, limits.most) {
+        return Err(Problem::body_too_large(limits.most));
+    }
+    let mut held = limits.room.nothing();
+    let arrived = wait_for_client(read(body, limits, &mut held)).await;
+    let bytes = arrived.ok_or_else(Problem::too_many_in_flight)??;
+    let bytes = decoded(bytes, &codings(headers)?, limits.most, &mut held).await?;
     hold_body(held);
     Ok(bytes)
 }

@@ -1,12 +1,17 @@
 //! How Kafka is found, and what Correio does with it.
 
+pub mod security;
+#[cfg(test)]
+mod tests;
+pub mod topics;
+
 use std::time::Duration;
 
-use super::kafka_security::KafkaSecurity;
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
 use crate::infrastructure::config::values::{self, Parsed};
 use crate::infrastructure::config::variables::Variables;
+use security::KafkaSecurity;
 
 /// How messages travel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +59,8 @@ pub enum Brokers {
 
 pub const SECTION: Section = Section {
     title: "Kafka",
-    about: "All other variables for Kafka are read only with `KAFKA_ENABLED=true`.",
+    about: "All other variables for Kafka are read only with `KAFKA_ENABLED=true`; `KAFKA_BROKERS`, and those of its security, \
+            are also read for [topics](#topics).",
     settings: &[
         KAFKA_ENABLED.entry(),
         KAFKA_BROKERS.entry(),

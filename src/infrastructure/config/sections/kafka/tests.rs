@@ -47,7 +47,7 @@ fn nothing_has_to_be_said_about_kafka() {
 
 #[test]
 fn what_is_said_about_kafka_counts_only_with_it() {
-    let values = [("KAFKA_ENABLED", "false"), ("KAFKA_BROKERS", "://"), ("KAFKA_PARTITIONS", "none")];
+    let values = [("KAFKA_ENABLED", "false"), ("KAFKA_GROUP_ID", "\u{7}"), ("KAFKA_PARTITIONS", "none")];
     let config = Config::read(|name| values.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned()));
     assert_eq!(config.unwrap().queue, QueueConfig::Direct);
 }

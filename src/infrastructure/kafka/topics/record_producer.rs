@@ -1,0 +1,254 @@
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use tokio::time::timeout;
+use tracing::{error, warn};
+
+use super::refusals::{is_about_its_batch, is_about_the_topic, translate};
+use super::topic_lookup::{Found, TopicLookup};
+use crate::application::ports::{LONGEST_PUBLICATION, PublishError, Refusal, TopicProducer};
+use crate::domain::topic::{RecordPosition, TopicRecord};
+use crate::infrastructure::config::TopicsConfig;
+use crate::infrastructure::kafka::client::Connection;
+
+/// Bytes of a batch: below the limit of nearly every topic, so that nobody's record is refused for its company.
+const BATCH_BYTES: usize = 131_072;
+
+/// What waits for brokers that are slow or away. What is beyond it waits in the database.
+const BUFFERED_RECORDS: usize = 20_000;
+const BUFFERED_KIBIBYTES: usize = 65_536;
+
+/// A record that could not be published for so long, with no broker that answers, goes on waiting in the database. Less than
+/// [`LONGEST_PUBLICATION`] by what a second look takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+type Client = Arc<ThreadedProducer<RecordEvents>>;
+type Published = Result<RecordPosition, KafkaError>;
+
+/// Publishes clients' records through librdkafka's idempotent producer.
+pub struct KafkaTopicProducer(Arc<Publishing>);
+
+struct Publishing {
+    config: ClientConfig,
+    addresses: Vec<String>,
+    connection: Arc<Connection>,
+    client: RwLock<Client>,
+    /// For records that must not share a batch: made when the first one comes.
+    alone: OnceLock<Client>,
+    lookup: TopicLookup,
+}
+
+impl KafkaTopicProducer {
+    /// Begins to connect.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the settings; never because a broker is away.
+    pub fn start(
+        mut config: ClientConfig,
+        topics: &TopicsConfig,
+        addresses: Vec<String>,
+        is_embedded: bool,
+        connection: Arc<Connection>,
+    ) -> Result<Self, KafkaError> {
+        let lookup = TopicLookup::new(config.clone(), topics, is_embedded, connection.clone());
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            // Keys land where Java's clients put them.
+            .set("partitioner", "murmur2_random")
+            .set("message.timeout.ms", PATIENCE.as_millis().to_string())
+            // Callers wait: what arrives while a request is under way is the next batch.
+            .set("linger.ms", "1")
+            .set("batch.size", BATCH_BYTES.to_string())
+            .set("queue.buffering.max.messages", BUFFERED_RECORDS.to_string())
+            .set("queue.buffering.max.kbytes", BUFFERED_KIBIBYTES.to_string())
+            // A topic that is not there is said at once: the next try finds one that was made meanwhile.
+            .set("topic.metadata.propagation.max.ms", "0")
+            // Only the broker knows what it takes.
+            .set("message.max.bytes", "100000000")
+            .set("compression.type", topics.compression.as_str());
+        let client = RwLock::new(connect(&config, &connection)?);
+        let alone = OnceLock::new();
+        Ok(Self(Arc::new(Publishing { config, addresses, connection, client, alone, lookup })))
+    }
+}
+
+impl TopicProducer for KafkaTopicProducer {
+    fn publish(&self, topic: &str, record: TopicRecord) -> BoxFuture<'static, Result<RecordPosition, PublishError>> {
+        let (publishing, topic) = (self.0.clone(), topic.to_owned());
+        let begun = begin(&publishing.client(), &topic, &record);
+        let publication = async move {
+            match begun.await {
+                Ok(position) => Ok(position),
+                Err(error) => publishing.look_again(&topic, &record, error).await,
+            }
+        };
+        let in_time = |published: Result<_, _>| {
+            published.unwrap_or_else(|_| Err(PublishError::unanswered("Kafka did not answer in time.")))
+        };
+        timeout(LONGEST_PUBLICATION, publication).map(in_time).boxed()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.0.connection.is_connected()
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.0.addresses.clone()
+    }
+
+    fn troubles(&self) -> Vec<String> {
+        self.0.connection.troubles().sentences()
+    }
+}
+
+impl Publishing {
+    fn client(&self) -> Client {
+        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was refused for something that is not the record's own is published once more.
+    async fn look_again(
+        &self,
+        topic: &str,
+        record: &TopicRecord,
+        error: KafkaError,
+    ) -> Result<RecordPosition, PublishError> {
+        let code = error.rdkafka_error_code();
+        let again = if code == Some(RDKafkaErrorCode::Fatal) {
+            self.replace_fatal();
+            begin(&self.client(), topic, record)
+        } else if code.is_some_and(|code| is_about_its_batch(code, bytes(record) < BATCH_BYTES)) {
+            begin(self.alone().map_err(|error| translate(&error))?, topic, record)
+        } else if code.is_some_and(is_about_the_topic) {
+            self.find(topic, record).await?;
+            begin(&self.client(), topic, record)
+        } else {
+            return Err(translate(&error));
+        };
+        again.await.map_err(|error| translate(&error))
+    }
+
+    /// The topic is there, or was made.
+    async fn find(&self, topic: &str, record: &TopicRecord) -> Result<(), PublishError> {
+        let client = self.client();
+        match self
+            .lookup
+            .find(topic, move |topic, patience| client.client().fetch_metadata(Some(topic), patience))
+            .await
+        {
+            Found::Partitions(count) => match record.partition {
+                Some(partition) if partition < 0 || partition >= count => Err(PublishError::refused_for_good(
+                    Refusal::Invalid,
+                    format!("There is no partition {partition}: the topic {topic} has {count}."),
+                )),
+                _ => Ok(()),
+            },
+            Found::Nothing => Err(PublishError::refused(format!(
+                "This server does not host this topic-partition: there is no topic {topic}."
+            ))),
+            Found::Refusal(reason) => Err(PublishError::refused(reason)),
+            Found::NoAnswer(reason) => Err(PublishError::unanswered(reason)),
+        }
+    }
+
+    fn alone(&self) -> Result<&Client, KafkaError> {
+        if let Some(client) = self.alone.get() {
+            return Ok(client);
+        }
+        let mut config = self.config.clone();
+        config.set("batch.size", "1").set("linger.ms", "0").remove("statistics.interval.ms");
+        let client = connect(&config, &self.connection)?;
+        Ok(self.alone.get_or_init(|| client))
+    }
+
+    /// A producer that has met a fatal error never publishes again.
+    fn replace_fatal(&self) {
+        let mut client = self.client.write().unwrap_or_else(PoisonError::into_inner);
+        // Another record may have been faster.
+        let Some((_, cause)) = client.client().fatal_error() else { return };
+        match connect(&self.config, &self.connection) {
+            Ok(new) => {
+                warn!(target: "kafka", cause, "the Kafka producer of topics is replaced");
+                let old = std::mem::replace(&mut *client, new);
+                // Its end waits for what it still has.
+                std::thread::spawn(move || drop(old));
+            }
+            Err(error) => error!(target: "kafka", %error, "cannot create a new Kafka producer"),
+        }
+    }
+}
+
+fn connect(config: &ClientConfig, connection: &Arc<Connection>) -> Result<Client, KafkaError> {
+    config.create_with_context(RecordEvents(connection.clone())).map(Arc::new)
+}
+
+/// Gives the record to librdkafka, without waiting.
+fn begin(
+    client: &ThreadedProducer<RecordEvents>,
+    topic: &str,
+    record: &TopicRecord,
+) -> impl Future<Output = Published> + Send + use<> {
+    let headers = (!record.headers.is_empty()).then(|| {
+        record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), |headers, (key, value)| {
+            headers.insert(Header { key, value: value.as_deref() })
+        })
+    });
+    let (report, reported) = oneshot::channel();
+    let mut outgoing: BaseRecord<'_, [u8], [u8], _> = BaseRecord::with_opaque_to(topic, Box::new(report));
+    outgoing.partition = record.partition;
+    outgoing.payload = record.value.as_deref();
+    outgoing.key = record.key.as_deref();
+    outgoing.timestamp = record.timestamp;
+    outgoing.headers = headers;
+    let begun = client.send(outgoing).map_err(|(error, _)| error);
+    async move {
+        begun?;
+        // A producer that ends reports on everything.
+        reported.await.unwrap_or(Err(KafkaError::Canceled))
+    }
+}
+
+fn bytes(record: &TopicRecord) -> usize {
+    record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len)
+}
+
+/// What librdkafka reports beside what became of records.
+struct RecordEvents(Arc<Connection>);
+
+const CLIENT: &str = "topics";
+
+impl ClientContext for RecordEvents {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.0.log(CLIENT, level, facility, line);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.0.look(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(CLIENT, &error, reason);
+    }
+}
+
+impl ProducerContext for RecordEvents {
+    type DeliveryOpaque = Box<oneshot::Sender<Published>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, report: Self::DeliveryOpaque) {
+        let published = match result {
+            Ok(message) => Ok(RecordPosition { partition: message.partition(), offset: message.offset() }),
+            Err((error, _)) => Err(error.clone()),
+        };
+        // A record that nobody waits for any more is published all the same.
+        let _ = report.send(published);
+    }
+}

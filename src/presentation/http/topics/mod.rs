@@ -1,0 +1,10 @@
+//! Publishing to topics over HTTP.
+
+mod alike;
+mod caller;
+mod erp_body;
+pub mod publish;
+mod settings;
+mod stringified;
+
+pub use settings::{Deduplication, RepairCounts, TopicSettings, UnconfirmedAnswer};

@@ -1,0 +1,3 @@
+//! Publishing to topics.
+
+mod topic_producer;
