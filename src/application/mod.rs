@@ -14,6 +14,8 @@ pub mod ports;
 pub mod receipts;
 pub mod recovery;
 pub mod service;
+pub mod sources;
+pub mod subscriptions;
 pub mod transport;
 
 /// Resolves when the process shall stop.

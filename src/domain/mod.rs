@@ -9,6 +9,8 @@ pub mod message;
 pub mod node;
 pub mod problem;
 pub mod receipt;
+pub mod source;
+pub mod subscription;
 pub mod text;
 
 /// A moment, in UTC. The clock gives it with millisecond precision, so that it reads the same from every database.

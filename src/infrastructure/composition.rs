@@ -7,17 +7,18 @@ use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::auth::JwtVerifier;
+use super::auth::{Argon2Passwords, JwtVerifier, TokenSigner, with_sign_in_secret};
 use super::channels::{
     EvolutionConnector, EvolutionEvents, EvolutionSettings, MetaEvents, MetaSettings, SandboxSender, WebhookSender,
     WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
 };
 use super::config::{Config, ConfigError, DatabaseConfig, QueueConfig, Role, WebhookConfig};
+use super::expressions::{BoundedExpressions, JsonSchemas};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
 use super::kafka::{Kafka, overtaken};
 use super::sources::PipedriveReader;
 use super::spool::{self, FileSpool, FileSwitch, MissingSpool};
-use super::storage::caching::{CachedApiKeys, CachedInstances};
+use super::storage::caching::{CachedApiKeys, CachedInstances, CachedUsers};
 use super::storage::database::Database;
 use super::system::{SystemClock, SystemIds, SystemRandomness};
 use super::tables::{PgEventTables, SqliteEventTables, read_plan};
@@ -32,6 +33,7 @@ use crate::application::ports::{
     ChannelSender, Channels, Clock, CredentialsCipher, EventSpool, EventTables, MessageSource, RepositoryError, Stores,
     Tasks,
 };
+use crate::application::subscriptions::{ReplayEvents, ShapeMessage};
 use crate::domain::event::Step;
 use crate::domain::message::retry::RetryPolicy;
 
@@ -59,11 +61,17 @@ pub fn compose(
     let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
     let channels = channels(config, &node, &clock)?;
     let transport = transport(config, role, &node, &clock, &channels)?;
+    let jwt = with_sign_in_secret(config)?;
     let ports = Ports {
         stores: cached(database.stores.clone()),
         channels,
         cipher,
-        tokens: Arc::new(JwtVerifier::new(&config.access.jwt, clock.clone())?),
+        tokens: Arc::new(JwtVerifier::new(&jwt, clock.clone())?),
+        token_issuer: Arc::new(TokenSigner::new(&jwt)?),
+        passwords: Arc::new(Argon2Passwords::default()),
+        expressions: Arc::new(BoundedExpressions::default()),
+        schemas: Arc::new(JsonSchemas::default()),
+        sources: config.sources()?,
         clock,
         ids: Arc::new(SystemIds::default()),
         randomness: Arc::new(SystemRandomness),
@@ -87,6 +95,8 @@ pub fn compose(
         public_url: config.providers.public_url.clone(),
         providers_are_open: config.providers.are_open,
         secret_overlap: config.providers.secret_overlap,
+        sign_in_ttl: config.access.sign_in_ttl,
+        request_limits: config.access.limits.requests,
     };
     Ok(Gateway::assemble(ports, transport, node, settings))
 }
@@ -121,7 +131,7 @@ pub fn webhook_settings(_: &Config, webhook: &WebhookConfig) -> ReceiverSettings
     ReceiverSettings {
         tenant: webhook.tenant.clone(),
         source: "webhook".to_owned(),
-        steps: if webhook.tables.is_some() { vec![Step::Tables] } else { Vec::new() },
+        steps: if webhook.tables.is_some() { vec![Step::Route, Step::Tables] } else { vec![Step::Route] },
         companies: webhook.companies.clone(),
     }
 }
@@ -158,6 +168,32 @@ pub fn connect_instances(
     let overlap = config.providers.secret_overlap;
     let secrets = EventSecrets { instances: instances.clone(), cipher: cipher.clone(), clock: clock.clone(), overlap };
     Ok((ConnectInstance { instances, channels, cipher, clock, public_url, secrets }, tenants))
+}
+
+/// What a command needs that replays events, and serves nothing: what it makes belongs to a node that is not there, so that a
+/// process that serves takes it.
+///
+/// # Errors
+/// When no HTTP client can be built on this machine.
+pub fn replay_events(config: &Config, stores: &Stores) -> Result<ReplayEvents, SetupError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
+    let channels = channels(config, &node, &clock)?;
+    let shape = ShapeMessage {
+        expressions: Arc::new(BoundedExpressions::default()),
+        instances: stores.instances.clone(),
+        channels,
+        identity: None,
+        ids: Arc::new(SystemIds::default()),
+        clock: clock.clone(),
+    };
+    Ok(ReplayEvents {
+        subscriptions: stores.subscriptions.clone(),
+        events: stores.events.clone(),
+        deliveries: stores.event_deliveries.clone(),
+        shape,
+        clock,
+    })
 }
 
 /// How messages travel in this process: the one place that asks whether there is a broker.
@@ -247,6 +283,7 @@ fn cached(stores: Stores) -> Stores {
     Stores {
         api_keys: Arc::new(CachedApiKeys::new(stores.api_keys)),
         instances: Arc::new(CachedInstances::new(stores.instances)),
+        users: Arc::new(CachedUsers::new(stores.users)),
         ..stores
     }
 }

@@ -18,6 +18,7 @@ use correio::domain::message::{Content, Draft, Guard, MaxTries, Message, Message
 use correio::domain::node::NodeId;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use correio::infrastructure::config::KafkaConfig;
+use correio::infrastructure::expressions::{BoundedExpressions, JsonSchemas};
 use correio::infrastructure::kafka::Kafka;
 use correio::infrastructure::system::{SystemIds, SystemRandomness};
 use futures::FutureExt;
@@ -27,6 +28,7 @@ use super::scripted::{ManualClock, ScriptedChannel};
 use crate::support::databases::Adapters;
 use crate::support::given;
 use crate::support::memory_broker::MemoryBroker;
+use crate::support::no_sign_in::NoSignIn;
 
 /// More than any story sends at the same time.
 const REQUESTS: usize = 4_096;
@@ -209,6 +211,11 @@ impl TestGateway {
             channels,
             cipher,
             tokens: no_tokens(),
+            token_issuer: Arc::new(NoSignIn),
+            passwords: Arc::new(NoSignIn),
+            expressions: Arc::new(BoundedExpressions::default()),
+            schemas: Arc::new(JsonSchemas::default()),
+            sources: Arc::new([]),
             clock,
             ids: Arc::new(SystemIds::default()),
             randomness: Arc::new(SystemRandomness),
@@ -229,6 +236,8 @@ impl TestGateway {
             direct_timeout: Duration::from_secs(30),
             providers_are_open: false,
             secret_overlap: Duration::from_secs(24 * 60 * 60),
+            sign_in_ttl: Duration::from_secs(60 * 60),
+            request_limits: None,
         };
         let gateway = Arc::new(Gateway::assemble(ports, transport.clone(), node, settings));
         if let Transport::Brokered(brokered) = transport {

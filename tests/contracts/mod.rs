@@ -12,6 +12,7 @@ mod node;
 mod operations;
 mod receipts;
 mod recovery;
+mod subscriptions;
 
 /// Makes a test of every story on every set of adapters.
 macro_rules! on_every_adapter {

@@ -17,6 +17,7 @@ use correio::domain::Timestamp;
 use correio::domain::message::MaxTries;
 use correio::domain::message::retry::RetryPolicy;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
+use correio::infrastructure::expressions::{BoundedExpressions, JsonSchemas};
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
@@ -33,6 +34,7 @@ use super::weather::{Outage, SimWeather};
 use crate::application::gateway::no_tokens;
 use crate::support::given;
 use crate::support::memory::MemoryDatabase;
+use crate::support::no_sign_in::NoSignIn;
 
 pub const NODE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const KEY: [u8; 32] = [7; 32];
@@ -257,6 +259,11 @@ impl Surroundings {
             channels: self.channels(id, forgets),
             cipher: Arc::new(XChaChaCredentialsCipher::new(&KEY, &[])),
             tokens: no_tokens(),
+            token_issuer: Arc::new(NoSignIn),
+            passwords: Arc::new(NoSignIn),
+            expressions: Arc::new(BoundedExpressions::default()),
+            schemas: Arc::new(JsonSchemas::default()),
+            sources: Arc::new([]),
             ids: Arc::new(SimIds { clock: clock.clone(), process: id, last: Mutex::default() }),
             clock,
             randomness: Arc::new(SimRandomness(self.scheduler.clone())),
@@ -305,6 +312,8 @@ impl Surroundings {
             direct_timeout: Duration::from_secs(30),
             providers_are_open: false,
             secret_overlap: Duration::from_secs(24 * 60 * 60),
+            sign_in_ttl: Duration::from_secs(60 * 60),
+            request_limits: None,
         }
     }
 }

@@ -10,4 +10,6 @@ mod messages;
 mod operations;
 mod receipts;
 mod recovery;
+mod sources;
+mod subscriptions;
 mod wire;

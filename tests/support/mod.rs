@@ -18,6 +18,7 @@ pub mod memory;
 pub mod memory_broker;
 pub mod meta;
 pub mod modes;
+pub mod no_sign_in;
 pub mod postgres_server;
 pub mod process;
 pub mod proxy;

@@ -13,11 +13,17 @@ use super::delivery::admission::Admission;
 use super::delivery::consumption::Limits;
 use super::events::bells::Bells;
 use super::events::receiver::{Receiver, ReceiverPorts};
+use super::events::reporting;
 use super::node::this_node::ThisNode;
-use super::ports::{Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier};
-use super::{access, delivery, instances, messages, node, operations, receipts};
+use super::ports::{
+    Channels, Clock, CredentialsCipher, EventExpressions, EventSchemas, Ids, MessageQueue, Passwords, Randomness,
+    Stores, Tasks, TokenIssuer, TokenVerifier,
+};
+use super::{access, delivery, instances, messages, node, operations, receipts, sources, subscriptions};
+use crate::domain::access::request_limit::RequestLimits;
 use crate::domain::message::MaxTries;
 use crate::domain::message::retry::RetryPolicy;
+use crate::domain::source::Source;
 
 /// What a gateway needs from outside.
 #[derive(Clone)]
@@ -26,6 +32,12 @@ pub struct Ports {
     pub channels: Channels,
     pub cipher: Arc<dyn CredentialsCipher>,
     pub tokens: Arc<dyn TokenVerifier>,
+    pub token_issuer: Arc<dyn TokenIssuer>,
+    pub passwords: Arc<dyn Passwords>,
+    pub expressions: Arc<dyn EventExpressions>,
+    pub schemas: Arc<dyn EventSchemas>,
+    /// As the configuration describes them.
+    pub sources: Arc<[Source]>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub randomness: Arc<dyn Randomness>,
@@ -61,6 +73,10 @@ pub struct Settings {
     pub providers_are_open: bool,
     /// How long a secret that was replaced stays good beside its successor.
     pub secret_overlap: Duration,
+    /// How long the token of a user who signed in lives.
+    pub sign_in_ttl: Duration,
+    /// None: callers may ask as often as they like.
+    pub request_limits: Option<RequestLimits>,
 }
 
 /// One process: its use cases, and what it does in the background.
@@ -69,6 +85,9 @@ pub struct Gateway {
     pub instances: Instances,
     pub access: Access,
     pub operations: Operations,
+    pub reporting: Reporting,
+    pub subscriptions: Subscriptions,
+    pub sources: sources::ReceiveReport,
     pub events: Arc<receipts::ReceiveEvents>,
     pub signed_events: receipts::ReceiveSignedEvents,
     /// None: the process takes no events in.
@@ -105,6 +124,20 @@ pub struct Instances {
 pub struct Access {
     pub authenticate: access::Authenticate,
     pub issue_api_key: access::IssueApiKey,
+    pub sign_in: access::SignIn,
+    pub limit_requests: access::LimitRequests,
+}
+
+pub struct Reporting {
+    pub report: reporting::ReportEvent,
+    pub read: reporting::ReadEvents,
+    pub types: reporting::RegisterType,
+}
+
+pub struct Subscriptions {
+    pub manage: subscriptions::ManageSubscriptions,
+    pub try_out: subscriptions::TrySubscription,
+    pub replay: subscriptions::ReplayEvents,
 }
 
 pub struct Operations {
@@ -137,8 +170,11 @@ impl Gateway {
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
             instances: ports.instances(&node, &settings, &admission),
-            access: ports.access(),
             operations: ports.operations(&node, &settings, &transport, receiver.as_ref()),
+            access: ports.access(&settings),
+            reporting: ports.reporting(&bells),
+            subscriptions: ports.subscriptions(&node),
+            sources: ports.receive_report(&bells),
             signed_events: ports.receive_signed_events(events.clone()),
             events,
             receiver,

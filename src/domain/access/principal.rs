@@ -50,12 +50,25 @@ pub enum Scope {
     MessagesRead,
     InstancesWrite,
     InstancesRead,
+    EventsWrite,
+    EventsRead,
     Admin,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 5] =
-        [Scope::MessagesWrite, Scope::MessagesRead, Scope::InstancesWrite, Scope::InstancesRead, Scope::Admin];
+    pub const ALL: [Scope; 7] = [
+        Scope::MessagesWrite,
+        Scope::MessagesRead,
+        Scope::InstancesWrite,
+        Scope::InstancesRead,
+        Scope::EventsWrite,
+        Scope::EventsRead,
+        Scope::Admin,
+    ];
+
+    /// All that keys and tokens could do before there were events.
+    const BEFORE_EVENTS: [Scope; 4] =
+        [Scope::MessagesWrite, Scope::MessagesRead, Scope::InstancesWrite, Scope::InstancesRead];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -63,6 +76,8 @@ impl Scope {
             Scope::MessagesRead => "messages:read",
             Scope::InstancesWrite => "instances:write",
             Scope::InstancesRead => "instances:read",
+            Scope::EventsWrite => "events:write",
+            Scope::EventsRead => "events:read",
             Scope::Admin => "admin",
         }
     }
@@ -83,7 +98,10 @@ impl FromStr for Scope {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("unknown scope `{0}`; known scopes: messages:write, messages:read, instances:write, instances:read, admin")]
+#[error(
+    "unknown scope `{0}`; known scopes: messages:write, messages:read, instances:write, instances:read, events:write, \
+     events:read, admin"
+)]
 pub struct UnknownScope(String);
 
 /// The authenticated caller.
@@ -96,7 +114,11 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// One that may do all that there was before events may report and read these, too: the keys of an installation that is
+    /// older than they are need not be replaced.
     pub fn may(&self, scope: Scope) -> bool {
-        self.scopes.contains(&scope)
+        let is_new = matches!(scope, Scope::EventsWrite | Scope::EventsRead);
+        let has_all_others = || Scope::BEFORE_EVENTS.iter().all(|other| self.scopes.contains(other));
+        self.scopes.contains(&scope) || (is_new && has_all_others())
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: `correio serve|migrate|keys|instances|replay|events|emergency|spool|backup|token|bench`.
+//! The command line: `correio serve|migrate|keys|users|instances|sources|subscriptions|replay|events|emergency|spool|backup|token|bench`.
 
 mod backup;
 mod bench;
@@ -8,10 +8,12 @@ mod first_key;
 mod instances;
 mod keys;
 mod replay;
+mod reporting;
 mod serve;
 mod signals;
 mod tenant;
 mod token;
+mod users;
 
 use std::process::ExitCode;
 
@@ -49,11 +51,20 @@ enum Command {
     /// List instances, connect them at their providers, and show their codes.
     #[command(subcommand)]
     Instances(instances::InstancesCommand),
+    /// Make, list and disable users, who log in for tokens.
+    #[command(subcommand)]
+    Users(users::UsersCommand),
+    /// Check and list the sources that the installation's file describes.
+    #[command(subcommand)]
+    Sources(reporting::sources::SourcesCommand),
+    /// List subscriptions to events, enable and disable them.
+    #[command(subcommand)]
+    Subscriptions(reporting::subscriptions::SubscriptionsCommand),
     /// Put failed messages back on their way, and print how many.
     Replay(replay::ReplayArguments),
-    /// Take events over.
+    /// Take events over, look at them, and replay them.
     #[command(subcommand)]
-    Events(events::import::EventsCommand),
+    Events(EventsCommand),
     /// Switch the emergency mode on or off: events wait in files, whatever the database does.
     #[command(subcommand)]
     Emergency(events::emergency::EmergencyCommand),
@@ -65,6 +76,14 @@ enum Command {
     /// Print a token signed with `JWT_SECRET`.
     Token(token::TokenArguments),
     Bench(Box<bench::BenchArguments>),
+}
+
+#[derive(Debug, Subcommand)]
+enum EventsCommand {
+    #[command(flatten)]
+    Import(events::import::EventsCommand),
+    #[command(flatten)]
+    Look(reporting::events::EventsCommand),
 }
 
 /// Runs the command that the process was started with. 0: it did; 1: it could not start or do it; 2: wrong usage.
@@ -108,8 +127,12 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         }
         Command::Keys(command) => keys::run(&configured()?, command).await,
         Command::Instances(command) => instances::run(&configured()?, command).await,
+        Command::Users(command) => users::run(&configured()?, command).await,
+        Command::Sources(command) => reporting::sources::run(&configured()?, &command),
+        Command::Subscriptions(command) => reporting::subscriptions::run(&configured()?, command).await,
         Command::Replay(arguments) => replay::run(&configured()?, arguments).await,
-        Command::Events(command) => events::import::run(&configured()?, command).await,
+        Command::Events(EventsCommand::Import(command)) => events::import::run(&configured()?, command).await,
+        Command::Events(EventsCommand::Look(command)) => reporting::events::run(&configured()?, command).await,
         Command::Emergency(command) => events::emergency::run(&configured()?, &command),
         Command::Spool(command) => events::spool::run(&configured()?, &command).await,
         Command::Backup(arguments) => backup::run(&configured()?, arguments).await,

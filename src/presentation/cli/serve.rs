@@ -76,6 +76,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
         readiness: readiness.clone(),
         webhook_secret: config.events.webhook.as_ref().and_then(|webhook| webhook.secret.clone()),
         resident_memory: memory::resident,
+        trusted_proxies: config.access.limits.trusted_proxies.clone(),
     });
     let app = if role.accepts() { router(state) } else { health_router(state) };
     let limits = Limits {

@@ -17,14 +17,17 @@ mod node_repository;
 mod owed_dead_letters;
 mod receipt_inbox;
 mod received_messages;
+mod sign_in_failures;
 mod storage;
+mod subscriptions;
 mod tables;
+mod users;
 mod weather;
 
 use std::sync::Arc;
 
 use correio::application::ports::Stores;
-use correio::infrastructure::storage::sqlite::ProcessCallTurns;
+use correio::infrastructure::storage::sqlite::{ProcessCallTurns, ProcessRequestAllowances};
 
 use super::adapters::Adapters;
 
@@ -33,7 +36,7 @@ pub use cancellations::MemoryCancellations;
 pub use database::MemoryDatabase;
 pub use deleted_instances::{FAIL, MemoryDeletedInstances};
 pub use due_messages::MemoryDueMessages;
-pub use events::{MemoryEventRepository, MemoryEventSteps};
+pub use events::{MemoryEventRepository, MemoryEventSteps, MemoryEventTypes};
 pub use failed_messages::MemoryFailedMessages;
 pub use instance_repository::MemoryInstanceRepository;
 pub use message_repository::MemoryMessageRepository;
@@ -42,8 +45,11 @@ pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use receipt_inbox::MemoryReceiptInbox;
 pub use received_messages::MemoryReceivedMessages;
+pub use sign_in_failures::MemorySignInFailures;
 pub use storage::MemoryStorage;
+pub use subscriptions::{MemoryEventDeliveries, MemorySubscriptionRepository};
 pub use tables::{Bug, CRASH, Change, Payment, Refusal};
+pub use users::MemoryUsers;
 pub use weather::{Statement, Weather};
 
 impl MemoryDatabase {
@@ -65,6 +71,12 @@ impl MemoryDatabase {
             received: Arc::new(MemoryReceivedMessages::new(self.clone())),
             events: Arc::new(MemoryEventRepository::new(self.clone())),
             event_steps: Arc::new(MemoryEventSteps::new(self.clone())),
+            event_types: Arc::new(MemoryEventTypes::new(self.clone())),
+            subscriptions: Arc::new(MemorySubscriptionRepository::new(self.clone())),
+            event_deliveries: Arc::new(MemoryEventDeliveries::new(self.clone())),
+            users: Arc::new(MemoryUsers::new(self.clone())),
+            sign_in_failures: Arc::new(MemorySignInFailures::new(self.clone())),
+            request_allowances: Arc::new(ProcessRequestAllowances::default()),
         };
         Adapters::new(stores, ())
     }

@@ -12,6 +12,7 @@ mod kafka_tests;
 pub mod logs;
 mod postgres_url;
 pub mod providers;
+pub mod sources;
 pub mod storage;
 
 use super::setting::Section;
@@ -21,10 +22,12 @@ pub const SECTIONS: &[Section] = &[
     http::SECTION,
     storage::SECTION,
     access::SECTION,
+    access::limits::SECTION,
     delivery::SECTION,
     channels::SECTION,
     providers::SECTION,
     events::SECTION,
+    sources::SECTION,
     kafka::SECTION,
     kafka_security::SECTION,
     logs::SECTION,

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use super::{
-    PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventRepository,
-    PgEventSteps, PgFailedMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository,
-    PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStorage,
+    PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventDeliveries,
+    PgEventRepository, PgEventSteps, PgEventTypes, PgFailedMessages, PgInstanceRepository, PgMessageRepository,
+    PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgRequestAllowances,
+    PgSignInFailures, PgStorage, PgSubscriptionRepository, PgUsers,
 };
 use crate::application::ports::Stores;
 
@@ -27,6 +28,12 @@ impl PgDatabase {
             received: Arc::new(PgReceivedMessages::new(self.clone())),
             events: Arc::new(PgEventRepository::new(self.clone())),
             event_steps: Arc::new(PgEventSteps::new(self.clone())),
+            event_types: Arc::new(PgEventTypes::new(self.clone())),
+            subscriptions: Arc::new(PgSubscriptionRepository::new(self.clone())),
+            event_deliveries: Arc::new(PgEventDeliveries::new(self.clone())),
+            users: Arc::new(PgUsers::new(self.clone())),
+            sign_in_failures: Arc::new(PgSignInFailures::new(self.clone())),
+            request_allowances: Arc::new(PgRequestAllowances::new(self.clone())),
         }
     }
 }

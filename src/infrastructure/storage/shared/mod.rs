@@ -11,6 +11,7 @@ mod outcome_row;
 mod recording;
 mod requests;
 pub mod rows;
+pub mod subscriptions;
 
 pub use batcher::{Batch, Batchable, Batcher};
 pub use bounds::{ASKED_IF_LOST, LARGEST_NUMBER, UNSTORABLE};

@@ -2,6 +2,7 @@
 //!
 //! Mirrors `postgres/` file by file.
 
+mod access;
 mod api_key_repository;
 mod connections;
 mod error;
@@ -17,10 +18,12 @@ mod receipts;
 mod row;
 mod storage;
 mod stores;
+mod subscriptions;
 
+pub use access::{ProcessRequestAllowances, SqliteSignInFailures, SqliteUsers};
 pub use api_key_repository::SqliteApiKeyRepository;
 pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, back_up};
-pub use events::{SqliteEventRepository, SqliteEventSteps};
+pub use events::{SqliteEventRepository, SqliteEventSteps, SqliteEventTypes};
 pub use inbound::SqliteReceivedMessages;
 pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteInstanceRepository};
 #[cfg(test)]
@@ -32,3 +35,4 @@ pub use messages::{
 pub use node_repository::SqliteNodeRepository;
 pub use receipts::SqliteReceiptInbox;
 pub use storage::SqliteStorage;
+pub use subscriptions::{SqliteEventDeliveries, SqliteSubscriptionRepository};

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use super::{
-    ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
-    SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteInstanceRepository,
-    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox,
-    SqliteReceivedMessages, SqliteStorage,
+    ProcessCallTurns, ProcessRequestAllowances, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase,
+    SqliteDeletedInstances, SqliteDueMessages, SqliteEventDeliveries, SqliteEventRepository, SqliteEventSteps,
+    SqliteEventTypes, SqliteFailedMessages, SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch,
+    SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteSignInFailures,
+    SqliteStorage, SqliteSubscriptionRepository, SqliteUsers,
 };
 use crate::application::ports::Stores;
 
@@ -28,6 +29,12 @@ impl SqliteDatabase {
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),
             events: Arc::new(SqliteEventRepository::new(self.clone())),
             event_steps: Arc::new(SqliteEventSteps::new(self.clone())),
+            event_types: Arc::new(SqliteEventTypes::new(self.clone())),
+            subscriptions: Arc::new(SqliteSubscriptionRepository::new(self.clone())),
+            event_deliveries: Arc::new(SqliteEventDeliveries::new(self.clone())),
+            users: Arc::new(SqliteUsers::new(self.clone())),
+            sign_in_failures: Arc::new(SqliteSignInFailures::new(self.clone())),
+            request_allowances: Arc::new(ProcessRequestAllowances::default()),
         }
     }
 }

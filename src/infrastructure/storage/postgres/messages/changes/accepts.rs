@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::access::idempotency::KEPT;
+use crate::domain::message::Message;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
@@ -127,6 +129,18 @@ impl Batch for Accepts {
         let stored: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
         Ok(accepts.iter().map(|accept| stored.contains(&accept.message.id.0)).collect())
     }
+}
+
+/// Stores messages that come without keys, in a transaction of the caller's.
+pub async fn insert_all(connection: &mut PgConnection, messages: &[&Message]) -> Result<(), sqlx::Error> {
+    let requests: Vec<AcceptRequest> =
+        messages.iter().map(|message| AcceptRequest { message: (*message).clone(), request: None }).collect();
+    let mut in_order: Vec<&AcceptRequest> = requests.iter().collect();
+    in_order.sort_unstable_by_key(|accept| accept.message.id);
+    if !in_order.is_empty() {
+        bind(sqlx::query(INSERT.as_str()), &in_order, |_| true).execute(connection).await?;
+    }
+    Ok(())
 }
 
 /// Whether all have the same values of the columns of this share.

@@ -18,7 +18,7 @@ pub mod replays;
 #[cfg(test)]
 use crate::domain::message::transition::{self, Change};
 
-pub use accepts::Accepts;
+pub use accepts::{Accepts, insert_all};
 pub use claims::{Claims, claims};
 pub use deferrals::Deferrals;
 pub use deletion::fail_open_messages;
