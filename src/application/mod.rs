@@ -14,7 +14,9 @@ pub mod ports;
 pub mod receipts;
 pub mod recovery;
 pub mod service;
+pub mod sources;
 pub mod status_webhooks;
+pub mod subscriptions;
 pub mod topics;
 pub mod transport;
 

@@ -9,7 +9,9 @@ pub mod message;
 pub mod node;
 pub mod problem;
 pub mod receipt;
+pub mod source;
 pub mod status_webhook;
+pub mod subscription;
 pub mod text;
 pub mod topic;
 

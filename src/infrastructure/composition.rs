@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use super::auth::JwtVerifier;
+use super::auth::{Argon2Passwords, JwtVerifier, TokenSigner, with_sign_in_secret};
 use super::channels::{
     EvolutionConnector, EvolutionEvents, EvolutionSettings, KafkaTopicSender, MetaEvents, MetaSettings, SandboxSender,
     WebhookSender, WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
@@ -15,11 +15,12 @@ use super::channels::{
 use super::config::{
     Config, ConfigError, DatabaseConfig, QueueConfig, Role, STUCK_AFTER_NAME, TopicBrokers, WebhookConfig,
 };
+use super::expressions::{BoundedExpressions, JsonSchemas};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
 use super::kafka::{Kafka, overtaken, start_topic_producer};
 use super::sources::PipedriveReader;
 use super::spool::{self, FileSpool, FileSwitch, MissingSpool};
-use super::storage::caching::{CachedApiKeys, CachedInstances};
+use super::storage::caching::{CachedApiKeys, CachedInstances, CachedUsers};
 use super::storage::database::Database;
 use super::system::{SystemClock, SystemIds, SystemRandomness};
 use super::tables::{PgEventTables, SqliteEventTables, read_plan};
@@ -38,6 +39,7 @@ use crate::application::ports::{
     ChannelSender, Channels, Clock, CredentialsCipher, EventSpool, EventTables, MessageSource, PublishError,
     RepositoryError, Stores, Tasks, TopicProducer,
 };
+use crate::application::subscriptions::{ReplayEvents, ShapeMessage};
 use crate::application::topics::{TopicsInstance, TopicsInstanceError};
 use crate::domain::access::principal::Principal;
 use crate::domain::event::Step;
@@ -76,11 +78,17 @@ pub fn compose(
         channels.add(Arc::new(KafkaTopicSender::new(topics.producer.clone(), reserved_topics(kafka.as_deref()))));
     }
     let transport = transport(role, kafka, &channels);
+    let jwt = with_sign_in_secret(config)?;
     let ports = Ports {
         stores: cached(database.stores.clone()),
         channels,
         cipher,
-        tokens: Arc::new(JwtVerifier::new(&config.access.jwt, clock.clone())?),
+        tokens: Arc::new(JwtVerifier::new(&jwt, clock.clone())?),
+        token_issuer: Arc::new(TokenSigner::new(&jwt)?),
+        passwords: Arc::new(Argon2Passwords::default()),
+        expressions: Arc::new(BoundedExpressions::default()),
+        schemas: Arc::new(JsonSchemas::default()),
+        sources: config.sources()?,
         clock,
         ids: Arc::new(SystemIds::default()),
         randomness: Arc::new(SystemRandomness),
@@ -106,6 +114,8 @@ pub fn compose(
         providers_are_open: config.providers.are_open,
         secret_overlap: config.providers.secret_overlap,
         stuck_after,
+        sign_in_ttl: config.access.sign_in_ttl,
+        request_limits: config.access.limits.requests,
     };
     Ok(Gateway::assemble(ports, transport, node, settings))
 }
@@ -140,7 +150,7 @@ pub fn webhook_settings(_: &Config, webhook: &WebhookConfig) -> ReceiverSettings
     ReceiverSettings {
         tenant: webhook.tenant.clone(),
         source: "webhook".to_owned(),
-        steps: if webhook.tables.is_some() { vec![Step::Tables] } else { Vec::new() },
+        steps: if webhook.tables.is_some() { vec![Step::Route, Step::Tables] } else { vec![Step::Route] },
         companies: webhook.companies.clone(),
     }
 }
@@ -216,6 +226,32 @@ fn stuck_after(config: &Config, channels: &Channels) -> Result<StuckAfter, Confi
     let known: Vec<&str> = channels.names().filter(|name| gives(name)).map(ChannelName::as_str).collect();
     let sentence = format!("names `{other}`, and receipts come on {} only", known.join(", "));
     Err(ConfigError::new(STUCK_AFTER_NAME, sentence))
+}
+
+/// What a command needs that replays events, and serves nothing: what it makes belongs to a node that is not there, so that a
+/// process that serves takes it.
+///
+/// # Errors
+/// When no HTTP client can be built on this machine.
+pub fn replay_events(config: &Config, stores: &Stores) -> Result<ReplayEvents, SetupError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
+    let channels = channels(config, &node, &clock)?;
+    let shape = ShapeMessage {
+        expressions: Arc::new(BoundedExpressions::default()),
+        instances: stores.instances.clone(),
+        channels,
+        identity: None,
+        ids: Arc::new(SystemIds::default()),
+        clock: clock.clone(),
+    };
+    Ok(ReplayEvents {
+        subscriptions: stores.subscriptions.clone(),
+        events: stores.events.clone(),
+        deliveries: stores.event_deliveries.clone(),
+        shape,
+        clock,
+    })
 }
 
 /// This process's ways to Kafka: the one place that asks whether there is a broker. Messages travel through the first, if there
@@ -367,6 +403,7 @@ fn cached(stores: Stores) -> Stores {
     Stores {
         api_keys: Arc::new(CachedApiKeys::new(stores.api_keys)),
         instances: Arc::new(CachedInstances::new(stores.instances)),
+        users: Arc::new(CachedUsers::new(stores.users)),
         ..stores
     }
 }

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod channels;
 pub mod composition;
 pub mod config;
+pub mod expressions;
 pub mod http_client;
 pub mod kafka;
 pub mod memory;

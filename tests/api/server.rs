@@ -88,6 +88,7 @@ fn command(directory: &TempDir) -> Command {
         .env("BOOTSTRAP_API_KEY", API_KEY)
         .env("JWT_SECRET", JWT_SECRET)
         .env("LOG_FORMAT", "json")
+        .env("RATE_LIMITS", "false")
         .current_dir(directory.path());
     command
 }

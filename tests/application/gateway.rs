@@ -19,6 +19,7 @@ use correio::domain::node::NodeId;
 use correio::domain::receipt::StuckAfter;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
 use correio::infrastructure::config::KafkaConfig;
+use correio::infrastructure::expressions::{BoundedExpressions, JsonSchemas};
 use correio::infrastructure::kafka::Kafka;
 use correio::infrastructure::system::{SystemIds, SystemRandomness};
 use futures::FutureExt;
@@ -28,6 +29,7 @@ use super::scripted::{ManualClock, ScriptedChannel};
 use crate::support::databases::Adapters;
 use crate::support::given;
 use crate::support::memory_broker::MemoryBroker;
+use crate::support::no_sign_in::NoSignIn;
 
 /// More than any story sends at the same time.
 const REQUESTS: usize = 4_096;
@@ -214,6 +216,11 @@ impl TestGateway {
             channels,
             cipher,
             tokens: no_tokens(),
+            token_issuer: Arc::new(NoSignIn),
+            passwords: Arc::new(NoSignIn),
+            expressions: Arc::new(BoundedExpressions::default()),
+            schemas: Arc::new(JsonSchemas::default()),
+            sources: Arc::new([]),
             clock,
             ids: Arc::new(SystemIds::default()),
             randomness: Arc::new(SystemRandomness),
@@ -236,6 +243,8 @@ impl TestGateway {
             providers_are_open: false,
             secret_overlap: Duration::from_secs(24 * 60 * 60),
             stuck_after: StuckAfter::default(),
+            sign_in_ttl: Duration::from_secs(60 * 60),
+            request_limits: None,
         };
         let gateway = Arc::new(Gateway::assemble(ports, transport.clone(), node, settings));
         if let Transport::Brokered(brokered) = transport {

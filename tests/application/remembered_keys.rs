@@ -94,6 +94,7 @@ fn key(hash: u8) -> ApiKey {
         created_at: at(0),
         expires_at: None,
         revoked_at: None,
+        requests_per_minute: None,
     }
 }
 
@@ -199,7 +200,8 @@ async fn few_keys_that_are_not_known_are_looked_up_at_the_same_time() {
 async fn what_cannot_be_a_key_is_not_looked_up() {
     let Story { database, remembered } = Story::begin(Semaphore::MAX_PERMITS, false).await;
     let clock = Arc::new(ManualClock::new());
-    let authenticate = Authenticate { api_keys: Arc::new(remembered), tokens: no_tokens(), clock };
+    let users = memory().await.unwrap().users.clone();
+    let authenticate = Authenticate { api_keys: Arc::new(remembered), tokens: no_tokens(), users, clock };
     let asked = || database.asked.load(Ordering::SeqCst);
     for text in ["", "short", "thirty-one characters-----------", "chave de 32 caracteres ou mais, com espaços"] {
         let refused = authenticate.execute(Presented::ApiKey(text)).await;

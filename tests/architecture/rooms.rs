@@ -9,7 +9,7 @@ const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", 
 
 /// What Correio is about. A subject has one name, and is a folder of that name in every layer and in the tests. A new one
 /// is a line here first.
-const SUBJECTS: [&str; 12] = [
+const SUBJECTS: [&str; 14] = [
     "access",
     "delivery",
     "events",
@@ -22,6 +22,8 @@ const SUBJECTS: [&str; 12] = [
     "recovery",
     "status_webhooks",
     "topics",
+    "sources",
+    "subscriptions",
 ];
 
 /// The folders that hold subjects, each with the folders in it that its subjects share.

@@ -13,6 +13,7 @@ mod operations;
 mod receipts;
 mod recovery;
 mod status_webhooks;
+mod subscriptions;
 mod topics;
 
 /// Makes a test of every story on every set of adapters.

@@ -18,6 +18,7 @@ use correio::domain::message::MaxTries;
 use correio::domain::message::retry::RetryPolicy;
 use correio::domain::receipt::StuckAfter;
 use correio::infrastructure::auth::XChaChaCredentialsCipher;
+use correio::infrastructure::expressions::{BoundedExpressions, JsonSchemas};
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
@@ -34,6 +35,7 @@ use super::weather::{Outage, SimWeather};
 use crate::application::gateway::no_tokens;
 use crate::support::given;
 use crate::support::memory::MemoryDatabase;
+use crate::support::no_sign_in::NoSignIn;
 
 pub const NODE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const KEY: [u8; 32] = [7; 32];
@@ -258,6 +260,11 @@ impl Surroundings {
             channels: self.channels(id, forgets),
             cipher: Arc::new(XChaChaCredentialsCipher::new(&KEY, &[])),
             tokens: no_tokens(),
+            token_issuer: Arc::new(NoSignIn),
+            passwords: Arc::new(NoSignIn),
+            expressions: Arc::new(BoundedExpressions::default()),
+            schemas: Arc::new(JsonSchemas::default()),
+            sources: Arc::new([]),
             ids: Arc::new(SimIds { clock: clock.clone(), process: id, last: Mutex::default() }),
             clock,
             randomness: Arc::new(SimRandomness(self.scheduler.clone())),
@@ -308,6 +315,8 @@ impl Surroundings {
             providers_are_open: false,
             secret_overlap: Duration::from_secs(24 * 60 * 60),
             stuck_after: StuckAfter::default(),
+            sign_in_ttl: Duration::from_secs(60 * 60),
+            request_limits: None,
         }
     }
 }

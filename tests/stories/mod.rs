@@ -10,6 +10,8 @@ mod messages;
 mod operations;
 mod receipts;
 mod recovery;
+mod sources;
 mod status_webhooks;
+mod subscriptions;
 mod topics;
 mod wire;

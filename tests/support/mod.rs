@@ -19,6 +19,7 @@ pub mod memory_broker;
 pub mod memory_topics;
 pub mod meta;
 pub mod modes;
+pub mod no_sign_in;
 pub mod postgres_server;
 pub mod process;
 pub mod proxy;

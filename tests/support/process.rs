@@ -1,6 +1,6 @@
 //! One process of the program.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
@@ -211,8 +211,24 @@ fn correio(program: &Path, directory: &Path, environment: &[(String, String)]) -
 /// # Panics
 /// When it does not end, as a server that was to be refused does not.
 pub async fn run(directory: &Path, environment: &[(String, String)], arguments: &[&str]) -> Output {
+    run_with_input(directory, environment, arguments, "").await
+}
+
+/// The same, with this on its standard input.
+///
+/// # Panics
+/// As above.
+pub async fn run_with_input(
+    directory: &Path,
+    environment: &[(String, String)],
+    arguments: &[&str],
+    input: &str,
+) -> Output {
     let mut command = correio(Path::new(PROGRAM), directory, environment);
-    let child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let piped = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    // A command that reads nothing may have ended.
+    let _it_may_have_ended = child.stdin.take().unwrap().write_all(input.as_bytes());
     let id = child.id().to_string();
     let ending = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
     match tokio::time::timeout(Duration::from_secs(60), ending).await {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::caller::Caller;
 use super::installation::Installation;
-use super::process::{PROGRAM, Process, run};
+use super::process::{PROGRAM, Process, run, run_with_input};
 
 pub const BOOTSTRAP_KEY: &str = "stories-bootstrap-key-0123456789-abcdef";
 pub const JWT_SECRET: &str = "a secret of the stories, 32 bytes or more";
@@ -148,6 +148,22 @@ impl TestApp {
         let output = run(self.installation.directory.path(), &self.process.environment, arguments).await;
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// The same for a command that reads its standard input.
+    pub async fn correio_with_input(&self, arguments: &[&str], input: &str) -> String {
+        let directory = self.installation.directory.path();
+        let output = run_with_input(directory, &self.process.environment, arguments, input).await;
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// What a command says that is refused.
+    pub async fn correio_fails(&self, arguments: &[&str], input: &str) -> String {
+        let directory = self.installation.directory.path();
+        let output = run_with_input(directory, &self.process.environment, arguments, input).await;
+        assert!(!output.status.success(), "{arguments:?} succeeds");
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// Somebody with a new key.

@@ -25,6 +25,8 @@ pub struct NewApiKey<'a> {
     pub prefix: String,
     pub scopes: Vec<Scope>,
     pub expires_at: Option<Timestamp>,
+    /// None: as the installation says.
+    pub requests_per_minute: Option<u32>,
 }
 
 impl IssueApiKey {
@@ -43,6 +45,7 @@ impl IssueApiKey {
             created_at: now,
             expires_at: new.expires_at,
             revoked_at: None,
+            requests_per_minute: new.requests_per_minute,
         };
         self.api_keys.insert(&key).await?;
         Ok(key)

@@ -7,6 +7,7 @@ mod handle_steps;
 pub mod import_webhooks;
 pub mod receive_webhook;
 pub mod receiver;
+pub mod reporting;
 mod sweep_events;
 mod webhook_id;
 mod write_tables;

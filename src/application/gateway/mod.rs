@@ -14,16 +14,21 @@ use super::delivery::admission::Admission;
 use super::delivery::consumption::Limits;
 use super::events::bells::Bells;
 use super::events::receiver::{Receiver, ReceiverPorts};
+use super::events::reporting;
 use super::node::this_node::ThisNode;
 use super::ports::{
-    Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, StatusSubscriptions, Stores, Tasks,
-    TokenVerifier, TopicProducer,
+    Channels, Clock, CredentialsCipher, EventExpressions, EventSchemas, Ids, MessageQueue, Passwords, Randomness,
+    StatusSubscriptions, Stores, Tasks, TokenIssuer, TokenVerifier, TopicProducer,
 };
 use super::receipts::noted_receipts::NotedReceipts;
-use super::{access, delivery, instances, messages, node, operations, receipts, status_webhooks, topics};
+use super::{
+    access, delivery, instances, messages, node, operations, receipts, sources, status_webhooks, subscriptions, topics,
+};
+use crate::domain::access::request_limit::RequestLimits;
 use crate::domain::message::MaxTries;
 use crate::domain::message::retry::RetryPolicy;
 use crate::domain::receipt::StuckAfter;
+use crate::domain::source::Source;
 
 /// What a gateway needs from outside.
 #[derive(Clone)]
@@ -32,6 +37,12 @@ pub struct Ports {
     pub channels: Channels,
     pub cipher: Arc<dyn CredentialsCipher>,
     pub tokens: Arc<dyn TokenVerifier>,
+    pub token_issuer: Arc<dyn TokenIssuer>,
+    pub passwords: Arc<dyn Passwords>,
+    pub expressions: Arc<dyn EventExpressions>,
+    pub schemas: Arc<dyn EventSchemas>,
+    /// As the configuration describes them.
+    pub sources: Arc<[Source]>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub randomness: Arc<dyn Randomness>,
@@ -79,6 +90,10 @@ pub struct Settings {
     pub secret_overlap: Duration,
     /// How long a message may be `sent` before it counts as stuck.
     pub stuck_after: StuckAfter,
+    /// How long the token of a user who signed in lives.
+    pub sign_in_ttl: Duration,
+    /// None: callers may ask as often as they like.
+    pub request_limits: Option<RequestLimits>,
 }
 
 /// One process: its use cases, and what it does in the background.
@@ -89,6 +104,9 @@ pub struct Gateway {
     pub status_webhooks: StatusWebhooks,
     pub operations: Operations,
     pub topics: Topics,
+    pub reporting: Reporting,
+    pub subscriptions: Subscriptions,
+    pub sources: sources::ReceiveReport,
     pub events: Arc<receipts::ReceiveEvents>,
     pub signed_events: receipts::ReceiveSignedEvents,
     /// None: the process takes no events in.
@@ -133,6 +151,20 @@ pub struct StatusWebhooks {
 pub struct Access {
     pub authenticate: access::Authenticate,
     pub issue_api_key: access::IssueApiKey,
+    pub sign_in: access::SignIn,
+    pub limit_requests: access::LimitRequests,
+}
+
+pub struct Reporting {
+    pub report: reporting::ReportEvent,
+    pub read: reporting::ReadEvents,
+    pub types: reporting::RegisterType,
+}
+
+pub struct Subscriptions {
+    pub manage: subscriptions::ManageSubscriptions,
+    pub try_out: subscriptions::TrySubscription,
+    pub replay: subscriptions::ReplayEvents,
 }
 
 pub struct Topics {
@@ -172,10 +204,13 @@ impl Gateway {
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
             instances: ports.instances(&node, &settings, &admission),
-            access: ports.access(),
             status_webhooks: ports.status_webhooks(&node, &settings, &admission),
             operations: ports.operations(&node, &settings, &transport, receiver.as_ref(), &stuck),
             topics: ports.topics(&node, deliver_message.clone()),
+            access: ports.access(&settings),
+            reporting: ports.reporting(&bells),
+            subscriptions: ports.subscriptions(&node),
+            sources: ports.receive_report(&bells),
             signed_events: ports.receive_signed_events(events.clone()),
             events,
             receiver,

@@ -9,7 +9,7 @@ use crate::application::recovery::relay_due_messages::RelayRounds;
 use crate::application::service::{Repeated, Repeating, Service};
 use crate::application::transport::{Brokered, Transport};
 use crate::application::{
-    access, delivery, events, inbound, instances, node, operations, receipts, recovery, status_webhooks,
+    access, delivery, events, inbound, instances, node, operations, receipts, recovery, status_webhooks, subscriptions,
 };
 
 impl Gateway {
@@ -27,6 +27,9 @@ impl Gateway {
             self.repeating(self.overhaul_storage()),
             self.repeating(self.roll_up_counts()),
             self.repeating(self.watch_tenants()),
+            self.repeating(self.forget_old_counts()),
+            self.repeating(self.route_events()),
+            self.repeating(self.sweep_deliveries()),
             self.repeating(self.sweep_receipts()),
             self.repeating(self.decide_phone_messages()),
             self.repeating(self.tell_changes()),
@@ -131,6 +134,35 @@ impl Gateway {
 
     pub fn watch_tenants(&self) -> access::WatchTenants {
         access::WatchTenants { api_keys: self.ports.stores.api_keys.clone(), tenants: self.node.tenants.clone() }
+    }
+
+    fn route_events(&self) -> events::HandleSteps {
+        let stores = &self.ports.stores;
+        let work = Arc::new(subscriptions::RouteEvents {
+            subscriptions: stores.subscriptions.clone(),
+            deliveries: stores.event_deliveries.clone(),
+            failed: stores.failed.clone(),
+            shape: self.ports.shape_message(&self.node),
+            clock: self.ports.clock.clone(),
+        });
+        let (steps, clock) = (stores.event_steps.clone(), self.ports.clock.clone());
+        events::HandleSteps { work, steps, clock, bells: self.bells.clone() }
+    }
+
+    fn sweep_deliveries(&self) -> subscriptions::SweepDeliveries {
+        subscriptions::SweepDeliveries {
+            deliveries: self.ports.stores.event_deliveries.clone(),
+            clock: self.ports.clock.clone(),
+            retention: self.settings.retention,
+        }
+    }
+
+    fn forget_old_counts(&self) -> access::ForgetOldCounts {
+        access::ForgetOldCounts {
+            failures: self.ports.stores.sign_in_failures.clone(),
+            allowances: self.ports.stores.request_allowances.clone(),
+            clock: self.ports.clock.clone(),
+        }
     }
 
     pub fn sweep_receipts(&self) -> receipts::SweepReceipts {

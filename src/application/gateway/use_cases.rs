@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Access, Instances, Messages, Operations, Ports, Settings, StatusWebhookParts, StatusWebhooks, Topics,
-    issue_api_key, replay_messages, status_webhooks,
+    Access, Instances, Messages, Operations, Ports, Reporting, Settings, StatusWebhookParts, StatusWebhooks,
+    Subscriptions, Topics, issue_api_key, replay_messages, status_webhooks,
 };
 use crate::application::delivery::admission::Admission;
 use crate::application::events::bells::Bells;
 use crate::application::events::receiver::Receiver;
+use crate::application::events::reporting;
 use crate::application::messages::turn::Turns;
 use crate::application::messages::waiting_callers::WaitingCallers;
 use crate::application::node::this_node::ThisNode;
@@ -21,7 +22,9 @@ use crate::application::receipts::noted_connections::NotedConnections;
 use crate::application::receipts::noted_receipts::NotedReceipts;
 use crate::application::receipts::refused_names::RefusedNames;
 use crate::application::transport::Transport;
-use crate::application::{access, delivery, inbound, instances, messages, node, operations, receipts, topics};
+use crate::application::{
+    access, delivery, inbound, instances, messages, node, operations, receipts, sources, subscriptions, topics,
+};
 use crate::domain::message::MessageStatus;
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use futures::lock::Mutex;
@@ -242,14 +245,101 @@ impl Ports {
         })
     }
 
-    pub(super) fn access(&self) -> Access {
+    pub(super) fn access(&self, settings: &Settings) -> Access {
         Access {
             authenticate: access::Authenticate {
                 api_keys: self.stores.api_keys.clone(),
                 tokens: self.tokens.clone(),
+                users: self.stores.users.clone(),
                 clock: self.clock.clone(),
             },
             issue_api_key: issue_api_key(&self.stores, self.clock.clone(), self.ids.clone()),
+            sign_in: access::SignIn {
+                users: self.stores.users.clone(),
+                failures: self.stores.sign_in_failures.clone(),
+                passwords: self.passwords.clone(),
+                tokens: self.token_issuer.clone(),
+                clock: self.clock.clone(),
+                token_lives: settings.sign_in_ttl,
+            },
+            limit_requests: access::LimitRequests::new(
+                self.stores.request_allowances.clone(),
+                self.clock.clone(),
+                settings.request_limits,
+            ),
+        }
+    }
+
+    pub(super) fn reporting(&self, bells: &Bells) -> Reporting {
+        let (stores, clock) = (&self.stores, &self.clock);
+        Reporting {
+            report: reporting::ReportEvent {
+                events: stores.events.clone(),
+                types: stores.event_types.clone(),
+                schemas: self.schemas.clone(),
+                ids: self.ids.clone(),
+                clock: clock.clone(),
+                bells: bells.clone(),
+            },
+            read: reporting::ReadEvents {
+                events: stores.events.clone(),
+                deliveries: stores.event_deliveries.clone(),
+                clock: clock.clone(),
+                bells: bells.clone(),
+            },
+            types: reporting::RegisterType {
+                types: stores.event_types.clone(),
+                schemas: self.schemas.clone(),
+                clock: clock.clone(),
+            },
+        }
+    }
+
+    pub(super) fn receive_report(&self, bells: &Bells) -> sources::ReceiveReport {
+        sources::ReceiveReport {
+            sources: self.sources.clone(),
+            events: self.stores.events.clone(),
+            schemas: self.schemas.clone(),
+            expressions: self.expressions.clone(),
+            ids: self.ids.clone(),
+            clock: self.clock.clone(),
+            bells: bells.clone(),
+        }
+    }
+
+    pub(super) fn shape_message(&self, node: &ThisNode) -> subscriptions::ShapeMessage {
+        subscriptions::ShapeMessage {
+            expressions: self.expressions.clone(),
+            instances: self.stores.instances.clone(),
+            channels: self.channels.clone(),
+            identity: Some(node.identity.clone()),
+            ids: self.ids.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    pub(super) fn subscriptions(&self, node: &ThisNode) -> Subscriptions {
+        let stores = &self.stores;
+        Subscriptions {
+            manage: subscriptions::ManageSubscriptions {
+                subscriptions: stores.subscriptions.clone(),
+                instances: stores.instances.clone(),
+                expressions: self.expressions.clone(),
+                channels: self.channels.clone(),
+                ids: self.ids.clone(),
+                clock: self.clock.clone(),
+            },
+            try_out: subscriptions::TrySubscription {
+                subscriptions: stores.subscriptions.clone(),
+                shape: self.shape_message(node),
+            },
+            replay: subscriptions::ReplayEvents {
+                subscriptions: stores.subscriptions.clone(),
+                events: stores.events.clone(),
+                deliveries: stores.event_deliveries.clone(),
+                shape: self.shape_message(node),
+                clock: self.clock.clone(),
+            },
         }
     }
 

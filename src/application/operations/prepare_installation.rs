@@ -89,6 +89,7 @@ impl PrepareInstallation {
             prefix: prefix.to_owned(),
             scopes: Scope::ALL.to_vec(),
             expires_at: None,
+            requests_per_minute: None,
         };
         match self.issue_api_key.execute(new).await {
             Ok(_) => Ok(true),

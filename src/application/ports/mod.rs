@@ -1,6 +1,7 @@
 //! Everything we need from outside, one small trait per file. A trait's doc is its contract.
 
 pub mod channels;
+pub mod expressions;
 pub mod process;
 mod repository_error;
 pub mod sources;
@@ -12,19 +13,21 @@ pub use channels::{
     Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
     Delivery, EventAddress, EventReader, Handshakes, NewCredentials, ProviderEvent, SECRET_HEADER, SignedEventReader,
 };
-pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
+pub use expressions::{EventExpressions, EventSchemas, ExpressionError};
+pub use process::{Clock, Ids, Passwords, PasswordsError, Randomness, Tasks, TokenError, TokenIssuer, TokenVerifier};
 pub use repository_error::RepositoryError;
 pub use sources::{NotAReport, Report, WebhookReader};
 pub use stores::{
-    Accepted, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation, Cancellations,
-    Claimed, Compose, DeletedInstances, DueMessages, DueStep, Duties, EmergencySwitch, EventCounts, EventFilter,
-    EventRepository, EventSpool, EventSteps, EventTables, FailedMessages, FailedSelection, FinishedStep, Forgotten,
-    INSTANCES_A_PAGE, InstanceRepository, InstancesPage, KeptRequest, Listed, ListedEvents, ListedInstances,
-    MOST_COUNTED, MessageFilter, MessageRepository, MessageSearch, NOT_APART, NewEvent, NodeRepository, NodeRow,
-    OpenMessages, Outcome, OwedDeadLetters, Portion, Position, Purposes, Recall, ReceiptInbox, Received,
-    ReceivedMessages, Replay, Replayed, ReportedSends, Retimed, Retiming, Retry, SealedInstance, SearchError,
-    SpoolError, SpoolStanding, StatusChanges, StatusSubscriptions, Storage, StoredEvent, Stores, StuckMessages, Swept,
-    Take, Told, WeeksStanding,
+    Accepted, Allowance, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation,
+    Cancellations, Claimed, Compose, DeletedInstances, DueMessages, DueStep, Duties, EmergencySwitch, EventCounts,
+    EventDeliveries, EventFilter, EventMessage, EventRepository, EventSpool, EventSteps, EventTables, EventType,
+    EventTypes, FailedMessages, FailedSelection, FinishedStep, Forgotten, INSTANCES_A_PAGE, InstanceRepository,
+    InstancesPage, KeptRequest, Listed, ListedEvents, ListedInstances, MOST_COUNTED, MessageFilter, MessageRepository,
+    MessageSearch, NOT_APART, NewDelivery, NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters,
+    Portion, Position, Purposes, Recall, ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, ReportedSends,
+    RequestAllowances, Retimed, Retiming, Retry, SealedInstance, SearchError, SignInEnd, SignInFailures, SpoolError,
+    SpoolStanding, StatusChanges, StatusSubscriptions, Storage, StoredEvent, Stores, StuckMessages,
+    SubscriptionRepository, Swept, Take, Told, Users, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, LONGEST_PUBLICATION, MessageQueue,

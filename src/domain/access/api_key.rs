@@ -17,6 +17,8 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
+    /// How often it may be used in a minute, where requests are counted; none: as the installation says.
+    pub requests_per_minute: Option<u32>,
 }
 
 impl ApiKey {

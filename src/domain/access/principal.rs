@@ -52,19 +52,27 @@ pub enum Scope {
     InstancesRead,
     TopicsWrite,
     TopicsRead,
+    EventsWrite,
+    EventsRead,
     Admin,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 7] = [
+    pub const ALL: [Scope; 9] = [
         Scope::MessagesWrite,
         Scope::MessagesRead,
         Scope::InstancesWrite,
         Scope::InstancesRead,
         Scope::TopicsWrite,
         Scope::TopicsRead,
+        Scope::EventsWrite,
+        Scope::EventsRead,
         Scope::Admin,
     ];
+
+    /// All that keys and tokens could do before there were events.
+    const BEFORE_EVENTS: [Scope; 4] =
+        [Scope::MessagesWrite, Scope::MessagesRead, Scope::InstancesWrite, Scope::InstancesRead];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,6 +82,8 @@ impl Scope {
             Scope::InstancesRead => "instances:read",
             Scope::TopicsWrite => "topics:write",
             Scope::TopicsRead => "topics:read",
+            Scope::EventsWrite => "events:write",
+            Scope::EventsRead => "events:read",
             Scope::Admin => "admin",
         }
     }
@@ -95,7 +105,8 @@ impl FromStr for Scope {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "unknown scope `{0}`; known scopes: messages:write, messages:read, instances:write, instances:read, topics:write, topics:read, admin"
+    "unknown scope `{0}`; known scopes: messages:write, messages:read, instances:write, instances:read, topics:write, \
+     topics:read, events:write, events:read, admin"
 )]
 pub struct UnknownScope(String);
 
@@ -109,7 +120,11 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// One that may do all that there was before events may report and read these, too: the keys of an installation that is
+    /// older than they are need not be replaced.
     pub fn may(&self, scope: Scope) -> bool {
-        self.scopes.contains(&scope)
+        let is_new = matches!(scope, Scope::EventsWrite | Scope::EventsRead);
+        let has_all_others = || Scope::BEFORE_EVENTS.iter().all(|other| self.scopes.contains(other));
+        self.scopes.contains(&scope) || (is_new && has_all_others())
     }
 }

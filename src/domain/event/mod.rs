@@ -1,6 +1,8 @@
 //! What a source reports: stored once, with the history of what became of it, and handled step by step.
 
 pub mod history;
+pub mod kind;
+pub mod known_kinds;
 pub mod status;
 pub mod step;
 pub mod table;

@@ -37,18 +37,26 @@ impl XChaChaCredentialsCipher {
     /// # Errors
     /// Without a key for a database that several processes, on several machines, can share: each would make its own.
     pub fn from_config(config: &Config, has_credentials: bool) -> Result<Self, ConfigError> {
-        match (config.storage.credentials_keys.as_deref(), &config.storage.database) {
-            (Some([first, others @ ..]), _) => Ok(Self::new(first, others)),
-            (_, DatabaseConfig::Sqlite { .. }) => {
-                Ok(Self::new(&key_file::load_or_create(&config.storage.data_dir, has_credentials)?, &[]))
-            }
-            (_, DatabaseConfig::Postgres { .. }) => Err(ConfigError::new(
-                key_file::VARIABLE,
-                "must be set when PostgreSQL is used, to the same value for every process \
-                 (`openssl rand -base64 32` makes one)",
-            )),
-        }
+        let [first, others @ ..] = &keys(config, has_credentials)?[..] else { return Err(no_key()) };
+        Ok(Self::new(first, others))
     }
+}
+
+/// As of [`XChaChaCredentialsCipher::from_config`]; the first one is the present one.
+pub(super) fn keys(config: &Config, has_credentials: bool) -> Result<Vec<[u8; 32]>, ConfigError> {
+    match (config.storage.credentials_keys.as_deref(), &config.storage.database) {
+        (Some(keys @ [_, ..]), _) => Ok(keys.to_vec()),
+        (_, DatabaseConfig::Sqlite { .. }) => {
+            Ok(vec![key_file::load_or_create(&config.storage.data_dir, has_credentials)?])
+        }
+        (_, DatabaseConfig::Postgres { .. }) => Err(no_key()),
+    }
+}
+
+fn no_key() -> ConfigError {
+    let sentence = "must be set when PostgreSQL is used, to the same value for every process \
+                    (`openssl rand -base64 32` makes one)";
+    ConfigError::new(key_file::VARIABLE, sentence)
 }
 
 impl CredentialsCipher for XChaChaCredentialsCipher {

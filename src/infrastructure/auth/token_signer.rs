@@ -1,12 +1,16 @@
 use std::time::Duration;
 
+use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value};
+use sha2::Sha256;
 
 use super::claims::is_subject;
+use super::credentials_cipher;
+use crate::application::ports::TokenIssuer;
 use crate::domain::Timestamp;
-use crate::domain::access::principal::{Scope, Tenant};
-use crate::infrastructure::config::{ConfigError, JwtConfig};
+use crate::domain::access::principal::{Principal, Scope, Tenant};
+use crate::infrastructure::config::{Config, ConfigError, JwtConfig};
 
 /// Signs tokens that this installation's own [`JwtVerifier`](super::JwtVerifier) accepts.
 pub struct TokenSigner {
@@ -86,4 +90,40 @@ impl TokenSigner {
         }
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.key).map_err(|_| SignTokenError::Signature)
     }
+}
+
+impl TokenIssuer for TokenSigner {
+    fn issue(&self, principal: &Principal, lives: Duration, now: Timestamp) -> Result<String, String> {
+        let request = TokenRequest {
+            tenant: principal.tenant.clone(),
+            subject: principal.subject.clone(),
+            scopes: Some(principal.scopes.clone()),
+            ttl: lives,
+        };
+        self.sign(&request, now).map_err(|error| error.to_string())
+    }
+}
+
+/// Says what the key is for, so that nothing else that follows from the same key is the same.
+const PURPOSE: &[u8] = b"correio: tokens of users who sign in, 1";
+
+/// The configuration with a secret in any case: without `JWT_SECRET` one that follows from the key of the credentials, which
+/// every process of an installation has. When that key is replaced, users sign in again.
+///
+/// # Errors
+/// When there is no such key.
+pub fn with_sign_in_secret(config: &Config) -> Result<JwtConfig, ConfigError> {
+    let mut jwt = config.access.jwt.clone();
+    if jwt.secret.is_none() {
+        // The file is there: the cipher was made before.
+        jwt.secret = credentials_cipher::keys(config, true)?.first().and_then(derived);
+    }
+    Ok(jwt)
+}
+
+/// None only for a key of a length that HMAC does not take, and it takes every one.
+fn derived(key: &[u8; 32]) -> Option<Vec<u8>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(PURPOSE);
+    Some(mac.finalize().into_bytes().to_vec())
 }

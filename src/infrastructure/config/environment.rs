@@ -39,6 +39,18 @@ pub fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
     value.map_or(Ok(None), |value| meant(name, &value))
 }
 
+/// A variable that a file names. An empty value counts as unset.
+///
+/// # Errors
+/// As above, for what may be said of it.
+pub(super) fn any(name: &str) -> Result<Option<String>, ConfigError> {
+    let value = match env::var(name) {
+        Ok(value) => Some(value),
+        Err(_) => file()?.remove(name),
+    };
+    Ok(value.filter(|value| !value.is_empty()))
+}
+
 /// What `.env` in the working directory says; nothing when there is none.
 fn file() -> Result<HashMap<String, String>, ConfigError> {
     match std::fs::read_to_string(FILE) {

@@ -12,6 +12,7 @@ use super::sections::kafka::topics::TopicsConfig;
 use super::sections::kafka::{Brokers, QueueConfig};
 use super::sections::logs::LogsConfig;
 use super::sections::providers::ProvidersConfig;
+use super::sections::sources::SourcesConfig;
 use super::sections::storage::{DatabaseConfig, StorageConfig};
 use super::variables::Variables;
 
@@ -27,6 +28,7 @@ pub struct Config {
     pub channels: ChannelsConfig,
     pub providers: ProvidersConfig,
     pub events: EventsConfig,
+    pub sources: SourcesConfig,
     pub logs: LogsConfig,
 }
 
@@ -56,6 +58,7 @@ impl Config {
             channels: ChannelsConfig::read(&variables)?,
             providers: ProvidersConfig::read(&variables)?,
             events: EventsConfig::read(&variables)?,
+            sources: SourcesConfig::read(&variables)?,
             logs: LogsConfig::read(&variables)?,
         })
     }

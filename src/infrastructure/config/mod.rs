@@ -7,6 +7,7 @@ mod documents;
 mod environment;
 mod error;
 mod installation;
+mod installation_file;
 #[cfg(test)]
 mod installation_tests;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use error::ConfigError;
 pub use installation::Config;
 pub use role::{Role, UnknownRole};
 pub use sections::SECTIONS;
+pub use sections::access::limits::LimitsConfig;
 pub use sections::access::{AccessConfig, JwtConfig};
 pub use sections::channels::ChannelsConfig;
 pub use sections::delivery::DeliveryConfig;

@@ -34,6 +34,9 @@ pub enum KeysCommand {
         /// When it stops: a time (`2027-01-01T00:00:00Z`) or how long from now (`720h`). Without it: never.
         #[arg(long, value_parser = expiry)]
         expires: Option<Timestamp>,
+        /// How often it may be used in a minute where requests are counted (/events). Without it: RATE_LIMIT_PER_KEY.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+        requests_per_minute: Option<u32>,
     },
     /// List keys, revoked ones too: never the keys themselves.
     List {
@@ -47,6 +50,12 @@ pub enum KeysCommand {
     },
 }
 
+/// Until when a key works, and how often.
+struct Limits {
+    expires_at: Option<Timestamp>,
+    requests_per_minute: Option<u32>,
+}
+
 pub async fn run(config: &Config, command: KeysCommand) -> Result<(), CommandError> {
     let database = match &command {
         // Also before the first start of a server.
@@ -54,7 +63,10 @@ pub async fn run(config: &Config, command: KeysCommand) -> Result<(), CommandErr
         KeysCommand::List { .. } | KeysCommand::Revoke { .. } => Database::open_existing(config).await?,
     };
     let done = match command {
-        KeysCommand::Create { tenant, name, scope, expires } => create(&database, tenant, name, scope, expires).await,
+        KeysCommand::Create { tenant, name, scope, expires, requests_per_minute } => {
+            let limits = Limits { expires_at: expires, requests_per_minute };
+            create(&database, tenant, name, scope, limits).await
+        }
         KeysCommand::List { tenant } => list(&database, tenant.as_ref()).await,
         KeysCommand::Revoke { id } => revoke(&database, id).await,
     };
@@ -67,13 +79,14 @@ async fn create(
     tenant: Tenant,
     name: String,
     scopes: Vec<Scope>,
-    expires_at: Option<Timestamp>,
+    Limits { expires_at, requests_per_minute }: Limits,
 ) -> Result<(), CommandError> {
     let new = api_keys::generate().map_err(|error| CommandError::Other(error.to_string()))?;
     let everything_but_admin = || Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin).collect();
     let scopes = if scopes.is_empty() { everything_but_admin() } else { scopes };
     let issue = issue_api_key(&database.stores, Arc::new(SystemClock::new()), Arc::new(SystemIds::default()));
-    let key = NewApiKey { id: None, tenant, name, key: &new.plaintext, prefix: new.prefix, scopes, expires_at };
+    let (key, prefix) = (new.plaintext.as_str(), new.prefix);
+    let key = NewApiKey { id: None, tenant, name, key, prefix, scopes, expires_at, requests_per_minute };
     issue.execute(key).await?;
     println!("{}", new.plaintext);
     Ok(())

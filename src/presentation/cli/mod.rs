@@ -1,5 +1,5 @@
-//! The command line:
-//! `correio serve|migrate|keys|instances|subscriptions|replay|import-outbox|events|emergency|spool|backup|token|bench`.
+//! The command line: `correio serve|migrate|keys|users|instances|status-webhooks|sources|subscriptions|replay|import-outbox|
+//! events|emergency|spool|backup|token|bench`.
 
 mod backup;
 mod bench;
@@ -10,11 +10,13 @@ mod import_outbox;
 mod instances;
 mod keys;
 mod replay;
+mod reporting;
 mod serve;
 mod signals;
-mod subscriptions;
+mod status_webhooks;
 mod tenant;
 mod token;
+mod users;
 
 use std::process::ExitCode;
 
@@ -54,12 +56,21 @@ enum Command {
     Instances(instances::InstancesCommand),
     /// Subscribe to changes of messages' states (status webhooks), and list, renew, try and delete subscriptions.
     #[command(subcommand)]
-    Subscriptions(subscriptions::SubscriptionsCommand),
+    StatusWebhooks(status_webhooks::StatusWebhooksCommand),
+    /// Make, list and disable users, who log in for tokens.
+    #[command(subcommand)]
+    Users(users::UsersCommand),
+    /// Check and list the sources that the installation's file describes.
+    #[command(subcommand)]
+    Sources(reporting::sources::SourcesCommand),
+    /// List subscriptions to events, enable and disable them.
+    #[command(subcommand)]
+    Subscriptions(reporting::subscriptions::SubscriptionsCommand),
     /// Put failed messages back on their way, and print how many.
     Replay(replay::ReplayArguments),
-    /// Take events over.
+    /// Take events over, look at them, and replay them.
     #[command(subcommand)]
-    Events(events::import::EventsCommand),
+    Events(EventsCommand),
     /// Switch the emergency mode on or off: events wait in files, whatever the database does.
     #[command(subcommand)]
     Emergency(events::emergency::EmergencyCommand),
@@ -73,6 +84,14 @@ enum Command {
     /// Print a token signed with `JWT_SECRET`.
     Token(token::TokenArguments),
     Bench(Box<bench::BenchArguments>),
+}
+
+#[derive(Debug, Subcommand)]
+enum EventsCommand {
+    #[command(flatten)]
+    Import(events::import::EventsCommand),
+    #[command(flatten)]
+    Look(reporting::events::EventsCommand),
 }
 
 /// Runs the command that the process was started with. 0: it did; 1: it could not start or do it; 2: wrong usage.
@@ -116,9 +135,13 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         }
         Command::Keys(command) => keys::run(&configured()?, command).await,
         Command::Instances(command) => instances::run(&configured()?, command).await,
-        Command::Subscriptions(command) => subscriptions::run(&configured()?, command).await,
+        Command::StatusWebhooks(command) => status_webhooks::run(&configured()?, command).await,
+        Command::Users(command) => users::run(&configured()?, command).await,
+        Command::Sources(command) => reporting::sources::run(&configured()?, &command),
+        Command::Subscriptions(command) => reporting::subscriptions::run(&configured()?, command).await,
         Command::Replay(arguments) => replay::run(&configured()?, arguments).await,
-        Command::Events(command) => events::import::run(&configured()?, command).await,
+        Command::Events(EventsCommand::Import(command)) => events::import::run(&configured()?, command).await,
+        Command::Events(EventsCommand::Look(command)) => reporting::events::run(&configured()?, command).await,
         Command::Emergency(command) => events::emergency::run(&configured()?, &command),
         Command::Spool(command) => events::spool::run(&configured()?, &command).await,
         Command::ImportOutbox(arguments) => import_outbox::run(&configured()?, arguments).await,

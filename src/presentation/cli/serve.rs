@@ -78,6 +78,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
         webhook_secret: config.events.webhook.as_ref().and_then(|webhook| webhook.secret.clone()),
         topics: topic_settings(&config.topics),
         resident_memory: memory::resident,
+        trusted_proxies: config.access.limits.trusted_proxies.clone(),
     });
     let app = if role.accepts() { router(state) } else { health_router(state) };
     let limits = Limits {

@@ -1,5 +1,6 @@
 //! The REST API: one file a resource, with its DTOs, handlers and documentation.
 
+mod access;
 mod events;
 mod instances;
 #[cfg(test)]
@@ -11,7 +12,9 @@ mod operations;
 mod parsing_tests;
 mod receipts;
 mod request_log;
+mod sources;
 mod status_webhooks;
+mod subscriptions;
 mod swagger_ui;
 mod topics;
 mod wire;
@@ -20,6 +23,7 @@ use std::any::Any;
 
 use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -39,7 +43,7 @@ pub use wire::state::{AppState, SharedState};
 
 /// The whole API, with its documentation.
 pub fn router(state: SharedState) -> Router {
-    let (api, document) = documented().split_for_parts();
+    let (api, document) = documented(&state).split_for_parts();
     finished(api.merge(swagger_ui::routes(document)), state)
 }
 
@@ -68,8 +72,9 @@ fn layered<S: Clone + Send + Sync + 'static>(
 }
 
 /// Whole paths, not nested ones: a request through a nested router gets a URI of its own, and two more services around it.
-fn documented() -> OpenApiRouter<SharedState> {
+fn documented(state: &SharedState) -> OpenApiRouter<SharedState> {
     documented_health()
+        .merge(documented_with_limits(state))
         .routes(routes!(messages::send::send))
         .routes(routes!(messages::list::list))
         .routes(routes!(messages::stats::stats))
@@ -94,6 +99,45 @@ fn documented() -> OpenApiRouter<SharedState> {
         .routes(routes!(events::emergency::set))
         .routes(routes!(events::stats::stats))
         .routes(routes!(topics::publish::publish))
+        .routes(routes!(sources::receive::receive, sources::receive::shake_hands))
+        .routes(routes!(sources::receive::receive_by_secret))
+        .routes(routes!(subscriptions::create::create, subscriptions::read::list))
+        .routes(routes!(subscriptions::read::read, subscriptions::update::update, subscriptions::read::delete))
+        .routes(routes!(subscriptions::try_out::try_out))
+        .routes(routes!(subscriptions::replay::replay))
+}
+
+/// The same operations where clients of other systems look for them.
+fn aliases() -> OpenApiRouter<SharedState> {
+    OpenApiRouter::new()
+        .route("/api/auth/login", post(access::sign_in::login))
+        .route("/api/events", post(events::report::report).get(events::list::list))
+        .route("/api/events/dead-letter", get(events::list::dead))
+        .route("/api/events/stats", get(events::counts::stats))
+        .route("/api/events/types", post(events::types::register).get(events::types::list))
+        .route("/api/events/types/{typeName}", delete(events::types::delete))
+        .route("/api/events/{eventId}", get(events::read::read))
+        .route("/api/events/{eventId}/status", get(events::read::status))
+        .route("/api/events/{eventId}/retry", post(events::retry::retry))
+        .route("/api/events/{eventId}/reprocess", post(events::retry::retry))
+        .route("/events/{eventId}/reprocess", post(events::retry::retry))
+}
+
+/// What is counted.
+fn documented_with_limits(state: &SharedState) -> OpenApiRouter<SharedState> {
+    OpenApiRouter::new()
+        .routes(routes!(access::sign_in::login))
+        .routes(routes!(access::sign_in::sign_in_by_email))
+        .routes(routes!(events::report::report, events::list::list))
+        .routes(routes!(events::list::dead))
+        .routes(routes!(events::counts::stats))
+        .routes(routes!(events::types::register, events::types::list))
+        .routes(routes!(events::types::delete))
+        .routes(routes!(events::read::read))
+        .routes(routes!(events::read::status))
+        .routes(routes!(events::retry::retry))
+        .merge(aliases())
+        .layer(middleware::from_fn_with_state(state.clone(), access::limits::count))
 }
 
 fn documented_health() -> OpenApiRouter<SharedState> {

@@ -4,6 +4,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi as _};
 
+use super::events::list::EventStatusField;
 use super::messages::list::{DirectionField, PurposeField, StatusField};
 use super::wire::moment::Moment;
 use super::wire::page::{Cursor, Limit};
@@ -16,7 +17,9 @@ use super::wire::problem::{FieldError, ProblemBody};
         description = "One authenticated REST API in front of every channel a company sends through."
     ),
     // Besides what the operations name themselves: what their parameters and shared answers are made of.
-    components(schemas(ProblemBody, FieldError, DirectionField, PurposeField, StatusField, Moment, Limit, Cursor)),
+    components(schemas(
+        ProblemBody, FieldError, DirectionField, PurposeField, StatusField, EventStatusField, Moment, Limit, Cursor
+    )),
     modifiers(&Security),
     security(("apiKey" = []), ("bearer" = [])),
 )]

@@ -20,6 +20,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>(document: OpenApi) -> Router<S> 
         .route("/api/openapi.json", get(move || std::future::ready(Json(document.clone()))))
         .route("/api", get(index))
         .route("/api/", get(index))
+        .route("/api/docs", get(index))
         .route("/api/{file}", get(file))
 }
 

@@ -27,6 +27,7 @@ fn key(tenant_name: &str, hash: u8, created: i64) -> ApiKey {
         created_at: at(created),
         expires_at: Some(at(100)),
         revoked_at: None,
+        requests_per_minute: Some(600),
     }
 }
 

@@ -4,6 +4,7 @@ mod event_repository;
 mod event_spool;
 mod event_steps;
 mod event_tables;
+mod event_types;
 
 use chrono::TimeDelta;
 use correio::application::ports::{NewEvent, StoredEvent};

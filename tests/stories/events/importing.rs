@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::crm_client;
+use crate::support::eventually::{SOON, eventually};
 use crate::support::installation::Installation;
 use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
@@ -32,6 +33,11 @@ async fn what_an_earlier_receiver_kept_is_imported_once(installation: Installati
     let arguments = ["events", "import", "--files", directory.to_str().unwrap(), "--dump", dump.to_str().unwrap()];
     assert_eq!(app.correio(&arguments).await, "4 events imported, 0 were there");
     assert_eq!(app.correio(&arguments).await, "0 events imported, 4 were there");
+    eventually(SOON, "no subscription wants those that were not handled", async || {
+        let query = "select count(*) from messaging_events where status = 'processed'";
+        (app.sql_number(query).await == 4).then_some(())
+    })
+    .await;
     let rows = app.sql("select name, via, status, received_at from messaging_events order by name").await;
     assert_eq!(rows.len(), 4, "{rows:?}");
     assert!(rows.iter().all(|row| row["via"] == "import" && row["status"] == "processed"), "{rows:?}");

@@ -4,4 +4,5 @@ mod crm_client;
 mod importing;
 mod receiving;
 mod refusing;
+mod reporting;
 mod tables;

@@ -92,8 +92,10 @@ fn anchor(heading: &str) -> String {
 /// All files and folders that pages name, folders with a slash at their end.
 fn everything() -> Vec<String> {
     let mut found = vec!["README.md".to_owned(), "CHANGELOG.md".to_owned(), "ARCHITECTURE.md".to_owned()];
-    let mut folders: Vec<PathBuf> =
-        ["src", "tests", "docs", "benches", "migrations", ".ci"].iter().map(|folder| root().join(folder)).collect();
+    let mut folders: Vec<PathBuf> = ["src", "tests", "docs", "examples", "benches", "migrations", ".ci"]
+        .iter()
+        .map(|folder| root().join(folder))
+        .collect();
     while let Some(folder) = folders.pop() {
         found.push(format!("{}/", folder.strip_prefix(root()).unwrap().display()));
         for entry in fs::read_dir(folder).unwrap() {

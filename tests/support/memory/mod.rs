@@ -19,17 +19,20 @@ mod owed_dead_letters;
 mod receipt_inbox;
 mod received_messages;
 mod reported_sends;
+mod sign_in_failures;
 mod status_changes;
 mod status_subscriptions;
 mod storage;
 mod stuck_messages;
+mod subscriptions;
 mod tables;
+mod users;
 mod weather;
 
 use std::sync::Arc;
 
 use correio::application::ports::Stores;
-use correio::infrastructure::storage::sqlite::ProcessCallTurns;
+use correio::infrastructure::storage::sqlite::{ProcessCallTurns, ProcessRequestAllowances};
 
 use super::adapters::Adapters;
 
@@ -38,7 +41,7 @@ pub use cancellations::MemoryCancellations;
 pub use database::MemoryDatabase;
 pub use deleted_instances::{FAIL, MemoryDeletedInstances};
 pub use due_messages::MemoryDueMessages;
-pub use events::{MemoryEventRepository, MemoryEventSteps};
+pub use events::{MemoryEventRepository, MemoryEventSteps, MemoryEventTypes};
 pub use failed_messages::MemoryFailedMessages;
 pub use handshakes::MemoryHandshakes;
 pub use instance_repository::MemoryInstanceRepository;
@@ -49,11 +52,14 @@ pub use owed_dead_letters::MemoryOwedDeadLetters;
 pub use receipt_inbox::MemoryReceiptInbox;
 pub use received_messages::MemoryReceivedMessages;
 pub use reported_sends::MemoryReportedSends;
+pub use sign_in_failures::MemorySignInFailures;
 pub use status_changes::MemoryStatusChanges;
 pub use status_subscriptions::MemoryStatusSubscriptions;
 pub use storage::MemoryStorage;
 pub use stuck_messages::MemoryStuckMessages;
+pub use subscriptions::{MemoryEventDeliveries, MemorySubscriptionRepository};
 pub use tables::{Bug, CRASH, Change, Payment, Refusal};
+pub use users::MemoryUsers;
 pub use weather::{Statement, Weather};
 
 impl MemoryDatabase {
@@ -80,6 +86,12 @@ impl MemoryDatabase {
             event_steps: Arc::new(MemoryEventSteps::new(self.clone())),
             status_subscriptions: Arc::new(MemoryStatusSubscriptions::new(self.clone())),
             status_changes: Arc::new(MemoryStatusChanges::new(self.clone())),
+            event_types: Arc::new(MemoryEventTypes::new(self.clone())),
+            subscriptions: Arc::new(MemorySubscriptionRepository::new(self.clone())),
+            event_deliveries: Arc::new(MemoryEventDeliveries::new(self.clone())),
+            users: Arc::new(MemoryUsers::new(self.clone())),
+            sign_in_failures: Arc::new(MemorySignInFailures::new(self.clone())),
+            request_allowances: Arc::new(ProcessRequestAllowances::default()),
         };
         Adapters::new(stores, ())
     }

@@ -1,10 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use correio::application::ports::{BYTES_AT_ONCE, Duties, Received, RepositoryError};
+use correio::application::ports::{BYTES_AT_ONCE, Duties, EventType, Received, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::access::api_key::ApiKey;
+use correio::domain::access::lockout::Failures;
 use correio::domain::access::principal::Tenant;
+use correio::domain::access::user::User;
+use correio::domain::event::EventId;
 use correio::domain::inbound::InboundKey;
 use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::instance::{Instance, InstanceId};
@@ -15,6 +18,7 @@ use correio::domain::message::{Direction, Guard, Message, MessageId, MessageStat
 use correio::domain::node::NodeId;
 use correio::domain::receipt::{ChannelMessage, Receipt, ReceiptStatus, ReportedSend};
 use correio::domain::status_webhook::{Snapshot, StatusSubscription, TOLD};
+use correio::domain::subscription::{EventDelivery, Subscription, SubscriptionId};
 use uuid::Uuid;
 
 use super::events::EventTables;
@@ -57,6 +61,11 @@ pub(super) struct Tables {
     pub api_keys: BTreeMap<Uuid, ApiKey>,
     pub tenants: BTreeSet<Tenant>,
     pub of_events: EventTables,
+    pub event_types: BTreeMap<(Tenant, String), EventType>,
+    pub subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    pub event_deliveries: BTreeMap<(EventId, SubscriptionId), EventDelivery>,
+    pub users: BTreeMap<Uuid, User>,
+    pub sign_in_failures: BTreeMap<[u8; 32], Failures>,
     pub history: Vec<Change>,
     pub payments: Vec<Payment>,
     pub refusals: Vec<Refusal>,

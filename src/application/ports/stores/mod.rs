@@ -1,5 +1,6 @@
 //! Everything that is stored.
 
+mod access;
 mod api_key_repository;
 mod cancellations;
 mod deleted_instances;
@@ -15,18 +16,21 @@ mod owed_dead_letters;
 mod receipts;
 mod status_webhooks;
 mod storage;
+mod subscriptions;
 
 use std::sync::Arc;
 
 use super::channels::{CallTurns, Handshakes};
 
+pub use access::{Allowance, RequestAllowances, SignInEnd, SignInFailures, Users};
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
 pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Recall, Retimed, Retiming, Take};
 pub use events::{
     DueStep, EmergencySwitch, EventCounts, EventFilter, EventRepository, EventSpool, EventSteps, EventTables,
-    FinishedStep, ListedEvents, NewEvent, Portion, Retry, SpoolError, SpoolStanding, StoredEvent,
+    EventType, EventTypes, FinishedStep, ListedEvents, NewEvent, Portion, Retry, SpoolError, SpoolStanding,
+    StoredEvent,
 };
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
 pub use inbound::{NOT_APART, Received, ReceivedMessages};
@@ -40,6 +44,7 @@ pub use owed_dead_letters::OwedDeadLetters;
 pub use receipts::{MOST_COUNTED, ReceiptInbox, ReportedSends, StuckMessages, Swept};
 pub use status_webhooks::{Compose, StatusChanges, StatusSubscriptions, Told};
 pub use storage::{Storage, WeeksStanding};
+pub use subscriptions::{EventDeliveries, EventMessage, NewDelivery, SubscriptionRepository};
 
 /// How many bytes of content ([`Content::bytes`](crate::domain::message::Content::bytes)) are read or changed in one go:
 /// one more message while those before it have fewer. So the first comes in any case, and at most one goes beyond.
@@ -69,4 +74,10 @@ pub struct Stores {
     pub event_steps: Arc<dyn EventSteps>,
     pub status_subscriptions: Arc<dyn StatusSubscriptions>,
     pub status_changes: Arc<dyn StatusChanges>,
+    pub event_types: Arc<dyn EventTypes>,
+    pub subscriptions: Arc<dyn SubscriptionRepository>,
+    pub event_deliveries: Arc<dyn EventDeliveries>,
+    pub users: Arc<dyn Users>,
+    pub sign_in_failures: Arc<dyn SignInFailures>,
+    pub request_allowances: Arc<dyn RequestAllowances>,
 }

@@ -9,6 +9,7 @@ pub mod kafka;
 pub mod logs;
 mod postgres_url;
 pub mod providers;
+pub mod sources;
 pub mod storage;
 
 use super::setting::Section;
@@ -18,10 +19,12 @@ pub const SECTIONS: &[Section] = &[
     http::SECTION,
     storage::SECTION,
     access::SECTION,
+    access::limits::SECTION,
     delivery::SECTION,
     channels::SECTION,
     providers::SECTION,
     events::SECTION,
+    sources::SECTION,
     kafka::SECTION,
     kafka::security::SECTION,
     kafka::topics::SECTION,

@@ -2,6 +2,8 @@
 
 mod cached_api_keys;
 mod cached_instances;
+mod cached_users;
 
 pub use cached_api_keys::CachedApiKeys;
 pub use cached_instances::CachedInstances;
+pub use cached_users::CachedUsers;

@@ -3,11 +3,11 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::connections::PgDatabase;
-use super::row::{get, parsed, sha256, tenant, time, time_option};
+use super::row::{get, number_option, scopes, sha256, tenant, time, time_option};
 use crate::application::ports::{ApiKeyRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::api_key::ApiKey;
-use crate::domain::access::principal::{Scope, Tenant};
+use crate::domain::access::principal::Tenant;
 
 #[derive(Clone)]
 pub struct PgApiKeyRepository {
@@ -48,8 +48,9 @@ impl ApiKeyRepository for PgApiKeyRepository {
     async fn insert(&self, key: &ApiKey) -> Result<(), RepositoryError> {
         let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
         let query = sqlx::query(
-            "insert into api_keys (id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "insert into api_keys (id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at,
+                 requests_per_minute)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::bigint)",
         )
         .bind(key.id)
         .bind(key.tenant.as_str())
@@ -59,14 +60,16 @@ impl ApiKeyRepository for PgApiKeyRepository {
         .bind(scopes.join(" "))
         .bind(key.created_at)
         .bind(key.expires_at)
-        .bind(key.revoked_at);
+        .bind(key.revoked_at)
+        .bind(key.requests_per_minute.map(i64::from));
         self.database.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }
 
     async fn find_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, RepositoryError> {
         let query = sqlx::query(
-            "select id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at
+            "select id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at,
+                    requests_per_minute
                from api_keys
               where hash = $1",
         )
@@ -77,7 +80,8 @@ impl ApiKeyRepository for PgApiKeyRepository {
 
     async fn list(&self, tenant: Option<&Tenant>) -> Result<Vec<ApiKey>, RepositoryError> {
         let query = sqlx::query(
-            "select id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at
+            "select id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at,
+                    requests_per_minute
                from api_keys
               where $1::text is null
                  or tenant = $1
@@ -108,9 +112,10 @@ fn api_key(row: &PgRow) -> Result<ApiKey, RepositoryError> {
         name: get(row, "name")?,
         prefix: get(row, "prefix")?,
         hash: sha256(row, "hash")?,
-        scopes: parsed(row, "scopes", |text| text.split_whitespace().map(|name| name.parse::<Scope>().ok()).collect())?,
+        scopes: scopes(row)?,
         created_at: time(row, "created_at")?,
         expires_at: time_option(row, "expires_at")?,
         revoked_at: time_option(row, "revoked_at")?,
+        requests_per_minute: number_option(row, "requests_per_minute")?,
     })
 }

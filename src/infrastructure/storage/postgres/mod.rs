@@ -3,6 +3,7 @@
 //! Mirrors `sqlite/` file by file; what only a server needs has files of its own.
 
 mod acceptance;
+mod access;
 mod api_key_repository;
 mod connections;
 mod error;
@@ -20,11 +21,13 @@ mod row;
 mod status_webhooks;
 mod storage;
 mod stores;
+mod subscriptions;
 mod weeks;
 
+pub use access::{PgRequestAllowances, PgSignInFailures, PgUsers};
 pub use api_key_repository::PgApiKeyRepository;
 pub use connections::{PgDatabase, ServerVersion};
-pub use events::{PgEventRepository, PgEventSteps};
+pub use events::{PgEventRepository, PgEventSteps, PgEventTypes};
 pub use inbound::PgReceivedMessages;
 pub use instances::{PgCallTurns, PgDeletedInstances, PgHandshakes, PgInstanceRepository};
 #[cfg(test)]
@@ -36,3 +39,4 @@ pub use node_repository::PgNodeRepository;
 pub use receipts::{PgReceiptInbox, PgReportedSends, PgStuckMessages};
 pub use status_webhooks::{PgStatusChanges, PgStatusSubscriptions};
 pub use storage::PgStorage;
+pub use subscriptions::{PgEventDeliveries, PgSubscriptionRepository};

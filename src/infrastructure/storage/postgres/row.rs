@@ -12,7 +12,7 @@ use crate::infrastructure::storage::shared::rows::Row;
 
 pub(super) use crate::infrastructure::storage::shared::columns::{message_columns, message_columns_with_content_if};
 pub(super) use crate::infrastructure::storage::shared::rows::{
-    count_of, message, messages, number_option, parsed, parsed_option, status, tenant, time, time_option,
+    count_of, id, message, messages, number_option, parsed, parsed_option, scopes, status, tenant, time, time_option,
 };
 
 impl Row for PgRow {

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use super::{
-    PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventRepository,
-    PgEventSteps, PgFailedMessages, PgHandshakes, PgInstanceRepository, PgMessageRepository, PgMessageSearch,
-    PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgReportedSends, PgStatusChanges,
-    PgStatusSubscriptions, PgStorage, PgStuckMessages,
+    PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventDeliveries,
+    PgEventRepository, PgEventSteps, PgEventTypes, PgFailedMessages, PgHandshakes, PgInstanceRepository,
+    PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages,
+    PgReportedSends, PgRequestAllowances, PgSignInFailures, PgStatusChanges, PgStatusSubscriptions, PgStorage,
+    PgStuckMessages, PgSubscriptionRepository, PgUsers,
 };
 use crate::application::ports::Stores;
 
@@ -33,6 +34,12 @@ impl PgDatabase {
             event_steps: Arc::new(PgEventSteps::new(self.clone())),
             status_subscriptions: Arc::new(PgStatusSubscriptions::new(self.clone())),
             status_changes: Arc::new(PgStatusChanges::new(self.clone())),
+            event_types: Arc::new(PgEventTypes::new(self.clone())),
+            subscriptions: Arc::new(PgSubscriptionRepository::new(self.clone())),
+            event_deliveries: Arc::new(PgEventDeliveries::new(self.clone())),
+            users: Arc::new(PgUsers::new(self.clone())),
+            sign_in_failures: Arc::new(PgSignInFailures::new(self.clone())),
+            request_allowances: Arc::new(PgRequestAllowances::new(self.clone())),
         }
     }
 }

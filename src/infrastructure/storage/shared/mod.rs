@@ -12,6 +12,7 @@ mod recording;
 mod requests;
 pub mod rows;
 pub mod status_webhooks;
+pub mod subscriptions;
 
 pub use batcher::{Batch, Batchable, Batcher};
 pub(in crate::infrastructure::storage) use bounds::awaits_receipt;

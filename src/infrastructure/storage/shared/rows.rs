@@ -7,7 +7,7 @@ use super::bounds::LARGEST_NUMBER;
 use super::flaws::Flaws;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
-use crate::domain::access::principal::Tenant;
+use crate::domain::access::principal::{Scope, Tenant};
 use crate::domain::instance::InstanceId;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::delivery::FailureKind;
@@ -146,6 +146,11 @@ pub fn tenant(row: &impl Row) -> Result<Tenant, RepositoryError> {
     parsed(row, "tenant", |text| Tenant::new(text).ok())
 }
 
+/// Names with single spaces in between.
+pub fn scopes(row: &impl Row) -> Result<Vec<Scope>, RepositoryError> {
+    parsed(row, "scopes", |text| text.split_whitespace().map(|name| name.parse().ok()).collect())
+}
+
 pub fn status(row: &impl Row, column: &str) -> Result<MessageStatus, RepositoryError> {
     parsed(row, column, |text| text.parse().ok())
 }
@@ -158,11 +163,11 @@ pub fn time_option(row: &impl Row, column: &str) -> Result<Option<Timestamp>, Re
     row.time(column)
 }
 
-fn text(row: &impl Row, column: &str) -> Result<String, RepositoryError> {
+pub fn text(row: &impl Row, column: &str) -> Result<String, RepositoryError> {
     there(column, text_option(row, column))
 }
 
-fn text_option(row: &impl Row, column: &str) -> Result<Option<String>, RepositoryError> {
+pub fn text_option(row: &impl Row, column: &str) -> Result<Option<String>, RepositoryError> {
     row.text(column).map(|text| text.map(str::to_owned))
 }
 

@@ -4,11 +4,11 @@ use uuid::Uuid;
 
 use super::SqliteDatabase;
 use super::error::translate;
-use super::row::{get, id, parsed, sha256, tenant, time, time_option, time_text, time_text_option};
+use super::row::{get, id, number_option, scopes, sha256, tenant, time, time_option, time_text, time_text_option};
 use crate::application::ports::{ApiKeyRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::api_key::ApiKey;
-use crate::domain::access::principal::{Scope, Tenant};
+use crate::domain::access::principal::Tenant;
 
 #[derive(Clone)]
 pub struct SqliteApiKeyRepository {
@@ -54,8 +54,9 @@ impl ApiKeyRepository for SqliteApiKeyRepository {
         self.database.is_in_its_place()?;
         let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
         sqlx::query(
-            "insert into api_keys (id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "insert into api_keys (id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at,
+                 requests_per_minute)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )
         .bind(key.id.hyphenated())
         .bind(key.tenant.as_str())
@@ -66,6 +67,7 @@ impl ApiKeyRepository for SqliteApiKeyRepository {
         .bind(time_text(key.created_at))
         .bind(time_text_option(key.expires_at))
         .bind(time_text_option(key.revoked_at))
+        .bind(key.requests_per_minute.map(i64::from))
         .execute(self.database.writer())
         .await
         .map_err(translate)?;
@@ -74,7 +76,8 @@ impl ApiKeyRepository for SqliteApiKeyRepository {
 
     async fn find_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, RepositoryError> {
         let row = sqlx::query(
-            "select id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at
+            "select id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at,
+                    requests_per_minute
                from api_keys
               where hash = ?1",
         )
@@ -87,7 +90,8 @@ impl ApiKeyRepository for SqliteApiKeyRepository {
 
     async fn list(&self, tenant: Option<&Tenant>) -> Result<Vec<ApiKey>, RepositoryError> {
         let rows = sqlx::query(
-            "select id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at
+            "select id, tenant, name, prefix, hash, scopes, created_at, expires_at, revoked_at,
+                    requests_per_minute
                from api_keys
               where ?1 is null
                  or tenant = ?1
@@ -123,9 +127,10 @@ fn api_key(row: &SqliteRow) -> Result<ApiKey, RepositoryError> {
         name: get(row, "name")?,
         prefix: get(row, "prefix")?,
         hash: sha256(row, "hash")?,
-        scopes: parsed(row, "scopes", |text| text.split_whitespace().map(|name| name.parse::<Scope>().ok()).collect())?,
+        scopes: scopes(row)?,
         created_at: time(row, "created_at")?,
         expires_at: time_option(row, "expires_at")?,
         revoked_at: time_option(row, "revoked_at")?,
+        requests_per_minute: number_option(row, "requests_per_minute")?,
     })
 }

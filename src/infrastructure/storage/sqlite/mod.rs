@@ -2,6 +2,7 @@
 //!
 //! Mirrors `postgres/` file by file.
 
+mod access;
 mod api_key_repository;
 mod connections;
 mod error;
@@ -18,10 +19,12 @@ mod row;
 mod status_webhooks;
 mod storage;
 mod stores;
+mod subscriptions;
 
+pub use access::{ProcessRequestAllowances, SqliteSignInFailures, SqliteUsers};
 pub use api_key_repository::SqliteApiKeyRepository;
 pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, back_up};
-pub use events::{SqliteEventRepository, SqliteEventSteps};
+pub use events::{SqliteEventRepository, SqliteEventSteps, SqliteEventTypes};
 pub use inbound::SqliteReceivedMessages;
 pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteHandshakes, SqliteInstanceRepository};
 #[cfg(test)]
@@ -34,3 +37,4 @@ pub use node_repository::SqliteNodeRepository;
 pub use receipts::{SqliteReceiptInbox, SqliteReportedSends, SqliteStuckMessages};
 pub use status_webhooks::{SqliteStatusChanges, SqliteStatusSubscriptions};
 pub use storage::SqliteStorage;
+pub use subscriptions::{SqliteEventDeliveries, SqliteSubscriptionRepository};

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use super::{
-    ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
-    SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteHandshakes,
-    SqliteInstanceRepository, SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository,
-    SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages, SqliteReportedSends, SqliteStatusChanges,
-    SqliteStatusSubscriptions, SqliteStorage, SqliteStuckMessages,
+    ProcessCallTurns, ProcessRequestAllowances, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase,
+    SqliteDeletedInstances, SqliteDueMessages, SqliteEventDeliveries, SqliteEventRepository, SqliteEventSteps,
+    SqliteEventTypes, SqliteFailedMessages, SqliteHandshakes, SqliteInstanceRepository, SqliteMessageRepository,
+    SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages,
+    SqliteReportedSends, SqliteSignInFailures, SqliteStatusChanges, SqliteStatusSubscriptions, SqliteStorage,
+    SqliteStuckMessages, SqliteSubscriptionRepository, SqliteUsers,
 };
 use crate::application::ports::Stores;
 
@@ -34,6 +35,12 @@ impl SqliteDatabase {
             event_steps: Arc::new(SqliteEventSteps::new(self.clone())),
             status_subscriptions: Arc::new(SqliteStatusSubscriptions::new(self.clone())),
             status_changes: Arc::new(SqliteStatusChanges::new(self.clone())),
+            event_types: Arc::new(SqliteEventTypes::new(self.clone())),
+            subscriptions: Arc::new(SqliteSubscriptionRepository::new(self.clone())),
+            event_deliveries: Arc::new(SqliteEventDeliveries::new(self.clone())),
+            users: Arc::new(SqliteUsers::new(self.clone())),
+            sign_in_failures: Arc::new(SqliteSignInFailures::new(self.clone())),
+            request_allowances: Arc::new(ProcessRequestAllowances::default()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /api/messaging/subscriptions/status/{subscriptionId}/test`
+//! `POST /api/messaging/subscriptions/status/{stateSubscriptionId}/test`
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -30,9 +30,9 @@ pub struct TriedData {
 ///
 /// Posts `{"type": "test", …}` to its URL, once, signed as every change is; it is no message and is not listed. Answered within
 /// `DIRECT_TIMEOUT`.
-#[utoipa::path(post, path = "/api/messaging/subscriptions/status/{subscriptionId}/test", operation_id = "testStateSubscription",
+#[utoipa::path(post, path = "/api/messaging/subscriptions/status/{stateSubscriptionId}/test", operation_id = "testStateSubscription",
     tag = "subscriptions",
-    params(("subscriptionId" = uuid::Uuid, Path, description = "The subscription's id")),
+    params(("stateSubscriptionId" = uuid::Uuid, Path, description = "The subscription's id")),
     responses(
         (status = 200, body = Envelope<TriedData>, description = "The subscriber took it"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-subscription"),

@@ -1,4 +1,4 @@
-//! `PATCH /api/messaging/subscriptions/status/{subscriptionId}`
+//! `PATCH /api/messaging/subscriptions/status/{stateSubscriptionId}`
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -42,9 +42,9 @@ pub struct ChangeRequest {
 }
 
 /// Change a subscription to states
-#[utoipa::path(patch, path = "/api/messaging/subscriptions/status/{subscriptionId}", operation_id = "changeStateSubscription",
+#[utoipa::path(patch, path = "/api/messaging/subscriptions/status/{stateSubscriptionId}", operation_id = "changeStateSubscription",
     tag = "subscriptions",
-    params(("subscriptionId" = uuid::Uuid, Path, description = "The subscription's id")),
+    params(("stateSubscriptionId" = uuid::Uuid, Path, description = "The subscription's id")),
     request_body = ChangeRequest,
     responses(
         (status = 200, body = Envelope<ConfiguredSubscriptionData>, description = "Changed"),

@@ -36,9 +36,9 @@ pub async fn list(
 }
 
 /// Read a subscription to states
-#[utoipa::path(get, path = "/api/messaging/subscriptions/status/{subscriptionId}", operation_id = "readStateSubscription",
+#[utoipa::path(get, path = "/api/messaging/subscriptions/status/{stateSubscriptionId}", operation_id = "readStateSubscription",
     tag = "subscriptions",
-    params(("subscriptionId" = uuid::Uuid, Path, description = "The subscription's id")),
+    params(("stateSubscriptionId" = uuid::Uuid, Path, description = "The subscription's id")),
     responses(
         (status = 200, body = Envelope<SubscriptionData>, description = "The subscription"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-subscription"),
@@ -59,9 +59,9 @@ pub async fn read(
 /// Unsubscribe from states
 ///
 /// What was not told yet is told no more.
-#[utoipa::path(delete, path = "/api/messaging/subscriptions/status/{subscriptionId}", operation_id = "unsubscribeFromStates",
+#[utoipa::path(delete, path = "/api/messaging/subscriptions/status/{stateSubscriptionId}", operation_id = "unsubscribeFromStates",
     tag = "subscriptions",
-    params(("subscriptionId" = uuid::Uuid, Path, description = "The subscription's id")),
+    params(("stateSubscriptionId" = uuid::Uuid, Path, description = "The subscription's id")),
     responses(
         (status = 204, description = "Deleted"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-subscription"),

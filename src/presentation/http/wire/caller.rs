@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use super::problem::Problem;
 use super::state::SharedState;
-use crate::application::access::authenticate::{AuthenticateError, Presented};
+use crate::application::access::authenticate::{AuthenticateError, Authenticated, Presented};
 use crate::domain::access::principal::{Principal, Scope};
 
 /// The authenticated caller. Named first among a handler's arguments, so that nothing of the request is looked at before.
@@ -26,15 +26,28 @@ impl FromRequestParts<SharedState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, Problem> {
-        let presented = presented(&parts.headers)?;
-        let principal = state.gateway.access.authenticate.execute(presented).await.map_err(|error| match error {
-            AuthenticateError::Invalid(reason) => Problem::invalid_credentials(&reason),
-            AuthenticateError::Repository(error) => error.into(),
-            AuthenticateError::Unavailable(reason) => Problem::unavailable(reason),
-        })?;
+        let principal = match parts.extensions.remove::<Known>() {
+            Some(Known(principal)) => principal,
+            None => authenticated(&parts.headers, state).await?.principal,
+        };
         tracing::Span::current().record("tenant", principal.tenant.as_str());
         Ok(Caller(principal))
     }
+}
+
+/// The caller of a request whose credentials were looked at before its handler.
+#[derive(Clone)]
+pub struct Known(pub Principal);
+
+/// # Errors
+/// 401 without valid credentials.
+pub async fn authenticated(headers: &HeaderMap, state: &SharedState) -> Result<Authenticated, Problem> {
+    let presented = presented(headers)?;
+    state.gateway.access.authenticate.with_limit(presented).await.map_err(|error| match error {
+        AuthenticateError::Invalid(reason) => Problem::invalid_credentials(&reason),
+        AuthenticateError::Repository(error) => error.into(),
+        AuthenticateError::Unavailable(reason) => Problem::unavailable(reason),
+    })
 }
 
 pub(in crate::presentation::http) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {

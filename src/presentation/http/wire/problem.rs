@@ -37,11 +37,16 @@ pub struct ProblemBody {
     pub problem_type: String,
     pub title: &'static str,
     pub status: u16,
+    /// As `status`, for clients of other systems.
+    #[serde(rename = "statusCode")]
+    pub status_code: u16,
     pub detail: String,
     /// Always false.
     pub success: bool,
     /// One sentence.
     pub error: String,
+    /// As `error`, for clients of other systems.
+    pub message: String,
     /// Of `invalid-field`: everything that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -68,7 +73,9 @@ impl Problem {
             problem_type: format!("urn:correio:problem:{name}"),
             title,
             status: status.as_u16(),
+            status_code: status.as_u16(),
             error: detail.clone(),
+            message: detail.clone(),
             detail,
             success: false,
             errors: Vec::new(),
@@ -81,6 +88,7 @@ impl Problem {
     /// Says more than a sentence for all cases would.
     pub fn with_detail(mut self, detail: String) -> Self {
         self.0.body.error.clone_from(&detail);
+        self.0.body.message.clone_from(&detail);
         self.0.body.detail = detail;
         self
     }
@@ -125,6 +133,26 @@ impl Problem {
             .with_header(header::CACHE_CONTROL, "no-store")
     }
 
+    /// A name and a password were shown that do not belong together.
+    pub fn not_signed_in() -> Self {
+        let detail = "Invalid credentials.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "The name or the password is wrong", detail)
+            .with_header(header::CACHE_CONTROL, "no-store")
+    }
+
+    /// Too many wrong passwords were tried with a name.
+    pub fn name_locked(seconds: u64) -> Self {
+        let detail = format!("Too many failed logins with this name; try again in {seconds} s.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "name-locked", "The name is locked", detail)
+            .with_header(header::RETRY_AFTER, seconds)
+    }
+
+    pub fn too_many_requests(seconds: u64) -> Self {
+        let detail = format!("Too Many Requests: try again in {seconds} s.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", detail)
+            .with_header(header::RETRY_AFTER, seconds)
+    }
+
     pub fn forbidden(scope: Scope) -> Self {
         let detail = format!("This needs the scope {scope}.");
         Self::new(StatusCode::FORBIDDEN, "forbidden", "A scope is missing", detail)
@@ -153,6 +181,21 @@ impl Problem {
     pub fn unknown_message() -> Self {
         let detail = "There is no such message.";
         Self::new(StatusCode::NOT_FOUND, "unknown-message", "No such message", detail)
+    }
+
+    /// In the words that its clients know.
+    pub fn unknown_event() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown-event", "No such event", "Evento não encontrado.")
+    }
+
+    pub fn unknown_event_type() -> Self {
+        let detail = "There is no such type of events among those that you registered.";
+        Self::new(StatusCode::NOT_FOUND, "unknown-event-type", "No such type of events", detail)
+    }
+
+    pub fn unknown_subscription() -> Self {
+        let detail = "There is no such subscription.";
+        Self::new(StatusCode::NOT_FOUND, "unknown-subscription", "No such subscription", detail)
     }
 
     pub fn method_not_allowed() -> Self {
@@ -202,6 +245,14 @@ impl Problem {
         let title = "The request has invalid members";
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-field", title, detail);
         problem.0.body.errors = errors;
+        problem
+    }
+
+    /// The same for clients of systems that answer 400.
+    pub fn bad_request(problems: impl IntoIterator<Item = FieldProblem>) -> Self {
+        let mut problem = Self::invalid_field(problems);
+        problem.0.body.status = StatusCode::BAD_REQUEST.as_u16();
+        problem.0.body.status_code = problem.0.body.status;
         problem
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRef, Path};
+use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ pub struct AppState {
     pub topics: TopicSettings,
     /// Bytes of memory that the process has.
     pub resident_memory: fn() -> u64,
+    /// Whose word about their clients is taken.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl FromRef<SharedState> for BodyLimits {

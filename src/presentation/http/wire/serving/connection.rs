@@ -20,6 +20,7 @@ use tracing::debug;
 use super::activity::Activity;
 use super::limits::Limits;
 use super::observed::{Observed, ObservedBody};
+use crate::presentation::http::wire::serving::client::Peer;
 
 /// While more than one in so many of the connections that there may be are open, one that is at rest keeps no buffers. With
 /// fewer, the next request is sooner begun with those that are there.
@@ -34,6 +35,7 @@ pub struct Connection {
     /// Those that may still be opened.
     pub places: Arc<Semaphore>,
     pub stop: CancellationToken,
+    pub peer: Option<Peer>,
 }
 
 impl Connection {
@@ -74,8 +76,9 @@ impl Connection {
 
     /// Gives the stream back when it is at rest.
     async fn answer(&self, stream: Observed, activity: &Activity) -> Option<Observed> {
-        let (app, requests) = (TowerToHyperService::new(self.app.clone()), activity.clone());
-        let answer = service_fn(move |request: hyper::Request<Incoming>| {
+        let (app, requests, peer) = (TowerToHyperService::new(self.app.clone()), activity.clone(), self.peer);
+        let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+            peer.map(|peer| request.extensions_mut().insert(peer));
             let (answering, answer) = (requests.answering(), app.call(request));
             async move { answer.await.map(|response| response.map(|body| ObservedBody::new(body, answering))) }
         });

@@ -1,6 +1,7 @@
 //! The HTTP server: how many connections and requests it bears, and how long a connection may be silent.
 
 mod activity;
+pub mod client;
 mod connection;
 mod in_flight;
 mod limits;
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 use crate::application::Stop;
+use crate::presentation::http::wire::serving::client::Peer;
 use connection::Connection;
 
 pub use in_flight::{InFlight, hold_body, wait_for_client};
@@ -37,9 +39,10 @@ const MOST_WAITING: usize = 1024;
 pub async fn serve(listener: TcpListener, app: Router, limits: Limits, mut stop: Stop) {
     let (places, stopping) = (Arc::new(Semaphore::new(limits.connections)), CancellationToken::new());
     let connections = TaskTracker::new();
-    let begin = |stream| {
+    let begin = |stream: TcpStream| {
         let Ok(place) = places.clone().try_acquire_owned() else { return };
-        let connection = Connection { app: app.clone(), limits, places: places.clone(), stop: stopping.clone() };
+        let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
+        let connection = Connection { app: app.clone(), limits, places: places.clone(), stop: stopping.clone(), peer };
         connections.spawn(async move {
             connection.serve(stream).await;
             drop(place);

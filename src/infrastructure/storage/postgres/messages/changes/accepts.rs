@@ -138,6 +138,17 @@ pub async fn insert_messages(connection: &mut PgConnection, messages: Vec<Messag
     let mut in_order: Vec<&AcceptRequest> = accepts.iter().collect();
     in_order.sort_unstable_by_key(|accept| accept.message.id);
     bind(sqlx::query(INSERT.as_str()), &in_order, |_| true).execute(connection).await?;
+}
+
+/// Stores messages that come without keys, in a transaction of the caller's.
+pub async fn insert_all(connection: &mut PgConnection, messages: &[&Message]) -> Result<(), sqlx::Error> {
+    let requests: Vec<AcceptRequest> =
+        messages.iter().map(|message| AcceptRequest { message: (*message).clone(), request: None }).collect();
+    let mut in_order: Vec<&AcceptRequest> = requests.iter().collect();
+    in_order.sort_unstable_by_key(|accept| accept.message.id);
+    if !in_order.is_empty() {
+        bind(sqlx::query(INSERT.as_str()), &in_order, |_| true).execute(connection).await?;
+    }
     Ok(())
 }
 

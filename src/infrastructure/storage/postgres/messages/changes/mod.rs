@@ -18,7 +18,7 @@ pub mod replays;
 #[cfg(test)]
 use crate::domain::message::transition::{self, Change};
 
-pub use accepts::{Accepts, insert_messages};
+pub use accepts::{Accepts, insert_all, insert_messages};
 pub use claims::{Claims, claims};
 pub use deferrals::Deferrals;
 pub use deletion::fail_open_messages;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Sqlite, Transaction};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
@@ -99,6 +99,16 @@ pub async fn insert_messages(
 
 /// One statement takes no more parameters than these have.
 const AT_ONCE: usize = 500;
+/// Stores messages that come without keys, in a transaction of the caller's.
+pub async fn insert_all(connection: &mut SqliteConnection, messages: &[&Message]) -> Result<(), sqlx::Error> {
+    // At one parameter a column, a statement takes some hundreds.
+    for some in messages.chunks(500) {
+        let requests: Vec<AcceptRequest> =
+            some.iter().map(|message| AcceptRequest { message: (*message).clone(), request: None }).collect();
+        insert(requests.iter()).build().persistent(false).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
 
 fn insert<'a>(accepts: impl Iterator<Item = &'a AcceptRequest>) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(INSERT.as_str());

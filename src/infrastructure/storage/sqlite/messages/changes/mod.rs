@@ -17,7 +17,7 @@ pub mod retiming;
 #[cfg(test)]
 use crate::domain::message::transition::{self, Change};
 
-pub use accepts::{Accepts, insert_messages};
+pub use accepts::{Accepts, insert_all, insert_messages};
 pub use claims::Claims;
 pub use deferrals::Deferrals;
 pub use deletion::fail_open_messages;

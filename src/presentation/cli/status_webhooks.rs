@@ -1,4 +1,4 @@
-//! `correio subscriptions`
+//! `correio status-webhooks`
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::infrastructure::config::Config;
 use crate::infrastructure::storage::database::Database;
 
 #[derive(Debug, Subcommand)]
-pub enum SubscriptionsCommand {
+pub enum StatusWebhooksCommand {
     /// List a tenant's subscriptions, oldest first.
     List {
         #[arg(long, default_value = Tenant::DEFAULT, value_parser = tenant)]
@@ -58,21 +58,21 @@ pub struct OneSubscription {
     tenant: Tenant,
 }
 
-pub async fn run(config: &Config, command: SubscriptionsCommand) -> Result<(), CommandError> {
+pub async fn run(config: &Config, command: StatusWebhooksCommand) -> Result<(), CommandError> {
     let database = Database::open_existing(config).await?;
     let done = execute(config, &database, command).await;
     database.close().await;
     done
 }
 
-async fn execute(config: &Config, database: &Database, command: SubscriptionsCommand) -> Result<(), CommandError> {
+async fn execute(config: &Config, database: &Database, command: StatusWebhooksCommand) -> Result<(), CommandError> {
     let cipher = XChaChaCredentialsCipher::from_config(config, database.has_credentials().await?)?;
     let (subscriptions, tenants) = subscribe_to_states(config, &database.stores, Arc::new(cipher))?;
     tenants.look().await?;
     match command {
-        SubscriptionsCommand::List { tenant } => list(&subscriptions, &caller(tenant)).await,
-        SubscriptionsCommand::Create(new) => create(&subscriptions, new).await,
-        SubscriptionsCommand::Renew(OneSubscription { id, tenant }) => {
+        StatusWebhooksCommand::List { tenant } => list(&subscriptions, &caller(tenant)).await,
+        StatusWebhooksCommand::Create(new) => create(&subscriptions, new).await,
+        StatusWebhooksCommand::Renew(OneSubscription { id, tenant }) => {
             let command = ChangeSubscriptionCommand { secret: Some(None), ..ChangeSubscriptionCommand::default() };
             let renewed = subscriptions.change.execute(&caller(tenant), InstanceId(id), command).await;
             let renewed = renewed.map_err(|error| match error {
@@ -82,13 +82,13 @@ async fn execute(config: &Config, database: &Database, command: SubscriptionsCom
             println!("{}", renewed.revealed_secret.unwrap_or_default());
             Ok(())
         }
-        SubscriptionsCommand::Test(OneSubscription { id, tenant }) => {
+        StatusWebhooksCommand::Test(OneSubscription { id, tenant }) => {
             let tried = subscriptions.attempt.execute(&caller(tenant), InstanceId(id)).await;
             tried.map_err(|error| CommandError::Other(error.to_string()))?;
             println!("the subscriber took it");
             Ok(())
         }
-        SubscriptionsCommand::Delete(OneSubscription { id, tenant }) => {
+        StatusWebhooksCommand::Delete(OneSubscription { id, tenant }) => {
             let deleted = subscriptions.read.delete(&caller(tenant), InstanceId(id)).await;
             deleted.map_err(|error| CommandError::Other(error.to_string()))
         }
@@ -96,7 +96,7 @@ async fn execute(config: &Config, database: &Database, command: SubscriptionsCom
 }
 
 fn caller(tenant: Tenant) -> Principal {
-    Principal { tenant, subject: "correio subscriptions".to_owned(), scopes: Scope::ALL.to_vec() }
+    Principal { tenant, subject: "correio status-webhooks".to_owned(), scopes: Scope::ALL.to_vec() }
 }
 
 async fn list(subscriptions: &StatusWebhooks, caller: &Principal) -> Result<(), CommandError> {

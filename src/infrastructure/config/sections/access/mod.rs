@@ -1,15 +1,23 @@
+pub mod limits;
+
+use std::time::Duration;
+
 use url::Url;
 
 use crate::domain::access::api_key;
 use crate::infrastructure::config::error::ConfigError;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
-use crate::infrastructure::config::values::{self, Parsed};
+use crate::infrastructure::config::values::{self, Parsed, duration_between};
 use crate::infrastructure::config::variables::Variables;
+use limits::LimitsConfig;
 
 #[derive(Clone)]
 pub struct AccessConfig {
     pub bootstrap_api_key: Option<String>,
     pub jwt: JwtConfig,
+    /// How long the token of a user who signed in lives.
+    pub sign_in_ttl: Duration,
+    pub limits: LimitsConfig,
 }
 
 /// How Bearer tokens are verified. Without any key, only API keys work.
@@ -30,7 +38,7 @@ pub struct JwtConfig {
 pub const SECTION: Section = Section {
     title: "Access",
     about: "Callers present an API key or a Bearer token (JWT). \
-            Without `JWT_SECRET`, `JWT_PUBLIC_KEY` and `JWT_JWKS_URL`, only API keys work.",
+            Without `JWT_SECRET`, `JWT_PUBLIC_KEY` and `JWT_JWKS_URL`, only API keys work, and the tokens of users who sign in.",
     settings: &[
         BOOTSTRAP_API_KEY.entry(),
         JWT_SECRET.entry(),
@@ -40,6 +48,7 @@ pub const SECTION: Section = Section {
         JWT_AUDIENCE.entry(),
         JWT_TENANT_CLAIM.entry(),
         JWT_USER_CLAIM.entry(),
+        SIGN_IN_TTL.entry(),
     ],
 };
 
@@ -56,7 +65,8 @@ const JWT_SECRET: OptionalSetting<Vec<u8>> = OptionalSetting {
     name: "JWT_SECRET",
     unset: "",
     example: "",
-    about: "Secret of tokens signed with HS256: at least 32 bytes.",
+    about: "Secret of tokens signed with HS256: at least 32 bytes. Without it, the tokens of users who sign in are signed with a \
+            key that follows from `CREDENTIALS_KEY`.",
     parse: jwt_secret,
 };
 
@@ -108,9 +118,21 @@ const JWT_USER_CLAIM: Setting<String> = Setting {
     parse: values::text,
 };
 
+const SIGN_IN_TTL: Setting<Duration> = Setting {
+    name: "SIGN_IN_TTL",
+    default: "24h",
+    about: "How long the token lives that a user gets who signs in (`/auth/login`), `1m` to `30d`.",
+    parse: |text| duration_between(text, Duration::from_secs(60), Duration::from_secs(30 * 24 * 60 * 60)),
+};
+
 impl AccessConfig {
     pub fn read(variables: &Variables) -> Result<Self, ConfigError> {
-        Ok(Self { bootstrap_api_key: BOOTSTRAP_API_KEY.read(variables)?, jwt: JwtConfig::read(variables)? })
+        Ok(Self {
+            bootstrap_api_key: BOOTSTRAP_API_KEY.read(variables)?,
+            jwt: JwtConfig::read(variables)?,
+            sign_in_ttl: SIGN_IN_TTL.read(variables)?,
+            limits: LimitsConfig::read(variables)?,
+        })
     }
 }
 

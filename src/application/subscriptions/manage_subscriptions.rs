@@ -1,0 +1,172 @@
+use std::sync::Arc;
+
+use crate::application::ports::{
+    Channels, Clock, EventExpressions, Ids, InstanceRepository, RepositoryError, SubscriptionRepository,
+};
+use crate::domain::access::principal::Principal;
+use crate::domain::event::kind::KindPattern;
+use crate::domain::instance::InstanceName;
+use crate::domain::instance::channel::ChannelName;
+use crate::domain::problem::FieldProblem;
+use crate::domain::subscription::{MOST_OF_A_TENANT, MOST_PATTERNS, Subscription, SubscriptionId};
+
+/// Keeps the subscriptions of tenants.
+pub struct ManageSubscriptions {
+    pub subscriptions: Arc<dyn SubscriptionRepository>,
+    pub instances: Arc<dyn InstanceRepository>,
+    pub expressions: Arc<dyn EventExpressions>,
+    pub channels: Channels,
+    pub ids: Arc<dyn Ids>,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What a subscription is to be.
+#[derive(Clone, Debug)]
+pub struct SubscriptionDraft {
+    pub name: String,
+    pub kinds: Vec<KindPattern>,
+    pub filter: Option<String>,
+    pub template: Option<String>,
+    pub channel: ChannelName,
+    pub channel_instance_id: InstanceName,
+    pub recipient: Option<String>,
+    pub is_enabled: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ManageSubscriptionsError {
+    #[error("the subscription has {} problem(s)", .0.len())]
+    Invalid(Vec<FieldProblem>),
+    /// Also one of another tenant.
+    #[error("there is no such subscription")]
+    Unknown,
+    #[error("there is a subscription of this name")]
+    NameTaken,
+    #[error("a tenant has at most {MOST_OF_A_TENANT} subscriptions")]
+    TooMany,
+    #[error(transparent)]
+    Repository(RepositoryError),
+}
+
+impl From<RepositoryError> for ManageSubscriptionsError {
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::Conflict => Self::NameTaken,
+            error => Self::Repository(error),
+        }
+    }
+}
+
+impl ManageSubscriptions {
+    /// # Errors
+    /// All that is wrong with it at once, with paths into the request.
+    pub async fn create(
+        &self,
+        caller: &Principal,
+        draft: SubscriptionDraft,
+    ) -> Result<Subscription, ManageSubscriptionsError> {
+        self.check(caller, &draft).await?;
+        if self.subscriptions.list(&caller.tenant).await?.len() >= MOST_OF_A_TENANT {
+            return Err(ManageSubscriptionsError::TooMany);
+        }
+        let now = self.clock.now();
+        let subscription = Subscription {
+            id: SubscriptionId(self.ids.next()),
+            tenant: caller.tenant.clone(),
+            user_id: caller.subject.clone(),
+            name: draft.name,
+            kinds: draft.kinds,
+            filter: draft.filter,
+            template: draft.template,
+            channel: draft.channel,
+            channel_instance_id: draft.channel_instance_id,
+            recipient: draft.recipient,
+            is_enabled: draft.is_enabled,
+            created_at: now,
+            updated_at: now,
+        };
+        self.subscriptions.insert(&subscription).await?;
+        Ok(subscription)
+    }
+
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list(&self, caller: &Principal) -> Result<Vec<Subscription>, ManageSubscriptionsError> {
+        Ok(self.subscriptions.list(&caller.tenant).await?)
+    }
+
+    /// # Errors
+    /// [`ManageSubscriptionsError::Unknown`] also for another tenant's.
+    pub async fn find(&self, caller: &Principal, id: SubscriptionId) -> Result<Subscription, ManageSubscriptionsError> {
+        self.subscriptions.find(&caller.tenant, id).await?.ok_or(ManageSubscriptionsError::Unknown)
+    }
+
+    /// Replaces what `change` makes of it.
+    ///
+    /// # Errors
+    /// As of [`ManageSubscriptions::create`].
+    pub async fn update(
+        &self,
+        caller: &Principal,
+        id: SubscriptionId,
+        change: impl FnOnce(&mut SubscriptionDraft) + Send,
+    ) -> Result<Subscription, ManageSubscriptionsError> {
+        let found = self.find(caller, id).await?;
+        let mut draft = SubscriptionDraft {
+            name: found.name.clone(),
+            kinds: found.kinds.clone(),
+            filter: found.filter.clone(),
+            template: found.template.clone(),
+            channel: found.channel.clone(),
+            channel_instance_id: found.channel_instance_id.clone(),
+            recipient: found.recipient.clone(),
+            is_enabled: found.is_enabled,
+        };
+        change(&mut draft);
+        self.check(caller, &draft).await?;
+        let updated = Subscription {
+            name: draft.name,
+            kinds: draft.kinds,
+            filter: draft.filter,
+            template: draft.template,
+            channel: draft.channel,
+            channel_instance_id: draft.channel_instance_id,
+            recipient: draft.recipient,
+            is_enabled: draft.is_enabled,
+            updated_at: self.clock.now(),
+            ..found
+        };
+        let is_there = self.subscriptions.update(&updated).await?;
+        if is_there { Ok(updated) } else { Err(ManageSubscriptionsError::Unknown) }
+    }
+
+    /// # Errors
+    /// [`ManageSubscriptionsError::Unknown`] also for another tenant's.
+    pub async fn delete(&self, caller: &Principal, id: SubscriptionId) -> Result<(), ManageSubscriptionsError> {
+        let is_deleted = self.subscriptions.delete(&caller.tenant, id).await?;
+        if is_deleted { Ok(()) } else { Err(ManageSubscriptionsError::Unknown) }
+    }
+
+    async fn check(&self, caller: &Principal, draft: &SubscriptionDraft) -> Result<(), ManageSubscriptionsError> {
+        let mut problems = Vec::new();
+        if draft.kinds.is_empty() || draft.kinds.len() > MOST_PATTERNS {
+            problems.push(FieldProblem::new("/types", format!("must have 1 to {MOST_PATTERNS} items")));
+        }
+        let filter = draft.filter.iter().map(|filter| ("/filter", self.expressions.check_filter(filter)));
+        let texts = [("/template", &draft.template), ("/remoteJid", &draft.recipient)];
+        let templates = texts.into_iter().flat_map(|(path, text)| text.iter().map(move |text| (path, text)));
+        let templates = templates.map(|(path, text)| (path, self.expressions.check_template(text)));
+        for (path, checked) in filter.chain(templates) {
+            problems.extend(checked.err().map(|error| FieldProblem::new(path, error.to_string())));
+        }
+        if self.channels.find(&draft.channel).is_none() {
+            problems.push(self.channels.unknown());
+        } else {
+            let name = draft.channel_instance_id.as_str();
+            if self.instances.find_by_name(&caller.tenant, &draft.channel, name).await?.is_none() {
+                problems.push(FieldProblem::new("/channelInstanceId", "is not an instance of this channel"));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ManageSubscriptionsError::Invalid(problems)) }
+    }
+}

@@ -1,0 +1,107 @@
+use cel::{Context, Program, Value as CelValue};
+use serde_json::Value;
+
+use super::permitted_filter::{is_shallow, permitted};
+use crate::application::ports::ExpressionError;
+
+/// In characters.
+const LONGEST: usize = 2_000;
+
+/// # Errors
+/// When it is no expression of CEL, or one that could take too long.
+pub fn compile(text: &str) -> Result<Program, ExpressionError> {
+    if text.trim().is_empty() {
+        return Err(ExpressionError("must not be empty".to_owned()));
+    }
+    if text.chars().count() > LONGEST {
+        return Err(ExpressionError(format!("must have at most {LONGEST} characters")));
+    }
+    // The parser calls itself for what is nested.
+    if !is_shallow(text) {
+        return Err(ExpressionError("is nested too deeply".to_owned()));
+    }
+    let program = Program::compile(text).map_err(|errors| {
+        let sentence = errors.to_string();
+        ExpressionError(format!("is not an expression of CEL: {}", sentence.lines().next().unwrap_or_default()))
+    })?;
+    permitted(program.expression())?;
+    Ok(program)
+}
+
+/// # Errors
+/// When it cannot be evaluated, or comes to something else than true or false.
+pub fn holds(text: &str, variables: &Value) -> Result<bool, ExpressionError> {
+    let program = compile(text)?;
+    let mut context = Context::default();
+    for (name, value) in variables.as_object().into_iter().flatten() {
+        let added = context.add_variable(name.as_str(), value);
+        added.map_err(|error| ExpressionError(format!("cannot look at `{name}`: {error}")))?;
+    }
+    match program.execute(&context) {
+        Ok(CelValue::Bool(holds)) => Ok(holds),
+        Ok(other) => Err(ExpressionError(format!("must come to true or false, and not to {}", other.type_of()))),
+        // What is not there, as in `data.deal.value > 10` of a person: the filter does not hold.
+        Err(cel::ExecutionError::NoSuchKey(_)) => Ok(false),
+        Err(error) => Err(ExpressionError(format!("cannot be evaluated: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn variables() -> Value {
+        json!({
+            "event": { "type": "deal.updated", "id": "7" },
+            "data": { "value": 1500.5, "count": 3, "status": "won", "tags": ["a", "b"], "person": null },
+            "source": { "name": "crm" },
+        })
+    }
+
+    #[test]
+    fn a_filter_looks_at_event_data_and_source() {
+        for (filter, expected) in [
+            ("data.value > 1000.0 && data.status == 'won'", true),
+            ("event.type.startsWith('deal.')", true),
+            ("source.name == 'erp'", false),
+            ("'b' in data.tags", true),
+            ("data.tags.exists(tag, tag == 'c')", false),
+            ("has(data.deal)", false),
+            ("data.deal.value > 10", false),
+            ("data.count >= 3", true),
+            ("data.count > 2.5", true),
+            ("data.person == null", true),
+            ("data.status.matches('^w.n$')", true),
+        ] {
+            assert_eq!(holds(filter, &variables()), Ok(expected), "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_filter_is_said() {
+        for (filter, part) in [
+            ("", "must not be empty"),
+            ("data.value >", "is not an expression of CEL"),
+            ("data.tags.all(a, data.tags.all(b, a != b))", "goes through a list within another"),
+        ] {
+            let error = compile(filter).unwrap_err().0;
+            assert!(error.contains(part), "{filter}: {error}");
+        }
+        assert!(compile(&"!".repeat(1_999)).is_err());
+        assert!(compile(&"(".repeat(1_999)).is_err());
+        assert!(compile(&format!("{}true{}", "(".repeat(900), ")".repeat(900))).is_err());
+        assert!(holds("data.value", &variables()).is_err());
+        assert!(holds("nothing > 1", &variables()).is_err());
+        assert!(holds("1 / 0 > 1", &variables()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_does_not_panic(text in "[-a-c.()\\[\\]{}!?:+*/<>='\"0-9 &|,]{0,60}") {
+            let _ = holds(&text, &variables());
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Filters, templates and schemas that tenants write.
+
+mod event_expressions;
+mod filter;
+mod permitted_filter;
+mod permitted_template;
+mod schemas;
+mod template;
+
+pub use event_expressions::BoundedExpressions;
+pub use schemas::JsonSchemas;

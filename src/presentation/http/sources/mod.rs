@@ -1,0 +1,3 @@
+//! Reports of the sources that the configuration describes.
+
+pub mod receive;

@@ -1,0 +1,3 @@
+//! Events of sources that the configuration describes.
+
+mod receiving;

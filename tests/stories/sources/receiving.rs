@@ -1,0 +1,171 @@
+//! Reports at `/sources/{path}`, with the examples of this repository and signed bodies.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::support::answered::Answered;
+use crate::support::installation::Installation;
+use crate::support::modes::stories;
+use crate::support::process::run;
+use crate::support::test_app::TestApp;
+
+stories!(
+    on_one_installation:
+    each_example_takes_what_its_source_signs_and_nothing_else,
+    a_file_with_mistakes_is_not_started_with;
+    on_both_databases:
+    a_report_is_checked_completed_and_stored_once;
+);
+
+const SECRET: &str = "c2VncmVkbw==";
+
+fn file(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/sources");
+    folder.join(name).display().to_string()
+}
+
+fn mac(key: &[u8], text: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn start(installation: Installation, example: &str) -> TestApp {
+    let secrets = [
+        "GITHUB_SECRET",
+        "STRIPE_SECRET",
+        "SHOPIFY_SECRET",
+        "META_APP_SECRET",
+        "META_VERIFY_TOKEN",
+        "STANDARD_SECRET",
+        "ERP_PASSWORD",
+    ];
+    let file = file(example);
+    let mut settings: Vec<(&str, &str)> = secrets.iter().map(|name| (*name, SECRET)).collect();
+    settings.extend([("CORREIO_CONFIG", file.as_str()), ("RATE_LIMITS", "false")]);
+    TestApp::start_with(installation, &settings).await
+}
+
+/// Its name, the headers that its source sends, and the type of the event.
+type Example = (&'static str, Vec<(&'static str, String)>, &'static str);
+
+async fn report(app: &TestApp, path: &str, headers: &[(&str, String)], body: &str) -> Answered {
+    let nobody = app.nobody();
+    let request = nobody.request(Method::POST, path).body(body.to_owned());
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+    nobody.call(request).await
+}
+
+async fn each_example_takes_what_its_source_signs_and_nothing_else(installation: Installation) {
+    let now = chrono::Utc::now().timestamp();
+    let body = r#"{"action": "opened", "type": "charge.succeeded", "id": "evt_1", "object": "page", "n": 1.50}"#;
+    let key = STANDARD.decode(SECRET).unwrap();
+    let plain = mac(SECRET.as_bytes(), body);
+    let github = ("x-hub-signature-256", format!("sha256={}", hex(&plain)));
+    let stripe = format!("t={now},v1={}", hex(&mac(SECRET.as_bytes(), &format!("{now}.{body}"))));
+    let standard = format!("v1,{}", STANDARD.encode(mac(&key, &format!("m-1.{now}.{body}"))));
+    let examples: Vec<Example> = vec![
+        (
+            "github",
+            vec![github.clone(), ("x-github-event", "issues".to_owned()), ("x-github-delivery", "d-1".to_owned())],
+            "github.issues.opened",
+        ),
+        ("stripe", vec![("stripe-signature", stripe)], "stripe.charge.succeeded"),
+        (
+            "shopify",
+            vec![("x-shopify-hmac-sha256", STANDARD.encode(&plain)), ("x-shopify-topic", "orders/create".to_owned())],
+            "shopify.orders/create",
+        ),
+        ("meta", vec![github], "meta.page"),
+        (
+            "standard-webhooks",
+            vec![
+                ("webhook-id", "m-1".to_owned()),
+                ("webhook-timestamp", now.to_string()),
+                ("webhook-signature", standard),
+            ],
+            "charge.succeeded",
+        ),
+    ];
+    let mut installation = Some(installation);
+    let mut running: Option<TestApp> = None;
+    for (example, headers, kind) in examples {
+        let app = match running.take() {
+            None => start(installation.take().unwrap(), &format!("{example}.toml")).await,
+            Some(mut app) => {
+                app.terminate();
+                app.exited().await;
+                app.set("CORREIO_CONFIG", &file(&format!("{example}.toml")));
+                app.restart().await;
+                app
+            }
+        };
+        let path = format!("/sources/{}", example.split('-').next().unwrap());
+        let answer = report(&app, &path, &headers, body).await;
+        assert!([200, 202].contains(&answer.status), "{example}: {}", answer.json());
+        assert_eq!((&answer.json()["type"], &answer.json()["duplicate"]), (&json!(kind), &json!(false)), "{example}");
+        for (headers, body) in [(vec![], body), (headers.clone(), "{}")] {
+            let refused = report(&app, &path, &headers, body).await;
+            assert_eq!((refused.status, refused.problem().as_str()), (401, "unauthorized"), "{example}");
+        }
+        if example == "meta" {
+            let asked = |token: &str| format!("{path}?hub.mode=subscribe&hub.verify_token={token}&hub.challenge=42");
+            let right = app.nobody().get(&asked("c2VncmVkbw%3D%3D")).await;
+            assert_eq!((right.status, right.body.as_slice()), (200, b"42".as_slice()));
+            assert_eq!(app.nobody().get(&asked("other")).await.status, 403);
+        }
+        let stored = app.sql(&format!("select data from messaging_events where type = '{kind}'")).await;
+        if example != "shopify" {
+            assert_eq!(stored, [json!({ "data": body })], "{example}: byte for byte");
+        }
+        assert_eq!(report(&app, "/sources/nothing", &[], "{}").await.status, 404);
+        running = Some(app);
+    }
+}
+
+async fn a_report_is_checked_completed_and_stored_once(installation: Installation) {
+    let app = start(installation, "erp.toml").await;
+    let basic =
+        |password: &str| vec![("authorization", format!("Basic {}", STANDARD.encode(format!("erp:{password}"))))];
+    let order = r#"{"filial": "02", "pedido": {"numero": 77}}"#;
+    assert_eq!(report(&app, "/sources/erp", &basic("errada"), order).await.status, 401);
+    let taken = report(&app, "/sources/erp", &basic(SECRET), order).await;
+    assert_eq!((taken.status, taken.json()), (200, json!({ "ok": true, "id": "77" })));
+    assert_eq!(report(&app, "/sources/erp", &basic(SECRET), order).await.json()["id"], "77");
+    assert_eq!(app.sql_number("select count(*) from messaging_events").await, 1);
+    let event = app.get("/events/77").await.json();
+    assert_eq!((&event["source"], &event["type"]), (&json!("erp"), &json!("pedido")));
+    let data: &Value = &event["data"];
+    assert_eq!((&data["loja"], &data["origem"], &data["filial"]), (&json!("Praia"), &json!("erp"), &json!("02")));
+    assert!(data["recebido"].is_string());
+
+    let wrong = report(&app, "/sources/erp", &basic(SECRET), r#"{"filial": 2, "pedido": {}}"#).await;
+    assert_eq!((wrong.status, wrong.problem().as_str()), (422, "invalid-field"));
+    let paths = wrong.paths();
+    assert!(paths.contains(&"/filial".to_owned()) && paths.contains(&"/pedido".to_owned()), "{paths:?}");
+    assert_eq!(report(&app, "/sources/erp", &basic(SECRET), "not JSON").await.status, 400);
+    assert_eq!(app.correio(&["sources", "list"]).await.lines().nth(1), Some("erp\t/sources/erp\tdefault\tbasic"));
+    let tail = app.correio(&["events", "tail"]).await;
+    assert!(tail.lines().any(|line| line.ends_with("\tpedido\terp\t77")), "{tail}");
+}
+
+async fn a_file_with_mistakes_is_not_started_with(installation: Installation) {
+    let directory = installation.directory.path();
+    std::fs::write(directory.join("correio.toml"), "[[sources]]\nname = \"a\"\nauth = \"pombo\"\ntype = \"x\"\n")
+        .unwrap();
+    let environment = [installation.environment(), vec![("PORT".to_owned(), "0".to_owned())]].concat();
+    let output = run(directory, &environment, &[]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("CORREIO_CONFIG") && said.contains("line 3") && said.contains("`auth` must be"), "{said}");
+}

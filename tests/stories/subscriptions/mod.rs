@@ -1,0 +1,3 @@
+//! Events that become messages.
+
+mod routing;
