@@ -2,6 +2,8 @@
 
 mod crm_client;
 mod importing;
+mod publishing;
 mod receiving;
 mod refusing;
+mod surviving;
 mod tables;
