@@ -12,37 +12,27 @@ use super::channels::{
     EvolutionConnector, EvolutionEvents, EvolutionSettings, KafkaTopicSender, MetaEvents, MetaSettings, SandboxSender,
     WebhookSender, WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
 };
-use super::config::{
-    Config, ConfigError, DatabaseConfig, QueueConfig, Role, STUCK_AFTER_NAME, TopicBrokers, WebhookConfig,
-};
+use super::config::{Config, ConfigError, QueueConfig, Role, STUCK_AFTER_NAME, TopicBrokers, TopicsConfig};
 use super::expressions::{BoundedExpressions, JsonSchemas};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
 use super::kafka::{Kafka, overtaken, start_topic_producer};
-use super::sources::PipedriveReader;
-use super::spool::{self, FileSpool, FileSwitch, MissingSpool};
 use super::storage::caching::{CachedApiKeys, CachedInstances, CachedUsers};
+use super::receiving::receiver;
 use super::storage::database::Database;
 use super::system::{SystemClock, SystemIds, SystemRandomness};
-use super::tables::{PgEventTables, SqliteEventTables, read_plan};
 use crate::application::access::WatchTenants;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::delivery::admission::Admission;
 use crate::application::delivery::consumption::Limits;
-use crate::application::events::receive_webhook::ReceiverSettings;
-use crate::application::events::receiver::{PlannedTables, ReceiverPorts};
-use crate::application::gateway::{
-    Brokered, Gateway, Ports, Settings, StatusWebhookParts, StatusWebhooks, TopicPorts, Transport, status_webhooks,
-};
+use crate::application::gateway::{Brokered, Gateway, Ports, Settings, StatusWebhookParts, StatusWebhooks, TopicPorts, Transport, status_webhooks};
 use crate::application::instances::{ConnectInstance, CreateInstance, EventSecrets};
 use crate::application::node::this_node::ThisNode;
 use crate::application::ports::{
-    ChannelSender, Channels, Clock, CredentialsCipher, EventSpool, EventTables, MessageSource, PublishError,
-    RepositoryError, Stores, Tasks, TopicProducer,
+    ChannelSender, Channels, Clock, CredentialsCipher, MessageSource, PublishError, Stores, Tasks, TopicProducer,
 };
 use crate::application::subscriptions::{ReplayEvents, ShapeMessage};
 use crate::application::topics::{TopicsInstance, TopicsInstanceError};
 use crate::domain::access::principal::Principal;
-use crate::domain::event::Step;
 use crate::domain::instance::Instance;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::retry::RetryPolicy;
@@ -77,6 +67,10 @@ pub fn compose(
     if let Some(topics) = &topics {
         channels.add(Arc::new(KafkaTopicSender::new(topics.producer.clone(), reserved_topics(kafka.as_deref()))));
     }
+    // What its operators never had to make: the topic of webhooks.
+    let made = TopicsConfig { auto_create: true, ..config.topics.clone() };
+    let publishes = role.accepts() && config.events.webhook.is_some();
+    let webhooks = if publishes { topic_producer(&made, kafka.as_deref(), &clock)? } else { None };
     let transport = transport(role, kafka, &channels);
     let jwt = with_sign_in_secret(config)?;
     let ports = Ports {
@@ -93,7 +87,7 @@ pub fn compose(
         ids: Arc::new(SystemIds::default()),
         randomness: Arc::new(SystemRandomness),
         tasks: Arc::new(TrackedTasks(tasks.clone())),
-        receiver: if role.accepts() { Some(receiver(config)?) } else { None },
+        receiver: if role.accepts() { Some(receiver(config, webhooks)?) } else { None },
         topics,
     };
     let settings = Settings {
@@ -120,6 +114,7 @@ pub fn compose(
     Ok(Gateway::assemble(ports, transport, node, settings))
 }
 
+<<<<<<< HEAD
 /// What takes events in, and where they wait while the database is away.
 fn receiver(config: &Config) -> Result<ReceiverPorts, ConfigError> {
     let root = spool::root(&config.storage.data_dir);
@@ -169,6 +164,58 @@ fn tables(config: &Config, webhook: &WebhookConfig) -> Result<Option<PlannedTabl
     Ok(Some(PlannedTables { tables, plan }))
 }
 
+||||||| 0f179db
+/// What takes events in, and where they wait while the database is away.
+fn receiver(config: &Config) -> Result<ReceiverPorts, ConfigError> {
+    let root = spool::root(&config.storage.data_dir);
+    let spool: Arc<dyn EventSpool> = match FileSpool::open(&root, config.events.spool_max_bytes) {
+        Ok(spool) => Arc::new(spool),
+        // What runs on another machine's database may have no disk to write to.
+        Err(error) => {
+            let sentence =
+                format!("events cannot be kept in {} while the database is away (DATA_DIR): {error}", root.display());
+            warn!("{sentence}");
+            Arc::new(MissingSpool(sentence))
+        }
+    };
+    Ok(ReceiverPorts {
+        spool,
+        emergency: Arc::new(FileSwitch::new(root, config.events.emergency)),
+        reader: Arc::new(PipedriveReader),
+        webhook: config.events.webhook.as_ref().map(|webhook| webhook_settings(config, webhook)),
+        tables: match &config.events.webhook {
+            Some(webhook) => tables(config, webhook)?,
+            None => None,
+        },
+    })
+}
+
+/// How the webhooks of a CRM are taken in.
+pub fn webhook_settings(_: &Config, webhook: &WebhookConfig) -> ReceiverSettings {
+    ReceiverSettings {
+        tenant: webhook.tenant.clone(),
+        source: "webhook".to_owned(),
+        steps: if webhook.tables.is_some() { vec![Step::Tables] } else { Vec::new() },
+        companies: webhook.companies.clone(),
+    }
+}
+
+/// The tables that events are written to, where a file says so.
+fn tables(config: &Config, webhook: &WebhookConfig) -> Result<Option<PlannedTables>, ConfigError> {
+    let Some(path) = &webhook.tables else { return Ok(None) };
+    let plan = read_plan(path).map_err(|sentence| ConfigError::new("WEBHOOK_TABLES", sentence))?;
+    let tables: Arc<dyn EventTables> = match (&webhook.tables_url, &config.storage.database) {
+        (Some(url), _) | (None, DatabaseConfig::Postgres { url }) => {
+            let unusable = |error: RepositoryError| ConfigError::new("WEBHOOK_TABLES_URL", error.to_string());
+            Arc::new(PgEventTables::new(url, plan.clone()).map_err(unusable)?)
+        }
+        (None, DatabaseConfig::Sqlite { path }) => Arc::new(SqliteEventTables::new(path, plan.clone())),
+    };
+    Ok(Some(PlannedTables { tables, plan }))
+}
+
+=======
+>>>>>>> trial2
 /// What a command needs that connects instances, and serves nothing.
 ///
 /// # Errors
@@ -270,15 +317,9 @@ fn kafka(
             Some(Arc::new(Kafka::start(settings, node.unreconciled.clone(), clock.clone())?))
         }
     };
-    let producer = match (&config.topics.brokers, &kafka) {
-        (TopicBrokers::Addresses(addresses, security), _) => {
-            Some(start_topic_producer(&config.topics, addresses, security, clock.clone())?)
-        }
-        (TopicBrokers::OfMessages, Some(kafka)) => Some(kafka.topic_producer(&config.topics)?),
-        (TopicBrokers::OfMessages, None) | (TopicBrokers::None, _) => None,
-    };
+    let producer = topic_producer(&config.topics, kafka.as_deref(), clock)?;
     let dead_letters = config.topics.dead_letters.clone();
-    let topics = producer.map(|producer| TopicPorts { producer: Arc::new(producer), dead_letters });
+    let topics = producer.map(|producer| TopicPorts { producer, dead_letters });
     Ok((kafka, topics))
 }
 
@@ -323,6 +364,21 @@ impl TopicProducer for NoTopics {
     fn troubles(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// The way to topics, where brokers are configured that have them.
+fn topic_producer(
+    topics: &TopicsConfig,
+    kafka: Option<&Kafka>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<dyn TopicProducer>>, ConfigError> {
+    Ok(match (&topics.brokers, kafka) {
+        (TopicBrokers::Addresses(addresses, security), _) => {
+            Some(Arc::new(start_topic_producer(topics, addresses, security, clock.clone())?))
+        }
+        (TopicBrokers::OfMessages, Some(kafka)) => Some(Arc::new(kafka.topic_producer(topics)?)),
+        (TopicBrokers::OfMessages, None) | (TopicBrokers::None, _) => None,
+    })
 }
 
 /// Topics that are not clients'.

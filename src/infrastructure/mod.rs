@@ -10,6 +10,7 @@ pub mod kafka;
 pub mod memory;
 pub mod open_files;
 pub mod private_directory;
+pub mod receiving;
 pub mod sources;
 pub mod spool;
 pub mod storage;

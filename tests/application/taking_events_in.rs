@@ -216,6 +216,7 @@ impl World {
             emergency: Arc::new(FileSwitch::new(root, false)),
             reader: Arc::new(PipedriveReader),
             webhook: Some(webhook),
+            publication: None,
             tables: None,
         };
         Receiver::new(ports, &self.stores(), Arc::new(Hasty), Arc::new(SystemIds::default()), &Bells::default())

@@ -11,7 +11,7 @@ use super::database_gate::DatabaseGate;
 use super::webhook_id::{cut, kind, webhook_id};
 use crate::application::ports::{
     Clock, EmergencySwitch, EventRepository, EventSpool, Ids, NewEvent, NotAReport, Report, RepositoryError,
-    SpoolError, StoredEvent, WebhookReader,
+    SpoolError, StoredEvent, TopicProducer, WebhookReader,
 };
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
@@ -30,6 +30,8 @@ pub struct ReceiveWebhook {
     pub spool: Arc<dyn EventSpool>,
     pub emergency: Arc<dyn EmergencySwitch>,
     pub gate: DatabaseGate,
+    /// None: events are not published.
+    pub producer: Option<Arc<dyn TopicProducer>>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub settings: ReceiverSettings,
@@ -143,7 +145,8 @@ impl ReceiveWebhook {
 
     /// None when the database did not take it in time. It may do so later: it has one id, wherever it is kept.
     async fn store(&self, new: &mut NewEvent) -> Option<(DeliveryMethod, Option<String>)> {
-        let method = DeliveryMethod::DirectDb;
+        let is_connected = self.producer.as_ref().is_some_and(|producer| producer.is_connected());
+        let method = if is_connected { DeliveryMethod::Kafka } else { DeliveryMethod::DirectDb };
         new.event.via = Some(method.as_str().to_owned());
         let stored = match select(self.events.store(new), self.clock.sleep(PATIENCE)).await {
             Either::Left((stored, _)) => stored,

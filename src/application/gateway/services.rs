@@ -187,6 +187,8 @@ impl Gateway {
     fn event_steps(&self) -> Vec<Arc<dyn events::StepWork>> {
         let mut steps: Vec<Arc<dyn events::StepWork>> = Vec::new();
         if let Some(receiver) = &self.receiver {
+            let publish = receiver.publish_events();
+            steps.extend(publish.map(|publish| Arc::new(publish) as Arc<dyn events::StepWork>));
             let tables = receiver.write_tables(self.ports.clock.clone());
             steps.extend(tables.map(|tables| Arc::new(tables) as Arc<dyn events::StepWork>));
         }

@@ -75,7 +75,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
         large_answers: LargeAnswers::new(config.http.max_body_bytes, LONGEST_WAIT_FOR_ROOM),
         in_flight: InFlight::new(config.http.max_in_flight),
         readiness: readiness.clone(),
-        webhook_secret: config.events.webhook.as_ref().and_then(|webhook| webhook.secret.clone()),
+        webhook_secret: webhook_secret(config),
         topics: topic_settings(&config.topics),
         resident_memory: memory::resident,
         trusted_proxies: config.access.limits.trusted_proxies.clone(),
@@ -99,6 +99,15 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     }
     info!("stopped");
     Ok(())
+}
+
+/// What a CRM proves itself by. Without one, whoever reaches the port is one.
+fn webhook_secret(config: &Config) -> Option<String> {
+    let webhook = config.events.webhook.as_ref()?;
+    if webhook.secret.is_none() && !config.http.address().ip().is_loopback() {
+        warn!("whoever reaches this port may report to POST /webhook: set WEBHOOK_SECRET, or WEBHOOK_ENABLED=false");
+    }
+    webhook.secret.clone()
 }
 
 fn topic_settings(topics: &TopicsConfig) -> TopicSettings {

@@ -2,7 +2,9 @@
 
 mod crm_client;
 mod importing;
+mod publishing;
 mod receiving;
 mod refusing;
 mod reporting;
+mod surviving;
 mod tables;

@@ -9,8 +9,8 @@ use clap::{Args, Subcommand};
 
 use crate::application::events::import_webhooks::{ImportWebhooks, Imported};
 use crate::application::ports::Clock;
-use crate::infrastructure::composition::webhook_settings;
-use crate::infrastructure::config::Config;
+use crate::infrastructure::config::{Config, TopicBrokers};
+use crate::infrastructure::receiving::webhook_settings;
 use crate::infrastructure::sources::{Inserted, PipedriveReader, inserted_rows};
 use crate::infrastructure::storage::database::Database;
 use crate::infrastructure::system::SystemClock;
@@ -46,7 +46,7 @@ pub async fn run(config: &Config, command: EventsCommand) -> Result<(), CommandE
     let import = ImportWebhooks {
         reader: Arc::new(PipedriveReader),
         events: database.stores.events.clone(),
-        settings: webhook_settings(config, webhook),
+        settings: webhook_settings(webhook, config.topics.brokers != TopicBrokers::None),
     };
     let mut counts = Counts::default();
     let imported = import_all(&import, &arguments, &mut counts).await;

@@ -85,7 +85,8 @@ const WEBHOOK_COMPANIES: Setting<Companies> = Setting {
 const WEBHOOK_TOPIC: Setting<String> = Setting {
     name: "WEBHOOK_TOPIC",
     default: "webhook-events",
-    about: "Kafka: topic to which these events are published; `KAFKA_TOPIC_PREFIX` comes before it.",
+    about: "Topic to which these events are published as soon as brokers are configured; it is made if it is not there. \
+            `KAFKA_TOPIC_PREFIX` does not come before it.",
     parse: topic,
 };
 
