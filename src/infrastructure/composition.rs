@@ -16,15 +16,17 @@ use super::config::{Config, ConfigError, QueueConfig, Role, STUCK_AFTER_NAME, To
 use super::expressions::{BoundedExpressions, JsonSchemas};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
 use super::kafka::{Kafka, overtaken, start_topic_producer};
-use super::storage::caching::{CachedApiKeys, CachedInstances, CachedUsers};
 use super::receiving::receiver;
+use super::storage::caching::{CachedApiKeys, CachedInstances, CachedUsers};
 use super::storage::database::Database;
 use super::system::{SystemClock, SystemIds, SystemRandomness};
 use crate::application::access::WatchTenants;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::delivery::admission::Admission;
 use crate::application::delivery::consumption::Limits;
-use crate::application::gateway::{Brokered, Gateway, Ports, Settings, StatusWebhookParts, StatusWebhooks, TopicPorts, Transport, status_webhooks};
+use crate::application::gateway::{
+    Brokered, Gateway, Ports, Settings, StatusWebhookParts, StatusWebhooks, TopicPorts, Transport, status_webhooks,
+};
 use crate::application::instances::{ConnectInstance, CreateInstance, EventSecrets};
 use crate::application::node::this_node::ThisNode;
 use crate::application::ports::{
@@ -114,108 +116,6 @@ pub fn compose(
     Ok(Gateway::assemble(ports, transport, node, settings))
 }
 
-<<<<<<< HEAD
-/// What takes events in, and where they wait while the database is away.
-fn receiver(config: &Config) -> Result<ReceiverPorts, ConfigError> {
-    let root = spool::root(&config.storage.data_dir);
-    let spool: Arc<dyn EventSpool> = match FileSpool::open(&root, config.events.spool_max_bytes) {
-        Ok(spool) => Arc::new(spool),
-        // What runs on another machine's database may have no disk to write to.
-        Err(error) => {
-            let sentence =
-                format!("events cannot be kept in {} while the database is away (DATA_DIR): {error}", root.display());
-            warn!("{sentence}");
-            Arc::new(MissingSpool(sentence))
-        }
-    };
-    Ok(ReceiverPorts {
-        spool,
-        emergency: Arc::new(FileSwitch::new(root, config.events.emergency)),
-        reader: Arc::new(PipedriveReader),
-        webhook: config.events.webhook.as_ref().map(|webhook| webhook_settings(config, webhook)),
-        tables: match &config.events.webhook {
-            Some(webhook) => tables(config, webhook)?,
-            None => None,
-        },
-    })
-}
-
-/// How the webhooks of a CRM are taken in.
-pub fn webhook_settings(_: &Config, webhook: &WebhookConfig) -> ReceiverSettings {
-    ReceiverSettings {
-        tenant: webhook.tenant.clone(),
-        source: "webhook".to_owned(),
-        steps: if webhook.tables.is_some() { vec![Step::Route, Step::Tables] } else { vec![Step::Route] },
-        companies: webhook.companies.clone(),
-    }
-}
-
-/// The tables that events are written to, where a file says so.
-fn tables(config: &Config, webhook: &WebhookConfig) -> Result<Option<PlannedTables>, ConfigError> {
-    let Some(path) = &webhook.tables else { return Ok(None) };
-    let plan = read_plan(path).map_err(|sentence| ConfigError::new("WEBHOOK_TABLES", sentence))?;
-    let tables: Arc<dyn EventTables> = match (&webhook.tables_url, &config.storage.database) {
-        (Some(url), _) | (None, DatabaseConfig::Postgres { url }) => {
-            let unusable = |error: RepositoryError| ConfigError::new("WEBHOOK_TABLES_URL", error.to_string());
-            Arc::new(PgEventTables::new(url, plan.clone()).map_err(unusable)?)
-        }
-        (None, DatabaseConfig::Sqlite { path }) => Arc::new(SqliteEventTables::new(path, plan.clone())),
-    };
-    Ok(Some(PlannedTables { tables, plan }))
-}
-
-||||||| 0f179db
-/// What takes events in, and where they wait while the database is away.
-fn receiver(config: &Config) -> Result<ReceiverPorts, ConfigError> {
-    let root = spool::root(&config.storage.data_dir);
-    let spool: Arc<dyn EventSpool> = match FileSpool::open(&root, config.events.spool_max_bytes) {
-        Ok(spool) => Arc::new(spool),
-        // What runs on another machine's database may have no disk to write to.
-        Err(error) => {
-            let sentence =
-                format!("events cannot be kept in {} while the database is away (DATA_DIR): {error}", root.display());
-            warn!("{sentence}");
-            Arc::new(MissingSpool(sentence))
-        }
-    };
-    Ok(ReceiverPorts {
-        spool,
-        emergency: Arc::new(FileSwitch::new(root, config.events.emergency)),
-        reader: Arc::new(PipedriveReader),
-        webhook: config.events.webhook.as_ref().map(|webhook| webhook_settings(config, webhook)),
-        tables: match &config.events.webhook {
-            Some(webhook) => tables(config, webhook)?,
-            None => None,
-        },
-    })
-}
-
-/// How the webhooks of a CRM are taken in.
-pub fn webhook_settings(_: &Config, webhook: &WebhookConfig) -> ReceiverSettings {
-    ReceiverSettings {
-        tenant: webhook.tenant.clone(),
-        source: "webhook".to_owned(),
-        steps: if webhook.tables.is_some() { vec![Step::Tables] } else { Vec::new() },
-        companies: webhook.companies.clone(),
-    }
-}
-
-/// The tables that events are written to, where a file says so.
-fn tables(config: &Config, webhook: &WebhookConfig) -> Result<Option<PlannedTables>, ConfigError> {
-    let Some(path) = &webhook.tables else { return Ok(None) };
-    let plan = read_plan(path).map_err(|sentence| ConfigError::new("WEBHOOK_TABLES", sentence))?;
-    let tables: Arc<dyn EventTables> = match (&webhook.tables_url, &config.storage.database) {
-        (Some(url), _) | (None, DatabaseConfig::Postgres { url }) => {
-            let unusable = |error: RepositoryError| ConfigError::new("WEBHOOK_TABLES_URL", error.to_string());
-            Arc::new(PgEventTables::new(url, plan.clone()).map_err(unusable)?)
-        }
-        (None, DatabaseConfig::Sqlite { path }) => Arc::new(SqliteEventTables::new(path, plan.clone())),
-    };
-    Ok(Some(PlannedTables { tables, plan }))
-}
-
-=======
->>>>>>> trial2
 /// What a command needs that connects instances, and serves nothing.
 ///
 /// # Errors
