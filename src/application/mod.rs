@@ -6,6 +6,7 @@ pub mod events;
 pub mod gateway;
 pub mod inbound;
 pub mod instances;
+pub mod kafka_rest;
 pub mod life;
 pub mod messages;
 pub mod node;

@@ -12,10 +12,10 @@ use super::channels::{
     EvolutionConnector, EvolutionEvents, EvolutionSettings, KafkaTopicSender, MetaEvents, MetaSettings, SandboxSender,
     WebhookSender, WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
 };
-use super::config::{Config, ConfigError, QueueConfig, Role, STUCK_AFTER_NAME, TopicBrokers, TopicsConfig};
+use super::config::{Brokers, Config, ConfigError, QueueConfig, Role, STUCK_AFTER_NAME, TopicBrokers, TopicsConfig};
 use super::expressions::{BoundedExpressions, JsonSchemas};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
-use super::kafka::{Kafka, overtaken, start_topic_producer};
+use super::kafka::{Kafka, KafkaAdministration, KafkaRecordConsumers, administration, overtaken, start_topic_producer};
 use super::receiving::receiver;
 use super::storage::caching::{CachedApiKeys, CachedInstances, CachedUsers};
 use super::storage::database::Database;
@@ -25,7 +25,8 @@ use crate::application::access::met_tenants::MetTenants;
 use crate::application::delivery::admission::Admission;
 use crate::application::delivery::consumption::Limits;
 use crate::application::gateway::{
-    Brokered, Gateway, Ports, Settings, StatusWebhookParts, StatusWebhooks, TopicPorts, Transport, status_webhooks,
+    Brokered, Gateway, KafkaRestPorts, Ports, Settings, StatusWebhookParts, StatusWebhooks, TopicPorts, Transport,
+    status_webhooks,
 };
 use crate::application::instances::{ConnectInstance, CreateInstance, EventSecrets};
 use crate::application::node::this_node::ThisNode;
@@ -85,12 +86,13 @@ pub fn compose(
         expressions: Arc::new(BoundedExpressions::default()),
         schemas: Arc::new(JsonSchemas::default()),
         sources: config.sources()?,
-        clock,
+        clock: clock.clone(),
         ids: Arc::new(SystemIds::default()),
         randomness: Arc::new(SystemRandomness),
         tasks: Arc::new(TrackedTasks(tasks.clone())),
         receiver: if role.accepts() { Some(receiver(config, webhooks)?) } else { None },
         topics,
+        kafka_rest: kafka_rest(config, &transport, &clock),
     };
     let settings = Settings {
         max_tries: config.delivery.max_tries,
@@ -298,6 +300,39 @@ fn transport(role: Role, kafka: Option<Arc<Kafka>>, channels: &Channels) -> Tran
         source: role.delivers().then(|| kafka.source(channels.longest_try()) as Arc<dyn MessageSource>),
         broker: kafka,
     })
+}
+
+/// What is asked of a Kafka beside publishing, where brokers are configured.
+fn kafka_rest(config: &Config, transport: &Transport, clock: &Arc<dyn Clock>) -> Option<KafkaRestPorts> {
+    let (addresses, security) = match (&config.topics.brokers, &config.queue) {
+        (TopicBrokers::Addresses(addresses, security), _) => (addresses.clone(), security),
+        // An embedded one has an address of its own.
+        (TopicBrokers::OfMessages, QueueConfig::Kafka(kafka)) => {
+            (transport.brokered()?.broker.addresses(), &kafka.security)
+        }
+        (TopicBrokers::OfMessages, QueueConfig::Direct) | (TopicBrokers::None, _) => return None,
+    };
+    let (administration, consumers) = administration(&addresses, security, clock.clone());
+    let topics = Arc::new(administration.clone());
+    Some(KafkaRestPorts { topics, groups: Arc::new(administration), consumers: Arc::new(consumers) })
+}
+
+/// What a command asks of a Kafka.
+///
+/// # Errors
+/// When no brokers are configured, or those within a server.
+pub fn administer_kafka(config: &Config) -> Result<(KafkaAdministration, KafkaRecordConsumers), ConfigError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    match (&config.topics.brokers, &config.queue) {
+        (TopicBrokers::Addresses(addresses, security), _) => Ok(administration(addresses, security, clock)),
+        (TopicBrokers::OfMessages, QueueConfig::Kafka(kafka)) => match &kafka.brokers {
+            Brokers::Addresses(addresses) => Ok(administration(addresses, &kafka.security, clock)),
+            Brokers::Embedded => {
+                Err(ConfigError::new("KAFKA_BROKERS", "must be brokers that other processes reach, not `embedded`"))
+            }
+        },
+        _ => Err(ConfigError::new("KAFKA_BROKERS", "must be set: brokers like `kafka-1:9092` with commas in between")),
+    }
 }
 
 /// Every channel there is: a new one is one line here.

@@ -227,6 +227,7 @@ impl TestGateway {
             tasks: Arc::new(TokioTasks),
             receiver: None,
             topics: None,
+            kafka_rest: None,
         };
         let settings = Settings {
             max_tries: MaxTries::new(3).unwrap(),

@@ -1,6 +1,7 @@
 //! The use cases on real databases, with a clock that only the test moves and a channel that does what it is told.
 
 mod clocks;
+mod consumer_instances;
 mod consuming;
 mod delivery;
 mod emptying;

@@ -9,12 +9,13 @@ const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", 
 
 /// What Correio is about. A subject has one name, and is a folder of that name in every layer and in the tests. A new one
 /// is a line here first.
-const SUBJECTS: [&str; 14] = [
+const SUBJECTS: [&str; 15] = [
     "access",
     "delivery",
     "events",
     "inbound",
     "instances",
+    "kafka_rest",
     "messages",
     "node",
     "operations",

@@ -7,6 +7,7 @@ pub mod delivery;
 mod events;
 mod inbound;
 mod instances;
+mod kafka_rest;
 pub mod messages;
 mod node;
 mod operations;

@@ -271,6 +271,7 @@ impl Surroundings {
             tasks,
             receiver: None,
             topics: None,
+            kafka_rest: None,
         }
     }
 

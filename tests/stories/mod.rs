@@ -6,6 +6,7 @@ mod delivery;
 mod events;
 mod inbound;
 mod instances;
+mod kafka_rest;
 mod messages;
 mod operations;
 mod receipts;

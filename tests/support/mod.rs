@@ -16,6 +16,7 @@ pub mod kafka_topic;
 pub mod leash;
 pub mod memory;
 pub mod memory_broker;
+pub mod memory_kafka;
 pub mod memory_topics;
 pub mod meta;
 pub mod modes;

@@ -17,12 +17,14 @@ use super::events::receiver::{Receiver, ReceiverPorts};
 use super::events::reporting;
 use super::node::this_node::ThisNode;
 use super::ports::{
-    Channels, Clock, CredentialsCipher, EventExpressions, EventSchemas, Ids, MessageQueue, Passwords, Randomness,
-    StatusSubscriptions, Stores, Tasks, TokenIssuer, TokenVerifier, TopicProducer,
+    Channels, Clock, CredentialsCipher, EventExpressions, EventSchemas, GroupAdministration, Ids, MessageQueue,
+    Passwords, Randomness, RecordConsumers, StatusSubscriptions, Stores, Tasks, TokenIssuer, TokenVerifier,
+    TopicAdministration, TopicProducer,
 };
 use super::receipts::noted_receipts::NotedReceipts;
 use super::{
-    access, delivery, instances, messages, node, operations, receipts, sources, status_webhooks, subscriptions, topics,
+    access, delivery, instances, kafka_rest, messages, node, operations, receipts, sources, status_webhooks,
+    subscriptions, topics,
 };
 use crate::domain::access::request_limit::RequestLimits;
 use crate::domain::message::MaxTries;
@@ -51,6 +53,8 @@ pub struct Ports {
     pub receiver: Option<ReceiverPorts>,
     /// None: no brokers are configured.
     pub topics: Option<TopicPorts>,
+    /// None: no brokers are configured.
+    pub kafka_rest: Option<KafkaRestPorts>,
 }
 
 /// The way to topics of clients, however messages travel.
@@ -59,6 +63,14 @@ pub struct TopicPorts {
     pub producer: Arc<dyn TopicProducer>,
     /// Where records that could not be published go.
     pub dead_letters: String,
+}
+
+/// What is asked of a Kafka beside publishing.
+#[derive(Clone)]
+pub struct KafkaRestPorts {
+    pub topics: Arc<dyn TopicAdministration>,
+    pub groups: Arc<dyn GroupAdministration>,
+    pub consumers: Arc<dyn RecordConsumers>,
 }
 
 #[derive(Clone, Debug)]
@@ -107,6 +119,8 @@ pub struct Gateway {
     pub reporting: Reporting,
     pub subscriptions: Subscriptions,
     pub sources: sources::ReceiveReport,
+    /// None: no brokers are configured.
+    pub kafka_rest: Option<kafka_rest::KafkaRest>,
     pub events: Arc<receipts::ReceiveEvents>,
     pub signed_events: receipts::ReceiveSignedEvents,
     /// None: the process takes no events in.
@@ -211,6 +225,7 @@ impl Gateway {
             reporting: ports.reporting(&bells),
             subscriptions: ports.subscriptions(&node),
             sources: ports.receive_report(&bells),
+            kafka_rest: ports.kafka_rest(),
             signed_events: ports.receive_signed_events(events.clone()),
             events,
             receiver,

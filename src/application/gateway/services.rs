@@ -42,6 +42,9 @@ impl Gateway {
             services.push(self.repeating(self.sweep_events()));
         }
         services.extend(self.event_steps().into_iter().map(|work| self.repeating(self.handle_steps(work))));
+        if let Some(kafka) = &self.kafka_rest {
+            services.push(self.repeating(kafka.consumers.clone()));
+        }
         if let Transport::Brokered(brokered) = &self.transport {
             services.push(Box::new(delivery::KeepBroker { broker: brokered.broker.clone() }));
             services.extend(self.consume_messages(brokered).map(|consume| Box::new(consume) as Box<dyn Service>));

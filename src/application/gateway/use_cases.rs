@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Access, Instances, Messages, Operations, Ports, Reporting, Settings, StatusWebhookParts, StatusWebhooks,
-    Subscriptions, Topics, issue_api_key, replay_messages, status_webhooks,
+    Access, Instances, KafkaRestPorts, Messages, Operations, Ports, Reporting, Settings, StatusWebhookParts,
+    StatusWebhooks, Subscriptions, Topics, issue_api_key, replay_messages, status_webhooks,
 };
 use crate::application::delivery::admission::Admission;
 use crate::application::events::bells::Bells;
@@ -23,7 +23,8 @@ use crate::application::receipts::noted_receipts::NotedReceipts;
 use crate::application::receipts::refused_names::RefusedNames;
 use crate::application::transport::Transport;
 use crate::application::{
-    access, delivery, inbound, instances, messages, node, operations, receipts, sources, subscriptions, topics,
+    access, delivery, inbound, instances, kafka_rest, messages, node, operations, receipts, sources, subscriptions,
+    topics,
 };
 use crate::domain::message::MessageStatus;
 use crate::domain::message::dead_letter::DeadLetterPolicy;
@@ -435,5 +436,12 @@ impl Ports {
     pub(super) fn duties(&self, transport: &Transport) -> Duties {
         let duties = transport.duties();
         Duties { publishes: duties.publishes || self.topics.is_some(), ..duties }
+    }
+
+    pub(super) fn kafka_rest(&self) -> Option<kafka_rest::KafkaRest> {
+        let KafkaRestPorts { topics, groups, consumers } = self.kafka_rest.clone()?;
+        let (groups, reset_offsets) = kafka_rest::groups(&topics, &groups);
+        let consumers = kafka_rest::ConsumerInstances::new(consumers, self.clock.clone(), self.ids.clone());
+        Some(kafka_rest::KafkaRest { topics, groups, reset_offsets, consumers: Arc::new(consumers) })
     }
 }

@@ -30,6 +30,10 @@ pub use stores::{
     SubscriptionRepository, Swept, Take, Told, Users, WeeksStanding,
 };
 pub use transport::{
-    Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, LONGEST_PUBLICATION, MessageQueue,
-    MessageSource, Partition, PublishError, PublishErrorKind, QueueError, QueueScope, Record, Refusal, TopicProducer,
+    AdministrationError, Arrival, Broker, BrokerNode, Cluster, CommittedOffset, ConsumerSettings, DeadLetterTopic,
+    DeliveryRequest, Group, GroupAdministration, GroupState, Handover, KeptOut, LONGEST_PUBLICATION, ListedGroup,
+    Member, MessageQueue, MessageSource, NewTopic, Partition, Place, Protocol, PublishError, PublishErrorKind,
+    QueueError, QueueScope, ReadBounds, ReadRecord, Record, RecordConsumer, RecordConsumers, Refusal, SeekTo,
+    SettingChange, SettingSynonym, Subscription, Topic, TopicAdministration, TopicPartition, TopicPartitionState,
+    TopicProducer, TopicSetting,
 };

@@ -1,5 +1,6 @@
 //! Messages travel through Kafka: published where they are accepted, consumed where they are delivered.
 
+mod administration;
 mod client;
 mod consuming;
 pub mod event;
@@ -26,6 +27,7 @@ use producing::Producer;
 use progress::{GroupProgress, LostRecords, Positions};
 use topics::TopicKeeper;
 
+pub use administration::{KafkaAdministration, KafkaRecordConsumers};
 pub use client::Connection;
 pub use consuming::KafkaMessageSource;
 pub use producing::{KafkaDeadLetterTopic, KafkaMessageQueue};
@@ -181,6 +183,18 @@ fn topic_producer(
 ) -> Result<KafkaTopicProducer, ConfigError> {
     let connection = Arc::new(Connection::new(addresses.clone(), Arc::new(Troubles::new(clock))));
     KafkaTopicProducer::start(config, topics, addresses, is_embedded, connection).map_err(|error| refused(&error))
+}
+
+/// What is asked of a Kafka beside publishing. It connects when it is first asked.
+pub fn administration(
+    addresses: &[String],
+    security: &KafkaSecurity,
+    clock: Arc<dyn Clock>,
+) -> (KafkaAdministration, KafkaRecordConsumers) {
+    let connection = Arc::new(Connection::new(addresses.to_vec(), Arc::new(Troubles::new(clock))));
+    let config = client_config(addresses, security);
+    let consumers = KafkaRecordConsumers::new(config.clone(), connection.clone());
+    (KafkaAdministration::new(config, connection), consumers)
 }
 
 #[async_trait]

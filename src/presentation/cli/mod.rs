@@ -1,5 +1,5 @@
-//! The command line: `correio serve|migrate|keys|users|instances|status-webhooks|sources|subscriptions|replay|import-outbox|
-//! events|emergency|spool|backup|token|bench`.
+//! The command line: `correio serve|migrate|keys|users|instances|status-webhooks|sources|subscriptions|topics|groups|replay|
+//! import-outbox|events|emergency|spool|backup|token|bench`.
 
 mod backup;
 mod bench;
@@ -8,6 +8,7 @@ mod events;
 mod first_key;
 mod import_outbox;
 mod instances;
+mod kafka;
 mod keys;
 mod replay;
 mod reporting;
@@ -66,6 +67,12 @@ enum Command {
     /// List subscriptions to events, enable and disable them.
     #[command(subcommand)]
     Subscriptions(reporting::subscriptions::SubscriptionsCommand),
+    /// List, create, describe and read topics of the Kafka of `KAFKA_BROKERS`.
+    #[command(subcommand)]
+    Topics(kafka::topics::TopicsCommand),
+    /// List, describe and reset consumer groups of the Kafka of `KAFKA_BROKERS`.
+    #[command(subcommand)]
+    Groups(kafka::groups::GroupsCommand),
     /// Put failed messages back on their way, and print how many.
     Replay(replay::ReplayArguments),
     /// Take events over, look at them, and replay them.
@@ -139,6 +146,8 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Users(command) => users::run(&configured()?, command).await,
         Command::Sources(command) => reporting::sources::run(&configured()?, &command),
         Command::Subscriptions(command) => reporting::subscriptions::run(&configured()?, command).await,
+        Command::Topics(command) => kafka::topics::run(&configured()?, command).await,
+        Command::Groups(command) => kafka::groups::run(&configured()?, command).await,
         Command::Replay(arguments) => replay::run(&configured()?, arguments).await,
         Command::Events(EventsCommand::Import(command)) => events::import::run(&configured()?, command).await,
         Command::Events(EventsCommand::Look(command)) => reporting::events::run(&configured()?, command).await,

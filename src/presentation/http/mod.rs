@@ -3,6 +3,7 @@
 mod access;
 mod events;
 mod instances;
+mod kafka_rest;
 #[cfg(test)]
 mod layers_tests;
 mod messages;
@@ -73,7 +74,7 @@ fn layered<S: Clone + Send + Sync + 'static>(
 
 /// Whole paths, not nested ones: a request through a nested router gets a URI of its own, and two more services around it.
 fn documented(state: &SharedState) -> OpenApiRouter<SharedState> {
-    documented_health()
+    kafka_rest::with_kafka_rest(documented_health())
         .merge(documented_with_limits(state))
         .routes(routes!(messages::send::send))
         .routes(routes!(messages::list::list))

@@ -5,6 +5,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::{Modify, OpenApi as _};
 
 use super::events::list::EventStatusField;
+use super::kafka_rest::RestErrorBody;
 use super::messages::list::{DirectionField, PurposeField, StatusField};
 use super::wire::moment::Moment;
 use super::wire::page::{Cursor, Limit};
@@ -18,7 +19,7 @@ use super::wire::problem::{FieldError, ProblemBody};
     ),
     // Besides what the operations name themselves: what their parameters and shared answers are made of.
     components(schemas(
-        ProblemBody, FieldError, DirectionField, PurposeField, StatusField, EventStatusField, Moment, Limit, Cursor
+        ProblemBody, FieldError, RestErrorBody, DirectionField, PurposeField, StatusField, EventStatusField, Moment, Limit, Cursor
     )),
     modifiers(&Security),
     security(("apiKey" = []), ("bearer" = [])),

@@ -1,7 +1,7 @@
 //! Publishing to topics over HTTP.
 
 mod alike;
-mod caller;
+pub mod caller;
 mod erp_body;
 pub mod publish;
 mod settings;

@@ -22,6 +22,7 @@ use crate::domain::access::principal::{Principal, Scope};
 use crate::domain::message::MessageId;
 use crate::domain::problem::FieldProblem;
 use crate::domain::topic::{Origin, TopicName, TopicRecord};
+use crate::presentation::http::kafka_rest::v2::produce;
 use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
@@ -95,6 +96,8 @@ pub struct Unconfirmed {
     responses(
         (status = 200, body = Published, description = "It is kept, and confirmed if the answer says so",
             headers(("X-Correio-Repaired" = String, description = "What of the body was mended: `windows-1252`, `control-characters`"))),
+        (status = 207, content_type = "application/vnd.kafka.v2+json", body = Object,
+            description = "To a body of Kafka's REST Proxy (`application/vnd.kafka.json.v2+json`): some of its records have failed"),
         (status = 202, body = Published, description = "With `TOPICS_UNCONFIRMED_STATUS=202`: it is kept, and not confirmed yet"),
         (status = 502, body = ProblemBody, content_type = "application/problem+json",
             description = "channel-failed: Kafka has refused it in every try; it is a dead letter"),
@@ -103,15 +106,20 @@ pub struct Unconfirmed {
     ))]
 pub async fn publish(
     State(state): State<SharedState>,
-    TopicCaller(caller): TopicCaller,
+    caller: Result<TopicCaller, Problem>,
     topic: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let began = Instant::now();
+    if is_of_rest_proxy(&headers) {
+        let produced = produce::to_topic(&state, caller, topic, &headers, body).await;
+        return Ok(produced.unwrap_or_else(IntoResponse::into_response));
+    }
+    let TopicCaller(caller) = caller?;
     caller.must(Scope::TopicsWrite)?;
     let topic = topic_of(topic)?;
-    if !body::is_json(&headers) || is_of_rest_proxy(&headers) {
+    if !body::is_json(&headers) {
         return Err(Problem::unsupported_media_type());
     }
     let bytes = body::uncompressed(&headers, body, &state.topics.bodies).await?;

@@ -1,6 +1,6 @@
 //! Errors as HTTP answers: RFC 9457 with the members that existing clients read.
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -95,6 +95,12 @@ impl Problem {
 
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What it says, and the headers that go with it, for an answer of another shape.
+    pub fn told(self) -> (String, HeaderMap) {
+        let Content { body, headers } = *self.0;
+        (body.detail, headers.into_iter().collect())
     }
 
     fn with_header(mut self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {

@@ -1,0 +1,30 @@
+//! What clients of Kafka's REST Proxy ask for beside publishing: topics, consumer groups, and records of topics.
+
+mod consumer_instances;
+mod read_groups;
+mod reset_offsets;
+
+pub use consumer_instances::{ConsumerInstances, CreateConsumer, Fetched, Format, InstanceError, InstanceName, Reads};
+pub use read_groups::{GroupLags, Lag, ReadGroups};
+pub use reset_offsets::{NewOffset, ResetError, ResetOffsets, ResetTo, Selection};
+
+use std::sync::Arc;
+
+use crate::application::ports::{GroupAdministration, TopicAdministration};
+
+/// A Kafka, as its administrators and the clients of a REST Proxy see it.
+pub struct KafkaRest {
+    pub topics: Arc<dyn TopicAdministration>,
+    pub groups: ReadGroups,
+    pub reset_offsets: ResetOffsets,
+    pub consumers: Arc<ConsumerInstances>,
+}
+
+/// Also for a command, which serves nothing.
+pub fn groups(
+    topics: &Arc<dyn TopicAdministration>,
+    groups: &Arc<dyn GroupAdministration>,
+) -> (ReadGroups, ResetOffsets) {
+    let (topics, groups) = (topics.clone(), groups.clone());
+    (ReadGroups { topics: topics.clone(), groups: groups.clone() }, ResetOffsets { topics, groups })
+}

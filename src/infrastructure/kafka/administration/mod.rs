@@ -1,0 +1,10 @@
+//! What callers of ours ask of a Kafka beside publishing: its topics, its consumer groups, and records of its topics.
+
+mod consumers;
+mod kafka_administration;
+mod native;
+mod reading;
+mod refusals;
+
+pub use consumers::KafkaRecordConsumers;
+pub use kafka_administration::KafkaAdministration;

@@ -1,0 +1,66 @@
+use std::time::Duration;
+
+use correio::application::ports::*;
+
+use super::kafka::{AnyKafka, on_every_kafka, place, read};
+
+on_every_kafka!(
+    what_was_asked_for_more_after_is_committed,
+    an_assigned_consumer_goes_where_it_is_told,
+    a_fetch_is_bounded_and_loses_nothing,
+);
+
+async fn what_was_asked_for_more_after_is_committed(kafka: AnyKafka) {
+    let (topic, group) = (kafka.topic(1).await, format!("{}-group", kafka.name));
+    kafka.put(&topic, 0, &["a", "b"]).await;
+    let subscription = Subscription::Topics(vec![topic.clone()]);
+    let first = kafka.consumer(&group, true);
+    first.subscribe(&subscription).await.unwrap();
+    assert_eq!(read(&first, 2).await, ["a", "b"]);
+    first.close().await;
+    drop(first);
+    kafka.put(&topic, 0, &["c"]).await;
+    let second = kafka.consumer(&group, true);
+    second.subscribe(&subscription).await.unwrap();
+    assert_eq!(read(&second, 1).await, ["c"]);
+}
+
+async fn an_assigned_consumer_goes_where_it_is_told(kafka: AnyKafka) {
+    let (topic, group) = (kafka.topic(2).await, format!("{}-group", kafka.name));
+    kafka.put(&topic, 1, &["a", "b", "c"]).await;
+    let (there, consumer) = (place(&topic, 1), kafka.consumer(&group, false));
+    consumer.assign(std::slice::from_ref(&there)).await.unwrap();
+    assert_eq!(consumer.assignment().await.unwrap(), [there.clone()]);
+    assert_eq!(read(&consumer, 3).await, ["a", "b", "c"]);
+    for (to, expected) in [
+        (SeekTo::Offset(1), vec!["b", "c"]),
+        (SeekTo::Place(Place::Beginning), vec!["a", "b", "c"]),
+        (SeekTo::Place(Place::Time(2_500)), vec!["c"]),
+    ] {
+        consumer.seek(&[(there.clone(), to)]).await.unwrap();
+        assert_eq!(read(&consumer, expected.len()).await, expected, "{to:?}");
+    }
+    assert_eq!(consumer.committed(std::slice::from_ref(&there)).await.unwrap(), []);
+    let offset = CommittedOffset { place: there.clone(), offset: 2 };
+    consumer.commit(Some(std::slice::from_ref(&offset))).await.unwrap();
+    assert_eq!(consumer.committed(&[there, place(&topic, 0)]).await.unwrap(), [offset]);
+}
+
+async fn a_fetch_is_bounded_and_loses_nothing(kafka: AnyKafka) {
+    let (topic, group) = (kafka.topic(1).await, format!("{}-group", kafka.name));
+    let large = "x".repeat(100);
+    kafka.put(&topic, 0, &["a", &large, "b"]).await;
+    let consumer = kafka.consumer(&group, false);
+    consumer.assign(&[place(&topic, 0)]).await.unwrap();
+    let bounds = ReadBounds { timeout: Duration::from_secs(2), least_bytes: Some(1), most_bytes: 10 };
+    let mut read = Vec::new();
+    for _ in 0..10 {
+        let records = consumer.read(bounds).await.unwrap();
+        assert!(records.len() <= 1 || records.iter().map(ReadRecord::size).sum::<usize>() <= 10);
+        read.extend(records.into_iter().map(|record| record.value.unwrap().len()));
+        if read.len() == 3 {
+            break;
+        }
+    }
+    assert_eq!(read, [1, 100, 1]);
+}

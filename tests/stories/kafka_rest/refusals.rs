@@ -1,0 +1,53 @@
+//! What is asked without a Kafka, without credentials, or without a scope.
+
+use serde_json::json;
+
+use super::bridge::Bridge;
+use crate::support::installation::Installation;
+use crate::support::modes::stories;
+use crate::support::test_app::TestApp;
+
+stories!(on_one_installation: without_brokers_everything_about_topics_is_503, strangers_are_refused_in_the_proxys_words;);
+
+const READS: [&str; 5] =
+    ["/topics", "/brokers", "/v3/clusters", "/v3/clusters/a/topics/b/partitions/0/offset", "/admin/groups"];
+
+async fn without_brokers_everything_about_topics_is_503(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    for path in READS {
+        let answer = app.get(path).await;
+        assert_eq!((answer.status, answer.json()["error_code"].as_u64()), (503, Some(50302)), "{path}");
+        assert!(answer.json()["message"].as_str().unwrap().contains("KAFKA_BROKERS"), "{path}");
+    }
+    let created = app.post("/admin/topics", &json!({"topic": "a"})).await;
+    assert_eq!((created.status, created.json()["error_code"].as_u64()), (503, Some(50302)));
+    assert_eq!(app.post("/consumers/a", &json!({})).await.status, 503);
+}
+
+async fn strangers_are_refused_in_the_proxys_words(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    for path in READS {
+        let answer = app.nobody().get(path).await;
+        assert_eq!((answer.status, answer.json()["error_code"].as_u64()), (401, Some(40101)), "{path}");
+        assert!(answer.headers.contains_key("www-authenticate"), "{path}");
+    }
+    let token = app.correio(&["token", "--sub", "a", "--scope", "messages:read"]).await;
+    let reader = app.with_token(&token);
+    let answer = reader.get("/topics").await;
+    assert_eq!((answer.status, answer.json()["error_code"].as_u64()), (403, Some(40301)));
+    assert_eq!(answer.json()["message"], "This needs the scope topics:read.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_topics_does_not_administer_them() {
+    let Some(bridge) = Bridge::start().await else { return };
+    let token = bridge.correio(&["token", "--sub", "a", "--scope", "topics:read"]).await;
+    let reader = bridge.with_token(&token);
+    assert_eq!(reader.get("/topics").await.status, 200);
+    let topic = json!({"topic": format!("{}-x", bridge.name), "partitions": 1, "replicationFactor": 1});
+    for refused in [reader.post("/admin/topics", &topic).await, reader.get("/admin/groups").await] {
+        assert_eq!((refused.status, refused.json()["error_code"].as_u64()), (403, Some(40301)));
+    }
+    let groups = reader.get(&format!("{}/consumer-groups", bridge.cluster().await)).await;
+    assert_eq!(groups.status, 403);
+}
