@@ -9,8 +9,20 @@ const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", 
 
 /// What Correio is about. A subject has one name, and is a folder of that name in every layer and in the tests. A new one
 /// is a line here first.
-const SUBJECTS: [&str; 10] =
-    ["access", "delivery", "events", "inbound", "instances", "messages", "node", "operations", "receipts", "recovery"];
+const SUBJECTS: [&str; 12] = [
+    "access",
+    "broadcasts",
+    "delivery",
+    "events",
+    "groups",
+    "inbound",
+    "instances",
+    "messages",
+    "node",
+    "operations",
+    "receipts",
+    "recovery",
+];
 
 /// The folders that hold subjects, each with the folders in it that its subjects share.
 const BY_SUBJECT: [(&str, &[&str]); 7] = [

@@ -15,9 +15,10 @@ use super::events::bells::Bells;
 use super::events::receiver::{Receiver, ReceiverPorts};
 use super::node::this_node::ThisNode;
 use super::ports::{Channels, Clock, CredentialsCipher, Ids, MessageQueue, Randomness, Stores, Tasks, TokenVerifier};
-use super::{access, delivery, instances, messages, node, operations, receipts};
-use crate::domain::message::MaxTries;
+use super::{access, broadcasts, delivery, groups, instances, messages, node, operations, receipts};
+use crate::domain::Timestamp;
 use crate::domain::message::retry::RetryPolicy;
+use crate::domain::message::{MaxTries, MessageStatus};
 
 /// What a gateway needs from outside.
 #[derive(Clone)]
@@ -55,6 +56,8 @@ pub struct Settings {
     pub is_alone: bool,
     /// The process is there to deliver and for nothing else: without its source it is not ready.
     pub only_delivers: bool,
+    /// Messages of one broadcast that may be open at the same time.
+    pub broadcast_ahead: u32,
     /// Where providers reach this installation.
     pub public_url: Option<String>,
     /// Whether they may report without a secret.
@@ -67,6 +70,8 @@ pub struct Settings {
 pub struct Gateway {
     pub messages: Messages,
     pub instances: Instances,
+    pub groups: Groups,
+    pub broadcasts: Broadcasts,
     pub access: Access,
     pub operations: Operations,
     pub events: Arc<receipts::ReceiveEvents>,
@@ -100,6 +105,21 @@ pub struct Instances {
     pub read: instances::ReadInstances,
     pub update: instances::UpdateInstance,
     pub delete: instances::DeleteInstance,
+}
+
+pub struct Broadcasts {
+    pub send: broadcasts::SendBroadcast,
+    pub read: broadcasts::ReadBroadcasts,
+    pub change: broadcasts::ChangeBroadcast,
+}
+
+pub struct Groups {
+    pub create: groups::CreateGroup,
+    pub read: groups::ReadGroups,
+    pub change: groups::ChangeGroups,
+    pub members: groups::ChangeMembers,
+    pub sync: groups::SyncGroups,
+    pub send: groups::SendToGroup,
 }
 
 pub struct Access {
@@ -137,6 +157,8 @@ impl Gateway {
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
             instances: ports.instances(&node, &settings, &admission),
+            groups: ports.groups(queue.waiting_status() == MessageStatus::Pending),
+            broadcasts: ports.broadcasts(&node, &settings),
             access: ports.access(),
             operations: ports.operations(&node, &settings, &transport, receiver.as_ref()),
             signed_events: ports.receive_signed_events(events.clone()),
@@ -153,6 +175,13 @@ impl Gateway {
             transport,
             settings,
         }
+    }
+}
+
+impl Gateway {
+    /// By the clock of this process.
+    pub fn now(&self) -> Timestamp {
+        self.ports.clock.now()
     }
 }
 

@@ -8,7 +8,9 @@ use crate::application::recovery::pay_dead_letters::PaymentRounds;
 use crate::application::recovery::relay_due_messages::RelayRounds;
 use crate::application::service::{Repeated, Repeating, Service};
 use crate::application::transport::{Brokered, Transport};
-use crate::application::{access, delivery, events, inbound, instances, node, operations, receipts, recovery};
+use crate::application::{
+    access, broadcasts, delivery, events, inbound, instances, node, operations, receipts, recovery,
+};
 
 impl Gateway {
     /// Everything that the process does in the background beside its heartbeat, each time anew: a loop is added by a line
@@ -27,6 +29,7 @@ impl Gateway {
             self.repeating(self.watch_tenants()),
             self.repeating(self.sweep_receipts()),
             self.repeating(self.decide_phone_messages()),
+            self.repeating(self.expand_broadcasts()),
         ];
         if !self.channels.connectable().is_empty() {
             services.push(self.repeating(self.watch_connections()));
@@ -108,7 +111,8 @@ impl Gateway {
 
     fn empty_deleted_instances(&self) -> instances::EmptyDeletedInstances {
         let (deleted, clock) = (self.ports.stores.deleted_instances.clone(), self.ports.clock.clone());
-        instances::EmptyDeletedInstances::new(deleted, self.transport.dead_letters(), clock)
+        let groups = self.ports.stores.groups.clone();
+        instances::EmptyDeletedInstances::new(deleted, groups, self.transport.dead_letters(), clock)
     }
 
     pub fn maintain_storage(&self) -> operations::MaintainStorage {
@@ -131,6 +135,18 @@ impl Gateway {
     pub fn sweep_receipts(&self) -> receipts::SweepReceipts {
         let (inbox, clock) = (self.ports.stores.receipts.clone(), self.ports.clock.clone());
         receipts::SweepReceipts::new(inbox, clock, self.transport.dead_letters())
+    }
+
+    pub fn expand_broadcasts(&self) -> broadcasts::ExpandBroadcasts {
+        broadcasts::ExpandBroadcasts {
+            expansion: self.ports.stores.broadcast_expansion.clone(),
+            channels: self.channels.clone(),
+            identity: self.node.identity.clone(),
+            sightings: self.node.sightings.clone(),
+            clock: self.ports.clock.clone(),
+            ahead: self.settings.broadcast_ahead,
+            idle: 0,
+        }
     }
 
     pub fn decide_phone_messages(&self) -> inbound::DecidePhoneMessages {

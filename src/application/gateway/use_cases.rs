@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Access, Instances, Messages, Operations, Ports, Settings, issue_api_key, replay_messages};
+use super::{
+    Access, Broadcasts, Groups, Instances, Messages, Operations, Ports, Settings, issue_api_key, replay_messages,
+};
 use crate::application::delivery::admission::Admission;
 use crate::application::events::bells::Bells;
 use crate::application::events::receiver::Receiver;
@@ -16,7 +18,9 @@ use crate::application::receipts::heard_instances::HeardInstances;
 use crate::application::receipts::noted_connections::NotedConnections;
 use crate::application::receipts::refused_names::RefusedNames;
 use crate::application::transport::Transport;
-use crate::application::{access, delivery, inbound, instances, messages, node, operations, receipts};
+use crate::application::{
+    access, broadcasts, delivery, groups, inbound, instances, messages, node, operations, receipts,
+};
 use crate::domain::message::MessageStatus;
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 
@@ -159,6 +163,68 @@ impl Ports {
                 admission: admission.clone(),
             },
             delete: instances::DeleteInstance { instances: self.stores.instances.clone(), clock: self.clock.clone() },
+        }
+    }
+
+    pub(super) fn broadcasts(&self, node: &ThisNode, settings: &Settings) -> Broadcasts {
+        let (broadcasts, clock) = (self.stores.broadcasts.clone(), self.clock.clone());
+        let (node_timeout, longest_try) = (node.identity.timeout(), self.channels.longest_try());
+        Broadcasts {
+            send: broadcasts::SendBroadcast {
+                broadcasts: broadcasts.clone(),
+                groups: self.stores.groups.clone(),
+                members: self.stores.group_members.clone(),
+                instances: self.stores.instances.clone(),
+                channels: self.channels.clone(),
+                identity: node.identity.clone(),
+                clock: clock.clone(),
+                ids: self.ids.clone(),
+                max_tries: settings.max_tries,
+            },
+            read: broadcasts::ReadBroadcasts { broadcasts: broadcasts.clone() },
+            change: broadcasts::ChangeBroadcast {
+                broadcasts,
+                clock,
+                claims_in_doubt: messages::CancelMessage::claims_in_doubt(node_timeout, longest_try),
+            },
+        }
+    }
+
+    pub(super) fn groups(&self, callers_wait: bool) -> Groups {
+        let (groups, members) = (self.stores.groups.clone(), self.stores.group_members.clone());
+        let (instances, clock, ids) = (self.stores.instances.clone(), self.clock.clone(), self.ids.clone());
+        Groups {
+            create: groups::CreateGroup {
+                groups: groups.clone(),
+                instances: instances.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+            },
+            read: groups::ReadGroups { groups: groups.clone(), members: members.clone() },
+            change: groups::ChangeGroups { groups: groups.clone(), clock: clock.clone() },
+            members: groups::ChangeMembers {
+                groups: groups.clone(),
+                members: members.clone(),
+                instances: instances.clone(),
+                channels: self.channels.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+            },
+            send: groups::SendToGroup {
+                groups,
+                instances: instances.clone(),
+                broadcasts: self.stores.broadcasts.clone(),
+                clock: clock.clone(),
+                callers_wait,
+            },
+            sync: groups::SyncGroups {
+                instances,
+                syncs: self.stores.group_syncs.clone(),
+                channels: self.channels.clone(),
+                cipher: self.cipher.clone(),
+                clock,
+                ids,
+            },
         }
     }
 

@@ -10,19 +10,22 @@ pub mod until_answered;
 
 pub use channels::{
     Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
-    Delivery, EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER, SignedEventReader,
+    Delivery, EventAddress, EventReader, GroupDirectory, NewCredentials, Participant, ProviderEvent, ProviderGroup,
+    SECRET_HEADER, SignedEventReader,
 };
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;
 pub use sources::{NotAReport, Report, WebhookReader};
 pub use stores::{
-    Accepted, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation, Cancellations,
-    Claimed, DeletedInstances, DueMessages, DueStep, Duties, EmergencySwitch, EventCounts, EventFilter,
-    EventRepository, EventSpool, EventSteps, EventTables, FailedMessages, FailedSelection, FinishedStep, Forgotten,
-    InstanceRepository, KeptRequest, Listed, ListedEvents, ListedInstances, MessageFilter, MessageRepository,
-    MessageSearch, NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Portion, Position,
-    ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming, Retry, SealedInstance, SearchError,
-    SpoolError, SpoolStanding, Storage, StoredEvent, Stores, Swept, Take, WeeksStanding,
+    Accepted, AcceptedBroadcast, Added, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, BroadcastChange,
+    BroadcastExpansion, BroadcastRepository, CALLED_IN_AMONG, Cancellation, Cancellations, CancelledMessages,
+    ChangedBroadcast, Claimed, DeletedInstances, DueMessages, DueStep, Duties, EmergencySwitch, EventCounts,
+    EventFilter, EventRepository, EventSpool, EventSteps, EventTables, FailedMessages, FailedSelection, FinishedStep,
+    Forgotten, GroupMembers, GroupRepository, GroupSyncs, InstanceRepository, KeptBroadcast, KeptRequest, Listed,
+    ListedEvents, ListedGroups, ListedInstances, ListedMembers, MessageFilter, MessageRepository, MessageSearch,
+    NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters, Portion, Position, ReceiptInbox,
+    Received, ReceivedMessages, Replay, Replayed, Retimed, Retiming, Retry, SealedInstance, SearchError, SpoolError,
+    SpoolStanding, Storage, StoredEvent, Stores, Swept, Take, TakeBroadcasts, WeeksStanding,
 };
 pub use transport::{
     Arrival, Broker, DeadLetterTopic, DeliveryRequest, Handover, KeptOut, MessageQueue, MessageSource, Partition,

@@ -1,7 +1,8 @@
-//! The command line: `correio serve|migrate|keys|instances|replay|events|emergency|spool|backup|token|bench`.
+//! The command line: `correio serve|migrate|keys|instances|broadcast|replay|events|emergency|spool|backup|token|bench`.
 
 mod backup;
 mod bench;
+mod broadcast;
 mod error;
 mod events;
 mod first_key;
@@ -49,6 +50,8 @@ enum Command {
     /// List instances, connect them at their providers, and show their codes.
     #[command(subcommand)]
     Instances(instances::InstancesCommand),
+    #[command(subcommand)]
+    Broadcast(broadcast::BroadcastCommand),
     /// Put failed messages back on their way, and print how many.
     Replay(replay::ReplayArguments),
     /// Take events over.
@@ -114,7 +117,8 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Spool(command) => events::spool::run(&configured()?, &command).await,
         Command::Backup(arguments) => backup::run(&configured()?, arguments).await,
         Command::Token(arguments) => token::run(&configured()?, arguments),
-        // It calls a server, and may run where none could.
+        // These call a server, and may run where none could.
+        Command::Broadcast(command) => broadcast::run(command).await,
         Command::Bench(arguments) => bench::run(*arguments).await,
     }
 }

@@ -72,5 +72,6 @@ fn matches(message: &Message, tenant: &Tenant, filter: &MessageFilter) -> bool {
         && filter.channel_instance_id.as_ref().is_none_or(|name| message.channel_instance_id == *name)
         && filter.recipient.as_ref().is_none_or(|recipient| message.recipient == *recipient)
         && filter.created_after.is_none_or(|after| message.created_at >= after)
+        && (!filter.is_scheduled || (message.next_attempt_at.is_some() && message.next_attempt_at == message.send_at))
         && filter.created_before.is_none_or(|before| message.created_at < before)
 }

@@ -4,7 +4,13 @@ use chrono::TimeDelta;
 use correio::application::ports::{BYTES_AT_ONCE, Duties, Received, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::access::api_key::ApiKey;
+use correio::domain::access::idempotency::IdempotentRequest;
 use correio::domain::access::principal::Tenant;
+use correio::domain::broadcast::recipient::BroadcastRecipient;
+use correio::domain::broadcast::{Broadcast, BroadcastId};
+use correio::domain::group::member::{Member, MemberId};
+use correio::domain::group::sync::GroupSync;
+use correio::domain::group::{Group, GroupId};
 use correio::domain::inbound::InboundKey;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::Attempt;
@@ -41,6 +47,10 @@ pub(super) struct Tables {
     pub api_keys: BTreeMap<Uuid, ApiKey>,
     pub tenants: BTreeSet<Tenant>,
     pub of_events: EventTables,
+    pub broadcasts: BTreeMap<BroadcastId, BroadcastRow>,
+    pub groups: BTreeMap<GroupId, Group>,
+    pub group_members: BTreeMap<MemberId, Member>,
+    pub group_syncs: BTreeMap<InstanceId, GroupSync>,
     pub history: Vec<Change>,
     pub payments: Vec<Payment>,
     pub refusals: Vec<Refusal>,
@@ -53,6 +63,14 @@ pub(super) struct Tables {
     planted: BTreeSet<Bug>,
     /// None: [`MAX_DEFERRALS`].
     pub max_deferrals: Option<u32>,
+}
+
+/// What a row of a broadcast has that is asked for apart.
+#[derive(Clone)]
+pub(super) struct BroadcastRow {
+    pub broadcast: Broadcast,
+    pub recipients: Vec<BroadcastRecipient>,
+    pub request: Option<IdempotentRequest>,
 }
 
 /// Of the secret of an instance's events.
@@ -130,6 +148,8 @@ pub const CRASH: &str = "a crash";
 pub enum Bug {
     /// A claim gets a queued message before its time too.
     ClaimIgnoresNextAttempt,
+    /// A chunk of a broadcast that is made again, because its answer was lost, is made of new messages.
+    ExpandsTwice,
     /// The outcome of an earlier try is written over a later one's.
     OutcomeIgnoresTry,
     /// The outcome of a claim that a crash took back is written over the claim that somebody else made since.

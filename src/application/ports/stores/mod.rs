@@ -1,11 +1,13 @@
 //! Everything that is stored.
 
 mod api_key_repository;
+mod broadcasts;
 mod cancellations;
 mod deleted_instances;
 mod due_messages;
 mod events;
 mod failed_messages;
+mod groups;
 mod inbound;
 mod instance_repository;
 mod message_repository;
@@ -20,6 +22,10 @@ use std::sync::Arc;
 use super::channels::CallTurns;
 
 pub use api_key_repository::ApiKeyRepository;
+pub use broadcasts::{
+    AcceptedBroadcast, BroadcastChange, BroadcastExpansion, BroadcastRepository, CancelledMessages, ChangedBroadcast,
+    KeptBroadcast, TakeBroadcasts,
+};
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
 pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Retimed, Retiming, Take};
@@ -28,6 +34,7 @@ pub use events::{
     FinishedStep, ListedEvents, NewEvent, Portion, Retry, SpoolError, SpoolStanding, StoredEvent,
 };
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
+pub use groups::{Added, GroupMembers, GroupRepository, GroupSyncs, ListedGroups, ListedMembers};
 pub use inbound::{Received, ReceivedMessages};
 pub use instance_repository::{BYTES_OF_AN_INSTANCE, InstanceRepository, ListedInstances, SealedInstance};
 pub use message_repository::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome};
@@ -60,4 +67,9 @@ pub struct Stores {
     pub received: Arc<dyn ReceivedMessages>,
     pub events: Arc<dyn EventRepository>,
     pub event_steps: Arc<dyn EventSteps>,
+    pub groups: Arc<dyn GroupRepository>,
+    pub broadcasts: Arc<dyn BroadcastRepository>,
+    pub broadcast_expansion: Arc<dyn BroadcastExpansion>,
+    pub group_members: Arc<dyn GroupMembers>,
+    pub group_syncs: Arc<dyn GroupSyncs>,
 }

@@ -4,10 +4,12 @@
 
 mod acceptance;
 mod api_key_repository;
+mod broadcasts;
 mod connections;
 mod error;
 mod events;
 mod floor;
+mod groups;
 mod inbound;
 mod instances;
 mod messages;
@@ -22,8 +24,10 @@ mod stores;
 mod weeks;
 
 pub use api_key_repository::PgApiKeyRepository;
+pub use broadcasts::{PgBroadcastExpansion, PgBroadcastRepository};
 pub use connections::{PgDatabase, ServerVersion};
 pub use events::{PgEventRepository, PgEventSteps};
+pub use groups::{PgGroupMembers, PgGroupRepository, PgGroupSyncs};
 pub use inbound::PgReceivedMessages;
 pub use instances::{PgCallTurns, PgDeletedInstances, PgInstanceRepository};
 #[cfg(test)]

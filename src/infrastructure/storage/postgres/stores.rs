@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use super::{
-    PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventRepository,
-    PgEventSteps, PgFailedMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository,
+    PgApiKeyRepository, PgBroadcastExpansion, PgBroadcastRepository, PgCallTurns, PgCancellations, PgDatabase,
+    PgDeletedInstances, PgDueMessages, PgEventRepository, PgEventSteps, PgFailedMessages, PgGroupMembers,
+    PgGroupRepository, PgGroupSyncs, PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository,
     PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStorage,
 };
 use crate::application::ports::Stores;
@@ -27,6 +28,11 @@ impl PgDatabase {
             received: Arc::new(PgReceivedMessages::new(self.clone())),
             events: Arc::new(PgEventRepository::new(self.clone())),
             event_steps: Arc::new(PgEventSteps::new(self.clone())),
+            groups: Arc::new(PgGroupRepository::new(self.clone())),
+            broadcasts: Arc::new(PgBroadcastRepository::new(self.clone())),
+            broadcast_expansion: Arc::new(PgBroadcastExpansion::new(self.clone())),
+            group_members: Arc::new(PgGroupMembers::new(self.clone())),
+            group_syncs: Arc::new(PgGroupSyncs::new(self.clone())),
         }
     }
 }

@@ -8,6 +8,8 @@ use super::flaws::Flaws;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
+use crate::domain::broadcast::BroadcastId;
+use crate::domain::group::GroupId;
 use crate::domain::instance::InstanceId;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::delivery::FailureKind;
@@ -48,6 +50,8 @@ pub fn message(row: &impl Row) -> Result<Message, RepositoryError> {
         channel: ChannelName::new(flaws.or_default(text(row, "channel"))),
         channel_instance_id: flaws.or_default(text(row, "channel_instance_id")),
         recipient: flaws.or_default(text(row, "remote_jid")),
+        group: flaws.or_default(row.id("group_id")).map(GroupId),
+        broadcast: flaws.or_default(row.id("broadcast_id")).map(BroadcastId),
         content,
         direction: flaws.or(Direction::Sent, parsed(row, "direction", Direction::parse)),
         status: flaws.or(MessageStatus::Queued, status(row, "status")),
@@ -154,14 +158,14 @@ pub fn time_option(row: &impl Row, column: &str) -> Result<Option<Timestamp>, Re
     row.time(column)
 }
 
-fn text(row: &impl Row, column: &str) -> Result<String, RepositoryError> {
+pub fn text(row: &impl Row, column: &str) -> Result<String, RepositoryError> {
     there(column, text_option(row, column))
 }
 
-fn text_option(row: &impl Row, column: &str) -> Result<Option<String>, RepositoryError> {
+pub fn text_option(row: &impl Row, column: &str) -> Result<Option<String>, RepositoryError> {
     row.text(column).map(|text| text.map(str::to_owned))
 }
 
-fn there<T>(column: &str, read: Result<Option<T>, RepositoryError>) -> Result<T, RepositoryError> {
+pub fn there<T>(column: &str, read: Result<Option<T>, RepositoryError>) -> Result<T, RepositoryError> {
     read?.ok_or_else(|| RepositoryError::Corrupt(format!("{column} is null")))
 }

@@ -3,11 +3,13 @@
 //! Mirrors `postgres/` file by file.
 
 mod api_key_repository;
+mod broadcasts;
 mod connections;
 mod error;
 mod events;
 #[cfg(test)]
 mod full_disk_tests;
+mod groups;
 mod inbound;
 mod instances;
 mod messages;
@@ -19,8 +21,10 @@ mod storage;
 mod stores;
 
 pub use api_key_repository::SqliteApiKeyRepository;
+pub use broadcasts::{SqliteBroadcastExpansion, SqliteBroadcastRepository};
 pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, back_up};
 pub use events::{SqliteEventRepository, SqliteEventSteps};
+pub use groups::{SqliteGroupMembers, SqliteGroupRepository, SqliteGroupSyncs};
 pub use inbound::SqliteReceivedMessages;
 pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteInstanceRepository};
 #[cfg(test)]

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use super::{
-    ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
-    SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteInstanceRepository,
+    ProcessCallTurns, SqliteApiKeyRepository, SqliteBroadcastExpansion, SqliteBroadcastRepository, SqliteCancellations,
+    SqliteDatabase, SqliteDeletedInstances, SqliteDueMessages, SqliteEventRepository, SqliteEventSteps,
+    SqliteFailedMessages, SqliteGroupMembers, SqliteGroupRepository, SqliteGroupSyncs, SqliteInstanceRepository,
     SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox,
     SqliteReceivedMessages, SqliteStorage,
 };
@@ -28,6 +29,11 @@ impl SqliteDatabase {
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),
             events: Arc::new(SqliteEventRepository::new(self.clone())),
             event_steps: Arc::new(SqliteEventSteps::new(self.clone())),
+            groups: Arc::new(SqliteGroupRepository::new(self.clone())),
+            broadcasts: Arc::new(SqliteBroadcastRepository::new(self.clone())),
+            broadcast_expansion: Arc::new(SqliteBroadcastExpansion::new(self.clone())),
+            group_members: Arc::new(SqliteGroupMembers::new(self.clone())),
+            group_syncs: Arc::new(SqliteGroupSyncs::new(self.clone())),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::{Direction, MessageStatus};
 use crate::presentation::http::wire::answers::{Authenticated, Searching, WithQuery};
 use crate::presentation::http::wire::caller::Caller;
-use crate::presentation::http::wire::fields::{Name, Problems, RecipientField};
+use crate::presentation::http::wire::fields::{Flag, Name, Problems, RecipientField};
 use crate::presentation::http::wire::moment::Moment;
 use crate::presentation::http::wire::page::{Cursor, Limit, Page};
 use crate::presentation::http::wire::problem::Problem;
@@ -64,6 +64,10 @@ pub struct ListQuery {
     /// Created before this moment.
     #[deserr(default)]
     created_before: Option<Moment>,
+    /// `true`: those alone that wait for their `sendAt`.
+    #[param(value_type = Option<bool>)]
+    #[deserr(default)]
+    scheduled: Option<Flag>,
     /// Messages a page; 50 when absent.
     #[deserr(default)]
     limit: Option<Limit>,
@@ -128,13 +132,15 @@ impl From<CountQuery> for MessageFilter {
             recipient: query.remote_jid.map(|recipient| recipient.0.into_string()),
             created_after: query.created_after.map(|at| at.0),
             created_before: query.created_before.map(|at| at.0),
+            is_scheduled: false,
         }
     }
 }
 
 impl ListQuery {
     fn filter(self) -> MessageFilter {
-        CountQuery {
+        let is_scheduled = self.scheduled.is_some_and(|scheduled| scheduled.0);
+        let filter: MessageFilter = CountQuery {
             direction: self.direction,
             status: self.status,
             channel: self.channel,
@@ -143,7 +149,9 @@ impl ListQuery {
             created_after: self.created_after,
             created_before: self.created_before,
         }
-        .into()
+        .into();
+        let queued = Some(MessageStatus::Queued).filter(|_| is_scheduled);
+        MessageFilter { is_scheduled, status: filter.status.or(queued), ..filter }
     }
 }
 

@@ -105,7 +105,7 @@ impl Wanted<'_> {
     pub fn ids_among_the_newest(&self) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new(
             "select id
-               from (select id, direction, status, channel, channel_instance_id, remote_jid, created_at
+               from (select id, direction, status, channel, channel_instance_id, remote_jid, created_at, next_attempt_at, send_at
                        from messaging_messages
                       where tenant = ",
         );
@@ -362,6 +362,9 @@ fn narrow(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Pag
     }
     if let Some(recipient) = &filter.recipient {
         query.push(" and remote_jid = ").push_bind(recipient.clone());
+    }
+    if filter.is_scheduled {
+        query.push(" and next_attempt_at = send_at");
     }
     narrow_by_time(query, filter, page);
 }

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::access::idempotency::KEPT;
+use crate::domain::message::Message;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
@@ -127,6 +129,18 @@ impl Batch for Accepts {
         let stored: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
         Ok(accepts.iter().map(|accept| stored.contains(&accept.message.id.0)).collect())
     }
+}
+
+/// Of a broadcast: those that are there already stay as they are.
+static INSERT_MISSING: LazyLock<String> = LazyLock::new(|| insert() + &given(|_| true) + " on conflict do nothing");
+
+/// Stores messages that may be there already, in order of their ids.
+pub async fn insert_those_missing(connection: &mut PgConnection, messages: &[Message]) -> Result<(), sqlx::Error> {
+    let accepts: Vec<AcceptRequest> =
+        messages.iter().map(|message| AcceptRequest { message: message.clone(), request: None }).collect();
+    let in_order: Vec<&AcceptRequest> = accepts.iter().collect();
+    bind(sqlx::query(INSERT_MISSING.as_str()), &in_order, |_| true).execute(connection).await?;
+    Ok(())
 }
 
 /// Whether all have the same values of the columns of this share.
