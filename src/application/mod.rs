@@ -1,9 +1,11 @@
 //! What Correio does: one folder per subject, one use case per file, named by its verb, on ports.
 
 pub mod access;
+pub mod broadcasts;
 pub mod delivery;
 pub mod events;
 pub mod gateway;
+pub mod groups;
 pub mod inbound;
 pub mod instances;
 pub mod kafka_rest;

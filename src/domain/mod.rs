@@ -1,7 +1,9 @@
 //! Types, states and rules, one folder a subject: no I/O, no framework.
 
 pub mod access;
+pub mod broadcast;
 pub mod event;
+pub mod group;
 pub mod half_pairs;
 pub mod inbound;
 pub mod instance;

@@ -9,8 +9,8 @@ use tracing::warn;
 
 use super::auth::{Argon2Passwords, JwtVerifier, TokenSigner, with_sign_in_secret};
 use super::channels::{
-    EvolutionConnector, EvolutionEvents, EvolutionSettings, KafkaTopicSender, MetaEvents, MetaSettings, SandboxSender,
-    WebhookSender, WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
+    EvolutionConnector, EvolutionEvents, EvolutionGroups, EvolutionSettings, KafkaTopicSender, MetaEvents,
+    MetaSettings, SandboxSender, WebhookSender, WebhookSettings, WhatsappEvolutionSender, WhatsappOficialSender,
 };
 use super::config::{Brokers, Config, ConfigError, QueueConfig, Role, STUCK_AFTER_NAME, TopicBrokers, TopicsConfig};
 use super::expressions::{BoundedExpressions, JsonSchemas};
@@ -108,6 +108,7 @@ pub fn compose(
         retention: config.storage.retention,
         is_alone: database.is_embedded(),
         only_delivers: role == Role::Worker,
+        broadcast_ahead: config.delivery.broadcast_ahead,
         public_url: config.providers.public_url.clone(),
         providers_are_open: config.providers.are_open,
         secret_overlap: config.providers.secret_overlap,
@@ -350,7 +351,8 @@ fn channels(config: &Config, node: &ThisNode, clock: &Arc<dyn Clock>) -> Result<
         Arc::new(sandbox),
     ];
     let mut channels = Channels::new(senders);
-    channels.connect_by(Arc::new(EvolutionConnector::new(guard, clock.clone())?));
+    channels.connect_by(Arc::new(EvolutionConnector::new(guard.clone(), clock.clone())?));
+    channels.find_groups_in(Arc::new(EvolutionGroups::new(guard, clock.clone())?));
     channels.read_events_by(Arc::new(EvolutionEvents));
     channels.read_signed_events_by(Arc::new(MetaEvents));
     if !config.has_sandbox() {

@@ -61,14 +61,18 @@ fn read(document: &Value, path: &str, method: &str, operation: &Value) -> Operat
         let schemas = content.map(|(kind, media)| (kind.clone(), inlined(document, &media["schema"])));
         responses.insert(status.parse().expect("a status"), schemas.collect());
     }
-    let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+    let media = &operation["requestBody"]["content"]["application/json"];
+    let mut body = media["schema"].clone();
+    if let (Some(schema), Some(example)) = (body.as_object_mut(), media.get("example")) {
+        schema.insert("example".to_owned(), example.clone());
+    }
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
     Operation {
         method: method.to_uppercase(),
         path: path.to_owned(),
         id: operation["operationId"].as_str().unwrap_or_else(|| panic!("{at} has no operationId")).to_owned(),
         parameters: parameters.iter().map(|parameter| read_parameter(document, parameter)).collect(),
-        body: (!body.is_null()).then(|| inlined(document, body)),
+        body: (!body.is_null()).then(|| inlined(document, &body)),
         responses,
     }
 }

@@ -239,6 +239,7 @@ impl TestGateway {
             retention,
             is_alone: false,
             only_delivers: false,
+            broadcast_ahead: 5_000,
             public_url: None,
             direct_timeout: Duration::from_secs(30),
             providers_are_open: false,

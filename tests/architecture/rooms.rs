@@ -9,10 +9,12 @@ const EMPTY_NAMES: [&str; 8] = ["util", "utils", "helper", "helpers", "common", 
 
 /// What Correio is about. A subject has one name, and is a folder of that name in every layer and in the tests. A new one
 /// is a line here first.
-const SUBJECTS: [&str; 15] = [
+const SUBJECTS: [&str; 17] = [
     "access",
+    "broadcasts",
     "delivery",
     "events",
+    "groups",
     "inbound",
     "instances",
     "kafka_rest",

@@ -3,8 +3,10 @@
 //! A new set of adapters joins by a function that opens it (see `support::databases`) and one line in `on_every_adapter`.
 
 mod access;
+mod broadcasts;
 pub mod delivery;
 mod events;
+mod groups;
 mod inbound;
 mod instances;
 mod kafka_rest;

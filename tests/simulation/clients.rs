@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use correio::application::Stop;
+use correio::application::broadcasts::change_broadcast::ChangeBroadcastError;
+use correio::application::broadcasts::send_broadcast::{SendBroadcastCommand, SendBroadcastError, To};
 use correio::application::instances::delete_instance::DeleteInstanceError;
 use correio::application::messages::send_message::{SendMessageCommand, SendMessageError};
-use correio::application::ports::{Cancellation, FailedSelection, Tasks};
+use correio::application::ports::{BroadcastChange, Cancellation, FailedSelection, Tasks};
 use correio::application::service::Repeated;
 use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use correio::domain::access::principal::{Principal, Scope};
+use correio::domain::broadcast::recipient::BroadcastRecipient;
+use correio::domain::broadcast::{BroadcastDraft, BroadcastId};
 use correio::domain::instance::{Instance, InstanceName};
 use correio::domain::message::{Content, Draft, MessageId, MessageStatus, Recipient};
 use futures::FutureExt;
@@ -21,6 +25,9 @@ use super::chronicle::{Answer, Chronicle};
 use super::process::SimProcess;
 use super::scheduler::{OUTSIDE, Scheduler};
 use crate::support::given;
+
+/// Of the broadcast that a client sends.
+pub const RECIPIENTS: u32 = 60;
 
 #[derive(Clone)]
 pub struct Clients {
@@ -201,6 +208,82 @@ impl Clients {
             let _ = answer.send(gateway.instances.delete.execute(&caller, id).await);
         }));
         matches!(answered.await, Ok(Ok(()) | Err(DeleteInstanceError::UnknownInstance)))
+    }
+
+    /// Sends to many at some time before `end`, asking until it is told that it is accepted; and may take it back.
+    pub fn broadcast(&self, end: Duration) {
+        let client = self.clone();
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.scheduler.spawn(
+            OUTSIDE,
+            Box::pin(async move {
+                client.scheduler.sleep(client.scheduler.between(Duration::ZERO, end / 2)).await;
+                let id = loop {
+                    match client.is_broadcast().await {
+                        Some(id) => break id,
+                        None => client.scheduler.sleep(Duration::from_millis(200)).await,
+                    }
+                };
+                client.chronicle.say(client.scheduler.now(), "a broadcast is accepted");
+                if client.scheduler.chance(0.3) {
+                    client.scheduler.sleep(client.scheduler.between(Duration::ZERO, Duration::from_secs(5))).await;
+                    while !client.is_stopped(id).await {
+                        client.scheduler.sleep(Duration::from_millis(500)).await;
+                    }
+                    client.chronicle.say(client.scheduler.now(), "the broadcast is cancelled, or has ended");
+                }
+                client.open.fetch_sub(1, Ordering::Relaxed);
+            }),
+        );
+    }
+
+    /// One request, always with the same key; none when its answer did not come.
+    async fn is_broadcast(&self) -> Option<BroadcastId> {
+        let (tasks, gateway) = self.somebody(|process| (process.tasks.clone(), process.gateway.clone()))?;
+        let name = InstanceName::parse(self.instance.channel_instance_id.clone()).unwrap();
+        let command = SendBroadcastCommand {
+            instance: Some((self.instance.channel.clone(), name)),
+            to: To::Listed((0..RECIPIENTS).map(|number| BroadcastRecipient::new(format!("b{number}"))).collect()),
+            draft: BroadcastDraft {
+                group: None,
+                content: Content { text: Some("Olá".to_owned()), ..Content::default() },
+                is_template: true,
+                max_tries: None,
+                priority: None,
+                rate_per_minute: None,
+                send_at: None,
+            },
+            request: Some(IdempotentRequest {
+                key: IdempotencyKey::parse(b"broadcast").unwrap(),
+                fingerprint: [2; 32],
+            }),
+        };
+        let tenant = self.instance.tenant.clone();
+        let caller = Principal { tenant, subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
+        let (answer, answered) = oneshot::channel();
+        tasks.spawn(Box::pin(async move {
+            let _ = answer.send(gateway.broadcasts.send.execute(&caller, command).await);
+        }));
+        match answered.await {
+            Ok(Ok(submission)) => Some(submission.standing.broadcast.id),
+            Ok(Err(SendBroadcastError::Repository(_))) | Err(_) => None,
+            Ok(Err(other)) => panic!("a client was told {other}"),
+        }
+    }
+
+    /// One request to cancel; false when its answer did not come, or said to come again.
+    async fn is_stopped(&self, id: BroadcastId) -> bool {
+        let Some((tasks, gateway)) = self.somebody(|process| (process.tasks.clone(), process.gateway.clone())) else {
+            return false;
+        };
+        let tenant = self.instance.tenant.clone();
+        let caller = Principal { tenant, subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
+        let (answer, answered) = oneshot::channel();
+        tasks.spawn(Box::pin(async move {
+            let changed = gateway.broadcasts.change.execute(&caller, Some(id), BroadcastChange::Cancel).await;
+            let _ = answer.send(changed);
+        }));
+        matches!(answered.await, Ok(Ok(_) | Err(ChangeBroadcastError::Refused(_))))
     }
 
     /// Replays everything that has failed.

@@ -4,6 +4,7 @@
 //! `cargo test` runs a few hundred; `SIMULATION_SEEDS=100000 cargo test --release simulation` runs many, and
 //! `SIMULATION_SEED=7 cargo test simulation` the one with that seed. Why it is built so: `docs/adr/0003-*`.
 
+mod broadcasts;
 mod broker;
 mod channel;
 mod chronicle;
@@ -51,6 +52,7 @@ const STORMY: Options = Options {
     deletes: false,
     receipts: false,
     subscribes: false,
+    broadcasts: false,
     weather: weather::BAD,
     patience: weather::PATIENCE,
     max_deferrals: None,

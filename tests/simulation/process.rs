@@ -311,6 +311,8 @@ impl Surroundings {
             retention: self.retention,
             is_alone: false,
             only_delivers: false,
+            // Few, so that there are many chunks.
+            broadcast_ahead: 16,
             public_url: None,
             direct_timeout: Duration::from_secs(30),
             providers_are_open: false,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use correio::application::ports::CredentialsCipher;
+use correio::domain::broadcast::Broadcast;
 use correio::domain::instance::credentials::Credentials;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::{Message, MessageId, MessageStatus};
@@ -72,6 +73,8 @@ pub struct Options {
     pub receipts: bool,
     /// The tenant is told of every state.
     pub subscribes: bool,
+    /// A client sends to many, and may take it back.
+    pub broadcasts: bool,
     /// What becomes of statements in bad weather, and how long a process waits for their answers.
     pub weather: weather::State,
     pub patience: Duration,
@@ -84,6 +87,7 @@ pub struct Ended {
     /// Those that were deleted are as they were then.
     pub rows: Vec<Message>,
     pub deleted: BTreeSet<MessageId>,
+    pub broadcasts: Vec<Broadcast>,
     pub history: Vec<Change>,
     pub calls: Vec<Call>,
     pub told: Told,
@@ -136,6 +140,7 @@ pub fn run(seed: u64, options: Options) -> Ended {
     Ended {
         deleted: deleted.iter().map(|message| message.id).collect(),
         rows: database.rows().into_iter().chain(deleted).collect(),
+        broadcasts: database.broadcasts(),
         history: database.history(),
         calls: world.channel.calls(),
         told: world.around.chronicle.told(),
@@ -256,6 +261,9 @@ impl World {
         if self.options.deletes {
             self.clients.delete_second(STORM);
         }
+        if self.options.broadcasts {
+            self.clients.broadcast(STORM);
+        }
         while self.scheduler.now() < STORM {
             let pause = self.scheduler.between(Duration::from_millis(100), Duration::from_secs(4));
             self.scheduler.run_until(self.scheduler.now() + pause);
@@ -316,7 +324,11 @@ impl World {
             next_look = scheduler.now() + Duration::from_millis(500);
             let have_stopped = !stopping.iter().any(|process| scheduler.lives(*process));
             let all_is_told = open.load(Ordering::Relaxed) == 0 && untold.load(Ordering::Relaxed) == 0;
-            have_stopped && all_is_told && database.has_told_all() && database.rows().iter().all(has_ended)
+            have_stopped
+                && all_is_told
+                && database.has_told_all()
+                && database.rows().iter().all(has_ended)
+                && database.broadcasts().iter().all(|it| it.status.is_at_its_end())
         });
     }
 }

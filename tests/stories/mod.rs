@@ -2,8 +2,10 @@
 //! travels could make a difference, directly and through Kafka.
 
 mod access;
+mod broadcasts;
 mod delivery;
 mod events;
+mod groups;
 mod inbound;
 mod instances;
 mod kafka_rest;

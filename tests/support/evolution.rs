@@ -24,6 +24,7 @@ struct Instance {
     sending: usize,
     most_sending: usize,
     webhook: Option<Value>,
+    groups: Value,
     sent: Vec<Value>,
 }
 
@@ -34,6 +35,8 @@ struct Knobs {
     is_unlicensed: bool,
     /// How long a send takes.
     takes: Duration,
+    /// How long the groups take to be listed.
+    lists_groups_in: Duration,
     /// A subscription that its database does not take is shown with the headers that it asks for.
     shows_subscriptions: bool,
 }
@@ -66,6 +69,7 @@ impl FakeEvolution {
             .route("/instance/logout/{name}", delete(log_out))
             .route("/instance/delete/{name}", delete(remove))
             .route("/webhook/set/{name}", post(subscribe))
+            .route("/group/fetchAllGroups/{name}", get(groups))
             .route("/message/sendText/{name}", post(send))
             .with_state(server.clone());
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -89,6 +93,16 @@ impl FakeEvolution {
     pub fn has_made(&self, name: &str, integration: &str, state: &'static str) {
         let instance = Instance { state, integration: integration.into(), ..Instance::default() };
         self.server.lock().unwrap().instances.insert(name.to_owned(), instance);
+    }
+
+    /// The groups that the phone is in.
+    pub fn has_groups(&self, name: &str, groups: Value) {
+        self.server.lock().unwrap().instances.get_mut(name).expect("an instance").groups = groups;
+    }
+
+    /// How long the groups take to be listed.
+    pub fn lists_groups_in(&self, takes: Duration) {
+        self.server.lock().unwrap().knobs.lists_groups_in = takes;
     }
 
     /// How many sends of the instance were under way at the same time, at the most.
@@ -267,6 +281,27 @@ async fn subscribe(
         }
         instance.webhook = Some(body["webhook"].clone());
         (StatusCode::CREATED, Json(body["webhook"].clone())).into_response()
+    })
+}
+
+async fn groups(
+    State(server): State<Shared>,
+    Path(name): Path<String>,
+    RawQuery(asked): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if asked.as_deref() != Some("getParticipants=true") {
+        return failed(StatusCode::BAD_REQUEST, json!(["The getParticipants needs to be informed in the query"]));
+    }
+    let takes = server.lock().unwrap().knobs.lists_groups_in;
+    tokio::time::sleep(takes).await;
+    guarded(&server, &name, &headers, |instance, _| match instance.integration.as_str() {
+        Some("WHATSAPP-BAILEYS") if instance.state == "open" => Json(instance.groups.clone()).into_response(),
+        Some("WHATSAPP-BAILEYS") => {
+            let text = json!("Cannot convert undefined or null to object");
+            failed(StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
+        _ => failed(StatusCode::BAD_REQUEST, json!(["Method not available on WhatsApp Business API"])),
     })
 }
 

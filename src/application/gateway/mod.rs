@@ -23,12 +23,13 @@ use super::ports::{
 };
 use super::receipts::noted_receipts::NotedReceipts;
 use super::{
-    access, delivery, instances, kafka_rest, messages, node, operations, receipts, sources, status_webhooks,
-    subscriptions, topics,
+    access, broadcasts, delivery, groups, instances, kafka_rest, messages, node, operations, receipts, sources,
+    status_webhooks, subscriptions, topics,
 };
+use crate::domain::Timestamp;
 use crate::domain::access::request_limit::RequestLimits;
-use crate::domain::message::MaxTries;
 use crate::domain::message::retry::RetryPolicy;
+use crate::domain::message::{MaxTries, MessageStatus};
 use crate::domain::receipt::StuckAfter;
 use crate::domain::source::Source;
 
@@ -94,6 +95,8 @@ pub struct Settings {
     pub is_alone: bool,
     /// The process is there to deliver and for nothing else: without its source it is not ready.
     pub only_delivers: bool,
+    /// Messages of one broadcast that may be open at the same time.
+    pub broadcast_ahead: u32,
     /// Where providers reach this installation.
     pub public_url: Option<String>,
     /// Whether they may report without a secret.
@@ -112,6 +115,8 @@ pub struct Settings {
 pub struct Gateway {
     pub messages: Messages,
     pub instances: Instances,
+    pub groups: Groups,
+    pub broadcasts: Broadcasts,
     pub access: Access,
     pub status_webhooks: StatusWebhooks,
     pub operations: Operations,
@@ -160,6 +165,21 @@ pub struct StatusWebhooks {
     pub read: status_webhooks::ReadSubscriptions,
     pub change: status_webhooks::ChangeSubscription,
     pub attempt: status_webhooks::TrySubscription,
+}
+
+pub struct Broadcasts {
+    pub send: broadcasts::SendBroadcast,
+    pub read: broadcasts::ReadBroadcasts,
+    pub change: broadcasts::ChangeBroadcast,
+}
+
+pub struct Groups {
+    pub create: groups::CreateGroup,
+    pub read: groups::ReadGroups,
+    pub change: groups::ChangeGroups,
+    pub members: groups::ChangeMembers,
+    pub sync: groups::SyncGroups,
+    pub send: groups::SendToGroup,
 }
 
 pub struct Access {
@@ -218,6 +238,8 @@ impl Gateway {
         Self {
             messages: ports.messages(&node, &settings, queue.clone()),
             instances: ports.instances(&node, &settings, &admission),
+            groups: ports.groups(queue.waiting_status() == MessageStatus::Pending),
+            broadcasts: ports.broadcasts(&node, &settings),
             status_webhooks: ports.status_webhooks(&node, &settings, &admission),
             operations: ports.operations(&node, &settings, &transport, receiver.as_ref(), &stuck),
             topics: ports.topics(&node, deliver_message.clone()),
@@ -241,6 +263,13 @@ impl Gateway {
             transport,
             settings,
         }
+    }
+}
+
+impl Gateway {
+    /// By the clock of this process.
+    pub fn now(&self) -> Timestamp {
+        self.ports.clock.now()
     }
 }
 

@@ -9,7 +9,8 @@ use crate::application::recovery::relay_due_messages::RelayRounds;
 use crate::application::service::{Repeated, Repeating, Service};
 use crate::application::transport::{Brokered, Transport};
 use crate::application::{
-    access, delivery, events, inbound, instances, node, operations, receipts, recovery, status_webhooks, subscriptions,
+    access, broadcasts, delivery, events, inbound, instances, node, operations, receipts, recovery, status_webhooks,
+    subscriptions,
 };
 
 impl Gateway {
@@ -33,6 +34,7 @@ impl Gateway {
             self.repeating(self.sweep_receipts()),
             self.repeating(self.decide_phone_messages()),
             self.repeating(self.tell_changes()),
+            self.repeating(self.expand_broadcasts()),
         ];
         if !self.channels.connectable().is_empty() {
             services.push(self.repeating(self.watch_connections()));
@@ -119,7 +121,8 @@ impl Gateway {
 
     fn empty_deleted_instances(&self) -> instances::EmptyDeletedInstances {
         let (deleted, clock) = (self.ports.stores.deleted_instances.clone(), self.ports.clock.clone());
-        instances::EmptyDeletedInstances::new(deleted, self.transport.dead_letters(), clock)
+        let groups = self.ports.stores.groups.clone();
+        instances::EmptyDeletedInstances::new(deleted, groups, self.transport.dead_letters(), clock)
     }
 
     pub fn maintain_storage(&self) -> operations::MaintainStorage {
@@ -171,6 +174,18 @@ impl Gateway {
     pub fn sweep_receipts(&self) -> receipts::SweepReceipts {
         let (inbox, clock) = (self.ports.stores.receipts.clone(), self.ports.clock.clone());
         receipts::SweepReceipts::new(inbox, clock, self.transport.dead_letters(), self.stuck.clone())
+    }
+
+    pub fn expand_broadcasts(&self) -> broadcasts::ExpandBroadcasts {
+        broadcasts::ExpandBroadcasts {
+            expansion: self.ports.stores.broadcast_expansion.clone(),
+            channels: self.channels.clone(),
+            identity: self.node.identity.clone(),
+            sightings: self.node.sightings.clone(),
+            clock: self.ports.clock.clone(),
+            ahead: self.settings.broadcast_ahead,
+            idle: 0,
+        }
     }
 
     pub fn decide_phone_messages(&self) -> inbound::DecidePhoneMessages {

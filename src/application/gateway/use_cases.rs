@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Access, Instances, KafkaRestPorts, Messages, Operations, Ports, Reporting, Settings, StatusWebhookParts,
-    StatusWebhooks, Subscriptions, Topics, issue_api_key, replay_messages, status_webhooks,
+    Access, Broadcasts, Groups, Instances, KafkaRestPorts, Messages, Operations, Ports, Reporting, Settings,
+    StatusWebhookParts, StatusWebhooks, Subscriptions, Topics, issue_api_key, replay_messages, status_webhooks,
 };
 use crate::application::delivery::admission::Admission;
 use crate::application::events::bells::Bells;
@@ -23,8 +23,8 @@ use crate::application::receipts::noted_receipts::NotedReceipts;
 use crate::application::receipts::refused_names::RefusedNames;
 use crate::application::transport::Transport;
 use crate::application::{
-    access, delivery, inbound, instances, kafka_rest, messages, node, operations, receipts, sources, subscriptions,
-    topics,
+    access, broadcasts, delivery, groups, inbound, instances, kafka_rest, messages, node, operations, receipts,
+    sources, subscriptions, topics,
 };
 use crate::domain::message::MessageStatus;
 use crate::domain::message::dead_letter::DeadLetterPolicy;
@@ -193,6 +193,68 @@ impl Ports {
                 admission: admission.clone(),
             },
             delete: instances::DeleteInstance { instances: self.stores.instances.clone(), clock: self.clock.clone() },
+        }
+    }
+
+    pub(super) fn broadcasts(&self, node: &ThisNode, settings: &Settings) -> Broadcasts {
+        let (broadcasts, clock) = (self.stores.broadcasts.clone(), self.clock.clone());
+        let (node_timeout, longest_try) = (node.identity.timeout(), self.channels.longest_try());
+        Broadcasts {
+            send: broadcasts::SendBroadcast {
+                broadcasts: broadcasts.clone(),
+                groups: self.stores.groups.clone(),
+                members: self.stores.group_members.clone(),
+                instances: self.stores.instances.clone(),
+                channels: self.channels.clone(),
+                identity: node.identity.clone(),
+                clock: clock.clone(),
+                ids: self.ids.clone(),
+                max_tries: settings.max_tries,
+            },
+            read: broadcasts::ReadBroadcasts { broadcasts: broadcasts.clone() },
+            change: broadcasts::ChangeBroadcast {
+                broadcasts,
+                clock,
+                claims_in_doubt: messages::CancelMessage::claims_in_doubt(node_timeout, longest_try),
+            },
+        }
+    }
+
+    pub(super) fn groups(&self, callers_wait: bool) -> Groups {
+        let (groups, members) = (self.stores.groups.clone(), self.stores.group_members.clone());
+        let (instances, clock, ids) = (self.stores.instances.clone(), self.clock.clone(), self.ids.clone());
+        Groups {
+            create: groups::CreateGroup {
+                groups: groups.clone(),
+                instances: instances.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+            },
+            read: groups::ReadGroups { groups: groups.clone(), members: members.clone() },
+            change: groups::ChangeGroups { groups: groups.clone(), clock: clock.clone() },
+            members: groups::ChangeMembers {
+                groups: groups.clone(),
+                members: members.clone(),
+                instances: instances.clone(),
+                channels: self.channels.clone(),
+                clock: clock.clone(),
+                ids: ids.clone(),
+            },
+            send: groups::SendToGroup {
+                groups,
+                instances: instances.clone(),
+                broadcasts: self.stores.broadcasts.clone(),
+                clock: clock.clone(),
+                callers_wait,
+            },
+            sync: groups::SyncGroups {
+                instances,
+                syncs: self.stores.group_syncs.clone(),
+                channels: self.channels.clone(),
+                cipher: self.cipher.clone(),
+                clock,
+                ids,
+            },
         }
     }
 

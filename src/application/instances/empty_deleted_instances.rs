@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tracing::{error, info};
 
 use crate::application::Stop;
-use crate::application::ports::{Clock, DeletedInstances, Position, RepositoryError};
+use crate::application::ports::{Clock, DeletedInstances, GroupRepository, Position, RepositoryError};
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
 use crate::domain::instance::{DELETED, InstanceId};
@@ -21,6 +21,7 @@ use crate::domain::message::dead_letter::DeadLetterPolicy;
 /// delivery fails it in the same words. Several processes may do this at once; each fails what the others have not.
 pub struct EmptyDeletedInstances {
     deleted: Arc<dyn DeletedInstances>,
+    groups: Arc<dyn GroupRepository>,
     dead_letters: DeadLetterPolicy,
     clock: Arc<dyn Clock>,
     /// None: the next round begins one, if there is a reason.
@@ -63,13 +64,21 @@ const REACH: u32 = 20_000;
 /// Messages that fail in one statement.
 const PORTION: usize = 1_000;
 
+/// Groups that are deleted in one statement, with who is in them.
+const GROUPS: u32 = 10;
+
 /// How long an instance rests whose messages could not be failed: at first, and at most. Its deliveries fail by themselves.
 const FIRST_REST: Duration = Duration::from_secs(60);
 const LONGEST_REST: Duration = Duration::from_secs(60 * 60);
 
 impl EmptyDeletedInstances {
-    pub fn new(deleted: Arc<dyn DeletedInstances>, dead_letters: DeadLetterPolicy, clock: Arc<dyn Clock>) -> Self {
-        Self { deleted, dead_letters, clock, sweep: None, resting: BTreeMap::new(), pause: INTERVAL }
+    pub fn new(
+        deleted: Arc<dyn DeletedInstances>,
+        groups: Arc<dyn GroupRepository>,
+        dead_letters: DeadLetterPolicy,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { deleted, groups, dead_letters, clock, sweep: None, resting: BTreeMap::new(), pause: INTERVAL }
     }
 
     /// One statement.
@@ -85,6 +94,10 @@ impl EmptyDeletedInstances {
         }
         if let Some(position) = sweep.next.clone() {
             return sweep.look(deleted, &position).await;
+        }
+        // Each step is one statement: their groups go portion by portion, too.
+        if self.groups.delete_of(&sweep.emptied(), GROUPS).await? == u64::from(GROUPS) {
+            return Ok(());
         }
         sweep.end(deleted).await?;
         let (instances, stuck) = (std::mem::take(&mut sweep.instances), sweep.stuck());
@@ -164,9 +177,13 @@ impl Sweep {
         if self.failed == 0 { self.with_messages.clone() } else { self.refused.clone() }
     }
 
-    async fn end(&self, deleted: &dyn DeletedInstances) -> Result<(), RepositoryError> {
+    fn emptied(&self) -> Vec<InstanceId> {
         let is_emptied = |id: &&InstanceId| !self.with_messages.contains(id);
-        let emptied: Vec<InstanceId> = self.instances.iter().filter(is_emptied).copied().collect();
+        self.instances.iter().filter(is_emptied).copied().collect()
+    }
+
+    async fn end(&self, deleted: &dyn DeletedInstances) -> Result<(), RepositoryError> {
+        let emptied = self.emptied();
         if !emptied.is_empty() {
             deleted.forget(&emptied).await?;
         }

@@ -11,23 +11,26 @@ pub mod until_answered;
 
 pub use channels::{
     Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
-    Delivery, EventAddress, EventReader, Handshakes, NewCredentials, ProviderEvent, SECRET_HEADER, SignedEventReader,
+    Delivery, EventAddress, EventReader, GroupDirectory, Handshakes, NewCredentials, Participant, ProviderEvent,
+    ProviderGroup, SECRET_HEADER, SignedEventReader,
 };
 pub use expressions::{EventExpressions, EventSchemas, ExpressionError};
 pub use process::{Clock, Ids, Passwords, PasswordsError, Randomness, Tasks, TokenError, TokenIssuer, TokenVerifier};
 pub use repository_error::RepositoryError;
 pub use sources::{NotAReport, Report, WebhookReader};
 pub use stores::{
-    Accepted, Allowance, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE, CALLED_IN_AMONG, Cancellation,
-    Cancellations, Claimed, Compose, DeletedInstances, DueMessages, DueStep, Duties, EmergencySwitch, EventCounts,
-    EventDeliveries, EventFilter, EventMessage, EventRepository, EventSpool, EventSteps, EventTables, EventType,
-    EventTypes, FailedMessages, FailedSelection, FinishedStep, Forgotten, INSTANCES_A_PAGE, InstanceRepository,
-    InstancesPage, KeptRequest, Listed, ListedEvents, ListedInstances, MOST_COUNTED, MessageFilter, MessageRepository,
+    Accepted, AcceptedBroadcast, Added, Allowance, ApiKeyRepository, BYTES_AT_ONCE, BYTES_OF_AN_INSTANCE,
+    BroadcastChange, BroadcastExpansion, BroadcastRepository, CALLED_IN_AMONG, Cancellation, Cancellations,
+    CancelledMessages, ChangedBroadcast, Claimed, Compose, DeletedInstances, DueMessages, DueStep, Duties,
+    EmergencySwitch, EventCounts, EventDeliveries, EventFilter, EventMessage, EventRepository, EventSpool, EventSteps,
+    EventTables, EventType, EventTypes, FailedMessages, FailedSelection, FinishedStep, Forgotten, GroupMembers,
+    GroupRepository, GroupSyncs, INSTANCES_A_PAGE, InstanceRepository, InstancesPage, KeptBroadcast, KeptRequest,
+    Listed, ListedEvents, ListedGroups, ListedInstances, ListedMembers, MOST_COUNTED, MessageFilter, MessageRepository,
     MessageSearch, NOT_APART, NewDelivery, NewEvent, NodeRepository, NodeRow, OpenMessages, Outcome, OwedDeadLetters,
     Portion, Position, Purposes, Recall, ReceiptInbox, Received, ReceivedMessages, Replay, Replayed, ReportedSends,
     RequestAllowances, Retimed, Retiming, Retry, SealedInstance, SearchError, SignInEnd, SignInFailures, SpoolError,
     SpoolStanding, StatusChanges, StatusSubscriptions, Storage, StoredEvent, Stores, StuckMessages,
-    SubscriptionRepository, Swept, Take, Told, Users, WeeksStanding,
+    SubscriptionRepository, Swept, Take, TakeBroadcasts, Told, Users, WeeksStanding,
 };
 pub use transport::{
     AdministrationError, Arrival, Broker, BrokerNode, Cluster, CommittedOffset, ConsumerSettings, DeadLetterTopic,

@@ -127,6 +127,8 @@ impl InboundMessage {
             channel: instance.channel.clone(),
             channel_instance_id: instance.channel_instance_id.clone(),
             recipient: self.chat,
+            group: None,
+            broadcast: None,
             content: Content { text: self.text, media, payload, template: None, record: None },
             direction: if is_another { Direction::Received } else { Direction::Sent },
             purpose: None,

@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 use crate::domain::Timestamp;
 use crate::domain::access::principal::{Principal, Tenant};
+use crate::domain::broadcast::broadcast_id::BroadcastId;
+use crate::domain::group::GroupId;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::node::NodeId;
@@ -115,12 +117,14 @@ pub struct Draft {
     pub priority: Option<Priority>,
     /// Not before. A moment that is past is now.
     pub send_at: Option<Timestamp>,
+    /// The group that it is sent to, or to one of whose members.
+    pub group: Option<GroupId>,
 }
 
 impl Draft {
     /// A draft that says nothing but this.
     pub fn new(recipient: Recipient, content: Content) -> Self {
-        Self { recipient, content, max_tries: None, priority: None, send_at: None }
+        Self { recipient, content, max_tries: None, priority: None, send_at: None, group: None }
     }
 
     /// The key of the message that `instance` will send.
@@ -146,6 +150,10 @@ pub struct Message {
     pub channel: ChannelName,
     pub channel_instance_id: String,
     pub recipient: String,
+    /// The group that it was sent to, or to one of whose members.
+    pub group: Option<GroupId>,
+    /// The broadcast that it was made of.
+    pub broadcast: Option<BroadcastId>,
     pub content: Content,
     pub direction: Direction,
     /// None: a client sent it, or a channel brought it.
@@ -215,6 +223,8 @@ impl Message {
             channel: instance.channel.clone(),
             channel_instance_id: instance.channel_instance_id.clone(),
             recipient: draft.recipient.into_string(),
+            group: draft.group,
+            broadcast: None,
             content: draft.content,
             direction: Direction::Sent,
             purpose: None,

@@ -11,5 +11,7 @@ mod whatsapp_oficial;
 pub use kafka_topic::KafkaTopicSender;
 pub use sandbox::SandboxSender;
 pub use webhook::{InvalidSecret, SigningSecret, WebhookSender, WebhookSettings};
-pub use whatsapp_evolution::{EvolutionConnector, EvolutionEvents, EvolutionSettings, WhatsappEvolutionSender};
+pub use whatsapp_evolution::{
+    EvolutionConnector, EvolutionEvents, EvolutionGroups, EvolutionSettings, WhatsappEvolutionSender,
+};
 pub use whatsapp_oficial::{MetaEvents, MetaSettings, WhatsappOficialSender};

@@ -1,8 +1,9 @@
-//! The command line: `correio serve|migrate|keys|users|instances|status-webhooks|sources|subscriptions|topics|groups|replay|
-//! import-outbox|events|emergency|spool|backup|token|bench`.
+//! The command line: `correio serve|migrate|keys|users|instances|broadcast|status-webhooks|sources|subscriptions|topics|groups|
+//! replay|import-outbox|events|emergency|spool|backup|token|bench`.
 
 mod backup;
 mod bench;
+mod broadcast;
 mod error;
 mod events;
 mod first_key;
@@ -73,6 +74,8 @@ enum Command {
     /// List, describe and reset consumer groups of the Kafka of `KAFKA_BROKERS`.
     #[command(subcommand)]
     Groups(kafka::groups::GroupsCommand),
+    #[command(subcommand)]
+    Broadcast(broadcast::BroadcastCommand),
     /// Put failed messages back on their way, and print how many.
     Replay(replay::ReplayArguments),
     /// Take events over, look at them, and replay them.
@@ -156,7 +159,8 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::ImportOutbox(arguments) => import_outbox::run(&configured()?, arguments).await,
         Command::Backup(arguments) => backup::run(&configured()?, arguments).await,
         Command::Token(arguments) => token::run(&configured()?, arguments),
-        // It calls a server, and may run where none could.
+        // These call a server, and may run where none could.
+        Command::Broadcast(command) => broadcast::run(command).await,
         Command::Bench(arguments) => bench::run(*arguments).await,
     }
 }

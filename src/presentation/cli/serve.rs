@@ -71,7 +71,7 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     let state = Arc::new(AppState {
         gateway: gateway.clone(),
         tasks,
-        bodies: BodyLimits::new(config.http.max_body_bytes),
+        bodies: BodyLimits::new(config.http.max_body_bytes, config.http.max_broadcast_bytes),
         large_answers: LargeAnswers::new(config.http.max_body_bytes, LONGEST_WAIT_FOR_ROOM),
         in_flight: InFlight::new(config.http.max_in_flight),
         readiness: readiness.clone(),

@@ -1,7 +1,9 @@
 //! The REST API: one file a resource, with its DTOs, handlers and documentation.
 
 mod access;
+mod broadcasts;
 mod events;
+mod groups;
 mod instances;
 mod kafka_rest;
 #[cfg(test)]
@@ -32,6 +34,7 @@ use utoipa_axum::routes;
 
 use crate::application::messages::send_message::SendMessageCommand;
 use crate::application::ports::Channels;
+use messages::send_request::AskedSend;
 use wire::body;
 use wire::problem::Problem;
 
@@ -92,6 +95,19 @@ fn documented(state: &SharedState) -> OpenApiRouter<SharedState> {
         .routes(routes!(status_webhooks::create::create, status_webhooks::read::list))
         .routes(routes!(status_webhooks::read::read, status_webhooks::change::change, status_webhooks::read::delete))
         .routes(routes!(status_webhooks::attempt::attempt))
+        .routes(routes!(broadcasts::send::send))
+        .routes(routes!(broadcasts::read::read))
+        .routes(routes!(broadcasts::read::messages))
+        .routes(routes!(broadcasts::change::pause))
+        .routes(routes!(broadcasts::change::resume))
+        .routes(routes!(broadcasts::change::cancel))
+        .routes(routes!(groups::create::create, groups::list::list))
+        .routes(routes!(groups::list::read, groups::update::update, groups::update::delete))
+        .routes(routes!(groups::members::add, groups::members::list))
+        .routes(routes!(groups::batch::add_many))
+        .routes(routes!(groups::members::remove))
+        .routes(routes!(groups::send::send))
+        .routes(routes!(groups::sync::sync, groups::sync::standing))
         .routes(routes!(receipts::receive::receive_of_app, receipts::handshake::shake_hands_of_app))
         .routes(routes!(receipts::receive::receive, receipts::handshake::shake_hands))
         .routes(routes!(receipts::receive::receive_by_secret))
@@ -153,7 +169,10 @@ fn documented_health() -> OpenApiRouter<SharedState> {
 #[doc(hidden)]
 pub fn read_send_request(bytes: Bytes, channels: &Channels) -> Option<SendMessageCommand> {
     let value = serde_json::from_slice(&bytes).ok()?;
-    messages::send_request::read(body::JsonBody { value, bytes }, channels).ok()
+    match messages::send_request::read(body::JsonBody { value, bytes }, channels).ok()? {
+        AskedSend::One(command) => Some(command),
+        AskedSend::Group(_) => None,
+    }
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {

@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::instances::create::CreateRequest;
 use super::instances::update::read_update;
 use super::messages::retry::RetryRequest;
-use super::messages::{send, send_request};
+use super::messages::send_request::AskedSend;
+use super::messages::{key, send_request};
 use super::request_log::kept_id;
 use super::wire::body::{JsonBody, is_json};
 use super::wire::caller::presented;
@@ -51,7 +52,8 @@ fn a_request_to_send_is_read_or_refused() {
         let body = JsonBody { value, bytes: bytes.to_vec().into() };
         match send_request::read(body, &channels) {
             Err(problem) => assert_refused(problem),
-            Ok(command) => {
+            Ok(AskedSend::Group(command)) => assert!(command.instance.is_some()),
+            Ok(AskedSend::One(command)) => {
                 let draft = &command.draft;
                 let content = &draft.content;
                 assert!((1..=2_048).contains(&draft.recipient.as_str().chars().count()));
@@ -128,7 +130,7 @@ fn a_header_is_read_or_refused() {
                 Err(problem) => assert_eq!(problem.into_response().status(), StatusCode::UNAUTHORIZED),
             }
         }
-        match send::idempotency_key(&with("idempotency-key")) {
+        match key::idempotency_key(&with("idempotency-key")) {
             Ok(key) => assert_eq!(key.unwrap().as_str().as_bytes(), bytes),
             Err(problem) => assert_refused(problem),
         }

@@ -17,6 +17,7 @@ on_every_adapter![
     a_page_is_bounded_in_bytes_and_the_next_one_goes_on,
     every_filter_narrows,
     every_filter_finds_what_matches_in_every_week,
+    what_waits_for_its_senders_time_is_listed_alone,
     counts_are_by_state_and_follow_the_filter,
     open_messages_are_counted_across_tenants,
     what_is_rolled_up_goes_on_being_counted,
@@ -30,6 +31,31 @@ async fn a_foreign_message_is_like_none(adapters: &Adapters) {
         adapters.search.list(&tenant("globex"), &MessageFilter::default(), None, 10).await.unwrap().messages.is_empty()
     );
     assert!(adapters.search.count(&tenant("globex"), &MessageFilter::default()).await.unwrap().is_empty());
+}
+
+async fn what_waits_for_its_senders_time_is_listed_alone(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let later = |seconds| {
+        let time = Some(at(seconds));
+        Message { send_at: time, next_attempt_at: time, ..message(MessageStatus::Queued, owner) }
+    };
+    let (near, far) = (adapters.stored(later(60)).await, adapters.stored(later(600)).await);
+    adapters.stored(message(MessageStatus::Queued, owner)).await;
+    // It has waited for its time, and waits for its next try now.
+    let retried = adapters.stored(later(10)).await;
+    assert_eq!(adapters.taken(&crate::support::given::take(owner, 10)).await, [retried.id]);
+    let claimed = adapters.messages.claim(retried.id, owner, at(10)).await.unwrap().unwrap().message;
+    let again = outcome(&claimed, crate::support::given::retry(30));
+    assert!(adapters.messages.record(&again).await.unwrap());
+    let scheduled =
+        MessageFilter { is_scheduled: true, status: Some(MessageStatus::Queued), ..MessageFilter::default() };
+    let ids = async |filter: &MessageFilter| -> Vec<MessageId> {
+        let listed = adapters.search.list(&tenant("acme"), filter, None, 10).await.unwrap();
+        listed.messages.iter().map(|message| message.id).collect()
+    };
+    assert_eq!(ids(&scheduled).await, [far.id, near.id]);
+    let of_others = MessageFilter { recipient: Some("other".to_owned()), ..scheduled };
+    assert_eq!(ids(&of_others).await, []);
 }
 
 async fn pages_go_from_the_newest_to_the_oldest_without_a_gap(adapters: &Adapters) {
@@ -146,6 +172,7 @@ async fn every_filter_finds_what_matches_in_every_week(adapters: &Adapters) {
                 stuck: None,
                 created_after: (filters.len() % 4 == 1).then(|| at(5 * WEEK)),
                 created_before: (filters.len() % 4 == 2).then(|| at(15 * WEEK)),
+                is_scheduled: false,
             });
         }
     }

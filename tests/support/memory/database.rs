@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use correio::application::ports::RepositoryError;
+use correio::domain::broadcast::Broadcast;
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
@@ -40,6 +41,11 @@ impl MemoryDatabase {
 
     pub(super) fn has(&self, bug: Bug) -> bool {
         self.look(|tables| tables.has(bug))
+    }
+
+    /// All broadcasts, in order of their ids.
+    pub fn broadcasts(&self) -> Vec<Broadcast> {
+        self.look(|tables| tables.broadcasts.values().map(|row| row.broadcast.clone()).collect())
     }
 
     /// All messages, in order of their ids.

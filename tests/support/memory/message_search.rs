@@ -89,6 +89,7 @@ fn matches(message: &Message, tenant: &Tenant, filter: &MessageFilter) -> bool {
         && filter.channel_instance_id.as_ref().is_none_or(|name| message.channel_instance_id == *name)
         && filter.recipient.as_ref().is_none_or(|recipient| message.recipient == *recipient)
         && filter.created_after.is_none_or(|after| message.created_at >= after)
+        && (!filter.is_scheduled || (message.next_attempt_at.is_some() && message.next_attempt_at == message.send_at))
         && filter.created_before.is_none_or(|before| message.created_at < before)
         && filter.stuck.as_ref().is_none_or(|stuck| stuck.iter().any(|since| is_stuck(message, since)))
 }

@@ -4,12 +4,14 @@
 //! Mirrors `sqlite/` and `postgres/` file by file. What is one statement or transaction there is one change here.
 
 mod api_key_repository;
+mod broadcasts;
 mod cancellations;
 mod database;
 mod deleted_instances;
 mod due_messages;
 mod events;
 mod failed_messages;
+mod groups;
 mod handshakes;
 mod instance_repository;
 mod message_repository;
@@ -37,12 +39,14 @@ use correio::infrastructure::storage::sqlite::{ProcessCallTurns, ProcessRequestA
 use super::adapters::Adapters;
 
 pub use api_key_repository::MemoryApiKeyRepository;
+pub use broadcasts::MemoryBroadcasts;
 pub use cancellations::MemoryCancellations;
 pub use database::MemoryDatabase;
 pub use deleted_instances::{FAIL, MemoryDeletedInstances};
 pub use due_messages::MemoryDueMessages;
 pub use events::{MemoryEventRepository, MemoryEventSteps, MemoryEventTypes};
 pub use failed_messages::MemoryFailedMessages;
+pub use groups::MemoryGroups;
 pub use handshakes::MemoryHandshakes;
 pub use instance_repository::MemoryInstanceRepository;
 pub use message_repository::MemoryMessageRepository;
@@ -92,6 +96,11 @@ impl MemoryDatabase {
             users: Arc::new(MemoryUsers::new(self.clone())),
             sign_in_failures: Arc::new(MemorySignInFailures::new(self.clone())),
             request_allowances: Arc::new(ProcessRequestAllowances::default()),
+            groups: Arc::new(MemoryGroups::new(self.clone())),
+            broadcasts: Arc::new(MemoryBroadcasts::new(self.clone())),
+            broadcast_expansion: Arc::new(MemoryBroadcasts::new(self.clone())),
+            group_members: Arc::new(MemoryGroups::new(self.clone())),
+            group_syncs: Arc::new(MemoryGroups::new(self.clone())),
         };
         Adapters::new(stores, ())
     }

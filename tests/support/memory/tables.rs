@@ -4,10 +4,16 @@ use chrono::TimeDelta;
 use correio::application::ports::{BYTES_AT_ONCE, Duties, EventType, Received, RepositoryError};
 use correio::domain::Timestamp;
 use correio::domain::access::api_key::ApiKey;
+use correio::domain::access::idempotency::IdempotentRequest;
 use correio::domain::access::lockout::Failures;
 use correio::domain::access::principal::Tenant;
 use correio::domain::access::user::User;
+use correio::domain::broadcast::recipient::BroadcastRecipient;
+use correio::domain::broadcast::{Broadcast, BroadcastId};
 use correio::domain::event::EventId;
+use correio::domain::group::member::{Member, MemberId};
+use correio::domain::group::sync::GroupSync;
+use correio::domain::group::{Group, GroupId};
 use correio::domain::inbound::InboundKey;
 use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::instance::{Instance, InstanceId};
@@ -66,6 +72,10 @@ pub(super) struct Tables {
     pub event_deliveries: BTreeMap<(EventId, SubscriptionId), EventDelivery>,
     pub users: BTreeMap<Uuid, User>,
     pub sign_in_failures: BTreeMap<[u8; 32], Failures>,
+    pub broadcasts: BTreeMap<BroadcastId, BroadcastRow>,
+    pub groups: BTreeMap<GroupId, Group>,
+    pub group_members: BTreeMap<MemberId, Member>,
+    pub group_syncs: BTreeMap<InstanceId, GroupSync>,
     pub history: Vec<Change>,
     pub payments: Vec<Payment>,
     pub refusals: Vec<Refusal>,
@@ -86,6 +96,14 @@ pub(super) enum Telling {
     As(MessageId),
     Waits(Snapshot),
     Next(Snapshot),
+}
+
+/// What a row of a broadcast has that is asked for apart.
+#[derive(Clone)]
+pub(super) struct BroadcastRow {
+    pub broadcast: Broadcast,
+    pub recipients: Vec<BroadcastRecipient>,
+    pub request: Option<IdempotentRequest>,
 }
 
 /// Of the secret of an instance's events.
@@ -166,6 +184,8 @@ pub const CRASH: &str = "a crash";
 pub enum Bug {
     /// A claim gets a queued message before its time too.
     ClaimIgnoresNextAttempt,
+    /// A chunk of a broadcast that is made again, because its answer was lost, is made of new messages.
+    ExpandsTwice,
     /// The outcome of an earlier try is written over a later one's.
     OutcomeIgnoresTry,
     /// The outcome of a claim that a crash took back is written over the claim that somebody else made since.

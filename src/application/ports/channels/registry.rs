@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ChannelConnector, ChannelSender, EventReader, SignedEventReader};
+use super::{ChannelConnector, ChannelSender, EventReader, GroupDirectory, SignedEventReader};
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::problem::FieldProblem;
 
@@ -15,6 +15,7 @@ pub struct Channels {
     connectors: BTreeMap<ChannelName, Arc<dyn ChannelConnector>>,
     event_readers: BTreeMap<ChannelName, Arc<dyn EventReader>>,
     signed_event_readers: BTreeMap<ChannelName, Arc<dyn SignedEventReader>>,
+    group_directories: BTreeMap<ChannelName, Arc<dyn GroupDirectory>>,
 }
 
 impl Channels {
@@ -45,6 +46,16 @@ impl Channels {
     /// Its provider reports what happens, and signs it.
     pub fn read_signed_events_by(&mut self, reader: Arc<dyn SignedEventReader>) {
         self.signed_event_readers.insert(reader.channel(), reader);
+    }
+
+    /// Its provider has groups of its own.
+    pub fn find_groups_in(&mut self, directory: Arc<dyn GroupDirectory>) {
+        self.group_directories.insert(directory.channel(), directory);
+    }
+
+    /// None for a channel whose provider has no groups.
+    pub fn group_directory(&self, name: &ChannelName) -> Option<&Arc<dyn GroupDirectory>> {
+        self.group_directories.get(name)
     }
 
     /// None for a channel whose instances need no connecting.

@@ -97,6 +97,8 @@ pub struct MessageFilter {
     pub created_after: Option<Timestamp>,
     /// Before this moment.
     pub created_before: Option<Timestamp>,
+    /// Those alone that wait for the time that their senders gave.
+    pub is_scheduled: bool,
 }
 
 impl MessageFilter {

@@ -2,11 +2,13 @@
 
 mod access;
 mod api_key_repository;
+mod broadcasts;
 mod cancellations;
 mod deleted_instances;
 mod due_messages;
 mod events;
 mod failed_messages;
+mod groups;
 mod inbound;
 mod instance_repository;
 mod message_repository;
@@ -24,6 +26,10 @@ use super::channels::{CallTurns, Handshakes};
 
 pub use access::{Allowance, RequestAllowances, SignInEnd, SignInFailures, Users};
 pub use api_key_repository::ApiKeyRepository;
+pub use broadcasts::{
+    AcceptedBroadcast, BroadcastChange, BroadcastExpansion, BroadcastRepository, CancelledMessages, ChangedBroadcast,
+    KeptBroadcast, TakeBroadcasts,
+};
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
 pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Recall, Retimed, Retiming, Take};
@@ -33,6 +39,7 @@ pub use events::{
     StoredEvent,
 };
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
+pub use groups::{Added, GroupMembers, GroupRepository, GroupSyncs, ListedGroups, ListedMembers};
 pub use inbound::{NOT_APART, Received, ReceivedMessages};
 pub use instance_repository::{
     BYTES_OF_AN_INSTANCE, INSTANCES_A_PAGE, InstanceRepository, InstancesPage, ListedInstances, SealedInstance,
@@ -80,4 +87,9 @@ pub struct Stores {
     pub users: Arc<dyn Users>,
     pub sign_in_failures: Arc<dyn SignInFailures>,
     pub request_allowances: Arc<dyn RequestAllowances>,
+    pub groups: Arc<dyn GroupRepository>,
+    pub broadcasts: Arc<dyn BroadcastRepository>,
+    pub broadcast_expansion: Arc<dyn BroadcastExpansion>,
+    pub group_members: Arc<dyn GroupMembers>,
+    pub group_syncs: Arc<dyn GroupSyncs>,
 }

@@ -4,6 +4,7 @@ mod answer;
 mod connector;
 mod credentials;
 mod events;
+mod groups;
 mod inbound;
 #[cfg(test)]
 mod parsing_tests;
@@ -32,6 +33,7 @@ use request::{EvolutionRequest, PEER};
 
 pub use connector::EvolutionConnector;
 pub use events::EvolutionEvents;
+pub use groups::EvolutionGroups;
 
 /// A 201 repeats the whole message, thumbnail included, and its id must not be missed: without it the message
 /// would be sent again.

@@ -19,6 +19,8 @@ pub struct DeliveryConfig {
     /// The waits before the second, third, ... try; never empty.
     pub retry_backoff: Vec<Duration>,
     pub direct_timeout: Duration,
+    /// Messages of one broadcast that may be open at the same time.
+    pub broadcast_ahead: u32,
     pub undeliverable_after: Duration,
     /// None: as the database says, see [`Config::has_sandbox`](crate::infrastructure::config::Config::has_sandbox).
     pub sandbox_enabled: Option<bool>,
@@ -38,6 +40,7 @@ pub const SECTION: Section = Section {
         RETRY_BACKOFF.entry(),
         DIRECT_TIMEOUT.entry(),
         UNDELIVERABLE_AFTER.entry(),
+        BROADCAST_AHEAD.entry(),
         SANDBOX_ENABLED.entry(),
         SHUTDOWN_DELAY.entry(),
         SHUTDOWN_TIMEOUT.entry(),
@@ -50,6 +53,14 @@ const WORKER_CONCURRENCY: Setting<usize> = Setting {
     about: "Calls to channels that a process makes at the same time in the background, 1 to 10000; up to four times as many \
             outcomes may be waiting to be recorded. Messages whose caller waits for the result do not count.",
     parse: |text| number(text, 1..=10_000),
+};
+
+const BROADCAST_AHEAD: Setting<u32> = Setting {
+    name: "BROADCAST_AHEAD",
+    default: "5000",
+    about: "How many messages of one broadcast are made ahead of what has been sent, 2 to 1000000: so many still go out when it \
+            is paused.",
+    parse: |text| number(text, 2..=1_000_000),
 };
 
 const INSTANCE_CONCURRENCY: OptionalSetting<usize> = OptionalSetting {
@@ -141,6 +152,7 @@ impl DeliveryConfig {
             max_tries: MAX_RETRIES.read(variables)?,
             retry_backoff: RETRY_BACKOFF.read(variables)?,
             direct_timeout: DIRECT_TIMEOUT.read(variables)?,
+            broadcast_ahead: BROADCAST_AHEAD.read(variables)?,
             undeliverable_after: UNDELIVERABLE_AFTER.read(variables)?,
             shutdown_delay: SHUTDOWN_DELAY.read(variables)?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.read(variables)?,

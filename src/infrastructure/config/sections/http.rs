@@ -13,6 +13,8 @@ pub struct HttpConfig {
     /// 0 picks a free port.
     pub port: u16,
     pub max_body_bytes: usize,
+    /// Of a list of recipients.
+    pub max_broadcast_bytes: usize,
     pub max_in_flight: usize,
     pub max_connections: usize,
     pub header_timeout: Duration,
@@ -26,6 +28,7 @@ pub const SECTION: Section = Section {
         HOST.entry(),
         PORT.entry(),
         MAX_BODY_BYTES.entry(),
+        MAX_BROADCAST_BYTES.entry(),
         MAX_IN_FLIGHT.entry(),
         MAX_CONNECTIONS.entry(),
         HEADER_TIMEOUT.entry(),
@@ -51,6 +54,14 @@ const MAX_BODY_BYTES: Setting<usize> = Setting {
     name: "MAX_BODY_BYTES",
     default: "1048576",
     about: "Largest request body in bytes, 1 to 1073741824; of a compressed one, what it comes to.",
+    parse: |text| number(text, 1..=1_073_741_824),
+};
+
+const MAX_BROADCAST_BYTES: Setting<usize> = Setting {
+    name: "MAX_BROADCAST_BYTES",
+    default: "16777216",
+    about: "Largest body of a broadcast, or of a list of members, in bytes, 1 to 1073741824; of a compressed one, what it comes to. \
+            Never less than `MAX_BODY_BYTES`.",
     parse: |text| number(text, 1..=1_073_741_824),
 };
 
@@ -91,6 +102,7 @@ impl HttpConfig {
             host: HOST.read(variables)?,
             port: PORT.read(variables)?,
             max_body_bytes: MAX_BODY_BYTES.read(variables)?,
+            max_broadcast_bytes: MAX_BROADCAST_BYTES.read(variables)?,
             max_in_flight: MAX_IN_FLIGHT.read(variables)?,
             max_connections: MAX_CONNECTIONS.read(variables)?,
             header_timeout: HEADER_TIMEOUT.read(variables)?,

@@ -5,10 +5,12 @@
 mod acceptance;
 mod access;
 mod api_key_repository;
+mod broadcasts;
 mod connections;
 mod error;
 mod events;
 mod floor;
+mod groups;
 mod inbound;
 mod instances;
 mod messages;
@@ -26,8 +28,10 @@ mod weeks;
 
 pub use access::{PgRequestAllowances, PgSignInFailures, PgUsers};
 pub use api_key_repository::PgApiKeyRepository;
+pub use broadcasts::{PgBroadcastExpansion, PgBroadcastRepository};
 pub use connections::{PgDatabase, ServerVersion};
 pub use events::{PgEventRepository, PgEventSteps, PgEventTypes};
+pub use groups::{PgGroupMembers, PgGroupRepository, PgGroupSyncs};
 pub use inbound::PgReceivedMessages;
 pub use instances::{PgCallTurns, PgDeletedInstances, PgHandshakes, PgInstanceRepository};
 #[cfg(test)]

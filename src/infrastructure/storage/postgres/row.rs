@@ -50,6 +50,11 @@ pub(super) fn only(rows: Vec<PgRow>) -> Option<PgRow> {
     rows.into_iter().next()
 }
 
+/// How many rows a list found, of which these fit into an answer: each says it.
+pub(super) fn count_of_found(rows: &[PgRow]) -> Result<i64, RepositoryError> {
+    rows.first().map_or(Ok(0), |row| get(row, "count"))
+}
+
 pub(super) fn get<'r, T: Decode<'r, Postgres> + Type<Postgres>>(
     row: &'r PgRow,
     column: &str,

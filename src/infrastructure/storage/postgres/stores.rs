@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use super::{
-    PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventDeliveries,
-    PgEventRepository, PgEventSteps, PgEventTypes, PgFailedMessages, PgHandshakes, PgInstanceRepository,
+    PgApiKeyRepository, PgBroadcastExpansion, PgBroadcastRepository, PgCallTurns, PgCancellations, PgDatabase,
+    PgDeletedInstances, PgDueMessages, PgEventDeliveries, PgEventRepository, PgEventSteps, PgEventTypes,
+    PgFailedMessages, PgGroupMembers, PgGroupRepository, PgGroupSyncs, PgHandshakes, PgInstanceRepository,
     PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages,
     PgReportedSends, PgRequestAllowances, PgSignInFailures, PgStatusChanges, PgStatusSubscriptions, PgStorage,
     PgStuckMessages, PgSubscriptionRepository, PgUsers,
@@ -40,6 +41,11 @@ impl PgDatabase {
             users: Arc::new(PgUsers::new(self.clone())),
             sign_in_failures: Arc::new(PgSignInFailures::new(self.clone())),
             request_allowances: Arc::new(PgRequestAllowances::new(self.clone())),
+            groups: Arc::new(PgGroupRepository::new(self.clone())),
+            broadcasts: Arc::new(PgBroadcastRepository::new(self.clone())),
+            broadcast_expansion: Arc::new(PgBroadcastExpansion::new(self.clone())),
+            group_members: Arc::new(PgGroupMembers::new(self.clone())),
+            group_syncs: Arc::new(PgGroupSyncs::new(self.clone())),
         }
     }
 }

@@ -90,6 +90,8 @@ columns! {
         "channel"             Sender Text   |it| Some(it.channel.as_str());
         "channel_instance_id" Sender Text   |it| Some(it.channel_instance_id.as_str());
         "remote_jid"          Own    Text   |it| Some(it.recipient.as_str());
+        "group_id"            Sender Id     |it| it.group.map(|group| group.0);
+        "broadcast_id"        Sender Id     |it| it.broadcast.map(|broadcast| broadcast.0);
         "max_retries"         Sender Number |it| Some(it.max_tries.into());
         "created_at"          Own    Time   |it| Some(it.created_at);
         "updated_at"          Own    Time   |it| Some(it.updated_at);

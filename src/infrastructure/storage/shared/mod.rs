@@ -2,9 +2,11 @@
 
 mod batcher;
 mod bounds;
+pub mod broadcasts;
 pub mod columns;
 pub mod events;
 mod flaws;
+pub mod groups;
 mod ids;
 pub mod migrations;
 mod outcome_row;

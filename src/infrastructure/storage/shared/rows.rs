@@ -8,6 +8,8 @@ use super::flaws::Flaws;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::access::principal::{Scope, Tenant};
+use crate::domain::broadcast::BroadcastId;
+use crate::domain::group::GroupId;
 use crate::domain::instance::InstanceId;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::delivery::FailureKind;
@@ -50,6 +52,8 @@ pub fn message(row: &impl Row) -> Result<Message, RepositoryError> {
         channel: ChannelName::new(flaws.or_default(text(row, "channel"))),
         channel_instance_id: flaws.or_default(text(row, "channel_instance_id")),
         recipient: flaws.or_default(text(row, "remote_jid")),
+        group: flaws.or_default(row.id("group_id")).map(GroupId),
+        broadcast: flaws.or_default(row.id("broadcast_id")).map(BroadcastId),
         content,
         direction: flaws.or(Direction::Sent, parsed(row, "direction", Direction::parse)),
         purpose: flaws.or_default(parsed_option(row, "purpose", Purpose::parse)),
@@ -171,6 +175,6 @@ pub fn text_option(row: &impl Row, column: &str) -> Result<Option<String>, Repos
     row.text(column).map(|text| text.map(str::to_owned))
 }
 
-fn there<T>(column: &str, read: Result<Option<T>, RepositoryError>) -> Result<T, RepositoryError> {
+pub fn there<T>(column: &str, read: Result<Option<T>, RepositoryError>) -> Result<T, RepositoryError> {
     read?.ok_or_else(|| RepositoryError::Corrupt(format!("{column} is null")))
 }

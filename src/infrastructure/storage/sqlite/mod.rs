@@ -4,11 +4,13 @@
 
 mod access;
 mod api_key_repository;
+mod broadcasts;
 mod connections;
 mod error;
 mod events;
 #[cfg(test)]
 mod full_disk_tests;
+mod groups;
 mod inbound;
 mod instances;
 mod messages;
@@ -23,8 +25,10 @@ mod subscriptions;
 
 pub use access::{ProcessRequestAllowances, SqliteSignInFailures, SqliteUsers};
 pub use api_key_repository::SqliteApiKeyRepository;
+pub use broadcasts::{SqliteBroadcastExpansion, SqliteBroadcastRepository};
 pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, back_up};
 pub use events::{SqliteEventRepository, SqliteEventSteps, SqliteEventTypes};
+pub use groups::{SqliteGroupMembers, SqliteGroupRepository, SqliteGroupSyncs};
 pub use inbound::SqliteReceivedMessages;
 pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteHandshakes, SqliteInstanceRepository};
 #[cfg(test)]

@@ -45,6 +45,11 @@ impl Row for SqliteRow {
     }
 }
 
+/// How many rows a list found, of which these fit into an answer: each says it.
+pub(super) fn count_of_found(rows: &[SqliteRow]) -> Result<i64, RepositoryError> {
+    rows.first().map_or(Ok(0), |row| get(row, "count"))
+}
+
 pub(super) fn get<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(
     row: &'r SqliteRow,
     column: &str,

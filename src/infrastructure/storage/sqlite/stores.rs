@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use super::{
-    ProcessCallTurns, ProcessRequestAllowances, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase,
-    SqliteDeletedInstances, SqliteDueMessages, SqliteEventDeliveries, SqliteEventRepository, SqliteEventSteps,
-    SqliteEventTypes, SqliteFailedMessages, SqliteHandshakes, SqliteInstanceRepository, SqliteMessageRepository,
-    SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox, SqliteReceivedMessages,
-    SqliteReportedSends, SqliteSignInFailures, SqliteStatusChanges, SqliteStatusSubscriptions, SqliteStorage,
-    SqliteStuckMessages, SqliteSubscriptionRepository, SqliteUsers,
+    ProcessCallTurns, ProcessRequestAllowances, SqliteApiKeyRepository, SqliteBroadcastExpansion,
+    SqliteBroadcastRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances, SqliteDueMessages,
+    SqliteEventDeliveries, SqliteEventRepository, SqliteEventSteps, SqliteEventTypes, SqliteFailedMessages,
+    SqliteGroupMembers, SqliteGroupRepository, SqliteGroupSyncs, SqliteHandshakes, SqliteInstanceRepository,
+    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox,
+    SqliteReceivedMessages, SqliteReportedSends, SqliteSignInFailures, SqliteStatusChanges, SqliteStatusSubscriptions,
+    SqliteStorage, SqliteStuckMessages, SqliteSubscriptionRepository, SqliteUsers,
 };
 use crate::application::ports::Stores;
 
@@ -41,6 +42,11 @@ impl SqliteDatabase {
             users: Arc::new(SqliteUsers::new(self.clone())),
             sign_in_failures: Arc::new(SqliteSignInFailures::new(self.clone())),
             request_allowances: Arc::new(ProcessRequestAllowances::default()),
+            groups: Arc::new(SqliteGroupRepository::new(self.clone())),
+            broadcasts: Arc::new(SqliteBroadcastRepository::new(self.clone())),
+            broadcast_expansion: Arc::new(SqliteBroadcastExpansion::new(self.clone())),
+            group_members: Arc::new(SqliteGroupMembers::new(self.clone())),
+            group_syncs: Arc::new(SqliteGroupSyncs::new(self.clone())),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::application::instances::delete_instance::DeleteInstanceError;
 use crate::domain::access::principal::Scope;
 use crate::presentation::http::wire::answers::{Authenticated, WithQuery};
 use crate::presentation::http::wire::caller::Caller;
-use crate::presentation::http::wire::fields::{self, Problems};
+use crate::presentation::http::wire::fields::{Flag, Problems};
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::Query;
 use crate::presentation::http::wire::state::SharedState;
@@ -25,17 +25,6 @@ pub struct DeleteQuery {
     #[param(value_type = Option<bool>)]
     #[deserr(default)]
     at_provider: Option<Flag>,
-}
-
-/// `true` or `false`, as a query has it.
-#[derive(Debug, Deserr)]
-#[deserr(error = Problems, try_from(String) = Flag::parse -> fields::Detail)]
-pub struct Flag(bool);
-
-impl Flag {
-    fn parse(text: String) -> Result<Self, fields::Detail> {
-        text.parse().map(Self).map_err(|_| "must be `true` or `false`".into())
-    }
 }
 
 /// Delete an instance

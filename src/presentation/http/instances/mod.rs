@@ -2,7 +2,7 @@
 
 pub mod connection;
 pub mod create;
-mod data;
+pub mod data;
 pub mod delete;
 mod qr_code;
 pub mod read;

@@ -17,6 +17,10 @@ pub struct MessageData {
     pub instance_id: String,
     pub remote_jid: String,
     pub group_id: Option<String>,
+    /// Of one that was made of a broadcast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub broadcast_id: Option<String>,
     pub message: Option<String>,
     pub media_url: Option<String>,
     pub media_type: Option<&'static str>,
@@ -100,7 +104,8 @@ impl From<Message> for MessageData {
             channel_instance_id: message.channel_instance_id,
             instance_id: message.instance_id.to_string(),
             remote_jid: message.recipient,
-            group_id: None,
+            group_id: message.group.map(|group| group.to_string()),
+            broadcast_id: message.broadcast.map(|broadcast| broadcast.to_string()),
             message: message.content.text,
             media_url,
             media_type,

@@ -8,7 +8,7 @@ use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::{Direction, MessageStatus, Purpose};
 use crate::presentation::http::wire::answers::{Authenticated, Searching, WithQuery};
 use crate::presentation::http::wire::caller::Caller;
-use crate::presentation::http::wire::fields::{Name, Problems, RecipientField};
+use crate::presentation::http::wire::fields::{Flag, Name, Problems, RecipientField};
 use crate::presentation::http::wire::moment::Moment;
 use crate::presentation::http::wire::page::{Cursor, Limit, Page};
 use crate::presentation::http::wire::problem::Problem;
@@ -79,6 +79,10 @@ pub struct ListQuery {
     /// Created before this moment.
     #[deserr(default)]
     created_before: Option<Moment>,
+    /// `true`: those alone that wait for their `sendAt`.
+    #[param(value_type = Option<bool>)]
+    #[deserr(default)]
+    scheduled: Option<Flag>,
     /// Messages a page; 50 when absent.
     #[deserr(default)]
     limit: Option<Limit>,
@@ -149,14 +153,6 @@ impl From<StatusField> for MessageStatus {
     }
 }
 
-/// `true` or `false`, which is as if it were absent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserr)]
-#[deserr(error = Problems, rename_all = lowercase)]
-pub enum Flag {
-    True,
-    False,
-}
-
 impl From<CountQuery> for Asked {
     fn from(query: CountQuery) -> Self {
         let filter = MessageFilter {
@@ -170,13 +166,14 @@ impl From<CountQuery> for Asked {
             created_before: query.created_before.map(|at| at.0),
             ..MessageFilter::default()
         };
-        Self { filter, stuck: query.stuck == Some(Flag::True) }
+        Self { filter, stuck: query.stuck.is_some_and(|stuck| stuck.0) }
     }
 }
 
 impl ListQuery {
     fn asked(self) -> Asked {
-        CountQuery {
+        let is_scheduled = self.scheduled.is_some_and(|scheduled| scheduled.0);
+        let Asked { filter, stuck }: Asked = CountQuery {
             direction: self.direction,
             purpose: self.purpose,
             status: self.status,
@@ -187,7 +184,10 @@ impl ListQuery {
             created_after: self.created_after,
             created_before: self.created_before,
         }
-        .into()
+        .into();
+        let queued = Some(MessageStatus::Queued).filter(|_| is_scheduled);
+        let filter = MessageFilter { is_scheduled, status: filter.status.or(queued), ..filter };
+        Asked { filter, stuck }
     }
 }
 

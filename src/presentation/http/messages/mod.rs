@@ -1,7 +1,9 @@
 //! `/api/messaging/message` and `/api/messaging/messages`
 
 pub mod cancel;
-mod data;
+pub mod content_request;
+pub mod data;
+pub mod key;
 pub mod list;
 pub mod read;
 pub mod retry;

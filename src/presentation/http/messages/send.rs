@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
@@ -12,12 +12,15 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::send_request::{SendRequest, read};
+use super::key::{IDEMPOTENT_REPLAY, idempotency_key};
+use super::send_request::{AskedSend, SendRequest, read};
+use crate::application::groups::send_to_group::SendToGroupCommand;
 use crate::application::messages::send_message::{SendMessageCommand, SendMessageError, Submission};
-use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
+use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::access::principal::Scope;
 use crate::domain::message::MessageStatus;
 use crate::domain::message::delivery::FailureKind;
+use crate::presentation::http::groups::send::{GroupAnswer, GroupQueuedData, GroupSentData, send_to_group};
 use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body::JsonBody;
 use crate::presentation::http::wire::caller::Caller;
@@ -26,9 +29,6 @@ use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::{NoParameters, Query};
 use crate::presentation::http::wire::serving::to_its_end;
 use crate::presentation::http::wire::state::SharedState;
-
-static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-static IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
 
 /// What became of the message.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,6 +50,15 @@ pub struct SentData {
     queued: Option<bool>,
 }
 
+/// Of a message, or of those to a group.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum SendData {
+    One(SentData),
+    Group(GroupSentData),
+    GroupQueued(GroupQueuedData),
+}
+
 /// Send a message
 ///
 /// Stores it and delivers it while the caller waits, unless `sendAt` says later: then it answers 202. A failure answers 422
@@ -63,10 +72,10 @@ pub struct SentData {
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
         description = "The same key and body within 24 h repeat the first answer.")),
     responses(
-        (status = 200, body = Envelope<SentData>, description = "The channel took it",
+        (status = 200, body = Envelope<SendData>, description = "The channel took it",
             headers(("Idempotent-Replay" = String, description = "`true` when an earlier request's answer is repeated"))),
-        (status = 202, body = Envelope<SentData>, description = "It is stored and will be delivered"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
+        (status = 202, body = Envelope<SendData>, description = "It is stored and will be delivered"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance, unknown-group"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json",
             description = "in-flight; conflict: it was cancelled"),
         (status = 502, body = ProblemBody, content_type = "application/problem+json", description = "channel-failed"),
@@ -84,7 +93,12 @@ pub async fn send(
     caller.must(Scope::MessagesWrite)?;
     let key = idempotency_key(&headers)?;
     let request = key.map(|key| IdempotentRequest { key, fingerprint: Sha256::digest(&body.bytes).into() });
-    let command = SendMessageCommand { request, ..read(body, &state.gateway.channels)? };
+    let command = match read(body, &state.gateway.channels)? {
+        AskedSend::One(command) => SendMessageCommand { request, ..command },
+        AskedSend::Group(command) => {
+            return answer_of_group(&state, caller, SendToGroupCommand { request, ..command }).await;
+        }
+    };
     let gateway = state.gateway.clone();
     let (early, answered_early) = oneshot::channel();
     // A caller that hangs up does not cancel the delivery, nor does one that is answered before it is over.
@@ -102,13 +116,16 @@ pub async fn send(
     Ok(answer(submission))
 }
 
-pub(in crate::presentation::http) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
-    let mut given = headers.get_all(&IDEMPOTENCY_KEY).iter();
-    match (given.next(), given.next()) {
-        (None, _) => Ok(None),
-        (Some(key), None) => IdempotencyKey::parse(key.as_bytes()).map(Some).ok_or_else(Problem::malformed_key),
-        (Some(_), Some(_)) => Err(Problem::malformed_key()),
-    }
+async fn answer_of_group(
+    state: &SharedState,
+    caller: Caller,
+    command: SendToGroupCommand,
+) -> Result<Response, Problem> {
+    let (status, data) = match send_to_group(state, caller, command).await? {
+        GroupAnswer::Sent(data) => (StatusCode::OK, SendData::Group(data)),
+        GroupAnswer::Queued(data) => (StatusCode::ACCEPTED, SendData::GroupQueued(data)),
+    };
+    Ok(Envelope::saying("Mensagem enviada para o grupo", data).with_status(status))
 }
 
 fn answer(submission: Submission) -> Response {
@@ -134,7 +151,7 @@ fn first_answer(submission: Submission) -> Response {
             timestamp: None,
             queued: (!is_pending).then_some(true),
         };
-        return Envelope::saying("Mensagem enviada com sucesso", data).with_status(StatusCode::ACCEPTED);
+        return Envelope::saying("Mensagem enviada com sucesso", SendData::One(data)).with_status(StatusCode::ACCEPTED);
     }
     // Under a key, or while its caller waited for a process that was frozen.
     if message.status == MessageStatus::Cancelled {
@@ -156,7 +173,7 @@ fn first_answer(submission: Submission) -> Response {
         timestamp: message.sent_at.map(rfc3339),
         queued: None,
     };
-    Json(Envelope::saying("Mensagem enviada com sucesso", data)).into_response()
+    Json(Envelope::saying("Mensagem enviada com sucesso", SendData::One(data))).into_response()
 }
 
 impl From<SendMessageError> for Problem {

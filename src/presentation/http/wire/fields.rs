@@ -205,3 +205,14 @@ impl TriesField {
         MaxTries::new(number).map(Self).map_err(|error| Detail(error.to_string()))
     }
 }
+
+/// `true` or `false`, as a query has it.
+#[derive(Debug, Deserr)]
+#[deserr(error = Problems, try_from(String) = Flag::parse -> Detail)]
+pub struct Flag(pub bool);
+
+impl Flag {
+    fn parse(text: String) -> Result<Self, Detail> {
+        text.parse().map(Self).map_err(|_| "must be `true` or `false`".into())
+    }
+}

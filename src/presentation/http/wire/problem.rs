@@ -51,6 +51,10 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<FieldError>,
+    /// Of groups that were not synced: what the provider said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub details: Option<String>,
     /// Of `recipient-refused` and `channel-failed`: the message that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
@@ -79,6 +83,7 @@ impl Problem {
             detail,
             success: false,
             errors: Vec::new(),
+            details: None,
             data: None,
             message_id: None,
         };
@@ -90,6 +95,12 @@ impl Problem {
         self.0.body.error.clone_from(&detail);
         self.0.body.message.clone_from(&detail);
         self.0.body.detail = detail;
+        self
+    }
+
+    /// What another said, beside our own sentence.
+    pub fn with_details(mut self, details: String) -> Self {
+        self.0.body.details = Some(details);
         self
     }
 
@@ -202,6 +213,20 @@ impl Problem {
     pub fn unknown_subscription() -> Self {
         let detail = "There is no such subscription.";
         Self::new(StatusCode::NOT_FOUND, "unknown-subscription", "No such subscription", detail)
+    }
+
+    pub fn unknown_group() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown-group", "No such group", "There is no such group.")
+    }
+
+    pub fn unknown_broadcast() -> Self {
+        let detail = "There is no such broadcast.";
+        Self::new(StatusCode::NOT_FOUND, "unknown-broadcast", "No such broadcast", detail)
+    }
+
+    pub fn unknown_member() -> Self {
+        let detail = "The group has no such member.";
+        Self::new(StatusCode::NOT_FOUND, "unknown-member", "No such member", detail)
     }
 
     pub fn method_not_allowed() -> Self {

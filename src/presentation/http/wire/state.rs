@@ -44,5 +44,10 @@ impl FromRef<SharedState> for BodyLimits {
 /// An id in a path; anything that is not a hyphenated UUID names nothing.
 pub fn path_id(path: Result<Path<String>, PathRejection>) -> Option<Uuid> {
     let Path(text) = path.ok()?;
+    id_of(&text)
+}
+
+/// The same, elsewhere.
+pub fn id_of(text: &str) -> Option<Uuid> {
     text.parse::<uuid::fmt::Hyphenated>().ok().map(Uuid::from)
 }

@@ -123,7 +123,7 @@ impl Wanted<'_> {
         let mut query = QueryBuilder::new(
             "select id
                from (select id, direction, purpose, status, channel, channel_instance_id, remote_jid, created_at,
-                            sent_at
+                            sent_at, next_attempt_at, send_at
                        from messaging_messages
                       where tenant = ",
         );
@@ -405,6 +405,9 @@ fn narrow(query: &mut QueryBuilder<Postgres>, filter: &MessageFilter, page: &Pag
     if filter.stuck.is_some() {
         // For the index of what waits.
         query.push(concat!(" and ", awaits_receipt!()));
+    }
+    if filter.is_scheduled {
+        query.push(" and next_attempt_at = send_at");
     }
     narrow_by_time(query, filter, page);
 }

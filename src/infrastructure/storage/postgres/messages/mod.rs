@@ -16,7 +16,10 @@ mod taking_along;
 pub use cancellations::PgCancellations;
 #[cfg(test)]
 pub use changes::STATEMENTS;
-pub use changes::{Receptions, Undecided, decide, fail_open_messages, insert_all, insert_messages, receive, settled};
+pub use changes::{
+    Receptions, Undecided, cancel_of_broadcast, decide, fail_open_messages, insert_all, insert_messages,
+    insert_those_missing, receive, settled,
+};
 pub use counts::{count_anew, doubt_dropped, roll_up, uncounted};
 pub use due_messages::PgDueMessages;
 pub use failed_messages::PgFailedMessages;

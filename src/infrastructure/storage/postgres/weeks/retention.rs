@@ -10,7 +10,7 @@ use super::partition::{ATTEMPTS, MESSAGES, Partitioned};
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::postgres::PgDatabase;
-use crate::infrastructure::storage::shared::first_id;
+use crate::infrastructure::storage::shared::{first_id, time_of};
 
 /// Rows deleted by one statement.
 const BATCH: i64 = 1_000;
@@ -211,9 +211,21 @@ async fn ask(connection: &mut PgConnection, table: &Partitioned, week: &OldWeek)
                 select
                   from {name}
                  where status = 'failed'
-                   and dead_lettered_at is null)"
+                   and dead_lettered_at is null)
+            -- A broadcast may still make messages in it.
+            and not exists (
+                select
+                  from messaging_broadcasts
+                 where status in ('scheduled', 'expanding', 'paused')
+                   and ids_at >= $1
+                   and ids_at <= $2)"
     );
-    sqlx::query_scalar(AssertSqlSafe(statement)).persistent(false).fetch_one(connection).await
+    sqlx::query_scalar(AssertSqlSafe(statement))
+        .bind(time_of(week.from_id))
+        .bind(time_of(week.to_id))
+        .persistent(false)
+        .fetch_one(connection)
+        .await
 }
 
 /// Asked again in the DELETE: what was replayed since the statement began is found by its first part as it was then.

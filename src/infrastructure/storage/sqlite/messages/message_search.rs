@@ -155,6 +155,9 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, tenant: &Tenant, filter: &MessageFil
     if let Some(status) = filter.status {
         query.push(" and status = ").push_bind(status.as_str());
     }
+    if filter.is_scheduled {
+        query.push(" and next_attempt_at = send_at");
+    }
     if let Some(channel) = &filter.channel {
         query.push(" and channel = ").push_bind(channel.as_str().to_owned());
     }

@@ -13,7 +13,10 @@ mod taking_along;
 pub use cancellations::SqliteCancellations;
 #[cfg(test)]
 pub use changes::STATEMENTS;
-pub use changes::{Receptions, Undecided, decide, fail_open_messages, insert_all, insert_messages, receive};
+pub use changes::{
+    Receptions, Undecided, cancel_of_broadcast, decide, fail_open_messages, insert_all, insert_messages,
+    insert_those_missing, receive,
+};
 pub use due_messages::SqliteDueMessages;
 pub use failed_messages::SqliteFailedMessages;
 pub use message_repository::SqliteMessageRepository;

@@ -13,6 +13,12 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
+/// RFC 4180.
+pub fn is_csv(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("text/csv")
+}
+
 /// JSON is UTF-8 (RFC 8259), of which US-ASCII is a part.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_LENGTH, EXPECT};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ use super::serving::{hold_body, wait_for_client};
 use coding::{codings, decoded};
 use content_type::{must_be_utf8, text};
 
-pub(in crate::presentation::http) use content_type::{charset_of, is_json, text as without_mark};
+pub(in crate::presentation::http) use content_type::{charset_of, is_csv, is_json, text as without_mark};
 
 /// A body over the limit is read on up to here, so that its sender gets to read the answer.
 const MOST_READ_ON: usize = 16 * 1024 * 1024;
@@ -40,6 +40,8 @@ const ALL_BYTES: usize = 256 * 1024 * 1024;
 pub struct BodyLimits {
     /// Of one body, as it is after it was decompressed.
     pub most: usize,
+    /// Of one that holds a list of recipients.
+    pub large: usize,
     /// For the bodies of all requests, from when their bytes arrive until the work for the request has ended.
     pub room: ByteRoom,
     pub patience: Duration,
@@ -47,9 +49,54 @@ pub struct BodyLimits {
 
 impl BodyLimits {
     /// However large it is, one body finds room.
-    pub fn new(most: usize) -> Self {
+    pub fn new(most: usize, large: usize) -> Self {
         // Twice: a buffer that grows is larger than what it holds.
-        Self { most, room: ByteRoom::new(ALL_BYTES.max(2 * most)), patience: PATIENCE }
+        let large = most.max(large);
+        Self { most, large, room: ByteRoom::new(ALL_BYTES.max(2 * large)), patience: PATIENCE }
+    }
+}
+
+/// A body that may hold a list of recipients: JSON, or CSV.
+pub struct LargeBody {
+    pub content_type: String,
+    pub bytes: Bytes,
+}
+
+impl LargeBody {
+    /// # Errors
+    /// When it is not JSON.
+    pub fn json(&self) -> Result<Value, Problem> {
+        serde_json::from_slice(&self.bytes).map_err(|error| malformed(&self.bytes, &error))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for LargeBody
+where
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let limits = BodyLimits::from_ref(state);
+        let limits = BodyLimits { most: limits.large, ..limits };
+        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let is_known = is_json(request.headers()) || is_csv(&content_type);
+        let (codings, charset) = (codings(request.headers()), must_be_utf8(request.headers()));
+        if waits_with_too_much(request.headers(), limits.most) {
+            return Err(Problem::body_too_large(limits.most));
+        }
+        let mut held = limits.room.nothing();
+        let arrived = wait_for_client(read(request.into_body(), &limits, &mut held)).await;
+        let bytes = arrived.ok_or_else(Problem::too_many_in_flight)??;
+        if !is_known {
+            return Err(Problem::unsupported_media_type());
+        }
+        charset?;
+        let bytes = decoded(bytes, &codings?, limits.most, &mut held).await?;
+        let bytes = bytes.slice_ref(text(&bytes)?);
+        hold_body(held);
+        Ok(Self { content_type, bytes })
     }
 
     /// The same, for what is to be seen whole although it is over the limit, up to another.

@@ -136,7 +136,7 @@ impl FromRef<App> for BodyLimits {
 /// Works on a body for as long as its gate is closed.
 fn working(bytes: usize, is_open: bool) -> (Router, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(usize::from(is_open)));
-    let bodies = BodyLimits { most: 1_000_000, room: ByteRoom::new(bytes), patience: PATIENCE };
+    let bodies = BodyLimits { most: 1_000_000, large: 1_000_000, room: ByteRoom::new(bytes), patience: PATIENCE };
     let work = async |State(app): State<App>, body: JsonBody| -> Json<Value> {
         drop(app.gate.acquire().await.unwrap());
         Json(json!({ "length": body.bytes.len() }))
@@ -178,7 +178,7 @@ async fn a_body_that_trickles_in_is_ended_however_often_it_goes_on() {
 
 #[tokio::test]
 async fn a_body_that_is_on_its_way_takes_no_place() {
-    let bodies = BodyLimits { most: 1_000, room: ByteRoom::new(1_000_000), patience: LATEST };
+    let bodies = BodyLimits { most: 1_000, large: 1_000, room: ByteRoom::new(1_000_000), patience: LATEST };
     let routes = Router::new().route("/body", post(async |body: JsonBody| body.bytes)).route("/", get(async || "fine"));
     let app = App { bodies, gate: Arc::new(Semaphore::new(0)) };
     let server = Server::start_with(in_places(routes, 1).with_state(app), 10, LATEST).await;

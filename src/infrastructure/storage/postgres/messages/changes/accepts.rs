@@ -149,6 +149,17 @@ pub async fn insert_all(connection: &mut PgConnection, messages: &[&Message]) ->
     if !in_order.is_empty() {
         bind(sqlx::query(INSERT.as_str()), &in_order, |_| true).execute(connection).await?;
     }
+}
+
+/// Of a broadcast: those that are there already stay as they are.
+static INSERT_MISSING: LazyLock<String> = LazyLock::new(|| insert() + &given(|_| true) + " on conflict do nothing");
+
+/// Stores messages that may be there already, in order of their ids.
+pub async fn insert_those_missing(connection: &mut PgConnection, messages: &[Message]) -> Result<(), sqlx::Error> {
+    let accepts: Vec<AcceptRequest> =
+        messages.iter().map(|message| AcceptRequest { message: message.clone(), request: None }).collect();
+    let in_order: Vec<&AcceptRequest> = accepts.iter().collect();
+    bind(sqlx::query(INSERT_MISSING.as_str()), &in_order, |_| true).execute(connection).await?;
     Ok(())
 }
 

@@ -18,7 +18,8 @@ pub mod replays;
 #[cfg(test)]
 use crate::domain::message::transition::{self, Change};
 
-pub use accepts::{Accepts, insert_all, insert_messages};
+pub use accepts::{Accepts, insert_all, insert_messages, insert_those_missing};
+pub use cancellation::cancel_of_broadcast;
 pub use claims::{Claims, claims};
 pub use deferrals::Deferrals;
 pub use deletion::fail_open_messages;
@@ -40,7 +41,7 @@ pub const STATEMENTS: [(&Change, &[&str]); 18] = [
     (&transition::RETIME, &[giving_back::RECALL]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
-    (&transition::CANCEL, &[cancellation::CANCEL]),
+    (&transition::CANCEL, &[cancellation::CANCEL, cancellation::CANCEL_OF_BROADCAST]),
     (&transition::FAIL, &[deletion::FAIL]),
     (&transition::RECEIPT_SENT, &[receiving::SENT]),
     (&transition::RECEIPT_DELIVERED, &[receiving::DELIVERED]),

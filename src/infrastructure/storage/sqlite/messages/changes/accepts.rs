@@ -107,12 +107,31 @@ pub async fn insert_all(connection: &mut SqliteConnection, messages: &[&Message]
             some.iter().map(|message| AcceptRequest { message: (*message).clone(), request: None }).collect();
         insert(requests.iter()).build().persistent(false).execute(&mut *connection).await?;
     }
+}
+
+/// Messages in one statement, well below the parameters that SQLite takes.
+const AT_ONCE: usize = 500;
+
+/// Stores messages of a broadcast, of which some may be there already: these stay as they are.
+pub async fn insert_those_missing(
+    transaction: &mut Transaction<'static, Sqlite>,
+    messages: &[Message],
+) -> Result<(), RepositoryError> {
+    for portion in messages.chunks(AT_ONCE) {
+        let mut query = insert_messages(portion.iter());
+        query.push(" on conflict do nothing");
+        query.build().persistent(false).execute(&mut **transaction).await.map_err(translate)?;
+    }
     Ok(())
 }
 
 fn insert<'a>(accepts: impl Iterator<Item = &'a AcceptRequest>) -> QueryBuilder<Sqlite> {
+    insert_messages(accepts.map(|accept| &accept.message))
+}
+
+fn insert_messages<'a>(messages: impl Iterator<Item = &'a Message>) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(INSERT.as_str());
-    query.push_values(accepts, |mut row, AcceptRequest { message, .. }| {
+    query.push_values(messages, |mut row, message| {
         for column in COLUMNS {
             match column.value {
                 Value::Id(of) => row.push_bind(of(message).map(Uuid::hyphenated)),

@@ -17,7 +17,8 @@ pub mod retiming;
 #[cfg(test)]
 use crate::domain::message::transition::{self, Change};
 
-pub use accepts::{Accepts, insert_all, insert_messages};
+pub use accepts::{Accepts, insert_all, insert_messages, insert_those_missing};
+pub use cancellation::cancel_of_broadcast;
 pub use claims::Claims;
 pub use deferrals::Deferrals;
 pub use deletion::fail_open_messages;
@@ -39,7 +40,7 @@ pub const STATEMENTS: [(&Change, &[&str]); 18] = [
     (&transition::RETIME, &[retiming::RECALL]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
-    (&transition::CANCEL, &[cancellation::CANCEL]),
+    (&transition::CANCEL, &[cancellation::CANCEL, cancellation::CANCEL_OF_BROADCAST]),
     (&transition::FAIL, &[deletion::FAIL]),
     (&transition::RECEIPT_SENT, &[receiving::SENT]),
     (&transition::RECEIPT_DELIVERED, &[receiving::DELIVERED]),

@@ -1,0 +1,180 @@
+use correio::application::ports::TakeBroadcasts;
+use correio::domain::broadcast::{Broadcast, BroadcastDraft, BroadcastStatus};
+use correio::domain::message::{Message, MessageStatus};
+use correio::domain::node::NodeId;
+use futures::future::join_all;
+
+use super::{broadcast, chunk, draft, recipients};
+use crate::contracts::on_every_adapter;
+use crate::support::databases::Adapters;
+use crate::support::given::{at, node, outcome, sent};
+
+on_every_adapter![
+    a_chunk_moves_the_cursor_and_makes_its_messages_together,
+    a_chunk_that_is_made_again_makes_nothing,
+    of_those_who_make_the_same_chunk_one_does,
+    a_chunk_of_a_paused_broadcast_makes_nothing,
+    a_message_that_is_there_stays_as_it_is,
+    one_is_taken_by_its_node_or_when_that_is_gone,
+    one_begins_when_its_time_has_come,
+    recipients_are_read_in_their_order,
+    messages_are_counted_as_they_change,
+    one_finishes_when_nothing_of_it_is_open,
+];
+
+fn take(node: NodeId, gone: &[NodeId]) -> TakeBroadcasts {
+    TakeBroadcasts { node, gone: gone.to_vec(), limit: 10 }
+}
+
+async fn taken(adapters: &Adapters, take: &TakeBroadcasts) -> Vec<Broadcast> {
+    adapters.broadcast_expansion.take(take).await.unwrap()
+}
+
+/// Makes all of its messages.
+async fn expanded(adapters: &Adapters, broadcast: &Broadcast, node: NodeId) -> Vec<Message> {
+    let messages = chunk(adapters.broadcast_expansion.as_ref(), broadcast, 1_000, node).await;
+    assert!(adapters.broadcast_expansion.expand(broadcast, &messages, at(1)).await.unwrap());
+    messages
+}
+
+async fn a_chunk_moves_the_cursor_and_makes_its_messages_together(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let broadcast = adapters.broadcast(owner, 5).await;
+    let first = chunk(adapters.broadcast_expansion.as_ref(), &broadcast, 3, owner).await;
+    assert!(adapters.broadcast_expansion.expand(&broadcast, &first, at(1)).await.unwrap());
+    let now = adapters.now_is(&broadcast).await;
+    assert_eq!((now.cursor, now.status), (3, BroadcastStatus::Expanding));
+    let rest = chunk(adapters.broadcast_expansion.as_ref(), &now, 3, owner).await;
+    assert!(adapters.broadcast_expansion.expand(&now, &rest, at(2)).await.unwrap());
+    let now = adapters.now_is(&broadcast).await;
+    assert_eq!((now.cursor, now.status), (5, BroadcastStatus::Expanded));
+    for message in first.iter().chain(&rest) {
+        let stored = adapters.now(message).await;
+        assert_eq!((stored.broadcast, stored.status), (Some(broadcast.id), MessageStatus::Queued));
+        assert_eq!((stored.next_attempt_at, stored.created_at), (Some(at(1)), at(0)));
+        assert_eq!(stored.content.text.unwrap(), format!("Olá, Ana {}", stored.recipient));
+    }
+}
+
+async fn a_chunk_that_is_made_again_makes_nothing(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let broadcast = adapters.broadcast(owner, 5).await;
+    let first = chunk(adapters.broadcast_expansion.as_ref(), &broadcast, 3, owner).await;
+    assert!(adapters.broadcast_expansion.expand(&broadcast, &first, at(1)).await.unwrap());
+    assert!(!adapters.broadcast_expansion.expand(&broadcast, &first, at(2)).await.unwrap());
+    let listed = adapters.broadcasts.messages(&broadcast, None, 10).await.unwrap();
+    assert_eq!((listed.messages.len(), adapters.now_is(&broadcast).await.cursor), (3, 3));
+}
+
+async fn of_those_who_make_the_same_chunk_one_does(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let broadcast = adapters.broadcast(owner, 50).await;
+    let messages = chunk(adapters.broadcast_expansion.as_ref(), &broadcast, 50, owner).await;
+    let making = (0..4).map(|process| {
+        let (expansion, broadcast, messages) =
+            (&adapters.of_process(process).broadcast_expansion, &broadcast, &messages);
+        async move { expansion.expand(broadcast, messages, at(1)).await.unwrap() }
+    });
+    let made = join_all(making).await;
+    assert_eq!(made.iter().filter(|made| **made).count(), 1, "{made:?}");
+    assert_eq!(adapters.broadcasts.messages(&broadcast, None, 100).await.unwrap().messages.len(), 50);
+}
+
+async fn a_chunk_of_a_paused_broadcast_makes_nothing(adapters: &Adapters) {
+    use correio::application::ports::BroadcastChange::{Cancel, Pause};
+    let owner = adapters.live_node().await;
+    for change in [Pause, Cancel] {
+        let broadcast = adapters.broadcast(owner, 5).await;
+        let messages = chunk(adapters.broadcast_expansion.as_ref(), &broadcast, 3, owner).await;
+        adapters.broadcasts.change(&broadcast.tenant, broadcast.id, change, at(1)).await.unwrap();
+        assert!(!adapters.broadcast_expansion.expand(&broadcast, &messages, at(2)).await.unwrap());
+        assert!(adapters.broadcasts.messages(&broadcast, None, 10).await.unwrap().messages.is_empty());
+        assert!(taken(adapters, &take(owner, &[])).await.is_empty());
+    }
+}
+
+async fn a_message_that_is_there_stays_as_it_is(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let broadcast = adapters.broadcast(owner, 2).await;
+    let messages = chunk(adapters.broadcast_expansion.as_ref(), &broadcast, 2, owner).await;
+    let known = Message { next_attempt_at: None, ..messages[0].clone() };
+    adapters.messages.accept(&known, None).await.unwrap();
+    let claimed = adapters.messages.claim(known.id, owner, at(1)).await.unwrap().unwrap();
+    assert!(adapters.broadcast_expansion.expand(&broadcast, &messages, at(2)).await.unwrap());
+    assert_eq!(adapters.now(&known).await.status, claimed.message.status);
+    assert_eq!(adapters.now(&messages[1]).await.status, MessageStatus::Queued);
+}
+
+async fn one_is_taken_by_its_node_or_when_that_is_gone(adapters: &Adapters) {
+    let (owner, other) = (adapters.live_node().await, adapters.live_node().await);
+    let broadcast = adapters.broadcast(owner, 5).await;
+    assert!(taken(adapters, &take(other, &[])).await.is_empty());
+    assert_eq!(taken(adapters, &take(owner, &[])).await, [broadcast.clone()]);
+    let theirs = taken(adapters, &take(other, &[owner])).await;
+    assert_eq!(theirs, [Broadcast { node: Some(other), ..broadcast.clone() }]);
+    assert!(taken(adapters, &take(owner, &[])).await.is_empty());
+    let of_nobody = adapters.broadcast(node(), 5).await;
+    assert_eq!(taken(adapters, &take(owner, &[])).await.iter().map(|it| it.id).collect::<Vec<_>>(), [of_nobody.id]);
+}
+
+async fn one_begins_when_its_time_has_come(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let later = BroadcastDraft { send_at: Some(at(60)), ..draft() };
+    let broadcast = broadcast("acme", owner, later, 3);
+    adapters.broadcasts.accept(&broadcast, &recipients(3), None).await.unwrap();
+    assert_eq!(broadcast.status, BroadcastStatus::Scheduled);
+    assert!(adapters.broadcast_expansion.is_needed().await.unwrap());
+    assert_eq!(adapters.broadcast_expansion.begin_due(at(59)).await.unwrap(), 0);
+    assert!(taken(adapters, &take(owner, &[])).await.is_empty());
+    assert_eq!(adapters.broadcast_expansion.begin_due(at(60)).await.unwrap(), 1);
+    let begun = taken(adapters, &take(owner, &[])).await;
+    assert_eq!((begun[0].status, begun[0].ids_at), (BroadcastStatus::Expanding, at(60)));
+}
+
+async fn recipients_are_read_in_their_order(adapters: &Adapters) {
+    let broadcast = adapters.broadcast(node(), 2_300).await;
+    let all = recipients(2_300);
+    let mut from = 0;
+    while from < 2_300 {
+        let read = adapters.broadcast_expansion.recipients(&broadcast, from, 700).await.unwrap();
+        assert!(!read.is_empty() && read.len() <= 700);
+        let end = from as usize + read.len();
+        assert_eq!(read, all[from as usize..end]);
+        from = u32::try_from(end).unwrap();
+    }
+    assert!(adapters.broadcast_expansion.recipients(&broadcast, 2_300, 10).await.unwrap().is_empty());
+}
+
+async fn messages_are_counted_as_they_change(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let broadcast = adapters.broadcast(owner, 3).await;
+    let messages = expanded(adapters, &broadcast, owner).await;
+    let count = async |status| adapters.broadcast_expansion.counts(&broadcast).await.unwrap().of(status);
+    assert_eq!(count(MessageStatus::Queued).await, 3);
+    let take = crate::support::given::take(owner, 5);
+    assert_eq!(adapters.taken(&take).await.len(), 3);
+    let claimed = adapters.messages.claim(messages[0].id, owner, at(5)).await.unwrap().unwrap().message;
+    assert_eq!((count(MessageStatus::Queued).await, count(MessageStatus::Processing).await), (2, 1));
+    assert!(adapters.messages.record(&outcome(&claimed, sent())).await.unwrap());
+    adapters.broadcast_expansion.finish(at(6)).await.unwrap();
+    let standing = adapters.broadcasts.find(&broadcast.tenant, broadcast.id).await.unwrap().unwrap();
+    let of = |status| standing.counts.of(status);
+    let counts = [MessageStatus::Queued, MessageStatus::Processing, MessageStatus::Sent].map(of);
+    assert_eq!((counts, standing.counts.open(), standing.waiting()), ([2, 0, 1], 2, 0));
+}
+
+async fn one_finishes_when_nothing_of_it_is_open(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let broadcast = adapters.broadcast(owner, 1).await;
+    assert_eq!(adapters.broadcast_expansion.finish(at(1)).await.unwrap(), 0, "it is not expanded");
+    let messages = expanded(adapters, &broadcast, owner).await;
+    assert_eq!(adapters.broadcast_expansion.finish(at(1)).await.unwrap(), 0, "one is open");
+    assert_eq!(adapters.taken(&crate::support::given::take(owner, 5)).await, [messages[0].id]);
+    let claimed = adapters.messages.claim(messages[0].id, owner, at(5)).await.unwrap().unwrap().message;
+    assert!(adapters.messages.record(&outcome(&claimed, sent())).await.unwrap());
+    assert_eq!(adapters.broadcast_expansion.finish(at(9)).await.unwrap(), 1);
+    let now = adapters.now_is(&broadcast).await;
+    assert_eq!((now.status, now.finished_at), (BroadcastStatus::Finished, Some(at(9))));
+    assert!(!adapters.broadcast_expansion.is_needed().await.unwrap());
+    assert_eq!(adapters.broadcast_expansion.finish(at(10)).await.unwrap(), 0);
+}

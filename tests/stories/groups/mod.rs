@@ -1,0 +1,3 @@
+mod keeping;
+mod sending;
+mod syncing;
