@@ -27,6 +27,14 @@ pub fn create_instance_named(instance: &str, channel: &str, address: &str) -> Ve
     post("/api/messaging/instances", &body)
 }
 
+/// Called so often a minute and no more.
+pub fn create_paced_instance(instance: &str, channel: &str, address: &str, rate: u32) -> Vec<u8> {
+    let body = format!(
+        r#"{{"channel":"{channel}","channelInstanceId":"{instance}","channelPhoneOrId":"{address}","rateLimitPerMinute":{rate}}}"#
+    );
+    post("/api/messaging/instances", &body)
+}
+
 pub fn change_instance(id: &str, change: &str) -> Vec<u8> {
     with_body("PATCH", &format!("/api/messaging/instances/{id}"), change)
 }

@@ -22,4 +22,5 @@ pub mod admission;
 pub mod calls;
 pub mod consumption;
 pub mod instances_off;
+pub mod pacing;
 pub mod progress;

@@ -11,6 +11,7 @@ pub use super::transport::{Brokered, Transport};
 
 use super::delivery::admission::Admission;
 use super::delivery::consumption::Limits;
+use super::delivery::pacing::Pacing;
 use super::events::bells::Bells;
 use super::events::receiver::{Receiver, ReceiverPorts};
 use super::node::this_node::ThisNode;
@@ -115,7 +116,8 @@ pub struct Operations {
 impl Gateway {
     /// Puts the use cases together. Nothing runs yet.
     pub fn assemble(ports: Ports, transport: Transport, node: ThisNode, settings: Settings) -> Self {
-        let admission = Admission::new(ports.clock.clone(), settings.instance_concurrency);
+        let pacing = Pacing::new(ports.stores.paces.clone(), ports.clock.clone(), ports.tasks.clone());
+        let admission = Admission::new(ports.clock.clone(), settings.instance_concurrency, pacing);
         let deliver_message =
             Arc::new(ports.deliver_message(&node, &settings, transport.dead_letters(), admission.clone()));
         let queue = match &transport {
@@ -135,7 +137,7 @@ impl Gateway {
         let receiver = ports.receiver(&bells);
         let events = Arc::new(ports.receive_events(&settings, transport.dead_letters(), &admission));
         Self {
-            messages: ports.messages(&node, &settings, queue.clone()),
+            messages: ports.messages(&node, &settings, queue.clone(), &admission),
             instances: ports.instances(&node, &settings, &admission),
             access: ports.access(),
             operations: ports.operations(&node, &settings, &transport, receiver.as_ref()),

@@ -6,6 +6,7 @@ use super::{Access, Instances, Messages, Operations, Ports, Settings, issue_api_
 use crate::application::delivery::admission::Admission;
 use crate::application::events::bells::Bells;
 use crate::application::events::receiver::Receiver;
+use crate::application::messages::not_before::NotBefore;
 use crate::application::messages::turn::Turns;
 use crate::application::messages::waiting_callers::WaitingCallers;
 use crate::application::node::this_node::ThisNode;
@@ -71,10 +72,17 @@ impl Ports {
             messages: self.stores.messages.clone(),
             deliver: deliver.clone(),
             clock: self.clock.clone(),
+            pacing: deliver.admission.pacing().clone(),
         }
     }
 
-    pub(super) fn messages(&self, node: &ThisNode, settings: &Settings, queue: Arc<dyn MessageQueue>) -> Messages {
+    pub(super) fn messages(
+        &self,
+        node: &ThisNode,
+        settings: &Settings,
+        queue: Arc<dyn MessageQueue>,
+        admission: &Admission,
+    ) -> Messages {
         let ThisNode { identity, held, unreconciled, early, tally, tenants, .. } = node.clone();
         let node_timeout = identity.timeout();
         let callers_wait = queue.waiting_status() == MessageStatus::Pending;
@@ -94,6 +102,7 @@ impl Ports {
                 tally,
                 max_tries: settings.max_tries,
                 direct_timeout: settings.direct_timeout,
+                not_before: NotBefore { pacing: admission.pacing().clone(), clock: self.clock.clone() },
             },
             read: messages::ReadMessages { search: self.stores.search.clone(), channels: self.channels.clone() },
             cancel: messages::CancelMessage {

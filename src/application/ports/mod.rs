@@ -10,7 +10,8 @@ pub mod until_answered;
 
 pub use channels::{
     Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
-    Delivery, EventAddress, EventReader, NewCredentials, ProviderEvent, SECRET_HEADER, SignedEventReader,
+    Delivery, EventAddress, EventReader, NewCredentials, Paces, ProviderEvent, SECRET_HEADER, SignedEventReader,
+    SlotsAsked,
 };
 pub use process::{Clock, Ids, Randomness, Tasks, TokenError, TokenVerifier};
 pub use repository_error::RepositoryError;

@@ -15,6 +15,7 @@ mod message_repository;
 mod message_search;
 mod node_repository;
 mod owed_dead_letters;
+mod paces;
 mod receipt_inbox;
 mod received_messages;
 mod storage;
@@ -40,6 +41,7 @@ pub use message_repository::MemoryMessageRepository;
 pub use message_search::MemoryMessageSearch;
 pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
+pub use paces::MemoryPaces;
 pub use receipt_inbox::MemoryReceiptInbox;
 pub use received_messages::MemoryReceivedMessages;
 pub use storage::MemoryStorage;
@@ -61,6 +63,7 @@ impl MemoryDatabase {
             api_keys: Arc::new(MemoryApiKeyRepository::new(self.clone())),
             storage: Arc::new(MemoryStorage::new(self.clone())),
             receipts: Arc::new(MemoryReceiptInbox::new(self.clone())),
+            paces: Arc::new(MemoryPaces::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             received: Arc::new(MemoryReceivedMessages::new(self.clone())),
             events: Arc::new(MemoryEventRepository::new(self.clone())),

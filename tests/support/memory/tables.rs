@@ -6,6 +6,7 @@ use correio::domain::Timestamp;
 use correio::domain::access::api_key::ApiKey;
 use correio::domain::access::principal::Tenant;
 use correio::domain::inbound::InboundKey;
+use correio::domain::instance::pace::Course;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::deferral::MAX_DEFERRALS;
@@ -53,6 +54,7 @@ pub(super) struct Tables {
     planted: BTreeSet<Bug>,
     /// None: [`MAX_DEFERRALS`].
     pub max_deferrals: Option<u32>,
+    pub paces: BTreeMap<InstanceId, Course>,
 }
 
 /// Of the secret of an instance's events.
@@ -128,6 +130,8 @@ pub const CRASH: &str = "a crash";
 /// One condition that the tables leave out, to show that a test of the whole notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bug {
+    /// A slot is reserved for whoever asks, although another has it.
+    ReservesSlotsTwice,
     /// A claim gets a queued message before its time too.
     ClaimIgnoresNextAttempt,
     /// The outcome of an earlier try is written over a later one's.

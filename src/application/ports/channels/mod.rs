@@ -5,6 +5,7 @@ mod channel_connector;
 mod channel_sender;
 mod credentials_cipher;
 mod event_reader;
+mod paces;
 mod registry;
 mod signed_event_reader;
 
@@ -13,5 +14,6 @@ pub use channel_connector::{Account, ChannelConnector, Code, Connection, EventAd
 pub use channel_sender::{ChannelSender, Delivery, NewCredentials};
 pub use credentials_cipher::{CipherError, CredentialsCipher};
 pub use event_reader::{EventReader, ProviderEvent};
+pub use paces::{Paces, SlotsAsked};
 pub use registry::Channels;
 pub use signed_event_reader::SignedEventReader;

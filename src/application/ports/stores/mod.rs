@@ -17,7 +17,7 @@ mod storage;
 
 use std::sync::Arc;
 
-use super::channels::CallTurns;
+use super::channels::{CallTurns, Paces};
 
 pub use api_key_repository::ApiKeyRepository;
 pub use cancellations::{Cancellation, Cancellations};
@@ -57,6 +57,7 @@ pub struct Stores {
     pub storage: Arc<dyn Storage>,
     pub receipts: Arc<dyn ReceiptInbox>,
     pub call_turns: Arc<dyn CallTurns>,
+    pub paces: Arc<dyn Paces>,
     pub received: Arc<dyn ReceivedMessages>,
     pub events: Arc<dyn EventRepository>,
     pub event_steps: Arc<dyn EventSteps>,

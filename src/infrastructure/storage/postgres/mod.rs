@@ -25,7 +25,7 @@ pub use api_key_repository::PgApiKeyRepository;
 pub use connections::{PgDatabase, ServerVersion};
 pub use events::{PgEventRepository, PgEventSteps};
 pub use inbound::PgReceivedMessages;
-pub use instances::{PgCallTurns, PgDeletedInstances, PgInstanceRepository};
+pub use instances::{PgCallTurns, PgDeletedInstances, PgInstanceRepository, PgPaces};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

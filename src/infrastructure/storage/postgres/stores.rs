@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{
     PgApiKeyRepository, PgCallTurns, PgCancellations, PgDatabase, PgDeletedInstances, PgDueMessages, PgEventRepository,
     PgEventSteps, PgFailedMessages, PgInstanceRepository, PgMessageRepository, PgMessageSearch, PgNodeRepository,
-    PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages, PgStorage,
+    PgOwedDeadLetters, PgPaces, PgReceiptInbox, PgReceivedMessages, PgStorage,
 };
 use crate::application::ports::Stores;
 
@@ -23,6 +23,7 @@ impl PgDatabase {
             api_keys: Arc::new(PgApiKeyRepository::new(self.clone())),
             storage: Arc::new(PgStorage::new(self.clone())),
             receipts: Arc::new(PgReceiptInbox::new(self.clone())),
+            paces: Arc::new(PgPaces::new(self.clone())),
             call_turns: Arc::new(PgCallTurns::new(self.clone())),
             received: Arc::new(PgReceivedMessages::new(self.clone())),
             events: Arc::new(PgEventRepository::new(self.clone())),

@@ -22,7 +22,7 @@ pub use api_key_repository::SqliteApiKeyRepository;
 pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, back_up};
 pub use events::{SqliteEventRepository, SqliteEventSteps};
 pub use inbound::SqliteReceivedMessages;
-pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteInstanceRepository};
+pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteInstanceRepository, SqlitePaces};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use super::{
     ProcessCallTurns, SqliteApiKeyRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances,
     SqliteDueMessages, SqliteEventRepository, SqliteEventSteps, SqliteFailedMessages, SqliteInstanceRepository,
-    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox,
-    SqliteReceivedMessages, SqliteStorage,
+    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqlitePaces,
+    SqliteReceiptInbox, SqliteReceivedMessages, SqliteStorage,
 };
 use crate::application::ports::Stores;
 
@@ -24,6 +24,7 @@ impl SqliteDatabase {
             api_keys: Arc::new(SqliteApiKeyRepository::new(self.clone())),
             storage: Arc::new(SqliteStorage::new(self.clone())),
             receipts: Arc::new(SqliteReceiptInbox::new(self.clone())),
+            paces: Arc::new(SqlitePaces::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),
             events: Arc::new(SqliteEventRepository::new(self.clone())),

@@ -46,6 +46,10 @@ pub struct InstanceData {
     pub max_retries: Option<u32>,
     /// Whether a message is tried again when it may have been delivered; null: as its channel does.
     pub retry_unknown: Option<bool>,
+    /// Calls a minute over all processes; null: as many as there are messages.
+    pub rate_limit_per_minute: Option<u32>,
+    /// Calls at once after a pause, where it has a rate; null: one.
+    pub burst: Option<u32>,
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Box<RawValue>>,
     #[schema(format = "date-time")]
@@ -85,6 +89,8 @@ impl From<Instance> for InstanceData {
             status: instance.status.as_str(),
             max_retries: instance.max_tries,
             retry_unknown: instance.retry_unknown,
+            rate_limit_per_minute: instance.rate_limit_per_minute,
+            burst: instance.burst,
             metadata: raw_json(instance.metadata),
             created_at: rfc3339(instance.created_at),
             updated_at: rfc3339(instance.updated_at),

@@ -52,7 +52,8 @@ pub struct SentData {
 
 /// Send a message
 ///
-/// Stores it and delivers it while the caller waits, unless `sendAt` says later: then it answers 202. A failure answers 422
+/// Stores it and delivers it while the caller waits, unless `sendAt` says later: then it answers 202. Where the instance's
+/// `rateLimitPerMinute` allows no call now, it answers 503 with `Retry-After` when one is allowed within 30 s, else 202. A failure answers 422
 /// (this recipient or content was refused for good) or 502 (the channel failed), with the message's id.
 #[utoipa::path(
     post,
@@ -167,6 +168,7 @@ impl From<SendMessageError> for Problem {
             SendMessageError::KeyReused => Problem::key_reused(),
             SendMessageError::InFlight => Problem::in_flight(),
             SendMessageError::Busy(busy) => Problem::busy(busy),
+            SendMessageError::NotYet(later) => Problem::not_yet(later.reason, later.pause),
             SendMessageError::Repository(error) => error.into(),
         }
     }

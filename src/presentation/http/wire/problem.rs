@@ -1,5 +1,7 @@
 //! Errors as HTTP answers: RFC 9457 with the members that existing clients read.
 
+use std::time::Duration;
+
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -238,6 +240,15 @@ impl Problem {
         let detail = format!("Too many requests wait for {waited_for}; nothing was stored, try again.");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail)
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// In direct mode: the instance may not be called before this has passed. Not logged: the answer says it.
+    pub fn not_yet(reason: &str, pause: Duration) -> Self {
+        let detail = format!("{reason} Nothing was stored, try again.");
+        let seconds = pause.as_millis().div_ceil(1_000).max(1);
+        let problem =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The instance may not be called yet", detail);
+        problem.with_header(header::RETRY_AFTER, seconds.to_string())
     }
 
     /// Not logged for each: [`InFlight`](crate::presentation::http::wire::serving::InFlight) says it once.

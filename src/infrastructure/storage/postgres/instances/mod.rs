@@ -5,7 +5,9 @@ mod deleted_instances;
 mod instance_lookups;
 mod instance_repository;
 mod instance_row;
+mod paces;
 
 pub use call_turns::PgCallTurns;
 pub use deleted_instances::PgDeletedInstances;
 pub use instance_repository::PgInstanceRepository;
+pub use paces::PgPaces;

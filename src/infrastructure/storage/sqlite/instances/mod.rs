@@ -3,7 +3,9 @@
 mod call_turns;
 mod deleted_instances;
 mod instance_repository;
+mod paces;
 
 pub use call_turns::ProcessCallTurns;
 pub use deleted_instances::SqliteDeletedInstances;
 pub use instance_repository::SqliteInstanceRepository;
+pub use paces::SqlitePaces;
