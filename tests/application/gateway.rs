@@ -227,6 +227,7 @@ impl TestGateway {
             only_delivers: false,
             public_url: None,
             direct_timeout: Duration::from_secs(30),
+            max_open_per_tenant: None,
             providers_are_open: false,
             secret_overlap: Duration::from_secs(24 * 60 * 60),
         };

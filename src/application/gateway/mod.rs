@@ -42,6 +42,8 @@ pub struct Settings {
     pub retry: RetryPolicy,
     /// How long a caller of direct mode waits for the result at the most.
     pub direct_timeout: Duration,
+    /// How many messages of one tenant may be open; none: as many as there are.
+    pub max_open_per_tenant: Option<u64>,
     /// What the consumer, or in direct mode the relay, works on at the same time.
     pub limits: Limits,
     /// How many of these one instance may have.

@@ -7,6 +7,7 @@ use crate::application::delivery::admission::Admission;
 use crate::application::events::bells::Bells;
 use crate::application::events::receiver::Receiver;
 use crate::application::messages::not_before::NotBefore;
+use crate::application::messages::open_bound::OpenBound;
 use crate::application::messages::turn::Turns;
 use crate::application::messages::waiting_callers::WaitingCallers;
 use crate::application::node::this_node::ThisNode;
@@ -102,6 +103,11 @@ impl Ports {
                 tally,
                 max_tries: settings.max_tries,
                 direct_timeout: settings.direct_timeout,
+                open_bound: OpenBound::new(
+                    self.stores.search.clone(),
+                    self.clock.clone(),
+                    settings.max_open_per_tenant,
+                ),
                 not_before: NotBefore { pacing: admission.pacing().clone(), clock: self.clock.clone() },
             },
             read: messages::ReadMessages { search: self.stores.search.clone(), channels: self.channels.clone() },

@@ -9,6 +9,7 @@ use tracing::debug;
 use super::early_answers::EarlyAnswers;
 use super::lanes::LanePlace;
 use super::not_before::{Asked, Later, NotBefore};
+use super::open_bound::{OpenBound, TooManyOpen};
 use super::turn::{Busy, Turns};
 use super::waiting_callers::{WaitingCaller, WaitingCallers};
 use crate::application::node::held_messages::HeldMessages;
@@ -48,6 +49,7 @@ pub struct SendMessage {
     /// How long a caller waits for the result of a delivery at the most.
     pub direct_timeout: Duration,
     pub not_before: NotBefore,
+    pub open_bound: OpenBound,
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +99,9 @@ pub enum SendMessageError {
     /// The instance may not be called before this has passed. Nothing was stored.
     #[error("the instance may not be called yet: {}", .0.reason)]
     NotYet(Later),
+    /// Nothing was stored.
+    #[error("the tenant has {} messages open", .0.open)]
+    TooManyOpen(TooManyOpen),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
 }
@@ -139,6 +144,7 @@ impl SendMessage {
         let sender = self.channels.find(&command.channel).ok_or_else(|| unknown_channel(&self.channels))?;
         let instance = self.instance(caller, &command).await?;
         self.check(sender.as_ref(), &command.draft)?;
+        self.open_bound.enter(&caller.tenant).await.map_err(SendMessageError::TooManyOpen)?;
 
         let Beginning { instance, node, id, mut place, now, waiting } =
             self.begin(caller, &command, sender.as_ref(), instance).await?;

@@ -97,10 +97,7 @@ async fn a_message_whose_turn_is_far_off_is_stored_and_delivered_then(installati
     app.sql(&format!("update messaging_messages set next_attempt_at = created_at where id = '{id}'")).await;
     let path = format!("/api/messaging/instances/{instance}");
     assert_eq!(app.patch(&path, &json!({ "rateLimitPerMinute": 600 })).await.status, 200);
-    eventually(SOON, "the relay delivers it", async || {
-        (app.sql_status(&id).await == "sent").then_some(())
-    })
-    .await;
+    eventually(SOON, "the relay delivers it", async || (app.sql_status(&id).await == "sent").then_some(())).await;
     let row = app.sql_message(&id).await;
     assert_eq!(row["retries"].as_i64(), Some(1));
 }

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::send_request::{SendRequest, read};
+use crate::application::messages::open_bound::TooManyOpen;
 use crate::application::messages::send_message::{SendMessageCommand, SendMessageError, Submission};
 use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use crate::domain::access::principal::Scope;
@@ -70,6 +71,8 @@ pub struct SentData {
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json",
             description = "in-flight; conflict: it was cancelled"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json",
+            description = "too-many-open: `MAX_OPEN_PER_TENANT` messages of the tenant are open"),
         (status = 502, body = ProblemBody, content_type = "application/problem+json", description = "channel-failed"),
         Authenticated,
         WithBody,
@@ -168,6 +171,7 @@ impl From<SendMessageError> for Problem {
             SendMessageError::KeyReused => Problem::key_reused(),
             SendMessageError::InFlight => Problem::in_flight(),
             SendMessageError::Busy(busy) => Problem::busy(busy),
+            SendMessageError::TooManyOpen(TooManyOpen { open, limit }) => Problem::too_many_open(open, limit),
             SendMessageError::NotYet(later) => Problem::not_yet(later.reason, later.pause),
             SendMessageError::Repository(error) => error.into(),
         }

@@ -51,6 +51,13 @@ pub struct ProblemBody {
     /// Of `recipient-refused` and `channel-failed`: the message that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
+    /// Of `too-many-open`: how many messages of the tenant are open, and how many may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub open: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub limit: Option<u64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,6 +79,8 @@ impl Problem {
             success: false,
             errors: Vec::new(),
             data: None,
+            open: None,
+            limit: None,
         };
         Self(Box::new(Content { body, headers: Vec::new() }))
     }
@@ -240,6 +249,18 @@ impl Problem {
         let detail = format!("Too many requests wait for {waited_for}; nothing was stored, try again.");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail)
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// Not logged: the answer says it, and nothing is wrong here.
+    pub fn too_many_open(open: u64, limit: u64) -> Self {
+        let detail = format!(
+            "{open} messages of the tenant are open, of at most {limit} (MAX_OPEN_PER_TENANT); nothing was stored."
+        );
+        let mut problem =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-open", "Too many messages are open", detail);
+        problem.0.body.data = Some(json!({ "open": open, "limit": limit }));
+        (problem.0.body.open, problem.0.body.limit) = (Some(open), Some(limit));
+        problem.with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
     /// In direct mode: the instance may not be called before this has passed. Not logged: the answer says it.
