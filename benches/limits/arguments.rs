@@ -71,6 +71,9 @@ pub struct Arguments {
     /// Seconds for which it is.
     #[arg(long, default_value_t = 60)]
     pub outage_seconds: u32,
+    /// Seconds for which instances that have a pace are watched.
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
+    pub paced_seconds: u32,
     /// Receipts that are reported as fast as they are answered.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub receipts: u32,
@@ -137,6 +140,8 @@ pub enum Measurement {
     LostAnswers,
     /// Changes of instances that race.
     Patches,
+    /// What fifty instances that have a pace send.
+    Paces,
     /// Many readers of many weeks.
     Readers,
     /// A steady rate while a transaction is open, as a dump's is; only when it is named.
@@ -150,6 +155,7 @@ const LONG: [Measurement; 2] = [Measurement::Soak, Measurement::OpenTransaction]
 const SMOKE_SECONDS: u32 = 2;
 const SMOKE_ROWS: u32 = 2_000;
 const SMOKE_SOAK_SECONDS: u32 = 8;
+const SMOKE_PACED_SECONDS: u32 = 10;
 
 impl Arguments {
     pub fn wants(&self, measurement: Measurement) -> bool {
@@ -190,6 +196,7 @@ impl Arguments {
                 small_rows: SMOKE_ROWS,
                 calls: 50,
                 receipts: SMOKE_ROWS,
+                paced_seconds: SMOKE_PACED_SECONDS,
                 send_rate: 50.0,
                 event_rate: 200.0,
             };
@@ -224,6 +231,7 @@ impl Arguments {
             small_rows: 10_000.min(self.rows),
             calls: 1_000,
             receipts: self.receipts,
+            paced_seconds: self.paced_seconds,
             send_rate: 500.0,
             event_rate: 2_000.0,
         }
@@ -261,6 +269,7 @@ pub struct Extent {
     pub quiet_seconds: u32,
     /// Messages that their receiver fails.
     pub failing: u32,
+    pub paced_seconds: u32,
     pub reading_seconds: u32,
     pub read_weeks: u32,
     pub small_rows: u32,

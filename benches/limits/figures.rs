@@ -38,6 +38,8 @@ pub enum Figure {
     FailedEarly,
     /// Changes of instances that were answered, and are not there.
     LostPatches,
+    /// Calls of instances that have a pace, in shares of what it allows.
+    PacedShare,
     /// Requests that were not answered as they should be, while many read.
     RefusedReads,
     /// Milliseconds of a request in direct mode, of a call of the receiver, and of what is between them.

@@ -31,6 +31,14 @@ pub fn subscribe_to_states(address: &str) -> Vec<u8> {
     post("/api/messaging/subscriptions/status", &format!(r#"{{"url":"{address}"}}"#))
 }
 
+/// Called so often a minute and no more.
+pub fn create_paced_instance(instance: &str, channel: &str, address: &str, rate: u32) -> Vec<u8> {
+    let body = format!(
+        r#"{{"channel":"{channel}","channelInstanceId":"{instance}","channelPhoneOrId":"{address}","rateLimitPerMinute":{rate}}}"#
+    );
+    post("/api/messaging/instances", &body)
+}
+
 pub fn change_instance(id: &str, change: &str) -> Vec<u8> {
     with_body("PATCH", &format!("/api/messaging/instances/{id}"), change)
 }

@@ -101,6 +101,7 @@ pub fn compose(
             undeliverable_after: config.delivery.undeliverable_after,
         },
         direct_timeout: config.delivery.direct_timeout,
+        max_open_per_tenant: config.delivery.max_open_per_tenant,
         limits: Limits::of(config.delivery.worker_concurrency),
         instance_concurrency: config.delivery.instance_concurrency,
         requests: config.http.max_in_flight,

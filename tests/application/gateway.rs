@@ -242,6 +242,7 @@ impl TestGateway {
             broadcast_ahead: 5_000,
             public_url: None,
             direct_timeout: Duration::from_secs(30),
+            max_open_per_tenant: None,
             providers_are_open: false,
             secret_overlap: Duration::from_secs(24 * 60 * 60),
             stuck_after: StuckAfter::default(),

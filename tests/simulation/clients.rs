@@ -129,7 +129,12 @@ impl Clients {
                 }
                 true
             }
-            Ok(Err(SendMessageError::Repository(_) | SendMessageError::InFlight | SendMessageError::Busy(_)))
+            Ok(Err(
+                SendMessageError::Repository(_)
+                | SendMessageError::InFlight
+                | SendMessageError::Busy(_)
+                | SendMessageError::NotYet(_),
+            ))
             | Err(_) => false,
             Ok(Err(SendMessageError::UnknownInstance)) if self.deletes => true,
             Ok(Err(other)) => panic!("a client was told {other}"),

@@ -17,6 +17,7 @@ mod healing;
 mod named;
 mod names_lost;
 mod order;
+mod pacing;
 mod planted;
 mod process;
 mod promises;
@@ -56,6 +57,7 @@ const STORMY: Options = Options {
     weather: weather::BAD,
     patience: weather::PATIENCE,
     max_deferrals: None,
+    rate: None,
 };
 /// The channel says later what became of what it took, and knows messages by names.
 const RECEIPTS: Options = Options { receipts: true, ..STORMY };

@@ -315,6 +315,7 @@ impl Surroundings {
             broadcast_ahead: 16,
             public_url: None,
             direct_timeout: Duration::from_secs(30),
+            max_open_per_tenant: None,
             providers_are_open: false,
             secret_overlap: Duration::from_secs(24 * 60 * 60),
             stuck_after: StuckAfter::default(),

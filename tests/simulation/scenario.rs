@@ -80,6 +80,8 @@ pub struct Options {
     pub patience: Duration,
     /// How often a message is put off without a claim. None: as often as in earnest.
     pub max_deferrals: Option<u32>,
+    /// Calls a minute of the first instance.
+    pub rate: Option<u32>,
 }
 
 /// All that there is to know of a run.
@@ -180,8 +182,8 @@ impl World {
             scheduler.clone(),
             options.receipts.then(|| Arc::new(provider.clone()) as Arc<dyn Provider>),
         );
-        let instance = an_instance(&scheduler, &database, FIRST_ID, "hook");
-        let second = an_instance(&scheduler, &database, SECOND_ID, SECOND);
+        let instance = an_instance(&scheduler, &database, FIRST_ID, "hook", options.rate);
+        let second = an_instance(&scheduler, &database, SECOND_ID, SECOND, None);
         if options.subscribes {
             subscriber::subscribe(&scheduler, &database);
         }
@@ -333,10 +335,17 @@ impl World {
     }
 }
 
-fn an_instance(scheduler: &Scheduler, database: &MemoryDatabase, id: InstanceId, name: &str) -> Instance {
+fn an_instance(
+    scheduler: &Scheduler,
+    database: &MemoryDatabase,
+    id: InstanceId,
+    name: &str,
+    rate: Option<u32>,
+) -> Instance {
     let mut instance = given::instance("acme", name);
     instance.id = id;
     instance.max_tries = None;
+    instance.rate_limit_per_minute = rate;
     let cipher = XChaChaCredentialsCipher::new(&KEY, &[]);
     instance.credentials = cipher.seal(instance.id, &Credentials::new("{}")).unwrap();
     let (adapters, stored) = (database.adapters(), instance.clone());

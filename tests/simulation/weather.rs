@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use correio::application::ports::RepositoryError;
+use correio::domain::Timestamp;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 
 use super::chronicle::Chronicle;
 use super::scheduler::{OUTSIDE, ProcessId, Scheduler};
+use crate::support::given::at;
 use crate::support::memory::{MemoryDatabase, Statement, Weather};
 
 /// How long a process waits for an answer, unless a run says otherwise.
@@ -99,6 +101,10 @@ impl SimWeather {
 
 #[async_trait]
 impl Weather for SimWeather {
+    fn now(&self) -> Option<Timestamp> {
+        Some(at(0) + self.scheduler.now())
+    }
+
     async fn carry(&self, operation: &'static str, statement: Statement) -> Result<(), RepositoryError> {
         let (scheduler, sent) = (&self.scheduler, self.scheduler.now());
         let state = *self.state.lock().unwrap();

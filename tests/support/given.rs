@@ -89,7 +89,8 @@ pub fn without_place(seconds: i64) -> NextStep {
 /// To be put off at noon, for so long, because its instance has no place for it.
 pub fn deferral(id: MessageId, pause: u64) -> Deferral {
     let pause = Some(Duration::from_secs(pause));
-    Deferral { id, pause, not_before: None, reason: "too many at once".to_owned(), is_undeliverable: false, now: at(5) }
+    let (reason, is_paced) = ("too many at once".to_owned(), false);
+    Deferral { id, pause, is_paced, not_before: None, reason, is_undeliverable: false, now: at(5) }
 }
 
 /// A try that may have been made.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,6 +18,8 @@ pub struct ReceivedRequest {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// When it was there.
+    pub at: Instant,
 }
 
 impl ReceivedRequest {
@@ -213,5 +215,5 @@ pub async fn read_request(
     }
     let body = buffer[head_end..head_end + length].to_vec();
     buffer.drain(..head_end + length);
-    Ok(Some(ReceivedRequest { method, path, headers, body }))
+    Ok(Some(ReceivedRequest { method, path, headers, body, at: Instant::now() }))
 }

@@ -44,6 +44,8 @@ pub fn instance(tenant_name: &str, name: &str) -> Instance {
         event_secret: None,
         retry_unknown: None,
         one_call_at_a_time: None,
+        rate_limit_per_minute: None,
+        burst: None,
         metadata: Some(r#"{"b":1.00,"a":"é"}"#.to_owned()),
         created_at: at(0),
         updated_at: at(0),

@@ -17,7 +17,7 @@ use crate::stage::Stage;
 use history::{idle, left, queries, searches, soak, waiting};
 use receipts::{applied, events};
 use speed::{accepts, costs, direct, flood, latency, plain_inserts, sqlite, sustained, told};
-use strain::{connections, lost_answers, neighbours, open_transaction, outage, patches, readers};
+use strain::{connections, lost_answers, neighbours, open_transaction, outage, paces, patches, readers};
 use turn::Turn;
 use webhooks::taken;
 
@@ -37,7 +37,7 @@ const IN_ROUNDS: [Measurement; 11] = [
 ];
 
 /// What is measured once, because it takes long and is no rate; what of it is a time is repeated within.
-const ONCE: [Measurement; 13] = [
+const ONCE: [Measurement; 14] = [
     Measurement::Waiting,
     Measurement::Left,
     Measurement::Rows,
@@ -48,6 +48,7 @@ const ONCE: [Measurement; 13] = [
     Measurement::Outage,
     Measurement::LostAnswers,
     Measurement::Patches,
+    Measurement::Paces,
     Measurement::Readers,
     Measurement::OpenTransaction,
     Measurement::Soak,
@@ -167,6 +168,7 @@ impl Step {
             Self::Of(Measurement::Soak) => soak::measure(turn).await,
             Self::Of(Measurement::Outage) => outage::measure(turn).await,
             Self::Of(Measurement::LostAnswers) => lost_answers::measure(turn).await,
+            Self::Of(Measurement::Paces) => paces::measure(turn).await,
             Self::Of(Measurement::Patches) => patches::measure(turn).await,
             Self::Of(Measurement::Readers) => readers::measure(turn).await,
             Self::Of(Measurement::OpenTransaction) => open_transaction::measure(turn).await,

@@ -77,6 +77,7 @@ pub fn lines() -> Vec<Line> {
         target(line("records published again after PostgreSQL was away", RepublishedRecords, ""), AtMost(2_000.0, 0.0)),
         target(line("failed with fewer calls than tries, claims unanswered", FailedEarly, ""), AtMost(0.0, 0.0)),
         target(line("changes lost, of racing PATCHes", LostPatches, ""), AtMost(0.0, 0.0)),
+        target(line("50 instances at 600 a minute, of what their paces allow", PacedShare, ""), AtLeast(0.99, 0.999)),
         target(line("requests refused, many readers of many weeks", RefusedReads, ""), AtMost(0.0, 0.0)),
         line("one plain insert, pgbench, p50", Commit, "ms"),
         line("calling the receiver oneself, p50", ReceiverMedian, "ms"),

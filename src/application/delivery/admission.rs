@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::instances_off::InstancesOff;
+use super::pacing::{Pacing, Slot, Ticket};
 use super::progress::Progress;
 use super::returned_instances::ReturnedInstances;
 use crate::application::ports::Clock;
@@ -25,6 +26,7 @@ pub struct Admission {
     /// Those that take one call at a time, as far as is known.
     narrow: Arc<Mutex<HashSet<InstanceId>>>,
     off: InstancesOff,
+    pacing: Pacing,
 }
 
 /// The calls of one instance. Kept while any is under way.
@@ -53,6 +55,15 @@ pub struct Wait {
     pub reason: Cow<'static, str>,
     /// Whether perhaps no process can ever deliver it (`UNDELIVERABLE_AFTER`). Otherwise it waits for a place.
     pub is_undeliverable: bool,
+    /// Its place among those that wait for the pace of their instance.
+    pub ticket: Option<Ticket>,
+}
+
+impl Wait {
+    /// For a place, however long that takes.
+    pub fn for_place(pause: Option<Duration>, reason: &'static str) -> Self {
+        Self { pause, reason: reason.into(), is_undeliverable: false, ticket: None }
+    }
 }
 
 /// A place among an instance's calls, free again when this is dropped or [left](Pass::leave).
@@ -62,6 +73,8 @@ pub struct Pass {
     /// Microseconds of the monotonic clock: when the call was begun.
     since: AtomicU64,
     has_left: AtomicBool,
+    /// Of an instance that has a pace, until its call takes it.
+    slot: Mutex<Option<Slot>>,
 }
 
 /// What is known of an instance that has not been called yet.
@@ -70,27 +83,60 @@ const FIRST_GUESS: Duration = Duration::from_secs(1);
 /// The weight of what was known before, against one call that has just ended.
 const MEMORY: u32 = 7;
 
+/// How long a message waits for a slot that was expected sooner.
+pub const SLOT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A message that is put off comes back through the database.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+pub const TOO_FAST: &str = "The instance is called no more often than its rate allows (rateLimitPerMinute).";
 
 const SHARE_IS_TAKEN: &str =
     "The instance has as many calls at once as one process may make for it (INSTANCE_CONCURRENCY).";
 
 impl Admission {
-    pub fn new(clock: Arc<dyn Clock>, share: usize) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, share: usize, pacing: Pacing) -> Self {
         Self {
             off: InstancesOff::new(clock.clone()),
             clock,
             share: share.max(1),
             instances: Arc::default(),
             narrow: Arc::default(),
+            pacing,
         }
     }
 
     /// A place for one call, now or some time later. Each message put off gets a moment of its own, so that not all return at
-    /// once.
-    pub fn ask(&self, instance: InstanceId) -> Answer {
-        self.enter(instance).map_or_else(|| Answer::NotBefore(self.wait(instance)), Answer::Go)
+    /// once. One whose slot comes soon waits for it.
+    pub async fn ask(&self, instance: InstanceId) -> Answer {
+        let pass = match self.enter(instance) {
+            None if self.waits_for_pace(instance) => self.enter_in_time(instance).await,
+            pass => pass,
+        };
+        pass.map_or_else(|| Answer::NotBefore(self.wait(instance)), Answer::Go)
+    }
+
+    /// Whether it has no slot now, and will have one soon.
+    fn waits_for_pace(&self, instance: InstanceId) -> bool {
+        self.pacing.is_paced(instance) && self.off(instance).is_none() && self.pacing.may_wait(instance)
+    }
+
+    async fn enter_in_time(&self, instance: InstanceId) -> Option<Pass> {
+        let slot = self.pacing.next(instance, SLOT_PATIENCE).await?;
+        let pass = self.enter_with(instance, || Some(slot));
+        if pass.is_none() {
+            self.pacing.give_back(instance, slot);
+        }
+        pass
+    }
+
+    pub fn pacing(&self) -> &Pacing {
+        &self.pacing
+    }
+
+    /// Whether another message of it has to be put off, because too many wait here for slots.
+    pub fn is_behind(&self, instance: InstanceId) -> bool {
+        self.pacing.is_paced(instance) && !self.pacing.may_wait(instance)
     }
 
     /// What its channel has just answered to a message whose call began then, by the monotonic clock.
@@ -144,11 +190,31 @@ impl Admission {
 
     /// Why its messages wait for its channel, if they do. How long is not known.
     pub fn off(&self, instance: InstanceId) -> Option<Wait> {
-        self.off.reason(instance).map(|reason| Wait { pause: None, reason: reason.into(), is_undeliverable: true })
+        self.off.reason(instance).map(|reason| Wait {
+            pause: None,
+            reason: reason.into(),
+            is_undeliverable: true,
+            ticket: None,
+        })
     }
 
     /// A place for one call, if there is one now.
     pub fn enter(&self, instance: InstanceId) -> Option<Pass> {
+        if self.pacing.is_paced(instance) {
+            return self.enter_with(instance, || self.pacing.take(instance));
+        }
+        self.enter_freely(instance)
+    }
+
+    /// If there is a place and, with it, a slot.
+    fn enter_with(&self, instance: InstanceId, slot: impl FnOnce() -> Option<Slot>) -> Option<Pass> {
+        let pass = self.enter_freely(instance)?;
+        let slot = slot()?;
+        pass.keep(slot);
+        Some(pass)
+    }
+
+    fn enter_freely(&self, instance: InstanceId) -> Option<Pass> {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
         let occupancy = instances.entry(instance).or_insert(Occupancy::at(now));
@@ -165,6 +231,7 @@ impl Admission {
             instance,
             since: AtomicU64::new(microseconds(now)),
             has_left: AtomicBool::new(false),
+            slot: Mutex::default(),
         })
     }
 
@@ -173,16 +240,19 @@ impl Admission {
         if let Some(wait) = self.off(instance) {
             return wait;
         }
+        if let Some(ticket) = self.pacing.ticket(instance) {
+            return Wait { ticket: Some(ticket), ..Wait::for_place(None, TOO_FAST) };
+        }
         let now = self.clock.monotonic();
         let mut instances = self.instances();
         // Its last call has left meanwhile: there is a place now.
         let Some(occupancy) = instances.get_mut(&instance) else {
-            return Wait { pause: Some(SHORTEST_PAUSE), reason: SHARE_IS_TAKEN.into(), is_undeliverable: false };
+            return Wait::for_place(Some(SHORTEST_PAUSE), SHARE_IS_TAKEN);
         };
         let share = u32::try_from(self.share_of(instance)).unwrap_or(u32::MAX);
         occupancy.next_place = occupancy.next_place.max(now).saturating_add(occupancy.takes / share);
         let pause = occupancy.next_place.saturating_sub(now).max(SHORTEST_PAUSE);
-        Wait { pause: Some(pause), reason: SHARE_IS_TAKEN.into(), is_undeliverable: false }
+        Wait::for_place(Some(pause), SHARE_IS_TAKEN)
     }
 
     /// The instances that have all of their share.
@@ -233,9 +303,21 @@ impl Pass {
         self.since.store(microseconds(self.admission.clock.monotonic()), Ordering::Relaxed);
     }
 
+    fn keep(&self, slot: Slot) {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(slot);
+    }
+
+    /// That of a call which is about to be made.
+    pub fn take_slot(&self) -> Option<Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// The call is over.
     pub fn leave(&self) {
         if !self.has_left.swap(true, Ordering::Relaxed) {
+            if let Some(unused) = self.take_slot() {
+                self.admission.pacing.give_back(self.instance, unused);
+            }
             self.admission.leave(self.instance, Duration::from_micros(self.since.load(Ordering::Relaxed)));
         }
     }
@@ -250,5 +332,9 @@ impl Drop for Pass {
 impl Progress for Pass {
     fn called(&self) {
         self.leave();
+    }
+
+    fn slot(&self) -> Option<Slot> {
+        self.take_slot()
     }
 }

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::admission::Pass;
 use super::consumption::{HANGING_PER_CALL, PATIENCE};
+use super::pacing::Slot;
 use super::progress::Progress;
 use crate::application::ports::Clock;
 
@@ -16,7 +17,12 @@ pub struct Calls {
     /// When each was claimed, by the monotonic clock.
     since: Arc<Mutex<HashMap<u64, Duration>>>,
     next: Arc<AtomicU64>,
+    /// Those that wait for the pace of their instance.
+    waiting: Arc<AtomicUsize>,
 }
+
+/// One that waits, until this is dropped.
+pub struct Waits(Calls);
 
 /// One call, over when this is dropped or [called](Progress::called).
 pub struct Call {
@@ -27,7 +33,7 @@ pub struct Call {
 
 impl Calls {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, since: Arc::default(), next: Arc::default() }
+        Self { clock, since: Arc::default(), next: Arc::default(), waiting: Arc::default() }
     }
 
     /// Not claimed yet: what waits for the database does not hang.
@@ -35,15 +41,28 @@ impl Calls {
         Call { calls: self.clone(), number: self.next.fetch_add(1, Ordering::Relaxed), pass }
     }
 
+    /// It waits for its instance: others are called meanwhile.
+    pub fn wait(&self) -> Waits {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(self.clone())
+    }
+
     /// How many hang, at most so many as may beside `concurrency` others.
     pub fn hanging(&self, concurrency: usize) -> usize {
         let now = self.clock.monotonic();
-        let hanging = self.since().values().filter(|since| now.saturating_sub(**since) >= PATIENCE).count();
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        let hanging = waiting + self.since().values().filter(|since| now.saturating_sub(**since) >= PATIENCE).count();
         hanging.min(concurrency.saturating_mul(HANGING_PER_CALL))
     }
 
     fn since(&self) -> MutexGuard<'_, HashMap<u64, Duration>> {
         self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -56,6 +75,10 @@ impl Progress for Call {
     fn called(&self) {
         self.calls.since().remove(&self.number);
         self.pass.leave();
+    }
+
+    fn slot(&self) -> Option<Slot> {
+        self.pass.take_slot()
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::{debug, error, info, warn};
 use super::admission::{Admission, Pass, Wait};
 use super::consumption::{Consequence, Consumption, End, Job, Limits, Now, SlotId, Task};
 use super::deliver_message::{ClaimResult, DeliverMessage};
+use super::pacing::Slot;
 use super::progress::Progress;
 use super::put_off_message::{PutOff, PutOffMessage};
 use crate::application::Stop;
@@ -21,6 +22,7 @@ use crate::application::ports::{
 };
 use crate::application::service::Service;
 use crate::domain::Timestamp;
+use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
 
 /// Delivers the records that arrive from the broker: one key in order, different keys concurrently, never more than can
@@ -46,6 +48,7 @@ enum Event {
     Called(SlotId),
     Ended(SlotId, End),
     SomeTimeHasPassed,
+    HasSlots(InstanceId),
     Stop,
 }
 
@@ -84,7 +87,8 @@ impl ConsumeMessages {
             Some((Event::SomeTimeHasPassed, clock))
         });
         let stopped = stream::once(stop).map(|()| Event::Stop);
-        let of_our_own = select(select(worked, stopped), looks);
+        let slots = self.admission.pacing().wakes().map(Event::HasSlots);
+        let of_our_own = select(select(worked, stopped), select(looks, slots));
         let mut all = select(of_our_own.boxed(), arrivals.boxed());
         let mut consumption = Consumption::new(self.limits, self.admission.clone());
         let mut leaving: Vec<Leaving> = Vec::new();
@@ -108,6 +112,7 @@ impl ConsumeMessages {
                 Event::Called(slot) => consumption.called(slot),
                 Event::Ended(slot, end) => self.carry_out(consumption.ended(slot, end, now)),
                 Event::SomeTimeHasPassed => self.carry_out(consumption.passed(now)),
+                Event::HasSlots(instance) => consumption.has_slots(instance),
                 Event::Stop => self.source.close(),
             }
             while let Some(job) = consumption.begin(now) {
@@ -281,6 +286,10 @@ impl Progress for WorkReport {
     fn called(&self) {
         self.leave();
         self.send(Event::Called(self.slot));
+    }
+
+    fn slot(&self) -> Option<Slot> {
+        self.pass.as_ref().and_then(Pass::take_slot)
     }
 }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use tracing::{debug, error, info, warn};
 
-use super::admission::{Admission, Wait};
+use super::admission::{Admission, SLOT_PATIENCE, TOO_FAST, Wait};
 use super::one_call::{CallTurn, OneCall};
+use super::pacing::Slot;
 use super::progress::Progress;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::messages::early_answers::EarlyAnswers;
@@ -22,6 +23,7 @@ use crate::application::ports::{
 use crate::application::receipts::ReceiveReceipts;
 use crate::application::topics::confirmations::Confirmations;
 use crate::domain::Timestamp;
+use crate::domain::instance::pace::Pace;
 use crate::domain::instance::{DELETED, Destination, Instance};
 use crate::domain::message::dead_letter::DeadLetterPolicy;
 use crate::domain::message::delivery::{Acceptance, DeliveryError};
@@ -59,6 +61,9 @@ struct Verdict {
     retries_unknown: bool,
 }
 
+/// The channel, and what it needs.
+type Prepared<'a> = Result<(&'a dyn ChannelSender, Delivery), DeliveryError>;
+
 impl Verdict {
     /// The channel was not called.
     fn without_call(error: DeliveryError) -> Self {
@@ -86,6 +91,9 @@ const UNENDED_TRIES: u32 = 10;
 
 const ANOTHER_CALL: &str =
     "The instance takes one call at a time, and another was under way for as long as this message could wait.";
+
+/// After a slot was waited for in vain.
+const SLOTS_PAUSE: Duration = Duration::from_secs(5);
 
 /// After it was waited for in vain.
 const ANOTHER_CALLS_PAUSE: Duration = Duration::from_secs(2);
@@ -155,6 +163,8 @@ impl DeliverMessage {
         let retry_unknown = retry_unknown(&destination);
         let takes_one_call = takes_one_call(&destination);
         self.admission.takes_one_call(message.instance_id, takes_one_call);
+        let pace = pace(&destination);
+        self.admission.pacing().learn(message.instance_id, pace);
         let prepared = self.prepare(&mut message, destination);
         let (prepared, turn) = match prepared {
             Ok((sender, delivery)) if takes_one_call => match self.turn(&message, sender).await {
@@ -166,6 +176,10 @@ impl DeliverMessage {
             },
             prepared => (prepared, None),
         };
+        let (prepared, slot) = match pace {
+            Some(_) => self.in_its_slot(&mut message, prepared, progress).await,
+            None => (prepared, None),
+        };
         // Last before the call: what came before may have taken longer than other nodes wait (`NODE_TIMEOUT`).
         if !self.keep(&mut message).await {
             warn!(message.id = %message.id, "taken over before it could be delivered");
@@ -175,6 +189,11 @@ impl DeliverMessage {
             }
             return self.as_it_is(message).await;
         }
+        let prepared = if slot.is_some_and(|slot| slot.is_lost(self.clock.monotonic())) {
+            too_late(&mut message, prepared)
+        } else {
+            prepared
+        };
         debug!(message.id = %message.id, try_number = message.tries, "delivering");
         let started_at = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
         let verdict = match prepared {
@@ -232,6 +251,46 @@ impl DeliverMessage {
                 ))
             }
         }
+    }
+
+    /// Of an instance that has a pace, when its time has come.
+    async fn in_its_slot<'a>(
+        &self,
+        message: &mut Message,
+        prepared: Prepared<'a>,
+        progress: &dyn Progress,
+    ) -> (Prepared<'a>, Option<Slot>) {
+        let (sender, delivery) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return (Err(error), None),
+        };
+        match self.slot(message, progress, sender.longest_try()).await {
+            Ok(slot) => (Ok((sender, delivery)), Some(slot)),
+            Err(error) => {
+                give_back(message, delivery);
+                (Err(error), None)
+            }
+        }
+    }
+
+    /// The slot in which the instance may be called, once its time has come: that which was reserved with its place, or before it
+    /// was stored.
+    async fn slot(
+        &self,
+        message: &Message,
+        progress: &dyn Progress,
+        longest_call: Duration,
+    ) -> Result<Slot, DeliveryError> {
+        let pacing = self.admission.pacing();
+        let patience = if message.status == MessageStatus::Pending { longest_call } else { SLOT_PATIENCE };
+        let reserved = progress.slot().or_else(|| pacing.kept(message.id));
+        let slot = match reserved.filter(|slot| !slot.is_lost(self.clock.monotonic())) {
+            Some(slot) => Some(slot),
+            None => pacing.next(message.instance_id, patience).await,
+        };
+        let slot = slot.ok_or_else(|| DeliveryError::no_place(TOO_FAST, SLOTS_PAUSE))?;
+        pacing.until(slot).await;
+        Ok(slot)
     }
 
     fn no_such_channel(&self, message: &Message) -> DeliveryError {
@@ -413,8 +472,19 @@ impl DeliverMessage {
     }
 }
 
+/// Its slot was lost before the call.
+fn too_late<'a>(message: &mut Message, prepared: Prepared<'a>) -> Prepared<'a> {
+    let (_, delivery) = prepared?;
+    give_back(message, delivery);
+    Err(DeliveryError::no_place(TOO_FAST, SLOTS_PAUSE))
+}
+
 fn takes_one_call(destination: &Result<Option<Destination>, RepositoryError>) -> bool {
     matches!(destination, Ok(Some(Destination { takes_one_call: true, .. })))
+}
+
+fn pace(destination: &Result<Option<Destination>, RepositoryError>) -> Option<Pace> {
+    destination.as_ref().ok()?.as_ref()?.pace
 }
 
 /// What the instance says of messages that may have been delivered.

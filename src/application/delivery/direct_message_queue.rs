@@ -57,7 +57,10 @@ impl MessageQueue for DirectMessageQueue {
             let message = self.deliver.deliver_pending(message.clone()).await;
             return Ok(Handover::Done(Box::new(message)));
         }
-        let taken = match self.admission.ask(message.instance_id) {
+        let waits = self.calls.wait();
+        let answer = self.admission.ask(message.instance_id).await;
+        drop(waits);
+        let taken = match answer {
             Answer::Go(pass) => self.deliver.claim_and_deliver(message.id, &self.calls.begin(pass)).await,
             Answer::NotBefore(wait) => {
                 let put_off = self.put_off.execute(message.id, &wait, None).await;

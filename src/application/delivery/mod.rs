@@ -22,5 +22,6 @@ pub mod admission;
 pub mod calls;
 pub mod consumption;
 pub mod instances_off;
+pub mod pacing;
 pub mod progress;
 pub mod returned_instances;

@@ -5,6 +5,7 @@ use tracing::debug;
 
 use super::admission::Wait;
 use super::deliver_message::{ClaimResult, DeliverMessage};
+use super::pacing::Pacing;
 use crate::application::ports::{Clock, MessageRepository, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
@@ -16,6 +17,7 @@ pub struct PutOffMessage {
     pub messages: Arc<dyn MessageRepository>,
     pub deliver: Arc<DeliverMessage>,
     pub clock: Arc<dyn Clock>,
+    pub pacing: Pacing,
 }
 
 /// For one that has to be claimed to be put off.
@@ -44,7 +46,19 @@ impl PutOffMessage {
     ) -> Result<PutOff, RepositoryError> {
         let reason = wait.reason.clone().into_owned();
         let is_undeliverable = wait.is_undeliverable;
-        let deferral = Deferral { id, pause: wait.pause, not_before, reason, is_undeliverable, now: self.clock.now() };
+        let wait = &match wait.ticket {
+            Some(ticket) => Wait { pause: Some(self.pacing.pause(ticket).await?), ..wait.clone() },
+            None => wait.clone(),
+        };
+        let deferral = Deferral {
+            id,
+            pause: wait.pause,
+            is_paced: wait.ticket.is_some(),
+            not_before,
+            reason,
+            is_undeliverable,
+            now: self.clock.now(),
+        };
         match self.messages.defer(&deferral).await? {
             Deferred::Until(time) => {
                 debug!(message.id = %id, until = %time, reason = %wait.reason, "put off");

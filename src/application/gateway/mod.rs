@@ -12,6 +12,7 @@ pub use super::transport::{Brokered, Transport};
 use super::access::met_tenants::MetTenants;
 use super::delivery::admission::Admission;
 use super::delivery::consumption::Limits;
+use super::delivery::pacing::Pacing;
 use super::events::bells::Bells;
 use super::events::receiver::{Receiver, ReceiverPorts};
 use super::events::reporting;
@@ -81,6 +82,8 @@ pub struct Settings {
     pub retry: RetryPolicy,
     /// How long a caller of direct mode waits for the result at the most.
     pub direct_timeout: Duration,
+    /// How many messages of one tenant may be open; none: as many as there are.
+    pub max_open_per_tenant: Option<u64>,
     /// What the consumer, or in direct mode the relay, works on at the same time.
     pub limits: Limits,
     /// How many of these one instance may have.
@@ -214,7 +217,8 @@ pub struct Operations {
 impl Gateway {
     /// Puts the use cases together. Nothing runs yet.
     pub fn assemble(ports: Ports, transport: Transport, node: ThisNode, settings: Settings) -> Self {
-        let admission = Admission::new(ports.clock.clone(), settings.instance_concurrency);
+        let pacing = Pacing::new(ports.stores.paces.clone(), ports.clock.clone(), ports.tasks.clone());
+        let admission = Admission::new(ports.clock.clone(), settings.instance_concurrency, pacing);
         let deliver_message =
             Arc::new(ports.deliver_message(&node, &settings, transport.dead_letters(), admission.clone()));
         let queue = match &transport {
@@ -236,7 +240,7 @@ impl Gateway {
         let stuck = Arc::new(ports.count_stuck(&settings, noted_receipts.clone()));
         let events = Arc::new(ports.receive_events(&settings, transport.dead_letters(), &admission, noted_receipts));
         Self {
-            messages: ports.messages(&node, &settings, queue.clone()),
+            messages: ports.messages(&node, &settings, queue.clone(), &admission),
             instances: ports.instances(&node, &settings, &admission),
             groups: ports.groups(queue.waiting_status() == MessageStatus::Pending),
             broadcasts: ports.broadcasts(&node, &settings),

@@ -10,6 +10,8 @@ use crate::application::delivery::admission::Admission;
 use crate::application::events::bells::Bells;
 use crate::application::events::receiver::Receiver;
 use crate::application::events::reporting;
+use crate::application::messages::not_before::NotBefore;
+use crate::application::messages::open_bound::OpenBound;
 use crate::application::messages::turn::Turns;
 use crate::application::messages::waiting_callers::WaitingCallers;
 use crate::application::node::this_node::ThisNode;
@@ -82,10 +84,17 @@ impl Ports {
             messages: self.stores.messages.clone(),
             deliver: deliver.clone(),
             clock: self.clock.clone(),
+            pacing: deliver.admission.pacing().clone(),
         }
     }
 
-    pub(super) fn messages(&self, node: &ThisNode, settings: &Settings, queue: Arc<dyn MessageQueue>) -> Messages {
+    pub(super) fn messages(
+        &self,
+        node: &ThisNode,
+        settings: &Settings,
+        queue: Arc<dyn MessageQueue>,
+        admission: &Admission,
+    ) -> Messages {
         let ThisNode { identity, held, unreconciled, early, tally, tenants, .. } = node.clone();
         let node_timeout = identity.timeout();
         let callers_wait = queue.waiting_status() == MessageStatus::Pending;
@@ -105,6 +114,12 @@ impl Ports {
                 tally,
                 max_tries: settings.max_tries,
                 direct_timeout: settings.direct_timeout,
+                open_bound: OpenBound::new(
+                    self.stores.search.clone(),
+                    self.clock.clone(),
+                    settings.max_open_per_tenant,
+                ),
+                not_before: NotBefore { pacing: admission.pacing().clone(), clock: self.clock.clone() },
             },
             read: messages::ReadMessages {
                 search: self.stores.search.clone(),

@@ -32,6 +32,9 @@ pub struct CreateInstanceCommand {
     pub max_tries: Option<MaxTries>,
     /// Whether messages that may have been delivered are tried again; none: as its channel does.
     pub retry_unknown: Option<bool>,
+    /// Calls a minute over all processes, and at once after a pause.
+    pub rate_limit_per_minute: Option<u32>,
+    pub burst: Option<u32>,
     /// Compact JSON text of an object.
     pub metadata: Option<String>,
 }
@@ -95,6 +98,8 @@ impl CreateInstance {
             max_tries: command.max_tries.map(MaxTries::number),
             retry_unknown: command.retry_unknown,
             one_call_at_a_time: None,
+            rate_limit_per_minute: command.rate_limit_per_minute,
+            burst: command.burst,
             metadata: command.metadata,
             created_at: now,
             updated_at: now,
@@ -150,5 +155,7 @@ fn agrees(asked: &Instance, known: &Instance) -> bool {
         && same(&asked.name, &known.name)
         && same(&asked.max_tries, &known.max_tries)
         && same(&asked.retry_unknown, &known.retry_unknown)
+        && same(&asked.rate_limit_per_minute, &known.rate_limit_per_minute)
+        && same(&asked.burst, &known.burst)
         && same(&asked.metadata, &known.metadata)
 }

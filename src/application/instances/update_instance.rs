@@ -30,6 +30,8 @@ pub struct UpdateInstanceCommand {
     pub credentials: Option<Value>,
     pub max_tries: Option<Option<MaxTries>>,
     pub retry_unknown: Option<Option<bool>>,
+    pub rate_limit_per_minute: Option<Option<u32>>,
+    pub burst: Option<Option<u32>>,
     pub metadata: Option<Option<String>>,
     /// Its provider is to bring another secret with its events: it has to be connected anew then.
     pub renews_event_secret: bool,
@@ -70,6 +72,8 @@ impl UpdateInstance {
             name: command.name.map(|name| name.map(InstanceName::into_string)),
             max_tries: command.max_tries.map(|tries| tries.map(MaxTries::number)),
             retry_unknown: command.retry_unknown,
+            rate_limit_per_minute: command.rate_limit_per_minute,
+            burst: command.burst,
             metadata: command.metadata,
             ..InstanceChange::default()
         };
@@ -93,6 +97,7 @@ impl UpdateInstance {
         let instance = updated.ok_or(UpdateInstanceError::UnknownInstance)?;
         // What kept it from being called may be mended.
         self.admission.let_in(id);
+        self.admission.pacing().learn(id, instance.pace());
         Ok(ConfiguredInstance { instance, revealed_credentials, is_known: true })
     }
 }

@@ -14,5 +14,7 @@ pub use send_message::SendMessage;
 
 pub mod early_answers;
 pub mod lanes;
+pub mod not_before;
+pub mod open_bound;
 pub mod turn;
 pub mod waiting_callers;

@@ -8,6 +8,8 @@ use tracing::debug;
 
 use super::early_answers::EarlyAnswers;
 use super::lanes::LanePlace;
+use super::not_before::{Asked, Later, NotBefore};
+use super::open_bound::{OpenBound, TooManyOpen};
 use super::turn::{Busy, Turns};
 use super::waiting_callers::{WaitingCaller, WaitingCallers};
 use crate::application::node::held_messages::HeldMessages;
@@ -46,6 +48,8 @@ pub struct SendMessage {
     pub max_tries: MaxTries,
     /// How long a caller waits for the result of a delivery at the most.
     pub direct_timeout: Duration,
+    pub not_before: NotBefore,
+    pub open_bound: OpenBound,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +96,12 @@ pub enum SendMessageError {
     /// Too many requests wait already, or this one has for too long. Nothing was stored.
     #[error("too many requests wait: {0:?}")]
     Busy(Busy),
+    /// The instance may not be called before this has passed. Nothing was stored.
+    #[error("the instance may not be called yet: {}", .0.reason)]
+    NotYet(Later),
+    /// Nothing was stored.
+    #[error("the tenant has {} messages open", .0.open)]
+    TooManyOpen(TooManyOpen),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
 }
@@ -134,19 +144,19 @@ impl SendMessage {
         let sender = self.channels.find(&command.channel).ok_or_else(|| unknown_channel(&self.channels))?;
         let instance = self.instance(caller, &command).await?;
         self.check(sender.as_ref(), &command.draft)?;
+        self.open_bound.enter(&caller.tenant).await.map_err(SendMessageError::TooManyOpen)?;
 
-        let Beginning { instance, node, id, mut place, now, waiting: _waiting } =
+        let Beginning { instance, node, id, mut place, now, waiting } =
             self.begin(caller, &command, sender.as_ref(), instance).await?;
-        let message = Message::accept(
-            caller,
-            &instance,
-            command.draft,
-            self.max_tries,
-            self.queue.waiting_status(),
-            node,
-            id,
-            now,
-        );
+        let waits = self.queue.waiting_status() == MessageStatus::Pending && waiting.is_some();
+        let asked = if waits { self.not_before.ask(&instance, id).await? } else { Asked::Go(None) };
+        let (status, until, _slot) = match asked {
+            Asked::Go(slot) => (self.queue.waiting_status(), None, slot),
+            Asked::Soon(later) => return Err(SendMessageError::NotYet(later)),
+            Asked::Until(time) => (MessageStatus::Queued, Some(time), None),
+        };
+        let mut message = Message::accept(caller, &instance, command.draft, self.max_tries, status, node, id, now);
+        message.next_attempt_at = message.next_attempt_at.max(until);
         let hold = self.held.hold(message.id);
         match self.messages.accept(&message, command.request.as_ref()).await {
             Ok(Accepted::Stored) => self.tally.received(),

@@ -108,6 +108,8 @@ impl PrepareInstallation {
             credentials: None,
             retry_unknown: None,
             max_tries: None,
+            rate_limit_per_minute: None,
+            burst: None,
             metadata: None,
         };
         match self.create_instance.execute(&system, command).await {

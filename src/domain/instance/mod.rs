@@ -3,6 +3,7 @@
 pub mod channel;
 pub mod credentials;
 mod name;
+pub mod pace;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use channel::ChannelName;
 use credentials::SealedCredentials;
+use pace::Pace;
 
 pub use name::{InstanceAddress, InstanceName};
 
@@ -86,6 +88,10 @@ pub struct Instance {
     pub retry_unknown: Option<bool>,
     /// Whether its provider takes one call of it at a time, as far as the provider has told.
     pub one_call_at_a_time: Option<bool>,
+    /// Calls a minute over all processes; none: as many as there are messages.
+    pub rate_limit_per_minute: Option<u32>,
+    /// Calls at once after a pause, where it has a rate; none: one.
+    pub burst: Option<u32>,
     /// Compact JSON text of an object, for the client's own use.
     pub metadata: Option<String>,
     pub created_at: Timestamp,
@@ -104,6 +110,8 @@ pub struct InstanceChange {
     pub max_tries: Option<Option<u32>>,
     pub retry_unknown: Option<Option<bool>>,
     pub one_call_at_a_time: Option<bool>,
+    pub rate_limit_per_minute: Option<Option<u32>>,
+    pub burst: Option<Option<u32>>,
     pub metadata: Option<Option<String>>,
 }
 
@@ -129,15 +137,28 @@ pub struct Destination {
     /// As the instance's.
     pub retry_unknown: Option<bool>,
     pub takes_one_call: bool,
+    pub pace: Option<Pace>,
 }
 
 impl Instance {
+    /// How often it may be called, if that is bounded.
+    pub fn pace(&self) -> Option<Pace> {
+        pace(self.rate_limit_per_minute, self.burst)
+    }
+
     pub fn destination(self) -> Destination {
         Destination {
+            pace: self.pace(),
             address: self.channel_phone_or_id,
             credentials: self.credentials,
             retry_unknown: self.retry_unknown,
             takes_one_call: self.one_call_at_a_time == Some(true),
         }
     }
+}
+
+/// As its columns say. A rate out of bounds, written by hand, counts as the nearest one.
+pub fn pace(rate_limit_per_minute: Option<u32>, burst: Option<u32>) -> Option<Pace> {
+    let bounded = |number: u32| number.clamp(1, pace::MOST_PER_MINUTE);
+    Pace::new(bounded(rate_limit_per_minute?), burst.map(bounded))
 }

@@ -122,6 +122,8 @@ pub(super) mod tests {
             event_secret: None,
             retry_unknown: None,
             one_call_at_a_time: None,
+            rate_limit_per_minute: None,
+            burst: None,
             metadata: None,
             created_at: now,
             updated_at: now,

@@ -27,6 +27,9 @@ pub struct Deferral {
     /// [`longest_pause`] only the rest counts, so that messages that wait for long come back one after the other, and not all
     /// at once.
     pub pause: Option<Duration>,
+    /// Whether it waits for the pace of its instance: the pause is as long as it takes until it is next, if that is not too far
+    /// off for a rate that is changed to be felt ([`LONGEST_EXACT`]).
+    pub is_paced: bool,
     /// When the message that it must not overtake comes back.
     pub not_before: Option<Timestamp>,
     /// A sentence for people.
@@ -63,6 +66,15 @@ fn shortest_pause(deferrals: u32) -> Duration {
 /// What remains of a pause that is longer than this one may be is at least so long.
 pub const SHORTEST_REST: Duration = Duration::from_secs(1);
 
+/// A longer pause is shortened: by so much of what is beyond, and to no more than so long. In order, as they were asked for.
+pub const LONGEST_EXACT: Duration = Duration::from_secs(600);
+pub const SHORTENED: u32 = 32;
+pub const LONGEST_PACED: Duration = Duration::from_secs(3_600);
+
+fn paced(pause: Duration) -> Duration {
+    pause.min(LONGEST_EXACT + pause.saturating_sub(LONGEST_EXACT) / SHORTENED).min(LONGEST_PACED)
+}
+
 fn pause(asked: Option<Duration>, longest: Duration) -> Duration {
     match asked {
         None => longest,
@@ -74,7 +86,11 @@ fn pause(asked: Option<Duration>, longest: Duration) -> Duration {
 impl Deferral {
     /// When a message comes back that was put off `deferrals` times before.
     pub fn until(&self, deferrals: u32) -> Timestamp {
-        let until = self.now + pause(self.pause, longest_pause(deferrals)).max(shortest_pause(deferrals));
+        let until = self.now
+            + match self.pause {
+                Some(pause) if self.is_paced => paced(pause),
+                asked => pause(asked, longest_pause(deferrals)).max(shortest_pause(deferrals)),
+            };
         self.not_before.map_or(until, |not_before| until.max(not_before))
     }
 }
@@ -89,7 +105,8 @@ mod tests {
         let id = MessageId(uuid::Uuid::nil());
         let until = |pause, deferrals, not_before| {
             let pause = (pause < u64::MAX).then(|| Duration::from_secs(pause));
-            Deferral { id, pause, not_before, reason: String::new(), is_undeliverable: false, now }
+            let reason = String::new();
+            Deferral { id, pause, is_paced: false, not_before, reason, is_undeliverable: false, now }
                 .until(deferrals)
                 .timestamp()
         };
@@ -101,5 +118,17 @@ mod tests {
         assert_eq!([until(10, 0, None), until(13, 0, None), until(20, 0, None), until(13, 1, None)], [10, 3, 1, 13]);
         assert_eq!(until(3, 0, Some(now + Duration::from_secs(60))), 60);
         assert_eq!(until(3, 0, Some(now)), 3);
+    }
+
+    #[test]
+    fn a_message_that_waits_for_a_pace_comes_back_when_it_is_next() {
+        let until = |pause| {
+            let (id, now) = (MessageId(uuid::Uuid::nil()), Timestamp::UNIX_EPOCH);
+            let (pause, reason) = (Some(Duration::from_secs(pause)), String::new());
+            Deferral { id, pause, is_paced: true, not_before: None, reason, is_undeliverable: false, now }
+                .until(20)
+                .timestamp()
+        };
+        assert_eq!([0, 3, 600, 632, 100_000, 1_000_000].map(until), [0, 3, 600, 601, 3_600, 3_600]);
     }
 }

@@ -43,7 +43,8 @@ fn steps() -> [NextStep; 5] {
 
 fn deferral(message: &Message) -> Deferral {
     let pause = Some(std::time::Duration::from_secs(5));
-    Deferral { id: message.id, pause, not_before: None, reason: "later".to_owned(), is_undeliverable: true, now: now() }
+    let (reason, is_paced) = ("later".to_owned(), false);
+    Deferral { id: message.id, pause, is_paced, not_before: None, reason, is_undeliverable: true, now: now() }
 }
 
 fn receipt(message: &Message, status: ReceiptStatus) -> Receipt {

@@ -3,3 +3,4 @@
 mod call_turns;
 pub mod channel_sender;
 mod message_queue;
+mod paces;

@@ -268,6 +268,9 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
         InstanceChange { retry_unknown: Some(None), ..none() },
         InstanceChange { one_call_at_a_time: Some(true), ..none() },
         InstanceChange { one_call_at_a_time: Some(false), ..none() },
+        InstanceChange { rate_limit_per_minute: Some(Some(20)), ..none() },
+        InstanceChange { burst: Some(Some(1_000_000)), ..none() },
+        InstanceChange { rate_limit_per_minute: Some(None), burst: Some(None), ..none() },
         InstanceChange { event_secret: Some(secret(7, None)), ..none() },
         // Of two that are made at once the first counts.
         InstanceChange { event_secret: Some(secret(8, None)), ..none() },
@@ -287,6 +290,8 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
             retry_unknown,
             event_secret,
             one_call_at_a_time,
+            rate_limit_per_minute,
+            burst,
         } = change.clone();
         expected = Instance {
             channel_phone_or_id: channel_phone_or_id.unwrap_or(expected.channel_phone_or_id),
@@ -300,6 +305,8 @@ async fn a_change_writes_what_it_names_and_nothing_else(adapters: &Adapters) {
                 None => expected.event_secret,
             },
             one_call_at_a_time: one_call_at_a_time.or(expected.one_call_at_a_time),
+            rate_limit_per_minute: rate_limit_per_minute.unwrap_or(expected.rate_limit_per_minute),
+            burst: burst.unwrap_or(expected.burst),
             metadata: metadata.unwrap_or(expected.metadata),
             updated_at: at(now),
             ..expected

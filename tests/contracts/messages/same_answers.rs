@@ -178,8 +178,9 @@ impl World {
     fn deferral(chance: &mut Chance, id: MessageId, now: Timestamp) -> Deferral {
         let not_before = chance.yes().then(|| now + Duration::from_secs(chance.below(20)));
         let pause = chance.yes().then(|| Duration::from_secs(chance.below(60)));
-        let is_undeliverable = chance.yes();
-        Deferral { id, pause, not_before, reason: "too many at once".to_owned(), is_undeliverable, now }
+        let (is_undeliverable, is_paced) = (chance.yes(), chance.yes());
+        let pause = if is_paced { pause.map(|pause| pause * 40) } else { pause };
+        Deferral { id, pause, is_paced, not_before, reason: "too many at once".to_owned(), is_undeliverable, now }
     }
 
     fn accept(&mut self, number: u64) -> Request {

@@ -70,7 +70,7 @@ async fn since_when_a_message_is_put_off_goes_along_and_the_time_of_its_sender_d
     for id in [put_off.id, tried.id] {
         let (pause, not_before, now) = (Some(Duration::ZERO), Some(at(HOUR + 60)), at(HOUR - 300));
         let reason = "later".to_owned();
-        let deferral = Deferral { id, pause, not_before, reason, is_undeliverable: true, now };
+        let deferral = Deferral { id, pause, is_paced: false, not_before, reason, is_undeliverable: true, now };
         assert_eq!(adapters.messages.defer(&deferral).await.unwrap(), Deferred::Until(at(HOUR + 60)));
     }
     assert_eq!(adapters.due.retime(&set(process, -HOUR)).await.unwrap().written, 2);

@@ -1,4 +1,5 @@
 //! How messages are delivered.
 
 mod calling;
+mod pacing;
 mod whatsapp_oficial;

@@ -113,7 +113,8 @@ async fn what_cannot_be_looked_for_is_refused_with_its_path(installation: Instal
 async fn every_state_is_counted_also_those_without_messages(installation: Installation) {
     let app = TestApp::start(installation).await;
     let empty = json!({
-        "pending": 0, "queued": 0, "processing": 0, "sent": 0, "delivered": 0, "read": 0, "failed": 0, "cancelled": 0, "total": 0,
+        "pending": 0, "queued": 0, "processing": 0, "sent": 0, "delivered": 0, "read": 0, "failed": 0, "cancelled": 0,
+        "open": 0, "total": 0,
     });
     assert_eq!(app.get("/api/messaging/messages/stats").await.data(), empty);
 

@@ -4,6 +4,7 @@ mod cancelling;
 mod crowding;
 mod idempotency;
 mod looking;
+mod open_bound;
 mod replaying;
 mod scheduling;
 mod sending;

@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use correio::application::ports::RepositoryError;
+use correio::domain::Timestamp;
 use correio::domain::broadcast::Broadcast;
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Message, MessageId, MessageStatus};
@@ -137,6 +138,11 @@ impl MemoryDatabase {
     ) -> Result<T, RepositoryError> {
         self.weather.carry(operation, Box::new(|| ())).await?;
         self.look(change)
+    }
+
+    /// By its own clock, if it has one.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        self.weather.now()
     }
 
     fn look<T>(&self, look: impl FnOnce(&mut Tables) -> T) -> T {

@@ -196,6 +196,8 @@ impl InstanceRepository for MemoryInstanceRepository {
                 event_secret: replaced.map(|secret| secret.sealed.clone()).or(stored.event_secret.clone()),
                 retry_unknown: change.retry_unknown.unwrap_or(stored.retry_unknown),
                 one_call_at_a_time: change.one_call_at_a_time.or(stored.one_call_at_a_time),
+                rate_limit_per_minute: change.rate_limit_per_minute.unwrap_or(stored.rate_limit_per_minute),
+                burst: change.burst.unwrap_or(stored.burst),
                 metadata: change.metadata.unwrap_or_else(|| stored.metadata.clone()),
                 updated_at: stored.updated_at.max(now),
                 ..stored.clone()

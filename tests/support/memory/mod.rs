@@ -18,6 +18,7 @@ mod message_repository;
 mod message_search;
 mod node_repository;
 mod owed_dead_letters;
+mod paces;
 mod receipt_inbox;
 mod received_messages;
 mod reported_sends;
@@ -53,6 +54,7 @@ pub use message_repository::MemoryMessageRepository;
 pub use message_search::MemoryMessageSearch;
 pub use node_repository::MemoryNodeRepository;
 pub use owed_dead_letters::MemoryOwedDeadLetters;
+pub use paces::MemoryPaces;
 pub use receipt_inbox::MemoryReceiptInbox;
 pub use received_messages::MemoryReceivedMessages;
 pub use reported_sends::MemoryReportedSends;
@@ -83,6 +85,7 @@ impl MemoryDatabase {
             receipts: Arc::new(MemoryReceiptInbox::new(self.clone())),
             reported_sends: Arc::new(MemoryReportedSends::new(self.clone())),
             stuck: Arc::new(MemoryStuckMessages::new(self.clone())),
+            paces: Arc::new(MemoryPaces::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             handshakes: Arc::new(MemoryHandshakes::new(self.clone())),
             received: Arc::new(MemoryReceivedMessages::new(self.clone())),

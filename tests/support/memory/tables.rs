@@ -16,6 +16,7 @@ use correio::domain::group::sync::GroupSync;
 use correio::domain::group::{Group, GroupId};
 use correio::domain::inbound::InboundKey;
 use correio::domain::instance::credentials::SealedCredentials;
+use correio::domain::instance::pace::Course;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::deferral::MAX_DEFERRALS;
@@ -88,6 +89,7 @@ pub(super) struct Tables {
     planted: BTreeSet<Bug>,
     /// None: [`MAX_DEFERRALS`].
     pub max_deferrals: Option<u32>,
+    pub paces: BTreeMap<InstanceId, Course>,
 }
 
 /// One change for one subscription.
@@ -182,6 +184,8 @@ pub const CRASH: &str = "a crash";
 /// One condition that the tables leave out, to show that a test of the whole notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bug {
+    /// A slot is reserved for whoever asks, although another has it.
+    ReservesSlotsTwice,
     /// A claim gets a queued message before its time too.
     ClaimIgnoresNextAttempt,
     /// A chunk of a broadcast that is made again, because its answer was lost, is made of new messages.

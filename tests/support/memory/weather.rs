@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use correio::application::ports::RepositoryError;
+use correio::domain::Timestamp;
 
 /// What is to be done to the tables, all at once. Dropped, it is never done.
 pub type Statement = Box<dyn FnOnce() + Send>;
@@ -13,6 +14,11 @@ pub trait Weather: Send + Sync {
     /// `operation` is the member of `Adapters` that was called and its method, e.g. `messages.claim`; it is the `writer` of
     /// a `Change` too.
     async fn carry(&self, operation: &'static str, statement: Statement) -> Result<(), RepositoryError>;
+
+    /// The clock of the database; none: that of whoever asks.
+    fn now(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Everything arrives at once.

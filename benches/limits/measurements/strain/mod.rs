@@ -7,6 +7,7 @@ pub mod lost_answers;
 pub mod neighbours;
 pub mod open_transaction;
 pub mod outage;
+pub mod paces;
 pub mod patches;
 mod postgres_proxy;
 pub mod readers;

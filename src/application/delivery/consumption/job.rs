@@ -8,6 +8,7 @@ use crate::application::delivery::admission::{Pass, Wait};
 use crate::application::ports::Record;
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
+use crate::domain::message::MessageId;
 use crate::domain::message::deferral::RECIPIENT_WAITS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,8 +76,18 @@ impl Job {
 
     /// To be put off to when those come back that it must not overtake.
     pub(super) fn after_the_others(self) -> Self {
-        let wait = Wait { pause: Some(Duration::ZERO), reason: RECIPIENT_WAITS.into(), is_undeliverable: false };
+        let wait = Wait::for_place(Some(Duration::ZERO), RECIPIENT_WAITS);
+        self.waits(wait)
+    }
+
+    /// To be put off for as long as this.
+    pub(super) fn waits(self, wait: Wait) -> Self {
         Self { task: Task::PutOff { wait, not_before: None }, ..self }
+    }
+
+    /// None for what is no message.
+    pub(super) fn message(&self) -> Option<MessageId> {
+        self.record.content.as_ref().ok().map(|call| call.message_id)
     }
 
     /// None for what is no message.

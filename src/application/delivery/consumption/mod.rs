@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::admission::Admission;
 use crate::application::ports::{Partition, Record};
 use crate::domain::instance::InstanceId;
+use crate::domain::message::MessageId;
 use job::Tenure;
 use lanes::Lanes;
 use places::{Phase, Places};
@@ -57,6 +58,7 @@ struct UnderWay {
     is_claimed: Arc<AtomicBool>,
     lane: Option<Vec<u8>>,
     instance: Option<InstanceId>,
+    message: Option<MessageId>,
     size: usize,
 }
 
@@ -121,6 +123,9 @@ impl Consumption {
         for blocked in self.blocked.values_mut() {
             dropped.extend(extracted(blocked, Job::is_given_up));
         }
+        for instance in self.blocked.keys() {
+            self.tell_how_many_wait(*instance);
+        }
         self.blocked.retain(|_, blocked| !blocked.is_empty());
         self.unreadable.retain(|job| !job.is_given_up());
         self.put_off.give_up();
@@ -164,7 +169,10 @@ impl Consumption {
             return self.unreadable.push_back(job);
         }
         match job.lane.clone() {
-            Some(lane) if self.put_off.holds(&lane, now) => self.put_off.push(job.after_the_others(), now),
+            Some(lane) if self.put_off.holds(&lane, job.message(), now) => {
+                let job = self.next_of_pace(job);
+                self.put_off.push(job, now);
+            }
             _ => self.enter_lane(job, now),
         }
     }
@@ -196,6 +204,7 @@ impl Consumption {
             is_claimed: job.is_claimed.clone(),
             lane: job.lane.clone(),
             instance: job.instance(),
+            message: job.message(),
             size: job.size,
         };
         self.under_way.insert(job.slot, under_way);
@@ -242,7 +251,7 @@ impl Consumption {
         match (ended.phase, ended.lane.as_deref()) {
             (Phase::PuttingOff, Some(lane)) => {
                 let back_at = if let End::PutOff(at) = end { Some(at) } else { None };
-                self.put_off.ended(lane, back_at, now);
+                self.put_off.ended(lane, ended.message, back_at, now);
             }
             (_, lane) => self.let_next_through(lane, now),
         }
@@ -288,25 +297,34 @@ impl Consumption {
     /// There may be a place again for a call of this instance.
     fn unblock(&mut self, instance: Option<InstanceId>) {
         let Some(instance) = instance else { return };
-        let Some(blocked) = self.blocked.get_mut(&instance) else { return };
+        self.let_in(instance);
+    }
+
+    /// An instance that has a pace has slots.
+    pub fn has_slots(&mut self, instance: InstanceId) {
+        while self.let_in(instance) {}
+    }
+
+    fn let_in(&mut self, instance: InstanceId) -> bool {
+        let Some(blocked) = self.blocked.get_mut(&instance) else { return false };
+        let mut is_let_in = false;
         if let Some(pass) = self.admission.enter(instance)
             && let Some(job) = blocked.pop_front()
         {
             self.ready.push_back(Job { pass: Some(pass), ..job });
+            is_let_in = true;
         }
         if blocked.is_empty() {
             self.blocked.remove(&instance);
         }
+        self.tell_how_many_wait(instance);
+        is_let_in
     }
 
     fn unblock_all(&mut self) {
         for instance in self.blocked.keys().copied().collect::<Vec<_>>() {
-            let mut waiting = usize::MAX;
             // As long as one gets through.
-            while let Some(blocked) = self.blocked.get(&instance).map(VecDeque::len).filter(|left| *left < waiting) {
-                waiting = blocked;
-                self.unblock(Some(instance));
-            }
+            while self.let_in(instance) {}
         }
     }
 
@@ -324,7 +342,10 @@ impl Consumption {
         let job = Job { since: now.monotonic, pass, ..job };
         match job.instance().filter(|_| job.pass.is_none()) {
             Some(instance) if self.is_in_the_way(&job, instance, now) => self.put_off_with_lane(job, instance, now),
-            Some(instance) => self.blocked.entry(instance).or_default().push_back(job),
+            Some(instance) => {
+                self.blocked.entry(instance).or_default().push_back(job);
+                self.tell_how_many_wait(instance);
+            }
             None => self.ready.push_back(job),
         }
     }

@@ -1,6 +1,8 @@
 //! What takes too long, and what waits for it.
 
-use super::job::{Job, Task};
+use std::collections::VecDeque;
+
+use super::job::Job;
 use super::limits::{PATIENCE, SLOW};
 use super::places::Phase;
 use super::{Consequence, Consumption, Now, extracted};
@@ -23,7 +25,7 @@ impl Consumption {
             {
                 continue;
             }
-            let wait = Wait { pause: None, reason: RECIPIENT_HANGS.into(), is_undeliverable: false };
+            let wait = Wait::for_place(None, RECIPIENT_HANGS);
             let jobs = self.lanes.drain(&lane);
             self.put_off_all(jobs, &wait, now);
         }
@@ -75,6 +77,7 @@ impl Consumption {
         self.blocked.retain(|_, blocked| !blocked.is_empty());
         for (instance, job) in jobs {
             self.put_off_with_lane(job, instance, now);
+            self.tell_how_many_wait(instance);
         }
     }
 
@@ -87,9 +90,10 @@ impl Consumption {
         self.let_next_through(lane.as_deref(), now);
     }
 
-    /// Whether it is put off as it arrives: its instance, which has no place for it, has tried the patience of others.
+    /// Whether it is put off as it arrives: its instance, which has no place for it, has tried the patience of others, or has too
+    /// many waiting for its pace.
     pub(super) fn is_in_the_way(&mut self, job: &Job, instance: InstanceId, now: Now) -> bool {
-        self.in_the_way.has_more(instance, now.monotonic)
+        (self.in_the_way.has_more(instance, now.monotonic) || self.admission.is_behind(instance))
             // Those of its key that are being put off may be back: it would be handed to and fro.
             && !job.lane.as_deref().is_some_and(|lane| self.put_off.has_any(lane))
     }
@@ -97,9 +101,28 @@ impl Consumption {
     /// The first for as long as it takes, the others after it.
     fn put_off_all(&mut self, jobs: impl IntoIterator<Item = Job>, wait: &Wait, now: Now) {
         for (index, job) in jobs.into_iter().enumerate() {
-            let first = Task::PutOff { wait: wait.clone(), not_before: None };
-            let job = if index == 0 { Job { task: first, ..job } } else { job.after_the_others() };
+            let job = match wait.ticket {
+                _ if index == 0 => job.waits(wait.clone()),
+                Some(_) => self.next_of_pace(job),
+                None => job.after_the_others(),
+            };
             self.put_off.push(job, now);
         }
+    }
+
+    /// Behind those of its key that were put off. Where a pace is kept each has a moment of its own.
+    pub(super) fn next_of_pace(&self, job: Job) -> Job {
+        let paced = job.instance().filter(|instance| self.admission.pacing().is_paced(*instance));
+        let wait = paced.map(|instance| self.admission.wait(instance)).filter(|wait| wait.ticket.is_some());
+        match wait {
+            Some(wait) => job.waits(wait),
+            None => job.after_the_others(),
+        }
+    }
+
+    /// To reserve as many slots.
+    pub(super) fn tell_how_many_wait(&self, instance: InstanceId) {
+        let waiting = self.blocked.get(&instance).map_or(0, VecDeque::len);
+        self.admission.pacing().queued(instance, waiting);
     }
 }

@@ -12,6 +12,7 @@ use crate::application::delivery::admission::Wait;
 use crate::application::delivery::returned_instances::ReturnedInstances;
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
+use crate::domain::message::MessageId;
 
 /// The keys that have messages which were put off, until these come back, and what else is to be put off.
 pub struct PutOff {
@@ -34,6 +35,9 @@ struct Key {
     /// When the first comes back that was put off.
     back_at: Option<BackAt>,
     instance: Option<InstanceId>,
+    /// The last message that was put off, where each waits for a moment of its own, and when that is. One that comes after it must
+    /// not overtake it.
+    last: Option<(MessageId, BackAt)>,
 }
 
 /// A wait goes along with a wall clock that is set, as that of its row does.
@@ -92,8 +96,17 @@ impl Key {
         self.busy == 0 && self.queued == 0 && self.waiting.is_empty()
     }
 
+    /// Nor does any wait for a moment after that.
+    fn is_over(&self, now: Now, returned: &ReturnedInstances) -> bool {
+        self.is_back(now, returned) && self.last.is_none_or(|(_, back_at)| self.has_returned(back_at, now, returned))
+    }
+
     fn is_back(&self, now: Now, returned: &ReturnedInstances) -> bool {
-        self.back_at.is_none_or(|back_at| back_at.has_come(now) || self.is_recalled(back_at, returned))
+        self.back_at.is_none_or(|back_at| self.has_returned(back_at, now, returned))
+    }
+
+    fn has_returned(&self, back_at: BackAt, now: Now, returned: &ReturnedInstances) -> bool {
+        back_at.has_come(now) || self.is_recalled(back_at, returned)
     }
 
     fn is_recalled(&self, back_at: BackAt, returned: &ReturnedInstances) -> bool {
@@ -132,10 +145,14 @@ impl PutOff {
     }
 
     /// Whether messages of this key were put off that are not back yet: later ones must not overtake them.
-    pub fn holds(&self, key: &[u8], now: Now) -> bool {
+    pub fn holds(&self, key: &[u8], message: Option<MessageId>, now: Now) -> bool {
         let holds = |key: &Key| {
             let is_away = if key.back_at.is_some() { !key.is_back(now, &self.returned) } else { !key.is_idle() };
-            is_away || key.queued > 0
+            let is_later = |last: MessageId| message.is_some_and(|message| message > last);
+            let is_behind = key
+                .last
+                .is_some_and(|(last, back_at)| is_later(last) && !key.has_returned(back_at, now, &self.returned));
+            is_away || key.queued > 0 || is_behind
         };
         self.keys.get(key).is_some_and(holds)
     }
@@ -155,7 +172,8 @@ impl PutOff {
         let Some(lane) = job.lane.clone() else { return self.ready.push_back(job) };
         let key = self.keys.entry(lane).or_default();
         if key.is_idle() && key.is_back(now, &self.returned) {
-            *key = Key::default();
+            let last = key.last.filter(|(_, back_at)| !key.has_returned(*back_at, now, &self.returned));
+            *key = Key { last, ..Key::default() };
         }
         key.instance = job.instance();
         if key.back_at.is_some() {
@@ -184,11 +202,16 @@ impl PutOff {
     }
 
     /// One of this key has been put off, if a time is given.
-    pub fn ended(&mut self, key: &[u8], back_at: Option<Timestamp>, now: Now) {
+    pub fn ended(&mut self, key: &[u8], message: Option<MessageId>, back_at: Option<Timestamp>, now: Now) {
         let Some(key) = self.keys.get_mut(key) else { return };
         key.busy = key.busy.saturating_sub(1);
         // That of the first: if each moved it on, one that is back would find others that are not, for ever.
         key.back_at = key.back_at.or_else(|| Some(BackAt::new(back_at?, now)));
+        if let Some((message, time)) = message.zip(back_at)
+            && key.last.is_none_or(|(last, _)| message > last)
+        {
+            key.last = Some((message, BackAt::new(time, now)));
+        }
         key.go_on(&mut self.ready);
     }
 
@@ -209,7 +232,7 @@ impl PutOff {
     pub fn forget(&mut self, now: Now) {
         let is_crowded = self.keys.len() > MOST_KEYS;
         let returned = &self.returned;
-        self.keys.retain(|_, key| !key.is_idle() || !(is_crowded || key.is_back(now, returned)));
+        self.keys.retain(|_, key| !key.is_idle() || !(is_crowded || key.is_over(now, returned)));
     }
 
     #[cfg(test)]
@@ -233,8 +256,9 @@ impl Key {
 
     /// The first: of those that were to come after another one, for as long as that one would have been put off.
     fn begin(&mut self, mut job: Job, ready: &mut VecDeque<Job>) {
-        if let Task::PutOff { wait, .. } = &mut job.task {
+        if let Task::PutOff { wait, not_before } = &mut job.task {
             *wait = self.wait.get_or_insert_with(|| wait.clone()).clone();
+            *not_before = (*not_before).max(self.last.map(|(_, back_at)| back_at.time));
         }
         self.queued += 1;
         ready.push_back(job);

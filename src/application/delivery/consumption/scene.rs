@@ -4,13 +4,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::{Admission, Consequence, Consumption, End, Job, Limits, Now};
-use crate::application::ports::{Clock, DeliveryRequest, Partition, Record};
+use crate::application::delivery::pacing::Pacing;
+use crate::application::ports::{Clock, DeliveryRequest, Paces, Partition, Record, RepositoryError, SlotsAsked, Tasks};
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::pace::Reserved;
 use crate::domain::message::MessageId;
 
 pub const ONE: Partition = Partition(1);
@@ -53,6 +56,29 @@ impl Clock for StoppedClock {
     }
 }
 
+/// Where no instance has a pace.
+struct NoPaces;
+
+#[async_trait]
+impl Paces for NoPaces {
+    async fn reserve(&self, _: &SlotsAsked) -> Result<Reserved, RepositoryError> {
+        Err(RepositoryError::Unavailable("there are none".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Tasks for NoPaces {
+    fn spawn(&self, _: BoxFuture<'static, ()>) {}
+
+    fn spawn_service(&self, _: &'static str, _: BoxFuture<'static, ()>) {}
+
+    fn under_way(&self) -> usize {
+        0
+    }
+
+    async fn finished(&self) {}
+}
+
 impl Scene {
     /// One instance may have all places.
     pub fn new(limits: Limits) -> Self {
@@ -61,7 +87,13 @@ impl Scene {
 
     pub fn sharing(limits: Limits, share: usize) -> Self {
         let clock = Arc::new(StoppedClock::default());
-        Self { consumption: Consumption::new(limits, Admission::new(clock.clone(), share)), clock }
+        Self {
+            consumption: Consumption::new(
+                limits,
+                Admission::new(clock.clone(), share, Pacing::new(Arc::new(NoPaces), clock.clone(), Arc::new(NoPaces))),
+            ),
+            clock,
+        }
     }
 
     pub fn now(&self) -> Now {

@@ -7,6 +7,7 @@ mod credentials_cipher;
 mod event_reader;
 mod group_directory;
 mod handshakes;
+mod paces;
 mod registry;
 mod signed_event_reader;
 
@@ -17,5 +18,6 @@ pub use credentials_cipher::{CipherError, CredentialsCipher};
 pub use event_reader::{EventReader, ProviderEvent};
 pub use group_directory::{GroupDirectory, Participant, ProviderGroup};
 pub use handshakes::Handshakes;
+pub use paces::{Paces, SlotsAsked};
 pub use registry::Channels;
 pub use signed_event_reader::SignedEventReader;

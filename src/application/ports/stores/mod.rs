@@ -22,7 +22,7 @@ mod subscriptions;
 
 use std::sync::Arc;
 
-use super::channels::{CallTurns, Handshakes};
+use super::channels::{CallTurns, Handshakes, Paces};
 
 pub use access::{Allowance, RequestAllowances, SignInEnd, SignInFailures, Users};
 pub use api_key_repository::ApiKeyRepository;
@@ -76,6 +76,7 @@ pub struct Stores {
     pub stuck: Arc<dyn StuckMessages>,
     pub call_turns: Arc<dyn CallTurns>,
     pub handshakes: Arc<dyn Handshakes>,
+    pub paces: Arc<dyn Paces>,
     pub received: Arc<dyn ReceivedMessages>,
     pub events: Arc<dyn EventRepository>,
     pub event_steps: Arc<dyn EventSteps>,

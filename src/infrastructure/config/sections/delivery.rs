@@ -24,6 +24,8 @@ pub struct DeliveryConfig {
     pub undeliverable_after: Duration,
     /// None: as the database says, see [`Config::has_sandbox`](crate::infrastructure::config::Config::has_sandbox).
     pub sandbox_enabled: Option<bool>,
+    /// None: as many as there are.
+    pub max_open_per_tenant: Option<u64>,
     /// None: depends on whether something looks at `/health/ready`.
     pub shutdown_delay: Option<Duration>,
     pub shutdown_timeout: Duration,
@@ -39,6 +41,7 @@ pub const SECTION: Section = Section {
         MAX_RETRIES.entry(),
         RETRY_BACKOFF.entry(),
         DIRECT_TIMEOUT.entry(),
+        MAX_OPEN_PER_TENANT.entry(),
         UNDELIVERABLE_AFTER.entry(),
         BROADCAST_AHEAD.entry(),
         SANDBOX_ENABLED.entry(),
@@ -108,6 +111,15 @@ const DIRECT_TIMEOUT: Setting<Duration> = Setting {
     parse: |text| duration_between(text, Duration::from_secs(1), Duration::from_secs(3_600)),
 };
 
+const MAX_OPEN_PER_TENANT: OptionalSetting<u64> = OptionalSetting {
+    name: "MAX_OPEN_PER_TENANT",
+    unset: "no bound",
+    example: "100000",
+    about: "How many messages of one tenant may be open (`pending`, `queued` or `processing`), 1 to 1000000000. Another one is refused \
+            with 429 `too-many-open`. Each process counts several times a second: together they may accept a few more.",
+    parse: |text| number(text, 1..=1_000_000_000),
+};
+
 const UNDELIVERABLE_AFTER: Setting<Duration> = Setting {
     name: "UNDELIVERABLE_AFTER",
     default: "24h",
@@ -153,6 +165,7 @@ impl DeliveryConfig {
             retry_backoff: RETRY_BACKOFF.read(variables)?,
             direct_timeout: DIRECT_TIMEOUT.read(variables)?,
             broadcast_ahead: BROADCAST_AHEAD.read(variables)?,
+            max_open_per_tenant: MAX_OPEN_PER_TENANT.read(variables)?,
             undeliverable_after: UNDELIVERABLE_AFTER.read(variables)?,
             shutdown_delay: SHUTDOWN_DELAY.read(variables)?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.read(variables)?,

@@ -4,9 +4,9 @@ use super::{
     PgApiKeyRepository, PgBroadcastExpansion, PgBroadcastRepository, PgCallTurns, PgCancellations, PgDatabase,
     PgDeletedInstances, PgDueMessages, PgEventDeliveries, PgEventRepository, PgEventSteps, PgEventTypes,
     PgFailedMessages, PgGroupMembers, PgGroupRepository, PgGroupSyncs, PgHandshakes, PgInstanceRepository,
-    PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgReceiptInbox, PgReceivedMessages,
-    PgReportedSends, PgRequestAllowances, PgSignInFailures, PgStatusChanges, PgStatusSubscriptions, PgStorage,
-    PgStuckMessages, PgSubscriptionRepository, PgUsers,
+    PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgPaces, PgReceiptInbox,
+    PgReceivedMessages, PgReportedSends, PgRequestAllowances, PgSignInFailures, PgStatusChanges, PgStatusSubscriptions,
+    PgStorage, PgStuckMessages, PgSubscriptionRepository, PgUsers,
 };
 use crate::application::ports::Stores;
 
@@ -28,6 +28,7 @@ impl PgDatabase {
             receipts: Arc::new(PgReceiptInbox::new(self.clone())),
             reported_sends: Arc::new(PgReportedSends::new(self.clone())),
             stuck: Arc::new(PgStuckMessages::new(self.clone())),
+            paces: Arc::new(PgPaces::new(self.clone())),
             call_turns: Arc::new(PgCallTurns::new(self.clone())),
             handshakes: Arc::new(PgHandshakes::new(self.clone())),
             received: Arc::new(PgReceivedMessages::new(self.clone())),

@@ -1,10 +1,11 @@
 //! What callers request of either database, many concurrently.
 
 use super::{Batchable, OutcomeRow, week_of};
-use crate::application::ports::Received;
+use crate::application::ports::{Received, SlotsAsked};
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::inbound::InboundKey;
+use crate::domain::instance::InstanceId;
 use crate::domain::message::deferral::Deferral;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -50,6 +51,19 @@ impl Batchable for ClaimRequest {
 
     fn week(&self) -> Option<i128> {
         Some(week_of(self.id))
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+impl Batchable for SlotsAsked {
+    type Key = InstanceId;
+
+    /// The second gets what the first has left.
+    fn key(&self) -> Option<InstanceId> {
+        Some(self.instance)
     }
 
     fn size(&self) -> usize {

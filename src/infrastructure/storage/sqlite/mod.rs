@@ -30,7 +30,9 @@ pub use connections::{Backup, BackupError, InstallationLock, SqliteDatabase, bac
 pub use events::{SqliteEventRepository, SqliteEventSteps, SqliteEventTypes};
 pub use groups::{SqliteGroupMembers, SqliteGroupRepository, SqliteGroupSyncs};
 pub use inbound::SqliteReceivedMessages;
-pub use instances::{ProcessCallTurns, SqliteDeletedInstances, SqliteHandshakes, SqliteInstanceRepository};
+pub use instances::{
+    ProcessCallTurns, SqliteDeletedInstances, SqliteHandshakes, SqliteInstanceRepository, SqlitePaces,
+};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

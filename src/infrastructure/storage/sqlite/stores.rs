@@ -5,9 +5,9 @@ use super::{
     SqliteBroadcastRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances, SqliteDueMessages,
     SqliteEventDeliveries, SqliteEventRepository, SqliteEventSteps, SqliteEventTypes, SqliteFailedMessages,
     SqliteGroupMembers, SqliteGroupRepository, SqliteGroupSyncs, SqliteHandshakes, SqliteInstanceRepository,
-    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqliteReceiptInbox,
-    SqliteReceivedMessages, SqliteReportedSends, SqliteSignInFailures, SqliteStatusChanges, SqliteStatusSubscriptions,
-    SqliteStorage, SqliteStuckMessages, SqliteSubscriptionRepository, SqliteUsers,
+    SqliteMessageRepository, SqliteMessageSearch, SqliteNodeRepository, SqliteOwedDeadLetters, SqlitePaces,
+    SqliteReceiptInbox, SqliteReceivedMessages, SqliteReportedSends, SqliteSignInFailures, SqliteStatusChanges,
+    SqliteStatusSubscriptions, SqliteStorage, SqliteStuckMessages, SqliteSubscriptionRepository, SqliteUsers,
 };
 use crate::application::ports::Stores;
 
@@ -29,6 +29,7 @@ impl SqliteDatabase {
             receipts: Arc::new(SqliteReceiptInbox::new(self.clone())),
             reported_sends: Arc::new(SqliteReportedSends::new(self.clone())),
             stuck: Arc::new(SqliteStuckMessages::new(self.clone())),
+            paces: Arc::new(SqlitePaces::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             handshakes: Arc::new(SqliteHandshakes::new(self.clone())),
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),

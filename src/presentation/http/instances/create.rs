@@ -11,7 +11,7 @@ use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body::JsonBody;
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::envelope::Envelope;
-use crate::presentation::http::wire::fields::{self, Address, Name, Problems, TriesField, unknown_channel};
+use crate::presentation::http::wire::fields::{self, Address, Name, Problems, RateField, TriesField, unknown_channel};
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::{NoParameters, Query};
 use crate::presentation::http::wire::state::SharedState;
@@ -47,6 +47,12 @@ pub struct CreateRequest {
     /// does (webhooks: yes, they carry their id; WhatsApp: no).
     #[deserr(default)]
     retry_unknown: Option<bool>,
+    /// Calls a minute over all processes, from 1 to 1,000,000. Null: as many as there are messages.
+    #[deserr(default)]
+    rate_limit_per_minute: Option<RateField>,
+    /// Calls at once after a pause, where it has a rate. Null: one.
+    #[deserr(default)]
+    burst: Option<RateField>,
     /// For the client's own use; at most 16 KiB as compact JSON.
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
@@ -90,6 +96,8 @@ pub async fn create(
         credentials: request.credentials,
         max_tries: request.max_retries.map(|tries| tries.0),
         retry_unknown: request.retry_unknown,
+        rate_limit_per_minute: request.rate_limit_per_minute.map(|rate| rate.0),
+        burst: request.burst.map(|burst| burst.0),
         metadata: request.metadata.map(|metadata| metadata.0),
     };
     let mut configured = state.gateway.instances.create.execute(caller, command).await?;

@@ -54,6 +54,10 @@ pub struct InstanceData {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub receipts: Option<String>,
+    /// Calls a minute over all processes; null: as many as there are messages.
+    pub rate_limit_per_minute: Option<u32>,
+    /// Calls at once after a pause, where it has a rate; null: one.
+    pub burst: Option<u32>,
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Box<RawValue>>,
     #[schema(format = "date-time")]
@@ -96,6 +100,8 @@ impl InstanceData {
             retry_unknown: instance.retry_unknown,
             stuck: stuck.map(|stuck| stuck.count),
             receipts: stuck.and_then(|stuck| stuck.none_since).map(|since| format!("none since {}", rfc3339(since))),
+            rate_limit_per_minute: instance.rate_limit_per_minute,
+            burst: instance.burst,
             metadata: raw_json(instance.metadata),
             created_at: rfc3339(instance.created_at),
             updated_at: rfc3339(instance.updated_at),

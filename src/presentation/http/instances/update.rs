@@ -8,7 +8,7 @@ use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body::JsonBody;
 use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::envelope::Envelope;
-use crate::presentation::http::wire::fields::{self, Address, Name, Problems, TriesField};
+use crate::presentation::http::wire::fields::{self, Address, Name, Problems, RateField, TriesField};
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::query::{NoParameters, Query};
 use crate::presentation::http::wire::state::SharedState;
@@ -39,6 +39,12 @@ pub struct UpdateRequest {
     /// Whether a message is tried again when it may have been delivered; null: as its channel does.
     #[deserr(default)]
     retry_unknown: Option<bool>,
+    /// Calls a minute over all processes, from 1 to 1,000,000; null: as many as there are messages.
+    #[deserr(default)]
+    rate_limit_per_minute: Option<RateField>,
+    /// Calls at once after a pause, where it has a rate; null: one.
+    #[deserr(default)]
+    burst: Option<RateField>,
     /// At most 16 KiB as compact JSON.
     #[schema(value_type = Option<Object>)]
     #[deserr(default)]
@@ -116,6 +122,8 @@ pub(in crate::presentation::http) fn read_update(value: Value) -> Result<UpdateI
         credentials: request.credentials,
         max_tries: given("maxRetries").then(|| request.max_retries.map(|tries| tries.0)),
         retry_unknown: given("retryUnknown").then_some(request.retry_unknown),
+        rate_limit_per_minute: given("rateLimitPerMinute").then(|| request.rate_limit_per_minute.map(|rate| rate.0)),
+        burst: given("burst").then(|| request.burst.map(|burst| burst.0)),
         renews_event_secret: request.renew_event_secret == Some(true),
         metadata: given("metadata").then(|| request.metadata.map(|metadata| metadata.0)),
     })

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::key::{IDEMPOTENT_REPLAY, idempotency_key};
 use super::send_request::{AskedSend, SendRequest, read};
 use crate::application::groups::send_to_group::SendToGroupCommand;
+use crate::application::messages::open_bound::TooManyOpen;
 use crate::application::messages::send_message::{SendMessageCommand, SendMessageError, Submission};
 use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::access::principal::Scope;
@@ -61,7 +62,8 @@ pub enum SendData {
 
 /// Send a message
 ///
-/// Stores it and delivers it while the caller waits, unless `sendAt` says later: then it answers 202. A failure answers 422
+/// Stores it and delivers it while the caller waits, unless `sendAt` says later: then it answers 202. Where the instance's
+/// `rateLimitPerMinute` allows no call now, it answers 503 with `Retry-After` when one is allowed within 30 s, else 202. A failure answers 422
 /// (this recipient or content was refused for good) or 502 (the channel failed), with the message's id.
 #[utoipa::path(
     post,
@@ -78,6 +80,8 @@ pub enum SendData {
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "unknown-instance, unknown-group"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json",
             description = "in-flight; conflict: it was cancelled"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json",
+            description = "too-many-open: `MAX_OPEN_PER_TENANT` messages of the tenant are open"),
         (status = 502, body = ProblemBody, content_type = "application/problem+json", description = "channel-failed"),
         Authenticated,
         WithBody,
@@ -184,6 +188,8 @@ impl From<SendMessageError> for Problem {
             SendMessageError::KeyReused => Problem::key_reused(),
             SendMessageError::InFlight => Problem::in_flight(),
             SendMessageError::Busy(busy) => Problem::busy(busy),
+            SendMessageError::TooManyOpen(TooManyOpen { open, limit }) => Problem::too_many_open(open, limit),
+            SendMessageError::NotYet(later) => Problem::not_yet(later.reason, later.pause),
             SendMessageError::Repository(error) => error.into(),
         }
     }

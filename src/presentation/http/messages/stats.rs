@@ -25,6 +25,8 @@ pub struct StatsData {
     read: u64,
     failed: u64,
     cancelled: u64,
+    /// Those that have not ended: `pending`, `queued` and `processing`.
+    open: u64,
     total: u64,
 }
 
@@ -53,6 +55,7 @@ pub async fn stats(
         read: of(MessageStatus::Read),
         failed: of(MessageStatus::Failed),
         cancelled: of(MessageStatus::Cancelled),
+        open: MessageStatus::OPEN.into_iter().map(of).sum(),
         total: counts.values().sum(),
     })))
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::application::ports::Channels;
 use crate::domain::instance::channel::ChannelName;
+use crate::domain::instance::pace::MOST_PER_MINUTE;
 use crate::domain::instance::{InstanceAddress, InstanceName};
 use crate::domain::message::{MaxTries, Recipient};
 use crate::domain::problem::FieldProblem;
@@ -199,6 +200,19 @@ impl Address {
 #[deserr(error = Problems, try_from(u64) = TriesField::parse -> Detail)]
 #[schema(as = MaxRetries, value_type = u32, minimum = 1, maximum = 100)]
 pub struct TriesField(pub MaxTries);
+
+/// A number of calls: 1 to 1,000,000.
+#[derive(Clone, Copy, Debug, Deserr, ToSchema)]
+#[deserr(error = Problems, try_from(u64) = RateField::parse -> Detail)]
+#[schema(as = Rate, value_type = u32, minimum = 1, maximum = 1_000_000)]
+pub struct RateField(pub u32);
+
+impl RateField {
+    fn parse(number: u64) -> Result<Self, Detail> {
+        let number = u32::try_from(number).ok().filter(|number| (1..=MOST_PER_MINUTE).contains(number));
+        number.map(Self).ok_or_else(|| Detail(format!("must be from 1 to {MOST_PER_MINUTE}")))
+    }
+}
 
 impl TriesField {
     fn parse(number: u64) -> Result<Self, Detail> {

@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::time::Duration;
 use utoipa::ToSchema;
 
 use crate::application::messages::turn::Busy;
@@ -61,6 +62,13 @@ pub struct ProblemBody {
     /// Of a record for a topic that failed: its message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
+    /// Of `too-many-open`: how many messages of the tenant are open, and how many may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub open: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub limit: Option<u64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -86,6 +94,8 @@ impl Problem {
             details: None,
             data: None,
             message_id: None,
+            open: None,
+            limit: None,
         };
         Self(Box::new(Content { body, headers: Vec::new() }))
     }
@@ -352,6 +362,27 @@ impl Problem {
         let detail = format!("Too many requests wait for {waited_for}; nothing was stored, try again.");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail)
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// Not logged: the answer says it, and nothing is wrong here.
+    pub fn too_many_open(open: u64, limit: u64) -> Self {
+        let detail = format!(
+            "{open} messages of the tenant are open, of at most {limit} (MAX_OPEN_PER_TENANT); nothing was stored."
+        );
+        let mut problem =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-open", "Too many messages are open", detail);
+        problem.0.body.data = Some(json!({ "open": open, "limit": limit }));
+        (problem.0.body.open, problem.0.body.limit) = (Some(open), Some(limit));
+        problem.with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// In direct mode: the instance may not be called before this has passed. Not logged: the answer says it.
+    pub fn not_yet(reason: &str, pause: Duration) -> Self {
+        let detail = format!("{reason} Nothing was stored, try again.");
+        let seconds = pause.as_millis().div_ceil(1_000).max(1);
+        let problem =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The instance may not be called yet", detail);
+        problem.with_header(header::RETRY_AFTER, seconds.to_string())
     }
 
     /// Not logged for each: [`InFlight`](crate::presentation::http::wire::serving::InFlight) says it once.

@@ -54,6 +54,8 @@ const UPDATE: &str = concat!(
                 case when $19 is not null and event_secret is not distinct from $18 then $19
                      else former_event_secret_until end,
             one_call_at_a_time = coalesce($16, one_call_at_a_time),
+            rate_limit_per_minute = case when $20 then $21 else rate_limit_per_minute end,
+            burst = case when $22 then $23 else burst end,
             updated_at = greatest(updated_at, $12)
       where tenant = $1
         and id = $2
@@ -129,8 +131,9 @@ impl InstanceRepository for PgInstanceRepository {
         let query = sqlx::query(
             "insert into messaging_instances
                     (id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
-                     max_retries, metadata, created_at, updated_at, retry_unknown, event_secret, one_call_at_a_time)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json, $12, $13, $14, $15, $16)",
+                     max_retries, metadata, created_at, updated_at, retry_unknown, event_secret, one_call_at_a_time,
+                     rate_limit_per_minute, burst)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::json, $12, $13, $14, $15, $16, $17, $18)",
         )
         .bind(instance.id.0)
         .bind(instance.tenant.as_str())
@@ -147,7 +150,9 @@ impl InstanceRepository for PgInstanceRepository {
         .bind(instance.updated_at)
         .bind(instance.retry_unknown)
         .bind(instance.event_secret.as_ref().map(|sealed| &sealed.0))
-        .bind(instance.one_call_at_a_time);
+        .bind(instance.one_call_at_a_time)
+        .bind(instance.rate_limit_per_minute.map(i64::from))
+        .bind(instance.burst.map(i64::from));
         self.database.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }
@@ -315,7 +320,11 @@ impl InstanceRepository for PgInstanceRepository {
             .bind(change.one_call_at_a_time)
             .bind(change.event_secret.as_ref().map(|secret| &secret.digest[..]))
             .bind(change.event_secret.as_ref().and_then(|secret| secret.replaces.as_ref()).map(|sealed| &sealed.0))
-            .bind(change.event_secret.as_ref().and_then(|secret| secret.former_until));
+            .bind(change.event_secret.as_ref().and_then(|secret| secret.former_until))
+            .bind(change.rate_limit_per_minute.is_some())
+            .bind(change.rate_limit_per_minute.flatten().map(i64::from))
+            .bind(change.burst.is_some())
+            .bind(change.burst.flatten().map(i64::from));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         only(rows).as_ref().map(instance).transpose()
     }

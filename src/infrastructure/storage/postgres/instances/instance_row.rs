@@ -11,7 +11,8 @@ use crate::infrastructure::storage::postgres::row::{get, number_option, parsed, 
 macro_rules! instance_columns {
     () => {
         "id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials, max_retries,
-         retry_unknown, event_secret, one_call_at_a_time, metadata::text as metadata, created_at, updated_at"
+         retry_unknown, event_secret, one_call_at_a_time, rate_limit_per_minute, burst,
+         metadata::text as metadata, created_at, updated_at"
     };
 }
 pub(super) use instance_columns;
@@ -38,6 +39,8 @@ pub(super) fn instance(row: &PgRow) -> Result<Instance, RepositoryError> {
         event_secret: get::<Option<Vec<u8>>>(row, "event_secret")?.map(SealedCredentials),
         retry_unknown: get(row, "retry_unknown")?,
         one_call_at_a_time: get(row, "one_call_at_a_time")?,
+        rate_limit_per_minute: number_option(row, "rate_limit_per_minute")?,
+        burst: number_option(row, "burst")?,
         metadata: get(row, "metadata")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,

@@ -6,8 +6,10 @@ mod handshakes;
 mod instance_lookups;
 mod instance_repository;
 mod instance_row;
+mod paces;
 
 pub use call_turns::PgCallTurns;
 pub use deleted_instances::PgDeletedInstances;
 pub use handshakes::PgHandshakes;
 pub use instance_repository::PgInstanceRepository;
+pub use paces::PgPaces;

@@ -28,7 +28,8 @@ impl SqliteInstanceRepository {
 macro_rules! instance_columns {
     () => {
         "id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials, max_retries,
-         retry_unknown, event_secret, one_call_at_a_time, metadata, created_at, updated_at"
+         retry_unknown, event_secret, one_call_at_a_time, rate_limit_per_minute, burst,
+         metadata, created_at, updated_at"
     };
 }
 
@@ -55,6 +56,8 @@ const UPDATE: &str = concat!(
                 iif(?19 is not null and event_secret is ?18, event_secret_digest, former_event_secret_digest),
             former_event_secret_until = iif(?19 is not null and event_secret is ?18, ?19, former_event_secret_until),
             one_call_at_a_time = coalesce(?16, one_call_at_a_time),
+            rate_limit_per_minute = iif(?20, ?21, rate_limit_per_minute),
+            burst = iif(?22, ?23, burst),
             updated_at = max(updated_at, ?12)
       where tenant = ?1
         and id = ?2
@@ -110,8 +113,9 @@ impl InstanceRepository for SqliteInstanceRepository {
         sqlx::query(
             "insert into messaging_instances
                     (id, tenant, user_id, name, channel, channel_instance_id, channel_phone_or_id, status, credentials,
-                     max_retries, metadata, created_at, updated_at, retry_unknown, event_secret, one_call_at_a_time)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                     max_retries, metadata, created_at, updated_at, retry_unknown, event_secret, one_call_at_a_time,
+                     rate_limit_per_minute, burst)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )
         .bind(instance.id.0.hyphenated())
         .bind(instance.tenant.as_str())
@@ -129,6 +133,8 @@ impl InstanceRepository for SqliteInstanceRepository {
         .bind(instance.retry_unknown)
         .bind(instance.event_secret.as_ref().map(|sealed| &sealed.0))
         .bind(instance.one_call_at_a_time)
+        .bind(instance.rate_limit_per_minute)
+        .bind(instance.burst)
         .execute(self.database.writer())
         .await
         .map_err(translate)?;
@@ -325,6 +331,10 @@ impl InstanceRepository for SqliteInstanceRepository {
             .bind(change.event_secret.as_ref().map(|secret| &secret.digest[..]))
             .bind(change.event_secret.as_ref().and_then(|secret| secret.replaces.as_ref()).map(|sealed| &sealed.0))
             .bind(change.event_secret.as_ref().and_then(|secret| secret.former_until).map(time_text))
+            .bind(change.rate_limit_per_minute.is_some())
+            .bind(change.rate_limit_per_minute.flatten())
+            .bind(change.burst.is_some())
+            .bind(change.burst.flatten())
             .fetch_all(self.database.writer())
             .await
             .map_err(translate)?;
@@ -387,6 +397,8 @@ fn instance(row: &SqliteRow) -> Result<Instance, RepositoryError> {
         event_secret: get::<Option<Vec<u8>>>(row, "event_secret")?.map(SealedCredentials),
         retry_unknown: get(row, "retry_unknown")?,
         one_call_at_a_time: get(row, "one_call_at_a_time")?,
+        rate_limit_per_minute: get(row, "rate_limit_per_minute")?,
+        burst: get(row, "burst")?,
         metadata: get(row, "metadata")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,

@@ -4,8 +4,10 @@ mod call_turns;
 mod deleted_instances;
 mod handshakes;
 mod instance_repository;
+mod paces;
 
 pub use call_turns::ProcessCallTurns;
 pub use deleted_instances::SqliteDeletedInstances;
 pub use handshakes::SqliteHandshakes;
 pub use instance_repository::SqliteInstanceRepository;
+pub use paces::SqlitePaces;

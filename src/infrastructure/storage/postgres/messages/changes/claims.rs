@@ -11,12 +11,12 @@ use uuid::Uuid;
 use super::deferrals::Deferrals;
 use super::free_rows::free;
 use crate::application::ports::{Claimed, RepositoryError};
-use crate::domain::instance::Destination;
 use crate::domain::instance::credentials::SealedCredentials;
+use crate::domain::instance::{Destination, pace};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, OwnConnection};
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
-use crate::infrastructure::storage::postgres::row::{get, message, message_columns};
+use crate::infrastructure::storage::postgres::row::{get, message, message_columns, number_option};
 use crate::infrastructure::storage::shared::{Batch, ClaimRequest};
 
 pub struct Claims {
@@ -63,7 +63,9 @@ pub const CLAIM: &str = concat!(
             instances.channel_phone_or_id as destination_address,
             instances.credentials as destination_credentials,
             instances.retry_unknown as destination_retry_unknown,
-            instances.one_call_at_a_time as destination_takes_one_call
+            instances.one_call_at_a_time as destination_takes_one_call,
+            instances.rate_limit_per_minute as destination_rate,
+            instances.burst as destination_burst
        from claimed
        left join messaging_instances as instances
          on instances.id = claimed.instance_id"
@@ -83,6 +85,7 @@ fn destination(row: &PgRow) -> Result<Option<Destination>, RepositoryError> {
         credentials,
         retry_unknown: get(row, "destination_retry_unknown")?,
         takes_one_call: get::<Option<bool>>(row, "destination_takes_one_call")? == Some(true),
+        pace: pace(number_option(row, "destination_rate")?, number_option(row, "destination_burst")?),
     }))
 }
 

@@ -12,7 +12,8 @@ use super::free_rows::free;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::message::deferral::{
-    DOUBLINGS, Deferral, Deferred, MAX_DEFERRALS, OFTEN, SHORTEST_OF_LONGEST, SHORTEST_REST, longest_pause,
+    DOUBLINGS, Deferral, Deferred, LONGEST_EXACT, LONGEST_PACED, MAX_DEFERRALS, OFTEN, SHORTENED, SHORTEST_OF_LONGEST,
+    SHORTEST_REST, longest_pause,
 };
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
@@ -43,9 +44,11 @@ pub const DEFER: &str = "
                 asked.not_before,
                 asked.reason,
                 asked.is_undeliverable,
+                asked.is_paced,
                 asked.now
            from unnest($1::uuid[], $2::double precision[], $3::timestamptz[], $4::text[], $5::timestamptz[],
-                       $12::boolean[]) with ordinality as asked (id, pause, not_before, reason, now, is_undeliverable, place)
+                       $12::boolean[], $13::boolean[])
+                with ordinality as asked (id, pause, not_before, reason, now, is_undeliverable, is_paced, place)
            join messaging_messages as messages
              on messages.id = asked.id
           where (messages.id between :least and :greatest or messages.id = :least)
@@ -59,13 +62,17 @@ pub const DEFER: &str = "
          update messaging_messages as messages
             set status = 'queued',
                 next_attempt_at = greatest(
-                    found.now + make_interval(secs => greatest(
+                    found.now + make_interval(secs => case
+                        when found.is_paced and found.pause is not null
+                        then least(found.pause, $14 + greatest(found.pause - $14, 0) / $15, $16)
+                        else greatest(
                         case
                             when found.pause is null then found.longest
                             when found.pause <= found.longest then found.pause
                             else greatest(found.pause - found.longest * floor(found.pause / found.longest), $9)
                         end,
-                        case when found.deferrals < $10 then 0 else found.longest / $11 end)),
+                        case when found.deferrals < $10 then 0 else found.longest / $11 end)
+                    end),
                     found.not_before),
                 deferrals = found.deferrals + 1,
                 deferred_since = case
@@ -110,7 +117,11 @@ impl Batch for Deferrals {
             .bind(SHORTEST_REST.as_secs_f64())
             .bind(i64::from(OFTEN))
             .bind(f64::from(SHORTEST_OF_LONGEST))
-            .bind(of(&in_order, |it| it.is_undeliverable));
+            .bind(of(&in_order, |it| it.is_undeliverable))
+            .bind(of(&in_order, |it| it.is_paced))
+            .bind(LONGEST_EXACT.as_secs_f64())
+            .bind(f64::from(SHORTENED))
+            .bind(LONGEST_PACED.as_secs_f64());
         let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
         let found: HashMap<Uuid, Option<Timestamp>> = rows.iter().map(found).collect::<Result<_, _>>()?;
         let answer = |deferral: &Deferral| match found.get(&deferral.id.0) {

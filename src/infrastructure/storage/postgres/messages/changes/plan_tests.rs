@@ -222,7 +222,8 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
                     timestamptz[], timestamptz[], timestamptz[], text[], boolean[], boolean[], text[], boolean[], boolean[])";
     let deferrals =
         "(uuid[], double precision[], timestamptz[], text[], timestamptz[], double precision, bigint, bigint,
-                      double precision, bigint, double precision, boolean[])";
+                      double precision, bigint, double precision, boolean[], boolean[], double precision, double precision,
+                     double precision)";
     let one = format!("array['{id}']::uuid[]");
     let statements = [
         ("claim", CLAIM, "(uuid[], uuid[], timestamptz[])", format!("{one}, {one}, array[now()]")),
@@ -233,7 +234,7 @@ async fn is_looked_up_in_its_week_alone(before: u32, settings: &str) {
             "defer",
             DEFER,
             deferrals,
-            format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1, array[true]"),
+            format!("{one}, null, null, array['x'], array[now()], 1, 1, 1, 1, 1, 1, array[true], array[true], 1, 1, 1"),
         ),
         ("free", FREE, "(uuid[])", one.clone()),
         ("settled", SETTLED, "(uuid[])", one.clone()),

@@ -7,8 +7,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
 use crate::application::ports::{Claimed, RepositoryError};
-use crate::domain::instance::Destination;
 use crate::domain::instance::credentials::SealedCredentials;
+use crate::domain::instance::{Destination, pace};
 use crate::infrastructure::storage::shared::{Batch, ClaimRequest};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
@@ -56,7 +56,13 @@ pub const CLAIMED: &str = concat!(
                where instances.id = messaging_messages.instance_id) as destination_retry_unknown,
              (select one_call_at_a_time
                 from messaging_instances as instances
-               where instances.id = messaging_messages.instance_id) as destination_takes_one_call"
+               where instances.id = messaging_messages.instance_id) as destination_takes_one_call,
+             (select rate_limit_per_minute
+                from messaging_instances as instances
+               where instances.id = messaging_messages.instance_id) as destination_rate,
+             (select burst
+                from messaging_instances as instances
+               where instances.id = messaging_messages.instance_id) as destination_burst"
 );
 
 fn claimed(row: &SqliteRow) -> Result<Claimed, RepositoryError> {
@@ -69,7 +75,9 @@ fn destination(row: &SqliteRow) -> Result<Option<Destination>, RepositoryError> 
     let address = get(row, "destination_address")?;
     let retry_unknown = get(row, "destination_retry_unknown")?;
     let takes_one_call = get::<Option<bool>>(row, "destination_takes_one_call")? == Some(true);
-    Ok(Some(Destination { address, credentials: SealedCredentials(credentials), retry_unknown, takes_one_call }))
+    let pace = pace(get(row, "destination_rate")?, get(row, "destination_burst")?);
+    let credentials = SealedCredentials(credentials);
+    Ok(Some(Destination { address, credentials, retry_unknown, takes_one_call, pace }))
 }
 
 #[async_trait]
