@@ -24,6 +24,7 @@ use crate::application::access::WatchTenants;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::delivery::admission::Admission;
 use crate::application::delivery::consumption::Limits;
+use crate::application::delivery::pacing::Pacing;
 use crate::application::gateway::{
     Brokered, Gateway, KafkaRestPorts, Ports, Settings, StatusWebhookParts, StatusWebhooks, TopicPorts, Transport,
     status_webhooks,
@@ -151,6 +152,8 @@ pub fn subscribe_to_states(
 ) -> Result<(StatusWebhooks, WatchTenants), SetupError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
+    let tasks = Arc::new(TrackedTasks(TaskTracker::new()));
+    let pacing = Pacing::new(stores.paces.clone(), clock.clone(), tasks);
     let parts = StatusWebhookParts {
         subscriptions: stores.status_subscriptions.clone(),
         channels: channels(config, &node, &clock)?,
@@ -158,7 +161,7 @@ pub fn subscribe_to_states(
         clock: clock.clone(),
         ids: Arc::new(SystemIds::default()),
         tenants: node.tenants.clone(),
-        admission: Admission::new(clock, config.delivery.instance_concurrency),
+        admission: Admission::new(clock, config.delivery.instance_concurrency, pacing),
         overlap: config.providers.secret_overlap,
         timeout: config.delivery.direct_timeout,
     };

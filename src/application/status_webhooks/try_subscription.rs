@@ -68,11 +68,12 @@ impl TrySubscription {
         Ok(Delivery {
             message_id: MessageId(self.ids.next()),
             run: 0,
+            tries: 1,
             channel_instance_id: StatusSubscription::instance_name(id),
             address: subscription.url,
             credentials: self.cipher.open(id, &subscription.credentials)?,
             recipient: "test".to_owned(),
-            content: Content { text: None, media: None, payload, template: None },
+            content: Content { text: None, media: None, payload, template: None, record: None },
             created_at: now,
         })
     }

@@ -46,6 +46,8 @@ impl TopicsInstance {
             name: None,
             credentials: None,
             max_tries: None,
+            rate_limit_per_minute: None,
+            burst: None,
             retry_unknown: None,
             metadata: None,
         };

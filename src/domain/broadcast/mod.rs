@@ -183,6 +183,7 @@ impl Broadcast {
             broadcast: Some(self.id),
             content,
             direction: Direction::Sent,
+            purpose: None,
             status: MessageStatus::Queued,
             channel_message_id: None,
             error: None,

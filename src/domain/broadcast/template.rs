@@ -31,6 +31,7 @@ pub fn fill(content: &Content, recipient: &BroadcastRecipient) -> Result<Content
         media: content.media.clone(),
         payload: content.payload.as_deref().map(|text| filled(text, escaped)).transpose()?,
         template: content.template.as_deref().map(|text| filled(text, escaped)).transpose()?,
+        record: None,
     })
 }
 

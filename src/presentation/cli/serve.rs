@@ -115,7 +115,7 @@ fn topic_settings(topics: &TopicsConfig) -> TopicSettings {
         warn!("whoever reaches this port may publish to topics without credentials (TOPICS_OPEN)");
     }
     TopicSettings {
-        bodies: BodyLimits::new(topics.max_body_bytes),
+        bodies: BodyLimits::new(topics.max_body_bytes, topics.max_body_bytes),
         is_open: topics.is_open,
         unconfirmed: match topics.unconfirmed {
             Unconfirmed::Ok => UnconfirmedAnswer::Ok,

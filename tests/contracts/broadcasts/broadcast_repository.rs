@@ -31,6 +31,7 @@ async fn a_broadcast_reads_back_as_it_was(adapters: &Adapters) {
         media: Some(media),
         payload: Some(r#"{"b":1.00,"a":"é"}"#.to_owned()),
         template: Some("{}".to_owned()),
+        record: None,
     };
     let full = BroadcastDraft {
         group: Some(GroupId(id())),

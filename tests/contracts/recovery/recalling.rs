@@ -30,7 +30,7 @@ async fn put_off_for(adapters: &Adapters, of: &Instance, seconds: i64, reason: (
     let id = queued(adapters, of).await.id;
     let (reason, is_undeliverable) = (reason.0.to_owned(), reason.1);
     let (pause, not_before) = (Some(Duration::ZERO), Some(at(seconds)));
-    let deferral = Deferral { id, pause, not_before, reason, is_undeliverable, now: at(0) };
+    let deferral = Deferral { id, pause, not_before, reason, is_undeliverable, is_paced: false, now: at(0) };
     adapters.messages.defer(&deferral).await.unwrap();
     id
 }

@@ -27,7 +27,7 @@ impl MemoryDeletedInstances {
 impl DeletedInstances for MemoryDeletedInstances {
     async fn list(&self, limit: u32) -> Result<Vec<InstanceId>, RepositoryError> {
         let list = move |tables: &mut Tables| {
-            let is_told = |id: &InstanceId| tables.subscriptions.contains_key(id);
+            let is_told = |id: &InstanceId| tables.status_subscriptions.contains_key(id);
             let deleted = tables.deleted_instances.iter().filter(|(id, _)| !is_told(id));
             let mut deleted: Vec<_> = deleted.map(|(id, at)| (*at, *id)).collect();
             deleted.sort();

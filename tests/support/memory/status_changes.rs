@@ -87,7 +87,7 @@ fn tell_next(tables: &mut Tables, compose: &Compose<'_>) -> usize {
     let mut told = 0;
     for (key, snapshot) in next.collect::<Vec<_>>() {
         let (id, subscription, seq) = key;
-        let to = tables.subscriptions.get(&subscription).map(Subscriber::from);
+        let to = tables.status_subscriptions.get(&subscription).map(Subscriber::from);
         let change = change(tables, seq, id, snapshot, Some(subscription));
         let Some((change, to)) = change.zip(to) else {
             tables.tellings.remove(&key);
@@ -115,7 +115,7 @@ fn tell_noted(tables: &mut Tables, compose: &Compose<'_>) -> (usize, bool) {
         noted.iter().filter_map(|(seq, (id, then, to))| change(tables, *seq, *id, then.clone(), *to)).collect();
     let there: HashSet<i64> = changes.iter().map(|change| change.seq).collect();
     tables.status_changes.retain(|seq, _| there.contains(seq));
-    let subscribers: Vec<Subscriber> = tables.subscriptions.values().map(Subscriber::from).collect();
+    let subscribers: Vec<Subscriber> = tables.status_subscriptions.values().map(Subscriber::from).collect();
     let busy = match tables.has(Bug::TellsAllAtOnce) {
         true => HashSet::new(),
         false => tables.tellings.keys().map(|(message, subscription, _)| (*subscription, *message)).collect(),

@@ -23,7 +23,7 @@ impl MemoryStatusSubscriptions {
 /// The instance behind a subscription, if it is not there, or no more.
 pub(super) fn make_instance(tables: &mut Tables, id: InstanceId) {
     tables.deleted_instances.remove(&id);
-    let Some(subscription) = tables.subscriptions.get(&id) else { return };
+    let Some(subscription) = tables.status_subscriptions.get(&id) else { return };
     let instance = Instance {
         id,
         tenant: subscription.tenant.clone(),
@@ -36,6 +36,8 @@ pub(super) fn make_instance(tables: &mut Tables, id: InstanceId) {
         credentials: subscription.credentials.clone(),
         event_secret: None,
         max_tries: None,
+        rate_limit_per_minute: None,
+        burst: None,
         retry_unknown: None,
         one_call_at_a_time: None,
         metadata: None,
@@ -51,12 +53,12 @@ impl StatusSubscriptions for MemoryStatusSubscriptions {
         let new = new.clone();
         let insert = move |tables: &mut Tables| {
             storable([Some(new.url.as_str()), new.channel_instance_id.as_deref(), Some(&new.user_id)])?;
-            let of_tenant = tables.subscriptions.values().filter(|it| it.tenant == new.tenant).count();
+            let of_tenant = tables.status_subscriptions.values().filter(|it| it.tenant == new.tenant).count();
             if of_tenant >= MOST as usize {
                 return Ok(false);
             }
             let id = new.id;
-            tables.subscriptions.insert(id, new);
+            tables.status_subscriptions.insert(id, new);
             make_instance(tables, id);
             tables.sync();
             Ok(true)
@@ -65,13 +67,14 @@ impl StatusSubscriptions for MemoryStatusSubscriptions {
     }
 
     async fn find(&self, tenant: &Tenant, id: InstanceId) -> Result<Option<StatusSubscription>, RepositoryError> {
-        let find = |tables: &mut Tables| tables.subscriptions.get(&id).filter(|it| it.tenant == *tenant).cloned();
+        let find =
+            |tables: &mut Tables| tables.status_subscriptions.get(&id).filter(|it| it.tenant == *tenant).cloned();
         self.database.run_now("subscriptions.find", |tables| Ok(find(tables))).await
     }
 
     async fn list(&self, tenant: &Tenant) -> Result<Vec<StatusSubscription>, RepositoryError> {
         let list = |tables: &mut Tables| {
-            let of_tenant = tables.subscriptions.values().filter(|it| it.tenant == *tenant);
+            let of_tenant = tables.status_subscriptions.values().filter(|it| it.tenant == *tenant);
             let mut listed: Vec<StatusSubscription> = of_tenant.cloned().collect();
             listed.sort_by_key(|subscription| (subscription.created_at, subscription.id));
             listed
@@ -83,7 +86,7 @@ impl StatusSubscriptions for MemoryStatusSubscriptions {
         let changed = changed.clone();
         let update = move |tables: &mut Tables| {
             let is_it = |it: &&mut StatusSubscription| it.tenant == changed.tenant && it.version == changed.version;
-            let Some(stored) = tables.subscriptions.get_mut(&changed.id).filter(is_it) else { return Ok(false) };
+            let Some(stored) = tables.status_subscriptions.get_mut(&changed.id).filter(is_it) else { return Ok(false) };
             let updated_at = stored.updated_at.max(changed.updated_at);
             let (url, credentials) = (changed.url.clone(), changed.credentials.clone());
             let id = changed.id;
@@ -102,10 +105,10 @@ impl StatusSubscriptions for MemoryStatusSubscriptions {
     async fn delete(&self, tenant: &Tenant, id: InstanceId, now: Timestamp) -> Result<bool, RepositoryError> {
         let tenant = tenant.clone();
         let delete = move |tables: &mut Tables| {
-            if tables.subscriptions.get(&id).is_none_or(|it| it.tenant != tenant) {
+            if tables.status_subscriptions.get(&id).is_none_or(|it| it.tenant != tenant) {
                 return Ok(false);
             }
-            tables.subscriptions.remove(&id);
+            tables.status_subscriptions.remove(&id);
             tables.instances.remove(&id);
             tables.deleted_instances.entry(id).or_insert(now);
             tables.tellings.retain(|(_, subscription, _), _| *subscription != id);

@@ -57,7 +57,7 @@ pub(super) struct Tables {
     pub undecided: BTreeMap<ChannelMessage, Received>,
     /// As they were when they were deleted; used by [`Bug::ClaimsRememberInstances`] alone.
     pub former_instances: BTreeMap<InstanceId, Instance>,
-    pub subscriptions: BTreeMap<InstanceId, StatusSubscription>,
+    pub status_subscriptions: BTreeMap<InstanceId, StatusSubscription>,
     /// What is to be told, and how far it was.
     pub status_changes: BTreeMap<i64, (MessageId, Snapshot, Option<InstanceId>)>,
     /// What is being told, or waits: by message, subscription and number.
@@ -354,7 +354,7 @@ impl Tables {
         let is_told = from != Some(now.status) && TOLD.contains(&now.status);
         let is_own = now.direction == Direction::Sent && now.purpose.is_none();
         let is_forgotten = self.has(Bug::ReceiptsAreNotTold) && writer == RECEIPTS;
-        let has_subscriber = self.subscriptions.values().any(|it| it.tenant == now.tenant);
+        let has_subscriber = self.status_subscriptions.values().any(|it| it.tenant == now.tenant);
         if is_told && is_own && has_subscriber && !is_forgotten {
             self.next_change += 1;
             self.status_changes.insert(self.next_change, (now.id, Snapshot::of(now), None));

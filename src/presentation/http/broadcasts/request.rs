@@ -119,6 +119,7 @@ pub fn read(body: LargeBody, channels: &Channels) -> Result<SendBroadcastCommand
         media: media(request.media_url, request.media_type),
         payload: request.payload.and(written.payload).map(|raw| compact(raw.get())),
         template: request.template.and(written.template).map(|raw| compact(raw.get())),
+        record: None,
     };
     Ok(SendBroadcastCommand {
         instance: Some((ChannelName::new(request.channel.into_string()), request.channel_instance_id.0)),

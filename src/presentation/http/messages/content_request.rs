@@ -68,6 +68,7 @@ pub(in crate::presentation::http) fn read_content(body: JsonBody) -> Result<Send
             media: media(request.media_url, request.media_type),
             payload: request.payload.and(written.payload).map(|raw| compact(raw.get())),
             template: request.template.and(written.template).map(|raw| compact(raw.get())),
+            record: None,
         },
         max_tries: request.max_retries.map(|tries| tries.0),
         priority: request.priority.map(|priority| priority.0),

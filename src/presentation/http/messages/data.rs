@@ -153,6 +153,7 @@ mod tests {
                 media: Some(media),
                 payload: Some(r#"{"total": 4500.00}"#.to_owned()),
                 template: Some(r#"{"name":"x"}"#.to_owned()),
+                record: None,
             },
             status: MessageStatus::Read,
             channel_message_id: Some("wamid.1".to_owned()),

@@ -200,11 +200,6 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-instance", "No such instance", detail)
     }
 
-    pub fn unknown_subscription() -> Self {
-        let detail = "There is no such subscription.";
-        Self::new(StatusCode::NOT_FOUND, "unknown-subscription", "No such subscription", detail)
-    }
-
     pub fn unknown_message() -> Self {
         let detail = "There is no such message.";
         Self::new(StatusCode::NOT_FOUND, "unknown-message", "No such message", detail)

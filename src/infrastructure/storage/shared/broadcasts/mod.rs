@@ -44,6 +44,7 @@ pub fn broadcast(row: &impl Row) -> Result<Broadcast, RepositoryError> {
             media: media_url.zip(media_type).map(|(url, media_type)| Media { url, media_type }),
             payload: row.json("payload")?,
             template: row.json("template")?,
+            record: None,
         },
         is_template: there("is_template", row.flag("is_template"))?,
         max_tries: count("max_retries")?,

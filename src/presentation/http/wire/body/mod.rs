@@ -54,6 +54,11 @@ impl BodyLimits {
         let large = most.max(large);
         Self { most, large, room: ByteRoom::new(ALL_BYTES.max(2 * large)), patience: PATIENCE }
     }
+
+    /// The same, for what is to be seen whole although it is over the limit, up to another.
+    pub fn at_least(&self, most: usize) -> Self {
+        Self { most: self.most.max(most), ..self.clone() }
+    }
 }
 
 /// A body that may hold a list of recipients: JSON, or CSV.
@@ -97,11 +102,6 @@ where
         let bytes = bytes.slice_ref(text(&bytes)?);
         hold_body(held);
         Ok(Self { content_type, bytes })
-    }
-
-    /// The same, for what is to be seen whole although it is over the limit, up to another.
-    pub fn at_least(&self, most: usize) -> Self {
-        Self { most: self.most.max(most), ..self.clone() }
     }
 }
 

@@ -133,11 +133,7 @@ impl Batch for Accepts {
 
 /// Stores messages that were not asked for by a caller, in the order of their ids.
 pub async fn insert_messages(connection: &mut PgConnection, messages: Vec<Message>) -> Result<(), sqlx::Error> {
-    let accepts: Vec<AcceptRequest> =
-        messages.into_iter().map(|message| AcceptRequest { message, request: None }).collect();
-    let mut in_order: Vec<&AcceptRequest> = accepts.iter().collect();
-    in_order.sort_unstable_by_key(|accept| accept.message.id);
-    bind(sqlx::query(INSERT.as_str()), &in_order, |_| true).execute(connection).await?;
+    insert_all(connection, &messages.iter().collect::<Vec<_>>()).await
 }
 
 /// Stores messages that come without keys, in a transaction of the caller's.
@@ -149,6 +145,7 @@ pub async fn insert_all(connection: &mut PgConnection, messages: &[&Message]) ->
     if !in_order.is_empty() {
         bind(sqlx::query(INSERT.as_str()), &in_order, |_| true).execute(connection).await?;
     }
+    Ok(())
 }
 
 /// Of a broadcast: those that are there already stay as they are.

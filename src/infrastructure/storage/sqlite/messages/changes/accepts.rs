@@ -83,34 +83,24 @@ impl Batch for Accepts {
     }
 }
 
+/// Messages in one statement, well below the parameters that SQLite takes.
+const AT_ONCE: usize = 500;
+
 /// Stores messages that were not asked for by a caller.
 pub async fn insert_messages(
     transaction: &mut Transaction<'_, Sqlite>,
     messages: Vec<Message>,
 ) -> Result<(), RepositoryError> {
-    let accepts: Vec<AcceptRequest> =
-        messages.into_iter().map(|message| AcceptRequest { message, request: None }).collect();
-    for accepts in accepts.chunks(AT_ONCE) {
-        let mut insert = insert(accepts.iter());
-        insert.build().persistent(false).execute(&mut **transaction).await.map_err(translate)?;
+    insert_all(transaction, &messages.iter().collect::<Vec<_>>()).await.map_err(translate)
+}
+
+/// Stores messages that come without keys, in a transaction of the caller's.
+pub async fn insert_all(connection: &mut SqliteConnection, messages: &[&Message]) -> Result<(), sqlx::Error> {
+    for portion in messages.chunks(AT_ONCE) {
+        insertion(portion.iter().copied()).build().persistent(false).execute(&mut *connection).await?;
     }
     Ok(())
 }
-
-/// One statement takes no more parameters than these have.
-const AT_ONCE: usize = 500;
-/// Stores messages that come without keys, in a transaction of the caller's.
-pub async fn insert_all(connection: &mut SqliteConnection, messages: &[&Message]) -> Result<(), sqlx::Error> {
-    // At one parameter a column, a statement takes some hundreds.
-    for some in messages.chunks(500) {
-        let requests: Vec<AcceptRequest> =
-            some.iter().map(|message| AcceptRequest { message: (*message).clone(), request: None }).collect();
-        insert(requests.iter()).build().persistent(false).execute(&mut *connection).await?;
-    }
-}
-
-/// Messages in one statement, well below the parameters that SQLite takes.
-const AT_ONCE: usize = 500;
 
 /// Stores messages of a broadcast, of which some may be there already: these stay as they are.
 pub async fn insert_those_missing(
@@ -118,7 +108,7 @@ pub async fn insert_those_missing(
     messages: &[Message],
 ) -> Result<(), RepositoryError> {
     for portion in messages.chunks(AT_ONCE) {
-        let mut query = insert_messages(portion.iter());
+        let mut query = insertion(portion.iter());
         query.push(" on conflict do nothing");
         query.build().persistent(false).execute(&mut **transaction).await.map_err(translate)?;
     }
@@ -126,10 +116,10 @@ pub async fn insert_those_missing(
 }
 
 fn insert<'a>(accepts: impl Iterator<Item = &'a AcceptRequest>) -> QueryBuilder<Sqlite> {
-    insert_messages(accepts.map(|accept| &accept.message))
+    insertion(accepts.map(|accept| &accept.message))
 }
 
-fn insert_messages<'a>(messages: impl Iterator<Item = &'a Message>) -> QueryBuilder<Sqlite> {
+fn insertion<'a>(messages: impl Iterator<Item = &'a Message>) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(INSERT.as_str());
     query.push_values(messages, |mut row, message| {
         for column in COLUMNS {
