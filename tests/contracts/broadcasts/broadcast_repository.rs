@@ -121,13 +121,15 @@ async fn what_has_ended_is_not_moved(adapters: &Adapters) {
 async fn what_is_queued_is_cancelled_in_portions_and_nothing_else(adapters: &Adapters) {
     let owner = adapters.live_node().await;
     let (mine, other) = (adapters.broadcast(owner, 6).await, adapters.broadcast(owner, 2).await);
-    for broadcast in [&mine, &other] {
+    let make = async |broadcast: &Broadcast| {
         let messages = chunk(adapters.broadcast_expansion.as_ref(), broadcast, 10, owner).await;
         assert!(adapters.broadcast_expansion.expand(broadcast, &messages, at(1)).await.unwrap());
-    }
+    };
+    make(&mine).await;
     let limited = correio::application::ports::Take { limit: 1, ..crate::support::given::take(owner, 5) };
     let taken = adapters.taken(&limited).await;
     adapters.messages.claim(taken[0], owner, at(5)).await.unwrap().unwrap();
+    make(&other).await;
     for expected in [3, 2, 0] {
         let cancelled = adapters.broadcasts.cancel_messages(&mine, Duration::ZERO, 3, at(6)).await.unwrap();
         assert_eq!(cancelled, CancelledMessages::Cancelled(expected));

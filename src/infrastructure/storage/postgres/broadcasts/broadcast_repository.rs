@@ -83,16 +83,15 @@ const CHANGE: &str = "
        and status = any($3)";
 
 /// A page of the messages of which the table `found` has ids.
-const PAGE: &str = concat!(
-    "), fitting as (
+const PAGE: &str = "
+    ), fitting as (
          select id
            from (select id,
                         row_number() over (order by id) as place,
                         coalesce(sum(bytes) over (order by id rows between unbounded preceding and 1 preceding), 0) as before
                    from found) as sized
           where before < 16777216
-            and place <= "
-);
+            and place <= ";
 const OF_PAGE: &str = concat!(
     ")
      select (select count(*) from found) as count, ",

@@ -34,16 +34,15 @@ const UPDATE: &str = concat!(
 );
 
 /// The groups of the table `found` that fit into an answer, and how many were found.
-const LISTED: &str = concat!(
-    "), fitting as (
+const LISTED: &str = "
+    ), fitting as (
          select id
            from (select id,
                         row_number() over (order by id) as place,
                         coalesce(sum(bytes) over (order by id rows between unbounded preceding and 1 preceding), 0) as before
                    from found) as sized
           where before < 16777216
-            and place <= "
-);
+            and place <= ";
 const OF_THEM: &str = concat!(
     ")
      select (select count(*) from found) as count, ",
