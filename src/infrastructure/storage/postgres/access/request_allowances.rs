@@ -23,13 +23,13 @@ impl PgRequestAllowances {
 /// A minute that is over, or begins later than now (a clock was set), gives way to one that begins now.
 const TAKE: &str = "
     insert into request_allowances as kept (counted, began_at, taken, granted)
-    values ($1, $2, least($3, $4), least($3, $4))
+    values ($1, $2, least($3::integer, $4::integer), least($3::integer, $4::integer))
         on conflict (counted) do update
        set began_at = case when kept.began_at > $2 or kept.began_at <= $5 then $2 else kept.began_at end,
-           taken = case when kept.began_at > $2 or kept.began_at <= $5 then least($3, $4)
-                        else greatest(kept.taken, least($3, kept.taken + $4)) end,
-           granted = case when kept.began_at > $2 or kept.began_at <= $5 then least($3, $4)
-                          else greatest(0, least($4, $3 - kept.taken)) end
+           taken = case when kept.began_at > $2 or kept.began_at <= $5 then least($3::integer, $4::integer)
+                        else greatest(kept.taken, least($3::integer, kept.taken + $4::integer)) end,
+           granted = case when kept.began_at > $2 or kept.began_at <= $5 then least($3::integer, $4::integer)
+                          else greatest(0, least($4::integer, $3::integer - kept.taken)) end
     returning began_at, taken, granted";
 
 #[async_trait]
