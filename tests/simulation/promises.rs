@@ -151,7 +151,7 @@ fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMu
     if story.calls.len() > spent && story.replays() == 0 {
         say(format!("was called {} times, and {spent} tries are spent on it", story.calls.len()));
     }
-    let mut unended = 0;
+    let (mut unended, mut put_off) = (0, 0);
     let mut begun = None;
     for (at, change) in &story.changes {
         let was_being_delivered = matches!(change.from, Some(MessageStatus::Pending | MessageStatus::Processing));
@@ -166,11 +166,16 @@ fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMu
                 say(format!("was taken from the process delivering it since {since:?} at {at:?}, for no reason"));
             }
         }
+        // Claimed to be put off: its channel was not called, and no try is spent.
+        if was_being_delivered && change.to == MessageStatus::Queued && change.believed.is_some() {
+            let since = begun.map_or(Duration::ZERO, |(since, _)| since);
+            put_off += usize::from(!story.calls.iter().any(|call| call.at >= since && call.at <= *at));
+        }
         if matches!(change.to, MessageStatus::Pending | MessageStatus::Processing) {
             begun = Some((*at, change.node));
         }
     }
-    let allowed = row.max_tries as usize * (1 + story.replays()) + unended;
+    let allowed = row.max_tries as usize * (1 + story.replays()) + unended + put_off;
     if row.try_number as usize > allowed {
         say(format!("was tried {} times, and {allowed} would have been enough", row.try_number));
     }
