@@ -95,7 +95,12 @@ pub fn compose(
         topics,
         kafka_rest: kafka_rest(config, &transport, &clock),
     };
-    let settings = Settings {
+    let settings = settings(config, role, database.is_embedded(), stuck_after);
+    Ok(Gateway::assemble(ports, transport, node, settings))
+}
+
+fn settings(config: &Config, role: Role, is_alone: bool, stuck_after: StuckAfter) -> Settings {
+    Settings {
         max_tries: config.delivery.max_tries,
         retry: RetryPolicy {
             backoff: config.delivery.retry_backoff.clone(),
@@ -108,7 +113,7 @@ pub fn compose(
         requests: config.http.max_in_flight,
         shutdown_timeout: config.delivery.shutdown_timeout,
         retention: config.storage.retention,
-        is_alone: database.is_embedded(),
+        is_alone,
         only_delivers: role == Role::Worker,
         broadcast_ahead: config.delivery.broadcast_ahead,
         public_url: config.providers.public_url.clone(),
@@ -117,8 +122,7 @@ pub fn compose(
         stuck_after,
         sign_in_ttl: config.access.sign_in_ttl,
         request_limits: config.access.limits.requests,
-    };
-    Ok(Gateway::assemble(ports, transport, node, settings))
+    }
 }
 
 /// What a command needs that connects instances, and serves nothing.

@@ -167,12 +167,12 @@ impl ConsumerInstances {
 
     pub async fn subscribe(&self, name: &InstanceName, subscription: Subscription) -> Result<(), InstanceError> {
         let call = self.call(name)?;
-        let is_possible = match (&call.instance.state().reads, &subscription) {
-            (Reads::Nothing, _) => true,
-            (Reads::Subscribed(Subscription::Topics(_)), Subscription::Topics(_)) => true,
-            (Reads::Subscribed(Subscription::Pattern(_)), Subscription::Pattern(_)) => true,
-            _ => false,
-        };
+        let is_possible = matches!(
+            (&call.instance.state().reads, &subscription),
+            (Reads::Nothing, _)
+                | (Reads::Subscribed(Subscription::Topics(_)), Subscription::Topics(_))
+                | (Reads::Subscribed(Subscription::Pattern(_)), Subscription::Pattern(_))
+        );
         if !is_possible {
             return Err(InstanceError::Exclusive);
         }

@@ -1,24 +1,21 @@
 //! The command line: `correio serve|migrate|keys|users|instances|broadcast|status-webhooks|sources|subscriptions|topics|groups|
 //! replay|import-outbox|events|emergency|spool|backup|token|bench`.
 
+mod access;
 mod backup;
 mod bench;
 mod broadcast;
 mod error;
 mod events;
-mod first_key;
 mod import_outbox;
 mod instances;
 mod kafka;
-mod keys;
 mod replay;
 mod reporting;
 mod serve;
 mod signals;
 mod status_webhooks;
 mod tenant;
-mod token;
-mod users;
 
 use std::process::ExitCode;
 
@@ -52,7 +49,7 @@ enum Command {
     Migrate,
     /// Make, list and revoke API keys.
     #[command(subcommand)]
-    Keys(keys::KeysCommand),
+    Keys(access::keys::KeysCommand),
     /// List instances, connect them at their providers, and show their codes.
     #[command(subcommand)]
     Instances(instances::InstancesCommand),
@@ -61,7 +58,7 @@ enum Command {
     StatusWebhooks(status_webhooks::StatusWebhooksCommand),
     /// Make, list and disable users, who log in for tokens.
     #[command(subcommand)]
-    Users(users::UsersCommand),
+    Users(access::users::UsersCommand),
     /// Check and list the sources that the installation's file describes.
     #[command(subcommand)]
     Sources(reporting::sources::SourcesCommand),
@@ -92,7 +89,7 @@ enum Command {
     /// Copy the SQLite database to a new file, also while a server uses it, and check the copy.
     Backup(backup::BackupArguments),
     /// Print a token signed with `JWT_SECRET`.
-    Token(token::TokenArguments),
+    Token(access::token::TokenArguments),
     Bench(Box<bench::BenchArguments>),
 }
 
@@ -143,10 +140,10 @@ async fn execute(command: Command) -> Result<(), CommandError> {
             }
             Ok(())
         }
-        Command::Keys(command) => keys::run(&configured()?, command).await,
+        Command::Keys(command) => access::keys::run(&configured()?, command).await,
         Command::Instances(command) => instances::run(&configured()?, command).await,
         Command::StatusWebhooks(command) => status_webhooks::run(&configured()?, command).await,
-        Command::Users(command) => users::run(&configured()?, command).await,
+        Command::Users(command) => access::users::run(&configured()?, command).await,
         Command::Sources(command) => reporting::sources::run(&configured()?, &command),
         Command::Subscriptions(command) => reporting::subscriptions::run(&configured()?, command).await,
         Command::Topics(command) => kafka::topics::run(&configured()?, command).await,
@@ -158,7 +155,7 @@ async fn execute(command: Command) -> Result<(), CommandError> {
         Command::Spool(command) => events::spool::run(&configured()?, &command).await,
         Command::ImportOutbox(arguments) => import_outbox::run(&configured()?, arguments).await,
         Command::Backup(arguments) => backup::run(&configured()?, arguments).await,
-        Command::Token(arguments) => token::run(&configured()?, arguments),
+        Command::Token(arguments) => access::token::run(&configured()?, arguments),
         // These call a server, and may run where none could.
         Command::Broadcast(command) => broadcast::run(command).await,
         Command::Bench(arguments) => bench::run(*arguments).await,

@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::access::first_key::{KeyFile, Terminal};
 use super::error::CommandError;
-use super::first_key::{KeyFile, Terminal};
 use super::signals::Signals;
 use crate::application::Stop;
 use crate::application::gateway::Gateway;

@@ -8,7 +8,7 @@ use super::events::list::EventStatusField;
 use super::kafka_rest::RestErrorBody;
 use super::messages::list::{DirectionField, PurposeField, StatusField};
 use super::wire::moment::Moment;
-use super::wire::page::{Cursor, Limit};
+use super::wire::page::{Cursor, IdCursor, Limit, WideLimit};
 use super::wire::problem::{FieldError, ProblemBody};
 
 #[derive(utoipa::OpenApi)]
@@ -19,7 +19,7 @@ use super::wire::problem::{FieldError, ProblemBody};
     ),
     // Besides what the operations name themselves: what their parameters and shared answers are made of.
     components(schemas(
-        ProblemBody, FieldError, RestErrorBody, DirectionField, PurposeField, StatusField, EventStatusField, Moment, Limit, Cursor
+        ProblemBody, FieldError, RestErrorBody, DirectionField, PurposeField, StatusField, EventStatusField, Moment, Limit, Cursor, WideLimit, IdCursor
     )),
     modifiers(&Security),
     security(("apiKey" = []), ("bearer" = [])),

@@ -111,7 +111,7 @@ async fn of_those_added_at_once_none_is_lost(adapters: &Adapters) {
     let mine = group("acme", "mine");
     adapters.groups.insert(&mine).await.unwrap();
     let add = async |from: usize| {
-        let numbers: Vec<usize> = if from % 2 == 0 { (0..20).collect() } else { (0..20).rev().collect() };
+        let numbers: Vec<usize> = if from.is_multiple_of(2) { (0..20).collect() } else { (0..20).rev().collect() };
         let members: Vec<Member> = numbers.iter().map(|number| member(&mine, &number.to_string(), None)).collect();
         adapters.group_members.add(mine.id, &members).await.unwrap().unwrap()
     };

@@ -119,13 +119,14 @@ pub fn read_csv(bytes: &[u8]) -> Result<Lines, Problem> {
     };
     let name = place("name");
     let mut lines = Lines::new();
+    let mut counted = CountedLines::default();
     for record in reader.records() {
         if lines.len() == MOST {
             return Err(too_many());
         }
         match record {
             Ok(record) => {
-                let line = record.position().map_or(0, csv::Position::line);
+                let line = counted.line(bytes, record.position());
                 let text = |place: usize| record.get(place).unwrap_or_default();
                 let member = if record.len() > header.len() {
                     Err("has more columns than the header".to_owned())
@@ -135,12 +136,30 @@ pub fn read_csv(bytes: &[u8]) -> Result<Lines, Problem> {
                 lines.push((line, member));
             }
             Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
+                let line = counted.line(bytes, error.position());
                 lines.push((line, Err("is not CSV in UTF-8".to_owned())));
             }
         }
     }
     Ok(lines)
+}
+
+/// In which line a record begins, as an editor shows it: the reader's own count stops before the line feeds that it skips.
+#[derive(Default)]
+struct CountedLines {
+    bytes: usize,
+    feeds: u64,
+}
+
+impl CountedLines {
+    fn line(&mut self, list: &[u8], position: Option<&csv::Position>) -> u64 {
+        let begins = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.bytes);
+        let skipped = list.iter().skip(begins).take_while(|byte| b"\r\n".contains(byte)).count();
+        let until = (begins + skipped).clamp(self.bytes, list.len());
+        self.feeds += list.iter().take(until).skip(self.bytes).filter(|byte| **byte == b'\n').count() as u64;
+        self.bytes = until;
+        self.feeds + 1
+    }
 }
 
 fn no_header() -> Problem {

@@ -4,6 +4,8 @@ pub mod security;
 #[cfg(test)]
 mod tests;
 pub mod topics;
+#[cfg(test)]
+mod topics_tests;
 
 use std::time::Duration;
 

@@ -28,7 +28,7 @@ pub use receiving::{Receptions, Undecided, decide, receive, settled};
 
 /// What each change is in SQL.
 #[cfg(test)]
-pub const STATEMENTS: [(&Change, &[&str]); 18] = [
+pub const STATEMENTS: [(&Change, &[&str]); 19] = [
     (&transition::END, &[outcomes::RECORD, outcomes::RECORD_WITH_ATTEMPTS]),
     (&transition::CLAIM_AND_END, &[outcomes::CLAIM_AND_RECORD]),
     (&transition::CLAIM, &[claims::CLAIM]),
@@ -41,7 +41,8 @@ pub const STATEMENTS: [(&Change, &[&str]); 18] = [
     (&transition::RETIME, &[giving_back::RECALL]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
-    (&transition::CANCEL, &[cancellation::CANCEL, cancellation::CANCEL_OF_BROADCAST]),
+    (&transition::CANCEL, &[cancellation::CANCEL]),
+    (&transition::CANCEL, &[cancellation::CANCEL_OF_BROADCAST]),
     (&transition::FAIL, &[deletion::FAIL]),
     (&transition::RECEIPT_SENT, &[receiving::SENT]),
     (&transition::RECEIPT_DELIVERED, &[receiving::DELIVERED]),

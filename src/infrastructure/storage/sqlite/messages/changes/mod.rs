@@ -27,7 +27,7 @@ pub use receiving::{Receptions, Undecided, decide, receive};
 
 /// What each change is in SQL.
 #[cfg(test)]
-pub const STATEMENTS: [(&Change, &[&str]); 18] = [
+pub const STATEMENTS: [(&Change, &[&str]); 19] = [
     (&transition::END, &outcomes::RECORD),
     (&transition::CLAIM_AND_END, &outcomes::CLAIM_AND_RECORD),
     (&transition::CLAIM, &[claims::CLAIM, claims::CLAIMED]),
@@ -40,7 +40,8 @@ pub const STATEMENTS: [(&Change, &[&str]); 18] = [
     (&transition::RETIME, &[retiming::RECALL]),
     (&transition::REPLAY, &[replays::REPLAY]),
     (&transition::REPLAY, &[replays::REPLAY_MATCHING]),
-    (&transition::CANCEL, &[cancellation::CANCEL, cancellation::CANCEL_OF_BROADCAST]),
+    (&transition::CANCEL, &[cancellation::CANCEL]),
+    (&transition::CANCEL, &[cancellation::CANCEL_OF_BROADCAST]),
     (&transition::FAIL, &[deletion::FAIL]),
     (&transition::RECEIPT_SENT, &[receiving::SENT]),
     (&transition::RECEIPT_DELIVERED, &[receiving::DELIVERED]),

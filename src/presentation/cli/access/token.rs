@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::error::CommandError;
-use super::tenant::tenant;
 use crate::application::ports::Clock;
 use crate::domain::access::principal::{Scope, Tenant};
 use crate::infrastructure::auth::TokenSigner;
 use crate::infrastructure::auth::token_signer::TokenRequest;
 use crate::infrastructure::config::{Config, parse_duration};
 use crate::infrastructure::system::SystemClock;
+use crate::presentation::cli::error::CommandError;
+use crate::presentation::cli::tenant::tenant;
 
 #[derive(Debug, Args)]
 pub struct TokenArguments {

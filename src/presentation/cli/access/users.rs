@@ -5,8 +5,6 @@ use std::io::{BufRead, IsTerminal, Write};
 use clap::Subcommand;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-use super::error::CommandError;
-use super::tenant::tenant;
 use crate::application::ports::{Clock, Ids, Passwords, RepositoryError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::{Scope, Tenant};
@@ -15,6 +13,8 @@ use crate::infrastructure::auth::Argon2Passwords;
 use crate::infrastructure::config::Config;
 use crate::infrastructure::storage::database::Database;
 use crate::infrastructure::system::{SystemClock, SystemIds};
+use crate::presentation::cli::error::CommandError;
+use crate::presentation::cli::tenant::tenant;
 
 /// Shorter ones are guessed.
 const SHORTEST: usize = 8;

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use clap::Subcommand;
 use uuid::Uuid;
 
-use super::error::CommandError;
-use super::tenant::tenant;
 use crate::application::access::issue_api_key::NewApiKey;
 use crate::application::gateway::issue_api_key;
 use crate::application::ports::Clock;
@@ -17,6 +15,8 @@ use crate::infrastructure::auth::api_keys;
 use crate::infrastructure::config::{Config, parse_duration};
 use crate::infrastructure::storage::database::Database;
 use crate::infrastructure::system::{SystemClock, SystemIds};
+use crate::presentation::cli::error::CommandError;
+use crate::presentation::cli::tenant::tenant;
 
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
