@@ -21,6 +21,9 @@ const KEPT_OUT_FOR_LONG: Duration = Duration::from_secs(60);
 
 /// How long a look at what is stored may take.
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
+
+/// How long the count of what is stuck may take.
+const LONGEST_COUNT: Duration = Duration::from_secs(1);
 /// Before that a connection to Kafka may still be on its way.
 const KNOWN_AFTER: Duration = Duration::from_secs(5);
 
@@ -154,8 +157,14 @@ impl ReportHealth {
             Either::Right(_) => Look::default(),
         };
         let Look { open, weeks, troubles } = look;
-        // A database that does not answer is not asked more.
-        let stuck = if open.is_some() { self.stuck.recent().await } else { None };
+        // A database that does not answer is not asked more, and no count is waited for that takes long.
+        let stuck = match open {
+            Some(_) => match select(pin!(self.stuck.recent()), self.clock.sleep(LONGEST_COUNT)).await {
+                Either::Left((stuck, _)) => stuck,
+                Either::Right(_) => None,
+            },
+            None => None,
+        };
         let broker = self.brokers.health();
         let is_emergency = self.emergency.as_ref().is_some_and(|emergency| emergency.is_on());
         let spool = self.spool.as_ref().map(|spool| spool.standing());
