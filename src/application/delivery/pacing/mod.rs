@@ -56,6 +56,9 @@ pub struct KeptSlot {
     message: MessageId,
 }
 
+/// The consumer is told no more often that an instance has slots.
+const BETWEEN_WAKES: Duration = Duration::from_millis(20);
+
 /// An instance that has nothing to send is forgotten after this long, until something of it comes.
 const KEPT: Duration = Duration::from_secs(3_600);
 
@@ -290,7 +293,13 @@ impl Serving {
         let mut state = self.pacing.state();
         let held = &mut state.instances.get_mut(&self.instance)?.held;
         let wakes = held.serve(now);
-        let (step, pace) = (held.step(now), held.pace);
+        let (mut step, pace) = (held.step(now), held.pace);
+        // It may have no place for them: its instance's other calls take long.
+        if let Step::Sleep(pause) = &mut step
+            && wakes
+        {
+            *pause = (*pause).max(BETWEEN_WAKES);
+        }
         // In the same breath: what begins to wait from now on is served by another task.
         held.is_served = step != Step::End;
         if wakes && let Some(wake) = &state.wake {
