@@ -1,6 +1,6 @@
 //! Topics in memory, that take what their test says.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use correio::application::ports::{PublishError, TopicProducer};
@@ -12,29 +12,16 @@ use futures::future::BoxFuture;
 #[derive(Default)]
 pub struct MemoryTopics {
     topics: Mutex<BTreeMap<String, Vec<TopicRecord>>>,
-    refusals: Mutex<VecDeque<PublishError>>,
 }
 
 impl MemoryTopics {
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
-
-    /// The next record is not taken.
-    pub fn refuse(&self, error: PublishError) {
-        self.refusals.lock().unwrap().push_back(error);
-    }
-
-    pub fn records(&self, topic: &str) -> Vec<TopicRecord> {
-        self.topics.lock().unwrap().get(topic).cloned().unwrap_or_default()
-    }
 }
 
 impl TopicProducer for MemoryTopics {
     fn publish(&self, topic: &str, record: TopicRecord) -> BoxFuture<'static, Result<RecordPosition, PublishError>> {
-        if let Some(refusal) = self.refusals.lock().unwrap().pop_front() {
-            return async move { Err(refusal) }.boxed();
-        }
         let mut topics = self.topics.lock().unwrap();
         let records = topics.entry(topic.to_owned()).or_default();
         records.push(record);
