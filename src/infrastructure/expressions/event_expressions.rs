@@ -18,6 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest data, in bytes of JSON, that filters and templates look at.
 const LONGEST_DATA: usize = 256 * 1024;
 
+/// Bytes of stack for a parser that calls itself for what is nested: it is bounded by what is permitted, and not small.
+const STACK: usize = 128 * 1024 * 1024;
+
+/// Runs work on a thread that has room for it: one that overflows its stack ends the whole process.
+fn on_a_large_stack<T: Send>(work: impl FnOnce() -> Result<T, ExpressionError> + Send) -> Result<T, ExpressionError> {
+    let failed = |cause: String| ExpressionError(format!("cannot be evaluated: {cause}"));
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("expression".to_owned()).stack_size(STACK);
+        let running = thread.spawn_scoped(scope, work).map_err(|error| failed(error.to_string()))?;
+        running.join().unwrap_or_else(|_| Err(failed("it is too complex".to_owned())))
+    })
+}
+
 /// Evaluates on threads of its own.
 pub struct BoundedExpressions {
     places: std::sync::Arc<Semaphore>,
@@ -46,7 +59,7 @@ impl BoundedExpressions {
                     let sentence = format!("looks at no event of more than {LONGEST_DATA} bytes");
                     return Err(ExpressionError(sentence));
                 }
-                work(&variables)
+                on_a_large_stack(|| work(&variables))
             });
             evaluating.await.map_err(|error| ExpressionError(format!("cannot be evaluated: {error}")))?
         });
@@ -57,11 +70,11 @@ impl BoundedExpressions {
 #[async_trait]
 impl EventExpressions for BoundedExpressions {
     fn check_filter(&self, filter: &str) -> Result<(), ExpressionError> {
-        filter::compile(filter).map(|_| ())
+        on_a_large_stack(|| filter::compile(filter).map(|_| ()))
     }
 
     fn check_template(&self, template: &str) -> Result<(), ExpressionError> {
-        template::check(template)
+        on_a_large_stack(|| template::check(template))
     }
 
     async fn holds(&self, filter: &str, variables: &Value) -> Result<bool, ExpressionError> {

@@ -3,7 +3,7 @@ use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use crate::application::ports::ExpressionError;
 
 /// How deeply brackets may be nested, and how many operators of one operand may follow each other.
-const DEEPEST: usize = 24;
+const DEEPEST: usize = 12;
 
 /// Whether a parser that calls itself for what is nested gets by.
 pub fn is_shallow(text: &str) -> bool {
