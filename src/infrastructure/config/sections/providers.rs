@@ -103,7 +103,7 @@ fn stuck_after(text: &str) -> Parsed<StuckAfter> {
             item.split_once('=').map_or((None, item), |(channel, time)| (Some(channel.trim()), time.trim()));
         let malformed = |error: String| match channel {
             None => format!("{error}, or such durations by channel, like `whatsapp_evolution=10m,whatsapp_oficial=1h`"),
-            Some(channel) => format!("of `{channel}` {error}"),
+            Some(_) => format!("{error} after the name of a channel"),
         };
         let time = duration(time).map_err(malformed)?;
         let is_new = match channel {
@@ -113,7 +113,7 @@ fn stuck_after(text: &str) -> Parsed<StuckAfter> {
         if !is_new {
             return Err(channel.map_or_else(
                 || "has more than one duration without a channel".to_owned(),
-                |channel| format!("names `{channel}` more than once"),
+                |_| "names a channel more than once".to_owned(),
             ));
         }
     }
