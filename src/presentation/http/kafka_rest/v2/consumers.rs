@@ -187,7 +187,7 @@ pub async fn subscribe(
 }
 
 /// Read a consumer's subscription
-#[utoipa::path(get, path = "/consumers/{group}/instances/{instance}/subscription", operation_id = "readSubscription", tag = "kafka",
+#[utoipa::path(get, path = "/consumers/{group}/instances/{instance}/subscription", operation_id = "readConsumerSubscription", tag = "kafka",
     params(("group" = String, Path, description = "The consumer group"), ("instance" = String, Path, description = "The consumer")),
     responses((status = 200, content_type = "application/vnd.kafka.v2+json", body = Object, description = "`topics`"), Refusals))]
 pub async fn subscription(
