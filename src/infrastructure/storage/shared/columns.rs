@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::domain::Timestamp;
 use crate::domain::message::Message;
+use crate::domain::message::delivery::FailureKind;
 
 /// A column that an accept sets.
 pub struct Column {
@@ -126,6 +127,13 @@ pub const OF_RECEIVED: &[Column] = &[
     Column { name: "channel_message_id", share: Share::Own, value: Value::Text(|it| it.channel_message_id.as_deref()) },
     Column { name: "sent_at", share: Share::Own, value: Value::Time(|it| it.sent_at) },
     Column { name: "delivered_at", share: Share::Own, value: Value::Time(|it| it.delivered_at) },
+];
+
+/// What a message of a broadcast has beside them that failed before it was sent.
+pub const OF_BROADCASTS: &[Column] = &[
+    Column { name: "error", share: Share::Own, value: Value::Text(|it| it.error.as_deref()) },
+    Column { name: "failure", share: Share::Own, value: Value::Text(|it| it.failure.map(FailureKind::as_str)) },
+    Column { name: "dead_lettered_at", share: Share::Own, value: Value::Time(|it| it.dead_lettered_at) },
 ];
 
 /// The names, with commas.

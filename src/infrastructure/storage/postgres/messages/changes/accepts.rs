@@ -13,7 +13,7 @@ use crate::domain::message::Message;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::row::get;
-use crate::infrastructure::storage::shared::columns::{COLUMNS, Column, Share, Value, are_alike, names};
+use crate::infrastructure::storage::shared::columns::{COLUMNS, Column, OF_BROADCASTS, Share, Value, are_alike, names};
 use crate::infrastructure::storage::shared::{AcceptRequest, Batch};
 
 pub struct Accepts {
@@ -29,7 +29,11 @@ impl Accepts {
 /// One array per column, one element per message, at least for columns that differ. PostgreSQL advances the arrays
 /// together, and does not make a table of each as it does when they stand in `from`.
 fn given(is_array: impl Fn(&Column) -> bool) -> String {
-    let columns = COLUMNS.iter().zip(1..).map(|(column, place)| {
+    given_of(COLUMNS.iter(), is_array)
+}
+
+fn given_of<'c>(columns: impl Iterator<Item = &'c Column>, is_array: impl Fn(&Column) -> bool) -> String {
+    let columns = columns.zip(1..).map(|(column, place)| {
         let (name, array) = (column.name, is_array(column));
         let (kind, cast) = match column.value {
             Value::Id(_) => ("uuid", ""),
@@ -149,14 +153,19 @@ pub async fn insert_all(connection: &mut PgConnection, messages: &[&Message]) ->
 }
 
 /// Of a broadcast: those that are there already stay as they are.
-static INSERT_MISSING: LazyLock<String> = LazyLock::new(|| insert() + &given(|_| true) + " on conflict do nothing");
+static INSERT_MISSING: LazyLock<String> = LazyLock::new(|| {
+    let more: Vec<&str> = OF_BROADCASTS.iter().map(|column| column.name).collect();
+    let given = given_of(COLUMNS.iter().chain(OF_BROADCASTS), |_| true);
+    format!("insert into messaging_messages ({}, {}) {given} on conflict do nothing", names(), more.join(", "))
+});
 
 /// Stores messages that may be there already, in order of their ids.
 pub async fn insert_those_missing(connection: &mut PgConnection, messages: &[Message]) -> Result<(), sqlx::Error> {
     let accepts: Vec<AcceptRequest> =
         messages.iter().map(|message| AcceptRequest { message: message.clone(), request: None }).collect();
     let in_order: Vec<&AcceptRequest> = accepts.iter().collect();
-    bind(sqlx::query(INSERT_MISSING.as_str()), &in_order, |_| true).execute(connection).await?;
+    let columns = COLUMNS.iter().chain(OF_BROADCASTS);
+    bind_of(sqlx::query(INSERT_MISSING.as_str()), columns, &in_order, |_| true).execute(connection).await?;
     Ok(())
 }
 
@@ -173,8 +182,17 @@ fn column<'a, T>(accepts: &[&'a AcceptRequest], value: impl Fn(&'a AcceptRequest
 
 /// Each column as an array of all values, or as the first message's value, which all share.
 fn bind<'q>(query: Query<'q>, accepts: &[&'q AcceptRequest], is_array: impl Fn(&Column) -> bool) -> Query<'q> {
+    bind_of(query, COLUMNS.iter(), accepts, is_array)
+}
+
+fn bind_of<'q, 'c>(
+    query: Query<'q>,
+    columns: impl Iterator<Item = &'c Column>,
+    accepts: &[&'q AcceptRequest],
+    is_array: impl Fn(&Column) -> bool,
+) -> Query<'q> {
     let messages = || accepts.iter().map(|accept| &accept.message);
-    COLUMNS.iter().fold(query, |query, column| match (&column.value, is_array(column)) {
+    columns.fold(query, |query, column| match (&column.value, is_array(column)) {
         (Value::Id(of), true) => query.bind(messages().map(of).collect::<Vec<_>>()),
         (Value::Text(of) | Value::Json(of), true) => query.bind(messages().map(of).collect::<Vec<_>>()),
         (Value::Number(of), true) => query.bind(messages().map(of).collect::<Vec<_>>()),

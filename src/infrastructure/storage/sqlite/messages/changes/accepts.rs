@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::application::ports::RepositoryError;
 use crate::domain::access::idempotency::{IdempotentRequest, KEPT};
 use crate::domain::message::Message;
-use crate::infrastructure::storage::shared::columns::{COLUMNS, Value, names};
+use crate::infrastructure::storage::shared::columns::{COLUMNS, Column, OF_BROADCASTS, Value, names};
 use crate::infrastructure::storage::shared::{AcceptRequest, Batch};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
@@ -30,6 +30,11 @@ impl Accepts {
 /// Its text has one row per message, so the statement is not cached. At one parameter per column, as many messages as
 /// are gathered for one statement stay well below the 32,766 parameters that SQLite takes.
 static INSERT: LazyLock<String> = LazyLock::new(|| format!("insert into messaging_messages ({}) ", names()));
+
+static INSERT_MISSING: LazyLock<String> = LazyLock::new(|| {
+    let more: Vec<&str> = OF_BROADCASTS.iter().map(|column| column.name).collect();
+    format!("insert into messaging_messages ({}, {}) ", names(), more.join(", "))
+});
 
 const KEEP: &str = "
     insert into messaging_idempotency_keys
@@ -108,7 +113,8 @@ pub async fn insert_those_missing(
     messages: &[Message],
 ) -> Result<(), RepositoryError> {
     for portion in messages.chunks(AT_ONCE) {
-        let mut query = insertion(portion.iter());
+        let mut query = QueryBuilder::new(INSERT_MISSING.as_str());
+        push_rows(&mut query, || COLUMNS.iter().chain(OF_BROADCASTS), portion.iter());
         query.push(" on conflict do nothing");
         query.build().persistent(false).execute(&mut **transaction).await.map_err(translate)?;
     }
@@ -121,8 +127,17 @@ fn insert<'a>(accepts: impl Iterator<Item = &'a AcceptRequest>) -> QueryBuilder<
 
 fn insertion<'a>(messages: impl Iterator<Item = &'a Message>) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new(INSERT.as_str());
+    push_rows(&mut query, || COLUMNS.iter(), messages);
+    query
+}
+
+fn push_rows<'a, 'c, C: Iterator<Item = &'c Column>>(
+    query: &mut QueryBuilder<Sqlite>,
+    columns: impl Fn() -> C,
+    messages: impl Iterator<Item = &'a Message>,
+) {
     query.push_values(messages, |mut row, message| {
-        for column in COLUMNS {
+        for column in columns() {
             match column.value {
                 Value::Id(of) => row.push_bind(of(message).map(Uuid::hyphenated)),
                 Value::Text(of) | Value::Json(of) => row.push_bind(of(message)),
@@ -131,7 +146,6 @@ fn insertion<'a>(messages: impl Iterator<Item = &'a Message>) -> QueryBuilder<Sq
             };
         }
     });
-    query
 }
 
 fn keep(keyed: &[(&Message, &IdempotentRequest)], lived_until: Option<String>) -> QueryBuilder<Sqlite> {
