@@ -74,7 +74,8 @@ async fn what_was_there_before_is_counted_beside_everything_else() {
     let Some(mut old) = Installation::before_counting().await else { return };
     // What this build writes, and the tables of that time had not.
     sqlx::raw_sql(
-        "alter table messaging_messages add column template json, add column purpose text, add column record json",
+        "alter table messaging_messages add column template json, add column purpose text, add column record json,
+                          add column broadcast_id uuid",
     )
     .execute(&mut old.connection)
     .await
@@ -85,10 +86,13 @@ async fn what_was_there_before_is_counted_beside_everything_else() {
     // Of a clock that jumped as far as an id can tell.
     let latest = MessageId(Uuid::from_u128(u128::MAX - 1));
     old.accept(Message { id: latest, ..message(MessageStatus::Queued, node()) }).await;
-    sqlx::raw_sql("alter table messaging_messages drop column template, drop column purpose, drop column record")
-        .execute(&mut old.connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "alter table messaging_messages drop column template, drop column purpose, drop column record,
+                          drop column broadcast_id",
+    )
+    .execute(&mut old.connection)
+    .await
+    .unwrap();
     old.database.migrate().await.unwrap();
     let uncounted = "select count(*) from messaging_uncounted_weeks";
     assert_eq!(old.number(uncounted).await, 4, "three weeks, from Monday to Monday, and the last one of all");
