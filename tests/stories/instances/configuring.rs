@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -174,6 +176,12 @@ async fn what_an_instance_cannot_have_is_refused_with_every_path(installation: I
     assert_eq!(app.patch(&path, &fixed).await.paths(), ["/channel", "/channelInstanceId", "/channelPhoneOrId"]);
 }
 
+/// What all files of a folder hold.
+fn files(folder: &Path) -> Vec<Vec<u8>> {
+    let paths = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![std::fs::read(path).unwrap()] }).collect()
+}
+
 async fn credentials_are_never_told_and_never_stored_in_the_clear(installation: Installation) {
     const API_KEY: &str = "an-api-key-of-evolution";
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -216,9 +224,7 @@ async fn credentials_are_never_told_and_never_stored_in_the_clear(installation: 
     let log = app.log().join("\n");
     let mut places = vec![rows.into_bytes(), messages.into_bytes(), log.into_bytes()];
     if app.installation.is_sqlite() {
-        for file in std::fs::read_dir(app.installation.data_dir()).unwrap() {
-            places.push(std::fs::read(file.unwrap().path()).unwrap());
-        }
+        places.extend(files(&app.installation.data_dir()));
     }
     for place in places {
         for secret in [API_KEY, SECRET] {
