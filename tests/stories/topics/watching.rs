@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::publishing::post;
+use crate::support::eventually::{SOON, eventually};
 use crate::support::installation::Installation;
 use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
@@ -44,7 +45,11 @@ async fn what_was_published_is_counted_for_scripts_and_for_prometheus(installati
     }
     let metrics = app.get("/metrics").await.json();
     assert_eq!(numbers(&metrics)[..10], [3, 3, 0, 0, 0, 3, 0, 3, 0, 0]);
-    assert_eq!(metrics["middleware"]["connected"], json!(true));
+    // The brokers that messages travel through are heard of once a second.
+    eventually(SOON, "it is connected", async || {
+        (app.get("/metrics").await.json()["middleware"]["connected"] == json!(true)).then_some(())
+    })
+    .await;
     for (accept, kind) in [
         ("text/plain;version=0.0.4;q=0.3,*/*;q=0.1", "text/plain; version=0.0.4"),
         ("application/openmetrics-text;version=1.0.0", "application/openmetrics-text; version=1.0.0"),
