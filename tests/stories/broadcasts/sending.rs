@@ -64,7 +64,8 @@ async fn post(app: &TestApp, path: &str, verb: &str) -> Answered {
 }
 
 async fn each_recipient_gets_one_message_with_what_is_its_own(installation: Installation) {
-    let app = TestApp::start(installation).await;
+    // Else most of them are put off again and again, for want of a place.
+    let app = TestApp::start_with(installation, &[("INSTANCE_CONCURRENCY", "64")]).await;
     let mut recipients = numbered(1_200);
     recipients.extend(["r0".to_owned(), "fail-permanent-a".to_owned(), "nobody".to_owned()]);
     let variables: serde_json::Map<String, Value> = recipients

@@ -47,7 +47,7 @@ pub struct CreateSubscriptionRequest {
     remote_jid: Option<TemplateField>,
     /// Events that come while it is false are noted as skipped.
     #[deserr(default = true)]
-    #[schema(default = true)]
+    #[schema(default = true, required = false)]
     enabled: bool,
 }
 
