@@ -73,6 +73,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (ended, log) = (self.process.try_wait(), self.log());
+            eprintln!("the server, ended as {ended:?}, said at last: {:#?}", &log[log.len().saturating_sub(5)..]);
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

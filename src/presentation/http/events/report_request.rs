@@ -85,9 +85,19 @@ fn given<'a>(members: &'a Map<String, Value>, names: &[&'static str]) -> Option<
 
 fn kind(members: &Map<String, Value>) -> Result<String, FieldProblem> {
     let (name, value) = given(members, &KIND).ok_or_else(|| FieldProblem::new("/type", "is required"))?;
-    let problem = |detail: String| FieldProblem::new(format!("/{name}"), detail);
-    let text = value.as_str().ok_or_else(|| problem("must be a string".to_owned()))?;
-    parse_kind(text).map_err(problem)
+    all_are(members, &KIND, "must be a string", Value::is_string)?;
+    parse_kind(value.as_str().unwrap_or_default()).map_err(|error| FieldProblem::new(format!("/{name}"), error))
+}
+
+/// What is not looked at, because an earlier name has it, is no nonsense either.
+fn all_are(
+    members: &Map<String, Value>,
+    names: &[&'static str],
+    demand: &'static str,
+    holds: impl Fn(&Value) -> bool,
+) -> Result<(), FieldProblem> {
+    let wrong = names.iter().find(|name| members.get(**name).is_some_and(|value| !value.is_null() && !holds(value)));
+    wrong.map_or(Ok(()), |name| Err(FieldProblem::new(format!("/{name}"), demand)))
 }
 
 fn text_or_number(members: &Map<String, Value>, names: &[&'static str]) -> Result<Option<String>, FieldProblem> {
@@ -122,9 +132,8 @@ fn occurred_at(members: &Map<String, Value>) -> Result<Option<Timestamp>, FieldP
 fn data(members: &mut Map<String, Value>, bytes: &Bytes) -> Result<(String, Map<String, Value>), FieldProblem> {
     let required = || FieldProblem::new("/data", "is required");
     let (name, _) = given(members, &DATA).ok_or_else(required)?;
-    let Some(Value::Object(data)) = members.remove(name) else {
-        return Err(FieldProblem::new(format!("/{name}"), "must be an object"));
-    };
+    all_are(members, &DATA, "must be an object", Value::is_object)?;
+    let Some(Value::Object(data)) = members.remove(name) else { return Err(required()) };
     let raw: HashMap<String, &RawValue> = serde_json::from_slice(bytes).map_err(|_| required())?;
     let raw = raw.get(name).ok_or_else(required)?;
     Ok((raw.get().to_owned(), data))

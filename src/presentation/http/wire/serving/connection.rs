@@ -1,5 +1,6 @@
 //! One connection, from request to request.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tracing::debug;
 use super::activity::Activity;
 use super::limits::Limits;
 use super::observed::{Observed, ObservedBody};
+use super::unread_body::lend;
 use crate::presentation::http::wire::serving::client::Peer;
 
 /// While more than one in so many of the connections that there may be are open, one that is at rest keeps no buffers. With
@@ -79,8 +81,13 @@ impl Connection {
         let (app, requests, peer) = (TowerToHyperService::new(self.app.clone()), activity.clone(), self.peer);
         let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
             peer.map(|peer| request.extensions_mut().insert(peer));
+            let (request, unread) = lend(request);
             let (answering, answer) = (requests.answering(), app.call(request));
-            async move { answer.await.map(|response| response.map(|body| ObservedBody::new(body, answering))) }
+            async move {
+                let mut response = answer.await?;
+                unread.drop_before(&mut response).await;
+                Ok::<_, Infallible>(response.map(|body| ObservedBody::new(body, answering)))
+            }
         });
         // Its own timer does not tell a slow head from a connection that waits for its next request.
         let mut is_stopping = self.stop.is_cancelled();

@@ -11,6 +11,9 @@ mod serving_tests;
 #[cfg(test)]
 mod slow_clients_tests;
 mod to_its_end;
+mod unread_body;
+#[cfg(test)]
+mod unread_body_tests;
 
 use std::io::ErrorKind;
 use std::sync::Arc;
