@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -108,18 +108,37 @@ impl KafkaServer {
     /// On the data of the one before, which must have ended. Returns when it serves.
     pub async fn restart(&mut self) {
         assert!(self.running.is_none(), "it still runs");
-        let directory = self.directory.path();
-        let mut broker = Broker::start(self.java(&["kafka.Kafka"]).arg(self.properties()), directory);
-        let started = eventually(PATIENCE, "Kafka starts", async || {
-            let ended = broker.java.try_wait().unwrap();
+        let begun = Instant::now();
+        loop {
+            match self.attempt().await {
+                Ok(broker) => break self.running = Some(broker),
+                // Whoever has its port meanwhile is a client's end, or another program's, and goes again.
+                Err(ended) if ended.contains("Address already in use") && begun.elapsed() < PATIENCE => {}
+                Err(ended) => panic!("it ended instead of starting: {ended}"),
+            }
+        }
+    }
+
+    /// # Errors
+    /// How it ended, and what it said of that.
+    async fn attempt(&self) -> Result<Broker, String> {
+        let mut broker = Broker::start(self.java(&["kafka.Kafka"]).arg(self.properties()), self.directory.path());
+        eventually(PATIENCE, "Kafka starts", async || {
+            // All that it said has been read.
+            let ended = broker.java.try_wait().unwrap().filter(|_| broker.reading.is_finished());
             let log = broker.log.lock().unwrap();
             match ended {
-                Some(status) => Some(Err(format!("{status}: {}", log.join("\n")))),
+                Some(status) => {
+                    let is_telling =
+                        |line: &&String| ["ERROR", "FATAL", "xception"].iter().any(|part| line.contains(part));
+                    let told: Vec<_> = log.iter().filter(is_telling).map(String::as_str).collect();
+                    Some(Err(format!("{status}: {}", told.join("\n"))))
+                }
                 None => log.iter().any(|line| line.contains("Kafka Server started")).then_some(Ok(())),
             }
-        });
-        started.await.unwrap_or_else(|ended| panic!("it ended instead of starting: {ended}"));
-        self.running = Some(broker);
+        })
+        .await?;
+        Ok(broker)
     }
 
     /// From now on its ACLs deny everybody this operation on a resource (`--topic` or `--group`) of this name, and allow the rest.
@@ -190,6 +209,7 @@ struct Broker {
     java: Child,
     leash: Leash,
     log: Arc<Mutex<Vec<String>>>,
+    reading: std::thread::JoinHandle<()>,
 }
 
 impl Broker {
@@ -199,12 +219,12 @@ impl Broker {
         let stderr = BufReader::new(java.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
         let written = log.clone();
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 written.lock().unwrap().push(line);
             }
         });
-        Self { java, leash, log }
+        Self { java, leash, log, reading }
     }
 }
 
