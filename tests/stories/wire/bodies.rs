@@ -18,7 +18,7 @@ stories!(
     a_compressed_body_is_bounded_by_what_it_comes_to,
     a_compression_that_is_not_known_is_refused_with_those_that_are,
     a_client_that_has_said_all_it_has_to_say_is_answered,
-    half_of_a_surrogate_pair_is_told_with_its_member;
+    what_json_may_say_and_no_text_or_number_holds_is_told_with_its_member;
 );
 
 const SEND: &str = "/api/messaging/message/send";
@@ -117,13 +117,15 @@ async fn a_client_that_has_said_all_it_has_to_say_is_answered(installation: Inst
     }
 }
 
-async fn half_of_a_surrogate_pair_is_told_with_its_member(installation: Installation) {
+async fn what_json_may_say_and_no_text_or_number_holds_is_told_with_its_member(installation: Installation) {
     let app = TestApp::start(installation).await;
     let whole = to_sandbox("5585999999999").to_string();
     let with = |member: &str| format!("{},{member}}}", &whole[..whole.len() - 1]);
     let answer = app.post_text(SEND, with(r#""payload": {"nome": ["Jo\u00e3o", "\ud83d"]}"#)).await;
     assert_eq!((answer.status, answer.problem().as_str()), (422, "invalid-field"));
     assert_eq!(answer.paths(), ["/payload/nome/1"]);
+    let vast = app.post_text(SEND, with(r#""payload": {"valores": [1, 1e400]}"#)).await;
+    assert_eq!((vast.status, vast.paths()), (422, vec!["/payload/valores/1".to_owned()]));
     let whole_pair = app.post_text(SEND, with(r#""payload": {"nome": "\ud83d\ude00"}"#)).await;
     assert_eq!(whole_pair.status, 200, "{}", whole_pair.json());
 }

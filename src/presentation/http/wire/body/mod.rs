@@ -1,5 +1,6 @@
 //! Reading a request's body.
 
+mod beyond;
 mod coding;
 mod content_type;
 mod half_pair;
@@ -141,8 +142,12 @@ where
 }
 
 fn malformed(bytes: &[u8], error: &serde_json::Error) -> Problem {
-    match half_pair::members(bytes) {
+    match half_pair::members(bytes).or_else(|| beyond::member(bytes).map(|problem| vec![problem])) {
         Some(problems) => Problem::invalid_field(problems),
+        // The library has no kind for it.
+        None if error.to_string().starts_with("recursion limit exceeded") => {
+            Problem::malformed_json("The body is nested deeper than 127 levels.")
+        }
         None => Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")),
     }
 }
