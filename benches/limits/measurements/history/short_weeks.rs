@@ -2,26 +2,71 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
+
 use crate::Result;
 use crate::database::Database;
 
-/// Drops the weeks that a program has just made, and makes so many from now on that are as long as this. A process makes none
-/// where there is a part of one.
-pub async fn make(database: &mut Database, length: Duration, count: u32) -> Result<()> {
-    for table in ["messaging_messages", "messaging_message_attempts"] {
-        database.execute(replace(table, length, count)).await?;
-    }
-    Ok(())
+const TABLES: [&str; 2] = ["messaging_messages", "messaging_message_attempts"];
+
+/// Weeks that are as long as this, from a minute ago on.
+pub struct ShortWeeks {
+    /// Milliseconds since 1970.
+    begin: i64,
+    length: Duration,
+    made: u32,
 }
 
-fn replace(table: &str, length: Duration, count: u32) -> String {
-    let milliseconds = length.as_millis();
+impl ShortWeeks {
+    /// Drops the weeks that a program has just made, and makes so many. A process makes none where there is a part of one.
+    pub async fn begin(database: &mut Database, length: Duration, count: u32) -> Result<Self> {
+        for table in TABLES {
+            database.execute(drop_weeks(table)).await?;
+        }
+        let mut weeks = Self { begin: Utc::now().timestamp_millis() - 60_000, length, made: 0 };
+        weeks.make(database, count).await?;
+        Ok(weeks)
+    }
+
+    /// So that as many lie ahead after this time as in the beginning: as many as there are, whatever is dropped.
+    pub async fn go_on(&mut self, database: &mut Database, ahead: u32) -> Result<()> {
+        let since = Utc::now().timestamp_millis() - self.begin;
+        let over = u32::try_from(since / self.milliseconds())?;
+        self.make(database, over + ahead).await
+    }
+
+    async fn make(&mut self, database: &mut Database, until: u32) -> Result<()> {
+        while self.made < until {
+            let bounds = [0, 1].map(|more| least_id(self.begin + i64::from(self.made + more) * self.milliseconds()));
+            for table in TABLES {
+                let [from, to] = &bounds;
+                let number = self.made;
+                database
+                    .execute(format!(
+                        "create table {table}_part_{number} partition of {table} for values from ('{from}') to ('{to}')"
+                    ))
+                    .await?;
+            }
+            self.made += 1;
+        }
+        Ok(())
+    }
+
+    fn milliseconds(&self) -> i64 {
+        i64::try_from(self.length.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// The least id (a UUID of version 7) of this time.
+fn least_id(milliseconds: i64) -> uuid::Uuid {
+    uuid::Uuid::from_u128(u128::from(milliseconds.unsigned_abs()) << 80)
+}
+
+fn drop_weeks(table: &str) -> String {
     format!(
         "do $$
          declare
              week regclass;
-             begin_at bigint = (extract(epoch from now()) * 1000)::bigint - 60000;
-             bounds text[];
          begin
              for week in
                  select inhrelid
@@ -30,13 +75,6 @@ fn replace(table: &str, length: Duration, count: u32) -> String {
                     and inhrelid <> '{table}_default'::regclass
              loop
                  execute format('drop table %s', week);
-             end loop;
-             for number in 0 .. {count} - 1 loop
-                 select array_agg(rpad(lpad(to_hex(begin_at + (number + more) * {milliseconds}), 12, '0'), 32, '0')::uuid::text)
-                   into bounds
-                   from generate_series(0, 1) as more;
-                 execute format('create table %I partition of {table} for values from (%L) to (%L)',
-                                '{table}_part_' || number, bounds[1], bounds[2]);
              end loop;
          end $$"
     )

@@ -9,7 +9,7 @@ use correio::domain::Timestamp;
 use correio::infrastructure::storage::postgres::{PgDatabase, PgDueMessages, PgStorage};
 
 use super::idle::nothing;
-use super::short_weeks;
+use super::short_weeks::ShortWeeks;
 use super::waiting::megabytes;
 use crate::Result;
 use crate::database::Database;
@@ -27,6 +27,9 @@ const KEPT: u32 = 3;
 /// Weeks of a run.
 const WEEKS: u32 = 30;
 
+/// Weeks that lie ahead, as many all the time: the program makes as many of its own.
+const AHEAD: u32 = 10;
+
 /// How often everything is looked at in a week.
 const SAMPLES: u32 = 2;
 
@@ -40,13 +43,12 @@ const LATEST: Duration = Duration::from_secs(30);
 
 /// Whether memory, tables and the relay's look stay as they are, while messages come at a steady rate and weeks are dropped.
 /// The program makes weeks of seven days and keeps them for a day at least: so the weeks of this run are made here, and its own
-/// way of dropping them is called from here. The means of the second sixth are compared with those of the last.
+/// way of dropping them is called from here. The medians of the second sixth are compared with those of the last.
 pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
     let (stage, seconds) = (turn.stage, turn.extent.soak_seconds);
     let week = Duration::from_secs(seconds.into()) / WEEKS;
     let mut database = Database::create(stage, turn.build).await?;
-    // Half as many once more: it takes a while to begin, and to end.
-    short_weeks::make(&mut database, week, WEEKS + WEEKS / 2).await?;
+    let mut weeks = ShortWeeks::begin(&mut database, week, AHEAD).await?;
     let pool = PgDatabase::connect_with(database.options().clone()).await?;
     let storage = PgStorage::new(pool.clone());
     storage.overhaul(Utc::now()).await?;
@@ -72,6 +74,7 @@ pub async fn measure(turn: &mut Turn<'_>) -> Result<()> {
             tokio::select! {
                 load = &mut running => break load?.times.len() as u64,
                 _ = next.tick() => {
+                    weeks.go_on(&mut database, AHEAD).await?;
                     while storage.delete_history(week * KEPT, Utc::now()).await? {}
                     let sample = Sample::take(&server, &mut database, &due).await?;
                     eprintln!("  {sample}");
