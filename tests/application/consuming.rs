@@ -158,6 +158,7 @@ async fn a_record_that_is_none_of_ours_is_set_aside_and_holds_up_nobody(adapters
             message_id: unknown,
             instance: gateway.instance.id,
             channel: ChannelName::new("webhook"),
+            omits_content: false,
         }),
     );
     let message = queued(adapters, &gateway).await;

@@ -172,6 +172,40 @@ async fn what_a_channel_may_have_read_is_not_repeated_within_a_try() {
     assert_eq!(receiver.how_many(), 2);
 }
 
+/// What a server that closes idle connections after two seconds is about to close.
+#[tokio::test]
+async fn what_nothing_repeats_goes_on_no_connection_that_has_been_idle_for_long() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut buffer = Vec::new();
+                while let Ok(Some(_)) = read_request(&mut stream, &mut buffer).await {
+                    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+                }
+            });
+        }
+    });
+    let client = HttpClient::new(|| client_builder(PLENTY)).unwrap();
+    let ask = async |repeats| {
+        let request = client.requests().post(&url).build().unwrap();
+        client.send(request, PLENTY, repeats).await.unwrap();
+        connections.load(Ordering::SeqCst)
+    };
+    let mut counts = Vec::new();
+    for repeats in [Repeats::IfUnsent, Repeats::OnceOnNewConnection] {
+        counts.extend([ask(repeats).await, ask(repeats).await]);
+        // It is time that makes the difference.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        counts.push(ask(repeats).await);
+    }
+    assert_eq!(counts, [1, 1, 2, 3, 3, 3]);
+}
+
 #[tokio::test]
 async fn a_proxy_that_lost_the_answer_does_not_say_that_nothing_was_taken() {
     let receiver = HttpReceiver::start().await;

@@ -101,8 +101,12 @@ impl MemoryBroker {
 
     pub fn append_message(&self, partition: Partition, message: &Message) {
         let key = format!("{}:{}", message.instance_id.0, message.recipient);
-        let call =
-            DeliveryRequest { message_id: message.id, instance: message.instance_id, channel: message.channel.clone() };
+        let call = DeliveryRequest {
+            message_id: message.id,
+            instance: message.instance_id,
+            channel: message.channel.clone(),
+            omits_content: false,
+        };
         self.append(partition, key.as_bytes(), Ok(call));
     }
 

@@ -13,6 +13,9 @@ pub const WITHIN: Duration = Duration::from_secs(15 * 60);
 /// How long a name stays locked after the last of them.
 pub const LASTS: Duration = Duration::from_secs(15 * 60);
 
+/// By how much the clocks of two processes may differ.
+const SKEW: Duration = Duration::from_secs(60);
+
 /// When signing in with one name failed lately; oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures(Vec<Timestamp>);
@@ -32,18 +35,24 @@ impl Failures {
 
     /// Until when the name is locked, if it is at `now`.
     pub fn locked_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let [first, .., last] = self.0.as_slice() else { return None };
-        let is_locked = self.0.len() == FAILURES && *last - *first < delta(WITHIN);
+        let past: Vec<Timestamp> = self.0.iter().copied().filter(|at| !is_ahead(*at, now)).collect();
+        let [first, .., last] = past.as_slice() else { return None };
+        let is_locked = past.len() == FAILURES && *last - *first < delta(WITHIN);
         Some(*last + LASTS).filter(|until| is_locked && now < *until)
     }
 
     /// With one more.
     #[must_use]
     pub fn and(mut self, now: Timestamp) -> Self {
-        self.0.retain(|at| now - *at < delta(WITHIN));
+        self.0.retain(|at| now - *at < delta(WITHIN) && !is_ahead(*at, now));
         self.0.push(now);
         Self::new(self.0)
     }
+}
+
+/// A clock that was ahead must lock nobody out until its time comes; those of two processes may differ a little.
+fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    at - now > delta(SKEW)
 }
 
 fn delta(duration: Duration) -> chrono::TimeDelta {
@@ -82,5 +91,14 @@ mod tests {
         let locked = after(&[0, 1, 2, 3, 4]);
         assert_eq!(locked.clone().and(at(19)).locked_until(at(19)), None);
         assert_eq!(locked.and(at(19)).times(), [at(19)]);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_locks_nobody_out() {
+        let ahead = after(&[10_000, 10_001, 10_002, 10_003, 10_004]);
+        assert_eq!(ahead.locked_until(at(0)), None);
+        assert_eq!(ahead.and(at(0)).times(), [at(0)]);
+        let a_little = Failures::new((0..5).map(|second| at(5) + chrono::TimeDelta::seconds(second)).collect());
+        assert!(a_little.locked_until(at(5)).is_some(), "that of another process");
     }
 }

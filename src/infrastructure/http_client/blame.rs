@@ -15,6 +15,10 @@ use super::names::NoNameServer;
 const UNKNOWN_AUTHORITY: &str = "its certificate is signed by an authority that this machine does not know, or comes without \
      the certificates in between: add the authority to the machine's, or name a file that has it, too, with SSL_CERT_FILE";
 
+/// rustls takes none, also where it is trusted; curl and OpenSSL do.
+const AN_AUTHORITYS: &str = "its certificate is an authority's (`CA:TRUE`, as `openssl req -x509` makes it by itself), which TLS \
+     libraries take from no server: make it with `-addext basicConstraints=critical,CA:FALSE`, or one that the authority signs";
+
 /// What keeps this process, or this machine, from calling: the end of a sentence. The server that it would have called did
 /// nothing wrong, and another call would fail as well.
 pub fn own_trouble(error: &reqwest::Error) -> Option<String> {
@@ -26,6 +30,9 @@ pub fn own_trouble(error: &reqwest::Error) -> Option<String> {
     }
     if matches!(refused_certificate(error), Some(CertificateError::UnknownIssuer)) {
         return Some(UNKNOWN_AUTHORITY.to_owned());
+    }
+    if refused_certificate(error).is_some_and(|refusal| format!("{refusal:?}").contains("CaUsedAsEndEntity")) {
+        return Some(AN_AUTHORITYS.to_owned());
     }
     if !error.is_connect() {
         return None;

@@ -30,6 +30,8 @@ pub enum Repeats {
 /// Sends requests, on kept connections where there are some.
 pub struct HttpClient {
     kept: Client,
+    /// Keeps connections for a moment.
+    briefly: Client,
     /// Keeps no connection.
     fresh: Client,
     builder: Box<dyn Fn() -> ClientBuilder + Send + Sync>,
@@ -40,6 +42,10 @@ pub struct HttpClient {
     replaced: Cache<Server, Arc<Client>>,
     replacing: Mutex<()>,
 }
+
+/// For requests that nothing repeats: the servers that close idle connections soonest do so after two seconds, and a request that
+/// meets the closing has an unknown end.
+const BRIEFLY: Duration = Duration::from_secs(1);
 
 /// Scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +65,7 @@ impl HttpClient {
     pub fn new(builder: impl Fn() -> ClientBuilder + Send + Sync + 'static) -> Result<Self, ClientSetupError> {
         Ok(Self {
             kept: builder().connector_layer(NoteConnections).build()?,
+            briefly: builder().pool_idle_timeout(BRIEFLY).connector_layer(NoteConnections).build()?,
             fresh: builder().pool_max_idle_per_host(0).build()?,
             builder: Box::new(builder),
             sharing: Cache::builder().max_capacity(MOST_SHARING).time_to_idle(REMEMBERED).build(),
@@ -85,7 +92,8 @@ impl HttpClient {
         *request.timeout_mut() = Some(timeout);
         let copy = (repeats == Repeats::OnceOnNewConnection).then(|| request.try_clone()).flatten();
         let own = self.replaced.get(&server);
-        let client = own.as_deref().unwrap_or(&self.kept);
+        let pooled = if repeats == Repeats::IfUnsent { &self.briefly } else { &self.kept };
+        let client = own.as_deref().unwrap_or(pooled);
         let (answer, is_on_new_connection) = noting(client.execute(request)).await;
         match (answer, copy) {
             (Ok(response), _) => {

@@ -135,6 +135,7 @@ struct Head {
     message_id: Value,
     instance_id: Value,
     channel: Value,
+    content_omitted: Value,
 }
 
 /// What a record asks for.
@@ -168,6 +169,7 @@ pub fn decode(value: Option<&[u8]>) -> Result<DeliveryRequest, String> {
         message_id: MessageId(id),
         instance: InstanceId(instance),
         channel: ChannelName::new(channel),
+        omits_content: head.content_omitted == true,
     })
 }
 

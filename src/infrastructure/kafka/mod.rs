@@ -56,6 +56,9 @@ pub struct Kafka {
     _embedded: Option<EmbeddedBroker>,
 }
 
+/// What comes before the call of a message that is being claimed: the claim, the turn of its instance, and its slot.
+const PREPARING: Duration = Duration::from_secs(20);
+
 /// What it takes to record the outcome of a try.
 const RECORDING: Duration = Duration::from_secs(10);
 
@@ -64,7 +67,7 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(240);
 
 /// A sentence about a channel whose tries may take longer than a partition that is given up waits for them.
 pub fn overtaken(channel: &ChannelName, longest_try: Duration) -> Option<String> {
-    let waits = LONGEST_DRAIN - RECORDING;
+    let waits = LONGEST_DRAIN - PREPARING - RECORDING;
     (longest_try > waits).then(|| {
         format!(
             "A try of channel {channel} may take {} s, and a partition that goes to another process waits for {} s: later \
@@ -144,7 +147,7 @@ impl Kafka {
     /// given up waits for the messages that are being delivered, each of which may take `longest_try`.
     pub fn source(&self, longest_try: Duration) -> Arc<KafkaMessageSource> {
         let (config, topic, connection) = (self.config.clone(), self.topics.send.clone(), self.connection.clone());
-        let drain_timeout = (longest_try + RECORDING).min(LONGEST_DRAIN);
+        let drain_timeout = (PREPARING + longest_try + RECORDING).min(LONGEST_DRAIN);
         let positions = self.positions.clone();
         Arc::new(KafkaMessageSource::new(config, &self.membership, topic, positions, connection, drain_timeout))
     }
@@ -241,8 +244,8 @@ mod tests {
     #[test]
     fn a_channel_whose_tries_take_too_long_is_named_with_the_figure() {
         let fax = ChannelName::new("fax");
-        assert_eq!(overtaken(&fax, Duration::from_secs(230)), None);
+        assert_eq!(overtaken(&fax, Duration::from_secs(210)), None);
         let sentence = overtaken(&fax, Duration::from_secs(600)).unwrap();
-        assert!(["channel fax", "600 s", "230 s"].iter().all(|said| sentence.contains(said)), "{sentence}");
+        assert!(["channel fax", "600 s", "210 s"].iter().all(|said| sentence.contains(said)), "{sentence}");
     }
 }

@@ -1,12 +1,9 @@
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Postgres, Transaction};
-use tokio::time::timeout;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use super::statements::{
     LOG, LOG_INSERTED, POSTGRES, create, entity_columns, insert, inserted, log_columns, once, quoted, table_of,
@@ -14,22 +11,21 @@ use super::statements::{
 use crate::application::ports::{EventTables, RepositoryError};
 use crate::domain::event::EventId;
 use crate::domain::event::table::{EntityRow, LogRow, TablePlan};
-
-/// For writing one event, or making all tables.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// There is one who writes; another process may make tables.
-const CONNECTIONS: u32 = 2;
+use crate::infrastructure::storage::postgres::PgConnectionApart;
 
 /// Processes that start together make tables one after the other.
 const LOCK: &str = "select pg_advisory_xact_lock(hashtext('correio webhook tables'))";
 
-/// Tables in a PostgreSQL.
+/// Tables in a PostgreSQL, written on a connection of their own: a server that takes no writes any more is left, as that of the
+/// installation is.
 pub struct PgEventTables {
-    pool: PgPool,
+    connection: PgConnectionApart,
     plan: TablePlan,
     is_prepared: AtomicBool,
 }
+
+/// SQLSTATE class of a table or a column that is not there.
+const NOT_THERE: &str = "42";
 
 impl PgEventTables {
     /// Connects when it is first used.
@@ -37,14 +33,11 @@ impl PgEventTables {
     /// # Errors
     /// When this is not the URL of a PostgreSQL; no error holds it.
     pub fn new(url: &str, plan: TablePlan) -> Result<Self, RepositoryError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| RepositoryError::Refused("is not the URL of a PostgreSQL database".to_owned()))?;
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).min_connections(0).acquire_timeout(PATIENCE);
-        Ok(Self { pool: pool.connect_lazy_with(options), plan, is_prepared: AtomicBool::new(false) })
+        Ok(Self { connection: PgConnectionApart::to(url)?, plan, is_prepared: AtomicBool::new(false) })
     }
 
-    async fn prepare(&self) -> Result<(), sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
+    async fn prepare(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let mut transaction = connection.begin().await?;
         sqlx::query(LOCK).execute(&mut *transaction).await?;
         extend(&mut transaction, LOG, &log_columns(POSTGRES)).await?;
         for (entity, table) in &self.plan.tables {
@@ -53,12 +46,18 @@ impl PgEventTables {
         transaction.commit().await
     }
 
-    async fn write_both(&self, event: EventId, log: &LogRow, row: Option<&EntityRow>) -> Result<(), sqlx::Error> {
+    async fn write_both(
+        &self,
+        connection: &mut PgConnection,
+        event: EventId,
+        log: &LogRow,
+        row: Option<&EntityRow>,
+    ) -> Result<(), sqlx::Error> {
         if !self.is_prepared.load(Ordering::Relaxed) {
-            self.prepare().await?;
+            self.prepare(connection).await?;
             self.is_prepared.store(true, Ordering::Relaxed);
         }
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = connection.begin().await?;
         let statement = insert(LOG, &LOG_INSERTED, POSTGRES);
         let query: Query<'_, Postgres, PgArguments> = sqlx::query(AssertSqlSafe(statement));
         query
@@ -100,23 +99,20 @@ async fn extend(
 #[async_trait]
 impl EventTables for PgEventTables {
     async fn write(&self, event: EventId, log: &LogRow, row: Option<&EntityRow>) -> Result<(), RepositoryError> {
-        let written = timeout(PATIENCE, self.write_both(event, log, row)).await;
-        let written = written.map_err(|_| RepositoryError::Unavailable(format!("no answer within {PATIENCE:?}")))?;
-        written.map_err(|error| self.translate(&error))
+        let write = async |connection: &mut PgConnection| match self.write_both(connection, event, log, row).await {
+            Err(error) if is_not_there(&error) => Ok(Err(error.to_string())),
+            written => written.map(Ok),
+        };
+        let written = self.connection.run(write).await?;
+        written.map_err(|sentence| {
+            // It was dropped, or changed by hand: it is made again.
+            self.is_prepared.store(false, Ordering::Relaxed);
+            RepositoryError::Refused(sentence)
+        })
     }
 }
 
-impl PgEventTables {
-    fn translate(&self, error: &sqlx::Error) -> RepositoryError {
-        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
-        match code.get(..2) {
-            Some("22" | "23" | "54") => RepositoryError::Refused(error.to_string()),
-            // A table or a column is gone, or was changed by hand: it is made again.
-            Some("42") => {
-                self.is_prepared.store(false, Ordering::Relaxed);
-                RepositoryError::Refused(error.to_string())
-            }
-            _ => RepositoryError::Unavailable(error.to_string()),
-        }
-    }
+fn is_not_there(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code.starts_with(NOT_THERE))
 }

@@ -98,6 +98,38 @@ async fn a_week_stays_with_its_attempts_while_one_of_its_messages_is_open() {
 }
 
 #[tokio::test]
+async fn names_at_channels_go_with_their_week_whatever_stays_before_it() {
+    let Some(mut old) = Old::installation().await else { return };
+    old.make_weeks().await;
+    let open = accepted("2020-01-08T00:00:00Z", MessageStatus::Queued);
+    old.messages.accept(&open, None).await.unwrap();
+    let (gone, stray) = (old.failed("2020-01-16T00:00:00Z").await, old.failed("2019-12-01T00:00:00Z").await);
+    let young = old.failed("2020-05-20T00:00:00Z").await;
+    for message in [&open, &gone, &stray, &young] {
+        sqlx::query("insert into messaging_channel_messages values ($1, $2, $3)")
+            .bind(message.instance_id.0)
+            .bind(message.id.to_string())
+            .bind(message.id.0)
+            .execute(&mut old.connection)
+            .await
+            .unwrap();
+    }
+    old.delete().await;
+    assert_eq!(old.weeks().await, ["messaging_message_attempts_2020_w02", "messaging_messages_2020_w02"]);
+    let mut left: Vec<uuid::Uuid> = sqlx::query_scalar("select message_id from messaging_channel_messages")
+        .fetch_all(&mut old.connection)
+        .await
+        .unwrap();
+    left.sort();
+    assert_eq!(left, [open.id.0, young.id.0]);
+    let uncounted: i64 = sqlx::query_scalar("select count(*) from messaging_uncounted_weeks where week = 2611")
+        .fetch_one(&mut old.connection)
+        .await
+        .unwrap();
+    assert_eq!(uncounted, 0, "what is left of a week that was dropped is known at once");
+}
+
+#[tokio::test]
 async fn a_week_stays_until_all_of_it_is_old() {
     let Some(mut old) = Old::installation().await else { return };
     old.make_weeks().await;

@@ -128,8 +128,12 @@ impl SimBroker {
         let key = format!("{}:{}", message.instance_id.0, message.recipient).into_bytes();
         let sum: u32 = key.iter().map(|byte| u32::from(*byte)).sum();
         let partition = Partition((sum % PARTITIONS as u32) as i32);
-        let call =
-            DeliveryRequest { message_id: message.id, instance: message.instance_id, channel: message.channel.clone() };
+        let call = DeliveryRequest {
+            message_id: message.id,
+            instance: message.instance_id,
+            channel: message.channel.clone(),
+            omits_content: false,
+        };
         let now = self.scheduler.now();
         let delayed = self.state().trouble.delayed;
         let is_delayed = self.scheduler.chance(delayed);

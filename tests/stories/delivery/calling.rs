@@ -8,7 +8,7 @@ use crate::support::installation::Installation;
 use crate::support::modes::stories;
 use crate::support::process::{Process, after};
 use crate::support::test_app::{BOOTSTRAP_KEY, TestApp};
-use crate::support::tls_server::{self, EXPIRED, NO_AUTHORITY, OTHER_AUTHORITY};
+use crate::support::tls_server::{self, AUTHORITY_ITSELF, EXPIRED, NO_AUTHORITY, OTHER_AUTHORITY};
 
 stories!(
     on_one_installation:
@@ -104,17 +104,22 @@ async fn what_an_unknown_authority_holds_up_costs_no_try(installation: Installat
     std::fs::write(&file, OTHER_AUTHORITY).unwrap();
     let settings = [("SSL_CERT_FILE", file.to_str().unwrap()), ("RETRY_BACKOFF", "0s")];
     let app = TestApp::start_with(installation, &settings).await;
-    let url = format!("https://localhost:{}/", tls_server::start_showing(NO_AUTHORITY).await.port());
-    app.create_instance(&hook("hook", &url)).await;
-    let id = app.accepted(&app.send(&message("hook")).await);
-    let put_off = eventually(SOON, "it is put off", async || {
-        let row = app.installation.sql_message(&id).await;
-        (row["status"] == "queued" && !row["next_attempt_at"].is_null()).then_some(row)
-    });
-    let row = put_off.await;
-    let error = row["error"].as_str().unwrap_or_default().to_owned();
-    assert!(error.contains("an authority that this machine does not know") && error.contains("SSL_CERT_FILE"), "{row}");
-    assert_eq!(row["retries"], 0, "{row}");
+    for (name, certificate, cause, remedy) in [
+        ("hook", NO_AUTHORITY, "an authority that this machine does not know", "SSL_CERT_FILE"),
+        ("itself", AUTHORITY_ITSELF, "its certificate is an authority's", "basicConstraints"),
+    ] {
+        let url = format!("https://localhost:{}/", tls_server::start_showing(certificate).await.port());
+        app.create_instance(&hook(name, &url)).await;
+        let id = app.accepted(&app.send(&message(name)).await);
+        let put_off = eventually(SOON, "it is put off", async || {
+            let row = app.installation.sql_message(&id).await;
+            (row["status"] == "queued" && !row["next_attempt_at"].is_null()).then_some(row)
+        });
+        let row = put_off.await;
+        let error = row["error"].as_str().unwrap_or_default().to_owned();
+        assert!(error.contains(cause) && error.contains(remedy), "{row}");
+        assert_eq!(row["retries"], 0, "{row}");
+    }
 }
 
 /// Services begin with a low limit that they may raise.

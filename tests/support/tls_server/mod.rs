@@ -22,6 +22,8 @@ const OTHER_KEY: &[u8] = include_bytes!("other-key.pem");
 /// Certificates for `localhost` that are of no authority, as servers have them.
 pub const NO_AUTHORITY: &[u8] = include_bytes!("no-authority.pem");
 pub const EXPIRED: &[u8] = include_bytes!("expired.pem");
+/// One of an authority, which its server shows as its own.
+pub const AUTHORITY_ITSELF: &[u8] = include_bytes!("authority-itself.pem");
 /// An authority that has signed none of them.
 pub const OTHER_AUTHORITY: &[u8] = include_bytes!("other-authority.pem");
 

@@ -150,8 +150,8 @@ impl Consumption {
         let share = self.current.len().max(1);
         let tenure = *self.current.get(&record.partition)?;
         let window = self.tenures.get_mut(&tenure)?;
-        let (partition, size) = (record.partition, record.size());
-        let slot = SlotId { tenure, number: window.push(record.offset, size) };
+        let (partition, size) = (record.partition, record.size_in_delivery());
+        let slot = SlotId { tenure, number: window.push(record.offset, record.size()) };
         let is_full = !window.is_paused && window.fills(&self.limits, share, 1);
         window.is_paused |= is_full;
         let task = if record.content.is_ok() { Task::Deliver } else { Task::SetAside };

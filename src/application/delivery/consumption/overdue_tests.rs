@@ -366,6 +366,29 @@ fn large_messages_whose_calls_hang_are_bounded_in_bytes() {
     assert!((2 + 3..=2 + 4).contains(&hung), "{hung}");
 }
 
+/// The record of one whose content is in its row is small.
+#[test]
+fn messages_whose_calls_hang_are_bounded_in_bytes_of_their_content() {
+    let mut consumption = with_one_partition(limits(40, 1_000));
+    for offset in 0..500 {
+        let mut small = record(ONE, offset);
+        if let Ok(request) = &mut small.content {
+            request.omits_content = true;
+        }
+        consumption.arrived(small, None);
+    }
+    let mut hung = 0;
+    loop {
+        let begun: Vec<Job> = begin_all(&mut consumption).into_iter().map(claimed).collect();
+        if begun.is_empty() {
+            break;
+        }
+        hung += begun.len();
+        consumption.pass(5);
+    }
+    assert!((40 + 60..=40 + 64).contains(&hung), "{hung}");
+}
+
 #[test]
 fn large_messages_whose_outcomes_wait_for_the_database_are_bounded_in_bytes() {
     let mut consumption = with_one_partition(limits(10, 1_000));

@@ -27,6 +27,7 @@ pub fn record_of(instance: u128, partition: Partition, offset: i64) -> Record {
         message_id: MessageId(Uuid::nil()),
         instance: InstanceId(Uuid::from_u128(instance)),
         channel: ChannelName::new("webhook"),
+        omits_content: false,
     };
     Record { partition, offset, key: None, value: None, content: Ok(call) }
 }

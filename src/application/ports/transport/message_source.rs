@@ -82,6 +82,14 @@ impl Record {
         const OVERHEAD: usize = 256;
         self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + OVERHEAD
     }
+
+    /// The same while it is delivered: what it omits is read from the row.
+    pub fn size_in_delivery(&self) -> usize {
+        /// As large as the body of a request may be, unless that is configured.
+        const OMITTED: usize = 1 << 20;
+        let omits = self.content.as_ref().is_ok_and(|request| request.omits_content);
+        self.size() + if omits { OMITTED } else { 0 }
+    }
 }
 
 /// A request to deliver one message.
@@ -90,4 +98,6 @@ pub struct DeliveryRequest {
     pub message_id: MessageId,
     pub instance: InstanceId,
     pub channel: ChannelName,
+    /// Its content was too large for the record: the row has it.
+    pub omits_content: bool,
 }

@@ -30,6 +30,22 @@ const USED: [&str; 17] = [
 
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
+/// The variables of libpq that stand for parameters, where the URL says nothing of these. The driver passes over what it does not
+/// understand of them, as over a `PGSSLMODE` that is misspelt.
+const VARIABLES: [(&str, &str); 11] = [
+    ("PGSSLMODE", "sslmode"),
+    ("PGSSLROOTCERT", "sslrootcert"),
+    ("PGHOST", "host"),
+    ("PGHOSTADDR", "hostaddr"),
+    ("PGPORT", "port"),
+    ("PGTARGETSESSIONATTRS", "target_session_attrs"),
+    ("PGCLIENTENCODING", "client_encoding"),
+    ("PGCHANNELBINDING", "channel_binding"),
+    ("PGGSSENCMODE", "gssencmode"),
+    ("PGSERVICE", "service"),
+    ("PGSERVICEFILE", "servicefile"),
+];
+
 /// What becomes of a parameter.
 enum Use {
     /// It is the driver's.
@@ -43,7 +59,28 @@ enum Use {
 /// The URL as the driver can take it.
 pub fn postgres_url(text: &str) -> Parsed<String> {
     let has_name = std::env::var("PGAPPNAME").is_ok_and(|name| !name.is_empty());
-    url_for_driver(text, has_name)
+    let url = url_for_driver(text, has_name)?;
+    let variable = |name: &str| std::env::var(name).ok();
+    refused_variable(text, variable).map_or(Ok(url), Err)
+}
+
+/// A sentence about a variable of the environment that asks for what cannot be had.
+fn refused_variable(text: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let says = |parameter: &str| {
+        url.query_pairs().any(|(name, _)| name == parameter || (parameter == "sslmode" && name == "ssl-mode"))
+            || match parameter {
+                "port" => url.port().is_some(),
+                "host" | "hostaddr" => url.host_str().is_some_and(|host| !host.is_empty()),
+                _ => false,
+            }
+    };
+    VARIABLES.iter().filter(|(_, parameter)| !says(parameter)).find_map(|(name, parameter)| {
+        let value = variable(name).filter(|value| !value.is_empty())?;
+        let sentence = used(parameter, &value)?.err()?;
+        let which = sentence.strip_prefix(&refused(parameter, "")).unwrap_or(&sentence).to_owned();
+        Some(format!("is used with the environment variable `{name}`, which {which}"))
+    })
 }
 
 /// `has_name`: the driver takes the application's name from elsewhere.
@@ -190,6 +227,27 @@ mod tests {
 
     fn options(url: &str) -> PgConnectOptions {
         url.parse().unwrap()
+    }
+
+    #[test]
+    fn a_variable_that_the_driver_would_pass_over_stops_the_start() {
+        let with = |url: &str, name: &str, value: &str| {
+            refused_variable(url, |asked| (asked == name).then(|| value.to_owned()))
+        };
+        for (name, value) in [
+            ("PGSSLMODE", "verify_full"),
+            ("PGPORT", "abc"),
+            ("PGTARGETSESSIONATTRS", "standby"),
+            ("PGSERVICE", "production"),
+            ("PGHOST", "a,b"),
+        ] {
+            let sentence = with("postgres:///messages", name, value).unwrap();
+            assert!(sentence.contains(name) && !sentence.contains(value), "{sentence}");
+        }
+        assert_eq!(with("postgres://db/messages?sslmode=require", "PGSSLMODE", "verify_full"), None, "the URL decides");
+        assert_eq!(with("postgres://db:5432/messages", "PGPORT", "abc"), None);
+        assert_eq!(with("postgres://db/messages", "PGSSLMODE", "verify-full"), None);
+        assert_eq!(with("postgres://db/messages", "PGTARGETSESSIONATTRS", "read-write"), None);
     }
 
     #[test]

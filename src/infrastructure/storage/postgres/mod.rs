@@ -29,7 +29,7 @@ mod weeks;
 pub use access::{PgRequestAllowances, PgSignInFailures, PgUsers};
 pub use api_key_repository::PgApiKeyRepository;
 pub use broadcasts::{PgBroadcastExpansion, PgBroadcastRepository};
-pub use connections::{PgDatabase, ServerVersion};
+pub use connections::{PgConnectionApart, PgDatabase, ServerVersion};
 pub use events::{PgEventRepository, PgEventSteps, PgEventTypes};
 pub use groups::{PgGroupMembers, PgGroupRepository, PgGroupSyncs};
 pub use inbound::PgReceivedMessages;

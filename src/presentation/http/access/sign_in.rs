@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::application::access::sign_in::{SignInError, SignedIn};
 use crate::domain::problem::FieldProblem;
-use crate::presentation::http::wire::body::whole;
+use crate::presentation::http::wire::body::json;
 use crate::presentation::http::wire::envelope::rfc3339;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::serving::to_its_end;
@@ -71,6 +71,8 @@ pub struct UserData {
         (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "malformed-json, invalid-field"),
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "unsupported-media-type: another `Content-Encoding`"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "invalid-field: half of a surrogate pair"),
         (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "name-locked, too-many-requests"),
         (status = 500, body = ProblemBody, content_type = "application/problem+json", description = "internal"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
@@ -87,6 +89,8 @@ pub async fn login(state: State<SharedState>, request: Request) -> Result<Respon
         (status = 400, body = ProblemBody, content_type = "application/problem+json", description = "malformed-json, invalid-field"),
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "unsupported-media-type: another `Content-Encoding`"),
+        (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "invalid-field: half of a surrogate pair"),
         (status = 429, body = ProblemBody, content_type = "application/problem+json", description = "name-locked, too-many-requests"),
         (status = 500, body = ProblemBody, content_type = "application/problem+json", description = "internal"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
@@ -101,9 +105,8 @@ async fn sign_in(
     request: Request,
     members: [&'static str; 3],
 ) -> Result<Response, Problem> {
-    let bytes = whole(request.into_body(), &state.bodies).await?;
-    let body: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::malformed_json(format!("The body is not well-formed JSON: {error}.")))?;
+    let (head, body) = request.into_parts();
+    let body = json(&head.headers, body, &state.bodies).await?;
     let (name, password) = credentials(&body, members)?;
     let gateway = state.gateway.clone();
     // A caller that hangs up must not leave a guess uncounted.
@@ -135,6 +138,10 @@ fn credentials(body: &Value, [name, other, password]: [&'static str; 3]) -> Resu
     let too_long: Vec<FieldProblem> = too_long
         .map(|(member, _)| FieldProblem::new(format!("/{member}"), format!("must have at most {LONGEST} bytes")))
         .collect();
+    if [given, secret].iter().any(|text| text.contains('\0')) {
+        // No name and no password has one: no database is asked.
+        return Err(Problem::not_signed_in());
+    }
     if too_long.is_empty() { Ok((given.to_owned(), secret.to_owned())) } else { Err(Problem::bad_request(too_long)) }
 }
 

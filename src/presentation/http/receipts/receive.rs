@@ -48,6 +48,7 @@ pub struct Received {
         (status = 200, body = Received, description = "Taken: what it says is stored"),
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large: too large to be proved"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "unsupported-media-type: another `Content-Encoding`"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ))]
 pub async fn receive(
@@ -59,12 +60,12 @@ pub async fn receive(
     let Path(name) = name.map_err(|_| not_let_in())?;
     if let Some(signature) = signature(&headers) {
         let named = state.gateway.signed_events.named(&name).await?;
-        let body = to_be_proved(body, &state).await?;
+        let body = to_be_proved(&headers, body, &state).await?;
         state.gateway.signed_events.take(&named, signed(signature, &body, &state)).await?;
         return Ok(received());
     }
     let secret = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok());
-    taken(&state, &name, secret, body).await
+    taken(&state, &name, secret, &headers, body).await
 }
 
 /// Take what Meta reports to an app that serves several numbers
@@ -78,6 +79,7 @@ pub async fn receive(
         (status = 200, body = Received, description = "Taken: what it says is stored"),
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large: too large to be proved"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "unsupported-media-type: another `Content-Encoding`"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ))]
 pub async fn receive_of_app(
@@ -88,9 +90,9 @@ pub async fn receive_of_app(
     let Some(signature) = signature(&headers) else {
         // Of an instance that was called so before the name was reserved.
         let secret = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok());
-        return taken(&state, OF_APPS, secret, body).await;
+        return taken(&state, OF_APPS, secret, &headers, body).await;
     };
-    let body = to_be_proved(body, &state).await?;
+    let body = to_be_proved(&headers, body, &state).await?;
     state.gateway.signed_events.take_of_app(signed(signature, &body, &state)).await?;
     Ok(received())
 }
@@ -111,6 +113,7 @@ fn signature(headers: &HeaderMap) -> Option<&str> {
     responses(
         (status = 200, body = Received, description = "Taken: what it says is stored"),
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "unsupported-media-type: another `Content-Encoding`"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "unavailable"),
     ))]
 pub async fn receive_by_secret(
@@ -122,14 +125,20 @@ pub async fn receive_by_secret(
     let Path((name, last)) = place.map_err(|_| not_let_in())?;
     // Set up by hand, a provider may append the event's name to the path (`byEvents`) and bring the header.
     let secret = headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok()).unwrap_or(&last);
-    taken(&state, &name, Some(secret), body).await
+    taken(&state, &name, Some(secret), &headers, body).await
 }
 
 /// Its body is read only once it is let in.
-async fn taken(state: &SharedState, name: &str, secret: Option<&str>, body: Body) -> Result<Json<Received>, Problem> {
+async fn taken(
+    state: &SharedState,
+    name: &str,
+    secret: Option<&str>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Json<Received>, Problem> {
     let events = &state.gateway.events;
     let instance = events.let_in(name, secret).await?;
-    match body::whole(body, &state.bodies).await {
+    match body::uncompressed(headers, body, &state.bodies).await {
         Ok(body) => events.take(instance, &body).await?,
         Err(problem) if problem.status() == StatusCode::PAYLOAD_TOO_LARGE => events.pass_over(name),
         Err(problem) => return Err(to_be_repeated(problem)),
@@ -138,8 +147,8 @@ async fn taken(state: &SharedState, name: &str, secret: Option<&str>, body: Body
 }
 
 /// Whole, also where it is larger than what is taken: only then its signature can be verified.
-async fn to_be_proved(body: Body, state: &SharedState) -> Result<Bytes, Problem> {
-    body::whole(body, &state.bodies.at_least(LARGEST_SIGNED)).await.map_err(to_be_repeated)
+async fn to_be_proved(headers: &HeaderMap, body: Body, state: &SharedState) -> Result<Bytes, Problem> {
+    body::uncompressed(headers, body, &state.bodies.at_least(LARGEST_SIGNED)).await.map_err(to_be_repeated)
 }
 
 fn signed<'a>(signature: &'a str, body: &'a [u8], state: &SharedState) -> SignedReport<'a> {

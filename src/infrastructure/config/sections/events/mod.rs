@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::application::events::receive_webhook::Companies;
 use crate::domain::access::principal::Tenant;
 use crate::infrastructure::config::error::ConfigError;
+use crate::infrastructure::config::sections::postgres_url::postgres_url;
 use crate::infrastructure::config::setting::{OptionalSetting, Section, Setting};
 use crate::infrastructure::config::values::{self, Parsed, boolean, number};
 use crate::infrastructure::config::variables::Variables;
@@ -150,7 +151,7 @@ fn secret(text: &str) -> Parsed<String> {
 
 fn tables_url(text: &str) -> Parsed<String> {
     match text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        true => Ok(text.to_owned()),
+        true => postgres_url(text),
         false => Err("must be the URL of a PostgreSQL database, `postgres://…`".to_owned()),
     }
 }

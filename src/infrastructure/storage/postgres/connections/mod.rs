@@ -1,6 +1,7 @@
 //! The ways to the server: a pool that callers share, a few connections for what tenants look for, and connections of
 //! their own for what must not wait for either.
 
+mod apart;
 mod certificates;
 mod lease;
 mod own_connection;
@@ -12,6 +13,7 @@ mod server;
 mod server_version;
 mod trust;
 
+pub use apart::PgConnectionApart;
 #[cfg(test)]
 pub(super) use own_connection::LOOKS;
 pub(super) use own_connection::{CHANGING_PROBES, OwnConnection, PROBES, begin_changing_probes, begin_look};

@@ -61,11 +61,7 @@ impl PgDatabase {
     /// [`RepositoryError::Refused`] when this is not such a URL, [`RepositoryError::Unavailable`] when the database
     /// does not answer. No error holds the URL.
     pub async fn connect(url: &str, limits: Limits) -> Result<Self, RepositoryError> {
-        // The parser's own error may quote the URL, and with it the password.
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| RepositoryError::Refused("is not the URL of a PostgreSQL database".to_owned()))?;
-        certificates::unreadable(url).map_or(Ok(()), |sentence| Err(RepositoryError::Refused(sentence)))?;
-        Self::connect_within(options, limits).await
+        Self::connect_within(options_of(url)?, limits).await
     }
 
     /// Connects with the limits of an installation that sets none.
@@ -88,10 +84,7 @@ impl PgDatabase {
     }
 
     fn unconnected(options: PgConnectOptions, limits: Limits) -> Self {
-        // What the URL says, or `PGAPPNAME`, stands.
-        let is_named = options.get_application_name().is_some();
-        let options = if is_named { options } else { options.application_name("correio") };
-        let server = Server::new(options, limits);
+        let server = Server::new(with_name(options), limits);
         Self {
             pool: server.pool(limits.pool, SERVER_TIMEOUT, POOL),
             searches: Searches::new(server.clone()),
@@ -172,6 +165,20 @@ impl PgDatabase {
         lease.finish(&result);
         result.map_err(|error| self.server.translated(error))
     }
+}
+
+/// # Errors
+/// Without the URL, which the parser's own error may quote, and with it the password.
+pub(super) fn options_of(url: &str) -> Result<PgConnectOptions, RepositoryError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| RepositoryError::Refused("is not the URL of a PostgreSQL database".to_owned()))?;
+    certificates::unreadable(url).map_or(Ok(options), |sentence| Err(RepositoryError::Refused(sentence)))
+}
+
+/// What the URL says, or `PGAPPNAME`, stands.
+pub(super) fn with_name(options: PgConnectOptions) -> PgConnectOptions {
+    let is_named = options.get_application_name().is_some();
+    if is_named { options } else { options.application_name("correio") }
 }
 
 impl From<PgDatabase> for Server {

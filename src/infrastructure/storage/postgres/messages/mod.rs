@@ -20,7 +20,7 @@ pub use changes::{
     Receptions, Undecided, cancel_of_broadcast, decide, fail_open_messages, insert_all, insert_messages,
     insert_those_missing, receive, settled,
 };
-pub use counts::{count_anew, doubt_dropped, roll_up, uncounted};
+pub use counts::{count_anew, delete_nothing, doubt_dropped, roll_up, uncounted};
 pub use due_messages::PgDueMessages;
 pub use failed_messages::PgFailedMessages;
 pub use message_repository::PgMessageRepository;

@@ -13,7 +13,7 @@ use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::error::translate;
-use crate::infrastructure::storage::postgres::messages::{count_anew, doubt_dropped, uncounted};
+use crate::infrastructure::storage::postgres::messages::{count_anew, delete_nothing, doubt_dropped, uncounted};
 use crate::infrastructure::storage::shared::first_id;
 
 /// After this time a server that answers nothing any more is given up. It ends what it does by itself.
@@ -105,6 +105,7 @@ async fn count(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     for week in uncounted(connection).await? {
         failures.note(&format!("week {week}"), count_anew(connection, week).await);
     }
+    failures.note("counts of nothing", delete_nothing(connection).await);
     failures.first()
 }
 

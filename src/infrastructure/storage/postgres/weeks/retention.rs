@@ -10,16 +10,36 @@ use super::partition::{ATTEMPTS, MESSAGES, Partitioned};
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::messages::count_anew;
 use crate::infrastructure::storage::shared::{first_id, time_of};
 
 /// Rows deleted by one statement.
 const BATCH: i64 = 1_000;
 
-/// A week that is over as a whole.
-struct OldWeek {
+/// A week that has a partition.
+struct Week {
     name: String,
     from_id: Uuid,
     to_id: Uuid,
+}
+
+/// Milliseconds.
+const WEEK: u128 = 7 * 24 * 60 * 60 * 1_000;
+
+/// From the beginning of 1970 back to the Monday before.
+const MONDAY: u128 = 3 * 24 * 60 * 60 * 1_000;
+
+impl Week {
+    /// Counting it reads nothing once it is dropped.
+    fn is_whole(&self) -> bool {
+        let [from, to] = [self.from_id, self.to_id].map(|id| id.as_u128() >> 80);
+        to == from + WEEK && (from + MONDAY).is_multiple_of(WEEK)
+    }
+
+    /// As `messaging_week_of` has it.
+    fn number(&self) -> i64 {
+        i64::try_from(((self.from_id.as_u128() >> 80) + MONDAY) / WEEK).unwrap_or(i64::MAX)
+    }
 }
 
 /// Deletes a part of what was accepted longer ago than `retention`: one week, or one batch. True when there may be more.
@@ -71,6 +91,10 @@ async fn drop_one(
         match drop_if_over(database, table, &week).await {
             Ok(true) => {
                 tracing::info!(partition = week.name, "a week that is over was dropped");
+                if table.name == MESSAGES.name && week.is_whole() {
+                    let counted = database.run(async |connection| count_anew(connection, week.number()).await).await;
+                    failures.note("counts of a dropped week", counted);
+                }
                 return Ok(true);
             }
             Ok(false) => {}
@@ -91,7 +115,7 @@ async fn drop_one(
     Ok(false)
 }
 
-async fn drop_if_over(database: &PgDatabase, table: &Partitioned, week: &OldWeek) -> Result<bool, RepositoryError> {
+async fn drop_if_over(database: &PgDatabase, table: &Partitioned, week: &Week) -> Result<bool, RepositoryError> {
     let is_over = database.run(async |connection| unless_gone(is_over(connection, table, week).await)).await?;
     Ok(is_over && database.run(async |connection| unless_gone(drop_week(connection, table, week).await)).await?)
 }
@@ -106,11 +130,13 @@ fn unless_gone(asked: Result<bool, sqlx::Error>) -> Result<bool, sqlx::Error> {
 }
 
 /// Partitions all of whose ids are less than `before`, the oldest first.
-async fn old_weeks(
-    connection: &mut PgConnection,
-    table: &Partitioned,
-    before: Uuid,
-) -> Result<Vec<OldWeek>, sqlx::Error> {
+async fn old_weeks(connection: &mut PgConnection, table: &Partitioned, before: Uuid) -> Result<Vec<Week>, sqlx::Error> {
+    let weeks = weeks_of(connection, table).await?;
+    Ok(weeks.into_iter().filter(|week| week.to_id <= before).collect())
+}
+
+/// The oldest first.
+async fn weeks_of(connection: &mut PgConnection, table: &Partitioned) -> Result<Vec<Week>, sqlx::Error> {
     let rows: Vec<(String, Uuid, Uuid)> = sqlx::query_as(
         "select pg_class.oid::regclass::text,
                 bounds[1]::uuid,
@@ -122,18 +148,17 @@ async fn old_weeks(
                 pg_get_expr(pg_class.relpartbound, 0),
                 'FROM \\(''([0-9a-f-]{36})''\\) TO \\(''([0-9a-f-]{36})''\\)') as bounds
           where pg_inherits.inhparent = to_regclass($1)
-            and bounds[2]::uuid <= $2
+            and bounds is not null
           order by bounds[1]",
     )
     .bind(table.name)
-    .bind(before)
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|(name, from_id, to_id)| OldWeek { name, from_id, to_id }).collect())
+    Ok(rows.into_iter().map(|(name, from_id, to_id)| Week { name, from_id, to_id }).collect())
 }
 
 /// Asked without a lock that keeps others waiting: most weeks that stay are found by this.
-async fn is_over(connection: &mut PgConnection, table: &Partitioned, week: &OldWeek) -> Result<bool, sqlx::Error> {
+async fn is_over(connection: &mut PgConnection, table: &Partitioned, week: &Week) -> Result<bool, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     sqlx::raw_sql("set local lock_timeout = '1s'").execute(&mut *transaction).await?;
     let is_over = ask(&mut transaction, table, week).await?;
@@ -145,7 +170,7 @@ async fn is_over(connection: &mut PgConnection, table: &Partitioned, week: &OldW
 /// that comes later waits there, and then plans without the partition. The check is a statement of its own, which sees
 /// what those that were waited for have written: with the locks in one statement, or in one snapshot with them, it would
 /// see the week as it was before. A replay either was first, and the week stays, or finds nothing.
-async fn drop_week(connection: &mut PgConnection, table: &Partitioned, week: &OldWeek) -> Result<bool, sqlx::Error> {
+async fn drop_week(connection: &mut PgConnection, table: &Partitioned, week: &Week) -> Result<bool, sqlx::Error> {
     let (parent, name) = (table.name, &week.name);
     let mut transaction = connection.begin_with("begin isolation level read committed").await?;
     let lock = format!(
@@ -160,7 +185,7 @@ async fn drop_week(connection: &mut PgConnection, table: &Partitioned, week: &Ol
     }
     sqlx::raw_sql(AssertSqlSafe(format!("drop table {name}"))).execute(&mut *transaction).await?;
     if table.name == MESSAGES.name {
-        // Nothing is left of it, as a rule, and that is soon counted.
+        // Nothing is left of it, as a rule, and that is counted next.
         sqlx::query(
             "insert into messaging_uncounted_weeks
              select generate_series(messaging_week_of($1), messaging_week_of($2))
@@ -176,7 +201,7 @@ async fn drop_week(connection: &mut PgConnection, table: &Partitioned, week: &Ol
 }
 
 /// Whether all messages of a week are at an end and owe no dead letter; of attempts, whether their messages are gone.
-async fn ask(connection: &mut PgConnection, table: &Partitioned, week: &OldWeek) -> Result<bool, sqlx::Error> {
+async fn ask(connection: &mut PgConnection, table: &Partitioned, week: &Week) -> Result<bool, sqlx::Error> {
     // Each is a probe of an index that holds nothing else, whatever the planner believes about a week it never analyzed.
     sqlx::raw_sql("set local enable_seqscan = off; set local enable_bitmapscan = off")
         .execute(&mut *connection)
@@ -281,7 +306,9 @@ async fn delete_stray_attempts(connection: &mut PgConnection, before: Uuid) -> R
                 and not exists (
                     select
                       from messaging_messages
-                     where id = attempts.message_id)
+                     where id = attempts.message_id
+                       -- Of later weeks there are none: they are not even planned.
+                       and id < $1)
               order by message_id
               limit $2
          ),
@@ -301,19 +328,49 @@ async fn delete_stray_attempts(connection: &mut PgConnection, before: Uuid) -> R
     Ok(deleted)
 }
 
-/// Names at channels whose messages are gone.
+/// Names at channels whose messages are gone: those of the times for which there is no week any more. Names of a week that is
+/// there are not looked at: its messages go with it, or not at all.
 async fn delete_names(connection: &mut PgConnection, before: Uuid) -> Result<i64, sqlx::Error> {
+    for (from, to) in without_week(connection, before).await? {
+        let deleted = delete_names_between(connection, from, to).await?;
+        if deleted == BATCH {
+            return Ok(deleted);
+        }
+    }
+    Ok(0)
+}
+
+/// The ids less than `before` that lie in no week, in stretches: from, and to what is not in it any more.
+async fn without_week(connection: &mut PgConnection, before: Uuid) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
+    let weeks = weeks_of(connection, &MESSAGES).await?;
+    let mut stretches = Vec::new();
+    let mut from = Uuid::nil();
+    for week in weeks.iter().take_while(|week| week.from_id < before) {
+        if from < week.from_id {
+            stretches.push((from, week.from_id));
+        }
+        from = from.max(week.to_id);
+    }
+    if from < before {
+        stretches.push((from, before));
+    }
+    Ok(stretches)
+}
+
+async fn delete_names_between(connection: &mut PgConnection, from: Uuid, to: Uuid) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(
         "with orphans as materialized (
              select instance_id, channel_message_id
                from messaging_channel_messages as names
-              where message_id < $1
+              where message_id >= $1
+                and message_id < $2
+                -- Where there is no week.
                 and not exists (
                     select
-                      from messaging_messages
+                      from messaging_messages_default
                      where id = names.message_id)
               order by message_id
-              limit $2
+              limit $3
          ),
          deleted as (
              delete from messaging_channel_messages
@@ -323,7 +380,8 @@ async fn delete_names(connection: &mut PgConnection, before: Uuid) -> Result<i64
          select count(*) from deleted",
     )
     .persistent(false)
-    .bind(before)
+    .bind(from)
+    .bind(to)
     .bind(BATCH)
     .fetch_one(connection)
     .await

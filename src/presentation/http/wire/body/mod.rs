@@ -186,6 +186,20 @@ pub(in crate::presentation::http) async fn uncompressed(
     Ok(bytes)
 }
 
+/// The JSON of a body, whatever its `Content-Type` says.
+///
+/// # Errors
+/// When it is not JSON, or too large.
+pub(in crate::presentation::http) async fn json(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &BodyLimits,
+) -> Result<Value, Problem> {
+    let bytes = uncompressed(headers, body, limits).await?;
+    let bytes = text(&bytes)?;
+    serde_json::from_slice(bytes).map_err(|error| malformed(bytes, &error))
+}
+
 /// What is over a limit is read on and not kept, so that its sender gets to read the answer.
 async fn read(mut body: Body, limits: &BodyLimits, held: &mut HeldBytes) -> Result<Bytes, Problem> {
     let &BodyLimits { most, patience, .. } = limits;
