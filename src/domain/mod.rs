@@ -7,6 +7,7 @@ pub mod group;
 pub mod half_pairs;
 pub mod inbound;
 pub mod instance;
+pub mod json_members;
 pub mod message;
 pub mod node;
 pub mod problem;

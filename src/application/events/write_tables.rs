@@ -2,13 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value};
 
 use super::handle_steps::{StepWork, WorkResult};
 use super::receive_webhook::DeliveryMethod;
 use crate::application::ports::{Clock, DueStep, EventTables, WebhookReader};
 use crate::domain::event::table::{LogRow, TablePlan};
 use crate::domain::event::{Event, Step};
+use crate::domain::json_members::member;
 use crate::domain::text::storable;
 
 /// Pause before tables are tried again that could not be reached.
@@ -55,8 +55,8 @@ impl WriteTables {
         let Ok(report) = self.reader.read(event.data.as_bytes()) else {
             return WorkResult::Dead("it is not a report of the CRM".to_owned());
         };
-        let body: Map<String, Value> = serde_json::from_str(&event.data).unwrap_or_default();
-        let empresa = body.get("empresa").and_then(Value::as_str).map_or(String::new(), |name| storable(name, 100));
+        let empresa = member(&report.members, "empresa").and_then(|raw| serde_json::from_str::<String>(raw).ok());
+        let empresa = storable(&empresa.unwrap_or_default(), 100);
         let (entity, action) = (storable(&report.entity, 50), storable(&report.action, 50));
         let is_direct = event.via.as_deref() == Some(DeliveryMethod::DirectDb.as_str());
         let took = (self.clock.now() - event.received_at).num_milliseconds().clamp(0, i32::MAX.into());
@@ -68,7 +68,7 @@ impl WriteTables {
             delivery_status: if is_direct { "direct-db" } else { "delivered" },
             processing_time_ms: i32::try_from(took).unwrap_or(i32::MAX),
         };
-        let row = self.plan.row(&entity, &action, &empresa, &body);
+        let row = self.plan.row(&entity, &action, &empresa, &report.members);
         match self.tables.write(event.id, &log, row.as_ref()).await {
             Ok(()) => WorkResult::Done(match row {
                 Some(_) => format!("written to webhook_full_log and webhook_{entity}"),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use crate::domain::half_pairs::marked;
+use crate::domain::json_members::{member, members};
 
 /// Which tables there are, by the entity that they are for, beside the log of all events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,63 +55,70 @@ pub struct EntityRow {
 }
 
 impl TablePlan {
-    /// The row of an event, if its entity has a table. `body` is what was reported.
-    pub fn row(&self, entity: &str, action: &str, empresa: &str, body: &Map<String, Value>) -> Option<EntityRow> {
+    /// The row of an event, if its entity has a table. `body` has the members of what was reported, as they came: a value that
+    /// cannot be looked into keeps no other out.
+    pub fn row(&self, entity: &str, action: &str, empresa: &str, body: &[(String, String)]) -> Option<EntityRow> {
         let table = self.tables.get(entity)?;
         let merged = merged(body);
-        let value = |column: &String| (column.clone(), styled(found(&merged, column), table.values));
+        let value = |column: &String| found(&merged, column).and_then(|raw| styled(&raw, table.values));
         Some(EntityRow {
             entity: entity.to_owned(),
             event: action.to_owned(),
             empresa: empresa.to_owned(),
             deleted: matches!(action, "delete" | "deleted"),
-            values: table.columns.iter().map(value).collect(),
+            values: table.columns.iter().map(|column| (column.clone(), value(column))).collect(),
         })
     }
 }
 
 /// What is known of the object: what it was, what it is, and of what is said of the report what the object lacks.
-fn merged(body: &Map<String, Value>) -> Map<String, Value> {
-    let mut merged = Map::new();
+fn merged(body: &[(String, String)]) -> BTreeMap<String, String> {
+    let mut merged = BTreeMap::new();
     for part in ["previous", "current", "data"] {
-        if let Some(Value::Object(members)) = body.get(part) {
-            merged.extend(members.iter().map(|(name, value)| (name.clone(), value.clone())));
-        }
+        merged.extend(member(body, part).and_then(members).unwrap_or_default());
     }
-    if let Some(Value::Object(meta)) = body.get("meta") {
-        for (name, value) in meta {
-            merged.entry(name.clone()).or_insert_with(|| value.clone());
-        }
+    // Of two members of one name the last counts.
+    let meta: BTreeMap<_, _> = member(body, "meta").and_then(members).unwrap_or_default().into_iter().collect();
+    for (name, value) in meta {
+        merged.entry(name).or_insert(value);
     }
     merged
 }
 
 /// A member of this name; or along the dots in it; or a custom field.
-fn found<'m>(merged: &'m Map<String, Value>, name: &str) -> Option<&'m Value> {
-    merged.get(name).or_else(|| along_the_dots(merged, name)).or_else(|| custom_field(merged, name))
+fn found(merged: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    merged.get(name).cloned().or_else(|| along_the_dots(merged, name)).or_else(|| custom_field(merged, name))
 }
 
-fn along_the_dots<'m>(merged: &'m Map<String, Value>, name: &str) -> Option<&'m Value> {
+fn along_the_dots(merged: &BTreeMap<String, String>, name: &str) -> Option<String> {
     let (first, rest) = name.split_once('.')?;
-    let inner = merged.get(first)?.as_object()?;
-    inner.get(rest).or_else(|| along_the_dots(inner, rest))
+    let inner: BTreeMap<_, _> = members(merged.get(first)?)?.into_iter().collect();
+    inner.get(rest).cloned().or_else(|| along_the_dots(&inner, rest))
 }
 
 /// The CRM's second version wraps what its first version had as members of the object.
-fn custom_field<'m>(merged: &'m Map<String, Value>, name: &str) -> Option<&'m Value> {
-    let field = merged.get("custom_fields")?.as_object()?.get(name)?;
-    let Value::Object(members) = field else { return Some(field) };
-    members.get("value").or_else(|| members.get("id")).or_else(|| members.get("values")).or(Some(field))
+fn custom_field(merged: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    let fields = members(merged.get("custom_fields")?)?;
+    let field = member(&fields, name)?;
+    let wrapped = members(field).unwrap_or_default();
+    let value = ["value", "id", "values"].iter().find_map(|name| member(&wrapped, name));
+    Some(value.unwrap_or(field).to_owned())
 }
 
-fn styled(value: Option<&Value>, style: ValueStyle) -> Option<String> {
-    let text = match (style, value?) {
-        (ValueStyle::Json, value) => value.to_string(),
-        (ValueStyle::Plain, Value::Null) => return None,
-        (ValueStyle::Plain, Value::String(text)) => text.clone(),
-        (ValueStyle::Plain, value) => value.to_string(),
+fn styled(raw: &str, style: ValueStyle) -> Option<String> {
+    let text = match (style, read(raw)) {
+        (ValueStyle::Plain, Some(Value::Null)) => return None,
+        (ValueStyle::Plain, Some(Value::String(text))) => text,
+        (_, Some(value)) => value.to_string(),
+        // What is too deep or too large to be looked into stands as it came.
+        (_, None) => raw.to_owned(),
     };
     Some(text.replace('\0', ""))
+}
+
+/// Halves of surrogate pairs, which are no characters, are replaced.
+fn read(raw: &str) -> Option<Value> {
+    serde_json::from_str(raw).ok().or_else(|| serde_json::from_str(&marked(raw, "\\ufffd")?).ok())
 }
 
 #[cfg(test)]
@@ -120,7 +130,7 @@ mod tests {
     fn row(columns: &[&str], values: ValueStyle, action: &str, body: &Value) -> EntityRow {
         let columns = columns.iter().map(|column| (*column).to_owned()).collect();
         let plan = TablePlan { tables: [("deal".to_owned(), PlannedTable { columns, values })].into() };
-        plan.row("deal", action, "Matriz", body.as_object().unwrap()).unwrap()
+        plan.row("deal", action, "Matriz", &members(&body.to_string()).unwrap()).unwrap()
     }
 
     fn values(row: EntityRow) -> Vec<Option<String>> {
@@ -179,8 +189,22 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_cannot_be_looked_into_keeps_no_other_out() {
+        let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+        let body = format!(
+            "{{\"data\": {{\"id\": 1, \"half\": \"a\\ud83d\", \"deep\": {deep}, \"vast\": 1e400}}, \"meta\": {{}}}}"
+        );
+        let columns = ["id", "half", "deep", "vast"].map(str::to_owned).to_vec();
+        for (values, half) in [(ValueStyle::Json, "\"a\u{fffd}\""), (ValueStyle::Plain, "a\u{fffd}")] {
+            let plan = TablePlan { tables: [("deal".to_owned(), PlannedTable { columns: columns.clone(), values })].into() };
+            let row = plan.row("deal", "change", "Matriz", &members(&body).unwrap()).unwrap();
+            assert_eq!(self::values(row), texts(&["1", half, &deep, "1e400"]));
+        }
+    }
+
+    #[test]
     fn an_entity_without_a_table_has_no_row() {
         let plan = TablePlan::default();
-        assert_eq!(plan.row("deal", "added", "Matriz", &Map::new()), None);
+        assert_eq!(plan.row("deal", "added", "Matriz", &[]), None);
     }
 }

@@ -1,6 +1,5 @@
 //! Sources of events, and how what they post is read.
 
-mod members;
 mod mysql_dump;
 mod pipedrive;
 

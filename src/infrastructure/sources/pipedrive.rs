@@ -3,10 +3,10 @@
 use chrono::DateTime;
 use sha2::{Digest, Sha256};
 
-use super::members::{member, members};
 use crate::application::ports::{NotAReport, Report, WebhookReader};
 use crate::domain::Timestamp;
 use crate::domain::event::LONGEST_NAME;
+use crate::domain::json_members::{member, members};
 
 /// What a report is read from.
 #[derive(Clone, Copy, Default)]
@@ -44,18 +44,21 @@ impl Meta {
         (!is_false).then_some(text)
     }
 
-    /// What its repeats share. Version 2 gives each event a UUID; version 1 a time in microseconds.
+    /// What its repeats share. Version 2 gives each event a UUID; version 1 a time in microseconds. None where the id may be the
+    /// object's: all of its events would be taken for one.
     fn key(&self) -> Option<String> {
         let webhook = self.text("webhook_id").unwrap_or_default();
         let id = self.text("id")?;
-        let is_first_version = self.text("object").is_some() && self.text("entity").is_none();
-        if !is_first_version {
-            return Some(bounded(format!("v2/{webhook}/{id}")));
+        if let Some(at) = self.text("timestamp_micro") {
+            let object = self.text("object").or_else(|| self.text("entity"))?;
+            // One action of each moment: a merge is told with the same time as the update that it brings.
+            let action = self.text("action")?;
+            return Some(bounded(format!("v1/{webhook}/{object}/{id}/{at}/{action}")));
         }
-        let (object, at) = (self.text("object")?, self.text("timestamp_micro")?);
-        // One action of each moment: a merge is told with the same time as the update that it brings.
-        let action = self.text("action")?;
-        Some(bounded(format!("v1/{webhook}/{object}/{id}/{at}/{action}")))
+        let is_a_text = member(&self.0, "id").is_some_and(|raw| raw.starts_with('"'));
+        let is_the_events = is_a_text && !id.bytes().all(|byte| byte.is_ascii_digit());
+        let is_second_version = self.text("version").is_some_and(|version| version.starts_with('2'));
+        (is_the_events || is_second_version).then(|| bounded(format!("v2/{webhook}/{id}")))
     }
 
     fn occurred_at(&self) -> Option<Timestamp> {
@@ -130,6 +133,27 @@ mod tests {
             json!({"action": "added", "entity": "deal", "company_id": 13_881_612, "timestamp": "2026-11-30T00:00:00Z"});
         let report = read(&json!({"meta": meta, "current": {"id": 1}})).unwrap();
         assert_eq!((report.key, report.action.as_str()), (None, "added"));
+    }
+
+    #[test]
+    fn events_of_one_object_are_not_taken_for_repeats() {
+        let key = |meta: serde_json::Value| read(&json!({"meta": meta})).unwrap().key;
+        for id in [json!(21), json!("21")] {
+            let mixed = |entity: &str| json!({"action": "updated", entity: "deal", "id": id, "webhook_id": 4711});
+            for entity in ["entity", "object"] {
+                assert_eq!(key(mixed(entity)), None, "{id}");
+            }
+            let mut timed = mixed("entity");
+            timed["timestamp_micro"] = json!(1_523_440_213_384_700_i64);
+            assert_eq!(key(timed.clone()).as_deref(), Some("v1/4711/deal/21/1523440213384700/updated"));
+            timed["object"] = json!("deal");
+            assert_eq!(key(timed).as_deref(), Some("v1/4711/deal/21/1523440213384700/updated"));
+            let mut second = mixed("entity");
+            second["version"] = json!("2.0");
+            assert_eq!(key(second).as_deref(), Some("v2/4711/21"));
+        }
+        let named = json!({"action": "updated", "object": "deal", "id": "018f-a", "webhook_id": 4711});
+        assert_eq!(key(named).as_deref(), Some("v2/4711/018f-a"));
     }
 
     #[test]
