@@ -18,6 +18,7 @@ use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_
 use super::kafka::{Kafka, KafkaAdministration, KafkaRecordConsumers, administration, overtaken, start_topic_producer};
 use super::receiving::receiver;
 use super::storage::caching::{CachedApiKeys, CachedInstances, CachedUsers};
+use super::storage::counting::counted;
 use super::storage::database::Database;
 use super::system::{SystemClock, SystemIds, SystemRandomness};
 use crate::application::access::WatchTenants;
@@ -78,7 +79,7 @@ pub fn compose(
     let transport = transport(role, kafka, &channels);
     let jwt = with_sign_in_secret(config)?;
     let ports = Ports {
-        stores: cached(database.stores.clone()),
+        stores: counted(cached(database.stores.clone()), &node.events),
         channels,
         cipher,
         tokens: Arc::new(JwtVerifier::new(&jwt, clock.clone())?),

@@ -465,6 +465,7 @@ impl Ports {
                 owed: self.stores.owed_dead_letters.clone(),
                 clock: self.clock.clone(),
                 tally: node.tally.clone(),
+                events: node.events.clone(),
                 brokers,
                 started_at: self.clock.monotonic(),
                 last: Mutex::default(),

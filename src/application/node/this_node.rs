@@ -8,6 +8,7 @@ use super::tally::Tally;
 use super::unreconciled::Unreconciled;
 use super::watch_nodes::Sightings;
 use crate::application::access::met_tenants::MetTenants;
+use crate::application::events::reporting::event_tally::EventTally;
 use crate::application::messages::early_answers::EarlyAnswers;
 use crate::application::ports::Clock;
 use crate::application::topics::confirmations::Confirmations;
@@ -23,6 +24,7 @@ pub struct ThisNode {
     pub confirmations: Confirmations,
     pub unreconciled: Unreconciled,
     pub tally: Tally,
+    pub events: EventTally,
     pub tenants: MetTenants,
     pub sightings: Sightings,
 }
@@ -38,6 +40,7 @@ impl ThisNode {
             confirmations: Confirmations::default(),
             unreconciled: Unreconciled::default(),
             tally: Tally::default(),
+            events: EventTally::default(),
             tenants: MetTenants::default(),
             sightings: Sightings::new(clock, timeout),
         }

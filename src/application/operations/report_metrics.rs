@@ -4,6 +4,7 @@ use std::time::Duration;
 use futures::lock::Mutex;
 
 use super::seen_brokers::{BrokerHealth, SeenBrokers};
+use crate::application::events::reporting::event_tally::{EventTally, EventTallySnapshot};
 use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::ports::{Clock, MessageSearch, OwedDeadLetters, RepositoryError};
 use crate::domain::message::MessageStatus;
@@ -20,6 +21,7 @@ pub struct ReportMetrics {
     pub owed: Arc<dyn OwedDeadLetters>,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
+    pub events: EventTally,
     pub brokers: SeenBrokers,
     /// When the process started, by the monotonic clock.
     pub started_at: Duration,
@@ -30,6 +32,7 @@ pub struct ReportMetrics {
 pub struct Metrics {
     pub uptime: Duration,
     pub tally: TallySnapshot,
+    pub events: EventTallySnapshot,
     pub kept: Kept,
     pub brokers: BrokerHealth,
 }
@@ -57,6 +60,7 @@ impl ReportMetrics {
         Metrics {
             uptime: self.clock.monotonic().saturating_sub(self.started_at),
             tally: self.tally.snapshot(),
+            events: self.events.snapshot(),
             kept: self.recent().await,
             brokers: self.brokers.health(),
         }

@@ -3,6 +3,7 @@
 pub mod caching;
 #[cfg(test)]
 mod changes_tests;
+pub mod counting;
 pub mod database;
 pub mod limits;
 pub mod node_outbox;

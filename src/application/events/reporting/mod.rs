@@ -1,5 +1,6 @@
 //! The API of those who report events, and read what became of them.
 
+pub mod event_tally;
 pub mod read_events;
 pub mod register_type;
 pub mod report_event;

@@ -89,7 +89,7 @@ fn accepted(headers: &HeaderMap) -> String {
 }
 
 fn report(metrics: Metrics, resident: u64) -> MetricsReport {
-    let Metrics { uptime, tally, kept, brokers } = metrics;
+    let Metrics { uptime, tally, kept, brokers, .. } = metrics;
     let memory = MemoryData { rss: resident, heap_total: resident, heap_used: resident, external: 0, array_buffers: 0 };
     MetricsReport {
         middleware: MiddlewareData { uptime: uptime.as_secs_f64(), memory, connected: brokers.connected },

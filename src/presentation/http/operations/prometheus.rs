@@ -1,7 +1,9 @@
 //! Counts in the text formats of Prometheus and OpenMetrics.
 
 use std::fmt::Write;
+use std::time::Duration;
 
+use crate::application::events::reporting::event_tally::{BOUNDS, EventTallySnapshot};
 use crate::application::operations::report_metrics::Metrics;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,7 @@ pub fn written(format: Format, metrics: &Metrics, resident: u64, repaired: &[(&s
     let repaired: Vec<_> = repaired.iter().map(|(what, count)| (format!("{{what=\"{what}\"}}"), *count)).collect();
     let repaired: Vec<_> = repaired.iter().map(|(labels, count)| (labels.as_str(), *count)).collect();
     page.counter("correio_topics_repaired", "Bodies of records that had to be mended.", &repaired);
+    page.events(&metrics.events);
     let states = [
         ("{status=\"pending\"}", kept.pending),
         ("{status=\"sent\"}", kept.sent),
@@ -66,6 +69,24 @@ pub fn written(format: Format, metrics: &Metrics, resident: u64, repaired: &[(&s
 }
 
 impl Page {
+    /// By the names that the partners who report events know.
+    fn events(&mut self, events: &EventTallySnapshot) {
+        self.counter("events_received", "Events that this process stored.", &[("", events.received)]);
+        self.counter("events_processed", "Events that this process brought to their end.", &[("", events.processed)]);
+        self.counter("events_failed", "Events that failed for good in this process.", &[("", events.failed)]);
+        let name = "processing_duration_seconds";
+        self.declare(name, "histogram", "From an event's receipt to its end in this process.");
+        for (bound, within) in BOUNDS.iter().zip(events.within) {
+            let seconds = Duration::from_millis(*bound).as_secs_f64();
+            let label = format!("{{le=\"{seconds:?}\"}}");
+            self.samples(&format!("{name}_bucket"), &[(label.as_str(), within)]);
+        }
+        self.samples(&format!("{name}_bucket"), &[("{le=\"+Inf\"}", events.ended)]);
+        let took = events.took.as_secs_f64();
+        let _ = writeln!(self.text, "{name}_sum {took:?}");
+        self.samples(&format!("{name}_count"), &[("", events.ended)]);
+    }
+
     /// OpenMetrics names a counter without the end that its samples have.
     fn counter(&mut self, name: &str, help: &str, samples: &[(&str, u64)]) {
         let declared = match self.format {
@@ -96,6 +117,28 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_counted_by_the_names_that_are_known() {
+        let mut page = Page { format: Format::OpenMetrics, text: String::new() };
+        let within = std::array::from_fn(|place| place as u64);
+        let took = Duration::from_millis(2_500);
+        page.events(&EventTallySnapshot { received: 4, processed: 3, failed: 1, within, ended: 20, took });
+        for line in [
+            "# TYPE events_received counter",
+            "events_received_total 4",
+            "events_processed_total 3",
+            "events_failed_total 1",
+            "# TYPE processing_duration_seconds histogram",
+            "processing_duration_seconds_bucket{le=\"0.005\"} 0",
+            "processing_duration_seconds_bucket{le=\"60.0\"} 12",
+            "processing_duration_seconds_bucket{le=\"+Inf\"} 20",
+            "processing_duration_seconds_sum 2.5",
+            "processing_duration_seconds_count 20",
+        ] {
+            assert!(page.text.lines().any(|written| written == line), "{line}: {}", page.text);
+        }
+    }
 
     #[test]
     fn who_takes_anything_gets_json_and_prometheus_its_own() {
