@@ -1,6 +1,9 @@
 //! The little that a receiver of webhooks refuses.
 
+use async_compression::tokio::write::GzipEncoder;
+use reqwest::Method;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 
 use super::crm_client;
 use crate::support::installation::Installation;
@@ -11,6 +14,7 @@ stories!(
     on_one_installation:
     what_says_not_what_it_is_about_is_refused_in_the_words_that_are_known,
     whatever_its_type_a_body_is_taken,
+    whatever_its_compression_and_its_charset_a_body_is_taken,
     a_secret_keeps_others_out,
     a_receiver_can_be_switched_off,
     a_full_spool_is_said;
@@ -39,6 +43,32 @@ async fn whatever_its_type_a_body_is_taken(installation: Installation) {
     }
     let too_large = vec![b' '; 1_048_577];
     assert_eq!(app.nobody().post_bytes("/webhook", "application/json", too_large).await.status, 413);
+}
+
+async fn whatever_its_compression_and_its_charset_a_body_is_taken(installation: Installation) {
+    let app = TestApp::start(installation).await;
+    let text = json!({"meta": {"entity": "deal", "action": "added"}, "data": {"name": "José"}}).to_string();
+    let mut encoder = GzipEncoder::new(Vec::new());
+    encoder.write_all(text.as_bytes()).await.unwrap();
+    encoder.shutdown().await.unwrap();
+    let utf16 = text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let latin = text.chars().map(|character| u8::try_from(u32::from(character)).unwrap()).collect::<Vec<u8>>();
+    let posts = [
+        ("gzip", "application/json", encoder.into_inner()),
+        // What is said of it is wrong, or not known here.
+        ("gzip", "application/json", text.clone().into_bytes()),
+        ("compress", "application/json", text.clone().into_bytes()),
+        ("identity", "application/json", utf16),
+        ("identity", "application/json; charset=iso-8859-1", latin),
+    ];
+    for (coding, content_type, body) in posts {
+        let request = app.request(Method::POST, "/webhook").header("content-type", content_type);
+        let answer = app.call(request.header("content-encoding", coding).body(body)).await;
+        assert_eq!(answer.status, 202, "{coding} {content_type}: {}", answer.text());
+        let name = answer.json()["webhookId"].as_str().unwrap().to_owned();
+        let rows = app.sql(&format!("select data from messaging_events where name = '{name}'")).await;
+        assert!(rows[0]["data"].as_str().unwrap().contains("José"), "{coding} {content_type}: {rows:?}");
+    }
 }
 
 async fn a_secret_keeps_others_out(installation: Installation) {
@@ -73,4 +103,9 @@ async fn a_full_spool_is_said(installation: Installation) {
     let answer = app.nobody().post("/webhook", &large).await;
     assert_eq!((answer.status, &answer.json()["status"]), (503, &json!("error")));
     assert!(answer.json()["webhookId"].is_string() && answer.json()["message"].is_string());
+    // A bound that the next event does not fit below.
+    let small = json!({"meta": deal["meta"], "current": {"note": "x".repeat(200)}});
+    while app.nobody().post("/webhook", &small).await.status == 202 {}
+    let health = app.nobody().get("/health").await;
+    assert_eq!((health.status, &health.json()["status"]), (503, &json!("unhealthy")), "{}", health.text());
 }

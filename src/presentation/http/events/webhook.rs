@@ -18,6 +18,7 @@ use crate::application::events::receive_webhook::{ReceiveWebhookError, TakenWebh
 use crate::application::ports::SpoolError;
 use crate::presentation::http::wire::body;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
+use crate::presentation::http::wire::serving::to_its_end;
 use crate::presentation::http::wire::state::SharedState;
 
 /// The one thing that is refused, in the words that the CRM's administrators know.
@@ -39,7 +40,7 @@ pub struct AcceptedWebhook {
 
 /// Take what a CRM reports
 ///
-/// Bodies of both of Pipedrive's versions, of any content type. It is stored before it is answered: in the database, or, while
+/// Bodies of both of Pipedrive's versions, of any content type, charset and compression. It is stored before it is answered: in the database, or, while
 /// that is away and in emergency mode, in files of this process (`deliveryMethod`), from which it is stored later. One that
 /// names neither `meta.entity` nor `meta.object`, or no `meta.action`, is refused; a repeat within 7 days is answered with the
 /// first one's `webhookId`.
@@ -55,7 +56,7 @@ pub struct AcceptedWebhook {
         (status = 503, body = Object, description = "It could be stored nowhere: the spool is full"),
     ), security(()))]
 pub async fn receive(State(state): State<SharedState>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
-    taken(state, password(&headers), body).await
+    taken(state, password(&headers), &headers, body).await
 }
 
 /// Take what a CRM reports that proves itself by its URL
@@ -74,10 +75,11 @@ pub async fn receive(State(state): State<SharedState>, headers: HeaderMap, body:
 pub async fn receive_by_secret(
     State(state): State<SharedState>,
     secret: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let secret = secret.ok().map(|Path(secret)| secret);
-    taken(state, secret, body).await
+    taken(state, secret, &headers, body).await
 }
 
 /// The password of HTTP Basic.
@@ -90,7 +92,12 @@ fn password(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Its body is read only once it is let in.
-async fn taken(state: SharedState, secret: Option<String>, body: Body) -> Result<Response, Problem> {
+async fn taken(
+    state: SharedState,
+    secret: Option<String>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     if state.gateway.receiver.as_ref().is_none_or(|receiver| receiver.webhook.is_none()) {
         return Err(Problem::not_found());
     }
@@ -98,18 +105,14 @@ async fn taken(state: SharedState, secret: Option<String>, body: Body) -> Result
     if !is_let_in {
         return Err(Problem::not_let_in("The secret of the webhook is missing or wrong."));
     }
-    let bytes = body::whole(body, &state.bodies).await?;
+    let bytes = body::as_meant(headers, body, &state.bodies).await?;
     // A CRM that hangs up does not end what was begun.
     let gateway = state.gateway.clone();
-    let kept = state.tasks.spawn(async move {
+    let kept = async move {
         let webhook = gateway.receiver.as_ref().and_then(|receiver| receiver.webhook.as_ref())?;
         Some(webhook.execute(&bytes).await)
-    });
-    match kept.await {
-        Ok(Some(kept)) => Ok(answer(kept)),
-        Ok(None) => Err(Problem::not_found()),
-        Err(error) => Err(Problem::internal(error)),
-    }
+    };
+    to_its_end(&state.tasks, kept).await?.map(answer).ok_or_else(Problem::not_found)
 }
 
 /// In the same time, whatever is wrong with it.

@@ -1,6 +1,7 @@
 //! Reading a request's body.
 
 mod beyond;
+mod charset;
 mod coding;
 mod content_type;
 mod half_pair;
@@ -9,8 +10,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRef, FromRequest, Request};
-use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
@@ -198,6 +199,28 @@ pub(in crate::presentation::http) async fn json(
     let bytes = uncompressed(headers, body, limits).await?;
     let bytes = text(&bytes)?;
     serde_json::from_slice(bytes).map_err(|error| malformed(bytes, &error))
+}
+
+/// A text of whom nothing is refused but what is too large: what is not compressed as it is said to be, or in another way than is
+/// understood, is taken as it came.
+pub(in crate::presentation::http) async fn as_meant(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &BodyLimits,
+) -> Result<Bytes, Problem> {
+    if waits_with_too_much(headers, limits.most) {
+        return Err(Problem::body_too_large(limits.most));
+    }
+    let mut held = limits.room.nothing();
+    let arrived = wait_for_client(read(body, limits, &mut held)).await;
+    let bytes = arrived.ok_or_else(Problem::too_many_in_flight)??;
+    let codings = codings(headers).unwrap_or_default();
+    let bytes = match decoded(bytes.clone(), &codings, limits.most, &mut held).await {
+        Err(problem) if problem.status() == StatusCode::BAD_REQUEST => bytes,
+        decoded => decoded?,
+    };
+    hold_body(held);
+    Ok(charset::in_utf8(headers, bytes))
 }
 
 /// What is over a limit is read on and not kept, so that its sender gets to read the answer.
