@@ -4,6 +4,7 @@ mod clocks;
 mod consumer_instances;
 mod consuming;
 mod delivery;
+mod draining;
 mod emptying;
 pub mod gateway;
 mod maintaining;

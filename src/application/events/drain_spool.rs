@@ -54,7 +54,7 @@ impl Repeated for DrainSpool {
             info!(events = stored, "events of the spool were stored");
         }
         drained?;
-        if !self.gate.is_open() {
+        if !self.gate.is_open() && !self.emergency.is_on() {
             self.storage.ping().await?;
             self.gate.open();
         }
@@ -68,13 +68,15 @@ impl DrainSpool {
     /// # Errors
     /// When the database does not take it.
     pub async fn drain(&self, stop: &Stop, stored: &mut u64) -> Result<(), RepositoryError> {
-        while stop.clone().now_or_never().is_none() {
+        while self.goes_on(stop) {
             let portion = match self.spool.oldest().await {
                 Ok(Some(portion)) => portion,
                 Ok(None) => return Ok(()),
                 Err(cause) => return unread(&cause),
             };
-            self.store(&portion, stored).await?;
+            if !self.store(&portion, stop, stored).await? {
+                return Ok(());
+            }
             if let Err(cause) = self.spool.discard(portion.number).await {
                 return unread(&cause);
             }
@@ -83,8 +85,17 @@ impl DrainSpool {
         Ok(())
     }
 
-    async fn store(&self, portion: &Portion, stored: &mut u64) -> Result<(), RepositoryError> {
+    /// An emergency may begin while much is stored.
+    fn goes_on(&self, stop: &Stop) -> bool {
+        stop.clone().now_or_never().is_none() && !self.emergency.is_on()
+    }
+
+    /// Whether all of it was: what is stored once more, as the rest is, is known.
+    async fn store(&self, portion: &Portion, stop: &Stop, stored: &mut u64) -> Result<bool, RepositoryError> {
         for chunk in portion.events.chunks(TOGETHER) {
+            if !self.goes_on(stop) {
+                return Ok(false);
+            }
             let answers = join_all(chunk.iter().map(|new| self.events.store(new))).await;
             for (new, answer) in chunk.iter().zip(answers) {
                 match answer {
@@ -95,7 +106,7 @@ impl DrainSpool {
             }
             self.gate.open();
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn set_aside(&self, new: &NewEvent, error: &RepositoryError) -> Result<(), RepositoryError> {

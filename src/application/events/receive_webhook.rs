@@ -127,8 +127,12 @@ impl ReceiveWebhook {
     async fn keep(&self, new: &mut NewEvent) -> Result<(DeliveryMethod, Option<String>), SpoolError> {
         if self.emergency.is_on() {
             new.event.via = Some(DeliveryMethod::EmergencyFile.as_str().to_owned());
-            self.spool.append(new).await?;
-            return Ok((DeliveryMethod::EmergencyFile, None));
+            return match self.spool.append(new).await {
+                Ok(()) => Ok((DeliveryMethod::EmergencyFile, None)),
+                // Where there is no spool, the emergency is no reason to lose it.
+                Err(cause @ SpoolError::Unusable(_)) => self.store(new).await.ok_or(cause),
+                Err(cause) => Err(cause),
+            };
         }
         if self.gate.is_open()
             && let Some(stored) = self.store(new).await

@@ -171,9 +171,9 @@ impl ReportHealth {
         let is_there = open.is_some() && self.gate.is_open();
         let stores = is_there && self.has_a_name().is_ok();
         let services = self.services(is_there, broker.connected, spool.as_ref(), is_emergency);
-        let keeps_events = spool.as_ref().is_some_and(SpoolStanding::takes_events);
+        let takes = takes_anything(stores, spool.as_ref(), is_emergency);
         let condition = match self.consumes() {
-            Ok(()) => condition(stores || is_emergency, services, keeps_events),
+            Ok(()) => condition(takes, stores || is_emergency, services),
             Err(_) => Condition::Unhealthy,
         };
         Health {
@@ -219,12 +219,21 @@ impl ReportHealth {
     }
 }
 
-/// A process that stores nothing is not healthy, unless what is reported to it is kept.
-fn condition(stores: bool, services: Services, keeps_events: bool) -> Condition {
+/// Whether anything that comes is kept. In an emergency events go to the spool: to the database only where there is no spool, not
+/// where it is full.
+fn takes_anything(stores: bool, spool: Option<&SpoolStanding>, is_emergency: bool) -> bool {
+    let keeps_events = spool.is_some_and(SpoolStanding::takes_events);
+    let stores_events = stores && (!is_emergency || spool.is_none_or(|spool| spool.is_failing));
+    keeps_events || stores_events
+}
+
+/// A process that keeps nothing is not healthy.
+fn condition(takes_anything: bool, is_whole: bool, services: Services) -> Condition {
     let is_away = |condition| condition == ServiceCondition::Error;
-    if !stores && !keeps_events {
+    if !takes_anything {
         return Condition::Unhealthy;
     }
-    let is_all_well = stores && ![services.kafka, services.database, services.filesystem].map(is_away).contains(&true);
+    let is_all_well =
+        is_whole && ![services.kafka, services.database, services.filesystem].map(is_away).contains(&true);
     if is_all_well { Condition::Healthy } else { Condition::Degraded }
 }

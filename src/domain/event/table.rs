@@ -196,7 +196,8 @@ mod tests {
         );
         let columns = ["id", "half", "deep", "vast"].map(str::to_owned).to_vec();
         for (values, half) in [(ValueStyle::Json, "\"a\u{fffd}\""), (ValueStyle::Plain, "a\u{fffd}")] {
-            let plan = TablePlan { tables: [("deal".to_owned(), PlannedTable { columns: columns.clone(), values })].into() };
+            let plan =
+                TablePlan { tables: [("deal".to_owned(), PlannedTable { columns: columns.clone(), values })].into() };
             let row = plan.row("deal", "change", "Matriz", &members(&body).unwrap()).unwrap();
             assert_eq!(self::values(row), texts(&["1", half, &deep, "1e400"]));
         }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::record;
 use crate::infrastructure::private_directory::private_directory;
@@ -11,8 +12,6 @@ use crate::infrastructure::private_directory::private_directory;
 const OPEN: &str = "spool";
 /// One to which nothing is appended any more. Its name says how many events it has.
 const SEALED: &str = "sealed";
-/// What could not be read or stored.
-const ASIDE: &str = "aside";
 
 /// A file to which nothing is appended any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,12 +35,55 @@ pub fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Makes a directory, and those above it, whose names are on disk by then.
+pub fn make(directory: &Path) -> io::Result<()> {
+    let made: Vec<&Path> = directory.ancestors().take_while(|path| is_named(path) && !path.exists()).collect();
+    private_directory(directory)?;
+    for parent in made.iter().filter_map(|path| path.parent()) {
+        sync(if is_named(parent) { parent } else { Path::new(".") })?;
+    }
+    Ok(())
+}
+
+/// The parent of a relative path of one part is the empty one.
+fn is_named(path: &Path) -> bool {
+    !path.as_os_str().is_empty()
+}
+
+/// Writes a file that is there whole, under its name, or not at all; it replaces another one.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let unfinished = unfinished(path);
+    let written = fs::write(&unfinished, bytes)
+        .and_then(|()| File::open(&unfinished)?.sync_all())
+        .and_then(|()| fs::rename(&unfinished, path));
+    if written.is_err() {
+        // Half a file on a full disk is of no use to anybody.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written.and_then(|()| sync(directory))
+}
+
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".unfinished");
+    name.into()
+}
+
+/// The number of the next file: its time, as long as clocks go forward. None is ever given twice, whatever became of the files before it.
+pub fn next_number(last: Option<u64>) -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(since.as_micros()).unwrap_or_default();
+    last.map_or(0, |last| last + 1).max(now)
+}
+
 /// What earlier processes left, oldest first. An open file is looked at and sealed.
 pub fn left_behind(directory: &Path) -> io::Result<Vec<Segment>> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if let Some(segment) = segment(directory, &entry.path(), entry.metadata()?.len())? {
+        let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+        if let Some(segment) = segment(directory, &entry.path(), bytes)? {
             segments.push(segment);
         }
     }
@@ -60,9 +102,10 @@ fn segment(directory: &Path, path: &Path, bytes: u64) -> io::Result<Option<Segme
     if kind != OPEN {
         return Ok(None);
     }
-    let decoded = record::decode(&fs::read(path)?);
-    let events = decoded.contents.len() as u64;
-    if decoded.contents.is_empty() && decoded.unreadable.is_empty() {
+    // One that cannot be read is not the end of all others: its reader says so.
+    let decoded = fs::read(path).map(|bytes| record::decode(&bytes));
+    let events = decoded.as_ref().map_or(0, |decoded| decoded.contents.len() as u64);
+    if decoded.is_ok_and(|decoded| decoded.contents.is_empty() && decoded.unreadable.is_empty()) {
         fs::remove_file(path)?;
         return Ok(None);
     }
@@ -81,30 +124,13 @@ pub fn count(directory: &Path) -> io::Result<(u64, u64)> {
             Some((stem, SEALED)) => {
                 events += stem.split_once('-').and_then(|(_, events)| events.parse::<u64>().ok()).unwrap_or(0);
             }
-            Some((_, OPEN)) => events += record::decode(&fs::read(entry.path())?).contents.len() as u64,
+            // One that is stored meanwhile is gone.
+            Some((_, OPEN)) => {
+                events += fs::read(entry.path()).map_or(0, |bytes| record::decode(&bytes).contents.len() as u64);
+            }
             _ => continue,
         }
-        bytes += entry.metadata()?.len();
+        bytes += entry.metadata().map_or(0, |metadata| metadata.len());
     }
     Ok((events, bytes))
-}
-
-/// Keeps a piece that cannot be used. A piece that is there already is the same one.
-pub fn put_aside(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let aside = directory.join(ASIDE);
-    private_directory(&aside)?;
-    let path = aside.join(name);
-    if path.exists() {
-        return Ok(());
-    }
-    fs::write(&path, bytes)?;
-    File::open(&path)?.sync_all()?;
-    sync(&aside)
-}
-
-/// How many pieces there are, and their bytes.
-pub fn aside(directory: &Path) -> (u64, u64) {
-    let Ok(entries) = fs::read_dir(directory.join(ASIDE)) else { return (0, 0) };
-    let sizes = entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|metadata| metadata.len());
-    sizes.fold((0, 0), |(pieces, bytes), size| (pieces + 1, bytes + size))
 }

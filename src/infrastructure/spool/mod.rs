@@ -1,5 +1,6 @@
 //! Events that wait on this machine for the database: files to which they are appended, each synced before it is answered.
 
+mod aside;
 mod directory;
 mod emergency;
 mod event_record;
@@ -7,39 +8,62 @@ mod missing;
 mod reader;
 mod record;
 mod slot;
+mod whole;
 mod writer;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::channel::oneshot;
+use tracing::error;
 
 use crate::application::ports::{EventSpool, NewEvent, Portion, SpoolError, SpoolStanding};
-use directory::{Segment, aside, left_behind, put_aside, sync};
+use aside::{Aside, move_aside, put_aside};
+use directory::{Segment, left_behind, sync};
 use slot::Slot;
 use writer::{Append, Kept, Request, Shared, Writer, lock};
 
 pub use emergency::FileSwitch;
 pub use missing::MissingSpool;
+pub use whole::{count, is_known, know, reset, root};
 
 /// Events that may wait for the disk at the same time.
 const WAITING: usize = 4_096;
+
+/// After so many failures a file is passed over.
+const TRIES: u32 = 3;
+
+/// Pause between two looks for what ended processes have left.
+const INHERITS_EVERY: Duration = Duration::from_secs(10);
 
 /// The spool of one process.
 pub struct FileSpool {
     // Before the slot, so that it is dropped before it.
     writer: WriterThread,
     slot: Slot,
+    root: PathBuf,
     shared: Shared,
     most_bytes: u64,
-    /// Files of which it was said what cannot be read.
-    said: Arc<Mutex<BTreeSet<u64>>>,
+    /// What is known of files that were begun to be read.
+    read: Mutex<BTreeMap<u64, Known>>,
+    inherited: Mutex<Option<Instant>>,
+}
+
+/// What is known of a file.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    failures: u32,
+    /// It was said what cannot be read.
+    is_said: bool,
+    /// Some of it is nowhere else.
+    is_needed: bool,
 }
 
 /// Ends with what was asked of it, before another process may have the files.
@@ -66,18 +90,20 @@ impl FileSpool {
     pub fn open(root: &Path, most_bytes: u64) -> io::Result<Self> {
         let slot = Slot::take(root)?;
         let directory = slot.directory.clone();
-        let sealed = left_behind(&directory)?;
+        let mut kept = Kept::default();
+        kept.add(left_behind(&directory)?);
+        let mut taken = kept.sealed.iter().map(|segment| segment.number).collect();
+        kept.add(slot::take_over(root, &directory, &mut taken)?);
         sync(&directory)?;
-        let next = sealed.last().map_or(1, |last| last.number + 1);
-        let events = sealed.iter().map(|segment| segment.events).sum();
-        let bytes = sealed.iter().map(|segment| segment.bytes).sum::<u64>() + aside(&directory).1;
-        let kept = Kept { sealed: sealed.into(), events, bytes, ..Kept::default() };
+        kept.aside = Aside::of(&slot::directories(root)?, &directory);
+        let last = kept.sealed.back().map(|last| last.number);
         let shared: Shared = Arc::new(Mutex::new(kept));
-        let writer = Writer { directory, most_bytes, next, shared: shared.clone(), open: None };
+        let writer = Writer { root: root.to_owned(), directory, most_bytes, last, shared: shared.clone(), open: None };
         let (requests, received) = sync_channel(WAITING);
         let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || writer.run(&received))?;
         let writer = WriterThread { requests: Some(requests), thread: Some(thread) };
-        Ok(Self { slot, writer, shared, most_bytes, said: Arc::default() })
+        let (read, inherited) = (Mutex::default(), Mutex::default());
+        Ok(Self { slot, writer, root: root.to_owned(), shared, most_bytes, read, inherited })
     }
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, SpoolError> {
@@ -94,37 +120,80 @@ impl FileSpool {
         lock(&self.shared).sealed.front().cloned()
     }
 
-    /// Reads files on a thread that may wait.
+    fn known(&self) -> MutexGuard<'_, BTreeMap<u64, Known>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Now and then: processes end while this one runs.
+    async fn inherit(&self) -> Result<(), SpoolError> {
+        {
+            let mut inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner);
+            if inherited.is_some_and(|at| at.elapsed() < INHERITS_EVERY) {
+                return Ok(());
+            }
+            *inherited = Some(Instant::now());
+        }
+        self.ask(Request::TakeOver).await
+    }
+
+    /// Works on files on a thread that may wait, and sees what is kept aside then.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, SpoolError> {
         // Not the slot: whoever drops the spool may leave this behind, and the next process needs its files.
-        let directory = self.slot.directory.clone();
-        let done = tokio::task::spawn_blocking(move || work(&directory)).await;
-        done.map_err(|error| SpoolError::Unusable(error.to_string()))?.map_err(|error| unusable(&error))
+        let (directory, root, shared) = (self.slot.directory.clone(), self.root.clone(), self.shared.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&directory);
+            let aside = Aside::of(&slot::directories(&root).unwrap_or_default(), &directory);
+            lock(&shared).aside = aside;
+            done
+        });
+        done.await.map_err(|error| SpoolError::Unusable(error.to_string()))?.map_err(|error| unusable(&error))
     }
-}
 
-/// How many events wait in all processes' files, and their bytes.
-///
-/// # Errors
-/// When the disk does not let it.
-pub fn count(root: &Path) -> io::Result<(u64, u64)> {
-    if !root.exists() {
-        return Ok((0, 0));
+    async fn read(&self, segment: &Segment) -> Result<Vec<NewEvent>, SpoolError> {
+        let says_so = !self.known().entry(segment.number).or_default().is_said;
+        let asked = segment.clone();
+        let content = self.blocking(move |directory| reader::read(directory, &asked, says_so)).await?;
+        let mut known = self.known();
+        let known = known.entry(segment.number).or_default();
+        known.is_said = true;
+        known.is_needed |= content.is_needed;
+        Ok(content.events)
     }
-    let mut all = (0, 0);
-    for directory in slot::directories(root)? {
-        let (events, bytes) = directory::count(&directory)?;
-        all = (all.0 + events, all.1 + bytes);
-    }
-    Ok(all)
-}
 
-/// Where the spool is, below the directory of an installation's data.
-pub fn root(data_dir: &Path) -> PathBuf {
-    data_dir.join("spool")
+    /// Notes that a file cannot be read. One that cannot be read again and again keeps others from being stored no longer.
+    async fn failed(&self, segment: Segment, cause: SpoolError) -> Result<(), SpoolError> {
+        let failures = {
+            let mut known = self.known();
+            let known = known.entry(segment.number).or_default();
+            known.failures += 1;
+            known.failures
+        };
+        let file = segment.path.display().to_string();
+        lock(&self.shared).stuck = Some(format!("{file} cannot be read: {cause}"));
+        if failures < TRIES {
+            return Err(cause);
+        }
+        let path = segment.path.clone();
+        let moved = self.blocking(move |directory| move_aside(directory, &path)).await;
+        let mut kept = lock(&self.shared);
+        match moved {
+            Ok(path) => {
+                error!(%file, kept = %path.display(), events = segment.events, %cause, "a file of the spool cannot be read and is kept aside; the next ones are stored");
+                kept.stuck = None;
+            }
+            // It is looked at again after the next start.
+            Err(error) => {
+                error!(%file, events = segment.events, %cause, %error, "a file of the spool can neither be read nor kept aside and is passed over");
+            }
+        }
+        kept.remove(segment.number);
+        drop(kept);
+        self.known().remove(&segment.number);
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -136,66 +205,81 @@ impl EventSpool for FileSpool {
     }
 
     async fn oldest(&self) -> Result<Option<Portion>, SpoolError> {
-        if self.first().is_none() && lock(&self.shared).open_events > 0 {
-            self.ask(Request::Seal).await?;
+        // Another look does as well.
+        let _ = self.inherit().await;
+        loop {
+            if self.first().is_none() && lock(&self.shared).open_events > 0 {
+                self.ask(Request::Seal).await?;
+            }
+            let Some(segment) = self.first() else { return Ok(None) };
+            match self.read(&segment).await {
+                Ok(events) => return Ok(Some(Portion { number: segment.number, events })),
+                Err(cause) => self.failed(segment, cause).await?,
+            }
         }
-        let Some(segment) = self.first() else { return Ok(None) };
-        let says_so = self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(segment.number);
-        let number = segment.number;
-        let events = self.blocking(move |directory| reader::read(directory, &segment, says_so)).await?;
-        Ok(Some(Portion { number, events }))
     }
 
     async fn discard(&self, number: u64) -> Result<(), SpoolError> {
-        let Some(segment) = self.first().filter(|first| first.number == number) else { return Ok(()) };
+        let segment = lock(&self.shared).sealed.iter().find(|segment| segment.number == number).cloned();
+        let Some(segment) = segment else { return Ok(()) };
+        let is_needed = self.known().remove(&number).is_some_and(|known| known.is_needed);
         let path = segment.path.clone();
-        let aside = self.blocking(move |directory| {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            Ok(aside(directory).1)
+        let removed = self.blocking(move |directory| match is_needed {
+            true => move_aside(directory, &path).map(|_| ()),
+            false => match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
         });
-        let aside = aside.await?;
+        let removed = removed.await;
         let mut kept = lock(&self.shared);
-        kept.sealed.retain(|it| it.number != number);
-        kept.events = kept.events.saturating_sub(segment.events);
-        // Counted anew, as pieces may have been put aside, or been cleared away.
-        let open = kept.bytes.saturating_sub(segment.bytes);
-        kept.bytes = if kept.sealed.is_empty() && kept.open_events == 0 { aside } else { open };
-        drop(kept);
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        // Its events are stored. One that stays is looked at again after the next start, and none is stored twice.
+        kept.remove(number);
+        kept.stuck = removed.err().map(|cause| format!("{} cannot be deleted: {cause}", segment.path.display()));
+        if let Some(sentence) = &kept.stuck {
+            error!("{sentence}");
+        }
         Ok(())
     }
 
     async fn set_aside(&self, new: &NewEvent, reason: &str) -> Result<(), SpoolError> {
         let content = event_record::written(new).unwrap_or_default();
         let (id, reason) = (new.event.id, reason.to_owned());
-        tracing::error!(event.id = %id, %reason, "the database does not take an event of the spool; it is kept aside");
-        self.blocking(move |directory| put_aside(directory, &format!("{id}.json"), &content)).await
+        error!(event.id = %id, %reason, "the database does not take an event of the spool; it is kept aside");
+        let kept = self.blocking(move |directory| put_aside(directory, &format!("{id}.json"), &content)).await;
+        // On a full disk: the file that it came from is kept instead.
+        match (kept, self.first()) {
+            (Err(_), Some(segment)) => {
+                self.known().entry(segment.number).or_default().is_needed = true;
+                Ok(())
+            }
+            (kept, _) => kept,
+        }
     }
 
     fn standing(&self) -> SpoolStanding {
-        let (pieces, _) = aside(&self.slot.directory);
         let kept = lock(&self.shared);
+        let bytes = kept.all_bytes();
         let mut troubles = Vec::from_iter(kept.trouble.clone());
+        troubles.extend(kept.stuck.clone());
         let is_failing = kept.trouble.is_some();
-        let percent = kept.bytes.saturating_mul(100) / self.most_bytes.max(1);
+        let percent = bytes.saturating_mul(100) / self.most_bytes.max(1);
         if percent >= 80 {
             troubles.push(format!(
                 "the spool is {percent} % full; once it is full, events are refused: raise SPOOL_MAX_BYTES, or bring the \
                  database back"
             ));
         }
-        if pieces > 0 {
-            let directory = self.slot.directory.join("aside");
-            let directory = directory.display();
+        if kept.aside.pieces > 0 {
+            let directories: Vec<_> = kept.aside.directories.iter().map(|path| path.display().to_string()).collect();
             troubles.push(format!(
-                "{pieces} pieces of the spool could not be read or stored: they are in {directory} until they are \
-                 deleted"
+                "{} pieces of the spool could not be read or stored: they are in {} until they are deleted, or \
+                 `correio spool reset` tries them once more",
+                kept.aside.pieces,
+                directories.join(", ")
             ));
         }
-        SpoolStanding { events: kept.events, bytes: kept.bytes, most_bytes: self.most_bytes, is_failing, troubles }
+        SpoolStanding { events: kept.events, bytes, most_bytes: self.most_bytes, is_failing, troubles }
     }
 }
 

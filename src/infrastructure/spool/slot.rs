@@ -1,11 +1,11 @@
 //! A process has a directory of the spool to itself, and takes over what ended processes left in theirs.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::directory::{left_behind, sealed_path};
-use crate::infrastructure::private_directory::private_directory;
+use super::directory::{Segment, left_behind, make, sealed_path, sync};
 
 /// Processes that share a machine's directory, at most.
 const MOST: u32 = 64;
@@ -24,7 +24,6 @@ impl Slot {
     pub fn take(root: &Path) -> io::Result<Self> {
         for number in 0..MOST {
             if let Some(slot) = Self::lock(root.join(number.to_string()))? {
-                slot.take_over(root)?;
                 return Ok(slot);
             }
         }
@@ -32,7 +31,7 @@ impl Slot {
     }
 
     fn lock(directory: PathBuf) -> io::Result<Option<Self>> {
-        private_directory(&directory)?;
+        make(&directory)?;
         let file = File::options().create(true).append(true).open(directory.join("lock"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { directory, _lock: file })),
@@ -40,21 +39,32 @@ impl Slot {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+}
 
-    /// Files of processes that have ended become this one's.
-    fn take_over(&self, root: &Path) -> io::Result<()> {
-        let mut next = left_behind(&self.directory)?.last().map_or(1, |last| last.number + 1);
-        for directory in directories(root)? {
-            let Some(left) = (directory != self.directory).then(|| Self::lock(directory)).transpose()?.flatten() else {
-                continue;
-            };
-            for segment in left_behind(&left.directory)? {
-                fs::rename(&segment.path, sealed_path(&self.directory, next, segment.events))?;
-                next += 1;
-            }
+/// Files of processes that have ended, as files of the one whose directory `own` is. They keep their numbers, which tell their
+/// age, unless `taken` has them.
+///
+/// # Errors
+/// When the disk does not let it.
+pub fn take_over(root: &Path, own: &Path, taken: &mut BTreeSet<u64>) -> io::Result<Vec<Segment>> {
+    let mut inherited = Vec::new();
+    for directory in directories(root)? {
+        let Some(left) = (directory != own).then(|| Slot::lock(directory)).transpose()?.flatten() else { continue };
+        let segments = left_behind(&left.directory)?;
+        if segments.is_empty() {
+            continue;
         }
-        Ok(())
+        for segment in segments {
+            let number = (segment.number..).find(|number| !taken.contains(number)).unwrap_or(segment.number);
+            let path = sealed_path(own, number, segment.events);
+            fs::rename(&segment.path, &path)?;
+            taken.insert(number);
+            inherited.push(Segment { number, path, ..segment });
+        }
+        sync(own)?;
+        sync(&left.directory)?;
     }
+    Ok(inherited)
 }
 
 /// The directories of all processes.

@@ -185,10 +185,11 @@ async fn a_disk_that_takes_nothing_is_said_and_costs_nothing_that_was_kept() {
     let spool = FileSpool::open(directory.path(), PLENTY).unwrap();
     spool.append(&events[0]).await.unwrap();
     spool.oldest().await.unwrap();
-    // The next file cannot be made: its name is taken.
-    fs::create_dir(directory.path().join("0/00000000000000000002.spool")).unwrap();
+    let (slot, elsewhere) = (directory.path().join("0"), directory.path().join("elsewhere"));
+    fs::rename(&slot, &elsewhere).unwrap();
     assert!(matches!(spool.append(&events[1]).await, Err(SpoolError::Unusable(_))));
     assert!(spool.standing().is_failing && !spool.standing().takes_events());
+    fs::rename(&elsewhere, &slot).unwrap();
     spool.append(&events[1]).await.unwrap();
     assert!(!spool.standing().is_failing);
     assert_eq!(emptied(&spool).await, events);

@@ -5,6 +5,7 @@ mod event_spool;
 mod event_steps;
 mod event_tables;
 mod event_types;
+mod spool_troubles;
 
 use chrono::TimeDelta;
 use correio::application::ports::{NewEvent, StoredEvent};

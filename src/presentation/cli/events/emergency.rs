@@ -2,7 +2,6 @@
 
 use clap::Subcommand;
 
-use crate::application::ports::EmergencySwitch;
 use crate::infrastructure::config::Config;
 use crate::infrastructure::spool::{FileSwitch, root};
 use crate::presentation::cli::error::CommandError;
@@ -18,8 +17,8 @@ pub enum EmergencyCommand {
 /// Switches it for the processes that use this `DATA_DIR`, which notice within a second; needs no database.
 pub fn run(config: &Config, command: &EmergencyCommand) -> Result<(), CommandError> {
     let on = matches!(command, EmergencyCommand::On);
-    let switch = FileSwitch::new(root(&config.storage.data_dir), false);
-    switch.set(on).map_err(|error| CommandError::Other(error.to_string()))?;
+    FileSwitch::set_for_all(&root(&config.storage.data_dir), on)
+        .map_err(|error| CommandError::Other(error.to_string()))?;
     println!("emergency mode is {}", if on { "on" } else { "off" });
     Ok(())
 }

@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use futures::FutureExt;
 
 use crate::application::Stop;
 use crate::application::events::DrainSpool;
 use crate::application::events::bells::Bells;
 use crate::application::events::database_gate::DatabaseGate;
+use crate::application::ports::{EmergencySwitch, SpoolError};
 use crate::infrastructure::config::Config;
-use crate::infrastructure::spool::{FileSpool, FileSwitch, count, root};
+use crate::infrastructure::spool::{FileSpool, count, reset, root};
 use crate::infrastructure::storage::database::Database;
 use crate::presentation::cli::error::CommandError;
 
@@ -21,6 +22,28 @@ pub enum SpoolCommand {
     Status,
     /// Store the events that processes have left which run no more. A process that runs does so itself.
     Drain,
+    /// Put back among what waits what could not be read or stored and is kept aside, to be tried from the beginning.
+    Reset(ResetArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct ResetArguments {
+    /// Does it without a question.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Stores although there is an emergency: it was asked for.
+struct NoEmergency;
+
+impl EmergencySwitch for NoEmergency {
+    fn is_on(&self) -> bool {
+        false
+    }
+
+    fn set(&self, _: bool) -> Result<(), SpoolError> {
+        Ok(())
+    }
 }
 
 pub async fn run(config: &Config, command: &SpoolCommand) -> Result<(), CommandError> {
@@ -41,7 +64,24 @@ pub async fn run(config: &Config, command: &SpoolCommand) -> Result<(), CommandE
             }
             Ok(())
         }
+        SpoolCommand::Reset(arguments) => {
+            if !arguments.yes && !is_wanted()? {
+                return Ok(());
+            }
+            let events = reset(&root).map_err(|error| unusable(&root, &error))?;
+            println!("{events} events are tried once more");
+            Ok(())
+        }
     }
+}
+
+/// Anything but a yes is a no, and so is the end of the input.
+fn is_wanted() -> Result<bool, CommandError> {
+    eprint!("Put what is kept aside back among the events that wait? (y/N) ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.map_err(|error| CommandError::Other(format!("the answer cannot be read: {error}")))?;
+    Ok(["y", "yes", "s", "sim"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 fn waiting(root: &Path) -> Result<String, CommandError> {
@@ -55,7 +95,7 @@ async fn drain(database: &Database, config: &Config, root: &Path) -> Result<u64,
         spool: Arc::new(spool),
         events: database.stores.events.clone(),
         storage: database.stores.storage.clone(),
-        emergency: Arc::new(FileSwitch::new(root.to_owned(), false)),
+        emergency: Arc::new(NoEmergency),
         gate: DatabaseGate::default(),
         bells: Bells::default(),
     };

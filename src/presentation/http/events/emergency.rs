@@ -32,7 +32,7 @@ pub struct SetEmergency {
 /// Switch the emergency mode of this process on or off
 ///
 /// While it is on, events go to this process's spool alone, and wait there until it is switched off. It stays as it is set,
-/// also after a restart. With several processes on several machines, each is switched for itself.
+/// also after a restart, whatever `EMERGENCY_MODE` says. With several processes on several machines, each is switched for itself.
 #[utoipa::path(post, path = "/admin/emergency", operation_id = "setEmergency", tag = "events",
     request_body(content = SetEmergency),
     responses((status = 200, body = EmergencyMode, description = "It is as was asked"), Authenticated, WithBody))]
@@ -47,6 +47,9 @@ pub async fn set(
         return Err(Problem::invalid_field([FieldProblem::new("/enabled", "must be true or false")]));
     };
     let receiver = state.gateway.receiver.as_ref().ok_or_else(Problem::not_found)?;
-    receiver.emergency.set(on).map_err(Problem::internal)?;
+    let emergency = receiver.emergency.clone();
+    // It is written to a disk.
+    let set = tokio::task::spawn_blocking(move || emergency.set(on)).await;
+    set.map_err(Problem::internal)?.map_err(Problem::internal)?;
     Ok(Json(EmergencyMode { emergency_mode: receiver.emergency.is_on() }))
 }

@@ -30,6 +30,9 @@ pub struct Portion {
     pub events: Vec<NewEvent>,
 }
 
+/// Bytes that an event may well have.
+const USUAL_EVENT: u64 = 4_096;
+
 /// How a spool is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpoolStanding {
@@ -46,7 +49,7 @@ pub struct SpoolStanding {
 impl SpoolStanding {
     /// Whether an event that comes now would be kept, as far as is known.
     pub fn takes_events(&self) -> bool {
-        !self.is_failing && self.bytes < self.most_bytes
+        !self.is_failing && self.most_bytes.saturating_sub(self.bytes) >= USUAL_EVENT
     }
 }
 
