@@ -55,13 +55,44 @@ impl Database {
             DatabaseConfig::Postgres { url } => {
                 let failed = |error| unusable(setting, error);
                 let database = patiently(|| PgDatabase::connect(url, limits)).await.map_err(failed)?;
-                let refusal = database.pooler_refusal().await.map_err(failed)?;
-                refusal.map_or(Ok(()), |refusal| Err(ConfigError::new(setting, refusal)))?;
-                let version = database.version().await.map_err(failed)?;
-                version.refusal().map_or(Ok(()), |refusal| Err(ConfigError::new(setting, refusal)))?;
-                Ok(Self { stores: database.stores(), kind: Kind::Postgres(Box::new(database)), setting })
+                let database = Self { stores: database.stores(), kind: Kind::Postgres(Box::new(database)), setting };
+                database.examine().await?;
+                Ok(database)
             }
         }
+    }
+
+    /// The same, but connects when it is used: the server may be away now.
+    ///
+    /// # Errors
+    /// A sentence that names `DATABASE_URL`; also for an embedded database, which is not away.
+    pub fn later(config: &Config) -> Result<Self, ConfigError> {
+        let setting = setting(config);
+        let DatabaseConfig::Postgres { url } = &config.storage.database else {
+            return Err(ConfigError::new(setting, "names no server"));
+        };
+        let database = PgDatabase::later(url, limits(config)).map_err(|error| unusable(setting, error))?;
+        Ok(Self { stores: database.stores(), kind: Kind::Postgres(Box::new(database)), setting })
+    }
+
+    /// Where a server is, and what the database is called there; none for an embedded one.
+    pub fn place(config: &Config) -> Option<String> {
+        match &config.storage.database {
+            DatabaseConfig::Postgres { url } => PgDatabase::place(url),
+            DatabaseConfig::Sqlite { .. } => None,
+        }
+    }
+
+    /// Whether it is a server that can be used.
+    ///
+    /// # Errors
+    /// A sentence that names `DATABASE_URL`: for a server that is too old, and for a pooler that keeps no sessions.
+    pub async fn examine(&self) -> Result<(), ConfigError> {
+        let Kind::Postgres(database) = &self.kind else { return Ok(()) };
+        let failed = |error| unusable(self.setting, error);
+        let refused = |sentence: String| Err(ConfigError::new(self.setting, sentence));
+        database.pooler_refusal().await.map_err(failed)?.map_or(Ok(()), refused)?;
+        database.version().await.map_err(failed)?.refusal().map_or(Ok(()), refused)
     }
 
     /// Opens the database of a command that makes none: an empty one, in a directory where none was meant to be, would look

@@ -12,6 +12,15 @@ pub enum CommandError {
     Other(String),
 }
 
+impl CommandError {
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Config(error) => error.to_string(),
+            Self::Usage(sentence) | Self::Other(sentence) => sentence.clone(),
+        }
+    }
+}
+
 impl From<ConfigError> for CommandError {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)

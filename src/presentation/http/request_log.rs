@@ -22,6 +22,14 @@ static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// or is sent no more requests, leaves its load to the others.
 const IS_ALWAYS_ANSWERED: [&str; 2] = ["/health/live", "/health/ready"];
 
+/// What is served without a database, and below it.
+const IS_SERVED_EARLY: [&str; 4] = ["/webhook", "/health", "/stats", "/metrics"];
+
+fn is_served_early(path: &str) -> bool {
+    let is_below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+    IS_SERVED_EARLY.iter().any(|served| path.strip_prefix(served).is_some_and(is_below))
+}
+
 /// What every request has to do with.
 #[derive(Clone)]
 pub(super) struct Process {
@@ -33,7 +41,9 @@ pub(super) struct Process {
 /// pattern and queries not at all: they may hold what is confidential.
 pub(super) async fn log(State(process): State<Process>, request: Request, next: Next) -> Response {
     let id = kept_id(request.headers()).unwrap_or_else(new_id);
-    let mut response = if IS_ALWAYS_ANSWERED.contains(&request.uri().path()) {
+    let mut response = if process.readiness.is_early() && !is_served_early(request.uri().path()) {
+        Problem::unavailable("the database is away since the start").into_response()
+    } else if IS_ALWAYS_ANSWERED.contains(&request.uri().path()) {
         logged(request, next, &id).await
     } else {
         match process.in_flight.run(logged(request, next, &id)).await {

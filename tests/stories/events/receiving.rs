@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::crm_client::{self, Report};
@@ -82,6 +83,12 @@ async fn an_event_is_stored_as_it_came_with_what_its_readers_know(installation: 
         .await;
         assert_eq!(rows[0]["tenant"], "default");
     }
+    eventually(SOON, "Prometheus counts them", async || {
+        let text = app.call(app.request(Method::GET, "/metrics").header("accept", "text/plain")).await.text();
+        let wanted = ["\nevents_received_total 2\n", "\nevents_processed_total 2\n", "\nevents_failed_total 0\n"];
+        wanted.iter().all(|line| text.contains(line)).then_some(())
+    })
+    .await;
 }
 
 async fn a_repeat_is_stored_once(installation: Installation) {
@@ -175,4 +182,31 @@ async fn the_crms_client_finds_the_database_frozen_and_thawed() {
     server.thaw();
     all_went(&report, "fallback-file");
     are_stored(&app, &report.ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_without_its_database_takes_webhooks_and_becomes_whole_when_it_comes() {
+    let Some(mut server) = PostgresServer::start().await else { return };
+    let fresh = FreshPostgres::on(server.options()).await;
+    let mut app = TestApp::start(Installation::new(Some(fresh), Mode::Direct)).await;
+    server.kill();
+    app.kill9();
+    app.restart().await;
+    let report = crm_client::run(&app).await;
+    all_went(&report, "fallback-file");
+    let health = app.nobody().get("/health").await;
+    assert_eq!((health.status, &health.json()["services"]["database"]), (206, &json!("error")));
+    for path in ["/health/ready", "/api/messaging/messages"] {
+        assert_eq!(app.get(path).await.status, 503, "{path}");
+    }
+    assert_eq!(app.nobody().get("/health/live").await.status, 200);
+    server.restart().await;
+    let is_whole = async || (app.get("/health/ready").await.status == 200).then_some(());
+    eventually(SOON, "it is whole", is_whole).await;
+    are_stored(&app, &report.ids).await;
+    assert_eq!(app.get("/api/messaging/messages").await.status, 200);
+    let is_well = async || (app.nobody().get("/health").await.status == 200).then_some(());
+    eventually(SOON, "it is well", is_well).await;
+    app.terminate();
+    assert!(app.exited().await.success());
 }

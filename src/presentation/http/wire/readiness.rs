@@ -2,17 +2,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Whether this process is about to stop, and whether something asks if it is ready. Copies share it.
+/// Whether this process has its database yet, whether it is about to stop, and whether something asks if it is ready. Copies share it.
 #[derive(Clone, Default)]
 pub struct Readiness(Arc<State>);
 
 #[derive(Default)]
 struct State {
+    is_early: AtomicBool,
     is_leaving: AtomicBool,
     asked: Mutex<Option<Instant>>,
 }
 
 impl Readiness {
+    /// Of a process that has no database yet.
+    pub fn early() -> Self {
+        let state = State { is_early: AtomicBool::new(true), ..State::default() };
+        Self(Arc::new(state))
+    }
+
+    /// From now on everything is served.
+    pub fn whole(&self) {
+        self.0.is_early.store(false, Ordering::Relaxed);
+    }
+
+    pub fn is_early(&self) -> bool {
+        self.0.is_early.load(Ordering::Relaxed)
+    }
+
     /// Notes that `/health/ready` was asked for.
     pub fn asked(&self) {
         *self.0.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());

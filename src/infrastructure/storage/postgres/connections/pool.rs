@@ -64,6 +64,21 @@ impl PgDatabase {
         Self::connect_within(options_of(url)?, limits).await
     }
 
+    /// Connects when it is used: the server may be away now.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Refused`] when this is not a URL of a database.
+    pub fn later(url: &str, limits: Limits) -> Result<Self, RepositoryError> {
+        Ok(Self::unconnected(options_of(url)?, limits))
+    }
+
+    /// Host, port and name of the database of a URL.
+    pub fn place(url: &str) -> Option<String> {
+        let options = options_of(url).ok()?;
+        let (host, port) = (options.get_host(), options.get_port());
+        Some(format!("{host}:{port}/{}", options.get_database().unwrap_or_default()))
+    }
+
     /// Connects with the limits of an installation that sets none.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! `correio serve`
 
-use std::net::SocketAddr;
+mod early;
+mod installation;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,22 +12,21 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::access::first_key::{KeyFile, Terminal};
 use super::error::CommandError;
 use super::signals::Signals;
 use crate::application::Stop;
 use crate::application::gateway::Gateway;
-use crate::application::instances::check_credentials::CheckCredentialsError;
-use crate::application::operations::prepare_installation::BootstrapKey;
-use crate::infrastructure::auth::{self, XChaChaCredentialsCipher};
+use crate::infrastructure::auth::XChaChaCredentialsCipher;
 use crate::infrastructure::composition::compose;
 use crate::infrastructure::config::{Config, ConfigError, Deduplicate, Role, TopicsConfig, Unconfirmed};
 use crate::infrastructure::storage::database::{Database, InstallationLock};
 use crate::infrastructure::{memory, open_files};
 use crate::presentation::http::{
-    self, AppState, BodyLimits, Deduplication, InFlight, LargeAnswers, Limits, Readiness, RepairCounts, TopicSettings,
-    UnconfirmedAnswer, health_router, router,
+    self, AppState, BodyLimits, Deduplication, InFlight, LargeAnswers, Limits, Readiness, RepairCounts, SharedState,
+    TopicSettings, UnconfirmedAnswer, health_router, router,
 };
+use early::Early;
+use installation::{FirstKey, check_credentials, ensure_installation, settle};
 
 /// How long a process goes on serving after it was asked to stop, when something looks at `/health/ready`.
 const DELAY_WHEN_WATCHED: Duration = Duration::from_secs(5);
@@ -45,30 +46,55 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     config.require_queue_role(role)?;
     open_files::raise_limit();
     let signals = Signals::catch().map_err(|error| no_signals(&error))?;
-    let Some(prepared) = unless_stopped(&signals, prepare(config)).await? else { return Ok(()) };
-    let Prepared { database, cipher, lock: _lock } = prepared;
+    let Some(prepared) = unless_stopped(&signals, prepare_or_begin_early(config, role)).await? else { return Ok(()) };
+    let Prepared { database, cipher, lock: _lock, is_early } = prepared;
     let tasks = TaskTracker::new();
     let gateway = Arc::new(compose(config, role, &database, cipher, &tasks)?);
-    // Before this process becomes a node, and before it seals anything of its own.
-    let checked = async { gateway.instances.check_credentials.execute().await.map_err(unopened) };
-    let Some(_) = unless_stopped(&signals, checked).await? else { return Ok(()) };
-    let node = gateway.start().await.map_err(|error| unanswered(&error))?;
-    gateway.watch_tenants().look().await.map_err(|error| unanswered(&error))?;
-    gateway.stuck.publish_rule().await.map_err(|error| unanswered(&error))?;
+    let node = if is_early {
+        None
+    } else {
+        let Some(()) = unless_stopped(&signals, check_credentials(&gateway)).await? else { return Ok(()) };
+        Some(settle(&gateway).await?)
+    };
     let listener = listen(config).await?;
     let address = listener.local_addr().map_err(|error| no_address(&error))?;
     // Last: a start that fails after it would have made a key that its operator never saw.
-    let first_key = ensure_installation(config, &gateway).await?;
+    let first_key = if is_early { FirstKey::Known } else { ensure_installation(config, &gateway).await? };
 
     // A start that is refused says that alone.
     open_files::check_limit(config);
     let connections = database.connections();
     let was_stopped = signals.has_come();
-    info!(%address, node = %node, %role, connections, version = env!("CARGO_PKG_VERSION"), "listening");
-    first_key.hand_over(address, config.has_sandbox(), role.accepts());
+    if let Some(node) = node {
+        early::remember(config, role);
+        info!(%address, node = %node, %role, connections, version = env!("CARGO_PKG_VERSION"), "listening");
+        first_key.hand_over(address, config.has_sandbox(), role.accepts());
+    }
+    let readiness = if is_early { Readiness::early() } else { Readiness::default() };
+    let state = state(config, &gateway, tasks, &readiness);
+    let app = if role.accepts() { router(state) } else { health_router(state) };
+    let limits = limits(config);
+    // Nothing sends requests to a worker.
+    let delay_when_watched = if role.accepts() { DELAY_WHEN_WATCHED } else { Duration::ZERO };
+    // Nothing sends it requests yet, if it was asked to stop before it listened.
+    let delay = if was_stopped { Some(Duration::ZERO) } else { config.delivery.shutdown_delay };
+    let stop = stop(signals, readiness.clone(), delay, delay_when_watched);
+    if is_early {
+        let early = Early { config, role, address, database: &database, gateway, readiness };
+        early.live(listener, app, limits, stop).await?;
+    } else {
+        gateway.live(|stop| http::serve(listener, app, limits, stop), stop).await;
+    }
+    // A database that is away keeps no process from stopping.
+    if tokio::time::timeout(Duration::from_secs(5), database.close()).await.is_err() {
+        warn!("stopped; the connections to the database did not close in time");
+    }
+    info!("stopped");
+    Ok(())
+}
 
-    let readiness = Readiness::default();
-    let state = Arc::new(AppState {
+fn state(config: &Config, gateway: &Arc<Gateway>, tasks: TaskTracker, readiness: &Readiness) -> SharedState {
+    Arc::new(AppState {
         gateway: gateway.clone(),
         tasks,
         bodies: BodyLimits::new(config.http.max_body_bytes, config.http.max_broadcast_bytes),
@@ -79,26 +105,16 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
         topics: topic_settings(&config.topics),
         resident_memory: memory::resident,
         trusted_proxies: config.access.limits.trusted_proxies.clone(),
-    });
-    let app = if role.accepts() { router(state) } else { health_router(state) };
-    let limits = Limits {
+    })
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
         connections: config.http.max_connections,
         header_timeout: config.http.header_timeout,
         keep_alive_timeout: config.http.keep_alive_timeout,
         stall_timeout: STALL_TIMEOUT,
-    };
-    // Nothing sends requests to a worker.
-    let delay_when_watched = if role.accepts() { DELAY_WHEN_WATCHED } else { Duration::ZERO };
-    // Nothing sends it requests yet, if it was asked to stop before it listened.
-    let delay = if was_stopped { Some(Duration::ZERO) } else { config.delivery.shutdown_delay };
-    let stop = stop(signals, readiness, delay, delay_when_watched);
-    gateway.live(|stop| http::serve(listener, app, limits, stop), stop).await;
-    // A database that is away keeps no process from stopping.
-    if tokio::time::timeout(Duration::from_secs(5), database.close()).await.is_err() {
-        warn!("stopped; the connections to the database did not close in time");
     }
-    info!("stopped");
-    Ok(())
 }
 
 /// What a CRM proves itself by. Without one, whoever reaches the port is one.
@@ -138,10 +154,24 @@ struct Prepared {
     database: Database,
     cipher: Arc<XChaChaCredentialsCipher>,
     lock: Option<InstallationLock>,
+    /// The database is away, and nothing of the start that needs it is done.
+    is_early: bool,
 }
 
-async fn prepare(config: &Config) -> Result<Prepared, ConfigError> {
-    let database = Database::connect(config).await?;
+/// Where an installation that never refuses webhooks is started while its database is away, it does not wait for it.
+async fn prepare_or_begin_early(config: &Config, role: Role) -> Result<Prepared, ConfigError> {
+    if !early::is_allowed(config, role) {
+        return prepare(Database::connect(config).await?, config).await;
+    }
+    if let Ok(connected) = tokio::time::timeout(early::PATIENCE, Database::connect(config)).await {
+        return prepare(connected?, config).await;
+    }
+    let database = Database::later(config)?;
+    let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config, false)?);
+    Ok(Prepared { database, cipher, lock: None, is_early: true })
+}
+
+async fn prepare(database: Database, config: &Config) -> Result<Prepared, ConfigError> {
     let lock = database.lock_installation()?;
     // Before the tables are touched: a start that is refused changes nothing.
     let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config, database.has_credentials().await?)?);
@@ -149,7 +179,7 @@ async fn prepare(config: &Config) -> Result<Prepared, ConfigError> {
     if let Some(shortage) = database.shortage().await? {
         warn!("{shortage}");
     }
-    Ok(Prepared { database, cipher, lock })
+    Ok(Prepared { database, cipher, lock, is_early: false })
 }
 
 /// Work that may be given up at any moment; none when a signal to end came first. A migration that is given up is undone by the
@@ -186,77 +216,6 @@ fn stop(signals: Signals, readiness: Readiness, delay: Option<Duration>, delay_w
     stop.boxed().shared()
 }
 
-/// What is left to do about the key of a first start, once it listens.
-enum FirstKey {
-    /// There was a key.
-    Known,
-    /// It was added now; without a text, it is the operator's own.
-    Shown(Terminal, Option<String>),
-    Written(KeyFile),
-}
-
-impl FirstKey {
-    fn hand_over(&self, address: SocketAddr, has_sandbox: bool, accepts: bool) {
-        match self {
-            Self::Known => {}
-            Self::Shown(terminal, key) => terminal.greet(address, key.as_deref(), has_sandbox, accepts),
-            Self::Written(file) => file.announce(),
-        }
-    }
-}
-
-/// Makes sure that the installation has its defaults. A key is stored only once it is known how its operator gets it.
-async fn ensure_installation(config: &Config, gateway: &Gateway) -> Result<FirstKey, CommandError> {
-    let prepare = &gateway.operations.prepare_installation;
-    let terminal = Terminal::find();
-    let execute = async |key: &BootstrapKey| prepare.execute(key).await.map_err(|error| unanswered(&error));
-    if let Some(key) = &config.access.bootstrap_api_key {
-        let given = BootstrapKey::Given { key: key.clone(), prefix: auth::api_keys::prefix(key) };
-        let is_added = execute(&given).await?;
-        return Ok(terminal.filter(|_| is_added).map_or(FirstKey::Known, |terminal| FirstKey::Shown(terminal, None)));
-    }
-    // Beforehand: a key file that is kept after an error is one whose key may be stored.
-    execute(&BootstrapKey::None).await?;
-    if !prepare.lacks_key().await.map_err(|error| unanswered(&error))? {
-        return Ok(FirstKey::Known);
-    }
-    let generated = auth::api_keys::generate().map_err(|error| no_key(&error))?;
-    let key = generated.plaintext;
-    let bootstrap = BootstrapKey::Generated { key: key.clone(), prefix: generated.prefix };
-    if let Some(terminal) = terminal {
-        let is_added = execute(&bootstrap).await.inspect_err(|_| terminal.show_unconfirmed(&key))?;
-        return Ok(if is_added { FirstKey::Shown(terminal, Some(key)) } else { another_was_faster() });
-    }
-    let Some(file) = KeyFile::write(&key, &config.storage) else { return Ok(FirstKey::Known) };
-    match execute(&bootstrap).await {
-        Ok(true) => Ok(FirstKey::Written(file)),
-        Ok(false) => {
-            file.discard();
-            Ok(another_was_faster())
-        }
-        Err(error) => {
-            file.keep();
-            Err(error.into())
-        }
-    }
-}
-
-fn another_was_faster() -> FirstKey {
-    info!("another process that started at the same time has made the first API key; this one made none");
-    FirstKey::Known
-}
-
-fn unanswered(error: &dyn std::fmt::Display) -> ConfigError {
-    ConfigError::new("DATABASE_URL", error.to_string())
-}
-
-fn unopened(error: CheckCredentialsError) -> ConfigError {
-    match error {
-        CheckCredentialsError::NoneOpened(_) => ConfigError::new("CREDENTIALS_KEY", error.to_string()),
-        CheckCredentialsError::Repository(error) => unanswered(&error),
-    }
-}
-
 pub fn no_signals(error: &std::io::Error) -> CommandError {
     CommandError::Other(format!("signals cannot be caught: {error}"))
 }
@@ -271,10 +230,6 @@ async fn listen(config: &Config) -> Result<TcpListener, ConfigError> {
 
 fn no_address(error: &std::io::Error) -> CommandError {
     CommandError::Other(format!("the address that it listens on cannot be read: {error}"))
-}
-
-fn no_key(error: &dyn std::fmt::Display) -> CommandError {
-    CommandError::Other(format!("no API key can be generated: {error}"))
 }
 
 #[cfg(test)]
@@ -296,10 +251,5 @@ mod tests {
     fn an_address_that_cannot_be_read_is_not_blamed_on_a_setting() {
         let error = no_address(&std::io::Error::other("no such socket"));
         assert_says(error, "the address that it listens on cannot be read: no such socket");
-    }
-
-    #[test]
-    fn a_system_without_randomness_is_not_blamed_on_a_setting() {
-        assert_says(no_key(&"no entropy"), "no API key can be generated: no entropy");
     }
 }
