@@ -162,9 +162,12 @@ impl DeliverMessage {
         let Claimed { mut message, destination } = claimed;
         let retry_unknown = retry_unknown(&destination);
         let takes_one_call = takes_one_call(&destination);
-        self.admission.takes_one_call(message.instance_id, takes_one_call);
         let pace = pace(&destination);
-        self.admission.pacing().learn(message.instance_id, pace);
+        // A row that cannot be read says nothing of its instance.
+        if let Ok(Some(_)) = destination {
+            self.admission.takes_one_call(message.instance_id, takes_one_call);
+            self.admission.pacing().learn(message.instance_id, pace);
+        }
         let prepared = self.prepare(&mut message, destination);
         let (prepared, turn) = match prepared {
             Ok((sender, delivery)) if takes_one_call => match self.turn(&message, sender).await {

@@ -30,6 +30,15 @@ pub const SLOT_LIVES: Duration = Duration::from_secs(1);
 /// A message that was put off comes back so long before its slot: it comes through the database, and perhaps a broker.
 pub const LEAD: Duration = Duration::from_secs(1);
 
+/// A message whose turn is further off comes back sooner, for a rate that is raised to be felt, and for what was cancelled before
+/// it: by so much of what is beyond, and after no more than so long. In order, as they were put off.
+pub const LONGEST_EXACT: Duration = Duration::from_secs(600);
+pub const SHORTENED: u32 = 32;
+pub const LONGEST_PACED: Duration = Duration::from_secs(3_600);
+
+/// So many returns are reserved at once at the most.
+pub const MOST_RETURNS: u32 = 1_000_000;
+
 impl Pace {
     /// None: out of bounds. A burst is the calls that may be made at once after a pause; without one it is one.
     pub fn new(per_minute: u32, burst: Option<u32>) -> Option<Self> {
@@ -72,7 +81,7 @@ const BURST_AT_ONCE: u32 = 1_000;
 pub struct Course {
     /// The time of the next slot that nobody has.
     pub next_slot: i64,
-    /// When the next message comes back that is put off.
+    /// When the next message comes back that is put off: behind all that were, however soon these come back.
     pub next_return: i64,
     /// Of the pace with which this was last written.
     pub interval: i64,
@@ -101,26 +110,40 @@ impl Course {
         let granted = within.clamp(0, i64::from(slots));
         let next_slot = first + granted * interval;
         let first_return = self.first_return(interval, now, next_slot);
-        *self = Self { next_slot, next_return: first_return + i64::from(returns) * interval, interval };
+        let behind = return_after(first_return, interval.unsigned_abs(), u64::from(returns.min(MOST_RETURNS)));
+        *self = Self { next_slot, next_return: now.saturating_add(behind), interval };
         Reserved {
             slots: u32::try_from(granted).unwrap_or_default(),
             first_slot: first - now,
             next_slot: next_slot - now,
-            first_return: first_return - now,
+            first_return,
         }
     }
 
     /// Those that come back follow each other like slots, and come no earlier than slots that are free. With another rate those
-    /// before them are expected to have gone sooner, or later.
+    /// before them are expected to have gone sooner, or later. A slot that nobody wanted says that none is before them: what was
+    /// put off was cancelled, or is elsewhere.
     fn first_return(&self, interval: i64, now: i64, next_slot: i64) -> i64 {
-        let ahead = (self.next_return - now).max(0);
+        let unused = now - interval - signed(nanos(SLOT_LIVES));
+        let ahead = if self.next_slot < unused { 0 } else { (self.next_return - now).max(0) };
         let ahead = match self.interval {
             0 => ahead,
             former if former == interval => ahead,
             former => (ahead as f64 / former as f64 * interval as f64) as i64,
         };
-        (now + ahead).max(next_slot - signed(nanos(LEAD))).max(now)
+        ahead.min(signed(nanos(LONGEST_PACED))).max(next_slot - now - signed(nanos(LEAD))).max(0)
     }
+}
+
+/// When the nth of messages comes back that are put off together, the first of them after `first`, in nanoseconds.
+pub fn return_after(first: i64, interval: u64, nth: u64) -> i64 {
+    let first = first.max(0).unsigned_abs();
+    let (whole, exact) = (interval.saturating_mul(nth), nanos(LONGEST_EXACT).saturating_sub(first));
+    let after = match whole.checked_sub(exact) {
+        None => first.saturating_add(whole),
+        Some(beyond) => first.saturating_add(exact).saturating_add(beyond / u64::from(SHORTENED)),
+    };
+    signed(after.min(nanos(LONGEST_PACED).max(first)))
 }
 
 pub const fn nanos(duration: Duration) -> u64 {
@@ -163,14 +186,63 @@ mod tests {
     fn a_raised_rate_is_felt() {
         let mut course = Course::default();
         let now = 1_000 * SECOND;
-        course.reserve(Pace::new(1, None).unwrap(), 1, 61, now);
-        assert!(course.next_return - now > 3_600 * SECOND);
+        course.reserve(Pace::new(1, None).unwrap(), 1, 11, now);
+        assert!(course.next_return - now > 600 * SECOND);
         let reserved = course.reserve(Pace::new(600, None).unwrap(), 1, 1, now + SECOND);
         assert!(reserved.next_slot < 2 * SECOND, "{reserved:?}");
         assert!(reserved.first_return < 10 * SECOND, "{reserved:?}");
     }
 
+    /// What was cancelled, or expired, leaves nothing behind that keeps others waiting.
+    #[test]
+    fn slots_that_nobody_wants_say_that_none_is_ahead() {
+        let (pace, now) = (Pace::new(20, None).unwrap(), 1_000 * SECOND);
+        let mut course = Course::default();
+        course.reserve(pace, 1, 100, now);
+        let behind = course.reserve(pace, 1, 1, now + 2 * SECOND);
+        assert_eq!(behind.first_return, 300 * SECOND, "behind those that come back");
+        let free = course.reserve(pace, 1, 1, now + 11 * SECOND);
+        assert_eq!((free.slots, free.first_return), (1, 2 * SECOND), "the slots of 6 s and 9 s were not used");
+    }
+
+    /// Messages that are put off, come back, and are put off again while they find no slot: some thousands.
+    #[test]
+    fn while_messages_wait_no_slot_is_unused() {
+        let pace = Pace::new(20, None).unwrap();
+        let interval = pace.interval() as i64;
+        let (start, mut course) = (1_000 * SECOND, Course::default());
+        let mut back: std::collections::BTreeSet<(i64, u32)> = (0..2_000).map(|message| (start, message)).collect();
+        let mut slots = Vec::new();
+        while let Some((now, message)) = back.pop_first().filter(|(now, _)| *now < start + 4_000 * SECOND) {
+            let reserved = course.reserve(pace, 1, 0, now);
+            if reserved.slots > 0 {
+                slots.push(now + reserved.first_slot);
+                continue;
+            }
+            let put_off = course.reserve(pace, 0, 1, now);
+            back.insert((now + put_off.first_return, message));
+        }
+        let longest = slots.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        assert!(longest <= 2 * interval, "{longest} between two slots");
+        assert!(slots.len() >= 1_333, "{} slots in 4,000 s", slots.len());
+    }
+
     proptest! {
+        #[test]
+        fn returns_are_in_order_and_not_far_off(
+            first in 0..4_000 * SECOND, interval in 60_000_u64..=MINUTE, nths in prop::collection::vec(0_u64..2_000_000, 1..50),
+        ) {
+            let mut nths = nths;
+            nths.sort_unstable();
+            let returns: Vec<i64> = nths.iter().map(|nth| return_after(first, interval, *nth)).collect();
+            prop_assert!(returns.is_sorted() && return_after(first, interval, 0) == first);
+            prop_assert!(returns.iter().all(|it| *it <= first.max(3_600 * SECOND)));
+            let exact = nths.iter().zip(&returns).filter(|(nth, _)| first + (interval * **nth) as i64 <= 600 * SECOND);
+            for (nth, it) in exact {
+                prop_assert_eq!(*it, first + (interval * nth) as i64);
+            }
+        }
+
         #[test]
         fn slots_come_at_the_pace_and_no_two_at_one_time(
             per_minute in 1..=MOST_PER_MINUTE,
@@ -182,11 +254,15 @@ mod tests {
             let (mut slots, mut returns) = (Vec::new(), Vec::new());
             for (later, wanted, back) in asks {
                 now += later;
+                if course.next_slot < now - pace.interval() as i64 - SECOND {
+                    // Slots were not used: none of those that were put off is ahead.
+                    returns.clear();
+                }
                 let reserved = course.reserve(pace, wanted, back, now);
                 prop_assert!(reserved.slots <= wanted);
                 let step = pace.interval() as i64;
                 slots.extend((0..i64::from(reserved.slots)).map(|nth| (now + reserved.first_slot + nth * step).max(now)));
-                returns.extend((0..i64::from(back)).map(|nth| now + reserved.first_return + nth * step));
+                returns.extend((0..u64::from(back)).map(|nth| now + return_after(reserved.first_return, pace.interval(), nth)));
                 prop_assert!(slots.iter().all(|slot| *slot <= now + HORIZON.as_nanos() as i64));
             }
             prop_assert!(returns.is_sorted());

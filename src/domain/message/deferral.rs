@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::MessageId;
 use crate::domain::Timestamp;
+use crate::domain::instance::pace::LONGEST_PACED;
 
 /// How often a message is put off between its accept, or replay, and a claim. With no bound, two processes could put it off
 /// in turns for ever, without any fault.
@@ -27,8 +28,8 @@ pub struct Deferral {
     /// [`longest_pause`] only the rest counts, so that messages that wait for long come back one after the other, and not all
     /// at once.
     pub pause: Option<Duration>,
-    /// Whether it waits for the pace of its instance: the pause is as long as it takes until it is next, if that is not too far
-    /// off for a rate that is changed to be felt ([`LONGEST_EXACT`]).
+    /// Whether it waits for the pace of its instance: then the pause was [asked for](crate::domain::instance::pace::Course), and is
+    /// as long as that, if it is not too far off for a rate that is changed to be felt ([`LONGEST_PACED`]).
     pub is_paced: bool,
     /// When the message that it must not overtake comes back.
     pub not_before: Option<Timestamp>,
@@ -66,15 +67,6 @@ fn shortest_pause(deferrals: u32) -> Duration {
 /// What remains of a pause that is longer than this one may be is at least so long.
 pub const SHORTEST_REST: Duration = Duration::from_secs(1);
 
-/// A longer pause is shortened: by so much of what is beyond, and to no more than so long. In order, as they were asked for.
-pub const LONGEST_EXACT: Duration = Duration::from_secs(600);
-pub const SHORTENED: u32 = 32;
-pub const LONGEST_PACED: Duration = Duration::from_secs(3_600);
-
-fn paced(pause: Duration) -> Duration {
-    pause.min(LONGEST_EXACT + pause.saturating_sub(LONGEST_EXACT) / SHORTENED).min(LONGEST_PACED)
-}
-
 fn pause(asked: Option<Duration>, longest: Duration) -> Duration {
     match asked {
         None => longest,
@@ -88,7 +80,7 @@ impl Deferral {
     pub fn until(&self, deferrals: u32) -> Timestamp {
         let until = self.now
             + match self.pause {
-                Some(pause) if self.is_paced => paced(pause),
+                Some(pause) if self.is_paced => pause.min(LONGEST_PACED),
                 asked => pause(asked, longest_pause(deferrals)).max(shortest_pause(deferrals)),
             };
         self.not_before.map_or(until, |not_before| until.max(not_before))
@@ -129,6 +121,6 @@ mod tests {
                 .until(20)
                 .timestamp()
         };
-        assert_eq!([0, 3, 600, 632, 100_000, 1_000_000].map(until), [0, 3, 600, 601, 3_600, 3_600]);
+        assert_eq!([0, 3, 600, 632, 100_000].map(until), [0, 3, 600, 632, 3_600]);
     }
 }

@@ -38,6 +38,8 @@ pub struct Pacing {
 #[derive(Default)]
 struct State {
     instances: HashMap<InstanceId, Paced>,
+    /// How many were learnt, again or not.
+    learnt: u64,
     /// Of messages whose callers wait, from before they are stored.
     kept: HashMap<MessageId, Slot>,
     /// To the consumer: an instance has slots.
@@ -87,7 +89,8 @@ impl Pacing {
                 Some(paced) => paced.held.change(pace, now),
                 None => {
                     state.instances.retain(|_, paced| paced.held.is_served || now < paced.held.touched + KEPT);
-                    let paced = Paced { held: Held::new(pace, now), returns: Returns::default() };
+                    state.learnt += 1;
+                    let paced = Paced { held: Held::new(pace, now), returns: Returns::new(state.learnt) };
                     state.instances.insert(instance, paced);
                 }
             },
@@ -192,12 +195,13 @@ impl Pacing {
     /// # Errors
     /// When the database does not answer.
     pub async fn pause(&self, ticket: Ticket) -> Result<Duration, RepositoryError> {
-        let instance = ticket.instance;
+        let (mut ticket, instance) = (ticket, ticket.instance);
         loop {
             let asked = {
                 let mut state = self.state();
                 // It has no pace any more.
                 let Some(paced) = state.instances.get_mut(&instance) else { return Ok(Duration::ZERO) };
+                ticket = paced.returns.known(ticket);
                 (paced.returns.ask(ticket), paced.held.pace)
             };
             match asked {
@@ -212,9 +216,8 @@ impl Pacing {
         let mut asking = Asking { pacing: self, instance, is_answered: false };
         let reserved = self.reserve(instance, pace, 0, times).await?;
         let now = self.clock.monotonic();
-        let at = now.saturating_add(Duration::from_nanos(u64::try_from(reserved.first_return).unwrap_or_default()));
         if let Some(paced) = self.state().instances.get_mut(&instance) {
-            paced.returns.answered(times, at, Duration::from_nanos(pace.interval()));
+            paced.returns.answered(times, (now, reserved.first_return), pace.interval());
         }
         asking.is_answered = true;
         Ok(())

@@ -5,7 +5,9 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::application::ports::{Paces, RepositoryError, SlotsAsked};
-use crate::domain::instance::pace::{HORIZON, LEAD, MARGIN, Pace, Reserved, nanos};
+use crate::domain::instance::pace::{
+    HORIZON, LEAD, LONGEST_EXACT, LONGEST_PACED, MARGIN, MOST_RETURNS, Pace, Reserved, SHORTENED, SLOT_LIVES, nanos,
+};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::{Batch, Batcher};
@@ -63,11 +65,15 @@ const RESERVE: &str = "
      ), begun as (
          select locked.*,
                 moment.now,
-                greatest(locked.next_slot, moment.now - locked.slack) as first
+                greatest(locked.next_slot, moment.now - locked.slack) as first,
+                -- A slot that nobody wanted says that none of those that were put off is ahead.
+                case when locked.next_slot < moment.now - locked.step - $9 then 0
+                     else greatest(locked.next_return - moment.now, 0)
+                end as before
            from locked
           cross join moment
      ), bounded as (
-         select instance_id, next_return, former, step, slots, returns, now,
+         select instance_id, before, former, step, slots, returns, now,
                 case when first > now + $6 + step + $8 then now + $6 + step else first end as first
            from begun
      ), granted as (
@@ -77,25 +83,33 @@ const RESERVE: &str = "
      ), reserved as (
          select *,
                 greatest(
-                    now + case
-                        when former in (0, step) then greatest(next_return - now, 0)
-                        else trunc(greatest(next_return - now, 0)::double precision / former * step)::bigint
-                    end,
-                    first + granted * step - $7,
-                    now) as first_return
+                    trunc(least(
+                        case
+                            when former in (0, step) then before::double precision
+                            else before::double precision / former * step
+                        end,
+                        $10::bigint))::bigint,
+                    first + granted * step - now - $7,
+                    0) as first_return
            from granted
+     ), behind as (
+         select *,
+                greatest(returns * step - greatest($11 - first_return, 0), 0) as beyond
+           from reserved
      )
      update messaging_paces as paces
         set next_slot = reserved.first + reserved.granted * reserved.step,
-            next_return = reserved.first_return + reserved.returns * reserved.step,
+            next_return = reserved.now
+                + least(reserved.first_return + reserved.returns * reserved.step - reserved.beyond + reserved.beyond / $12,
+                        greatest($10, reserved.first_return)),
             slot_interval = reserved.step
-       from reserved
+       from behind as reserved
       where paces.instance_id = reserved.instance_id
      returning paces.instance_id,
                reserved.granted,
                reserved.first - reserved.now as first_slot,
                paces.next_slot - reserved.now as next_slot,
-               reserved.first_return - reserved.now as first_return";
+               reserved.first_return";
 
 #[async_trait]
 impl Batch for Reservations {
@@ -123,10 +137,14 @@ impl Reservations {
             .bind(of(asked, |it| signed(it.pace.interval())))
             .bind(of(asked, |it| signed(Pace::slack(it.pace))))
             .bind(of(asked, |it| i64::from(it.slots)))
-            .bind(of(asked, |it| i64::from(it.returns)))
+            .bind(of(asked, |it| i64::from(it.returns.min(MOST_RETURNS))))
             .bind(signed(nanos(HORIZON)))
             .bind(signed(nanos(LEAD)))
-            .bind(signed(nanos(MARGIN)));
+            .bind(signed(nanos(MARGIN)))
+            .bind(signed(nanos(SLOT_LIVES)))
+            .bind(signed(nanos(LONGEST_PACED)))
+            .bind(signed(nanos(LONGEST_EXACT)))
+            .bind(i64::from(SHORTENED));
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         rows.iter().map(reserved).collect()
     }

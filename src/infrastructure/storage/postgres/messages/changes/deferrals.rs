@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::free_rows::free;
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
+use crate::domain::instance::pace::LONGEST_PACED;
 use crate::domain::message::deferral::{
-    DOUBLINGS, Deferral, Deferred, LONGEST_EXACT, LONGEST_PACED, MAX_DEFERRALS, OFTEN, SHORTENED, SHORTEST_OF_LONGEST,
-    SHORTEST_REST, longest_pause,
+    DOUBLINGS, Deferral, Deferred, MAX_DEFERRALS, OFTEN, SHORTEST_OF_LONGEST, SHORTEST_REST, longest_pause,
 };
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
@@ -64,7 +64,7 @@ pub const DEFER: &str = "
                 next_attempt_at = greatest(
                     found.now + make_interval(secs => case
                         when found.is_paced and found.pause is not null
-                        then least(found.pause, $14 + greatest(found.pause - $14, 0) / $15, $16)
+                        then least(found.pause, $14)
                         else greatest(
                         case
                             when found.pause is null then found.longest
@@ -119,8 +119,6 @@ impl Batch for Deferrals {
             .bind(f64::from(SHORTEST_OF_LONGEST))
             .bind(of(&in_order, |it| it.is_undeliverable))
             .bind(of(&in_order, |it| it.is_paced))
-            .bind(LONGEST_EXACT.as_secs_f64())
-            .bind(f64::from(SHORTENED))
             .bind(LONGEST_PACED.as_secs_f64());
         let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
         let found: HashMap<Uuid, Option<Timestamp>> = rows.iter().map(found).collect::<Result<_, _>>()?;
