@@ -64,8 +64,7 @@ async fn post(app: &TestApp, path: &str, verb: &str) -> Answered {
 }
 
 async fn each_recipient_gets_one_message_with_what_is_its_own(installation: Installation) {
-    // Else most of them are put off again and again, for want of a place.
-    let app = TestApp::start_with(installation, &[("INSTANCE_CONCURRENCY", "64")]).await;
+    let app = TestApp::start(installation).await;
     let mut recipients = numbered(1_200);
     recipients.extend(["r0".to_owned(), "fail-permanent-a".to_owned(), "nobody".to_owned()]);
     let variables: serde_json::Map<String, Value> = recipients

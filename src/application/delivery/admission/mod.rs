@@ -1,10 +1,17 @@
 //! Whether an instance may be called now.
 
+mod occupancy;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use futures::channel::oneshot;
+use futures::future::{Either, select};
+
+use occupancy::Occupancy;
 
 use super::instances_off::InstancesOff;
 use super::pacing::{Pacing, Slot, Ticket};
@@ -22,21 +29,11 @@ pub struct Admission {
     clock: Arc<dyn Clock>,
     /// Calls of one instance at the same time.
     share: usize,
-    instances: Arc<Mutex<HashMap<InstanceId, Occupancy>>>,
+    instances: Arc<Mutex<HashMap<InstanceId, Occupancy<Pass>>>>,
     /// Those that take one call at a time, as far as is known.
     narrow: Arc<Mutex<HashSet<InstanceId>>>,
     off: InstancesOff,
     pacing: Pacing,
-}
-
-/// The calls of one instance. Kept while any is under way.
-#[derive(Clone, Copy)]
-struct Occupancy {
-    calls: usize,
-    /// How long its calls take, smoothed.
-    takes: Duration,
-    /// When there will be a place for the next message that is put off, by the monotonic clock.
-    next_place: Duration,
 }
 
 /// Whether an instance may be called now.
@@ -77,14 +74,11 @@ pub struct Pass {
     slot: Mutex<Option<Slot>>,
 }
 
-/// What is known of an instance that has not been called yet.
-const FIRST_GUESS: Duration = Duration::from_secs(1);
-
-/// The weight of what was known before, against one call that has just ended.
-const MEMORY: u32 = 7;
-
 /// How long a message waits for a slot that was expected sooner.
 pub const SLOT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one waits here for a place that was expected sooner.
+const PLACE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A message that is put off comes back through the database.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -107,13 +101,34 @@ impl Admission {
     }
 
     /// A place for one call, now or some time later. Each message put off gets a moment of its own, so that not all return at
-    /// once. One whose slot comes soon waits for it.
+    /// once. One whose slot, or place, comes soon waits for it.
     pub async fn ask(&self, instance: InstanceId) -> Answer {
         let pass = match self.enter(instance) {
             None if self.waits_for_pace(instance) => self.enter_in_time(instance).await,
+            None => self.next_place(instance).await,
             pass => pass,
         };
         pass.map_or_else(|| Answer::NotBefore(self.wait(instance)), Answer::Go)
+    }
+
+    /// The next that is free, if that is expected soon.
+    async fn next_place(&self, instance: InstanceId) -> Option<Pass> {
+        let waiting = self.wait_for_place(instance)?;
+        match select(waiting, self.clock.sleep(PLACE_PATIENCE)).await {
+            Either::Left((pass, _)) => pass.ok(),
+            Either::Right(((), mut waiting)) => {
+                waiting.close();
+                waiting.try_recv().ok().flatten()
+            }
+        }
+    }
+
+    fn wait_for_place(&self, instance: InstanceId) -> Option<oneshot::Receiver<Pass>> {
+        if self.pacing.is_paced(instance) || self.off(instance).is_some() {
+            return None;
+        }
+        let share = u32::try_from(self.share_of(instance)).unwrap_or(u32::MAX);
+        self.instances().get_mut(&instance)?.wait(share)
     }
 
     /// Whether it has no slot now, and will have one soon.
@@ -226,13 +241,17 @@ impl Admission {
         }
         occupancy.calls += 1;
         drop(instances);
-        Some(Pass {
+        Some(self.pass(instance, now))
+    }
+
+    fn pass(&self, instance: InstanceId, now: Duration) -> Pass {
+        Pass {
             admission: self.clone(),
             instance,
             since: AtomicU64::new(microseconds(now)),
             has_left: AtomicBool::new(false),
             slot: Mutex::default(),
-        })
+        }
     }
 
     /// How long a message that found no place waits for one.
@@ -258,7 +277,7 @@ impl Admission {
     /// The instances that have all of their share.
     pub fn full(&self) -> Vec<InstanceId> {
         let instances = self.instances();
-        let is_full = |(instance, occupancy): (&InstanceId, &Occupancy)| {
+        let is_full = |(instance, occupancy): (&InstanceId, &Occupancy<Pass>)| {
             (occupancy.calls >= self.share_of(*instance)).then_some(*instance)
         };
         instances.iter().filter_map(is_full).collect()
@@ -274,27 +293,31 @@ impl Admission {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
         let Some(occupancy) = instances.get_mut(&instance) else { return };
-        occupancy.calls = occupancy.calls.saturating_sub(1);
-        occupancy.takes = (occupancy.takes * MEMORY + now.saturating_sub(since)) / (MEMORY + 1);
+        occupancy.has_taken(now.saturating_sub(since), now);
+        // Its place is that of the next one, unless it was put off meanwhile.
+        let next = occupancy.next_waiting(self.share_of(instance)).filter(|_| self.off.may_ask(instance));
+        if next.is_none() {
+            occupancy.calls = occupancy.calls.saturating_sub(1);
+            occupancy.waiting.clear();
+        }
         // A message that arrives now need not wait for those that were put off.
         if occupancy.calls == 0 {
             instances.remove(&instance);
         }
+        drop(instances);
+        if let Some(next) = next {
+            // One that has given up meanwhile leaves at once.
+            let _ = next.send(self.pass(instance, now));
+        }
     }
 
-    fn instances(&self) -> MutexGuard<'_, HashMap<InstanceId, Occupancy>> {
+    fn instances(&self) -> MutexGuard<'_, HashMap<InstanceId, Occupancy<Pass>>> {
         self.instances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-impl Occupancy {
-    fn at(now: Duration) -> Self {
-        Self { calls: 0, takes: FIRST_GUESS, next_place: now }
-    }
 }
 
 impl Pass {
