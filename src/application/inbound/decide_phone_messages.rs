@@ -48,7 +48,7 @@ impl DecidePhoneMessages {
 
     /// Decides nothing that was kept at this moment or later.
     async fn decide(&self, before: Timestamp, stop: &Stop) -> Result<(), RepositoryError> {
-        self.sends.resolve(before).await?;
+        self.sends.resolve(before, stop).await?;
         while self.received.decide(before, self.clock.now()).await? {
             if stop.clone().now_or_never().is_some() {
                 break;

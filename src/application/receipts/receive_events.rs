@@ -2,8 +2,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use tracing::{debug, info, warn};
 
@@ -47,6 +46,9 @@ pub struct ReceiveEvents {
 
 /// Of one report: they share transactions, and leave room for what others report.
 const APPLIED_AT_ONCE: usize = 32;
+
+/// Likewise, each in a transaction of its own.
+const KEPT_AT_ONCE: usize = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveEventsError {
@@ -152,7 +154,8 @@ impl ReceiveEvents {
             self.apply(receipts);
         }
         let now = self.clock.now();
-        try_join_all(sends.iter().map(|sent| self.sends.keep(sent, now))).await?;
+        let keeping: Vec<_> = sends.iter().map(|sent| self.sends.keep(sent, now)).collect();
+        stream::iter(keeping).buffer_unordered(KEPT_AT_ONCE).try_collect::<()>().await?;
         if !messages.is_empty() {
             self.inbound.keep(instance, messages).await?;
         }

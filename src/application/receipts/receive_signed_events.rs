@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::receive_events::{ReceiveEvents, ReceiveEventsError};
 use super::shake_hands::ShakeHands;
@@ -37,7 +37,7 @@ pub struct SignedReport<'a> {
 /// Of a report that nobody has proved yet: so many of its addresses are looked up for one that is known.
 const TRIED: usize = 16;
 
-/// Of a report that was let in.
+/// Of a report that was let in: each is looked up. Meta puts at most a thousand changes into one.
 const MOST_ADDRESSES: usize = 1_000;
 
 impl ReceiveSignedEvents {
@@ -101,7 +101,15 @@ impl ReceiveSignedEvents {
         }
         let mut proved: BTreeMap<InstanceId, Instance> = BTreeMap::new();
         let mut by_address: BTreeMap<String, Vec<InstanceId>> = BTreeMap::new();
-        for address in reader.addresses(report.body).into_iter().take(MOST_ADDRESSES) {
+        let addresses = reader.addresses(report.body);
+        if addresses.len() > MOST_ADDRESSES {
+            error!(
+                channel = %reader.channel(),
+                addresses = addresses.len(),
+                "a report is of more numbers than are looked up: what it says of those beyond {MOST_ADDRESSES} is lost; have the provider send smaller batches"
+            );
+        }
+        for address in addresses.into_iter().take(MOST_ADDRESSES) {
             let signed = self.that_have_signed(reader, &address, report).await?;
             by_address.insert(address, signed.iter().map(|instance| instance.id).collect());
             proved.extend(signed.into_iter().map(|instance| (instance.id, instance)));

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use tracing::info;
 
 use crate::application::delivery::admission::Admission;
 use crate::application::ports::{Clock, DueMessages, InstanceRepository, Position, Recall, RepositoryError};
+use crate::domain::Timestamp;
 use crate::domain::instance::{ConnectionStatus, InstanceId};
 
 /// What a relay remembers of the instances that have returned.
@@ -18,6 +20,8 @@ pub struct Recalling {
     /// When the next may begin: an instance that comes and goes all the time costs a database little.
     rests_until: Duration,
     asked_at: Option<Duration>,
+    /// The last whose row was asked: more are away than are asked at a time.
+    asked_up_to: Option<InstanceId>,
 }
 
 /// By the monotonic clock.
@@ -33,9 +37,9 @@ struct Pass {
     after: Position,
 }
 
-/// How many messages that wait are looked at in one go, and for how long in one round.
+/// How many messages that wait are looked at in one go, and for how long in one round: what is due is taken in between.
 const REACH: u32 = 2_000;
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_millis(250);
 
 /// What was on its way to be put off, at any process, when the instance returned has landed by then, most of it and all: all that
 /// waits is looked through again each time.
@@ -70,9 +74,10 @@ impl Recalling {
             return Ok(());
         }
         self.asked_at = Some(now);
-        let asked = away.iter().take(ASKED_AT_ONCE).map(|(instance, _)| instances.find_any(*instance));
-        let rows = futures::future::try_join_all(asked).await?;
-        for ((id, since), row) in away.into_iter().zip(rows) {
+        let portion = next_portion(away, self.asked_up_to);
+        let rows = try_join_all(portion.iter().map(|(instance, _)| instances.find_any(*instance))).await?;
+        self.asked_up_to = portion.last().map(|(instance, _)| *instance);
+        for ((id, since), row) in portion.into_iter().zip(rows) {
             let is_back = |status| status == ConnectionStatus::Connected;
             if row.is_some_and(|row| is_back(row.status) && row.updated_at > since) {
                 admission.is_connected(id);
@@ -136,5 +141,34 @@ impl Recalling {
         }
         self.returned.retain(|_, returned| returned.passes <= LANDED.len());
         admission.returned().are_recalled(instances, began);
+    }
+}
+
+/// Those after the last that was asked, in order, and from the beginning again.
+fn next_portion(mut away: Vec<(InstanceId, Timestamp)>, last: Option<InstanceId>) -> Vec<(InstanceId, Timestamp)> {
+    away.sort_unstable_by_key(|(instance, _)| *instance);
+    let asked = away.partition_point(|(instance, _)| last.is_some_and(|last| *instance <= last));
+    away.rotate_left(asked);
+    away.truncate(ASKED_AT_ONCE);
+    away
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn each_of_many_instances_that_are_away_is_asked() {
+        let away: Vec<_> = (0..450).rev().map(|id| (InstanceId(Uuid::from_u128(id)), Timestamp::UNIX_EPOCH)).collect();
+        let (mut last, mut asked) = (None, BTreeSet::new());
+        for _ in 0..3 {
+            let portion = next_portion(away.clone(), last);
+            assert!(portion.len() <= ASKED_AT_ONCE);
+            last = portion.last().map(|(instance, _)| *instance);
+            asked.extend(portion.into_iter().map(|(instance, _)| instance));
+        }
+        assert_eq!(asked.len(), 450);
     }
 }

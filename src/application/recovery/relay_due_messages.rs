@@ -115,12 +115,13 @@ impl Repeated for RelayDueMessages {
         let process = self.identity.process();
         let retimed = self.rounds.timing.retime(due.as_ref(), process, clock.as_ref()).await;
         let reconciled = self.unreconciled.reconcile(due.as_ref(), clock.as_ref()).await;
-        let asked = self.rounds.recalling.ask(&self.admission, self.instances.as_ref(), clock.as_ref()).await;
-        let recalled = self.rounds.recalling.recall(&self.admission, due.as_ref(), clock.as_ref()).await;
         let waits = self.rounds.timing.waits_for_times(&retimed);
         let taken = if waits { Ok(()) } else { self.take().await };
         let called_in = self.rounds.timing.call_in(due.as_ref(), clock.as_ref()).await;
-        retimed.and(reconciled).and(asked).and(recalled).and(taken).and(called_in)
+        // What is due does not wait for what is to be made due.
+        let asked = self.rounds.recalling.ask(&self.admission, self.instances.as_ref(), clock.as_ref()).await;
+        let recalled = self.rounds.recalling.recall(&self.admission, due.as_ref(), clock.as_ref()).await;
+        retimed.and(reconciled).and(taken).and(called_in).and(asked).and(recalled)
     }
 
     /// With many due, the next are taken as soon as half of the places are free again; but what the queue does not take is

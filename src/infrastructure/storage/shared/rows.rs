@@ -178,3 +178,10 @@ pub fn text_option(row: &impl Row, column: &str) -> Result<Option<String>, Repos
 pub fn there<T>(column: &str, read: Result<Option<T>, RepositoryError>) -> Result<T, RepositoryError> {
     read?.ok_or_else(|| RepositoryError::Corrupt(format!("{column} is null")))
 }
+
+/// What of a list can be read: a row that was broken by hand must not hide the others.
+pub fn readable<R: Row, T>(rows: &[R], read: impl Fn(&R) -> Result<T, RepositoryError>) -> Vec<T> {
+    let readable =
+        |row| read(row).inspect_err(|error| tracing::error!(%error, "a row cannot be read and is skipped")).ok();
+    rows.iter().filter_map(readable).collect()
+}

@@ -137,6 +137,8 @@ mod tests {
 
     use super::*;
     use crate::application::status_webhooks::event;
+    use crate::domain::broadcast::BroadcastId;
+    use crate::domain::group::GroupId;
     use crate::domain::message::{Content, Media, MediaType, MediaUrl, MessageStatus, Priority};
     use crate::domain::node::NodeId;
     use crate::samples::{at, instance, message_of};
@@ -155,6 +157,8 @@ mod tests {
                 template: Some(r#"{"name":"x"}"#.to_owned()),
                 record: None,
             },
+            group: Some(GroupId(uuid::Uuid::from_u128(1))),
+            broadcast: Some(BroadcastId(uuid::Uuid::from_u128(2))),
             status: MessageStatus::Read,
             channel_message_id: Some("wamid.1".to_owned()),
             error: Some("away".to_owned()),

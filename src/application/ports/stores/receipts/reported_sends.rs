@@ -13,8 +13,8 @@ pub trait ReportedSends: Send + Sync {
     /// Keeps one. On disk once it is answered. Nothing happens if its name is that of a message, or it is there already.
     async fn keep(&self, sent: &ReportedSend, now: Timestamp) -> Result<(), RepositoryError>;
 
-    /// At most `limit` of those that were kept before `before`, the oldest first. What has the name of a message by now is forgotten
-    /// instead.
+    /// At most `limit` of those that were kept before `before`, the oldest first; none: there are no others. What has the name of a
+    /// message by now is forgotten instead. One that cannot be read is passed over.
     async fn due(&self, before: Timestamp, limit: u32) -> Result<Vec<ReportedSend>, RepositoryError>;
 
     /// Messages of this instance that failed, may have been delivered, and were last tried in this time; of many, the youngest.

@@ -9,7 +9,8 @@ use crate::domain::group::GroupId;
 use crate::domain::group::member::{MOST_MEMBERS, Member, MemberId};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::count_of_found;
-use crate::infrastructure::storage::shared::groups::{member, member_columns, readable};
+use crate::infrastructure::storage::shared::groups::{member, member_columns};
+use crate::infrastructure::storage::shared::rows::readable;
 
 #[derive(Clone)]
 pub struct PgGroupMembers {

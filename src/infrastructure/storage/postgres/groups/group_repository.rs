@@ -9,7 +9,8 @@ use crate::domain::group::{Group, GroupChange, GroupDescription, GroupId, GroupN
 use crate::domain::instance::InstanceId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{count_of_found, only};
-use crate::infrastructure::storage::shared::groups::{group, group_columns, readable};
+use crate::infrastructure::storage::shared::groups::{group, group_columns};
+use crate::infrastructure::storage::shared::rows::readable;
 
 #[derive(Clone)]
 pub struct PgGroupRepository {

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use crate::infrastructure::storage::postgres::connections::{begin_changing_probe
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::first_id;
+use crate::infrastructure::storage::shared::rows::readable;
 
 #[derive(Clone)]
 pub struct PgReportedSends {
@@ -51,17 +53,18 @@ const DUE: &str = "
                    and names.channel_message_id = oldest.channel_message_id)
          returning sends.instance_id, sends.channel_message_id
     )
-    select *
+    select *,
+           (instance_id, channel_message_id) in (select instance_id, channel_message_id from known) as is_known
       from oldest
-     where (instance_id, channel_message_id) not in (select instance_id, channel_message_id from known)
      order by received_at, instance_id, channel_message_id";
 
-/// By the index of an instance's messages by state: those that failed, the youngest first, of weeks that are in the text.
+/// By the index of an instance's messages by state: those that failed, the youngest first, of weeks that are in the text. What is
+/// looked for is asked before the limit: another failure takes no place of it.
 const FAILURES: &str = "
     select failed.id, failed.remote_jid, failed.message, failed.attempt_started_at, failed.channel_message_id
       from messaging_instances as instances
      cross join lateral (
-               select id, remote_jid, message, attempt_started_at, channel_message_id, failure
+               select id, remote_jid, message, attempt_started_at, channel_message_id
                  from messaging_messages as messages
                 where messages.status in ('sent', 'delivered', 'read', 'failed', 'cancelled')
                   and octet_length(messages.channel) <= 255
@@ -71,12 +74,13 @@ const FAILURES: &str = "
                   and messages.channel_instance_id = instances.channel_instance_id
                   and messages.status between 'failed' and 'failed'
                   and messages.id >= :since
+                  and messages.id < :until
                   and messages.instance_id = instances.id
+                  and messages.failure = 'unknown'
+                  and messages.attempt_started_at between $2 and $3
                 order by messages.status desc, messages.id desc
                 limit 1000) as failed
-     where instances.id = $1
-       and failed.failure = 'unknown'
-       and failed.attempt_started_at between $2 and $3";
+     where instances.id = $1";
 
 const NAME: &str = "
     insert into messaging_channel_messages (instance_id, channel_message_id, message_id)
@@ -99,7 +103,10 @@ const FORGET: &str = "
        and channel_message_id = $2";
 
 /// A message may have waited for so long before it was tried.
-const WAITED: chrono::TimeDelta = chrono::TimeDelta::days(14);
+const WAITED: TimeDelta = TimeDelta::days(14);
+
+/// The clock that made its id may have been ahead of the one that timed its try.
+const AHEAD: TimeDelta = TimeDelta::hours(1);
 
 impl PgReportedSends {
     pub fn new(database: PgDatabase) -> Self {
@@ -122,9 +129,15 @@ impl ReportedSends for PgReportedSends {
     }
 
     async fn due(&self, before: Timestamp, limit: u32) -> Result<Vec<ReportedSend>, RepositoryError> {
-        let query = sqlx::query(DUE).bind(before).bind(i64::from(limit));
-        let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
-        rows.iter().map(reported).collect()
+        loop {
+            let query = sqlx::query(DUE).bind(before).bind(i64::from(limit));
+            let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
+            let (known, due): (Vec<PgRow>, Vec<PgRow>) =
+                rows.into_iter().partition(|row| get(row, "is_known").unwrap_or_default());
+            if known.is_empty() || !due.is_empty() {
+                return Ok(readable(&due, reported));
+            }
+        }
     }
 
     async fn unknown_failures(
@@ -132,7 +145,8 @@ impl ReportedSends for PgReportedSends {
         instance: InstanceId,
         (since, until): (Timestamp, Timestamp),
     ) -> Result<Vec<UnknownFailure>, RepositoryError> {
-        let statement = FAILURES.replace(":since", &format!("'{}'::uuid", first_id(since - WAITED)));
+        let literal = |time| format!("'{}'::uuid", first_id(time));
+        let statement = FAILURES.replace(":since", &literal(since - WAITED)).replace(":until", &literal(until + AHEAD));
         let query = sqlx::query(AssertSqlSafe(statement)).bind(instance.0).bind(since).bind(until).persistent(false);
         let find = async |connection: &mut PgConnection| {
             let mut look = begin_look(connection).await?;

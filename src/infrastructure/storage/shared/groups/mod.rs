@@ -73,11 +73,3 @@ pub fn sync(row: &impl Row) -> Result<GroupSync, RepositoryError> {
         updated_at: time(row, "updated_at")?,
     })
 }
-
-/// What of a list can be read: a row that was broken by hand must not hide the others.
-pub fn readable<R: Row, T>(rows: &[R], read: impl Fn(&R) -> Result<T, RepositoryError>) -> Vec<T> {
-    let readable = |row| {
-        read(row).inspect_err(|error| tracing::error!(%error, "a row of a group cannot be read and is skipped")).ok()
-    };
-    rows.iter().filter_map(readable).collect()
-}

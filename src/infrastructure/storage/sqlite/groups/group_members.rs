@@ -1,10 +1,14 @@
+use std::collections::HashMap;
+
 use async_trait::async_trait;
+use serde_json::{Value, json};
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use crate::application::ports::{Added, GroupMembers, ListedMembers, RepositoryError, SearchError};
 use crate::domain::group::GroupId;
 use crate::domain::group::member::{MOST_MEMBERS, Member, MemberId};
-use crate::infrastructure::storage::shared::groups::{member, member_columns, readable};
+use crate::infrastructure::storage::shared::groups::{member, member_columns};
+use crate::infrastructure::storage::shared::rows::readable;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{count_of_found, time_text};
@@ -20,11 +24,16 @@ impl SqliteGroupMembers {
     }
 }
 
+/// Members in one statement.
+const AT_ONCE: usize = 1_000;
+
 const PUT: &str = concat!(
     "insert into messaging_group_members (",
     member_columns!(),
-    ") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         on conflict (group_id, identifier) do update
+    ") select value ->> 0, ?1, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+         from json_each(?2)
+        where true
+           on conflict (group_id, identifier) do update
         set identifier_type = excluded.identifier_type,
             name = coalesce(excluded.name, name),
             metadata = coalesce(excluded.metadata, metadata),
@@ -39,23 +48,33 @@ pub(super) async fn put(
     group: GroupId,
     members: &[Member],
 ) -> Result<Vec<Member>, RepositoryError> {
-    let mut put = Vec::with_capacity(members.len());
-    for given in members {
-        let row = sqlx::query(PUT)
-            .bind(given.id.0.hyphenated())
+    let mut now: HashMap<String, Member> = HashMap::with_capacity(members.len());
+    for portion in members.chunks(AT_ONCE) {
+        let rows = sqlx::query(PUT)
             .bind(group.0.hyphenated())
-            .bind(given.identifier.as_str())
-            .bind(given.identifier.kind().as_str())
-            .bind(&given.name)
-            .bind(&given.metadata)
-            .bind(given.is_active)
-            .bind(time_text(given.added_at))
-            .fetch_one(&mut **transaction)
+            .bind(Value::from_iter(portion.iter().map(written)).to_string())
+            .fetch_all(&mut **transaction)
             .await
             .map_err(translate)?;
-        put.push(member(&row)?);
+        for row in &rows {
+            let member = member(row)?;
+            now.insert(member.identifier.as_str().to_owned(), member);
+        }
     }
-    Ok(put)
+    let gone = || RepositoryError::Corrupt("a member was not written".to_owned());
+    members.iter().map(|given| now.get(given.identifier.as_str()).cloned().ok_or_else(gone)).collect()
+}
+
+fn written(member: &Member) -> Value {
+    json!([
+        member.id.0.hyphenated().to_string(),
+        member.identifier.as_str(),
+        member.identifier.kind().as_str(),
+        member.name,
+        member.metadata,
+        member.is_active,
+        time_text(member.added_at),
+    ])
 }
 
 const LISTED: &str = "

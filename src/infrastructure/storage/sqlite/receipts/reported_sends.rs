@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use sqlx::sqlite::SqliteRow;
 
 use crate::application::ports::{ReportedSends, RepositoryError};
@@ -6,6 +7,8 @@ use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
 use crate::domain::message::MessageId;
 use crate::domain::receipt::{ChannelMessage, ReportedSend, UnknownFailure};
+use crate::infrastructure::storage::shared::first_id;
+use crate::infrastructure::storage::shared::rows::readable;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{get, id, time, time_text};
@@ -40,20 +43,22 @@ const OLDEST: &str = "
      order by received_at, instance_id, channel_message_id
      limit ?2";
 
+/// By the index of an instance's messages. What is looked for is asked before the limit: others take no place of it.
 const FAILURES: &str = "
-    select id, remote_jid, message, attempt_started_at, channel_message_id
-      from (select messages.*
-              from messaging_instances as instances
-              join messaging_messages as messages
-                on messages.tenant = instances.tenant
-               and messages.channel_instance_id = instances.channel_instance_id
-             where instances.id = ?1
-             order by messages.id desc
-             limit 5000)
-     where instance_id = ?1
-       and status = 'failed'
-       and failure = 'unknown'
-       and attempt_started_at between ?2 and ?3";
+    select messages.id, messages.remote_jid, messages.message, messages.attempt_started_at, messages.channel_message_id
+      from messaging_instances as instances
+      join messaging_messages as messages
+        on messages.tenant = instances.tenant
+       and messages.channel_instance_id = instances.channel_instance_id
+     where instances.id = ?1
+       and messages.id >= ?4
+       and messages.id < ?5
+       and messages.instance_id = ?1
+       and messages.status = 'failed'
+       and messages.failure = 'unknown'
+       and messages.attempt_started_at between ?2 and ?3
+     order by messages.id desc
+     limit 1000";
 
 const NAME: &str = "
     insert into messaging_channel_messages (instance_id, channel_message_id, message_id)
@@ -73,6 +78,12 @@ const FORGET: &str = "
     delete from messaging_reported_sends
      where instance_id = ?1
        and channel_message_id = ?2";
+
+/// A message may have waited for so long before it was tried.
+const WAITED: TimeDelta = TimeDelta::days(14);
+
+/// The clock that made its id may have been ahead of the one that timed its try.
+const AHEAD: TimeDelta = TimeDelta::hours(1);
 
 impl SqliteReportedSends {
     pub fn new(database: SqliteDatabase) -> Self {
@@ -97,18 +108,16 @@ impl ReportedSends for SqliteReportedSends {
     }
 
     async fn due(&self, before: Timestamp, limit: u32) -> Result<Vec<ReportedSend>, RepositoryError> {
-        let oldest = sqlx::query(OLDEST).bind(time_text(before)).bind(limit);
-        let rows = oldest.fetch_all(self.database.readers()).await.map_err(translate)?;
-        let mut due = Vec::new();
-        for row in &rows {
-            let sent = reported(row)?;
-            if get::<bool>(row, "is_known")? {
-                self.settle(&sent, None).await?;
-            } else {
-                due.push(sent);
+        loop {
+            let oldest = sqlx::query(OLDEST).bind(time_text(before)).bind(limit);
+            let rows = oldest.fetch_all(self.database.readers()).await.map_err(translate)?;
+            let (known, due): (Vec<SqliteRow>, Vec<SqliteRow>) =
+                rows.into_iter().partition(|row| get(row, "is_known").unwrap_or_default());
+            self.forget(&readable(&known, reported)).await?;
+            if known.is_empty() || !due.is_empty() {
+                return Ok(readable(&due, reported));
             }
         }
-        Ok(due)
     }
 
     async fn unknown_failures(
@@ -120,6 +129,8 @@ impl ReportedSends for SqliteReportedSends {
             .bind(instance.0.hyphenated())
             .bind(time_text(since))
             .bind(time_text(until))
+            .bind(first_id(since - WAITED).hyphenated())
+            .bind(first_id(until + AHEAD).hyphenated())
             .fetch_all(self.database.readers())
             .await
             .map_err(translate)?;
@@ -145,6 +156,20 @@ impl ReportedSends for SqliteReportedSends {
         }
         transaction.commit().await.map_err(translate)?;
         Ok(is_settled)
+    }
+}
+
+impl SqliteReportedSends {
+    async fn forget(&self, sends: &[ReportedSend]) -> Result<(), RepositoryError> {
+        if sends.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.database.begin().await?;
+        for sent in sends {
+            let forget = sqlx::query(FORGET).bind(sent.of.instance.0.hyphenated()).bind(&sent.of.id);
+            forget.execute(&mut *transaction).await.map_err(translate)?;
+        }
+        transaction.commit().await.map_err(translate)
     }
 }
 
