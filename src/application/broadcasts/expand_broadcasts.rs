@@ -2,14 +2,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use crate::application::Stop;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::watch_nodes::Sightings;
 use crate::application::ports::{BYTES_AT_ONCE, BroadcastExpansion, Channels, Clock, RepositoryError, TakeBroadcasts};
 use crate::application::service::Repeated;
-use crate::domain::broadcast::Broadcast;
+use crate::domain::broadcast::{Broadcast, BroadcastId};
 use crate::domain::message::{Content, Message};
 use crate::domain::node::NodeId;
 
@@ -24,6 +24,17 @@ pub struct ExpandBroadcasts {
     pub ahead: u32,
     /// Rounds since one had nothing to do.
     pub idle: u32,
+    /// The last that was worked on: however many have to wait, each has its turn.
+    pub after: Option<BroadcastId>,
+    /// When all that is not needed any more was last deleted, by the monotonic clock.
+    pub forgot_at: Option<Duration>,
+}
+
+/// What came of a turn of some.
+struct Turn {
+    made: usize,
+    /// These were the last; the next turn begins with the oldest.
+    is_last: bool,
 }
 
 /// Pause between two looks.
@@ -31,6 +42,9 @@ const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Every so many rounds without a broadcast at work are done all the same.
 const IDLE_ROUNDS: u32 = 100;
+
+/// What has ended earlier is looked for once in this time.
+const LATELY: Duration = Duration::from_secs(3_600);
 
 /// How long one round goes on.
 const ROUND: Duration = Duration::from_secs(1);
@@ -63,34 +77,70 @@ impl Repeated for ExpandBroadcasts {
                 return Ok(());
             }
         }
-        let began = self.clock.monotonic();
-        self.expansion.begin_due(self.clock.now()).await?;
-        while self.make_some().await? > 0 {
-            if self.clock.monotonic().saturating_sub(began) >= ROUND {
-                break;
-            }
-        }
+        // None of these keeps the others from being done.
+        let begun = self.expansion.begin_due(self.clock.now()).await;
+        let made = self.make().await;
         let finished = self.expansion.finish(self.clock.now()).await?;
         if finished > 0 {
             info!(broadcasts = finished, "broadcasts have finished");
         }
-        Ok(())
+        let forgotten = self.forget().await;
+        begun.map(|_| ()).and(made).and(forgotten)
     }
 }
 
 impl ExpandBroadcasts {
-    /// A chunk of each; how many messages were made.
-    async fn make_some(&self) -> Result<usize, RepositoryError> {
+    /// Of those that have ended lately, and now and then of all: no process may have lived then.
+    async fn forget(&mut self) -> Result<(), RepositoryError> {
+        let now = self.clock.monotonic();
+        let forgot_all = self.forgot_at.is_some_and(|at| now.saturating_sub(at) < LATELY);
+        let since = forgot_all.then(|| self.clock.now() - LATELY * 2);
+        self.expansion.forget(since).await?;
+        if !forgot_all {
+            self.forgot_at = Some(now);
+        }
+        Ok(())
+    }
+
+    /// As long as there is something to make, but not for longer than a round.
+    async fn make(&mut self) -> Result<(), RepositoryError> {
+        let (began, mut made, mut failed) = (self.clock.monotonic(), 0, Ok(()));
+        while self.clock.monotonic().saturating_sub(began) < ROUND {
+            let turn = self.make_some(&mut failed).await?;
+            made += turn.made;
+            if turn.is_last && std::mem::take(&mut made) == 0 {
+                break;
+            }
+        }
+        failed
+    }
+
+    /// A chunk of each. What fails of one is left for its next turn.
+    async fn make_some(&mut self, failed: &mut Result<(), RepositoryError>) -> Result<Turn, RepositoryError> {
+        let nothing = Turn { made: 0, is_last: true };
         // Without a good name this process can take nothing.
-        let Some(node) = self.identity.current() else { return Ok(0) };
+        let Some(node) = self.identity.current() else { return Ok(nothing) };
         let seen = self.sightings.last().unwrap_or_default();
         let gone = seen.gone.iter().copied().chain(seen.departed()).filter(|gone| *gone != node).collect();
-        let taken = self.expansion.take(&TakeBroadcasts { node, gone, limit: AT_ONCE }).await?;
-        let mut made = 0;
+        let take = TakeBroadcasts { node, gone, after: self.after, limit: AT_ONCE };
+        let taken = self.expansion.take(&take).await?;
+        let mut turn = Turn { made: 0, is_last: taken.len() < AT_ONCE as usize };
         for broadcast in &taken {
-            made += self.make_chunk(broadcast, node).await?;
+            self.after = Some(broadcast.id);
+            match self.make_chunk(broadcast, node).await {
+                Ok(made) => turn.made += made,
+                Err(error) => {
+                    warn!(broadcast.id = %broadcast.id, %error, "no messages of a broadcast could be made");
+                    if failed.is_ok() {
+                        *failed = Err(error);
+                    }
+                }
+            }
         }
-        Ok(made)
+        if turn.is_last {
+            self.after = None;
+        }
+        Ok(turn)
     }
 
     async fn make_chunk(&self, broadcast: &Broadcast, node: NodeId) -> Result<usize, RepositoryError> {
@@ -111,10 +161,16 @@ impl ExpandBroadcasts {
         }
         let now = self.clock.now();
         let refused = |address: &str, content: &Content| self.refusal(broadcast, address, content);
-        let messages: Vec<Message> = (broadcast.cursor..)
-            .zip(&recipients)
-            .map(|(place, recipient)| broadcast.message(place, recipient, refused, node, now))
-            .collect();
+        let (mut messages, mut bytes) = (Vec::<Message>::with_capacity(recipients.len()), 0);
+        for (place, recipient) in (broadcast.cursor..).zip(&recipients) {
+            let message = broadcast.message(place, recipient, refused, node, now);
+            // What fills its texts may be longer than they are.
+            bytes += message.content.bytes();
+            if bytes > BYTES_AT_ONCE && !messages.is_empty() {
+                break;
+            }
+            messages.push(message);
+        }
         if !self.expansion.expand(broadcast, &messages, now).await? {
             debug!(broadcast.id = %broadcast.id, "another has changed the broadcast meanwhile");
             return Ok(0);

@@ -1,10 +1,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::application::messages::open_bound::{OpenBound, TooManyOpen};
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::ports::{
     AcceptedBroadcast, BroadcastRepository, ChannelSender, Channels, Clock, GroupMembers, GroupRepository, Ids,
-    InstanceRepository, KeptBroadcast, RepositoryError, SearchError,
+    InstanceRepository, KeptBroadcast, MessageRepository, RepositoryError, SearchError,
 };
 use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::access::principal::Principal;
@@ -29,6 +30,9 @@ pub struct SendBroadcast {
     pub ids: Arc<dyn Ids>,
     /// Tries for a message whose instance and sender name none.
     pub max_tries: MaxTries,
+    /// A key that a message has is taken.
+    pub messages: Arc<dyn MessageRepository>,
+    pub open_bound: Arc<OpenBound>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +73,9 @@ pub enum SendBroadcastError {
     UnknownGroup,
     #[error("the idempotency key was used with another body")]
     KeyReused,
+    /// With all of its recipients the tenant would have more messages open than it may. Nothing was stored.
+    #[error("the tenant has {} messages open", .0.open)]
+    TooManyOpen(TooManyOpen),
     #[error(transparent)]
     Search(#[from] SearchError),
     #[error(transparent)]
@@ -87,16 +94,20 @@ impl SendBroadcast {
         command: SendBroadcastCommand,
     ) -> Result<BroadcastSubmission, SendBroadcastError> {
         if let Some(request) = &command.request {
-            let kept = self.broadcasts.kept_request(&caller.tenant, &request.key, self.clock.now()).await?;
-            if let Some(kept) = kept {
-                return self.repeat(caller, kept, request).await;
+            if let Some(earlier) = self.earlier_submission(caller, request).await? {
+                return Ok(earlier);
+            }
+            if self.messages.kept_request(&caller.tenant, &request.key, self.clock.now()).await?.is_some() {
+                return Err(SendBroadcastError::KeyReused);
             }
         }
         let (instance, group) = self.destination(caller, &command).await?;
         let sender = self.channels.find(&instance.channel).ok_or_else(|| self.unknown_channel())?;
         self.check(sender.as_ref(), &command.draft)?;
-        let recipients = self.recipients(command.to, group.as_ref()).await?;
+        let recipients = self.recipients(command.to, group.as_ref(), sender.as_ref()).await?;
         let total = u32::try_from(recipients.len()).unwrap_or(u32::MAX);
+        let entered = self.open_bound.enter(&caller.tenant, total.into()).await;
+        let _entered = entered.map_err(SendBroadcastError::TooManyOpen)?;
         let (node, now) = (self.identity.current_or_wait().await?, self.clock.now());
         let id = BroadcastId(self.ids.next());
         let draft = BroadcastDraft { group: group.map(|group| group.id), ..command.draft };
@@ -110,6 +121,22 @@ impl SendBroadcast {
                 let request = command.request.as_ref().ok_or(SendBroadcastError::KeyReused)?;
                 self.repeat(caller, kept, request).await
             }
+        }
+    }
+
+    /// The answer to an earlier request with the same key.
+    ///
+    /// # Errors
+    /// When the key was used with another body, or the database does not answer.
+    pub async fn earlier_submission(
+        &self,
+        caller: &Principal,
+        request: &IdempotentRequest,
+    ) -> Result<Option<BroadcastSubmission>, SendBroadcastError> {
+        let kept = self.broadcasts.kept_request(&caller.tenant, &request.key, self.clock.now()).await?;
+        match kept {
+            Some(kept) => self.repeat(caller, kept, request).await.map(Some),
+            None => Ok(None),
         }
     }
 
@@ -168,8 +195,13 @@ impl SendBroadcast {
         if problems.is_empty() { Ok(()) } else { Err(SendBroadcastError::Invalid(problems)) }
     }
 
-    /// Each once, in their order.
-    async fn recipients(&self, to: To, group: Option<&Group>) -> Result<Vec<BroadcastRecipient>, SendBroadcastError> {
+    /// Each once, in their order, however they are written: the first holds.
+    async fn recipients(
+        &self,
+        to: To,
+        group: Option<&Group>,
+        sender: &dyn ChannelSender,
+    ) -> Result<Vec<BroadcastRecipient>, SendBroadcastError> {
         let mut recipients = match (to, group) {
             (To::Listed(recipients), _) => recipients,
             (To::Group(_), None) => return Err(SendBroadcastError::UnknownGroup),
@@ -179,7 +211,7 @@ impl SendBroadcast {
             },
         };
         let mut seen = HashSet::with_capacity(recipients.len());
-        recipients.retain(|recipient| seen.insert(recipient.address.clone()));
+        recipients.retain(|recipient| seen.insert(sender.same_as(&recipient.address).into_owned()));
         if recipients.len() > MOST_RECIPIENTS {
             let problem = FieldProblem::new("/recipients", format!("must be at most {MOST_RECIPIENTS}"));
             return Err(SendBroadcastError::Invalid(vec![problem]));

@@ -234,16 +234,17 @@ impl Gateway {
             }
             Transport::Brokered(brokered) => brokered.queue.clone(),
         };
+        let open_bound = ports.open_bound(&settings);
         let bells = Bells::default();
         let receiver = ports.receiver(&bells);
         let noted_receipts = NotedReceipts::default();
         let stuck = Arc::new(ports.count_stuck(&settings, noted_receipts.clone()));
         let events = Arc::new(ports.receive_events(&settings, transport.dead_letters(), &admission, noted_receipts));
         Self {
-            messages: ports.messages(&node, &settings, queue.clone(), &admission),
+            messages: ports.messages(&node, &settings, queue.clone(), &admission, open_bound.clone()),
             instances: ports.instances(&node, &settings, &admission),
             groups: ports.groups(queue.waiting_status() == MessageStatus::Pending),
-            broadcasts: ports.broadcasts(&node, &settings),
+            broadcasts: ports.broadcasts(&node, &settings, open_bound),
             status_webhooks: ports.status_webhooks(&node, &settings, &admission),
             operations: ports.operations(&node, &settings, &transport, receiver.as_ref(), &stuck),
             topics: ports.topics(&node, deliver_message.clone()),

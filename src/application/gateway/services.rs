@@ -185,6 +185,8 @@ impl Gateway {
             clock: self.ports.clock.clone(),
             ahead: self.settings.broadcast_ahead,
             idle: 0,
+            after: None,
+            forgot_at: None,
         }
     }
 

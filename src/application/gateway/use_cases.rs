@@ -94,6 +94,7 @@ impl Ports {
         settings: &Settings,
         queue: Arc<dyn MessageQueue>,
         admission: &Admission,
+        open_bound: Arc<OpenBound>,
     ) -> Messages {
         let ThisNode { identity, held, unreconciled, early, tally, tenants, .. } = node.clone();
         let node_timeout = identity.timeout();
@@ -114,11 +115,8 @@ impl Ports {
                 tally,
                 max_tries: settings.max_tries,
                 direct_timeout: settings.direct_timeout,
-                open_bound: OpenBound::new(
-                    self.stores.search.clone(),
-                    self.clock.clone(),
-                    settings.max_open_per_tenant,
-                ),
+                open_bound,
+                broadcasts: self.stores.broadcasts.clone(),
                 not_before: NotBefore { pacing: admission.pacing().clone(), clock: self.clock.clone() },
             },
             read: messages::ReadMessages {
@@ -211,7 +209,13 @@ impl Ports {
         }
     }
 
-    pub(super) fn broadcasts(&self, node: &ThisNode, settings: &Settings) -> Broadcasts {
+    /// One for all that makes messages.
+    pub(super) fn open_bound(&self, settings: &Settings) -> Arc<OpenBound> {
+        let (search, broadcasts) = (self.stores.search.clone(), self.stores.broadcasts.clone());
+        Arc::new(OpenBound::new(search, broadcasts, self.clock.clone(), settings.max_open_per_tenant))
+    }
+
+    pub(super) fn broadcasts(&self, node: &ThisNode, settings: &Settings, open_bound: Arc<OpenBound>) -> Broadcasts {
         let (broadcasts, clock) = (self.stores.broadcasts.clone(), self.clock.clone());
         let (node_timeout, longest_try) = (node.identity.timeout(), self.channels.longest_try());
         Broadcasts {
@@ -225,6 +229,8 @@ impl Ports {
                 clock: clock.clone(),
                 ids: self.ids.clone(),
                 max_tries: settings.max_tries,
+                messages: self.stores.messages.clone(),
+                open_bound,
             },
             read: broadcasts::ReadBroadcasts { broadcasts: broadcasts.clone() },
             change: broadcasts::ChangeBroadcast {
@@ -259,6 +265,7 @@ impl Ports {
                 groups,
                 instances: instances.clone(),
                 broadcasts: self.stores.broadcasts.clone(),
+                members,
                 clock: clock.clone(),
                 callers_wait,
             },

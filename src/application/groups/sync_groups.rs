@@ -3,8 +3,8 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use crate::application::ports::{
-    Account, Channels, CipherError, Clock, CredentialsCipher, GroupSyncs, Ids, InstanceRepository, ProviderGroup,
-    RepositoryError,
+    Account, Channels, CipherError, Clock, CredentialsCipher, GroupSyncs, Ids, InstanceRepository, ProvidedGroups,
+    ProviderGroup, RepositoryError,
 };
 use crate::domain::access::principal::Principal;
 use crate::domain::group::member::{Member, MemberId};
@@ -21,6 +21,9 @@ pub struct SyncGroups {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
 }
+
+/// Groups that are deleted in one transaction, each with its members.
+const DELETED_AT_ONCE: u32 = 20;
 
 /// A sync that has begun, and is to be [carried out](SyncGroups::carry_out).
 pub struct BegunSync {
@@ -47,6 +50,9 @@ pub enum SyncGroupsError {
     /// None was asked for yet.
     #[error("the instance's groups were not synced yet")]
     NotSynced,
+    /// It was silent for so long that another one was begun.
+    #[error("another sync of the instance's groups has begun")]
+    Superseded,
     /// A sentence.
     #[error("{0}")]
     Provider(String),
@@ -85,6 +91,7 @@ impl SyncGroups {
         let BegunSync { instance, account, user_id, mut sync } = begun;
         match self.bring(&instance, &account, &user_id, &mut sync).await {
             Ok(()) => sync.status = SyncStatus::Finished,
+            Err(SyncGroupsError::Superseded) => return Err(SyncGroupsError::Superseded),
             Err(error) => {
                 sync.status = SyncStatus::Failed;
                 sync.error = Some(match &error {
@@ -119,7 +126,8 @@ impl SyncGroups {
         sync: &mut GroupSync,
     ) -> Result<(), SyncGroupsError> {
         let directory = self.channels.group_directory(&instance.channel).ok_or(SyncGroupsError::NoGroups)?;
-        let groups = directory.groups(account).await.map_err(SyncGroupsError::Provider)?;
+        let ProvidedGroups { groups, unreadable } =
+            directory.groups(account).await.map_err(SyncGroupsError::Provider)?;
         sync.total_groups = u32::try_from(groups.len()).unwrap_or(u32::MAX);
         for provided in groups {
             let members = u32::try_from(provided.participants.len()).unwrap_or(u32::MAX);
@@ -132,8 +140,18 @@ impl SyncGroups {
                 self.note(sync).await?;
             }
         }
+        // One that began since has what the provider has now.
+        self.note(sync).await?;
+        if unreadable > 0 {
+            warn!(instance.id = %instance.id, unreadable, "some of the groups that a provider lists cannot be read: none is deleted");
+            return Ok(());
+        }
         // What the provider has no more.
-        self.syncs.delete_before(instance.id, sync.started_at).await?;
+        while self.syncs.delete_before(instance.id, sync.started_at, DELETED_AT_ONCE).await?
+            >= u64::from(DELETED_AT_ONCE)
+        {
+            self.note(sync).await?;
+        }
         Ok(())
     }
 
@@ -173,9 +191,9 @@ impl SyncGroups {
         (group, members)
     }
 
-    async fn note(&self, sync: &mut GroupSync) -> Result<(), RepositoryError> {
+    /// A sync that another one has taken the place of goes no further: it was silent for too long.
+    async fn note(&self, sync: &mut GroupSync) -> Result<(), SyncGroupsError> {
         sync.updated_at = self.clock.now();
-        self.syncs.note(sync).await?;
-        Ok(())
+        if self.syncs.note(sync).await? { Ok(()) } else { Err(SyncGroupsError::Superseded) }
     }
 }

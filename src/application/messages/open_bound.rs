@@ -2,29 +2,43 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::application::ports::{Clock, MessageFilter, MessageSearch};
+use crate::application::ports::{BroadcastRepository, Clock, MessageFilter, MessageSearch, RepositoryError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::{Direction, MessageStatus};
 
-/// Bounds how many messages of one tenant may be open, over all its instances. Each process counts anew several times a second, and
-/// before it refuses one: what several processes accept in between may be more by that.
+/// Bounds how many messages of one tenant may be open, over all its instances, and with them the recipients of broadcasts that
+/// have no message yet. Each process counts anew several times a second, and before it refuses: what several processes accept in
+/// between may be more by that; what one does is not.
 pub struct OpenBound {
     search: Arc<dyn MessageSearch>,
+    broadcasts: Arc<dyn BroadcastRepository>,
     clock: Arc<dyn Clock>,
     /// None: as many as there are.
     limit: Option<u64>,
-    counts: Mutex<HashMap<Tenant, Counted>>,
+    standings: Mutex<HashMap<Tenant, Standing>>,
 }
 
-#[derive(Clone, Copy)]
-struct Counted {
-    open: u64,
-    /// By the monotonic clock.
-    at: Duration,
-    accepted_since: u64,
+/// How a tenant stands, as far as this process knows.
+#[derive(Clone, Copy, Default)]
+struct Standing {
+    /// How many were open when they were counted last, and when that was begun, by the monotonic clock.
+    counted: Option<(u64, Duration)>,
+    /// How many have entered by then.
+    entered_then: u64,
+    /// How many have entered in all.
+    entered: u64,
+    /// Those that have entered, and of which it is not known yet whether they are stored.
+    under_way: u64,
 }
 
-/// One more would be too many.
+/// They have entered. To be dropped when they are stored, or not: from then on counts have them.
+pub struct Entered<'a> {
+    bound: &'a OpenBound,
+    tenant: Tenant,
+    messages: u64,
+}
+
+/// So many more would be too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooManyOpen {
     pub open: u64,
@@ -34,53 +48,110 @@ pub struct TooManyOpen {
 /// How long a count is as good as new.
 const FRESH: Duration = Duration::from_millis(250);
 
+/// How often it is counted before some are refused that came while others were on their way, and the pause in between.
+const COUNTS: usize = 2;
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Of so many tenants counts are kept.
 const MOST_TENANTS: usize = 1_000;
 
-impl OpenBound {
-    pub fn new(search: Arc<dyn MessageSearch>, clock: Arc<dyn Clock>, limit: Option<u64>) -> Self {
-        Self { search, clock, limit, counts: Mutex::default() }
+impl Standing {
+    fn open(&self) -> Option<u64> {
+        self.counted.map(|(open, _)| open + self.entered.saturating_sub(self.entered_then))
     }
 
-    /// Counts one more.
+    fn is_fresh(&self, now: Duration) -> bool {
+        self.counted.is_some_and(|(_, at)| now.saturating_sub(at) < FRESH)
+    }
+}
+
+impl OpenBound {
+    pub fn new(
+        search: Arc<dyn MessageSearch>,
+        broadcasts: Arc<dyn BroadcastRepository>,
+        clock: Arc<dyn Clock>,
+        limit: Option<u64>,
+    ) -> Self {
+        Self { search, broadcasts, clock, limit, standings: Mutex::default() }
+    }
+
+    /// So many more, all or none. None without a bound.
     ///
     /// # Errors
-    /// When the tenant has as many as it may.
-    pub async fn enter(&self, tenant: &Tenant) -> Result<(), TooManyOpen> {
-        let Some(limit) = self.limit else { return Ok(()) };
-        if self.admits(tenant, limit) {
-            return Ok(());
+    /// When the tenant has as many as it may, or would have more.
+    pub async fn enter(&self, tenant: &Tenant, messages: u64) -> Result<Option<Entered<'_>>, TooManyOpen> {
+        let Some(limit) = self.limit else { return Ok(None) };
+        for _ in 0..COUNTS {
+            let (now, before) = (self.clock.monotonic(), self.standing(tenant));
+            if before.is_fresh(now) && self.admits(tenant, messages, limit).is_ok() {
+                return Ok(Some(self.entered(tenant, messages)));
+            }
+            let counted = self.count(tenant).await;
+            self.has_counted(tenant, counted, &before, now);
+            match self.admits(tenant, messages, limit) {
+                Ok(()) => return Ok(Some(self.entered(tenant, messages))),
+                // What was on its way then may have been counted twice.
+                Err(_) if before.under_way > 0 => self.clock.sleep(PAUSE).await,
+                Err(refused) => return Err(refused),
+            }
         }
-        let filter = MessageFilter { direction: Some(Direction::Sent), ..MessageFilter::default() };
-        let counted = self.search.count(tenant, &filter).await;
-        let now = self.clock.monotonic();
-        // Without an answer what was counted before holds; without that the accept finds out whether the database answers.
-        let open = match counted {
-            Ok(counts) => MessageStatus::OPEN.iter().filter_map(|status| counts.get(status)).sum(),
-            Err(_) => self.counts().get(tenant).map_or(0, |counted| counted.open + counted.accepted_since),
-        };
-        if open >= limit {
-            self.counts().remove(tenant);
+        Err(TooManyOpen { open: self.standing(tenant).open().unwrap_or(limit), limit })
+    }
+
+    fn entered(&self, tenant: &Tenant, messages: u64) -> Entered<'_> {
+        Entered { bound: self, tenant: tenant.clone(), messages }
+    }
+
+    /// Enters so many, if they are not too many by what is known.
+    fn admits(&self, tenant: &Tenant, messages: u64, limit: u64) -> Result<(), TooManyOpen> {
+        let mut standings = self.standings();
+        let standing = standings.entry(tenant.clone()).or_default();
+        // Nothing is known while the database does not answer: the accept finds that out.
+        let open = standing.open().unwrap_or_default();
+        if open + messages > limit {
             return Err(TooManyOpen { open, limit });
         }
-        let mut counts = self.counts();
-        if counts.len() >= MOST_TENANTS {
-            counts.retain(|_, counted| now.saturating_sub(counted.at) < FRESH);
-        }
-        counts.insert(tenant.clone(), Counted { open, at: now, accepted_since: 1 });
+        standing.entered += messages;
+        standing.under_way += messages;
         Ok(())
     }
 
-    fn admits(&self, tenant: &Tenant, limit: u64) -> bool {
+    fn standing(&self, tenant: &Tenant) -> Standing {
         let now = self.clock.monotonic();
-        let mut counts = self.counts();
-        let fresh = counts.get_mut(tenant).filter(|counted| now.saturating_sub(counted.at) < FRESH);
-        let Some(counted) = fresh.filter(|counted| counted.open + counted.accepted_since < limit) else { return false };
-        counted.accepted_since += 1;
-        true
+        let mut standings = self.standings();
+        if standings.len() >= MOST_TENANTS {
+            standings.retain(|_, standing| standing.under_way > 0 || standing.is_fresh(now));
+        }
+        standings.get(tenant).copied().unwrap_or_default()
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<Tenant, Counted>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Without an answer what was counted before holds. What was on its way to be stored when that began may be counted or not.
+    fn has_counted(&self, tenant: &Tenant, counted: Result<u64, RepositoryError>, before: &Standing, began: Duration) {
+        if let Ok(open) = counted {
+            let mut standings = self.standings();
+            let standing = standings.entry(tenant.clone()).or_default();
+            (standing.counted, standing.entered_then) = (Some((open + before.under_way, began)), before.entered);
+        }
+    }
+
+    /// The recipients first: one that gets its message in between is counted twice, and not missed.
+    async fn count(&self, tenant: &Tenant) -> Result<u64, RepositoryError> {
+        let unmade = self.broadcasts.unmade(tenant).await?;
+        let filter = MessageFilter { direction: Some(Direction::Sent), ..MessageFilter::default() };
+        let counted = self.search.count(tenant, &filter).await;
+        let counts = counted.map_err(|error| RepositoryError::Unavailable(error.to_string()))?;
+        Ok(unmade + MessageStatus::OPEN.iter().filter_map(|status| counts.get(status)).sum::<u64>())
+    }
+
+    fn standings(&self) -> MutexGuard<'_, HashMap<Tenant, Standing>> {
+        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if let Some(standing) = self.bound.standings().get_mut(&self.tenant) {
+            standing.under_way = standing.under_way.saturating_sub(self.messages);
+        }
     }
 }

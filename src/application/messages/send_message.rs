@@ -17,8 +17,8 @@ use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::Tally;
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::{
-    Accepted, ChannelSender, Channels, Clock, Handover, InstanceRepository, KeptRequest, MessageQueue,
-    MessageRepository, RepositoryError,
+    Accepted, BroadcastRepository, ChannelSender, Channels, Clock, Handover, InstanceRepository, KeptRequest,
+    MessageQueue, MessageRepository, RepositoryError,
 };
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::IdempotentRequest;
@@ -49,7 +49,9 @@ pub struct SendMessage {
     /// How long a caller waits for the result of a delivery at the most.
     pub direct_timeout: Duration,
     pub not_before: NotBefore,
-    pub open_bound: OpenBound,
+    pub open_bound: Arc<OpenBound>,
+    /// A key that a broadcast has is taken.
+    pub broadcasts: Arc<dyn BroadcastRepository>,
 }
 
 #[derive(Clone, Debug)]
@@ -138,13 +140,15 @@ impl SendMessage {
         early: oneshot::Sender<Message>,
     ) -> Result<Submission, SendMessageError> {
         let asked_at = self.clock.monotonic();
-        if let Some(submission) = self.earlier_submission(caller, &command).await? {
+        if let Some(request) = &command.request
+            && let Some(submission) = self.earlier_submission(caller, request).await?
+        {
             return Ok(submission);
         }
         let sender = self.channels.find(&command.channel).ok_or_else(|| unknown_channel(&self.channels))?;
         let instance = self.instance(caller, &command).await?;
         self.check(sender.as_ref(), &command.draft)?;
-        self.open_bound.enter(&caller.tenant).await.map_err(SendMessageError::TooManyOpen)?;
+        let entered = self.open_bound.enter(&caller.tenant, 1).await.map_err(SendMessageError::TooManyOpen)?;
 
         let Beginning { instance, node, id, mut place, now, waiting } =
             self.begin(caller, &command, sender.as_ref(), instance).await?;
@@ -168,6 +172,7 @@ impl SendMessage {
                 return Err(error.into());
             }
         }
+        drop(entered);
 
         if message.next_attempt_at.is_some() {
             // The relay hands it over when its time has come.
@@ -267,14 +272,22 @@ impl SendMessage {
 
     /// The answer to an earlier request with the same key. Looked up before anything else, because it holds even when
     /// the instance has been deleted since.
-    async fn earlier_submission(
+    ///
+    /// # Errors
+    /// When the key was used for something else, its message is being delivered, or the database does not answer.
+    pub async fn earlier_submission(
         &self,
         caller: &Principal,
-        command: &SendMessageCommand,
+        request: &IdempotentRequest,
     ) -> Result<Option<Submission>, SendMessageError> {
-        let Some(request) = &command.request else { return Ok(None) };
-        let kept = self.messages.kept_request(&caller.tenant, &request.key, self.clock.now()).await?;
-        kept.map(|kept| repeat(kept, Some(request))).transpose()
+        let now = self.clock.now();
+        if let Some(kept) = self.messages.kept_request(&caller.tenant, &request.key, now).await? {
+            return repeat(kept, Some(request)).map(Some);
+        }
+        match self.broadcasts.kept_request(&caller.tenant, &request.key, now).await? {
+            Some(_) => Err(SendMessageError::KeyReused),
+            None => Ok(None),
+        }
     }
 }
 

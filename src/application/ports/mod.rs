@@ -11,8 +11,8 @@ pub mod until_answered;
 
 pub use channels::{
     Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
-    Delivery, EventAddress, EventReader, GroupDirectory, Handshakes, NewCredentials, Paces, Participant, ProviderEvent,
-    ProviderGroup, SECRET_HEADER, SignedEventReader, SlotsAsked,
+    Delivery, EventAddress, EventReader, GroupDirectory, Handshakes, NewCredentials, Paces, Participant,
+    ProvidedGroups, ProviderEvent, ProviderGroup, SECRET_HEADER, SignedEventReader, SlotsAsked,
 };
 pub use expressions::{EventExpressions, EventSchemas, ExpressionError};
 pub use process::{Clock, Ids, Passwords, PasswordsError, Randomness, Tasks, TokenError, TokenIssuer, TokenVerifier};

@@ -146,7 +146,7 @@ impl Broadcast {
                 let reason = refused(&recipient.address, &content);
                 (content, reason)
             }
-            Err(missing) => (self.content.clone(), Some(missing.to_string())),
+            Err(unfilled) => (self.content.clone(), Some(unfilled.to_string())),
         };
         let message = self.due(place, recipient, content, node, now);
         match reason {

@@ -52,6 +52,11 @@ impl BroadcastStatus {
         }
     }
 
+    /// Whether messages may still be made of it.
+    pub fn may_make_more(self) -> bool {
+        matches!(self, Scheduled | Expanding | Paused)
+    }
+
     /// Whether nothing becomes of it any more.
     pub fn is_at_its_end(self) -> bool {
         matches!(self, Cancelled | Finished)

@@ -6,10 +6,19 @@ use crate::domain::message::Content;
 /// The longest name of a variable, in characters.
 pub const LONGEST_NAME: usize = 64;
 
-/// A place for which the recipient has nothing.
+/// Bytes of one text with all places filled, unless it is longer without: a text with many places, and long values for them, would
+/// be as long as both multiplied.
+pub const LONGEST_FILLED: usize = 1 << 20;
+
+/// Why a recipient gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("The variable {0} is missing for this recipient; nothing was sent.")]
-pub struct MissingVariable(String);
+pub enum Unfilled {
+    /// A place for which the recipient has nothing.
+    #[error("The variable {0} is missing for this recipient; nothing was sent.")]
+    Missing(String),
+    #[error("With its variables a text for this recipient is longer than {LONGEST_FILLED} bytes; nothing was sent.")]
+    TooLong,
+}
 
 /// Whether a variable may be called so: 1 to 64 letters, digits, `_`, `-` and `.`.
 pub fn is_name(text: &str) -> bool {
@@ -20,8 +29,8 @@ pub fn is_name(text: &str) -> bool {
 /// The content with what the recipient has in each place of its text, of its payload and of its template.
 ///
 /// # Errors
-/// When the recipient has nothing for a place.
-pub fn fill(content: &Content, recipient: &BroadcastRecipient) -> Result<Content, MissingVariable> {
+/// When the recipient has nothing for a place, or too much.
+pub fn fill(content: &Content, recipient: &BroadcastRecipient) -> Result<Content, Unfilled> {
     let value = |name: &str| recipient.variables.get(name).map(String::as_str);
     // In JSON, what looks like a place lies within a text.
     let escaped = |name: &str| value(name).map(in_json);
@@ -42,14 +51,18 @@ fn in_json(text: &str) -> String {
 }
 
 /// What is between braces and is no name stays as it is.
-fn filled(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, MissingVariable> {
+fn filled(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, Unfilled> {
     let (mut filled, mut rest) = (String::with_capacity(text.len()), text);
+    let longest = text.len().max(LONGEST_FILLED);
     while let Some((before, after)) = rest.split_once("{{") {
         filled.push_str(before);
         match after.split_once("}}").map(|(inside, after)| (inside.trim_matches(' '), after)) {
             Some((name, after)) if is_name(name) => {
-                filled.push_str(&value(name).ok_or_else(|| MissingVariable(name.to_owned()))?);
+                filled.push_str(&value(name).ok_or_else(|| Unfilled::Missing(name.to_owned()))?);
                 rest = after;
+                if filled.len() > longest {
+                    return Err(Unfilled::TooLong);
+                }
             }
             _ => {
                 filled.push_str("{{");
@@ -58,7 +71,7 @@ fn filled(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, 
         }
     }
     filled.push_str(rest);
-    Ok(filled)
+    if filled.len() > longest { Err(Unfilled::TooLong) } else { Ok(filled) }
 }
 
 #[cfg(test)]
@@ -88,6 +101,22 @@ mod tests {
         let content = Content { text: Some("{{nome}} {{cupom}}".to_owned()), ..Content::default() };
         let error = fill(&content, &ana()).unwrap_err();
         assert_eq!(error.to_string(), "The variable cupom is missing for this recipient; nothing was sent.");
+    }
+
+    #[test]
+    fn what_would_be_too_long_is_not_filled() {
+        let variables = [("a".to_owned(), "x".repeat(1 << 16))].into();
+        let recipient = BroadcastRecipient { variables, ..BroadcastRecipient::new("1") };
+        let fills = |places: usize| {
+            let text = "{{a}}".repeat(places);
+            fill(&Content { text: Some(text), ..Content::default() }, &recipient).map(|it| it.bytes())
+        };
+        assert_eq!(
+            (fills(16), fills(17), fills(50_000)),
+            (Ok(1 << 20), Err(Unfilled::TooLong), Err(Unfilled::TooLong))
+        );
+        let long = Content { text: Some("y".repeat(3 << 20)), ..Content::default() };
+        assert_eq!(fill(&long, &recipient), Ok(long), "it has no places");
     }
 
     proptest! {

@@ -121,6 +121,11 @@ impl Identifier {
         self.kind
     }
 
+    /// Whether a member may be called otherwise whose messages go there.
+    pub fn may_be_of_another(recipient: &str) -> bool {
+        recipient.ends_with("@lid")
+    }
+
     /// Where its messages go on the channel.
     pub fn recipient(&self) -> String {
         match self.kind {

@@ -65,7 +65,7 @@ pub struct SendArguments {
     /// Not before, e.g. `2026-01-18T12:00:00Z`.
     #[arg(long)]
     send_at: Option<String>,
-    /// Sent again with the same key and list, it is the same broadcast. A new one, when absent.
+    /// Sent again with the same key and list, it is the same broadcast. A new one, when absent; where no answer came, it is said.
     #[arg(long)]
     key: Option<String>,
     /// Print its id and do not wait for its end.
@@ -85,6 +85,9 @@ impl std::fmt::Debug for BroadcastCommand {
 /// Pause between two looks.
 const EVERY: Duration = Duration::from_millis(500);
 
+/// Between two tries to send, where no answer comes.
+const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10)];
+
 /// For one request.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -95,6 +98,22 @@ pub async fn run(command: BroadcastCommand) -> Result<(), CommandError> {
         BroadcastCommand::Pause(one) => change(one, "pause").await,
         BroadcastCommand::Resume(one) => change(one, "resume").await,
         BroadcastCommand::Cancel(one) => change(one, "cancel").await,
+    }
+}
+
+/// Why a request came to nothing.
+enum Failed {
+    /// Whether it was carried out is not known.
+    Unanswered(String),
+    Refused(CommandError),
+}
+
+impl From<Failed> for CommandError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Unanswered(reason) => Self::Other(reason),
+            Failed::Refused(error) => error,
+        }
     }
 }
 
@@ -115,23 +134,44 @@ impl Server {
     }
 
     /// `data` of the answer.
-    async fn ask(&self, method: Method, path: &str, body: Option<(&Value, &str)>) -> Result<Value, CommandError> {
+    async fn ask(&self, method: Method, path: &str, body: Option<(&Value, &str)>) -> Result<Value, Failed> {
         let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.api_key);
         if let Some((body, key)) = body {
             request = request.header("idempotency-key", key).json(body);
         }
         // An error of the client names the URL, which has no secret in it.
-        let response = request.send().await.map_err(|error| format!("the server does not answer: {error}"))?;
+        let unanswered = |error| Failed::Unanswered(format!("the server does not answer: {error}"));
+        let response = request.send().await.map_err(unanswered)?;
         let status = response.status();
-        let answer: Value = response.json().await.unwrap_or_default();
+        let answer: Result<Value, reqwest::Error> = response.json().await;
         if status.is_success() {
-            return Ok(answer["data"].clone());
+            // One that broke off says nothing.
+            return Ok(answer.map_err(unanswered)?["data"].clone());
         }
+        let answer = answer.unwrap_or_default();
         let reason = answer["error"].as_str().unwrap_or("no reason was given").to_owned();
         if status == StatusCode::UNPROCESSABLE_ENTITY {
-            return Err(CommandError::Usage(reason));
+            return Err(Failed::Refused(CommandError::Usage(reason)));
         }
-        Err(CommandError::Other(format!("{}: {reason}", status.as_u16())))
+        let reason = format!("{}: {reason}", status.as_u16());
+        Err(if status.is_server_error() { Failed::Unanswered(reason) } else { Failed::Refused(reason.into()) })
+    }
+
+    /// Asked again with the same key: it is stored once, however often it comes.
+    async fn send(&self, body: &Value, key: &str) -> Result<Value, CommandError> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let reason = match self.ask(Method::POST, "", Some((body, key))).await {
+                Err(Failed::Unanswered(reason)) => reason,
+                answer => return Ok(answer?),
+            };
+            let Some(pause) = pauses.next() else {
+                return Err(CommandError::Other(format!(
+                    "{reason}; whether it was accepted is not known: say the same again with --key {key}, and it is sent once"
+                )));
+            };
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 
@@ -147,7 +187,7 @@ async fn send(arguments: SendArguments) -> Result<(), CommandError> {
         body[name] = value.into();
     }
     let key = arguments.key.unwrap_or_else(|| Uuid::now_v7().to_string());
-    let broadcast = server.ask(Method::POST, "", Some((&body, &key))).await?;
+    let broadcast = server.send(&body, &key).await?;
     let id = broadcast["id"].as_str().unwrap_or_default().to_owned();
     println!("{id}");
     if arguments.no_watch { Ok(()) } else { watch(&server, &id).await }

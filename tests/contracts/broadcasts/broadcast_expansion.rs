@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use correio::application::ports::TakeBroadcasts;
 use correio::domain::broadcast::{Broadcast, BroadcastDraft, BroadcastStatus};
 use correio::domain::message::{Message, MessageStatus};
@@ -20,10 +22,12 @@ on_every_adapter![
     recipients_are_read_in_their_order,
     messages_are_counted_as_they_change,
     one_finishes_when_nothing_of_it_is_open,
+    each_of_many_has_its_turn,
+    what_has_ended_is_forgotten_and_later_deleted,
 ];
 
 fn take(node: NodeId, gone: &[NodeId]) -> TakeBroadcasts {
-    TakeBroadcasts { node, gone: gone.to_vec(), limit: 10 }
+    TakeBroadcasts { node, gone: gone.to_vec(), after: None, limit: 10 }
 }
 
 async fn taken(adapters: &Adapters, take: &TakeBroadcasts) -> Vec<Broadcast> {
@@ -177,4 +181,40 @@ async fn one_finishes_when_nothing_of_it_is_open(adapters: &Adapters) {
     assert_eq!((now.status, now.finished_at), (BroadcastStatus::Finished, Some(at(9))));
     assert!(!adapters.broadcast_expansion.is_needed().await.unwrap());
     assert_eq!(adapters.broadcast_expansion.finish(at(10)).await.unwrap(), 0);
+}
+
+async fn each_of_many_has_its_turn(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.push(adapters.broadcast(owner, 1).await.id);
+    }
+    all.sort_unstable();
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let turn = taken(adapters, &TakeBroadcasts { after, limit: 2, ..take(owner, &[]) }).await;
+        seen.extend(turn.iter().map(|it| it.id));
+        after = turn.last().map(|it| it.id);
+        if turn.len() < 2 {
+            break;
+        }
+    }
+    assert_eq!(seen, all);
+}
+
+async fn what_has_ended_is_forgotten_and_later_deleted(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let (ended, open) = (adapters.broadcast(owner, 3).await, adapters.broadcast(owner, 3).await);
+    let (change, long_ago) = (correio::application::ports::BroadcastChange::Cancel, at(-30 * 24 * 60 * 60));
+    adapters.broadcasts.change(&ended.tenant, ended.id, change, long_ago).await.unwrap();
+    assert_eq!(adapters.broadcasts.unmade(&ended.tenant).await.unwrap(), 3, "of the open one");
+    let expansion = &adapters.broadcast_expansion;
+    let left = async |of: &Broadcast| expansion.recipients(of, 0, 10).await.unwrap().len();
+    expansion.forget(Some(long_ago)).await.unwrap();
+    assert_eq!(left(&ended).await, 3, "it ended earlier");
+    expansion.forget(None).await.unwrap();
+    assert_eq!((left(&ended).await, left(&open).await), (0, 3));
+    while adapters.storage.delete_history(Duration::from_secs(60), at(0)).await.unwrap() {}
+    assert!(adapters.broadcasts.find(&ended.tenant, ended.id).await.unwrap().is_none());
+    assert!(adapters.broadcasts.find(&open.tenant, open.id).await.unwrap().is_some());
 }

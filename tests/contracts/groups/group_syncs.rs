@@ -82,7 +82,12 @@ async fn a_synced_group_is_as_its_provider_has_it(adapters: &Adapters) {
     let members = adapters.group_members.list(first.id, None, 10).await.unwrap().members;
     assert_eq!(identifiers(&members), ["2", "3"]);
     assert!(members.iter().all(|member| member.group == first.id));
+    // By a sync that had begun before.
     adapters.group_syncs.store(&Group { id: GroupId(id()), ..first.clone() }, &[]).await.unwrap();
+    let members = adapters.group_members.list(first.id, None, 10).await.unwrap().members;
+    assert_eq!(identifiers(&members), ["2", "3"]);
+    let emptied = Group { id: GroupId(id()), last_sync_at: Some(at(60)), ..first.clone() };
+    adapters.group_syncs.store(&emptied, &[]).await.unwrap();
     assert!(adapters.group_members.list(first.id, None, 10).await.unwrap().members.is_empty());
 }
 
@@ -100,7 +105,7 @@ async fn what_the_provider_has_no_more_is_deleted(adapters: &Adapters) {
         adapters.group_syncs.store(group, &[member(group, "1", None)]).await.unwrap();
     }
     adapters.groups.insert(&custom).await.unwrap();
-    assert_eq!(adapters.group_syncs.delete_before(old.instance_id, at(5)).await.unwrap(), 1);
+    assert_eq!(adapters.group_syncs.delete_before(old.instance_id, at(5), 10).await.unwrap(), 1);
     let left = adapters.groups.list(&tenant("acme"), None, None, 10).await.unwrap().groups;
     let mut names: Vec<&str> = left.iter().map(|group| group.name.as_str()).collect();
     names.sort_unstable();

@@ -88,14 +88,23 @@ async fn a_request_with_a_key_is_sent_once_to_each_member(installation: Installa
     let group = with_members(&app, &instance, &["1", "2", "3"]).await;
     let id = group.rsplit('/').next().unwrap();
     let body = json!({ "channel": "sandbox", "channelInstanceId": "loja", "groupId": id, "message": "Olá!" });
-    for _ in 0..2 {
+    for replay in [None, Some("true")] {
         let answer = app.send_once("campanha", &body).await;
         assert_eq!((answer.status / 100, &answer.data()["total"]), (2, &json!(3)), "{}", answer.json());
+        assert_eq!(answer.header("idempotent-replay"), replay);
         become_so(&app, &group, "sent", 3).await;
     }
     let mut other = body.clone();
     other["message"] = json!("Tchau!");
     assert_eq!(app.send_once("campanha", &other).await.problem(), "key-reused");
+    let to_one = json!({ "channel": "sandbox", "channelInstanceId": "loja", "remoteJid": "1", "message": "Olá!" });
+    assert_eq!(app.send_once("campanha", &to_one).await.problem(), "key-reused", "it is of a broadcast");
+    assert_eq!(app.send_once("uma", &to_one).await.status / 100, 2);
+    assert_eq!(app.send_once("uma", &body).await.problem(), "key-reused", "it is of a message");
+    // The answer holds when the group is gone.
+    assert_eq!(app.delete(&group).await.status, 204);
+    let again = app.send_once("campanha", &body).await;
+    assert_eq!((again.status / 100, again.header("idempotent-replay")), (2, Some("true")), "{}", again.json());
     assert_eq!(count(&app, &group, "sent").await, 3);
 }
 

@@ -8,7 +8,8 @@ use crate::support::test_app::TestApp;
 
 stories!(
     in_both_modes:
-    a_tenant_with_too_many_open_messages_is_told_so;
+    a_tenant_with_too_many_open_messages_is_told_so,
+    a_broadcast_that_would_pass_the_bound_is_refused_whole;
 );
 
 fn later(recipient: &str) -> Value {
@@ -41,4 +42,26 @@ async fn a_tenant_with_too_many_open_messages_is_told_so(installation: Installat
     assert_eq!(app.post(&format!("/api/messaging/messages/{}/cancel", ids[0]), &json!({})).await.status, 200);
     assert_eq!(app.send(&later("d")).await.status, 202, "one has ended");
     assert_eq!(app.send(&later("e")).await.status, 429);
+}
+
+async fn a_broadcast_that_would_pass_the_bound_is_refused_whole(installation: Installation) {
+    let app = TestApp::start_with(installation, &[("MAX_OPEN_PER_TENANT", "3")]).await;
+    let broadcast = async |recipients: &[&str]| {
+        let mut body = later("");
+        body.as_object_mut().unwrap().remove("remoteJid");
+        body["recipients"] = json!(recipients);
+        app.post("/api/messaging/broadcasts", &body).await
+    };
+    let refused = broadcast(&["a", "b", "c", "d"]).await;
+    assert_eq!((refused.status, &refused.json()["data"]), (429, &json!({ "open": 0, "limit": 3 })));
+    let accepted = broadcast(&["a", "b"]).await;
+    assert_eq!(accepted.status, 202, "{}", accepted.json());
+    // Its messages are not made yet.
+    let refused = broadcast(&["c", "d"]).await;
+    assert_eq!((refused.status, &refused.json()["data"]), (429, &json!({ "open": 2, "limit": 3 })));
+    assert_eq!(app.send(&later("c")).await.status, 202);
+    assert_eq!(app.send(&later("d")).await.status, 429);
+    let path = accepted.header("location").unwrap().to_owned();
+    assert_eq!(app.post(&format!("{path}/cancel"), &json!({})).await.status, 200);
+    assert_eq!(broadcast(&["e", "f"]).await.status, 202, "what was cancelled is not open");
 }

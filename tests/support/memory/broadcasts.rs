@@ -89,6 +89,14 @@ impl BroadcastRepository for MemoryBroadcasts {
         self.database.run_now("broadcasts.find", find).await
     }
 
+    async fn unmade(&self, tenant: &Tenant) -> Result<u64, RepositoryError> {
+        let count = |tables: &mut Tables| {
+            let of = tables.broadcasts.values().map(|row| &row.broadcast).filter(|it| it.tenant == *tenant);
+            Ok(of.filter(|it| it.status.may_make_more()).map(|it| u64::from(it.waits())).sum())
+        };
+        self.database.run_now("broadcasts.unmade", count).await
+    }
+
     async fn messages(
         &self,
         broadcast: &Broadcast,
@@ -206,7 +214,9 @@ impl BroadcastExpansion for MemoryBroadcasts {
                         .node
                         .is_none_or(|node| node == take.node || take.gone.contains(&node) || !known.contains(&node))
             };
-            let due = tables.broadcasts.values_mut().filter(|row| is_due(&row.broadcast)).take(take.limit as usize);
+            let above = |id: BroadcastId| take.after.is_none_or(|after| id > after);
+            let due = tables.broadcasts.values_mut().map(|row| (row.broadcast.id, row)).filter(|(id, _)| above(*id));
+            let due = due.map(|(_, row)| row).filter(|row| is_due(&row.broadcast)).take(take.limit as usize);
             let taken = due.map(|row| {
                 row.broadcast.node = Some(take.node);
                 row.broadcast.clone()
@@ -285,5 +295,15 @@ impl BroadcastExpansion for MemoryBroadcasts {
             Ok(ended.len() as u64)
         };
         self.database.run("broadcasts.finish", finish).await
+    }
+    async fn forget(&self, ended_since: Option<Timestamp>) -> Result<(), RepositoryError> {
+        let forget = move |tables: &mut Tables| {
+            let since = |at: Timestamp| ended_since.is_none_or(|since| at > since);
+            for row in tables.broadcasts.values_mut().filter(|row| row.broadcast.finished_at.is_some_and(since)) {
+                row.recipients.clear();
+            }
+            Ok(())
+        };
+        self.database.run("broadcasts.forget", forget).await
     }
 }

@@ -235,6 +235,7 @@ impl GroupSyncs for MemoryGroups {
         let store = |tables: &mut Tables| {
             let is_it = |it: &&mut Group| it.instance_id == group.instance_id && it.external_id == group.external_id;
             let id = match tables.groups.values_mut().find(is_it) {
+                Some(known) if known.last_sync_at > group.last_sync_at => return Ok(()),
                 Some(known) => {
                     known.name.clone_from(&group.name);
                     known.kind = group.kind;
@@ -259,12 +260,13 @@ impl GroupSyncs for MemoryGroups {
         self.database.run_now("group_syncs.store", store).await
     }
 
-    async fn delete_before(&self, instance: InstanceId, since: Timestamp) -> Result<u64, RepositoryError> {
+    async fn delete_before(&self, instance: InstanceId, since: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
         let delete = |tables: &mut Tables| {
             let is_old = |it: &&Group| {
                 it.instance_id == instance && it.kind.is_synced() && it.last_sync_at.is_some_and(|at| at < since)
             };
-            let old: Vec<GroupId> = tables.groups.values().filter(is_old).map(|it| it.id).collect();
+            let old = tables.groups.values().filter(is_old).map(|it| it.id).take(limit as usize);
+            let old: Vec<GroupId> = old.collect();
             forget(tables, &old);
             Ok(old.len() as u64)
         };

@@ -66,7 +66,10 @@ impl Storage for MemoryStorage {
             let old = self.database.run_now(DELETE_HISTORY, |tables| Ok(ended(tables, before))).await?;
             return self.database.run_now(DELETE_HISTORY, |tables| Ok(forget(tables, &old))).await;
         }
+        let ended_before = now - retention;
         let delete = |tables: &mut Tables| {
+            let is_old = |at: Timestamp| at < ended_before;
+            tables.broadcasts.retain(|_, row| !row.broadcast.finished_at.is_some_and(is_old));
             let old = ended(tables, before);
             forget(tables, &old)
         };

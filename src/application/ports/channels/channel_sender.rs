@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,6 +40,12 @@ pub trait ChannelSender: Send + Sync {
     /// All that is wrong, with paths into the request: `/remoteJid`, `/message`, `/mediaUrl`, `/mediaType`, `/payload`,
     /// `/template`.
     fn check_message(&self, recipient: &str, content: &Content) -> Result<(), Vec<FieldProblem>>;
+
+    /// What a recipient is called whose address can be written in several ways: two of which this is the same are one. What is none
+    /// is as it is written.
+    fn same_as<'a>(&self, recipient: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(recipient)
+    }
 
     /// Whether messages to one recipient have to leave one after the other.
     fn keeps_order(&self) -> bool {

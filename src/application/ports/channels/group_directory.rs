@@ -23,7 +23,15 @@ pub trait GroupDirectory: Send + Sync {
     ///
     /// # Errors
     /// A sentence, which holds no credential.
-    async fn groups(&self, account: &Account) -> Result<Vec<ProviderGroup>, String>;
+    async fn groups(&self, account: &Account) -> Result<ProvidedGroups, String>;
+}
+
+/// What a provider answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProvidedGroups {
+    pub groups: Vec<ProviderGroup>,
+    /// How many of it are none that can be read: which groups the provider has no more is not known then.
+    pub unreadable: usize,
 }
 
 /// A group as its provider has it.

@@ -16,7 +16,7 @@ pub use channel_connector::{Account, ChannelConnector, Code, Connection, EventAd
 pub use channel_sender::{ChannelSender, Delivery, NewCredentials};
 pub use credentials_cipher::{CipherError, CredentialsCipher};
 pub use event_reader::{EventReader, ProviderEvent};
-pub use group_directory::{GroupDirectory, Participant, ProviderGroup};
+pub use group_directory::{GroupDirectory, Participant, ProvidedGroups, ProviderGroup};
 pub use handshakes::Handshakes;
 pub use paces::{Paces, SlotsAsked};
 pub use registry::Channels;

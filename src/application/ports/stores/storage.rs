@@ -41,7 +41,7 @@ pub trait Storage: Send + Sync {
     async fn overhaul(&self, now: Timestamp) -> Result<(), RepositoryError>;
 
     /// Deletes messages that were accepted longer ago than `retention`, and their attempts: those that are at an end and owe
-    /// no dead letter. Where messages are stored by weeks, one stays until all of its week can go. A message that is
+    /// no dead letter; and broadcasts that ended longer ago, and longer than keys are kept. Where messages are stored by weeks, one stays until all of its week can go. A message that is
     /// replayed at the same time either stays, queued, or is unknown to the replay.
     ///
     /// A bounded part of it; returns whether there may be more. Safe to run in several processes concurrently.

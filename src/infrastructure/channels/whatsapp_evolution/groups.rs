@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::answer::without_places;
 use super::credentials::EvolutionCredentials;
 use super::request::PEER;
-use crate::application::ports::{Account, Clock, GroupDirectory, Participant, ProviderGroup};
+use crate::application::ports::{Account, Clock, GroupDirectory, Participant, ProvidedGroups, ProviderGroup};
 use crate::domain::group::member::{Identifier, IdentifierType};
 use crate::domain::group::{GroupKind, GroupName};
 use crate::domain::instance::channel::ChannelName;
@@ -57,7 +57,7 @@ impl GroupDirectory for EvolutionGroups {
         TIMEOUT
     }
 
-    async fn groups(&self, account: &Account) -> Result<Vec<ProviderGroup>, String> {
+    async fn groups(&self, account: &Account) -> Result<ProvidedGroups, String> {
         let credentials = EvolutionCredentials::stored(&account.credentials, &account.channel_instance_id);
         let credentials = credentials.map_err(|error| error.reason)?;
         let mut url = credentials.url(&["group", "fetchAllGroups"]);
@@ -81,7 +81,7 @@ impl GroupDirectory for EvolutionGroups {
 #[derive(Deserialize)]
 struct Listed {
     id: String,
-    subject: Option<String>,
+    subject: Option<Value>,
     owner: Option<Value>,
     creation: Option<Value>,
     #[serde(rename = "subjectTime")]
@@ -89,29 +89,30 @@ struct Listed {
     #[serde(rename = "subjectOwner")]
     subject_owner: Option<Value>,
     #[serde(default)]
-    participants: Vec<Person>,
+    participants: Vec<Value>,
 }
 
-#[derive(Deserialize)]
-struct Person {
-    id: Option<String>,
-    #[serde(rename = "phoneNumber")]
-    phone_number: Option<String>,
-    name: Option<String>,
-    notify: Option<String>,
-    admin: Option<String>,
-}
-
-/// None when this is not a list of groups. What of it is none is passed over.
-pub fn read(body: &[u8]) -> Option<Vec<ProviderGroup>> {
+/// None when this is not a list of groups. What of it is none is counted.
+pub fn read(body: &[u8]) -> Option<ProvidedGroups> {
     let listed: Vec<Value> = serde_json::from_slice(body).ok()?;
-    let groups = listed.into_iter().filter_map(|value| serde_json::from_value::<Listed>(value).ok());
-    Some(groups.filter(|group| is_identifier(&group.id)).map(group).collect())
+    let mut provided = ProvidedGroups::default();
+    for value in listed {
+        match serde_json::from_value::<Listed>(value) {
+            Ok(listed) if is_identifier(&listed.id) => provided.groups.push(group(listed)),
+            _ => provided.unreadable += 1,
+        }
+    }
+    Some(provided)
+}
+
+/// A member that is no text is as good as none: what else is said of a person holds.
+fn text<'v>(value: &'v Value, member: &str) -> Option<&'v str> {
+    value.get(member)?.as_str()
 }
 
 fn group(listed: Listed) -> ProviderGroup {
     let mut seen = HashSet::new();
-    let mut participants: Vec<Participant> = listed.participants.into_iter().filter_map(participant).collect();
+    let mut participants: Vec<Participant> = listed.participants.iter().filter_map(participant).collect();
     participants.retain(|participant| seen.insert(participant.identifier.as_str().to_owned()));
     let metadata = json!({
         "subject": listed.subject, "owner": listed.owner, "creation": listed.creation,
@@ -120,28 +121,29 @@ fn group(listed: Listed) -> ProviderGroup {
     });
     ProviderGroup {
         external_id: listed.id,
-        name: named(listed.subject, NO_SUBJECT),
+        name: named(listed.subject.as_ref().and_then(Value::as_str), NO_SUBJECT),
         metadata: metadata.to_string(),
         participants,
     }
 }
 
 /// The number, if it is known: `id` may be the name behind which WhatsApp hides it.
-fn participant(person: Person) -> Option<Participant> {
-    let addresses = [person.phone_number.as_deref(), person.id.as_deref()];
+fn participant(person: &Value) -> Option<Participant> {
+    let id = text(person, "id");
+    let addresses = [text(person, "phoneNumber"), id];
     let number = addresses.into_iter().flatten().find_map(number_of).map(str::to_owned);
-    let identifier = match (number, person.id) {
+    let identifier = match (number, id) {
         (Some(number), _) => Identifier::stored(number, IdentifierType::Phone),
-        (None, Some(id)) if is_identifier(&id) => {
+        (None, Some(id)) if is_identifier(id) => {
             let kind = if id.ends_with("@lid") { IdentifierType::Lid } else { IdentifierType::Jid };
-            Identifier::stored(id, kind)
+            Identifier::stored(id.to_owned(), kind)
         }
         (None, _) => return None,
     };
-    let is_super = person.admin.as_deref() == Some("superadmin");
-    let is_admin = is_super || person.admin.as_deref() == Some("admin");
+    let is_super = text(person, "admin") == Some("superadmin");
+    let is_admin = is_super || text(person, "admin") == Some("admin");
     let metadata = json!({"isAdmin": is_admin, "isSuperAdmin": is_super}).to_string();
-    Some(Participant { identifier, name: named(person.name.or(person.notify), NO_NAME), metadata })
+    Some(Participant { identifier, name: named(text(person, "name").or(text(person, "notify")), NO_NAME), metadata })
 }
 
 /// `5585999999999@s.whatsapp.net`, with or without the number of a device, is a number.
@@ -159,8 +161,8 @@ fn is_identifier(text: &str) -> bool {
     !text.is_empty() && text.len() <= Identifier::LONGEST && !text.contains(char::is_control)
 }
 
-fn named(name: Option<String>, otherwise: &str) -> String {
-    let name = storable(&name.unwrap_or_default(), GroupName::LONGEST);
+fn named(name: Option<&str>, otherwise: &str) -> String {
+    let name = storable(name.unwrap_or_default(), GroupName::LONGEST);
     if name.trim().is_empty() { otherwise.to_owned() } else { name }
 }
 
@@ -177,10 +179,10 @@ mod tests {
                 {"id": "5511888888888@s.whatsapp.net", "lid": "222@lid", "admin": "admin", "notify": "Bia"},
                 {"id": "333@lid", "admin": null},
                 {"id": "5511888888888:12@s.whatsapp.net"},
-                {"id": ""}, {},
+                {"id": ""}, {}, 7, {"id": 8}, {"id": "333@lid", "name": 9, "admin": false},
             ],
         }, {"subject": "no id"}, 7, {"id": "1203@g.us"}]);
-        let groups = read(body.to_string().as_bytes()).unwrap();
+        let ProvidedGroups { groups, unreadable } = read(body.to_string().as_bytes()).unwrap();
         let people = |group: &ProviderGroup| -> Vec<_> {
             let texts = |it: &Participant| (it.identifier.as_str().to_owned(), it.identifier.kind(), it.name.clone());
             group.participants.iter().map(texts).collect()
@@ -193,7 +195,7 @@ mod tests {
         assert_eq!(people(&groups[0]), expected);
         assert_eq!(groups[0].participants[0].metadata, r#"{"isAdmin":true,"isSuperAdmin":true}"#);
         assert!(groups[0].metadata.contains(r#""participantCount":3"#), "{}", groups[0].metadata);
-        assert_eq!((groups.len(), groups[1].name.as_str()), (2, NO_SUBJECT));
+        assert_eq!((groups.len(), groups[1].name.as_str(), unreadable), (2, NO_SUBJECT, 2));
     }
 
     #[test]
@@ -201,6 +203,6 @@ mod tests {
         for body in ["", "{}", "null", "[", "\"[]\""] {
             assert_eq!(read(body.as_bytes()), None, "{body}");
         }
-        assert_eq!(read(b"[]"), Some(vec![]));
+        assert_eq!(read(b"[]"), Some(ProvidedGroups::default()));
     }
 }

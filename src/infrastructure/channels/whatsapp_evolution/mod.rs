@@ -12,6 +12,7 @@ mod recipient;
 mod report;
 mod request;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +125,10 @@ impl ChannelSender for WhatsappEvolutionSender {
 
     fn check_credentials(&self, given: Option<&Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
         credentials::check(given, self.client.guard())
+    }
+
+    fn same_as<'a>(&self, recipient: &'a str) -> Cow<'a, str> {
+        recipient::same_as(recipient).map_or(Cow::Borrowed(recipient), Cow::Owned)
     }
 
     fn check_message(&self, recipient: &str, content: &Content) -> Result<(), Vec<FieldProblem>> {

@@ -9,6 +9,7 @@ mod recipient;
 mod reports;
 mod request;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +92,10 @@ impl ChannelSender for WhatsappOficialSender {
 
     fn check_credentials(&self, given: Option<&Value>) -> Result<NewCredentials, Vec<FieldProblem>> {
         credentials::check(given, self.client.guard())
+    }
+
+    fn same_as<'a>(&self, recipient: &'a str) -> Cow<'a, str> {
+        MetaRecipient::parse(recipient).map_or(Cow::Borrowed(recipient), |parsed| Cow::Owned(parsed.into_string()))
     }
 
     fn check_message(&self, recipient: &str, content: &Content) -> Result<(), Vec<FieldProblem>> {

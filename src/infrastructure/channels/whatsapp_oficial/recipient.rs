@@ -15,6 +15,12 @@ const LONGEST: usize = 256;
 const GROUP: &str = "Y2FwaV9ncm91cDo";
 
 impl MetaRecipient {
+    /// The same for one recipient, however it is written.
+    pub fn into_string(self) -> String {
+        let (Self::Number(text) | Self::User(text) | Self::Group(text)) = self;
+        text
+    }
+
     /// None for what is none of them.
     pub fn parse(recipient: &str) -> Option<Self> {
         if recipient.len() > LONGEST {

@@ -115,8 +115,9 @@ const MAX_OPEN_PER_TENANT: OptionalSetting<u64> = OptionalSetting {
     name: "MAX_OPEN_PER_TENANT",
     unset: "no bound",
     example: "100000",
-    about: "How many messages of one tenant may be open (`pending`, `queued` or `processing`), 1 to 1000000000. Another one is refused \
-            with 429 `too-many-open`. Each process counts several times a second: together they may accept a few more.",
+    about: "How many messages of one tenant may be open (`pending`, `queued` or `processing`), with the recipients of broadcasts that \
+            have no message yet, 1 to 1000000000. Another one is refused with 429 `too-many-open`, a broadcast as a whole. Each \
+            process counts several times a second: together they may accept a few more.",
     parse: |text| number(text, 1..=1_000_000_000),
 };
 

@@ -9,11 +9,15 @@ use super::error::translate;
 use super::row::time_text;
 use crate::application::ports::{RepositoryError, Storage, WeeksStanding};
 use crate::domain::Timestamp;
+use crate::domain::access::idempotency::KEPT;
 use crate::domain::inbound::KEYS_KEPT;
 use crate::infrastructure::storage::shared::first_id;
 
 /// Keys deleted by one statement, so that no writer waits long.
 const BATCH: u32 = 1_000;
+
+/// Broadcasts deleted by one transaction.
+const BROADCASTS: u32 = 100;
 
 /// Messages deleted by one transaction, which also leave eight indexes.
 const MESSAGES: u32 = 500;
@@ -33,6 +37,31 @@ impl SqliteStorage {
         Self { database, deleted: Arc::default() }
     }
 
+    /// With their counts, and their recipients.
+    async fn delete_broadcasts(&self, ended_before: Timestamp) -> Result<usize, RepositoryError> {
+        let mut transaction = self.database.begin().await?;
+        let deleted: Vec<String> = sqlx::query_scalar(
+            "delete from messaging_broadcasts
+              where id in (select id
+                             from messaging_broadcasts
+                            where finished_at < ?1
+                              and status in ('cancelled', 'finished')
+                            order by finished_at
+                            limit ?2)
+             returning id",
+        )
+        .bind(time_text(ended_before))
+        .bind(BROADCASTS)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(translate)?;
+        for (id, statement) in deleted.iter().flat_map(|id| OF_A_BROADCAST.map(|statement| (id, statement))) {
+            sqlx::query(statement).bind(id).execute(&mut *transaction).await.map_err(translate)?;
+        }
+        transaction.commit().await.map_err(translate)?;
+        Ok(deleted.len())
+    }
+
     /// Says in one line what several calls have deleted.
     fn report(&self, deleted: usize, before: Timestamp, is_all: bool) {
         let deleted = deleted as u64;
@@ -49,6 +78,12 @@ impl SqliteStorage {
 const OF_A_MESSAGE: [&str; 2] = [
     "delete from messaging_message_attempts where message_id = ?1",
     "delete from messaging_channel_messages where message_id = ?1",
+];
+
+/// What goes with a broadcast.
+const OF_A_BROADCAST: [&str; 2] = [
+    "delete from messaging_broadcast_recipients where broadcast_id = ?1",
+    "delete from messaging_broadcast_counts where broadcast_id = ?1",
 ];
 
 #[async_trait]
@@ -139,7 +174,8 @@ impl Storage for SqliteStorage {
         transaction.commit().await.map_err(translate)?;
         let is_all = deleted.len() < MESSAGES as usize;
         self.report(deleted.len(), before, is_all);
-        Ok(!is_all)
+        let broadcasts = self.delete_broadcasts(before.min(now - KEPT)).await?;
+        Ok(!is_all || broadcasts == BROADCASTS as usize)
     }
 
     async fn weeks(&self, _: Timestamp) -> Result<Option<WeeksStanding>, RepositoryError> {

@@ -3,9 +3,10 @@
 use super::data::BroadcastData;
 use super::request::{BroadcastRequest, read};
 use crate::application::broadcasts::send_broadcast::{SendBroadcastCommand, SendBroadcastError};
+use crate::application::messages::open_bound::TooManyOpen;
 use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::access::principal::Scope;
-use crate::presentation::http::messages::key::{IDEMPOTENT_REPLAY, idempotency_key};
+use crate::presentation::http::messages::key::{idempotency_key, said_to_be_repeated};
 use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body::LargeBody;
 use crate::presentation::http::wire::caller::Caller;
@@ -33,6 +34,8 @@ use sha2::{Digest, Sha256};
                 ("Idempotent-Replay" = String, description = "`true` when it was accepted by an earlier request"))),
         (status = 404, body = ProblemBody, content_type = "application/problem+json",
             description = "unknown-instance, unknown-group"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json",
+            description = "too-many-open: with all recipients, more than `MAX_OPEN_PER_TENANT` messages of the tenant would be open"),
         Authenticated,
         WithBody,
     ))]
@@ -56,10 +59,7 @@ pub async fn send(
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    if submission.repeated {
-        response.headers_mut().insert(IDEMPOTENT_REPLAY.clone(), HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(said_to_be_repeated(response, submission.repeated))
 }
 
 impl From<SendBroadcastError> for Problem {
@@ -69,6 +69,7 @@ impl From<SendBroadcastError> for Problem {
             SendBroadcastError::UnknownInstance => Problem::unknown_instance(),
             SendBroadcastError::UnknownGroup => Problem::unknown_group(),
             SendBroadcastError::KeyReused => Problem::key_reused(),
+            SendBroadcastError::TooManyOpen(TooManyOpen { open, limit }) => Problem::too_many_open(open, limit),
             SendBroadcastError::Search(error) => error.into(),
             SendBroadcastError::Repository(error) => error.into(),
         }

@@ -7,7 +7,7 @@ use crate::domain::access::principal::Scope;
 use crate::domain::group::GroupId;
 use crate::domain::problem::FieldProblem;
 use crate::presentation::http::messages::content_request::{ContentRequest, read_content};
-use crate::presentation::http::messages::key::idempotency_key;
+use crate::presentation::http::messages::key::{idempotency_key, said_to_be_repeated};
 use crate::presentation::http::wire::answers::{Authenticated, WithBody};
 use crate::presentation::http::wire::body::JsonBody;
 use crate::presentation::http::wire::caller::Caller;
@@ -78,11 +78,15 @@ pub enum GroupAnswer {
     ),
     request_body = ContentRequest,
     responses(
-        (status = 200, body = GroupSentData, description = "What has become of them"),
-        (status = 202, body = GroupQueuedData, description = "They are stored and will be delivered"),
+        (status = 200, body = GroupSentData, description = "What has become of them",
+            headers(("Idempotent-Replay" = String, description = "`true` when an earlier request's messages are told of"))),
+        (status = 202, body = GroupQueuedData, description = "They are stored and will be delivered",
+            headers(("Idempotent-Replay" = String, description = "`true` when they were accepted by an earlier request"))),
         (status = 404, body = ProblemBody, content_type = "application/problem+json",
             description = "unknown-group, unknown-instance"),
         (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "in-flight"),
+        (status = 429, body = ProblemBody, content_type = "application/problem+json",
+            description = "too-many-open: with all members, more than `MAX_OPEN_PER_TENANT` messages of the tenant would be open"),
         Authenticated,
         WithBody,
     ))]
@@ -104,10 +108,12 @@ pub async fn send(
     }
     let content = read_content(body)?;
     let command = SendToGroupCommand { group: Some(group), request, ..content };
-    Ok(match send_to_group(&state, caller, command).await? {
+    let (answer, repeated) = send_to_group(&state, caller, command).await?;
+    let response = match answer {
         GroupAnswer::Sent(data) => Json(data).into_response(),
         GroupAnswer::Queued(data) => (StatusCode::ACCEPTED, Json(data)).into_response(),
-    })
+    };
+    Ok(said_to_be_repeated(response, repeated))
 }
 
 /// One body to two groups is two requests.
@@ -126,18 +132,20 @@ fn says_nothing(value: &Value) -> bool {
     value.is_object() && other.is_none() && says_nothing
 }
 
-/// Also for a message that names a group.
+/// Also for a message that names a group. With whether an earlier request's answer is repeated.
 pub async fn send_to_group(
     state: &SharedState,
     caller: Caller,
     command: SendToGroupCommand,
-) -> Result<GroupAnswer, Problem> {
+) -> Result<(GroupAnswer, bool), Problem> {
     let gateway = state.gateway.clone();
     let sending = async move {
         let (send, broadcast) = (&gateway.messages.send, &gateway.broadcasts.send);
         gateway.groups.send.execute(send, broadcast, &caller.0, command).await
     };
-    Ok(answer(to_its_end(&state.tasks, sending).await??))
+    let report = to_its_end(&state.tasks, sending).await??;
+    let repeated = report.repeated;
+    Ok((answer(report), repeated))
 }
 
 fn answer(report: GroupReport) -> GroupAnswer {

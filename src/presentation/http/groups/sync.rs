@@ -175,6 +175,9 @@ impl From<SyncGroupsError> for Problem {
                 "/instanceId",
                 "is of a channel whose provider has no groups",
             )]),
+            SyncGroupsError::Superseded => {
+                Problem::conflict("Another sync of this instance's groups has begun since: look how far that one is.")
+            }
             SyncGroupsError::NotSynced => {
                 Problem::not_found().with_detail("The groups of this instance were not synced yet.".to_owned())
             }

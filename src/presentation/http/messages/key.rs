@@ -1,6 +1,7 @@
 //! The header `Idempotency-Key`.
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
 
 use crate::domain::access::idempotency::IdempotencyKey;
 use crate::presentation::http::wire::problem::Problem;
@@ -8,7 +9,15 @@ use crate::presentation::http::wire::problem::Problem;
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// In an answer that repeats an earlier one.
-pub static IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
+static IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
+
+/// The answer to a request whose key an earlier one had.
+pub(in crate::presentation::http) fn said_to_be_repeated(mut response: Response, repeated: bool) -> Response {
+    if repeated {
+        response.headers_mut().insert(IDEMPOTENT_REPLAY.clone(), HeaderValue::from_static("true"));
+    }
+    response
+}
 
 /// # Errors
 /// When it is malformed, or given twice.

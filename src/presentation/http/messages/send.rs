@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::key::{IDEMPOTENT_REPLAY, idempotency_key};
+use super::key::{idempotency_key, said_to_be_repeated};
 use super::send_request::{AskedSend, SendRequest, read};
 use crate::application::groups::send_to_group::SendToGroupCommand;
 use crate::application::messages::open_bound::TooManyOpen;
@@ -125,20 +125,17 @@ async fn answer_of_group(
     caller: Caller,
     command: SendToGroupCommand,
 ) -> Result<Response, Problem> {
-    let (status, data) = match send_to_group(state, caller, command).await? {
+    let (answer, repeated) = send_to_group(state, caller, command).await?;
+    let (status, data) = match answer {
         GroupAnswer::Sent(data) => (StatusCode::OK, SendData::Group(data)),
         GroupAnswer::Queued(data) => (StatusCode::ACCEPTED, SendData::GroupQueued(data)),
     };
-    Ok(Envelope::saying("Mensagem enviada para o grupo", data).with_status(status))
+    Ok(said_to_be_repeated(Envelope::saying("Mensagem enviada para o grupo", data).with_status(status), repeated))
 }
 
 fn answer(submission: Submission) -> Response {
     let repeated = submission.repeated;
-    let mut response = first_answer(submission);
-    if repeated {
-        response.headers_mut().insert(IDEMPOTENT_REPLAY.clone(), HeaderValue::from_static("true"));
-    }
-    response
+    said_to_be_repeated(first_answer(submission), repeated)
 }
 
 fn first_answer(submission: Submission) -> Response {

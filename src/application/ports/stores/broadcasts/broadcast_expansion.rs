@@ -2,9 +2,9 @@ use async_trait::async_trait;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
-use crate::domain::broadcast::Broadcast;
 use crate::domain::broadcast::counts::BroadcastCounts;
 use crate::domain::broadcast::recipient::BroadcastRecipient;
+use crate::domain::broadcast::{Broadcast, BroadcastId};
 use crate::domain::message::Message;
 use crate::domain::node::NodeId;
 
@@ -19,8 +19,8 @@ pub trait BroadcastExpansion: Send + Sync {
     /// `scheduled` -> `expanding` for those whose time has come. Returns how many were.
     async fn begin_due(&self, now: Timestamp) -> Result<u64, RepositoryError>;
 
-    /// At most `take.limit` broadcasts that are `expanding`, oldest first, made `take.node`'s: those that are already, and those
-    /// whose node is gone, departed, unknown or not named. Two nodes that take concurrently get different ones.
+    /// At most `take.limit` broadcasts that are `expanding`, above `take.after`, oldest first, made `take.node`'s: those that are
+    /// already, and those whose node is gone, departed, unknown or not named. Two nodes that take concurrently get different ones.
     async fn take(&self, take: &TakeBroadcasts) -> Result<Vec<Broadcast>, RepositoryError>;
 
     /// The recipients from this place on, the first being 0: at least one, if there is one, and at most `most`.
@@ -43,9 +43,11 @@ pub trait BroadcastExpansion: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, RepositoryError>;
 
-    /// `expanded` -> `finished` for those of which no message is open. What is needed for making messages is deleted of those
-    /// that have ended. Returns how many were finished.
+    /// `expanded` -> `finished` for those of which no message is open. Returns how many were.
     async fn finish(&self, now: Timestamp) -> Result<u64, RepositoryError>;
+
+    /// Deletes what is needed for making messages of those that have ended since then; none: of all that have.
+    async fn forget(&self, ended_since: Option<Timestamp>) -> Result<(), RepositoryError>;
 }
 
 #[derive(Clone, Debug)]
@@ -53,5 +55,7 @@ pub struct TakeBroadcasts {
     pub node: NodeId,
     /// Those that are gone, or have departed.
     pub gone: Vec<NodeId>,
+    /// Where to go on; none: from the oldest.
+    pub after: Option<BroadcastId>,
     pub limit: u32,
 }

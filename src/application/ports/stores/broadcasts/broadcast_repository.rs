@@ -36,7 +36,10 @@ pub trait BroadcastRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<KeptBroadcast>, RepositoryError>;
 
-    /// With how many of its messages are in which state, which are counted as they change.
+    /// How many recipients of this tenant's broadcasts have no message yet, and may get one.
+    async fn unmade(&self, tenant: &Tenant) -> Result<u64, RepositoryError>;
+
+    /// With how many of its messages are in which state, which are counted as they change: both at one moment.
     async fn find(&self, tenant: &Tenant, id: BroadcastId) -> Result<Option<BroadcastStanding>, RepositoryError>;
 
     /// At most `limit` messages of a broadcast, and at most [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE), with ids

@@ -25,9 +25,10 @@ pub trait GroupSyncs: Send + Sync {
 
     /// Writes one synced group as its provider has it, in one transaction: in the place of what is there of this instance and
     /// external id, which keeps its id, its `created_at` and its description. Its members are exactly `members` then; those who
-    /// stay keep their ids and when they were added. No two have the same identifier.
+    /// stay keep their ids and when they were added. No two have the same identifier. Nothing happens if what is there was synced by a
+    /// later sync.
     async fn store(&self, group: &Group, members: &[Member]) -> Result<(), RepositoryError>;
 
-    /// Deletes the synced groups of an instance that were last synced before `since`. Returns how many there were.
-    async fn delete_before(&self, instance: InstanceId, since: Timestamp) -> Result<u64, RepositoryError>;
+    /// Deletes at most `limit` of the synced groups of an instance that were last synced before `since`. Returns how many were.
+    async fn delete_before(&self, instance: InstanceId, since: Timestamp, limit: u32) -> Result<u64, RepositoryError>;
 }

@@ -13,7 +13,7 @@ use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::messages::insert_those_missing;
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::broadcasts::{broadcast, broadcast_columns, counts, part_of, read_part};
-use crate::infrastructure::storage::shared::groups::readable;
+use crate::infrastructure::storage::shared::rows::readable;
 
 #[derive(Clone)]
 pub struct PgBroadcastExpansion {
@@ -44,6 +44,7 @@ const TAKE: &str = concat!(
                     or broadcasts.node_id = $1
                     or broadcasts.node_id = any($2)
                     or not exists (select from messaging_nodes as nodes where nodes.id = broadcasts.node_id))
+               and broadcasts.id > $4
              order by broadcasts.id
              limit $3
                for update skip locked))
@@ -87,7 +88,7 @@ const FORGET: &str = "
      where broadcast_id in (select id
                               from messaging_broadcasts
                              where status in ('cancelled', 'finished')
-                               and finished_at > $1 - interval '1 hour')";
+                               and finished_at > coalesce($1, '-infinity'))";
 
 const ROLL_UP: &str = "
     with changes as (
@@ -130,7 +131,8 @@ impl BroadcastExpansion for PgBroadcastExpansion {
 
     async fn take(&self, take: &TakeBroadcasts) -> Result<Vec<Broadcast>, RepositoryError> {
         let gone: Vec<Uuid> = take.gone.iter().map(|node| node.0).collect();
-        let query = sqlx::query(TAKE).bind(take.node.0).bind(gone).bind(i64::from(take.limit));
+        let after = take.after.map_or_else(Uuid::nil, |after| after.0);
+        let query = sqlx::query(TAKE).bind(take.node.0).bind(gone).bind(i64::from(take.limit)).bind(after);
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         let mut taken = readable(&rows, broadcast);
         taken.sort_unstable_by_key(|broadcast| broadcast.id);
@@ -190,10 +192,14 @@ impl BroadcastExpansion for PgBroadcastExpansion {
     async fn finish(&self, now: Timestamp) -> Result<u64, RepositoryError> {
         let work = async |connection: &mut PgConnection| {
             sqlx::query(ROLL_UP).execute(&mut *connection).await?;
-            let finished = sqlx::query(FINISH).bind(now).execute(&mut *connection).await?;
-            sqlx::query(FORGET).bind(now).execute(&mut *connection).await?;
-            Ok(finished.rows_affected())
+            Ok(sqlx::query(FINISH).bind(now).execute(&mut *connection).await?.rows_affected())
         };
         self.database.run(work).await
+    }
+
+    async fn forget(&self, ended_since: Option<Timestamp>) -> Result<(), RepositoryError> {
+        let query = sqlx::query(FORGET).bind(ended_since);
+        self.database.run(async |connection| query.execute(connection).await).await?;
+        Ok(())
     }
 }

@@ -2,8 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
-use sqlx::{Connection, PgConnection, QueryBuilder, Row as _};
-use uuid::Uuid;
+use sqlx::{Connection, PgConnection, QueryBuilder};
 
 use crate::application::ports::{
     AcceptedBroadcast, BroadcastChange, BroadcastRepository, CancelledMessages, ChangedBroadcast, KeptBroadcast,
@@ -19,7 +18,7 @@ use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::messages::cancel_of_broadcast;
 use crate::infrastructure::storage::postgres::row::{count_of_found, get, message_columns, messages, sha256};
-use crate::infrastructure::storage::shared::broadcasts::{broadcast, broadcast_columns, counts, parts};
+use crate::infrastructure::storage::shared::broadcasts::{broadcast_columns, parts, standing};
 
 #[derive(Clone)]
 pub struct PgBroadcastRepository {
@@ -65,7 +64,32 @@ pub(super) const COUNTS: &str = "
      group by status
     having sum(count) > 0";
 
-const FIND: &str = concat!("select ", broadcast_columns!(), " from messaging_broadcasts where tenant = $1 and id = $2");
+/// In one statement, which sees one moment: a chunk moves the cursor and makes messages at once.
+const FIND: &str = concat!(
+    "select ",
+    broadcast_columns!(),
+    ", (select json_object_agg(counted.status, counted.count)
+          from (select parts.status, sum(parts.count)::bigint as count
+                  from (select status, count
+                          from messaging_broadcast_counts
+                         where broadcast_id = $2
+                        union all
+                        select status, change
+                          from messaging_broadcast_count_changes
+                         where broadcast_id = $2) as parts
+                 group by parts.status
+                having sum(parts.count) > 0) as counted) as counts
+       from messaging_broadcasts
+      where tenant = $1
+        and id = $2"
+);
+
+/// By the index of those that may be made.
+const UNMADE: &str = "
+    select coalesce(sum(total - cursor), 0)::bigint as count
+      from messaging_broadcasts
+     where tenant = $1
+       and status in ('scheduled', 'expanding', 'paused')";
 
 /// Which state one that is resumed has follows from its time and its cursor.
 const CHANGE: &str = "
@@ -102,10 +126,6 @@ const OF_PAGE: &str = concat!(
 
 fn number(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
-}
-
-async fn standing(connection: &mut PgConnection, row: &PgRow) -> Result<Vec<PgRow>, sqlx::Error> {
-    sqlx::query(COUNTS).bind(row.try_get::<Uuid, _>("id")?).fetch_all(connection).await
 }
 
 /// False when the key is taken.
@@ -213,17 +233,15 @@ impl BroadcastRepository for PgBroadcastRepository {
     }
 
     async fn find(&self, tenant: &Tenant, id: BroadcastId) -> Result<Option<BroadcastStanding>, RepositoryError> {
-        let work = async |connection: &mut PgConnection| {
-            let found = sqlx::query(FIND).bind(tenant.as_str()).bind(id.0).fetch_optional(&mut *connection).await?;
-            let Some(row) = found else { return Ok(None) };
-            let counted = standing(connection, &row).await?;
-            Ok(Some((row, counted)))
-        };
-        let found = self.database.read(work).await?;
-        let standing = |(row, counted): (PgRow, Vec<PgRow>)| {
-            Ok(BroadcastStanding { broadcast: broadcast(&row)?, counts: counts(&counted)? })
-        };
-        found.map(standing).transpose()
+        let query = sqlx::query(FIND).bind(tenant.as_str()).bind(id.0);
+        let found = self.database.read(async |connection| query.fetch_optional(connection).await).await?;
+        found.as_ref().map(standing).transpose()
+    }
+
+    async fn unmade(&self, tenant: &Tenant) -> Result<u64, RepositoryError> {
+        let query = sqlx::query(UNMADE).bind(tenant.as_str());
+        let row = self.database.read(async |connection| query.fetch_one(connection).await).await?;
+        Ok(u64::try_from(get::<i64>(&row, "count")?).unwrap_or_default())
     }
 
     async fn messages(

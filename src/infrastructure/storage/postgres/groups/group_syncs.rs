@@ -62,6 +62,8 @@ const STORE: &str = concat!(
             metadata = excluded.metadata,
             last_sync_at = excluded.last_sync_at,
             updated_at = greatest(messaging_groups.updated_at, excluded.updated_at)
+      where messaging_groups.last_sync_at is null
+         or messaging_groups.last_sync_at <= excluded.last_sync_at
      returning id"
 );
 
@@ -137,8 +139,9 @@ impl GroupSyncs for PgGroupSyncs {
                 .bind(group.last_sync_at)
                 .bind(group.created_at)
                 .bind(group.updated_at)
-                .fetch_one(&mut *transaction)
+                .fetch_optional(&mut *transaction)
                 .await?;
+            let Some(stored) = stored else { return transaction.rollback().await };
             let id = GroupId(stored.try_get::<Uuid, _>("id")?);
             sqlx::query(WHO_LEFT).bind(id.0).bind(&stay).execute(&mut *transaction).await?;
             put(&mut transaction, id, members).await?;
@@ -147,15 +150,20 @@ impl GroupSyncs for PgGroupSyncs {
         self.database.run(work).await
     }
 
-    async fn delete_before(&self, instance: InstanceId, since: Timestamp) -> Result<u64, RepositoryError> {
+    async fn delete_before(&self, instance: InstanceId, since: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
         let query = sqlx::query(
             "delete from messaging_groups
-              where instance_id = $1
-                and is_synced
-                and last_sync_at < $2",
+              where id in (select id
+                             from messaging_groups
+                            where instance_id = $1
+                              and is_synced
+                              and last_sync_at < $2
+                            order by id
+                            limit $3)",
         )
         .bind(instance.0)
-        .bind(since);
+        .bind(since)
+        .bind(i64::from(limit));
         let deleted = self.database.run(async |connection| query.execute(connection).await).await?;
         Ok(deleted.rows_affected())
     }

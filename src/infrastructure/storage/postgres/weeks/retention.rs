@@ -9,6 +9,7 @@ use super::failures::Failures;
 use super::partition::{ATTEMPTS, MESSAGES, Partitioned};
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
+use crate::domain::access::idempotency::KEPT;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::messages::count_anew;
 use crate::infrastructure::storage::shared::{first_id, time_of};
@@ -49,6 +50,7 @@ pub async fn delete_history(
     now: Timestamp,
 ) -> Result<bool, RepositoryError> {
     let now = database.run(async |connection| earlier(connection, now).await).await?;
+    let ended_before = (now - retention - A_WEEK).min(now - KEPT);
     let before = first_id(now - retention);
     let mut failures = Failures::default();
     for table in [&MESSAGES, &ATTEMPTS] {
@@ -60,11 +62,49 @@ pub async fn delete_history(
     let messages = database.run(async |connection| delete_strays(connection, before).await).await;
     let attempts = database.run(async |connection| delete_stray_attempts(connection, before).await).await;
     let names = database.run(async |connection| delete_names(connection, before).await).await;
-    let is_more = [&messages, &attempts, &names].iter().any(|deleted| matches!(deleted, Ok(BATCH)));
+    let broadcasts = database.run(async |connection| delete_broadcasts(connection, ended_before).await).await;
+    let is_more = [&messages, &attempts, &names, &broadcasts].iter().any(|deleted| matches!(deleted, Ok(BATCH)));
     failures.note("stray messages", messages.map(|_| ()));
     failures.note("stray attempts", attempts.map(|_| ()));
     failures.note("names at channels", names.map(|_| ()));
+    failures.note("broadcasts", broadcasts.map(|_| ()));
     if is_more { Ok(true) } else { failures.first().map(|()| false) }
+}
+
+/// A message stays until all of its week can go: its broadcast does, too.
+const A_WEEK: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+
+/// With their counts.
+async fn delete_broadcasts(connection: &mut PgConnection, ended_before: Timestamp) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "with ended as (
+             delete from messaging_broadcasts
+              where id in (select id
+                             from messaging_broadcasts
+                            where finished_at < $1
+                              and status in ('cancelled', 'finished')
+                            order by finished_at
+                            limit $2
+                              for update skip locked)
+             returning id
+         ),
+         counts as (
+             delete from messaging_broadcast_counts
+              using ended
+              where broadcast_id = ended.id
+         ),
+         changes as (
+             delete from messaging_broadcast_count_changes
+              using ended
+              where broadcast_id = ended.id
+         )
+         select count(*) from ended",
+    )
+    .persistent(false)
+    .bind(ended_before)
+    .bind(BATCH)
+    .fetch_one(connection)
+    .await
 }
 
 /// Of two clocks the one that is behind: one that has jumped ahead must not make everything look old.

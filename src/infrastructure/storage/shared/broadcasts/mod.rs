@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::rows::{Row, id, number_option, parsed, status, tenant, text, text_option, there, time};
 use crate::application::ports::RepositoryError;
-use crate::domain::broadcast::counts::BroadcastCounts;
+use crate::domain::broadcast::counts::{BroadcastCounts, BroadcastStanding};
 use crate::domain::broadcast::recipient::BroadcastRecipient;
 use crate::domain::broadcast::{Broadcast, BroadcastId};
 use crate::domain::group::GroupId;
@@ -70,6 +70,20 @@ pub fn counts(rows: &[impl Row]) -> Result<BroadcastCounts, RepositoryError> {
         *counts.entry(status(row, "status")?).or_default() += u64::try_from(count).unwrap_or_default();
     }
     Ok(BroadcastCounts(counts))
+}
+
+/// A broadcast with `counts` beside its columns, a JSON object, of the same moment.
+pub fn standing(row: &impl Row) -> Result<BroadcastStanding, RepositoryError> {
+    let corrupt = || RepositoryError::Corrupt("counts of a broadcast are no object of numbers".to_owned());
+    let mut counts = HashMap::new();
+    if let Some(counted) = row.json("counts")? {
+        let counted: BTreeMap<String, i64> = serde_json::from_str(&counted).map_err(|_| corrupt())?;
+        for (status, count) in counted {
+            let status = status.parse().map_err(|_| corrupt())?;
+            counts.insert(status, u64::try_from(count).unwrap_or_default());
+        }
+    }
+    Ok(BroadcastStanding { broadcast: broadcast(row)?, counts: BroadcastCounts(counts) })
 }
 
 /// What its rows hold: from which place on, and the recipients there.

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::broadcast_repository::COUNTS;
 use crate::application::ports::{BroadcastExpansion, RepositoryError, TakeBroadcasts};
@@ -8,11 +9,11 @@ use crate::domain::broadcast::counts::BroadcastCounts;
 use crate::domain::broadcast::recipient::BroadcastRecipient;
 use crate::domain::message::Message;
 use crate::infrastructure::storage::shared::broadcasts::{broadcast, broadcast_columns, counts, part_of, read_part};
-use crate::infrastructure::storage::shared::groups::readable;
+use crate::infrastructure::storage::shared::rows::readable;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::messages::insert_those_missing;
-use crate::infrastructure::storage::sqlite::row::{get, id_list, time_text};
+use crate::infrastructure::storage::sqlite::row::{get, id_list, time_text, time_text_option};
 
 #[derive(Clone)]
 pub struct SqliteBroadcastExpansion {
@@ -43,6 +44,7 @@ const TAKE: &str = concat!(
                     or node_id = ?1
                     or node_id in (select value from json_each(?2))
                     or node_id not in (select id from messaging_nodes))
+               and id > ?4
              order by id
              limit ?3)
      returning ",
@@ -78,7 +80,7 @@ const FORGET: &str = "
      where broadcast_id in (select id
                               from messaging_broadcasts
                              where status in ('cancelled', 'finished')
-                               and finished_at > ?1)";
+                               and finished_at > coalesce(?1, ''))";
 
 #[async_trait]
 impl BroadcastExpansion for SqliteBroadcastExpansion {
@@ -104,6 +106,7 @@ impl BroadcastExpansion for SqliteBroadcastExpansion {
             .bind(take.node.0.hyphenated())
             .bind(id_list(take.gone.iter().map(|node| node.0)))
             .bind(take.limit)
+            .bind(take.after.map_or_else(Uuid::nil, |after| after.0).hyphenated())
             .fetch_all(self.database.writer())
             .await
             .map_err(translate)?;
@@ -169,9 +172,12 @@ impl BroadcastExpansion for SqliteBroadcastExpansion {
 
     async fn finish(&self, now: Timestamp) -> Result<u64, RepositoryError> {
         let finished = sqlx::query(FINISH).bind(time_text(now)).execute(self.database.writer()).await;
-        let finished = finished.map_err(translate)?.rows_affected();
-        let lately = time_text(now - chrono::TimeDelta::hours(1));
-        sqlx::query(FORGET).bind(lately).execute(self.database.writer()).await.map_err(translate)?;
-        Ok(finished)
+        Ok(finished.map_err(translate)?.rows_affected())
+    }
+
+    async fn forget(&self, ended_since: Option<Timestamp>) -> Result<(), RepositoryError> {
+        let forget = sqlx::query(FORGET).bind(time_text_option(ended_since));
+        forget.execute(self.database.writer()).await.map_err(translate)?;
+        Ok(())
     }
 }

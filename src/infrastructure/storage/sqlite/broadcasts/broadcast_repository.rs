@@ -15,7 +15,7 @@ use crate::domain::broadcast::counts::BroadcastStanding;
 use crate::domain::broadcast::recipient::BroadcastRecipient;
 use crate::domain::broadcast::{Broadcast, BroadcastId, BroadcastStatus};
 use crate::domain::message::MessageId;
-use crate::infrastructure::storage::shared::broadcasts::{broadcast, broadcast_columns, counts, parts};
+use crate::infrastructure::storage::shared::broadcasts::{broadcast_columns, parts, standing};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::messages::cancel_of_broadcast;
@@ -56,6 +56,26 @@ pub(super) const COUNTS: &str = "
       from messaging_broadcast_counts
      where broadcast_id = ?1
        and count > 0";
+
+/// In one statement, which sees one moment: a chunk moves the cursor and makes messages at once.
+const FIND: &str = concat!(
+    "select ",
+    broadcast_columns!(),
+    ", (select json_group_object(counted.status, counted.count)
+          from messaging_broadcast_counts as counted
+         where counted.broadcast_id = ?2
+           and counted.count > 0) as counts
+       from messaging_broadcasts
+      where tenant = ?1
+        and id = ?2"
+);
+
+/// By the index of those that may be made.
+const UNMADE: &str = "
+    select coalesce(sum(total - cursor), 0)
+      from messaging_broadcasts
+     where tenant = ?1
+       and status in ('scheduled', 'expanding', 'paused')";
 
 /// Which state one that is resumed has follows from its time and its cursor.
 const CHANGE: &str = "
@@ -198,20 +218,16 @@ impl BroadcastRepository for SqliteBroadcastRepository {
 
     async fn find(&self, tenant: &Tenant, id: BroadcastId) -> Result<Option<BroadcastStanding>, RepositoryError> {
         let _place = self.database.place_to_read().await?;
-        let found = sqlx::query(concat!(
-            "select ",
-            broadcast_columns!(),
-            " from messaging_broadcasts where tenant = ?1 and id = ?2"
-        ))
-        .bind(tenant.as_str())
-        .bind(id.0.hyphenated())
-        .fetch_optional(self.database.readers())
-        .await
-        .map_err(translate)?;
-        let Some(row) = found else { return Ok(None) };
-        let counted =
-            sqlx::query(COUNTS).bind(id.0.hyphenated()).fetch_all(self.database.readers()).await.map_err(translate)?;
-        Ok(Some(BroadcastStanding { broadcast: broadcast(&row)?, counts: counts(&counted)? }))
+        let find = sqlx::query(FIND).bind(tenant.as_str()).bind(id.0.hyphenated());
+        let found = find.fetch_optional(self.database.readers()).await.map_err(translate)?;
+        found.as_ref().map(standing).transpose()
+    }
+
+    async fn unmade(&self, tenant: &Tenant) -> Result<u64, RepositoryError> {
+        let _place = self.database.place_to_read().await?;
+        let count = sqlx::query_scalar::<_, i64>(UNMADE).bind(tenant.as_str());
+        let count = count.fetch_one(self.database.readers()).await.map_err(translate)?;
+        Ok(u64::try_from(count).unwrap_or_default())
     }
 
     async fn messages(

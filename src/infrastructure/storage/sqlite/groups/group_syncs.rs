@@ -63,6 +63,8 @@ const STORE: &str = concat!(
             metadata = excluded.metadata,
             last_sync_at = excluded.last_sync_at,
             updated_at = max(updated_at, excluded.updated_at)
+      where last_sync_at is null
+         or last_sync_at <= excluded.last_sync_at
      returning id"
 );
 
@@ -141,9 +143,10 @@ impl GroupSyncs for SqliteGroupSyncs {
             .bind(time_text_option(group.last_sync_at))
             .bind(time_text(group.created_at))
             .bind(time_text(group.updated_at))
-            .fetch_one(&mut *transaction)
+            .fetch_optional(&mut *transaction)
             .await
             .map_err(translate)?;
+        let Some(stored) = stored else { return Ok(()) };
         let stored: Uuid = id(&stored, "id")?;
         sqlx::query(WHO_LEFT)
             .bind(stored.hyphenated())
@@ -155,17 +158,22 @@ impl GroupSyncs for SqliteGroupSyncs {
         transaction.commit().await.map_err(translate)
     }
 
-    async fn delete_before(&self, instance: InstanceId, since: Timestamp) -> Result<u64, RepositoryError> {
+    async fn delete_before(&self, instance: InstanceId, since: Timestamp, limit: u32) -> Result<u64, RepositoryError> {
         let mut transaction = self.database.begin().await?;
         let deleted: Vec<String> = sqlx::query_scalar(
             "delete from messaging_groups
-              where instance_id = ?1
-                and is_synced
-                and last_sync_at < ?2
+              where id in (select id
+                             from messaging_groups
+                            where instance_id = ?1
+                              and is_synced
+                              and last_sync_at < ?2
+                            order by id
+                            limit ?3)
              returning id",
         )
         .bind(instance.0.hyphenated())
         .bind(time_text(since))
+        .bind(limit)
         .fetch_all(&mut *transaction)
         .await
         .map_err(translate)?;
