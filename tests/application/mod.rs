@@ -7,6 +7,7 @@ mod delivery;
 mod draining;
 mod emptying;
 pub mod gateway;
+mod handling_steps;
 mod maintaining;
 mod putting_off;
 mod recovery;

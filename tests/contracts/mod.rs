@@ -5,7 +5,7 @@
 mod access;
 mod broadcasts;
 pub mod delivery;
-mod events;
+pub mod events;
 mod groups;
 mod inbound;
 mod instances;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use futures::FutureExt;
+use tracing::error;
 
 use super::bells::Bells;
 use crate::application::Stop;
@@ -23,8 +24,11 @@ const TOGETHER: u32 = 256;
 /// After which a step whose process has died is due again, as a rule.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// After so many tries a step has failed for good.
+/// After so many failures a step has failed for good.
 const WAITS: [i64; 3] = [1, 4, 16];
+
+/// So often in a row a try may come to no result: then the step is the reason why its processes die.
+const MOST_LOST: u32 = 5;
 
 /// One kind of step.
 #[async_trait]
@@ -54,19 +58,23 @@ pub enum WorkResult {
     Done(String),
     /// Tried again after 1, 4 and 16 s, then dead.
     Failed(String),
-    /// Tried again at a time, however often: it only waits for something.
+    /// Tried again after a time, however often: it only waits for something.
     Waits(Duration, String),
+    /// The same, of what could not be tried: what it needs does not answer.
+    PutOff(Duration, String),
     /// Not tried again.
     Dead(String),
 }
 
 impl WorkResult {
-    pub fn after(self, tries: u32, now: Timestamp) -> StepResult {
+    /// `failures`: those before it.
+    pub fn after(self, failures: u32, now: Timestamp) -> StepResult {
         match self {
             Self::Done(reason) => StepResult::Done { reason: Some(kept(&reason)) },
             Self::Waits(wait, reason) => StepResult::Again { at: now + wait, reason: kept(&reason), has_failed: false },
+            Self::PutOff(wait, reason) => StepResult::PutOff { at: now + wait, reason: kept(&reason) },
             Self::Dead(reason) => StepResult::Dead { reason: kept(&reason) },
-            Self::Failed(reason) => match WAITS.get(tries.saturating_sub(1) as usize) {
+            Self::Failed(reason) => match WAITS.get(failures as usize) {
                 Some(wait) => {
                     StepResult::Again { at: now + TimeDelta::seconds(*wait), reason: kept(&reason), has_failed: true }
                 }
@@ -112,10 +120,11 @@ impl Repeated for HandleSteps {
             if due.is_empty() {
                 break;
             }
-            let results = self.work.work(&due).await;
+            let (lost, due): (Vec<DueStep>, Vec<DueStep>) = due.into_iter().partition(|due| due.lost >= MOST_LOST);
+            let results = if due.is_empty() { Vec::new() } else { self.work.work(&due).await };
             let now = self.clock.now();
-            let finished: Vec<FinishedStep> =
-                due.iter().zip(results).map(|(due, result)| due.ended(result.after(due.tries, now))).collect();
+            let ended = due.iter().zip(results).map(|(due, result)| due.ended(result.after(due.failures, now)));
+            let finished: Vec<FinishedStep> = ended.chain(lost.iter().map(given_up)).collect();
             until_answered(self.clock.as_ref(), || self.steps.finish(&finished, now)).await?;
         }
         Ok(())
@@ -126,19 +135,26 @@ impl Repeated for HandleSteps {
     }
 }
 
+/// One that kills its process would kill each that takes it.
+fn given_up(due: &DueStep) -> FinishedStep {
+    let reason = format!("{} tries in a row came to no result: their processes have died, or took too long", due.lost);
+    error!(event.id = %due.event.id, step = due.step.as_str(), %reason, "a step of an event is given up");
+    due.ended(StepResult::Dead { reason })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_step_has_four_tries() {
+    fn a_step_may_fail_four_times() {
         let now = Timestamp::UNIX_EPOCH;
-        let after = |tries| WorkResult::Failed("no".to_owned()).after(tries, now);
-        for (tries, seconds) in [(1, 1), (2, 4), (3, 16)] {
+        let after = |failures| WorkResult::Failed("no".to_owned()).after(failures, now);
+        for (failures, seconds) in [(0, 1), (1, 4), (2, 16)] {
             let at = now + TimeDelta::seconds(seconds);
-            assert_eq!(after(tries), StepResult::Again { at, reason: "no".to_owned(), has_failed: true });
+            assert_eq!(after(failures), StepResult::Again { at, reason: "no".to_owned(), has_failed: true });
         }
-        assert_eq!(after(4), StepResult::Dead { reason: "no".to_owned() });
+        assert_eq!(after(3), StepResult::Dead { reason: "no".to_owned() });
         assert_eq!(after(9), StepResult::Dead { reason: "no".to_owned() });
     }
 }

@@ -60,6 +60,7 @@ impl ImportWebhooks {
             key: Some(cut(&key)),
             kind: kind(&report),
             origin: report.company.as_deref().map(cut),
+            claimed_origin: None,
             ordering_key: Some(cut(&report.ordering_key())),
             data: body.trim().to_owned(),
             via: Some("import".to_owned()),

@@ -186,6 +186,7 @@ impl ReceiveWebhook {
             key: report.key.clone(),
             kind: kind(report),
             origin: report.company.as_deref().map(cut),
+            claimed_origin: None,
             ordering_key: Some(cut(&report.ordering_key())),
             data,
             via: None,

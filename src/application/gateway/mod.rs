@@ -46,7 +46,7 @@ pub struct Ports {
     pub expressions: Arc<dyn EventExpressions>,
     pub schemas: Arc<dyn EventSchemas>,
     /// As the configuration describes them.
-    pub sources: Arc<[Source]>,
+    pub sources: Arc<[Arc<Source>]>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub randomness: Arc<dyn Randomness>,

@@ -14,7 +14,7 @@ pub use channels::{
     Delivery, EventAddress, EventReader, GroupDirectory, Handshakes, NewCredentials, Paces, Participant,
     ProvidedGroups, ProviderEvent, ProviderGroup, SECRET_HEADER, SignedEventReader, SlotsAsked,
 };
-pub use expressions::{EventExpressions, EventSchemas, ExpressionError};
+pub use expressions::{EvaluationError, EventExpressions, EventSchemas, ExpressionError};
 pub use process::{Clock, Ids, Passwords, PasswordsError, Randomness, Tasks, TokenError, TokenIssuer, TokenVerifier};
 pub use repository_error::RepositoryError;
 pub use sources::{NotAReport, Report, WebhookReader};

@@ -3,10 +3,13 @@ use std::sync::Arc;
 
 use chrono::{SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use crate::application::events::bells::Bells;
 use crate::application::ports::{
-    Clock, EventExpressions, EventRepository, EventSchemas, Ids, NewEvent, RepositoryError, StoredEvent,
+    Clock, EvaluationError, EventExpressions, EventRepository, EventSchemas, Ids, NewEvent, RepositoryError,
+    StoredEvent,
 };
 use crate::domain::event::kind::parse_kind;
 use crate::domain::event::{Event, EventId, EventStatus, LONGEST_NAME, Step};
@@ -20,7 +23,7 @@ const REMEMBERED: i64 = 90;
 
 /// Takes a report of a source: proved, read, completed, and stored once.
 pub struct ReceiveReport {
-    pub sources: Arc<[Source]>,
+    pub sources: Arc<[Arc<Source>]>,
     pub events: Arc<dyn EventRepository>,
     pub schemas: Arc<dyn EventSchemas>,
     pub expressions: Arc<dyn EventExpressions>,
@@ -61,8 +64,17 @@ pub enum ReceiveReportError {
     Unusable(String),
 }
 
+/// One that is too long is hashed: two that begin alike are not the same.
+fn short(text: String) -> String {
+    if text.chars().count() <= LONGEST_NAME {
+        return storable(&text, LONGEST_NAME);
+    }
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().fold("sha256:".to_owned(), |hash, byte| hash + &format!("{byte:02x}"))
+}
+
 impl ReceiveReport {
-    pub fn source(&self, path: &str) -> Option<&Source> {
+    pub fn source(&self, path: &str) -> Option<&Arc<Source>> {
         self.sources.iter().find(|source| source.path == path)
     }
 
@@ -77,21 +89,20 @@ impl ReceiveReport {
         let text = String::from_utf8(body).map_err(|error| ReceiveReportError::NotJson(error.to_string()))?;
         let value: Value =
             serde_json::from_str(&text).map_err(|error| ReceiveReportError::NotJson(error.to_string()))?;
-        let event = self.event(source, &Request { headers: &headers, body: &value }, text)?;
+        let event = self.event(source, &Request { headers: &headers, body: &value }, text).await?;
         let (first, is_repeated) = self.store(event).await?;
-        self.reply(source, &first, is_repeated).await
+        Ok(self.reply(source, &first, is_repeated).await)
     }
 
-    fn event(&self, source: &Source, request: &Request<'_>, text: String) -> Result<Event, ReceiveReportError> {
+    async fn event(&self, source: &Source, request: &Request<'_>, text: String) -> Result<Event, ReceiveReportError> {
         let now = self.clock.now();
         let found = source.find(request);
         let invalid =
             |path: &str, detail: String| ReceiveReportError::Invalid(vec![FieldProblem::new(path.to_owned(), detail)]);
         let kind = found.kind.ok_or_else(|| invalid("", "has no type where its source has it".to_owned()))?;
         let kind = parse_kind(&kind.replace(char::is_whitespace, "_")).map_err(|detail| invalid("/type", detail))?;
-        let kind = self.checked(source, kind, request.body)?;
+        let kind = self.checked(source, kind, request.body).await?;
         let id = EventId(self.ids.next());
-        let short = |text: String| storable(&text, LONGEST_NAME);
         let name = found.id.map(short);
         Ok(Event {
             id,
@@ -101,6 +112,7 @@ impl ReceiveReport {
             name: name.unwrap_or_else(|| id.to_string()),
             kind,
             origin: Some(source.name.clone()),
+            claimed_origin: None,
             ordering_key: found.ordering_key.map(short),
             data: self.data(source, request, text),
             via: None,
@@ -113,10 +125,15 @@ impl ReceiveReport {
     }
 
     /// The type, or the one of what is kept although it does not follow its schema.
-    fn checked(&self, source: &Source, kind: String, body: &Value) -> Result<String, ReceiveReportError> {
+    async fn checked(&self, source: &Source, kind: String, body: &Value) -> Result<String, ReceiveReportError> {
         let Some(schema) = source.schema_of(&kind) else { return Ok(kind) };
-        let problems = self.schemas.problems(schema, body);
-        let problems = problems.map_err(|error| ReceiveReportError::Unusable(format!("the schema {error}")))?;
+        let problems = match self.schemas.problems(&source.tenant, schema, body).await {
+            Ok(problems) => problems,
+            Err(EvaluationError::Unfit(error)) => {
+                return Err(ReceiveReportError::Unusable(format!("the schema {error}")));
+            }
+            Err(EvaluationError::Busy(error)) => return Err(RepositoryError::Unavailable(error).into()),
+        };
         if problems.is_empty() {
             Ok(kind)
         } else if source.keeps_invalid {
@@ -157,19 +174,19 @@ impl ReceiveReport {
         Err(RepositoryError::Unavailable("a key stands for no event".to_owned()).into())
     }
 
-    async fn reply(
-        &self,
-        source: &Source,
-        event: &Event,
-        is_repeated: bool,
-    ) -> Result<SourceReply, ReceiveReportError> {
+    /// An event that is stored is answered: where the template fails, by what there is without one.
+    async fn reply(&self, source: &Source, event: &Event, is_repeated: bool) -> SourceReply {
         let says = json!({ "success": true, "id": event.name, "type": event.kind, "duplicate": is_repeated });
-        let body = match &source.answer.body {
-            None => says.to_string(),
-            Some(template) => self.expressions.render(template, &says).await.map_err(|error| {
-                ReceiveReportError::Unusable(format!("the answer of the source `{}` {error}", source.name))
-            })?,
+        let rendered = match &source.answer.body {
+            None => None,
+            Some(template) => match self.expressions.render(&source.tenant, template, &says).await {
+                Ok(body) => Some(body),
+                Err(error) => {
+                    warn!(source = %source.name, %error, "the answer of the source cannot be made; its reporter has the plain one");
+                    None
+                }
+            },
         };
-        Ok(SourceReply { status: source.answer.status, body })
+        SourceReply { status: source.answer.status, body: rendered.unwrap_or_else(|| says.to_string()) }
     }
 }

@@ -1,6 +1,7 @@
 //! Subscriptions turn events into messages.
 
 pub mod manage_subscriptions;
+mod portions;
 pub mod replay_events;
 mod route_events;
 pub mod shape_message;

@@ -1,5 +1,8 @@
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::portions::portions;
 use super::shape_message::{ShapeError, ShapeMessage};
 use crate::application::ports::{
     Clock, EventDeliveries, EventFilter, EventRepository, NewDelivery, RepositoryError, SubscriptionRepository,
@@ -23,6 +26,9 @@ pub struct ReplayEvents {
 /// Events that are looked at in one go.
 const PAGE: u32 = 250;
 const PAGES: u32 = 40;
+
+/// After which the rest is left to the next part.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// Which events of the past.
 #[derive(Clone, Debug, Default)]
@@ -78,44 +84,57 @@ impl ReplayEvents {
             received_before: selection.received_before,
             ..EventFilter::default()
         };
-        let mut replayed = ReplayedEvents::default();
-        let mut before = selection.before;
+        let mut replayed = ReplayedEvents { next: selection.before, ..ReplayedEvents::default() };
+        let begun = self.clock.monotonic();
         for _ in 0..PAGES {
-            let page = self.events.list(tenant, &filter, before, PAGE).await?;
-            before = page.events.last().map(|event| event.id);
+            let page = self.events.list(tenant, &filter, replayed.next, PAGE).await?;
             let is_selected = |event: &&Event| {
                 let kinds = selection.kinds.as_ref();
                 subscription.is_for(&event.kind)
                     && kinds.is_none_or(|kinds| kinds.iter().any(|pattern| pattern.matches(&event.kind)))
             };
             let selected: Vec<&Event> = page.events.iter().filter(is_selected).collect();
-            self.deliver(&subscription, &selected, &mut replayed).await?;
+            if !self.deliver(&subscription, &selected, begun, &mut replayed).await? {
+                return Ok(replayed);
+            }
+            replayed.next = page.events.last().map(|event| event.id);
             if !page.more {
+                replayed.next = None;
                 return Ok(replayed);
             }
         }
-        replayed.next = before;
         Ok(replayed)
     }
 
+    /// A page of them. False when there was no time for all: then the next part begins within it.
     async fn deliver(
         &self,
         to: &Subscription,
         events: &[&Event],
+        begun: Duration,
         replayed: &mut ReplayedEvents,
-    ) -> Result<(), RepositoryError> {
+    ) -> Result<bool, RepositoryError> {
         let ids: Vec<EventId> = events.iter().map(|event| event.id).collect();
         let known = self.deliveries.of_events(&ids).await?;
+        let delivered: HashSet<EventId> = known
+            .iter()
+            .filter(|it| it.subscription == to.id && it.outcome != DeliveryOutcome::Skipped)
+            .map(|it| it.event)
+            .collect();
+        let mut new = Vec::new();
+        let mut is_whole = true;
         for event in events {
-            let is_delivered = known
-                .iter()
-                .any(|it| (it.event, it.subscription) == (event.id, to.id) && it.outcome != DeliveryOutcome::Skipped);
-            if is_delivered {
+            if self.clock.monotonic().saturating_sub(begun) > LONGEST {
+                is_whole = false;
+                break;
+            }
+            replayed.next = Some(event.id);
+            if delivered.contains(&event.id) {
                 replayed.passed_over += 1;
                 continue;
             }
             match self.delivery(to, event).await {
-                Ok(Some(delivery)) => replayed.replayed += self.deliveries.record(&[delivery]).await?,
+                Ok(Some(delivery)) => new.push(delivery),
                 Ok(None) => replayed.passed_over += 1,
                 Err(ShapeError::Unfit(sentence)) => {
                     replayed.failed += 1;
@@ -124,7 +143,10 @@ impl ReplayEvents {
                 Err(ShapeError::Repository(error)) => return Err(error),
             }
         }
-        Ok(())
+        for (_, portion) in portions(&new, std::slice::from_ref) {
+            replayed.replayed += self.deliveries.record(portion).await?;
+        }
+        Ok(is_whole)
     }
 
     async fn delivery(&self, to: &Subscription, event: &Event) -> Result<Option<NewDelivery>, ShapeError> {

@@ -1,20 +1,20 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use tracing::{info, warn};
 
+use super::portions::portions;
 use super::shape_message::{ShapeError, ShapeMessage};
 use crate::application::events::{StepWork, WorkResult};
 use crate::application::ports::{
-    BYTES_AT_ONCE, Clock, DueStep, EventDeliveries, EventMessage, FailedMessages, NewDelivery, RepositoryError,
-    SubscriptionRepository,
+    Clock, DueStep, EventDeliveries, EventMessage, FailedMessages, NewDelivery, RepositoryError, SubscriptionRepository,
 };
-use crate::domain::access::principal::Tenant;
 use crate::domain::event::{Event, EventId, Step};
 use crate::domain::message::MessageStatus;
-use crate::domain::subscription::{EventDelivery, Subscription};
+use crate::domain::subscription::{Subscription, SubscriptionId};
 
 /// Makes one message of an event for each subscription that it is for, and waits until all of them have ended: an event is
 /// processed when they were sent, and dead when one failed for good.
@@ -26,12 +26,15 @@ pub struct RouteEvents {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Deliveries that one statement writes at the most.
-const TOGETHER: usize = 500;
-
 /// Between two looks at messages that are on their way; each is longer than the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// Pause before an event is tried again whose database did not answer, or whose tenant has had its time.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Time that the filters and templates of one tenant have in a round: the others wait for no more.
+const TIME_OF_A_TENANT: Duration = Duration::from_secs(5);
 
 /// What is to be done for one event.
 #[derive(Default)]
@@ -39,6 +42,8 @@ struct Plan {
     new: Vec<NewDelivery>,
     /// What keeps it from being delivered to a subscription.
     problems: Vec<String>,
+    /// Why it is not planned to its end.
+    put_off: Option<String>,
 }
 
 #[async_trait]
@@ -54,37 +59,88 @@ impl StepWork for RouteEvents {
     async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
         match self.route(due).await {
             Ok(results) => results,
-            Err(error) => due.iter().map(|_| WorkResult::Failed(error.to_string())).collect(),
+            Err(error) if due.len() > 1 && !error.may_pass() => {
+                // One of them may be the reason: the others need not fail with it.
+                let mut results = Vec::with_capacity(due.len());
+                for one in due {
+                    results.extend(self.work(std::slice::from_ref(one)).await);
+                }
+                results
+            }
+            Err(error) => due.iter().map(|_| not_done(&error)).collect(),
         }
     }
+}
+
+/// What may pass spends no try.
+fn not_done(error: &RepositoryError) -> WorkResult {
+    if error.may_pass() { WorkResult::PutOff(PAUSE, error.to_string()) } else { WorkResult::Failed(error.to_string()) }
 }
 
 impl RouteEvents {
     async fn route(&self, due: &[DueStep]) -> Result<Vec<WorkResult>, RepositoryError> {
         let ids: Vec<EventId> = due.iter().map(|due| due.event.id).collect();
         let known = self.deliveries.of_events(&ids).await?;
-        let mut subscriptions = HashMap::<Tenant, Vec<Subscription>>::new();
-        let mut plans = Vec::with_capacity(due.len());
-        for DueStep { event, .. } in due {
-            if !subscriptions.contains_key(&event.tenant) {
-                subscriptions.insert(event.tenant.clone(), self.subscriptions.list(&event.tenant).await?);
-            }
-            let of_tenant = subscriptions.get(&event.tenant).map_or(&[][..], Vec::as_slice);
-            plans.push(self.plan(event, of_tenant, &known).await);
-        }
+        let known: HashSet<(EventId, SubscriptionId)> = known.iter().map(|it| (it.event, it.subscription)).collect();
+        let plans = self.plans(due, &known).await?;
         let is_written = self.write(&plans).await;
-        let messages = self.deliveries.messages(&ids).await?;
+        let mut messages = HashMap::<EventId, Vec<EventMessage>>::new();
+        for message in self.deliveries.messages(&ids).await? {
+            messages.entry(message.event).or_default().push(message);
+        }
         let mut results = Vec::with_capacity(due.len());
         for ((due, plan), is_written) in due.iter().zip(plans).zip(is_written) {
-            let own: Vec<&EventMessage> = messages.iter().filter(|message| message.event == due.event.id).collect();
+            let own = messages.get(&due.event.id).map_or(&[][..], Vec::as_slice);
             let result = match is_written {
-                Ok(()) => self.result(due, &plan, &own).await?,
-                Err(error) => WorkResult::Failed(error.to_string()),
+                Ok(()) => self.result(due, &plan, own).await,
+                Err(error) => Err(error),
             };
+            let result = result.unwrap_or_else(|error| not_done(&error));
             self.tell(&due.event, &result);
             results.push(result);
         }
         Ok(results)
+    }
+
+    /// In the order of the events. Tenants do not wait for each other.
+    async fn plans(
+        &self,
+        due: &[DueStep],
+        known: &HashSet<(EventId, SubscriptionId)>,
+    ) -> Result<Vec<Plan>, RepositoryError> {
+        let mut of_tenants = BTreeMap::<&str, Vec<(usize, &Event)>>::new();
+        for (place, due) in due.iter().enumerate() {
+            of_tenants.entry(due.event.tenant.as_str()).or_default().push((place, &due.event));
+        }
+        let planning = of_tenants.into_values().map(|events| self.plans_of_tenant(events, known));
+        let mut plans: Vec<(usize, Plan)> = try_join_all(planning).await?.into_iter().flatten().collect();
+        plans.sort_by_key(|(place, _)| *place);
+        Ok(plans.into_iter().map(|(_, plan)| plan).collect())
+    }
+
+    async fn plans_of_tenant(
+        &self,
+        events: Vec<(usize, &Event)>,
+        known: &HashSet<(EventId, SubscriptionId)>,
+    ) -> Result<Vec<(usize, Plan)>, RepositoryError> {
+        let Some((_, first)) = events.first() else { return Ok(Vec::new()) };
+        let subscriptions = self.subscriptions.list(&first.tenant).await?;
+        let begun = self.clock.monotonic();
+        let mut plans = Vec::with_capacity(events.len());
+        let mut stopped: Option<String> = None;
+        for (place, event) in events {
+            if stopped.is_none() && self.clock.monotonic().saturating_sub(begun) > TIME_OF_A_TENANT {
+                stopped = Some("the filters and templates before it took long: it has its turn next".to_owned());
+            }
+            let plan = match &stopped {
+                Some(reason) => Plan { put_off: Some(reason.clone()), ..Plan::default() },
+                None => self.plan(event, &subscriptions, known).await,
+            };
+            // Each of the others would wait as long.
+            stopped = stopped.or_else(|| plan.put_off.clone());
+            plans.push((place, plan));
+        }
+        Ok(plans)
     }
 
     /// In the words that operators look for.
@@ -98,18 +154,27 @@ impl RouteEvents {
             WorkResult::Dead(reason) | WorkResult::Failed(reason) => {
                 warn!(eventId = %id, eventType = %kind, partnerId = %partner, processingTime = processing_time, %reason, "Event processing failed");
             }
-            WorkResult::Waits(..) => {}
+            WorkResult::Waits(..) | WorkResult::PutOff(..) => {}
         }
     }
 
-    async fn plan(&self, event: &Event, subscriptions: &[Subscription], known: &[EventDelivery]) -> Plan {
+    async fn plan(
+        &self,
+        event: &Event,
+        subscriptions: &[Subscription],
+        known: &HashSet<(EventId, SubscriptionId)>,
+    ) -> Plan {
         let mut plan = Plan::default();
         for subscription in subscriptions.iter().filter(|subscription| subscription.is_for(&event.kind)) {
-            if known.iter().any(|it| (it.event, it.subscription) == (event.id, subscription.id)) {
+            if known.contains(&(event.id, subscription.id)) {
                 continue;
             }
             match self.delivery(event, subscription).await {
                 Ok(delivery) => plan.new.extend(delivery),
+                Err(ShapeError::Repository(error)) if error.may_pass() => {
+                    plan.put_off = Some(error.to_string());
+                    break;
+                }
                 Err(error) => plan.problems.push(error.to_string()),
             }
         }
@@ -128,13 +193,15 @@ impl RouteEvents {
     /// In portions; one that the database refuses is written event by event, so that only the guilty one fails.
     async fn write(&self, plans: &[Plan]) -> Vec<Result<(), RepositoryError>> {
         let mut written: Vec<Result<(), RepositoryError>> = plans.iter().map(|_| Ok(())).collect();
-        for (first, portion) in portions(plans) {
+        for (first, portion) in portions(plans, |plan| &plan.new) {
             let all: Vec<NewDelivery> = portion.iter().flat_map(|plan| plan.new.iter().cloned()).collect();
-            if all.is_empty() || self.deliveries.record(&all).await.is_ok() {
-                continue;
-            }
+            let recorded = if all.is_empty() { Ok(0) } else { self.deliveries.record(&all).await };
+            let Err(error) = recorded else { continue };
             for (plan, written) in portion.iter().zip(written.iter_mut().skip(first)) {
-                *written = self.deliveries.record(&plan.new).await.map(|_| ());
+                *written = match &error {
+                    error if error.may_pass() => Err(error.clone()),
+                    _ => self.deliveries.record(&plan.new).await.map(|_| ()),
+                };
             }
         }
         written
@@ -144,25 +211,27 @@ impl RouteEvents {
         &self,
         due: &DueStep,
         plan: &Plan,
-        messages: &[&EventMessage],
+        messages: &[EventMessage],
     ) -> Result<WorkResult, RepositoryError> {
         if !plan.problems.is_empty() {
             return Ok(WorkResult::Failed(plan.problems.join("; ")));
         }
-        let failed: Vec<&&EventMessage> = messages.iter().filter(|it| it.status == MessageStatus::Failed).collect();
+        if let Some(reason) = &plan.put_off {
+            return Ok(WorkResult::PutOff(PAUSE, reason.clone()));
+        }
+        let failed: Vec<&EventMessage> = messages.iter().filter(|it| it.status == MessageStatus::Failed).collect();
         let open = messages.iter().filter(|it| it.status.is_open()).count();
         // A person has put the event back on its way: its messages go along.
-        if due.tries == 1 && !failed.is_empty() {
+        if due.resend && !failed.is_empty() {
             for message in &failed {
                 self.failed.replay(&due.event.tenant, message.message, self.clock.now()).await?;
             }
             return Ok(WorkResult::Waits(FIRST_WAIT, format!("{} messages are sent again", failed.len())));
         }
         if open > 0 {
-            return Ok(WorkResult::Waits(
-                wait(due.tries),
-                format!("{open} of {} messages are on their way", messages.len()),
-            ));
+            let reason = format!("{open} of {} messages are on their way", messages.len());
+            let waited = self.clock.now() - due.event.updated_at;
+            return Ok(WorkResult::Waits(wait(waited.to_std().unwrap_or_default()), reason));
         }
         Ok(match failed.first() {
             Some(message) => {
@@ -178,24 +247,7 @@ impl RouteEvents {
     }
 }
 
-fn wait(tries: u32) -> Duration {
-    let growth = 1.5_f64.powi(i32::try_from(tries.saturating_sub(1)).unwrap_or(i32::MAX).min(40));
-    FIRST_WAIT.mul_f64(growth).min(LONGEST_WAIT)
-}
-
-/// Parts of the plans that fit into one statement, each with the place of its first one.
-fn portions(plans: &[Plan]) -> Vec<(usize, &[Plan])> {
-    let mut portions = Vec::new();
-    let (mut first, mut count, mut bytes) = (0, 0, 0);
-    for (place, plan) in plans.iter().enumerate() {
-        let own_bytes: u64 = plan.new.iter().flat_map(|it| &it.message).map(|message| message.content.bytes()).sum();
-        if place > first && (count + plan.new.len() > TOGETHER || bytes + own_bytes > BYTES_AT_ONCE) {
-            portions.push((first, &plans[first..place]));
-            (first, count, bytes) = (place, 0, 0);
-        }
-        count += plan.new.len();
-        bytes += own_bytes;
-    }
-    portions.push((first, &plans[first..]));
-    portions
+/// `waited`: since something of it has changed.
+fn wait(waited: Duration) -> Duration {
+    (waited / 2).clamp(FIRST_WAIT, LONGEST_WAIT)
 }

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::application::node::node_identity::NodeIdentity;
-use crate::application::ports::{Channels, Clock, EventExpressions, Ids, InstanceRepository, RepositoryError};
+use crate::application::ports::{
+    Channels, Clock, EvaluationError, EventExpressions, Ids, InstanceRepository, RepositoryError,
+};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Principal;
 use crate::domain::event::Event;
@@ -45,8 +47,8 @@ impl ShapeMessage {
     /// When the filter cannot be evaluated over it.
     pub async fn holds(&self, subscription: &Subscription, event: &Event) -> Result<bool, ShapeError> {
         let Some(filter) = &subscription.filter else { return Ok(true) };
-        let held = self.expressions.holds(filter, &variables(event)).await;
-        held.map_err(|error| ShapeError::Unfit(format!("the filter of `{}` {error}", subscription.name)))
+        let held = self.expressions.holds(&subscription.tenant, filter, &variables(event)).await;
+        held.map_err(|error| unfit(error, |sentence| format!("the filter of `{}` {sentence}", subscription.name)))
     }
 
     /// What is sent.
@@ -59,10 +61,9 @@ impl ShapeMessage {
         let recipient = match &subscription.recipient {
             None => event.name.clone(),
             Some(template) => {
-                let rendered = self.expressions.render(template, &variables).await;
-                let rendered =
-                    rendered.map_err(|error| ShapeError::Unfit(format!("the remoteJid of `{name}` {error}")))?;
-                rendered.trim().to_owned()
+                let rendered = self.expressions.render(&subscription.tenant, template, &variables).await;
+                let told = |sentence: &str| format!("the remoteJid of `{name}` {sentence}");
+                rendered.map_err(|error| unfit(error, told))?.trim().to_owned()
             }
         };
         let recipient = Recipient::parse(recipient)
@@ -70,8 +71,9 @@ impl ShapeMessage {
         let content = match &subscription.template {
             None => Content { payload: Some(told(event)), ..Content::default() },
             Some(template) => {
-                let rendered = self.expressions.render(template, &variables).await;
-                content(rendered.map_err(|error| ShapeError::Unfit(format!("the template of `{name}` {error}")))?)
+                let rendered = self.expressions.render(&subscription.tenant, template, &variables).await;
+                let told = |sentence: &str| format!("the template of `{name}` {sentence}");
+                content(rendered.map_err(|error| unfit(error, told))?)
             }
         };
         let max_tries = MaxTries::new(TRIES).ok();
@@ -112,6 +114,14 @@ impl ShapeMessage {
     }
 }
 
+/// One that was not evaluated yet is tried again, as what the database did not answer.
+fn unfit(error: EvaluationError, told: impl FnOnce(&str) -> String) -> ShapeError {
+    match error {
+        EvaluationError::Unfit(sentence) => ShapeError::Unfit(told(&sentence)),
+        EvaluationError::Busy(sentence) => ShapeError::Repository(RepositoryError::Unavailable(told(&sentence))),
+    }
+}
+
 /// What filters and templates look at.
 fn variables(event: &Event) -> Value {
     let data: Value = serde_json::from_str(&event.data).unwrap_or(Value::Null);
@@ -120,6 +130,7 @@ fn variables(event: &Event) -> Value {
             "id": event.name,
             "type": event.kind,
             "origin": event.origin,
+            "claimedOrigin": event.claimed_origin,
             "timestamp": text(event.occurred_at.unwrap_or(event.received_at)),
             "receivedAt": text(event.received_at),
         },
@@ -135,12 +146,14 @@ fn text(time: Timestamp) -> String {
 /// The event as JSON, its data byte for byte as they came.
 fn told(event: &Event) -> String {
     let quoted = |text: &str| Value::from(text).to_string();
-    let origin = event.origin.as_deref().map_or_else(|| "null".to_owned(), quoted);
+    let option = |text: &Option<String>| text.as_deref().map_or_else(|| "null".to_owned(), quoted);
     format!(
-        r#"{{"id":{},"type":{},"source":{},"origin":{origin},"timestamp":{},"receivedAt":{},"data":{}}}"#,
+        r#"{{"id":{},"type":{},"source":{},"origin":{},"claimedOrigin":{},"timestamp":{},"receivedAt":{},"data":{}}}"#,
         quoted(&event.name),
         quoted(&event.kind),
         quoted(&event.source),
+        option(&event.origin),
+        option(&event.claimed_origin),
         quoted(&text(event.occurred_at.unwrap_or(event.received_at))),
         quoted(&text(event.received_at)),
         event.data

@@ -7,7 +7,7 @@ use crate::application::Stop;
 use crate::application::ports::{Clock, EventDeliveries, RepositoryError};
 use crate::application::service::Repeated;
 
-/// Forgets what became of events that are too old to be there.
+/// Forgets what became of events that are there no longer.
 pub struct SweepDeliveries {
     pub deliveries: Arc<dyn EventDeliveries>,
     pub clock: Arc<dyn Clock>,

@@ -43,6 +43,8 @@ pub struct Event {
     pub kind: String,
     /// Who reported it, as far as the source tells them apart.
     pub origin: Option<String>,
+    /// The same, as the report says: nothing proves it.
+    pub claimed_origin: Option<String>,
     /// Events with the same one are handled in the order of their arrival, as far as nothing fails.
     pub ordering_key: Option<String>,
     /// JSON, byte for byte as it was stored first.

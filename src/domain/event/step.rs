@@ -40,6 +40,11 @@ pub enum StepResult {
         reason: String,
         has_failed: bool,
     },
+    /// It could not be tried, because what it needs does not answer: whatever it is to do is still to be done.
+    PutOff {
+        at: Timestamp,
+        reason: String,
+    },
     /// It failed for good, and waits for a person.
     Dead {
         reason: String,
@@ -67,8 +72,23 @@ impl StepResult {
     pub fn reason(&self) -> Option<&str> {
         match self {
             StepResult::Done { reason } => reason.as_deref(),
-            StepResult::Again { reason, .. } | StepResult::Dead { reason } => Some(reason),
+            StepResult::Again { reason, .. } | StepResult::PutOff { reason, .. } | StepResult::Dead { reason } => {
+                Some(reason)
+            }
         }
+    }
+
+    /// When it is due again.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        match self {
+            StepResult::Again { at, .. } | StepResult::PutOff { at, .. } => Some(*at),
+            StepResult::Done { .. } | StepResult::Dead { .. } => None,
+        }
+    }
+
+    /// Whether it only waits: told in the history when it begins to, and not each time that it still does.
+    pub fn waits(&self) -> bool {
+        matches!(self, StepResult::Again { has_failed: false, .. } | StepResult::PutOff { .. })
     }
 
     pub fn has_failed(&self) -> bool {

@@ -106,7 +106,31 @@ impl Proof {
     }
 }
 
+impl Proof {
+    /// Whether somebody who sets the source up has shown its token. Never where none is configured.
+    pub fn shakes_hands(&self, shown: &str) -> bool {
+        match self {
+            Proof::Signature { verify_token: Some(token), .. } => {
+                !token.is_empty() && is_same(shown.as_bytes(), token.as_bytes())
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Style {
+    /// Whether a secret can be one of this style's: the end of a sentence that begins with its name.
+    ///
+    /// # Errors
+    /// What it should be.
+    pub fn check_secret(self, secret: &str) -> Result<(), &'static str> {
+        let is_usable = match self {
+            Style::StandardWebhooks => standard_key(secret).is_some_and(|key| !key.is_empty()),
+            _ => !secret.is_empty(),
+        };
+        if is_usable { Ok(()) } else { Err("must be the base64 of a key, with or without `whsec_` before it") }
+    }
+
     fn is_signed(self, headers: &HashMap<String, String>, body: &[u8], secret: &str, now: Timestamp) -> bool {
         let signed = match self {
             Style::GitHub | Style::Meta => {
@@ -132,11 +156,15 @@ impl Style {
 
 fn standard(headers: &HashMap<String, String>, body: &[u8], secret: &str, now: Timestamp) -> Option<bool> {
     let (id, time) = (headers.get("webhook-id")?, headers.get("webhook-timestamp")?);
-    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok()?;
+    let key = standard_key(secret)?;
     let signatures = headers.get("webhook-signature")?.split(' ').filter_map(|one| one.strip_prefix("v1,"));
     let mut signatures = signatures.filter_map(|text| STANDARD.decode(text).ok());
     let parts = [id.as_bytes(), b".", time.as_bytes(), b".", body];
     Some(is_recent(time, now) && signatures.any(|signature| is_mac(&key, &parts, &signature)))
+}
+
+fn standard_key(secret: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok()
 }
 
 fn is_recent(time: &str, now: Timestamp) -> bool {
@@ -233,5 +261,23 @@ mod tests {
         assert!(by_path.verify(&headers(&[]), Some("abd"), b"", at(0)).is_err());
         assert!(by_path.verify(&headers(&[]), None, b"", at(0)).is_err());
         assert!(!format!("{by_path:?}").contains("abc"), "secrets stay home");
+    }
+
+    #[test]
+    fn hands_are_shaken_with_the_token_alone() {
+        let meta = |token: Option<&str>| Proof::Signature {
+            style: Style::Meta,
+            secrets: vec!["s".to_owned()],
+            verify_token: token.map(str::to_owned),
+        };
+        assert!(meta(Some("abc")).shakes_hands("abc"));
+        for (token, shown) in [(Some("abc"), "abd"), (Some("abc"), ""), (Some(""), ""), (None, "")] {
+            assert!(!meta(token).shakes_hands(shown), "{token:?} {shown:?}");
+        }
+        assert!(!Proof::Open.shakes_hands(""));
+        assert!(Style::StandardWebhooks.check_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").is_ok());
+        for secret in ["", "whsec_", "whsec_not base64", "a"] {
+            assert!(Style::StandardWebhooks.check_secret(secret).is_err(), "{secret}");
+        }
     }
 }

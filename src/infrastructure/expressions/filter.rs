@@ -56,7 +56,8 @@ mod tests {
     fn variables() -> Value {
         json!({
             "event": { "type": "deal.updated", "id": "7" },
-            "data": { "value": 1500.5, "count": 3, "status": "won", "tags": ["a", "b"], "person": null },
+            "data": { "value": 1500.5, "count": 3, "status": "won", "tags": ["a", "b"], "person": null,
+                      "items": [{ "price": 9.5, "n": 2 }] },
             "source": { "name": "crm" },
         })
     }
@@ -75,6 +76,11 @@ mod tests {
             ("data.count > 2.5", true),
             ("data.person == null", true),
             ("data.status.matches('^w.n$')", true),
+            ("data.status in ['won', 'lost']", true),
+            ("data.tags.exists(tag, tag == data.status || tag.startsWith('b'))", true),
+            ("data.tags.exists_one(tag, size(tag) == 1)", false),
+            ("double(data.count) + 1.0 > 3.5 && data.count + 1u == 4u", true),
+            ("data.items.all(item, item.price * double(item.n) < 100.0 && has(item.n))", true),
         ] {
             assert_eq!(holds(filter, &variables()), Ok(expected), "{filter}");
         }
@@ -86,10 +92,31 @@ mod tests {
             ("", "must not be empty"),
             ("data.value >", "is not an expression of CEL"),
             ("data.tags.all(a, data.tags.all(b, a != b))", "goes through a list within another"),
+            ("data.tags.map(a, data) == []", "makes a list of another"),
+            ("data.tags.filter(a, true).size() > 1", "makes a list of another"),
+            ("data.tags.map(a, a).exists(b, true)", "goes through a list within another"),
+            ("data.status + data.status == ''", "adds what may be texts or lists"),
+            ("'a' + data.status == ''", "adds what may be texts or lists"),
+            ("data.tags + data.tags == []", "adds what may be texts or lists"),
+            ("data.tags.exists(a, size(a + a) > 1)", "adds what may be texts or lists"),
+            ("[data, data] == [data]", "holds more than constants"),
+            ("{'a': data} == data", "has an object of its own"),
+            ("data.tags.exists(a, a in data.tags)", "`in` within a loop"),
+            ("data.tags.exists(a, a in ['x'])", "`in` within a loop"),
+            ("data.tags.exists(a, [1, 2] == a)", "a list of its own within a loop"),
+            ("data.tags.exists(a, data.status.contains(a))", "`contains` within a loop"),
+            ("data.tags.exists(a, a.matches('x'))", "`matches` within a loop"),
+            ("data.status.matches(data.status)", "not a text written in the filter"),
+            ("matches(data.status, data.status)", "not a text written in the filter"),
+            ("data.status.matches('((a{100}){100}){100}')", "repeats more than"),
+            ("data.tags.exists(a, data.tags == data.tags)", "something else than the item"),
+            ("data.tags.exists(a, size(data.status) == 1)", "something else than the item"),
+            ("data.tags.exists(data, event == event)", "something else than the item"),
         ] {
-            let error = compile(filter).unwrap_err().0;
+            let error = compile(filter).map(|_| ()).expect_err(filter).0;
             assert!(error.contains(part), "{filter}: {error}");
         }
+        assert!(compile("optional.of(data).optMap(a, [a, a]).hasValue()").is_err());
         assert!(compile(&"!".repeat(1_999)).is_err());
         assert!(compile(&"(".repeat(1_999)).is_err());
         assert!(compile(&format!("{}true{}", "(".repeat(900), ")".repeat(900))).is_err());

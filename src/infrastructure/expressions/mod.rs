@@ -3,7 +3,9 @@
 mod event_expressions;
 mod filter;
 mod permitted_filter;
+mod permitted_schema;
 mod permitted_template;
+mod places;
 mod schemas;
 mod template;
 

@@ -64,6 +64,8 @@ pub fn read(content: &[u8]) -> Option<NewEvent> {
         key: record.key,
         kind: record.kind,
         origin: record.origin,
+        // Only callers of the API make claims, and their events do not come this way.
+        claimed_origin: None,
         ordering_key: record.ordering_key,
         data: record.data,
         via: record.via,

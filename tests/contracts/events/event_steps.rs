@@ -13,6 +13,10 @@ on_every_adapter![
     steps_are_taken_in_the_order_of_their_events,
     a_step_is_taken_by_one_of_many,
     a_step_without_a_result_is_due_again_after_its_lease,
+    a_step_that_was_lost_is_taken_alone,
+    failures_are_counted_apart_from_tries,
+    a_step_that_a_person_retries_says_so_until_a_try_has_ended,
+    a_wait_is_told_when_it_begins,
     an_event_is_processed_once_its_last_step_is_done,
     a_step_that_failed_is_due_again_at_its_time,
     a_dead_step_waits_for_a_person,
@@ -81,6 +85,74 @@ async fn a_step_without_a_result_is_due_again_after_its_lease(adapters: &Adapter
     assert_eq!(finish(adapters, &second[0], done(), 62).await, Some(EventStatus::Processed));
 }
 
+async fn a_step_that_was_lost_is_taken_alone(adapters: &Adapters) {
+    for name in ["one", "two"] {
+        stored(adapters, &event(name), &[Step::Publish]).await;
+    }
+    assert_eq!(names(&take(adapters, Step::Publish, 1).await), ["one", "two"]);
+    stored(adapters, &Event { received_at: at(61), ..event("three") }, &[Step::Publish]).await;
+    stored(adapters, &Event { received_at: at(61), ..event("four") }, &[Step::Publish]).await;
+    let mut taken = Vec::new();
+    for _ in 0..4 {
+        taken.push(take(adapters, Step::Publish, 70).await);
+    }
+    let told: Vec<_> = taken.iter().map(|due| names(due)).collect();
+    assert_eq!(told, [vec!["one"], vec!["two"], vec!["three", "four"], vec![]]);
+    let lost: Vec<_> = taken.iter().flatten().map(|due| due.lost).collect();
+    assert_eq!(lost, [1, 1, 0, 0]);
+    let again = StepResult::Again { at: at(80), reason: "away".to_owned(), has_failed: false };
+    finish(adapters, &taken[0][0], again, 71).await;
+    assert_eq!(take(adapters, Step::Publish, 80).await[0].lost, 0, "it came to a result");
+}
+
+async fn failures_are_counted_apart_from_tries(adapters: &Adapters) {
+    stored(adapters, &event("one"), &[Step::Publish]).await;
+    let mut counted = Vec::new();
+    for (round, has_failed) in [(1, false), (2, true), (3, false), (4, true), (5, false)] {
+        let due = take(adapters, Step::Publish, round).await;
+        counted.push((due[0].tries, due[0].failures));
+        let again = StepResult::Again { at: at(round + 1), reason: "away".to_owned(), has_failed };
+        finish(adapters, &due[0], again, round).await;
+    }
+    assert_eq!(counted, [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2)]);
+}
+
+async fn a_step_that_a_person_retries_says_so_until_a_try_has_ended(adapters: &Adapters) {
+    let one = event("one");
+    stored(adapters, &one, &[Step::Publish]).await;
+    let due = take(adapters, Step::Publish, 1).await;
+    assert!(!due[0].resend);
+    finish(adapters, &due[0], dead(), 1).await;
+    adapters.events.retry(&one.tenant, "one", at(2)).await.unwrap();
+    assert!(take(adapters, Step::Publish, 2).await[0].resend);
+    let due = take(adapters, Step::Publish, 62).await;
+    assert!(due[0].resend, "the try before came to no result");
+    let put_off = StepResult::PutOff { at: at(70), reason: "the database is away".to_owned() };
+    assert_eq!(finish(adapters, &due[0], put_off, 63).await, Some(EventStatus::Processing));
+    let due = take(adapters, Step::Publish, 70).await;
+    assert_eq!((due[0].resend, due[0].failures), (true, 0), "nothing was done");
+    let again = StepResult::Again { at: at(80), reason: "sent again".to_owned(), has_failed: false };
+    finish(adapters, &due[0], again, 71).await;
+    assert!(!take(adapters, Step::Publish, 80).await[0].resend);
+}
+
+async fn a_wait_is_told_when_it_begins(adapters: &Adapters) {
+    let one = event("one");
+    stored(adapters, &one, &[Step::Publish, Step::Tables]).await;
+    for round in 1..=6 {
+        for step in [Step::Publish, Step::Tables] {
+            let due = take(adapters, step, round).await;
+            let reason = if round < 4 { "1 of 2" } else { "2 of 2" }.to_owned();
+            let again = StepResult::Again { at: at(round + 1), reason, has_failed: false };
+            finish(adapters, &due[0], again, round).await;
+        }
+    }
+    let reasons: Vec<_> =
+        told(adapters, &one).await.into_iter().filter_map(|(_, step, reason)| step.and(reason)).collect();
+    assert_eq!(reasons, ["1 of 2", "1 of 2", "2 of 2", "2 of 2"], "once a step");
+    assert_eq!(now(adapters, &one).await.updated_at, at(4), "nothing has changed since");
+}
+
 async fn an_event_is_processed_once_its_last_step_is_done(adapters: &Adapters) {
     let one = event("one");
     stored(adapters, &one, &[Step::Publish, Step::Tables]).await;
@@ -130,7 +202,7 @@ async fn a_dead_step_waits_for_a_person(adapters: &Adapters) {
     };
     assert_eq!((retried.status, retried.error), (EventStatus::Received, None));
     let due = take(adapters, Step::Publish, 20).await;
-    assert_eq!(due[0].tries, 1);
+    assert_eq!((due[0].tries, due[0].failures), (2, 0), "a result of the first try would come too late");
     assert_eq!(finish(adapters, &due[0], done(), 21).await, Some(EventStatus::Processed));
 }
 
@@ -152,7 +224,7 @@ async fn a_result_that_comes_too_late_changes_nothing(adapters: &Adapters) {
     for result in [done(), dead()] {
         assert_eq!(finish(adapters, &due[0], result, 3).await, None);
     }
-    let unknown = DueStep { event: event("two"), step: Step::Route, tries: 1 };
+    let unknown = DueStep { event: event("two"), step: Step::Route, ..due[0].clone() };
     assert_eq!(finish(adapters, &unknown, done(), 3).await, None);
     assert_eq!(now(adapters, &one).await.updated_at, at(2));
 }
@@ -186,4 +258,9 @@ async fn a_history_does_not_grow_for_ever(adapters: &Adapters) {
         finish(adapters, &due[0], again, round).await;
     }
     assert_eq!(told(adapters, &one).await.len(), 200);
+    let due = take(adapters, Step::Publish, 200).await;
+    finish(adapters, &due[0], dead(), 200).await;
+    let lines = told(adapters, &one).await;
+    assert_eq!(lines.len(), 201, "the end is told");
+    assert_eq!(lines.last().map(|(status, ..)| *status), Some(EventStatus::DeadLetter));
 }

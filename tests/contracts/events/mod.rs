@@ -14,7 +14,7 @@ use correio::domain::event::{Event, EventId, EventStatus, HistoryEntry, Step};
 use crate::support::databases::Adapters;
 use crate::support::given::{at, id, tenant};
 
-fn event(name: &str) -> Event {
+pub fn event(name: &str) -> Event {
     Event {
         id: EventId(id()),
         tenant: tenant("acme"),
@@ -23,6 +23,7 @@ fn event(name: &str) -> Event {
         key: Some(name.to_owned()),
         kind: "deal.change".to_owned(),
         origin: None,
+        claimed_origin: None,
         ordering_key: Some("deal-1".to_owned()),
         data: "{\"meta\": {\"half\": \"\\ud800\"},  \"n\": 1.00}".to_owned(),
         via: Some("direct-db".to_owned()),
@@ -38,7 +39,7 @@ fn new(event: &Event, steps: &[Step]) -> NewEvent {
     NewEvent { event: event.clone(), remembered_until: event.received_at + TimeDelta::days(7), steps: steps.to_vec() }
 }
 
-async fn stored(adapters: &Adapters, event: &Event, steps: &[Step]) {
+pub async fn stored(adapters: &Adapters, event: &Event, steps: &[Step]) {
     assert_eq!(adapters.events.store(&new(event, steps)).await.unwrap(), StoredEvent::New);
 }
 

@@ -3,6 +3,7 @@ use correio::domain::event::EventId;
 use correio::domain::message::{Message, MessageStatus};
 use correio::domain::subscription::{DeliveryOutcome, EventDelivery, SubscriptionId};
 
+use crate::contracts::events::{event, stored};
 use crate::contracts::on_every_adapter;
 use crate::support::databases::Adapters;
 use crate::support::given::{at, id, message, node};
@@ -11,7 +12,7 @@ on_every_adapter![
     an_event_and_a_subscription_have_one_message,
     of_many_at_once_one_makes_the_message,
     what_was_skipped_may_become_a_message,
-    old_deliveries_are_forgotten,
+    old_deliveries_of_events_that_are_gone_are_forgotten,
 ];
 
 fn delivery(event: EventId, subscription: SubscriptionId) -> NewDelivery {
@@ -80,11 +81,20 @@ async fn what_was_skipped_may_become_a_message(adapters: &Adapters) {
     assert_eq!(adapters.event_deliveries.of_events(&[event]).await.unwrap(), [told(&replayed)]);
 }
 
-async fn old_deliveries_are_forgotten(adapters: &Adapters) {
+async fn old_deliveries_of_events_that_are_gone_are_forgotten(adapters: &Adapters) {
     let ((old, subscription), (new, _)) = (some(), some());
+    let kept = event("kept");
+    stored(adapters, &kept, &[]).await;
+    let still_there = delivery(kept.id, subscription);
+    adapters.event_deliveries.record(std::slice::from_ref(&still_there)).await.unwrap();
     adapters.event_deliveries.record(&[delivery(old, subscription)]).await.unwrap();
     let later = NewDelivery { at: at(10), ..delivery(new, subscription) };
     adapters.event_deliveries.record(std::slice::from_ref(&later)).await.unwrap();
     assert!(!adapters.event_deliveries.forget(at(5)).await.unwrap());
     assert_eq!(adapters.event_deliveries.of_events(&[old, new]).await.unwrap(), [told(&later)]);
+    assert_eq!(
+        adapters.event_deliveries.of_events(&[kept.id]).await.unwrap(),
+        [told(&still_there)],
+        "its event is there"
+    );
 }

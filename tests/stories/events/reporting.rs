@@ -46,9 +46,11 @@ async fn an_event_is_reported_once_and_read(installation: Installation) {
     assert_eq!(first.status, 202, "{event}");
     assert_eq!((&event["id"], &event["tipo"], &event["type"]), (&json!("evt-1"), &json!("VENDA"), &json!("VENDA")));
     assert_eq!(
-        (&event["status"], &event["origin"], &event["duplicate"]),
+        (&event["status"], &event["claimedOrigin"], &event["duplicate"]),
         (&json!("received"), &json!("loja-1"), &json!(false))
     );
+    assert!(event["origin"].is_string() && event["origin"] != "loja-1", "who proves it: {event}");
+    assert_eq!(event["origin"], event["partnerId"]);
     assert_eq!(event["timestamp"], "2026-01-18T15:00:00.000Z");
     assert!(String::from_utf8_lossy(&first.body).contains(r#"{"produto_id": "P-1", "quantidade": 2, "valor": 59.90}"#));
 
@@ -134,7 +136,7 @@ async fn types_are_one_with_and_without_accents(installation: Installation) {
     assert_eq!(reported(&app, &stock).await["tipo"], "ATUALIZAÇÃO_ESTOQUE");
     let english =
         json!({ "type": "VENDA", "payload": { "productId": "1", "quantity": 3, "price": 9.5 }, "partnerId": "p" });
-    assert_eq!(reported(&app, &english).await["partnerId"], "p");
+    assert_eq!(reported(&app, &english).await["claimedOrigin"], "p");
     assert_eq!(reported(&app, &json!({ "type": "CANCELAMENTO", "payload": {} })).await["status"], "received");
 }
 

@@ -123,6 +123,8 @@ async fn each_example_takes_what_its_source_signs_and_nothing_else(installation:
             let right = app.nobody().get(&asked("c2VncmVkbw%3D%3D")).await;
             assert_eq!((right.status, right.body.as_slice()), (200, b"42".as_slice()));
             assert_eq!(app.nobody().get(&asked("other")).await.status, 403);
+            let again = report(&app, &path, &headers, body).await;
+            assert_eq!((&again.json()["id"], &again.json()["duplicate"]), (&answer.json()["id"], &json!(true)));
         }
         let stored = app.sql(&format!("select data from messaging_events where type = '{kind}'")).await;
         if example != "shopify" {
@@ -143,6 +145,13 @@ async fn a_report_is_checked_completed_and_stored_once(installation: Installatio
     assert_eq!((taken.status, taken.json()), (200, json!({ "ok": true, "id": "77" })));
     assert_eq!(report(&app, "/sources/erp", &basic(SECRET), order).await.json()["id"], "77");
     assert_eq!(app.sql_number("select count(*) from messaging_events").await, 1);
+    for last in ["a", "b", "b"] {
+        let long = format!(r#"{{"filial": "02", "pedido": {{"numero": 1}}, "id": "{}{last}"}}"#, "x".repeat(300));
+        let taken = report(&app, "/sources/erp", &basic(SECRET), &long).await;
+        assert!(taken.json()["id"].as_str().is_some_and(|id| id.starts_with("sha256:")), "{}", taken.json());
+    }
+    let long = "select count(*) from messaging_events where name like 'sha256:%'";
+    assert_eq!(app.sql_number(long).await, 2, "two that begin alike are two");
     let event = app.get("/events/77").await.json();
     assert_eq!((&event["source"], &event["type"]), (&json!("erp"), &json!("pedido")));
     let data: &Value = &event["data"];

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::application::ports::{Clock, EventSchemas, EventType, EventTypes, RepositoryError};
+use crate::application::ports::{Clock, EvaluationError, EventSchemas, EventType, EventTypes, RepositoryError};
 use crate::domain::access::principal::Principal;
 use crate::domain::event::kind::{folded, parse_kind};
 use crate::domain::problem::FieldProblem;
@@ -45,7 +45,13 @@ impl RegisterType {
         if text.as_ref().is_some_and(|text| text.len() > LONGEST_SCHEMA) {
             return Err(invalid("/schema", format!("must have at most {LONGEST_SCHEMA} bytes")));
         }
-        schema.map_or(Ok(()), |schema| self.schemas.check(schema)).map_err(|detail| invalid("/schema", detail))?;
+        if let Some(schema) = schema {
+            match self.schemas.check(&caller.tenant, schema).await {
+                Ok(()) => {}
+                Err(EvaluationError::Unfit(detail)) => return Err(invalid("/schema", detail)),
+                Err(EvaluationError::Busy(detail)) => return Err(RepositoryError::Unavailable(detail).into()),
+            }
+        }
         let is_new = self.types.find(&caller.tenant, &folded(&name)).await?.is_none();
         if is_new && self.types.list(&caller.tenant).await?.len() >= MOST_OF_A_TENANT {
             return Err(invalid(

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::application::events::bells::Bells;
 use crate::application::ports::{
-    Clock, EventRepository, EventSchemas, EventTypes, Ids, NewEvent, RepositoryError, StoredEvent,
+    Clock, EvaluationError, EventRepository, EventSchemas, EventTypes, Ids, NewEvent, RepositoryError, StoredEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Principal;
@@ -41,6 +41,7 @@ pub struct Report {
     pub name: Option<String>,
     /// What a repeat has in common with it; none: its name.
     pub key: Option<String>,
+    /// Who reports it, as the report says.
     pub origin: Option<String>,
     pub occurred_at: Option<Timestamp>,
 }
@@ -58,9 +59,6 @@ pub enum ReportEventError {
     Invalid(Vec<FieldProblem>),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
-    /// For the log.
-    #[error("the type's schema {0}")]
-    Schema(String),
 }
 
 impl ReportEvent {
@@ -78,7 +76,8 @@ impl ReportEvent {
             name: report.name.unwrap_or_else(|| id.to_string()),
             key,
             kind,
-            origin: Some(report.origin.unwrap_or_else(|| caller.subject.clone())),
+            origin: Some(caller.subject.clone()),
+            claimed_origin: report.origin,
             ordering_key: None,
             data: report.data,
             via: None,
@@ -111,9 +110,16 @@ impl ReportEvent {
     /// The type's name as it is stored.
     async fn checked_kind(&self, caller: &Principal, report: &Report) -> Result<String, ReportEventError> {
         if let Some(registered) = self.types.find(&caller.tenant, &folded(&report.kind)).await? {
+            let Some(schema) = &registered.schema else { return Ok(registered.name) };
             let data = Value::Object(report.members.clone());
-            let problems = registered.schema.as_deref().map(|schema| self.schemas.problems(schema, &data));
-            return valid(registered.name, problems.transpose().map_err(ReportEventError::Schema)?.unwrap_or_default());
+            return match self.schemas.problems(&caller.tenant, schema, &data).await {
+                Ok(problems) => valid(registered.name, problems),
+                Err(EvaluationError::Unfit(detail)) => {
+                    let sentence = format!("has a schema that cannot be used: it {detail}");
+                    Err(ReportEventError::Invalid(vec![FieldProblem::new("/type", sentence)]))
+                }
+                Err(EvaluationError::Busy(detail)) => Err(RepositoryError::Unavailable(detail).into()),
+            };
         }
         let Some(known) = KnownKind::find(&report.kind) else { return Err(self.unknown_kind(caller).await?) };
         valid(known.name.to_owned(), known.problems(&report.members))

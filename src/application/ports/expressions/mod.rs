@@ -2,6 +2,8 @@
 
 mod event_expressions;
 mod event_schemas;
+mod expression_error;
 
-pub use event_expressions::{EventExpressions, ExpressionError};
+pub use event_expressions::EventExpressions;
 pub use event_schemas::EventSchemas;
+pub use expression_error::{EvaluationError, ExpressionError};

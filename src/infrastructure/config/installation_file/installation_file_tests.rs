@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::source::finder::Request;
 
 fn variable(name: &str) -> Option<String> {
-    (name == "SECRET").then(|| "s3cret".to_owned())
+    (name == "SECRET").then(|| "c2VjcmV0".to_owned())
 }
 
 fn read(text: &str) -> Result<Vec<Source>, Vec<String>> {
@@ -25,7 +25,7 @@ fn a_source_is_read_with_everything_that_it_may_have() {
         path = "crm-2"
         tenant = "acme"
         auth = "standard_webhooks"
-        secret = ["former", "whsec_${SECRET}"]
+        secret = ["Zm9ybWVy", "whsec_${SECRET}"]
         type = ["{/meta/entity}.{/meta/action}", "unknown"]
         id = "/meta/id"
         time = "/meta/timestamp"
@@ -89,6 +89,13 @@ enrich = { x = { lookup = "none", by = "/x" } }
     ] {
         let is_told = mistakes.iter().any(|it| it.starts_with(&format!("line {line}: ")) && it.contains(part));
         assert!(is_told, "line {line}: {part} in {mistakes:#?}");
+    }
+    for (text, part) in [
+        ("standard_webhooks\"\nsecret = \"whsec_not base64\"", "must be the base64 of a key"),
+        ("meta\"\nsecret = \"s\"\nverify_token = \"\"", "`verify_token` must not be empty"),
+    ] {
+        let mistakes = read(&format!("[[sources]]\nname = \"a\"\ntype = \"x\"\nauth = \"{text}\n")).unwrap_err();
+        assert!(mistakes[0].contains(part), "{mistakes:?}");
     }
     assert!(read("a = ").unwrap_err()[0].starts_with("line 1: "));
     assert!(read("sources = 7").unwrap_err()[0].contains("[[sources]]"));

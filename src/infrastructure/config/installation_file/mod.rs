@@ -23,7 +23,7 @@ impl Config {
     ///
     /// # Errors
     /// All mistakes in it, each with its line.
-    pub fn sources(&self) -> Result<Arc<[Source]>, ConfigError> {
+    pub fn sources(&self) -> Result<Arc<[Arc<Source>]>, ConfigError> {
         let path = PathBuf::from(self.sources.file.as_deref().unwrap_or(FILE));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -35,7 +35,7 @@ impl Config {
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
         let variable = |name: &str| environment::any(name).ok().flatten();
         let read = parse(&text, &directory, &variable);
-        read.map(Into::into).map_err(|mistakes| {
+        read.map(|sources| sources.into_iter().map(Arc::new).collect()).map_err(|mistakes| {
             ConfigError::new(VARIABLE, format!("{} has mistakes: {}", path.display(), mistakes.join("; ")))
         })
     }

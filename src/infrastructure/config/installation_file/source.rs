@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::table::{Lookups, TableReader};
-use crate::application::ports::{EventExpressions, EventSchemas};
+use crate::application::ports::EventExpressions;
 use crate::domain::access::principal::Tenant;
 use crate::domain::event::kind::KindPattern;
 use crate::domain::source::finder::Finder;
@@ -95,7 +95,15 @@ fn proof(table: &TableReader<'_>) -> Option<Proof> {
                 table.add_at("secret", "`secret` is required: one, or a list while one is replaced");
                 return None;
             }
-            Some(Proof::Signature { style: *style, secrets, verify_token: table.text("verify_token") })
+            for detail in secrets.iter().filter_map(|secret| style.check_secret(secret).err()) {
+                table.add_at("secret", format!("`secret` {detail}"));
+            }
+            let verify_token = table.text("verify_token");
+            if verify_token.as_ref().is_some_and(String::is_empty) {
+                table
+                    .add_at("verify_token", "`verify_token` must not be empty; leave it out where no hands are shaken");
+            }
+            Some(Proof::Signature { style: *style, secrets, verify_token })
         }
     }
 }
@@ -108,7 +116,7 @@ fn schemas(table: &TableReader<'_>, directory: &Path) -> Vec<(KindPattern, Strin
         let read = KindPattern::parse(&pattern).and_then(|kind| {
             let text = std::fs::read_to_string(directory.join(&file)).map_err(|error| format!("`{file}`: {error}"))?;
             let schema = serde_json::from_str(&text).map_err(|error| format!("`{file}` is not JSON: {error}"))?;
-            JsonSchemas::default().check(&schema).map_err(|detail| format!("`{file}` {detail}"))?;
+            JsonSchemas::check_now(&schema).map_err(|detail| format!("`{file}` {detail}"))?;
             Ok((kind, text))
         });
         match read {

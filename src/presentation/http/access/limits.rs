@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::application::access::authenticate::Authenticated;
-use crate::application::access::limit_requests::Standing;
+use crate::application::access::limit_requests::{LimitRequests, Standing};
 use crate::domain::access::request_limit::{Counted, MINUTE};
 use crate::presentation::http::wire::caller::{Known, authenticated};
 use crate::presentation::http::wire::problem::Problem;
@@ -26,18 +26,9 @@ pub async fn count(State(state): State<SharedState>, mut request: Request, next:
     let limits = &state.gateway.access.limit_requests;
     let peer = request.extensions().get::<Peer>().copied();
     let address = counted_as(client_of(peer, request.headers(), &state.trusted_proxies));
-    let Some(of_address) = limits.of_address(&address).await else { return next.run(request).await };
-    if !of_address.is_allowed {
-        return refused(of_address);
-    }
     // Credentials that are not valid are counted by the address, and refused by the handler.
     let caller = authenticated(request.headers(), &state).await.ok();
-    let standing = match &caller {
-        Some(Authenticated { principal, requests_per_minute }) => {
-            limits.of_caller(&Counted::caller(principal), *requests_per_minute).await.unwrap_or(of_address)
-        }
-        None => limits.burst_of_address(&address).unwrap_or(of_address),
-    };
+    let Some(standing) = standing(limits, &address, caller.as_ref()).await else { return next.run(request).await };
     if !standing.is_allowed {
         return refused(standing);
     }
@@ -47,6 +38,21 @@ pub async fn count(State(state): State<SharedState>, mut request: Request, next:
     let mut response = next.run(request).await;
     say(response.headers_mut(), standing);
     response
+}
+
+/// Of a caller with a limit of its own that alone, whatever its address; none where requests are not limited.
+async fn standing(limits: &LimitRequests, address: &str, caller: Option<&Authenticated>) -> Option<Standing> {
+    if let Some(Authenticated { principal, requests_per_minute: own @ Some(_) }) = caller {
+        return limits.of_caller(&Counted::caller(principal), *own).await;
+    }
+    let of_address = limits.of_address(address).await?;
+    if !of_address.is_allowed {
+        return Some(of_address);
+    }
+    Some(match caller {
+        Some(caller) => limits.of_caller(&Counted::caller(&caller.principal), None).await.unwrap_or(of_address),
+        None => limits.burst_of_address(address).unwrap_or(of_address),
+    })
 }
 
 fn refused(standing: Standing) -> Response {

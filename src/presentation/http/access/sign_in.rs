@@ -131,7 +131,8 @@ fn credentials(body: &Value, [name, other, password]: [&'static str; 3]) -> Resu
         [(name, given), (password, secret)].into_iter().filter(|(_, text)| text.is_none()).map(|(it, _)| it).collect();
     let (Some(given), Some(secret)) = (given, secret) else {
         let problems = missing.iter().map(|member| FieldProblem::new(format!("/{member}"), "is required"));
-        let sentence = format!("Missing required fields: {}", missing.join(", "));
+        // All that are required, whichever is missing: a sentence that clients compare.
+        let sentence = format!("Missing required fields: {name}, {password}");
         return Err(Problem::bad_request(problems).with_detail(sentence));
     };
     let too_long = [(name, given), (password, secret)].into_iter().filter(|(_, text)| text.len() > LONGEST);

@@ -33,10 +33,12 @@ pub struct EventData {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     payload: Option<Box<RawValue>>,
-    /// What its reporter says of itself, or else who reported it.
+    /// The key or the login that reported it.
     origin: Option<String>,
     /// As `origin`.
     partner_id: Option<String>,
+    /// What its reporter says of itself.
+    claimed_origin: Option<String>,
     /// `api`: it was reported here.
     source: String,
     /// `received`, `processing`, `processed`, `failed` (tried again), `dead_letter`.
@@ -102,6 +104,7 @@ impl EventData {
             payload: None,
             partner_id: event.origin.clone(),
             origin: event.origin,
+            claimed_origin: event.claimed_origin,
             source: event.source,
             status: event.status.as_str(),
             error: event.error,

@@ -67,7 +67,6 @@ impl From<ReportEventError> for Problem {
         match error {
             ReportEventError::Invalid(problems) => invalid(problems),
             ReportEventError::Repository(error) => error.into(),
-            error @ ReportEventError::Schema(_) => Problem::internal(error),
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct ReportRequest {
     /// The same, for an event that shall have an id of ours. Also as the header `Idempotency-Key`.
     #[schema(rename = "idempotencyKey")]
     idempotency_key: Option<Value>,
-    /// A text. Stored, not trusted.
+    /// A text. Stored as `claimedOrigin`, not trusted: `origin` is the key or the login that reports.
     origin: Option<Value>,
     /// As `origin`.
     #[schema(rename = "partnerId")]

@@ -84,10 +84,12 @@ pub async fn shake_hands(
 ) -> Result<Response, Problem> {
     let Ok(Path(path)) = path else { return Err(Problem::not_found()) };
     let source = state.gateway.sources.source(&path).ok_or_else(Problem::not_found)?;
-    let Proof::Signature { verify_token: Some(expected), .. } = &source.proof else { return Err(Problem::not_found()) };
+    if !matches!(source.proof, Proof::Signature { verify_token: Some(_), .. }) {
+        return Err(Problem::not_found());
+    }
     let query: HashMap<String, String> =
         form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let is_right = query.get("hub.verify_token") == Some(expected);
+    let is_right = query.get("hub.verify_token").is_some_and(|shown| source.proof.shakes_hands(shown));
     let challenge = query.get("hub.challenge").filter(|_| is_right).ok_or_else(Problem::handshake_refused)?;
     Ok(([(header::CONTENT_TYPE, "text/plain")], challenge.clone()).into_response())
 }

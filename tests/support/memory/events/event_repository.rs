@@ -93,7 +93,8 @@ impl EventRepository for MemoryEventRepository {
             let dead: Vec<_> = steps.filter(|((event, _), step)| *event == found.id && step.is_dead).collect();
             let is_dead = !dead.is_empty();
             for (_, step) in dead {
-                (step.is_dead, step.tries, step.due_at) = (false, 0, now);
+                (step.is_dead, step.due_at) = (false, now);
+                (step.failures, step.lost, step.resend) = (0, 0, true);
             }
             if is_dead {
                 let reason = Some("retried".to_owned());

@@ -5,6 +5,7 @@ use correio::application::ports::{BYTES_AT_ONCE, DueStep, EventSteps, FinishedSt
 use correio::domain::Timestamp;
 use correio::domain::event::{EventStatus, Step};
 
+use super::event_tables::OpenStep;
 use crate::support::memory::database::MemoryDatabase;
 use crate::support::memory::tables::Tables;
 
@@ -50,19 +51,22 @@ impl EventSteps for MemoryEventSteps {
 fn take(tables: &mut Tables, step: Step, limit: u32, lease: Duration, now: Timestamp) -> Vec<DueStep> {
     let events = &mut tables.of_events;
     let is_due = events.steps.iter().filter(|((_, kind), it)| *kind == step && !it.is_dead && it.due_at <= now);
-    let mut due: Vec<_> = is_due.map(|((event, _), it)| (it.due_at, *event)).collect();
+    let mut due: Vec<_> = is_due.map(|((event, _), it)| (it.due_at, *event, it.lost > 0)).collect();
     due.sort();
-    due.truncate(limit as usize);
+    let was_lost = due.first().is_some_and(|(_, _, was_lost)| *was_lost);
+    due.retain(|(_, _, other)| *other == was_lost);
+    due.truncate(if was_lost { 1 } else { limit as usize });
     let (mut taken, mut bytes) = (Vec::new(), 0);
-    for (_, id) in due {
+    for (_, id, _) in due {
         let Some(event) = events.events.get(&id).filter(|_| bytes < BYTES_AT_ONCE) else { continue };
         bytes += event.data.len() as u64;
         let is_new = matches!(event.status, EventStatus::Received | EventStatus::Failed);
         let mut event = event.clone();
         event.status = EventStatus::Processing;
         let Some(open) = events.steps.get_mut(&(id, step)) else { continue };
-        (open.due_at, open.tries) = (now + lease, open.tries + 1);
-        taken.push(DueStep { event, step, tries: open.tries });
+        let OpenStep { failures, lost, resend, .. } = *open;
+        (open.due_at, open.tries, open.lost) = (now + lease, open.tries + 1, lost + 1);
+        taken.push(DueStep { event, step, tries: open.tries, failures, lost, resend });
         if is_new {
             events.move_one(id, EventStatus::Processing, Some(step), None, None, now);
         }

@@ -20,6 +20,9 @@ pub struct OpenStep {
     pub is_dead: bool,
     pub due_at: Timestamp,
     pub tries: u32,
+    pub failures: u32,
+    pub lost: u32,
+    pub resend: bool,
 }
 
 impl EventTables {
@@ -37,7 +40,8 @@ impl EventTables {
             return StoredEvent::Repeated(Some(Box::new(there.clone())));
         }
         for step in steps {
-            let open = OpenStep { is_dead: false, due_at: event.received_at, tries: 0 };
+            let open =
+                OpenStep { is_dead: false, due_at: event.received_at, tries: 0, failures: 0, lost: 0, resend: false };
             self.steps.insert((event.id, step), open);
         }
         self.tell(event.id, event.status, None, event.received_at, event.via.clone());
@@ -54,7 +58,7 @@ impl EventTables {
         reason: Option<String>,
     ) {
         let lines = self.history.entry(id).or_default();
-        if lines.len() < LONGEST_HISTORY as usize {
+        if lines.len() < LONGEST_HISTORY as usize || status.is_at_its_end() {
             lines.push(HistoryEntry { status, step, at, reason });
         }
     }
@@ -85,9 +89,14 @@ impl EventTables {
         now: Timestamp,
     ) -> Option<EventStatus> {
         let open = self.steps.get_mut(&place).filter(|open| !open.is_dead && open.tries == tries)?;
+        open.lost = 0;
+        open.resend &= matches!(result, StepResult::PutOff { .. });
         match result {
             StepResult::Done { .. } => drop(self.steps.remove(&place)),
-            StepResult::Again { at, .. } => open.due_at = *at,
+            StepResult::Again { at, has_failed, .. } => {
+                (open.due_at, open.failures) = (*at, open.failures + u32::from(*has_failed));
+            }
+            StepResult::PutOff { at, .. } => open.due_at = *at,
             StepResult::Dead { .. } => open.is_dead = true,
         }
         let of_it = self.steps.range((place.0, Step::Route)..).take_while(|((event, _), _)| *event == place.0);
@@ -98,7 +107,13 @@ impl EventTables {
         let to = result.leaves(remaining);
         let reason = result.reason().map(str::to_owned);
         let error = reason.clone().filter(|_| result.has_failed());
-        self.move_one(place.0, to, Some(place.1), reason, error, now);
+        let lines = self.history.get(&place.0);
+        let last = lines.and_then(|lines| lines.iter().rfind(|line| line.step == Some(place.1)));
+        let is_told = last.is_some_and(|line| (line.status, &line.reason) == (to, &reason));
+        let is_same = self.events.get(&place.0).is_some_and(|event| event.status == to);
+        if !(result.waits() && is_told && is_same) {
+            self.move_one(place.0, to, Some(place.1), reason, error, now);
+        }
         Some(to)
     }
 

@@ -71,7 +71,8 @@ impl EventDeliveries for MemoryEventDeliveries {
 
     async fn forget(&self, time: Timestamp) -> Result<bool, RepositoryError> {
         let forget = |tables: &mut Tables| {
-            tables.event_deliveries.retain(|_, delivery| delivery.at >= time);
+            let Tables { event_deliveries, of_events, .. } = tables;
+            event_deliveries.retain(|_, it| it.at >= time || of_events.events.contains_key(&it.event));
             Ok(false)
         };
         self.database.run_now("event_deliveries.forget", forget).await

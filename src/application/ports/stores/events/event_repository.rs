@@ -38,8 +38,8 @@ pub trait EventRepository: Send + Sync {
     /// How many events a tenant has, by status and by type. Costs the same however many there are.
     async fn count(&self, tenant: &Tenant) -> Result<EventCounts, RepositoryError>;
 
-    /// Puts an event back on its way whose steps have failed for good: each of these is due at once, and its tries start
-    /// again.
+    /// Puts an event back on its way whose steps have failed for good: each of these is due at once, and says until a try has
+    /// ended that a person retries it; its failures are counted anew.
     async fn retry(&self, tenant: &Tenant, name: &str, now: Timestamp) -> Result<Retry, RepositoryError>;
 
     /// Forgets keys that are no longer remembered at `now`, and deletes events at their end that were received before

@@ -13,7 +13,8 @@ use crate::domain::event::{Event, EventId, EventStatus, Step, StepResult};
 pub trait EventSteps: Send + Sync {
     /// Takes steps of this kind that are due at `now`, the longest due first and in the order of their events; at most `limit`,
     /// and no more than fit into [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE). Each is taken by one caller, and
-    /// due again after `lease`, should no result come. Its event is `processing` from then on.
+    /// due again after `lease`, should no result come: then it is taken alone, since it may be the reason. Its event is
+    /// `processing` from then on.
     async fn take(
         &self,
         step: Step,
@@ -22,8 +23,9 @@ pub trait EventSteps: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<DueStep>, RepositoryError>;
 
-    /// Records how tries ended, a line of history each, and what their events are after them. Returns, for each, the event's
-    /// status; none for a try that came too late: another one was begun since.
+    /// Records how tries ended, with a line of history each, and what their events are after them; of one that waits as before,
+    /// with the same reason, only when it is due again. Returns, for each, the event's status; none for a try that came too
+    /// late: another one was begun since.
     async fn finish(
         &self,
         finished: &[FinishedStep],
@@ -38,6 +40,12 @@ pub struct DueStep {
     pub step: Step,
     /// Which try this is, from 1 on.
     pub tries: u32,
+    /// How many of those before it failed, since a person has retried it.
+    pub failures: u32,
+    /// How many of those just before it came to no result: their processes have died, or were too slow.
+    pub lost: u32,
+    /// A person retries it, and no try has come to its end since.
+    pub resend: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

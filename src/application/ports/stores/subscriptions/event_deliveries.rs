@@ -22,7 +22,8 @@ pub trait EventDeliveries: Send + Sync {
     /// How the messages of these events are. One that was deleted since is left out.
     async fn messages(&self, events: &[EventId]) -> Result<Vec<EventMessage>, RepositoryError>;
 
-    /// Forgets a limited number of deliveries that were noted before `time`; true if there may be more.
+    /// Forgets a limited number of deliveries that were noted before `time` and whose events are gone; true if there may be
+    /// more. As long as an event is there, its deliveries keep it from becoming messages a second time.
     async fn forget(&self, time: Timestamp) -> Result<bool, RepositoryError>;
 }
 

@@ -41,7 +41,8 @@ const RATE_LIMITS: Setting<bool> = Setting {
 const RATE_LIMIT_PER_IP: Setting<u32> = Setting {
     name: "RATE_LIMIT_PER_IP",
     default: "1000",
-    about: "Requests that one IP address (of IPv6, one /64) may make in a minute, 1 to 1000000000.",
+    about: "Requests that one IP address (of IPv6, one /64) may make in a minute, 1 to 1000000000. Those of keys with a limit of \
+            their own are not counted here.",
     parse: |text| number(text, 1..=1_000_000_000),
 };
 

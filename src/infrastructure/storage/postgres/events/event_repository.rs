@@ -56,7 +56,7 @@ const COUNT: &str = "
 
 const REOPEN: &str = "
     update messaging_event_steps
-       set state = 'open', tries = 0, due_at = $2
+       set state = 'open', failures = 0, lost = 0, resend = true, due_at = $2
      where event_id = $1
        and state = 'dead'
     returning step";
@@ -151,8 +151,8 @@ impl EventRepository for PgEventRepository {
             let reopened = sqlx::query(REOPEN).bind(id).bind(now).fetch_all(&mut *transaction).await?;
             if !reopened.is_empty() {
                 let reason = Some("retried".to_owned());
-                let to = EventStatus::Received;
-                move_all(&mut transaction, &[Move { event: id, to, step: None, reason, error: None }], now).await?;
+                let moved = Move { reason, ..Move::to(id, EventStatus::Received) };
+                move_all(&mut transaction, &[moved], now).await?;
             }
             transaction.commit().await?;
             Ok(reopened.len())

@@ -26,16 +26,27 @@ impl PgEventSteps {
     }
 }
 
-/// The first in any case, and one more while those before it have fewer bytes than are read at once.
+/// The first in any case, and one more while those before it have fewer bytes than are read at once. One that was lost before
+/// is alone.
 const TAKE: &str = "
-    with due as (
-             select event_id, step, due_at
+    with first as (
+             select lost > 0 as was_lost
                from messaging_event_steps
               where step = $1
                 and state = 'open'
                 and due_at <= $2
               order by due_at, event_id
-              limit $3
+              limit 1
+                for update skip locked),
+         due as (
+             select event_id, step, due_at
+               from messaging_event_steps
+              where step = $1
+                and state = 'open'
+                and due_at <= $2
+                and (lost > 0) = (select was_lost from first)
+              order by due_at, event_id
+              limit (select case when was_lost then 1 else $3::bigint end from first)
                 for update skip locked),
          sized as (
              select due.event_id,
@@ -46,11 +57,11 @@ const TAKE: &str = "
                  on events.id = due.event_id),
          taken as (
              update messaging_event_steps as steps
-                set due_at = $4, tries = steps.tries + 1
+                set due_at = $4, tries = steps.tries + 1, lost = steps.lost + 1
               where steps.step = $1
                 and steps.event_id in (select event_id from sized where bytes_before < $5)
-          returning steps.event_id, steps.tries)
-    select events.*, taken.tries
+          returning steps.event_id, steps.tries, steps.failures, steps.lost, steps.resend)
+    select events.*, taken.tries, taken.failures, taken.lost - 1 as lost, taken.resend
       from taken
       join messaging_events as events
         on events.id = taken.event_id
@@ -82,7 +93,10 @@ const FINISH: &str = "
          others as (
              update messaging_event_steps as steps
                 set state = case asked.result when 'dead' then 'dead' else 'open' end,
-                    due_at = coalesce(asked.at, steps.due_at)
+                    due_at = coalesce(asked.at, steps.due_at),
+                    failures = steps.failures + case asked.result when 'failed' then 1 else 0 end,
+                    lost = 0,
+                    resend = steps.resend and asked.result = 'put off'
                from asked
               where asked.result <> 'done'
                 and steps.event_id = asked.event_id
@@ -136,7 +150,9 @@ impl EventSteps for PgEventSteps {
         let due = |row: &PgRow| {
             let mut event = event(row)?;
             event.status = EventStatus::Processing;
-            Ok(DueStep { event, step, tries: get::<i32>(row, "tries")?.cast_unsigned() })
+            let number = |column| get::<i32>(row, column).map(i32::cast_unsigned);
+            let (tries, failures, lost) = (number("tries")?, number("failures")?, number("lost")?);
+            Ok(DueStep { event, step, tries, failures, lost, resend: get(row, "resend")? })
         };
         rows.iter().map(due).collect()
     }
@@ -157,7 +173,7 @@ impl EventSteps for PgEventSteps {
 fn begun(row: &PgRow, step: Step) -> Option<Move> {
     let (event, status) = (get::<Uuid>(row, "id").ok()?, get::<String>(row, "status").ok()?);
     let is_new = matches!(EventStatus::parse(&status), Some(EventStatus::Received | EventStatus::Failed));
-    is_new.then_some(Move { event, to: EventStatus::Processing, step: Some(step), reason: None, error: None })
+    is_new.then_some(Move { step: Some(step), ..Move::to(event, EventStatus::Processing) })
 }
 
 async fn finish(
@@ -173,7 +189,7 @@ async fn finish(
         .bind(finished.iter().map(|it| it.step.as_str()).collect::<Vec<_>>())
         .bind(finished.iter().map(|it| it.tries.cast_signed()).collect::<Vec<_>>())
         .bind(finished.iter().map(|it| word(&it.result)).collect::<Vec<_>>())
-        .bind(finished.iter().map(|it| due_at(&it.result)).collect::<Vec<_>>())
+        .bind(finished.iter().map(|it| it.result.due_at()).collect::<Vec<_>>())
         .fetch_all(&mut *transaction)
         .await?;
     let remaining: HashMap<Uuid, Remaining> = sqlx::query_as::<_, (Uuid, i64, i64)>(REMAINING)
@@ -193,7 +209,8 @@ async fn finish(
         if is_mine {
             let reason = one.result.reason().map(str::to_owned);
             let error = reason.clone().filter(|_| one.result.has_failed());
-            moves.push(Move { event: one.event.0, to, step: Some(one.step), reason, error });
+            let waits = one.result.waits();
+            moves.push(Move { event: one.event.0, to, step: Some(one.step), reason, error, waits });
         }
     }
     for one in distinct(moves) {
@@ -218,14 +235,9 @@ fn distinct(moves: Vec<Move>) -> Vec<Vec<Move>> {
 fn word(result: &StepResult) -> &'static str {
     match result {
         StepResult::Done { .. } => "done",
+        StepResult::Again { has_failed: true, .. } => "failed",
         StepResult::Again { .. } => "again",
+        StepResult::PutOff { .. } => "put off",
         StepResult::Dead { .. } => "dead",
-    }
-}
-
-fn due_at(result: &StepResult) -> Option<Timestamp> {
-    match result {
-        StepResult::Again { at, .. } => Some(*at),
-        _ => None,
     }
 }

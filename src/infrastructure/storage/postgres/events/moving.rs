@@ -14,48 +14,70 @@ pub(super) struct Move {
     pub step: Option<Step>,
     pub reason: Option<String>,
     pub error: Option<String>,
+    /// It only waits: nothing is changed, if the last line of its step says the same.
+    pub waits: bool,
 }
 
-/// Rows in the order of their ids. A line of history comes with each.
+impl Move {
+    pub(super) fn to(event: Uuid, to: EventStatus) -> Self {
+        Self { event, to, step: None, reason: None, error: None, waits: false }
+    }
+}
+
+/// Rows in the order of their ids. One that waits as before stays as it is; a line of history comes with each other. The last
+/// line always has room.
 const MOVE: &str = "
     with asked as (
              select *
-               from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
-                 as asked (id, status, step, reason, error)),
+               from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $8::boolean[])
+                 as asked (id, status, step, reason, error, waits)),
          before as (
              select events.id, events.tenant, events.type, events.status
                from messaging_events as events
               where events.id = any($1)
               order by events.id
                 for no key update),
-         moved as (
-             update messaging_events as events
-                set status = asked.status,
-                    error = case
-                        when asked.status in ('received', 'processed') then null
-                        else coalesce(asked.error, events.error)
-                    end,
-                    updated_at = $6
-               from asked
-              where events.id = asked.id
-                and events.id in (select id from before)),
-         told as (
-             insert into messaging_event_history (event_id, status, step, at, reason)
-             select asked.id, asked.status, asked.step, $6, asked.reason
+         news as (
+             select asked.*, before.tenant, before.type, before.status as status_before
                from asked
                join before
                  on before.id = asked.id
-              where (select count(*)
+              where not asked.waits
+                 or asked.status <> before.status
+                 or not exists (
+                    select
+                      from (select history.status, history.reason
+                              from messaging_event_history as history
+                             where history.event_id = asked.id
+                               and history.step = asked.step
+                             order by history.number desc
+                             limit 1) as last
+                     where last.status = asked.status
+                       and last.reason is not distinct from asked.reason)),
+         moved as (
+             update messaging_events as events
+                set status = news.status,
+                    error = case
+                        when news.status in ('received', 'processed') then null
+                        else coalesce(news.error, events.error)
+                    end,
+                    updated_at = $6
+               from news
+              where events.id = news.id),
+         told as (
+             insert into messaging_event_history (event_id, status, step, at, reason)
+             select id, status, step, $6, reason
+               from news
+              where status in ('processed', 'dead_letter')
+                 or (select count(*)
                        from messaging_event_history as history
-                      where history.event_id = asked.id) < $7
-              order by asked.id),
+                      where history.event_id = news.id) < $7
+              order by id),
          changes as (
-             select before.tenant, before.type, sides.status, sides.events
-               from before
-               join asked
-                 on asked.id = before.id
-                and asked.status <> before.status
-              cross join lateral (values (before.status, -1), (asked.status, 1)) as sides (status, events))
+             select news.tenant, news.type, sides.status, sides.events
+               from news
+              cross join lateral (values (news.status_before, -1), (news.status, 1)) as sides (status, events)
+              where news.status <> news.status_before)
     insert into messaging_event_counts as counts (tenant, type, status, slot, events)
     select tenant, type, status, pg_backend_pid() % 8, sum(events)
       from changes
@@ -76,6 +98,7 @@ pub(super) async fn move_all(connection: &mut PgConnection, moves: &[Move], now:
         .bind(moves.iter().map(|it| it.error.clone()).collect::<Vec<_>>())
         .bind(now)
         .bind(i64::from(LONGEST_HISTORY))
+        .bind(moves.iter().map(|it| it.waits).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())

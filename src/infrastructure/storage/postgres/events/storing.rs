@@ -24,9 +24,9 @@ const STORE: &str = "
              select *
                from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                            $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[], $13::text[],
-                           $14::timestamptz[])
+                           $14::timestamptz[], $17::text[])
                  as asked (id, tenant, source, name, key, type, origin, ordering_key, data, via, occurred_at, received_at, status,
-                           remembered_until)),
+                           remembered_until, claimed_origin)),
          kept as (
              insert into messaging_event_keys as keys (tenant, source, key, event_id, first_at, expires_at)
              select tenant, source, key, id, received_at, remembered_until
@@ -38,10 +38,10 @@ const STORE: &str = "
               where keys.expires_at <= excluded.first_at
           returning event_id),
          stored as (
-             insert into messaging_events (id, tenant, source, name, key, type, origin, ordering_key, data, via, occurred_at,
-                                           received_at, status, updated_at)
-             select id, tenant, source, name, key, type, origin, ordering_key, data, via, occurred_at, received_at, status,
-                    received_at
+             insert into messaging_events (id, tenant, source, name, key, type, origin, claimed_origin, ordering_key, data, via,
+                                           occurred_at, received_at, status, updated_at)
+             select id, tenant, source, name, key, type, origin, claimed_origin, ordering_key, data, via,
+                    occurred_at, received_at, status, received_at
                from asked
               where key is null
                  or id in (select event_id from kept)
@@ -137,6 +137,7 @@ fn store(requests: &[NewEvent]) -> Query<'static, Postgres, PgArguments> {
         .bind(requests.iter().map(|it| it.remembered_until).collect::<Vec<_>>())
         .bind(steps().map(|(id, _)| id).collect::<Vec<_>>())
         .bind(steps().map(|(_, step)| step).collect::<Vec<_>>())
+        .bind(option(|event| &event.claimed_origin))
 }
 
 fn first(requests: &[NewEvent]) -> Query<'static, Postgres, PgArguments> {

@@ -13,6 +13,7 @@ pub fn event(row: &impl Row) -> Result<Event, RepositoryError> {
         key: text_option(row, "key")?,
         kind: text(row, "type")?,
         origin: text_option(row, "origin")?,
+        claimed_origin: text_option(row, "claimed_origin")?,
         ordering_key: text_option(row, "ordering_key")?,
         data: text(row, "data")?,
         via: text_option(row, "via")?,

@@ -153,7 +153,7 @@ impl EventRepository for SqliteEventRepository {
         let mut transaction = self.database.begin().await?;
         let reopened = sqlx::query(
             "update messaging_event_steps
-                set state = 'open', tries = 0, due_at = ?2
+                set state = 'open', failures = 0, lost = 0, resend = 1, due_at = ?2
               where event_id = ?1
                 and state = 'dead'
              returning step",
@@ -164,8 +164,8 @@ impl EventRepository for SqliteEventRepository {
         .await
         .map_err(translate)?;
         if !reopened.is_empty() {
-            let (event, to, reason) = (found.id, EventStatus::Received, Some("retried"));
-            move_one(&mut transaction, &Move { event, to, step: None, reason, error: None }, now).await?;
+            let moved = Move { reason: Some("retried"), ..Move::to(found.id, EventStatus::Received) };
+            move_one(&mut transaction, &moved, now).await?;
         }
         transaction.commit().await.map_err(translate)?;
         Ok(match self.find(tenant, name).await? {

@@ -24,10 +24,11 @@ impl SqliteEventSteps {
     }
 }
 
-/// The first in any case, and one more while those before it have fewer bytes than are read at once.
+/// The first in any case, and one more while those before it have fewer bytes than are read at once. One that was lost before
+/// is alone.
 const DUE: &str = "
-    with due as (
-             select steps.due_at, steps.tries, events.*
+    with first as (
+             select steps.lost > 0 as was_lost
                from messaging_event_steps as steps
                join messaging_events as events
                  on events.id = steps.event_id
@@ -35,7 +36,18 @@ const DUE: &str = "
                 and steps.state = 'open'
                 and steps.due_at <= ?2
               order by steps.due_at, steps.event_id
-              limit ?3)
+              limit 1),
+         due as (
+             select steps.due_at, steps.tries, steps.failures, steps.lost, steps.resend, events.*
+               from messaging_event_steps as steps
+               join messaging_events as events
+                 on events.id = steps.event_id
+              where steps.step = ?1
+                and steps.state = 'open'
+                and steps.due_at <= ?2
+                and (steps.lost > 0) = (select was_lost from first)
+              order by steps.due_at, steps.event_id
+              limit coalesce((select case when was_lost then 1 else ?3 end from first), 0))
     select *
       from (select due.*,
                    sum(length(data)) over (order by due_at, id) - length(data) as bytes_before
@@ -67,13 +79,13 @@ impl EventSteps for SqliteEventSteps {
             lease_one(&mut transaction, event.id, step, now + lease).await?;
             if matches!(event.status, EventStatus::Received | EventStatus::Failed) {
                 event.status = EventStatus::Processing;
-                let (event, to) = (event.id, EventStatus::Processing);
-                let begun = Move { event, to, step: Some(step), reason: None, error: None };
+                let begun = Move { step: Some(step), ..Move::to(event.id, EventStatus::Processing) };
                 move_one(&mut transaction, &begun, now).await?;
             }
-            let tries: i64 = get(row, "tries")?;
             event.status = EventStatus::Processing;
-            taken.push(DueStep { event, step, tries: u32::try_from(tries).unwrap_or_default() + 1 });
+            let number = |column| get::<i64>(row, column).map(|number| u32::try_from(number).unwrap_or_default());
+            let (tries, failures, lost) = (number("tries")? + 1, number("failures")?, number("lost")?);
+            taken.push(DueStep { event, step, tries, failures, lost, resend: get(row, "resend")? });
         }
         transaction.commit().await.map_err(translate)?;
         Ok(taken)
@@ -102,7 +114,7 @@ async fn lease_one(
 ) -> Result<(), RepositoryError> {
     sqlx::query(
         "update messaging_event_steps
-            set due_at = ?3, tries = tries + 1
+            set due_at = ?3, tries = tries + 1, lost = lost + 1
           where event_id = ?1
             and step = ?2",
     )
@@ -126,36 +138,40 @@ async fn finish(
     let to = one.result.leaves(remaining(transaction, one.event).await?);
     let reason = one.result.reason();
     let error = reason.filter(|_| one.result.has_failed());
-    move_one(transaction, &Move { event: one.event, to, step: Some(one.step), reason, error }, now).await?;
+    let (event, waits) = (one.event, one.result.waits());
+    move_one(transaction, &Move { event, to, step: Some(one.step), reason, error, waits }, now).await?;
     Ok(Some(to))
 }
 
 /// Whether this try was still the last one.
 async fn write_result(transaction: &mut Transaction<'_, Sqlite>, one: &FinishedStep) -> Result<bool, RepositoryError> {
-    let (statement, at) = match &one.result {
-        StepResult::Done { .. } => (
+    let statement = match &one.result {
+        StepResult::Done { .. } => {
             "delete from messaging_event_steps
-              where event_id = ?1 and step = ?2 and tries = ?3 and state = 'open' and ?4 is null",
-            None,
-        ),
-        StepResult::Again { at, .. } => (
+              where event_id = ?1 and step = ?2 and tries = ?3 and state = 'open' and ?4 is null and not ?5"
+        }
+        StepResult::PutOff { .. } => {
             "update messaging_event_steps
-                set due_at = ?4
-              where event_id = ?1 and step = ?2 and tries = ?3 and state = 'open'",
-            Some(*at),
-        ),
-        StepResult::Dead { .. } => (
+                set due_at = ?4, lost = 0
+              where event_id = ?1 and step = ?2 and tries = ?3 and state = 'open' and not ?5"
+        }
+        StepResult::Again { .. } => {
             "update messaging_event_steps
-                set state = 'dead'
-              where event_id = ?1 and step = ?2 and tries = ?3 and state = 'open' and ?4 is null",
-            None,
-        ),
+                set due_at = ?4, failures = failures + ?5, lost = 0, resend = 0
+              where event_id = ?1 and step = ?2 and tries = ?3 and state = 'open'"
+        }
+        StepResult::Dead { .. } => {
+            "update messaging_event_steps
+                set state = 'dead', lost = 0, resend = 0
+              where event_id = ?1 and step = ?2 and tries = ?3 and state = 'open' and ?4 is null and ?5"
+        }
     };
     let written = sqlx::query(statement)
         .bind(one.event.0.hyphenated())
         .bind(one.step.as_str())
         .bind(one.tries)
-        .bind(at.map(time_text))
+        .bind(one.result.due_at().map(time_text))
+        .bind(one.result.has_failed())
         .execute(&mut **transaction)
         .await
         .map_err(translate)?;

@@ -16,9 +16,17 @@ pub(super) struct Move<'a> {
     pub step: Option<Step>,
     pub reason: Option<&'a str>,
     pub error: Option<&'a str>,
+    /// It only waits: nothing is changed, if the last line of its step says the same.
+    pub waits: bool,
 }
 
-/// A line of history comes with it.
+impl Move<'_> {
+    pub(super) fn to(event: EventId, to: EventStatus) -> Self {
+        Self { event, to, step: None, reason: None, error: None, waits: false }
+    }
+}
+
+/// A line of history comes with it, unless it waits as before.
 pub(super) async fn move_one(
     transaction: &mut Transaction<'_, Sqlite>,
     moved: &Move<'_>,
@@ -30,6 +38,10 @@ pub(super) async fn move_one(
         .await
         .map_err(translate)?;
     let Some(row) = before else { return Ok(()) };
+    let from = parsed(&row, "status", EventStatus::parse)?;
+    if moved.waits && from == moved.to && is_told(transaction, moved).await? {
+        return Ok(());
+    }
     sqlx::query(
         "update messaging_events
             set status = ?2,
@@ -45,7 +57,6 @@ pub(super) async fn move_one(
     .await
     .map_err(translate)?;
     tell(transaction, moved.event, moved.to, moved.step, now, moved.reason).await?;
-    let from = parsed(&row, "status", EventStatus::parse)?;
     if from != moved.to {
         let tenant: String = row.try_get("tenant").map_err(translate)?;
         let kind: String = row.try_get("type").map_err(translate)?;
@@ -55,7 +66,27 @@ pub(super) async fn move_one(
     Ok(())
 }
 
-/// Adds a line to the history, as long as that has room.
+/// Whether the last line of its step says the same.
+async fn is_told(transaction: &mut Transaction<'_, Sqlite>, moved: &Move<'_>) -> Result<bool, RepositoryError> {
+    let last = sqlx::query(
+        "select status = ?3 and reason is ?4 as is_same
+           from messaging_event_history
+          where event_id = ?1
+            and step = ?2
+          order by number desc
+          limit 1",
+    )
+    .bind(moved.event.0.hyphenated())
+    .bind(moved.step.map(Step::as_str))
+    .bind(moved.to.as_str())
+    .bind(moved.reason)
+    .fetch_optional(&mut **transaction)
+    .await
+    .map_err(translate)?;
+    last.map_or(Ok(false), |row| row.try_get("is_same").map_err(translate))
+}
+
+/// Adds a line to the history, as long as that has room; the last one has in any case.
 pub(super) async fn tell(
     transaction: &mut Transaction<'_, Sqlite>,
     event: EventId,
@@ -67,7 +98,8 @@ pub(super) async fn tell(
     sqlx::query(
         "insert into messaging_event_history (event_id, status, step, at, reason)
          select ?1, ?2, ?3, ?4, ?5
-          where (select count(*) from messaging_event_history where event_id = ?1) < ?6",
+          where ?2 in ('processed', 'dead_letter')
+             or (select count(*) from messaging_event_history where event_id = ?1) < ?6",
     )
     .bind(event.0.hyphenated())
     .bind(status.as_str())

@@ -27,8 +27,8 @@ const KEEP_KEY: &str = "
 
 const STORE: &str = "
     insert into messaging_events (id, tenant, source, name, key, type, origin, ordering_key, data, via, occurred_at, received_at,
-                                  status, updated_at)
-    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?12)
+                                  status, updated_at, claimed_origin)
+    values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?12, ?14)
         on conflict (id) do nothing";
 
 const FIRST: &str = "
@@ -113,6 +113,7 @@ async fn insert(transaction: &mut Transaction<'_, Sqlite>, event: &Event) -> Res
         .bind(time_text_option(event.occurred_at))
         .bind(time_text(event.received_at))
         .bind(event.status.as_str())
+        .bind(&event.claimed_origin)
         .execute(&mut **transaction)
         .await
         .map_err(translate)?;

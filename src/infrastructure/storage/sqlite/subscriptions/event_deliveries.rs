@@ -106,8 +106,9 @@ impl EventDeliveries for SqliteEventDeliveries {
         let deleted = sqlx::query(
             "delete from messaging_event_deliveries
               where (event_id, subscription_id) in (select event_id, subscription_id
-                                                      from messaging_event_deliveries
+                                                      from messaging_event_deliveries as old
                                                      where at < ?1
+                                                       and not exists (select 1 from messaging_events where id = old.event_id)
                                                      limit ?2)",
         )
         .bind(time_text(time))
