@@ -9,7 +9,7 @@ pub struct TopicName(String);
 pub enum InvalidTopicName {
     #[error("must be a topic's name: 1 to 249 letters, digits, `.`, `_` and `-`, and neither `.` nor `..`")]
     Malformed,
-    #[error("names a topic of Kafka's own (`__…`), which takes no records of clients")]
+    #[error("names a topic of Kafka's own (`__…`), which is not for clients")]
     Internal,
 }
 

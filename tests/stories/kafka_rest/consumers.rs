@@ -175,3 +175,36 @@ async fn settings_of_a_consumer_are_checked() {
     assert_eq!(empty.status, 200, "an empty body will do");
     assert!(empty.json()["instance_id"].as_str().unwrap().starts_with("rest-consumer-"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_topic_or_partition_can_be_is_refused_at_every_door() {
+    let Some(bridge) = Bridge::start().await else { return };
+    let one = consumer(&bridge, &format!("{}-group", bridge.name), &json!({"auto.commit.enable": "false"})).await;
+    let long = "a".repeat(600);
+    for (topic, partition) in [(long.as_str(), 0), ("a\0b", 0), ("a b", 0), ("orders", -1)] {
+        let place = json!({"topic": topic, "partition": partition});
+        let offsets = json!({"offsets": [{"topic": topic, "partition": partition, "offset": 0}]});
+        let times = json!([{"topic": topic, "partition": partition, "timestamp": "2026-01-18T00:00:00Z"}]);
+        for (door, body) in [
+            ("assignments", json!({"partitions": [place]})),
+            ("positions/beginning", json!({"partitions": [place]})),
+            ("positions/end", json!({"partitions": [place]})),
+            ("positions", offsets.clone()),
+            ("positions", json!({"timestamps": times})),
+            ("offsets", offsets.clone()),
+        ] {
+            assert_eq!(one.post(door, &body).await.status, 422, "{door} {body}");
+        }
+        assert_eq!(one.committed(&json!([place])).await.status, 422, "{place}");
+        if partition == 0 {
+            assert_eq!(one.post("subscription", &json!({"topics": [topic]})).await.status, 422, "{topic:?}");
+        }
+        let made = bridge.post("/admin/topics", &json!({"topic": topic})).await;
+        assert!(topic == "orders" || made.json()["error_code"] == 40002, "{topic:?}: {}", made.json());
+    }
+    for pattern in ["a\0b", "(", "(((a{99}){99}){99})"] {
+        let refused = one.post("subscription", &json!({"topic_pattern": pattern})).await;
+        assert!([400, 422].contains(&refused.status), "{pattern:?}: {}", refused.json());
+    }
+    assert_eq!(one.get("assignments").await.json(), json!({"partitions": []}), "it is still there");
+}

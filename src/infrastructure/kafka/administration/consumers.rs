@@ -8,6 +8,7 @@ use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::names::is_a_topic;
 use super::native::Refused;
 use super::reading::{Reading, State, TIMEOUT, place_of};
 use crate::application::ports::{
@@ -99,7 +100,13 @@ impl Drop for KafkaRecordConsumer {
 impl RecordConsumer for KafkaRecordConsumer {
     async fn subscribe(&self, subscription: &Subscription) -> Result<(), AdministrationError> {
         let topics = match subscription {
-            Subscription::Topics(topics) => topics.clone(),
+            Subscription::Topics(topics) if topics.iter().all(|topic| is_a_topic(topic)) => topics.clone(),
+            Subscription::Topics(_) => {
+                return Err(AdministrationError::Invalid("there can be no such topic".to_owned()));
+            }
+            Subscription::Pattern(pattern) if pattern.contains('\0') => {
+                return Err(AdministrationError::Invalid("the pattern has a NUL in it".to_owned()));
+            }
             // Java's clients match the whole name.
             Subscription::Pattern(pattern) => vec![format!("^({pattern})$")],
         };
@@ -204,6 +211,10 @@ fn list<'a>(
 ) -> Result<TopicPartitionList, AdministrationError> {
     let mut list = TopicPartitionList::new();
     for (place, offset) in elements {
+        // librdkafka takes any, and ends the process over it later.
+        if !is_a_topic(&place.topic) || place.partition < 0 {
+            return Err(AdministrationError::Invalid("there can be no such topic or partition".to_owned()));
+        }
         list.add_partition_offset(&place.topic, place.partition, offset).map_err(Refused::from)?;
     }
     Ok(list)

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use rdkafka::config::ClientConfig;
 use tokio::sync::Semaphore;
 
+use super::names::is_a_topic;
 use super::native::{self, NativeClient, Refused};
 use crate::application::ports::{
     AdministrationError, Cluster, CommittedOffset, Group, GroupAdministration, ListedGroup, NewTopic, Place,
@@ -69,7 +70,7 @@ impl TopicAdministration for KafkaAdministration {
         if topics.is_empty() {
             return Ok(Vec::new());
         }
-        let names = topics.to_vec();
+        let names = known(topics)?;
         let described = self.ask(move |client| native::describe_topics(client, &names)).await?;
         let mut described = described.into_iter().collect::<Result<Vec<_>, _>>()?;
         let places: HashMap<&str, usize> = topics.iter().map(String::as_str).zip(0..).collect();
@@ -78,23 +79,28 @@ impl TopicAdministration for KafkaAdministration {
     }
 
     async fn create(&self, topic: &NewTopic, validate_only: bool) -> Result<(), AdministrationError> {
+        if !is_a_topic(&topic.name) {
+            return Err(AdministrationError::Invalid(
+                "Topic name is invalid: it must be 1 to 249 letters, digits, `.`, `_` and `-`".to_owned(),
+            ));
+        }
         let topic = topic.clone();
         self.ask(move |client| native::create_topic(client, &topic, validate_only)).await
     }
 
     async fn delete(&self, topic: &str) -> Result<(), AdministrationError> {
-        let topic = topic.to_owned();
+        let topic = known_one(topic)?;
         self.ask(move |client| native::delete_topic(client, &topic)).await
     }
 
     async fn set_partitions(&self, topic: &str, count: i32) -> Result<(), AdministrationError> {
-        let topic = topic.to_owned();
+        let topic = known_one(topic)?;
         let count = usize::try_from(count).unwrap_or_default();
         self.ask(move |client| native::set_partitions(client, &topic, count)).await
     }
 
     async fn settings(&self, topics: &[String]) -> Result<Vec<Vec<TopicSetting>>, AdministrationError> {
-        let topics = topics.to_vec();
+        let topics = known(topics)?;
         self.ask(move |client| native::describe_settings(client, &topics)).await
     }
 
@@ -104,7 +110,7 @@ impl TopicAdministration for KafkaAdministration {
         changes: &[SettingChange],
         validate_only: bool,
     ) -> Result<(), AdministrationError> {
-        let (topic, changes) = (topic.to_owned(), changes.to_vec());
+        let (topic, changes) = (known_one(topic)?, changes.to_vec());
         self.ask(move |client| native::alter_settings(client, &topic, &changes, validate_only)).await
     }
 
@@ -120,6 +126,16 @@ impl TopicAdministration for KafkaAdministration {
         }
         Ok(offsets)
     }
+}
+
+/// What no topic can be called is asked of no broker: it would take a longer name for a broken request.
+fn known(topics: &[String]) -> Result<Vec<String>, AdministrationError> {
+    topics.iter().map(|topic| known_one(topic)).collect()
+}
+
+fn known_one(topic: &str) -> Result<String, AdministrationError> {
+    let unknown = || AdministrationError::Unknown("Broker: Unknown topic or partition".to_owned());
+    is_a_topic(topic).then(|| topic.to_owned()).ok_or_else(unknown)
 }
 
 #[async_trait]

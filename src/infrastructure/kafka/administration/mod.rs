@@ -2,6 +2,7 @@
 
 mod consumers;
 mod kafka_administration;
+mod names;
 mod native;
 mod reading;
 mod refusals;

@@ -35,9 +35,21 @@ impl Refused {
 
 impl From<KafkaError> for Refused {
     fn from(error: KafkaError) -> Self {
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+        let code = match &error {
+            // librdkafka says no more of these than their names.
+            KafkaError::Seek(name) | KafkaError::Subscription(name) if is_timeout(name) => {
+                RDKafkaErrorCode::OperationTimedOut
+            }
+            KafkaError::Seek(_) | KafkaError::Subscription(_) | KafkaError::Nul(_) => RDKafkaErrorCode::InvalidArgument,
+            error => error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
+        };
         Self { code, reason: error.to_string() }
     }
+}
+
+/// `_TIMED_OUT` is an error's name, `Local: Timed out` its description.
+fn is_timeout(said: &str) -> bool {
+    said.to_ascii_lowercase().replace('_', " ").contains("timed out")
 }
 
 /// # Safety

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::super::error::{Refusals, RestError};
 use super::super::request::{Named, RestBody, RestCaller, TO_READ, accepted, kafka, own_address, parameter, segment};
+use super::names;
 use crate::application::kafka_rest::{CreateConsumer, Format, InstanceName};
 use crate::application::ports::{ReadRecord, Subscription};
 use crate::domain::access::principal::Principal;
@@ -177,8 +178,8 @@ pub async fn subscribe(
     let kafka = kafka(&state)?;
     let Subscribe { topics, topic_pattern } = body.read()?;
     let subscription = match (topics, topic_pattern) {
-        (Some(topics), None) if !topics.is_empty() => Subscription::Topics(topics),
-        (None, Some(pattern)) if !pattern.is_empty() => Subscription::Pattern(pattern),
+        (Some(topics), None) if !topics.is_empty() => Subscription::Topics(names::topics(topics)?),
+        (None, Some(pattern)) if !pattern.is_empty() => Subscription::Pattern(names::pattern(pattern)?),
         (Some(_), Some(_)) => return Err(crate::application::kafka_rest::InstanceError::Exclusive.into()),
         _ => return Err(RestError::invalid("topics or topic_pattern must be given")),
     };

@@ -1,6 +1,7 @@
 //! Version 2: topics and brokers by name, records and consumers.
 
 mod consumers;
+mod names;
 mod positions;
 pub mod produce;
 mod topics;

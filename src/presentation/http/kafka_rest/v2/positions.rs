@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::error::{Refusals, RestError};
 use super::super::request::{Named, RestBody, RestCaller, TO_READ, kafka};
 use super::consumers::{answer, instance};
+use super::names::{few, place};
 use crate::application::ports::{CommittedOffset, Place, SeekTo, TopicPartition};
 use crate::presentation::http::wire::state::SharedState;
 
@@ -46,13 +47,9 @@ struct Moment {
 }
 
 impl Partitions {
-    fn places(self) -> Vec<TopicPartition> {
-        self.partitions.into_iter().map(|each| place(each.topic, each.partition)).collect()
+    fn places(self) -> Result<Vec<TopicPartition>, RestError> {
+        few(self.partitions)?.into_iter().map(|each| place(each.topic, each.partition)).collect()
     }
-}
-
-fn place(topic: String, partition: i32) -> TopicPartition {
-    TopicPartition { topic, partition }
 }
 
 /// Have a consumer read certain partitions
@@ -68,7 +65,7 @@ pub async fn assign(
 ) -> Result<StatusCode, RestError> {
     let name = instance(caller.must(TO_READ)?, at);
     let kafka = kafka(&state)?;
-    kafka.consumers.assign(&name, &body.read::<Partitions>()?.places()).await?;
+    kafka.consumers.assign(&name, &body.read::<Partitions>()?.places()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -105,10 +102,11 @@ pub async fn commit(
     let consumers = &kafka(&state)?.consumers;
     let named = if body.0.is_null() { Vec::new() } else { body.read::<Offsets>()?.offsets };
     // The first to be read next is one behind the last that was processed.
-    let offsets: Vec<_> = named
-        .into_iter()
-        .map(|each| CommittedOffset { place: place(each.topic, each.partition), offset: each.offset.saturating_add(1) })
-        .collect();
+    let next = |each: Offset| {
+        let place = place(each.topic, each.partition)?;
+        Ok(CommittedOffset { place, offset: each.offset.saturating_add(1) })
+    };
+    let offsets = few(named)?.into_iter().map(next).collect::<Result<Vec<_>, RestError>>()?;
     if let Some(negative) = offsets.iter().find(|each| each.offset < 1) {
         return Err(RestError::invalid(format!("the offset of partition {} is negative", negative.place.partition)));
     }
@@ -130,7 +128,7 @@ pub async fn committed(
 ) -> Result<Response, RestError> {
     let name = instance(caller.must(TO_READ)?, at);
     let consumers = &kafka(&state)?.consumers;
-    let places = body.read::<Partitions>()?.places();
+    let places = body.read::<Partitions>()?.places()?;
     let committed = consumers.committed(&name, &places).await?;
     if committed.is_empty() && !places.is_empty() {
         return Err(RestError::new(40402, "Partition not found."));
@@ -159,16 +157,16 @@ pub async fn seek(
     let consumers = &kafka(&state)?.consumers;
     let Offsets { offsets, timestamps } = body.read()?;
     let mut places = Vec::new();
-    for Offset { topic, partition, offset } in offsets {
+    for Offset { topic, partition, offset } in few(offsets)? {
         if offset < 0 {
             return Err(RestError::invalid(format!("the offset of partition {partition} is negative")));
         }
-        places.push((place(topic, partition), SeekTo::Offset(offset)));
+        places.push((place(topic, partition)?, SeekTo::Offset(offset)));
     }
-    for Moment { topic, partition, timestamp } in timestamps {
+    for Moment { topic, partition, timestamp } in few(timestamps)? {
         let at = chrono::DateTime::parse_from_rfc3339(&timestamp)
             .map_err(|_| RestError::invalid("timestamp must be a time such as 2026-01-18T00:00:00Z"))?;
-        places.push((place(topic, partition), SeekTo::Place(Place::Time(at.timestamp_millis()))));
+        places.push((place(topic, partition)?, SeekTo::Place(Place::Time(at.timestamp_millis()))));
     }
     consumers.seek(&name, &places).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -211,7 +209,7 @@ async fn seek_all(
 ) -> Result<StatusCode, RestError> {
     let name = instance(caller.must(TO_READ)?, at);
     let consumers = &kafka(state)?.consumers;
-    let places = body.read::<Partitions>()?.places();
+    let places = body.read::<Partitions>()?.places()?;
     let places: Vec<_> = places.into_iter().map(|place| (place, SeekTo::Place(to))).collect();
     consumers.seek(&name, &places).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -16,8 +16,9 @@ use super::super::error::{Refusals, RestError};
 use super::super::publishing::{confirmed, publish};
 use super::super::request::{Named, RestBytes, RestCaller, TO_WRITE};
 use super::consumers::V2;
+use super::names;
 use crate::domain::access::principal::Principal;
-use crate::domain::topic::{Origin, RecordPosition, TopicName, TopicRecord};
+use crate::domain::topic::{Origin, RecordPosition, TopicRecord};
 use crate::presentation::http::topics::caller::TopicCaller;
 use crate::presentation::http::wire::body;
 use crate::presentation::http::wire::compact_json::compact;
@@ -87,7 +88,7 @@ async fn produced(
     embedded: Embedded,
     bytes: &[u8],
 ) -> Result<Response, RestError> {
-    let topic = TopicName::parse(topic).map_err(|error| RestError::invalid(format!("The topic {error}.")))?;
+    let topic = names::topic(topic)?;
     // All are read before any is stored.
     let records = records(bytes, embedded, partition)?;
     let begun = publish(state, caller, &topic, records).await?;
