@@ -324,7 +324,11 @@ fn kafka_rest(config: &Config, transport: &Transport, clock: &Arc<dyn Clock>) ->
     };
     let (administration, consumers) = administration(&addresses, security, clock.clone());
     let topics = Arc::new(administration.clone());
-    Some(KafkaRestPorts { topics, groups: Arc::new(administration), consumers: Arc::new(consumers) })
+    let own_group = match &config.queue {
+        QueueConfig::Kafka(kafka) => Some(kafka.group_id.clone()),
+        QueueConfig::Direct => None,
+    };
+    Some(KafkaRestPorts { topics, groups: Arc::new(administration), consumers: Arc::new(consumers), own_group })
 }
 
 /// What a command asks of a Kafka.

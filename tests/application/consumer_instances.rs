@@ -4,8 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use correio::application::kafka_rest::{ConsumerInstances, CreateConsumer, Format, InstanceError, InstanceName};
-use correio::application::ports::Clock;
+use correio::application::kafka_rest::{
+    ConsumerInstances, CreateConsumer, FetchBounds, Fetched, Format, InstanceError, InstanceName, ResetError,
+    ResetOffsets, ResetTo, Selection,
+};
+use correio::application::ports::{Clock, NewTopic, Subscription, TopicAdministration};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::infrastructure::system::SystemIds;
@@ -55,9 +58,11 @@ fn named(of: &str, name: &str) -> InstanceName {
 
 fn instances() -> (Arc<Moved>, ConsumerInstances) {
     let clock = Arc::new(Moved::default());
-    let instances =
-        ConsumerInstances::new(Arc::new(MemoryKafka::default()), clock.clone(), Arc::new(SystemIds::default()));
-    (clock, instances)
+    (clock.clone(), instances_of(MemoryKafka::default(), clock))
+}
+
+fn instances_of(kafka: MemoryKafka, clock: Arc<Moved>) -> ConsumerInstances {
+    ConsumerInstances::new(Arc::new(kafka), clock, Arc::new(SystemIds::default()), Some("own".to_owned()))
 }
 
 #[tokio::test]
@@ -92,4 +97,36 @@ async fn tenants_have_names_of_their_own_and_a_bounded_number_of_instances() {
     assert_eq!((fill("b"), fill("c")), (63, 0));
     instances.delete(&named("a", "one")).await.unwrap();
     assert_eq!(fill("c"), 1);
+}
+
+#[tokio::test]
+async fn records_whose_answer_was_not_made_come_again() {
+    let kafka = MemoryKafka::default();
+    let topic = NewTopic { name: "orders".to_owned(), partitions: Some(1), ..NewTopic::default() };
+    kafka.create(&topic, false).await.unwrap();
+    kafka.put("orders", 0, "1", 0);
+    let instances = instances_of(kafka, Arc::default());
+    instances.create(&tenant("a"), "group", command("one")).unwrap();
+    let (name, bounds) = (named("a", "one"), FetchBounds { timeout: None, most_bytes: 100 });
+    instances.subscribe(&name, Subscription::Topics(vec!["orders".to_owned()])).await.unwrap();
+    let room = || async { Ok::<_, InstanceError>(()) };
+    let refused = |(), _: &Fetched| Err::<usize, _>(InstanceError::TooMany);
+    assert!(instances.fetch(&name, |_| true, bounds, room(), refused).await.is_err());
+    let no_room = async { Err::<(), _>(InstanceError::TooMany) };
+    let counted = |(), fetched: &Fetched| Ok(fetched.records.len());
+    assert!(instances.fetch(&name, |_| true, bounds, no_room, counted).await.is_err());
+    for expected in [1, 0] {
+        assert_eq!(instances.fetch(&name, |_| true, bounds, room(), counted).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_group_that_messages_are_delivered_by_is_no_callers() {
+    let (_clock, instances) = instances();
+    let refused = instances.create(&tenant("a"), "own", command("one"));
+    assert!(matches!(refused, Err(InstanceError::OwnGroup(_))), "{refused:?}");
+    let kafka = Arc::new(MemoryKafka::default());
+    let reset = ResetOffsets { topics: kafka.clone(), groups: kafka, own_group: Some("own".to_owned()) };
+    let refused = reset.execute("own", &Selection::AllTopics, ResetTo::Latest, false).await;
+    assert!(matches!(refused, Err(ResetError::OwnGroup(_))), "{refused:?}");
 }

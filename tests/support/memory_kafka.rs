@@ -321,11 +321,15 @@ impl RecordConsumer for MemoryConsumer {
         Ok(self.state.lock().unwrap().positions.keys().cloned().collect())
     }
 
-    async fn read(&self, bounds: ReadBounds) -> Result<Vec<ReadRecord>, AdministrationError> {
+    async fn read_ahead(&self, _: ReadBounds) -> Result<(), AdministrationError> {
         if self.settings.commits_itself {
             let given = self.state.lock().unwrap().given.clone();
             self.write(given);
         }
+        Ok(())
+    }
+
+    fn take(&self, most_bytes: usize) -> Vec<ReadRecord> {
         let kafka = self.kafka.state();
         let mut reading = self.state.lock().unwrap();
         let (mut read, mut bytes) = (Vec::new(), 0);
@@ -333,15 +337,26 @@ impl RecordConsumer for MemoryConsumer {
         for (place, position) in positions {
             for record in &kafka.topics[&place.topic].partitions[place.partition as usize][position as usize..] {
                 bytes += record.size();
-                if bytes > bounds.most_bytes && !read.is_empty() {
-                    return Ok(read);
+                if bytes > most_bytes && !read.is_empty() {
+                    return read;
                 }
                 reading.positions.insert(place.clone(), record.offset + 1);
-                reading.given.insert(place.clone(), record.offset + 1);
                 read.push(record.clone());
             }
         }
-        Ok(read)
+        read
+    }
+
+    fn gave(&self, records: &[ReadRecord]) {
+        let behind = records.iter().map(|record| (record.place.clone(), record.offset + 1));
+        self.state.lock().unwrap().given.extend(behind);
+    }
+
+    fn take_back(&self, records: Vec<ReadRecord>) {
+        let mut reading = self.state.lock().unwrap();
+        for record in records.into_iter().rev() {
+            reading.positions.insert(record.place, record.offset);
+        }
     }
 
     async fn commit(&self, offsets: Option<&[CommittedOffset]>) -> Result<(), AdministrationError> {
@@ -375,5 +390,6 @@ impl RecordConsumer for MemoryConsumer {
             let given = self.state.lock().unwrap().given.clone();
             self.write(given);
         }
+        self.leave();
     }
 }

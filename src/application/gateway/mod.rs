@@ -73,6 +73,8 @@ pub struct KafkaRestPorts {
     pub topics: Arc<dyn TopicAdministration>,
     pub groups: Arc<dyn GroupAdministration>,
     pub consumers: Arc<dyn RecordConsumers>,
+    /// The group that messages are delivered by, where they travel through this Kafka.
+    pub own_group: Option<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -524,9 +524,9 @@ impl Ports {
     }
 
     pub(super) fn kafka_rest(&self) -> Option<kafka_rest::KafkaRest> {
-        let KafkaRestPorts { topics, groups, consumers } = self.kafka_rest.clone()?;
-        let (groups, reset_offsets) = kafka_rest::groups(&topics, &groups);
-        let consumers = kafka_rest::ConsumerInstances::new(consumers, self.clock.clone(), self.ids.clone());
+        let KafkaRestPorts { topics, groups, consumers, own_group } = self.kafka_rest.clone()?;
+        let (groups, reset_offsets) = kafka_rest::groups(&topics, &groups, own_group.clone());
+        let consumers = kafka_rest::ConsumerInstances::new(consumers, self.clock.clone(), self.ids.clone(), own_group);
         Some(kafka_rest::KafkaRest { topics, groups, reset_offsets, consumers: Arc::new(consumers) })
     }
 }

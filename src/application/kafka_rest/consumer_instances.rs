@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::consumer_instance::{CreateConsumer, FetchBounds, Fetched, Format, InstanceError, InstanceName};
 use crate::application::Stop;
 use crate::application::ports::{
-    AdministrationError, Clock, CommittedOffset, ConsumerSettings, Ids, ReadBounds, ReadRecord, RecordConsumer,
-    RecordConsumers, RepositoryError, SeekTo, Subscription, TopicPartition,
+    Clock, CommittedOffset, ConsumerSettings, Ids, ReadBounds, RecordConsumer, RecordConsumers, RepositoryError,
+    SeekTo, Subscription, TopicPartition,
 };
 use crate::application::service::Repeated;
 use crate::domain::access::principal::Tenant;
@@ -17,6 +18,8 @@ pub struct ConsumerInstances {
     consumers: Arc<dyn RecordConsumers>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    /// The group that messages are delivered by, if they travel through Kafka: none of a caller's.
+    own_group: Option<String>,
     known: Mutex<HashMap<InstanceName, Arc<Instance>>>,
 }
 
@@ -29,39 +32,13 @@ const MOST: usize = 128;
 /// Of these, one tenant's.
 const MOST_OF_A_TENANT: usize = 64;
 
-/// A tenant's name for an instance of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct InstanceName {
-    pub tenant: Tenant,
-    pub group: String,
-    pub name: String,
-}
-
-/// How keys and values are to be written for the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Binary,
-    Json,
-}
-
-#[derive(Clone, Debug)]
-pub struct CreateConsumer {
-    /// None: one is made up.
-    pub name: Option<String>,
-    pub format: Format,
-    pub from_beginning: bool,
-    pub commits_itself: bool,
-    /// Of a fetch that names none, and at most.
-    pub timeout: Duration,
-    /// None: a fetch takes its whole time.
-    pub least_bytes: Option<usize>,
-}
-
 struct Instance {
     consumer: Arc<dyn RecordConsumer>,
     format: Format,
     timeout: Duration,
     least_bytes: Option<usize>,
+    /// Of what changes what is read, or reads it.
+    turn: futures::lock::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -78,31 +55,6 @@ pub enum Reads {
     Nothing,
     Subscribed(Subscription),
     Assigned,
-}
-
-/// What a fetch has found.
-#[derive(Debug)]
-pub struct Fetched {
-    pub format: Format,
-    pub records: Vec<ReadRecord>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum InstanceError {
-    #[error("Consumer instance not found.")]
-    Unknown,
-    #[error("Consumer with specified consumer ID already exists in the specified consumer group.")]
-    Taken,
-    #[error("There are too many consumer instances; delete some.")]
-    TooMany,
-    #[error("Subscription to topics, partitions and pattern are mutually exclusive")]
-    Exclusive,
-    #[error("No current assignment for partition {}-{}", .0.topic, .0.partition)]
-    NotAssigned(TopicPartition),
-    #[error("The requested embedded data format does not match the deserializer for this consumer instance")]
-    OtherFormat,
-    #[error(transparent)]
-    Administration(#[from] AdministrationError),
 }
 
 /// A call of an instance, which does not expire meanwhile.
@@ -126,12 +78,20 @@ impl Instance {
 }
 
 impl ConsumerInstances {
-    pub fn new(consumers: Arc<dyn RecordConsumers>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { consumers, clock, ids, known: Mutex::default() }
+    pub fn new(
+        consumers: Arc<dyn RecordConsumers>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        own_group: Option<String>,
+    ) -> Self {
+        Self { consumers, clock, ids, own_group, known: Mutex::default() }
     }
 
     /// Returns its name.
     pub fn create(&self, tenant: &Tenant, group: &str, command: CreateConsumer) -> Result<String, InstanceError> {
+        if self.own_group.as_deref() == Some(group) {
+            return Err(InstanceError::OwnGroup(group.to_owned()));
+        }
         let name = command.name.unwrap_or_else(|| format!("rest-consumer-{}", self.ids.next()));
         let key = InstanceName { tenant: tenant.clone(), group: group.to_owned(), name: name.clone() };
         let mut known = self.known();
@@ -153,6 +113,7 @@ impl ConsumerInstances {
             format: command.format,
             timeout: command.timeout,
             least_bytes: command.least_bytes,
+            turn: futures::lock::Mutex::default(),
             state: Mutex::new(state),
         };
         known.insert(key, Arc::new(instance));
@@ -167,6 +128,7 @@ impl ConsumerInstances {
 
     pub async fn subscribe(&self, name: &InstanceName, subscription: Subscription) -> Result<(), InstanceError> {
         let call = self.call(name)?;
+        let _turn = call.instance.turn.lock().await;
         let is_possible = matches!(
             (&call.instance.state().reads, &subscription),
             (Reads::Nothing, _)
@@ -183,6 +145,7 @@ impl ConsumerInstances {
 
     pub async fn unsubscribe(&self, name: &InstanceName) -> Result<(), InstanceError> {
         let call = self.call(name)?;
+        let _turn = call.instance.turn.lock().await;
         call.instance.consumer.unsubscribe().await?;
         call.instance.state().reads = Reads::Nothing;
         Ok(())
@@ -207,6 +170,7 @@ impl ConsumerInstances {
 
     pub async fn assign(&self, name: &InstanceName, partitions: &[TopicPartition]) -> Result<(), InstanceError> {
         let call = self.call(name)?;
+        let _turn = call.instance.turn.lock().await;
         if matches!(call.instance.state().reads, Reads::Subscribed(_)) {
             return Err(InstanceError::Exclusive);
         }
@@ -222,26 +186,43 @@ impl ConsumerInstances {
         Ok(assigned)
     }
 
+    /// Returns what `answer` makes of the records within `room`, which is only waited for once they are there: who waits for
+    /// records holds none. The records count as given out once the answer exists, and come again without one.
+    ///
     /// # Errors
     /// [`InstanceError::OtherFormat`] when the caller does not take what the instance was made for.
-    pub async fn fetch(
+    pub async fn fetch<R, T, E: From<InstanceError>>(
         &self,
         name: &InstanceName,
         takes: impl FnOnce(Format) -> bool,
-        timeout: Option<Duration>,
-        most_bytes: usize,
-    ) -> Result<Fetched, InstanceError> {
+        bounds: FetchBounds,
+        room: impl Future<Output = Result<R, E>>,
+        answer: impl FnOnce(R, &Fetched) -> Result<T, E>,
+    ) -> Result<T, E> {
         let call = self.call(name)?;
-        let Instance { consumer, format, timeout: own, least_bytes, .. } = &*call.instance;
+        let Instance { consumer, format, timeout: own, least_bytes, turn, .. } = &*call.instance;
         if !takes(*format) {
-            return Err(InstanceError::OtherFormat);
+            return Err(InstanceError::OtherFormat.into());
         }
-        if call.instance.state().reads == Reads::Nothing {
-            return Ok(Fetched { format: *format, records: Vec::new() });
+        let _turn = turn.lock().await;
+        let FetchBounds { timeout, most_bytes } = bounds;
+        if call.instance.state().reads != Reads::Nothing {
+            let timeout = timeout.unwrap_or(*own).min(*own);
+            let bounds = ReadBounds { timeout, least_bytes: *least_bytes, most_bytes };
+            consumer.read_ahead(bounds).await.map_err(InstanceError::from)?;
         }
-        let timeout = timeout.unwrap_or(*own).min(*own);
-        let records = consumer.read(ReadBounds { timeout, least_bytes: *least_bytes, most_bytes }).await?;
-        Ok(Fetched { format: *format, records })
+        let room = room.await?;
+        let fetched = Fetched { format: *format, records: consumer.take(most_bytes) };
+        match answer(room, &fetched) {
+            Ok(answer) => {
+                consumer.gave(&fetched.records);
+                Ok(answer)
+            }
+            Err(error) => {
+                consumer.take_back(fetched.records);
+                Err(error)
+            }
+        }
     }
 
     /// None: all that was fetched.
@@ -259,6 +240,7 @@ impl ConsumerInstances {
 
     pub async fn seek(&self, name: &InstanceName, places: &[(TopicPartition, SeekTo)]) -> Result<(), InstanceError> {
         let call = self.call(name)?;
+        let _turn = call.instance.turn.lock().await;
         let assigned = call.instance.consumer.assignment().await?;
         if let Some((away, _)) = places.iter().find(|(place, _)| !assigned.contains(place)) {
             return Err(InstanceError::NotAssigned(away.clone()));

@@ -1,10 +1,12 @@
 //! What clients of Kafka's REST Proxy ask for beside publishing: topics, consumer groups, and records of topics.
 
+mod consumer_instance;
 mod consumer_instances;
 mod read_groups;
 mod reset_offsets;
 
-pub use consumer_instances::{ConsumerInstances, CreateConsumer, Fetched, Format, InstanceError, InstanceName, Reads};
+pub use consumer_instance::{CreateConsumer, FetchBounds, Fetched, Format, InstanceError, InstanceName};
+pub use consumer_instances::{ConsumerInstances, Reads};
 pub use read_groups::{GroupLags, Lag, ReadGroups};
 pub use reset_offsets::{NewOffset, ResetError, ResetOffsets, ResetTo, Selection};
 
@@ -20,11 +22,12 @@ pub struct KafkaRest {
     pub consumers: Arc<ConsumerInstances>,
 }
 
-/// Also for a command, which serves nothing.
+/// Also for a command, which serves nothing and moves whatever group it is told to.
 pub fn groups(
     topics: &Arc<dyn TopicAdministration>,
     groups: &Arc<dyn GroupAdministration>,
+    own_group: Option<String>,
 ) -> (ReadGroups, ResetOffsets) {
     let (topics, groups) = (topics.clone(), groups.clone());
-    (ReadGroups { topics: topics.clone(), groups: groups.clone() }, ResetOffsets { topics, groups })
+    (ReadGroups { topics: topics.clone(), groups: groups.clone() }, ResetOffsets { topics, groups, own_group })
 }

@@ -10,6 +10,8 @@ use crate::application::ports::{
 pub struct ResetOffsets {
     pub topics: Arc<dyn TopicAdministration>,
     pub groups: Arc<dyn GroupAdministration>,
+    /// One that is not moved: messages are delivered by it.
+    pub own_group: Option<String>,
 }
 
 /// Of which partitions.
@@ -43,6 +45,8 @@ pub struct NewOffset {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ResetError {
+    #[error("the group `{0}` is Correio's own (KAFKA_GROUP_ID): what it has not delivered yet would be passed over")]
+    OwnGroup(String),
     #[error("the group `{group}` is {}; stop its consumers first", state.as_word())]
     Active { group: String, state: GroupState },
     /// It has committed nothing, and no topic was named.
@@ -68,6 +72,9 @@ impl ResetOffsets {
         to: ResetTo,
         dry_run: bool,
     ) -> Result<Vec<NewOffset>, ResetError> {
+        if self.own_group.as_deref() == Some(group) {
+            return Err(ResetError::OwnGroup(group.to_owned()));
+        }
         let found = self.groups.describe(group).await?;
         if is_active(&found) {
             return Err(ResetError::Active { group: group.to_owned(), state: found.state });

@@ -3,11 +3,13 @@ use std::time::Duration;
 use correio::application::ports::*;
 
 use super::kafka::{AnyKafka, on_every_kafka, place, read};
+use crate::support::eventually::{SOON, eventually};
 
 on_every_kafka!(
     what_was_asked_for_more_after_is_committed,
     an_assigned_consumer_goes_where_it_is_told,
     a_fetch_is_bounded_and_loses_nothing,
+    what_its_caller_did_not_get_comes_again,
 );
 
 async fn what_was_asked_for_more_after_is_committed(kafka: AnyKafka) {
@@ -63,4 +65,24 @@ async fn a_fetch_is_bounded_and_loses_nothing(kafka: AnyKafka) {
         }
     }
     assert_eq!(read, [1, 100, 1]);
+}
+
+async fn what_its_caller_did_not_get_comes_again(kafka: AnyKafka) {
+    let (topic, group) = (kafka.topic(1).await, format!("{}-group", kafka.name));
+    kafka.put(&topic, 0, &["a", "b"]).await;
+    let (there, consumer) = (place(&topic, 0), kafka.consumer(&group, false));
+    consumer.assign(std::slice::from_ref(&there)).await.unwrap();
+    let bounds = ReadBounds { timeout: Duration::from_millis(300), least_bytes: Some(2), most_bytes: 100 };
+    let taken = eventually(SOON, "records come", async || {
+        consumer.read_ahead(bounds).await.unwrap();
+        Some(consumer.take(100)).filter(|records| !records.is_empty())
+    })
+    .await;
+    consumer.take_back(taken);
+    consumer.commit(None).await.unwrap();
+    assert_eq!(consumer.committed(std::slice::from_ref(&there)).await.unwrap(), [], "nothing was given out");
+    assert_eq!(read(&consumer, 2).await, ["a", "b"]);
+    consumer.commit(None).await.unwrap();
+    let behind = CommittedOffset { place: there.clone(), offset: 2 };
+    assert_eq!(consumer.committed(&[there]).await.unwrap(), [behind]);
 }

@@ -208,3 +208,54 @@ async fn what_no_topic_or_partition_can_be_is_refused_at_every_door() {
     }
     assert_eq!(one.get("assignments").await.json(), json!({"partitions": []}), "it is still there");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_member_has_read_on_is_not_taken_back() {
+    let Some(bridge) = Bridge::start().await else { return };
+    let (topic, group) = (bridge.topic(2).await, format!("{}-group", bridge.name));
+    bridge.put(&topic, &[(0, "1"), (1, "2")]).await;
+    let settings = json!({"format": "json", "auto.offset.reset": "earliest", "auto.commit.enable": "false"});
+    let subscription = json!({"topics": [topic]});
+    let one = consumer(&bridge, &group, &settings).await;
+    one.post("subscription", &subscription).await;
+    assert_eq!(one.read(2).await.len(), 2);
+    let other = consumer(&bridge, &group, &settings).await;
+    other.post("subscription", &subscription).await;
+    let read = eventually(SOON, "the other has a partition", async || {
+        let (_, fetched) = futures::join!(one.records("?timeout=300"), other.records("?timeout=300"));
+        fetched.json().as_array().unwrap().first().cloned()
+    })
+    .await;
+    let partition = read["partition"].as_i64().unwrap();
+    bridge.put(&topic, &[(i32::try_from(partition).unwrap(), "3")]).await;
+    assert_eq!(other.read(1).await.len(), 1);
+    let commit = async |member: &Consumer<'_>| {
+        let request = bridge.request(Method::POST, &format!("{}/offsets", member.path));
+        bridge.call(request).await
+    };
+    assert_eq!((commit(&other).await.status, commit(&other).await.json()), (200, json!([])));
+    assert_eq!(commit(&one).await.status, 200);
+    let committed = one.committed(&json!([{"topic": topic, "partition": partition}])).await.json();
+    assert_eq!(committed["offsets"][0]["offset"], 2, "{committed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_is_deleted_has_left_its_group_whatever_it_waits_for() {
+    let Some(bridge) = Bridge::start().await else { return };
+    let (topic, group) = (bridge.topic(1).await, format!("{}-group", bridge.name));
+    bridge.put(&topic, &[(0, "1")]).await;
+    let settings = json!({"format": "json", "auto.offset.reset": "earliest", "consumer.request.timeout.ms": 30_000, "fetch.min.bytes": 1});
+    let one = consumer(&bridge, &group, &settings).await;
+    one.post("subscription", &json!({"topics": [topic]})).await;
+    assert_eq!(one.records("").await.json().as_array().unwrap().len(), 1);
+    let begun = std::time::Instant::now();
+    let delete = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        bridge.delete(&one.path).await.status
+    };
+    let (fetched, deleted) = futures::join!(one.records(""), delete);
+    assert_eq!((fetched.status, fetched.json(), deleted), (200, json!([]), 204));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+    let left = bridge.get(&format!("/admin/groups/{group}")).await.json();
+    assert_eq!((&left["members"], &left["offsets"][0]["committedOffset"]), (&json!([]), &json!(1)), "{left}");
+}

@@ -36,10 +36,29 @@ pub trait RecordConsumer: Send + Sync {
     /// What it reads now.
     async fn assignment(&self) -> Result<Vec<TopicPartition>, AdministrationError>;
 
-    /// Records until one of the bounds is reached; a first record that is larger than the bound comes alone.
-    async fn read(&self, bounds: ReadBounds) -> Result<Vec<ReadRecord>, AdministrationError>;
+    /// Reads until one of the bounds is reached, or it holds as much as it may, and keeps what it has read. What was given out
+    /// before counts as taken: its caller asks for more.
+    async fn read_ahead(&self, bounds: ReadBounds) -> Result<(), AdministrationError>;
 
-    /// Commits these, or all that was given out.
+    /// Records that it has read, in their order: as many as are within the bound, or one that is larger. They are not given out
+    /// yet: [`gave`](Self::gave) says that they were, or [`take_back`](Self::take_back) that they were not.
+    fn take(&self, most_bytes: usize) -> Vec<ReadRecord>;
+
+    /// What was taken last is in the hands of its caller.
+    fn gave(&self, records: &[ReadRecord]);
+
+    /// What was taken last comes again.
+    fn take_back(&self, records: Vec<ReadRecord>);
+
+    /// All at once, for a caller that gets whatever there is.
+    async fn read(&self, bounds: ReadBounds) -> Result<Vec<ReadRecord>, AdministrationError> {
+        self.read_ahead(bounds).await?;
+        let records = self.take(bounds.most_bytes);
+        self.gave(&records);
+        Ok(records)
+    }
+
+    /// Commits these, or all that was given out of what it still reads.
     async fn commit(&self, offsets: Option<&[CommittedOffset]>) -> Result<(), AdministrationError>;
 
     /// What the group has committed of these; what it has not is left out.
@@ -48,7 +67,7 @@ pub trait RecordConsumer: Send + Sync {
     /// Goes on there. All of these are among what it reads.
     async fn seek(&self, places: &[(TopicPartition, SeekTo)]) -> Result<(), AdministrationError>;
 
-    /// Leaves the group.
+    /// Commits what was given out, if it commits itself, and leaves the group. A call that is under way ends early.
     async fn close(&self);
 }
 
@@ -84,7 +103,21 @@ pub struct ReadRecord {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// What a record takes of the memory beside its bytes, about.
+const RECORD: usize = 256;
+
+/// The same of a header.
+const HEADER: usize = 64;
+
 impl ReadRecord {
+    /// What it takes of the memory, here and in an answer.
+    pub fn cost(&self) -> usize {
+        let value = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter().map(|(name, bytes)| HEADER + name.len() + value(bytes));
+        RECORD + 2 * self.place.topic.len() + self.size() + headers.sum::<usize>()
+    }
+
+    /// Of its key and value.
     pub fn size(&self) -> usize {
         self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
     }

@@ -1,16 +1,19 @@
 //! Members of consumer groups, for callers of ours.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::names::is_a_topic;
 use super::native::Refused;
-use super::reading::{Reading, State, TIMEOUT, place_of};
+use super::reading::{ReaderEvents, Reading, Shared, TIMEOUT, place_of};
+use super::waiting::Waiting;
 use crate::application::ports::{
     AdministrationError, CommittedOffset, ConsumerSettings, ReadBounds, ReadRecord, RecordConsumer, RecordConsumers,
     SeekTo, Subscription, TopicPartition,
@@ -20,15 +23,20 @@ use crate::infrastructure::kafka::client::{Connection, QuietEvents, take_whateve
 /// What a consumer fetches ahead, in KiB.
 const AHEAD: &str = "1024";
 
+/// How long the end of a consumer is waited for; it goes on without its caller.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// Consumers of a real Kafka.
 pub struct KafkaRecordConsumers {
     config: ClientConfig,
     connection: Arc<Connection>,
+    /// What they have read ahead, all together.
+    ahead: Arc<AtomicUsize>,
 }
 
 impl KafkaRecordConsumers {
     pub fn new(config: ClientConfig, connection: Arc<Connection>) -> Self {
-        Self { config, connection }
+        Self { config, connection, ahead: Arc::default() }
     }
 }
 
@@ -47,52 +55,55 @@ impl RecordConsumers for KafkaRecordConsumers {
             .set("queued.max.messages.kbytes", AHEAD)
             .set("fetch.message.max.bytes", "1048576");
         take_whatever_is_there(&mut config);
-        let events = QuietEvents { client: "a caller's consumer", connection: self.connection.clone() };
-        let consumer = config.create_with_context(events).map_err(Refused::from)?;
-        let commits_itself = settings.commits_itself;
-        let inner = Reading { consumer, commits_itself, state: Mutex::default() };
-        Ok(Arc::new(KafkaRecordConsumer { inner: Some(Arc::new(inner)), turn: tokio::sync::Mutex::default() }))
+        let shared = Arc::new(Shared::new(Waiting::of(self.ahead.clone())));
+        let quiet = QuietEvents { client: "a caller's consumer", connection: self.connection.clone() };
+        let consumer =
+            config.create_with_context(ReaderEvents { quiet, shared: shared.clone() }).map_err(Refused::from)?;
+        let reading = Reading { consumer, commits_itself: settings.commits_itself, shared: shared.clone() };
+        Ok(Arc::new(KafkaRecordConsumer { reading: Arc::new(tokio::sync::Mutex::new(Some(reading))), shared }))
     }
 }
 
 /// A consumer; what it is asked for, it does one after the other.
 struct KafkaRecordConsumer {
-    /// None once it is dropped.
-    inner: Option<Arc<Reading>>,
-    turn: tokio::sync::Mutex<()>,
+    /// None once it is closed.
+    reading: Arc<tokio::sync::Mutex<Option<Reading>>>,
+    shared: Arc<Shared>,
 }
 
 impl KafkaRecordConsumer {
+    /// Whoever stops waiting for it does not stop it: what is asked next waits until it is done.
     async fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Reading) -> Result<T, KafkaError> + Send + 'static,
     ) -> Result<T, AdministrationError> {
-        let _turn = self.turn.lock().await;
-        self.ask_in_turn(work).await
-    }
-
-    async fn ask_in_turn<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Reading) -> Result<T, KafkaError> + Send + 'static,
-    ) -> Result<T, AdministrationError> {
-        let Some(inner) = self.inner.clone() else {
-            return Err(AdministrationError::Failed("it is closed".to_owned()));
-        };
-        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        let reading = self.reading.clone().lock_owned().await;
+        let working = move || reading.as_ref().map(work);
+        let done = tokio::task::spawn_blocking(working).await;
         let done = done.map_err(|panicked| AdministrationError::Failed(panicked.to_string()))?;
+        let done = done.ok_or_else(|| AdministrationError::Failed("it is closed".to_owned()))?;
         Ok(done.map_err(Refused::from)?)
-    }
-
-    fn state(&self) -> Option<MutexGuard<'_, State>> {
-        self.inner.as_ref().map(|inner| inner.state())
     }
 }
 
 impl Drop for KafkaRecordConsumer {
     fn drop(&mut self) {
+        if self.reading.try_lock().is_ok_and(|reading| reading.is_none()) {
+            return;
+        }
+        self.shared.is_closing.store(true, Ordering::Relaxed);
         // It leaves its group, which may take seconds.
-        let inner = self.inner.take();
-        std::thread::spawn(move || drop(inner));
+        let reading = self.reading.clone();
+        std::thread::spawn(move || drop(reading.blocking_lock().take()));
+    }
+}
+
+/// Says so when a call is given up.
+struct Gone(Arc<AtomicBool>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -112,7 +123,7 @@ impl RecordConsumer for KafkaRecordConsumer {
         };
         self.ask(move |inner| {
             let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-            inner.state().waiting.clear();
+            inner.forget();
             inner.consumer.subscribe(&topics)
         })
         .await
@@ -120,8 +131,7 @@ impl RecordConsumer for KafkaRecordConsumer {
 
     async fn unsubscribe(&self) -> Result<(), AdministrationError> {
         self.ask(|inner| {
-            inner.store();
-            inner.state().waiting.clear();
+            inner.forget();
             inner.consumer.unsubscribe();
             inner.consumer.unassign()
         })
@@ -131,8 +141,7 @@ impl RecordConsumer for KafkaRecordConsumer {
     async fn assign(&self, partitions: &[TopicPartition]) -> Result<(), AdministrationError> {
         let partitions = list(partitions.iter().map(|partition| (partition, Offset::Invalid)))?;
         self.ask(move |inner| {
-            inner.store();
-            inner.state().waiting.clear();
+            inner.forget();
             inner.consumer.assign(&partitions)
         })
         .await
@@ -151,12 +160,23 @@ impl RecordConsumer for KafkaRecordConsumer {
         .await
     }
 
-    async fn read(&self, bounds: ReadBounds) -> Result<Vec<ReadRecord>, AdministrationError> {
-        let _turn = self.turn.lock().await;
-        self.ask_in_turn(move |inner| inner.fill(bounds)).await?;
-        // From here on nothing is waited for: what is taken is given out.
-        let Some(mut state) = self.state() else { return Ok(Vec::new()) };
-        Ok(state.take(bounds.most_bytes))
+    async fn read_ahead(&self, bounds: ReadBounds) -> Result<(), AdministrationError> {
+        let gone = Gone(Arc::default());
+        let has_gone = gone.0.clone();
+        self.ask(move |inner| inner.fill(bounds, &has_gone)).await
+    }
+
+    fn take(&self, most_bytes: usize) -> Vec<ReadRecord> {
+        self.shared.state().waiting.take(most_bytes)
+    }
+
+    fn gave(&self, records: &[ReadRecord]) {
+        let behind = records.iter().map(|record| (record.place.clone(), record.offset + 1));
+        self.shared.state().given.extend(behind);
+    }
+
+    fn take_back(&self, records: Vec<ReadRecord>) {
+        self.shared.state().waiting.take_back(records);
     }
 
     async fn commit(&self, offsets: Option<&[CommittedOffset]>) -> Result<(), AdministrationError> {
@@ -195,13 +215,22 @@ impl RecordConsumer for KafkaRecordConsumer {
     }
 
     async fn close(&self) {
-        let closed = self.ask(|inner| {
-            inner.store();
-            let given = if inner.commits_itself { inner.given()? } else { TopicPartitionList::new() };
-            if given.count() == 0 { Ok(()) } else { inner.consumer.commit(&given, CommitMode::Sync) }
+        self.shared.is_closing.store(true, Ordering::Relaxed);
+        let reading = self.reading.clone();
+        let closing = tokio::spawn(async move {
+            let mut reading = reading.lock_owned().await;
+            tokio::task::spawn_blocking(move || {
+                let Some(reading) = reading.take() else { return };
+                if let Err(error) = reading.finish() {
+                    tracing::debug!(target: "kafka", %error, "what a caller's consumer has read is not committed");
+                }
+                // It leaves its group.
+                drop(reading);
+            })
+            .await
         });
-        if let Err(error) = closed.await {
-            tracing::debug!(target: "kafka", %error, "what a caller's consumer has read is not committed");
+        if tokio::time::timeout(CLOSING, closing).await.is_err() {
+            tracing::debug!(target: "kafka", "a caller's consumer takes its time to leave its group");
         }
     }
 }

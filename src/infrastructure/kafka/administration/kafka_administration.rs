@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rdkafka::config::ClientConfig;
@@ -15,6 +16,9 @@ use crate::application::ports::{
 };
 use crate::infrastructure::kafka::client::Connection;
 
+/// How long a cluster is taken to be as it was.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
+
 /// Each holds a thread while it waits for a broker.
 const CALLS_AT_ONCE: usize = 8;
 
@@ -27,12 +31,15 @@ struct Inner {
     connection: Arc<Connection>,
     client: OnceLock<NativeClient>,
     places: Semaphore,
+    /// As it was described last. Every path of the REST Proxy names the cluster.
+    cluster: tokio::sync::Mutex<Option<(Instant, Cluster)>>,
 }
 
 impl KafkaAdministration {
     pub fn new(config: ClientConfig, connection: Arc<Connection>) -> Self {
         let places = Semaphore::new(CALLS_AT_ONCE);
-        Self(Arc::new(Inner { config, connection, client: OnceLock::new(), places }))
+        let cluster = tokio::sync::Mutex::default();
+        Self(Arc::new(Inner { config, connection, client: OnceLock::new(), places, cluster }))
     }
 
     async fn ask<T: Send + 'static>(
@@ -59,7 +66,16 @@ impl Inner {
 #[async_trait]
 impl TopicAdministration for KafkaAdministration {
     async fn cluster(&self) -> Result<Cluster, AdministrationError> {
-        self.ask(native::describe_cluster).await
+        // Those that come meanwhile wait for the one that asks.
+        let mut last = self.0.cluster.lock().await;
+        if let Some((at, cluster)) = &*last
+            && at.elapsed() < KNOWN_FOR
+        {
+            return Ok(cluster.clone());
+        }
+        let cluster = self.ask(native::describe_cluster).await?;
+        *last = Some((Instant::now(), cluster.clone()));
+        Ok(cluster)
     }
 
     async fn names(&self) -> Result<Vec<String>, AdministrationError> {

@@ -6,6 +6,7 @@ mod names;
 mod native;
 mod reading;
 mod refusals;
+mod waiting;
 
 pub use consumers::KafkaRecordConsumers;
 pub use kafka_administration::KafkaAdministration;

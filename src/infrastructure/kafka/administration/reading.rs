@@ -1,14 +1,17 @@
 //! What a caller's consumer has read, and where it goes on.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
+use super::waiting::Waiting;
 use crate::application::ports::{Place, ReadBounds, ReadRecord, SeekTo, TopicPartition};
 use crate::infrastructure::kafka::client::QuietEvents;
 
@@ -17,22 +20,70 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A consumer that is asked for one thing at a time.
 pub struct Reading {
-    pub consumer: BaseConsumer<QuietEvents>,
+    pub consumer: BaseConsumer<ReaderEvents>,
     pub commits_itself: bool,
-    pub state: Mutex<State>,
+    pub shared: Arc<Shared>,
+}
+
+/// What outlives the consumer.
+#[derive(Default)]
+pub struct Shared {
+    state: Mutex<State>,
+    /// It is to end: what it is doing ends soon.
+    pub is_closing: AtomicBool,
 }
 
 #[derive(Default)]
 pub struct State {
-    /// Read, and not given out: the last was too large, or its caller hung up.
-    pub waiting: VecDeque<ReadRecord>,
+    /// Read, and not given out: it was too much for the last answer, or there was none.
+    pub waiting: Waiting,
     /// The offset behind what was given out.
     pub given: BTreeMap<TopicPartition, i64>,
 }
 
-impl Reading {
+impl Shared {
+    pub fn new(waiting: Waiting) -> Self {
+        Self { state: Mutex::new(State { waiting, given: BTreeMap::new() }), is_closing: AtomicBool::new(false) }
+    }
+
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets what belongs to another member from now on: committed by this one, it would take that one back.
+pub struct ReaderEvents {
+    pub quiet: QuietEvents,
+    pub shared: Arc<Shared>,
+}
+
+impl ClientContext for ReaderEvents {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.quiet.log(level, facility, line);
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.quiet.error(error, reason);
+    }
+}
+
+impl ConsumerContext for ReaderEvents {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(partitions) = rebalance {
+            let mut state = self.shared.state();
+            let is_revoked =
+                |place: &TopicPartition| partitions.find_partition(&place.topic, place.partition).is_some();
+            state.given.retain(|place, _| !is_revoked(place));
+            state.waiting.keep(|record| !is_revoked(&record.place));
+        }
+    }
+}
+
+impl Reading {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
     }
 
     /// What was given out before has been taken: it is asked for more.
@@ -58,19 +109,34 @@ impl Reading {
         Ok(given)
     }
 
-    /// Reads until a bound is reached.
-    pub fn fill(&self, bounds: ReadBounds) -> Result<(), KafkaError> {
+    /// Begins anew: what it reads from now on is read from where its group is.
+    pub fn forget(&self) {
+        self.store();
+        let mut state = self.state();
+        state.waiting.keep(|_| false);
+        state.given.clear();
+    }
+
+    /// Commits what was given out, before it leaves.
+    pub fn finish(&self) -> Result<(), KafkaError> {
+        if !self.commits_itself {
+            return Ok(());
+        }
+        // What was stored before is less, and would be committed after it.
+        self.store();
+        let given = self.given()?;
+        if given.count() == 0 { Ok(()) } else { self.consumer.commit(&given, CommitMode::Sync) }
+    }
+
+    /// Reads until a bound is reached, or its caller has gone.
+    pub fn fill(&self, bounds: ReadBounds, has_gone: &AtomicBool) -> Result<(), KafkaError> {
         self.store();
         let end = Instant::now() + bounds.timeout;
-        let mut bytes: usize = self.state().waiting.iter().map(ReadRecord::size).sum();
-        while bytes < bounds.most_bytes && bounds.least_bytes.is_none_or(|least| bytes < least) {
+        let is_over = || has_gone.load(Ordering::Relaxed) || self.shared.is_closing.load(Ordering::Relaxed);
+        while !is_over() && self.wants_more(bounds) {
             let left = end.saturating_duration_since(Instant::now());
             match self.consumer.poll(left.min(Duration::from_millis(100))) {
-                Some(Ok(record)) => {
-                    let record = read(&record);
-                    bytes += record.size().max(1);
-                    self.state().waiting.push_back(record);
-                }
+                Some(Ok(record)) => self.state().waiting.arrived(read(&record)),
                 Some(Err(error)) if is_for_good(&error) => return Err(error),
                 // Such as a topic that is not there: nothing comes of it.
                 Some(Err(_)) | None => {}
@@ -80,6 +146,12 @@ impl Reading {
             }
         }
         Ok(())
+    }
+
+    fn wants_more(&self, bounds: ReadBounds) -> bool {
+        let state = self.state();
+        let bytes = state.waiting.bytes();
+        state.waiting.has_room() && bytes < bounds.most_bytes && bounds.least_bytes.is_none_or(|least| bytes < least)
     }
 
     pub fn seek(&self, places: &[(TopicPartition, SeekTo)]) -> Result<(), KafkaError> {
@@ -94,7 +166,7 @@ impl Reading {
             targets.add_partition_offset(&place.topic, place.partition, offset)?;
         }
         let is_sought = |record: &ReadRecord| places.iter().any(|(place, _)| *place == record.place);
-        self.state().waiting.retain(|record| !is_sought(record));
+        self.state().waiting.keep(|record| !is_sought(record));
         let end = Instant::now() + TIMEOUT;
         loop {
             let sought = self.consumer.seek_partitions(targets.clone(), TIMEOUT)?;
@@ -123,25 +195,6 @@ impl Reading {
             offset @ Offset::Offset(_) => offset,
             _ => Offset::End,
         }))
-    }
-}
-
-impl State {
-    /// At least one, if there is one.
-    pub fn take(&mut self, most_bytes: usize) -> Vec<ReadRecord> {
-        let mut taken = Vec::new();
-        let mut bytes = 0_usize;
-        while let Some(next) = self.waiting.front() {
-            bytes = bytes.saturating_add(next.size());
-            if bytes > most_bytes && !taken.is_empty() {
-                break;
-            }
-            taken.extend(self.waiting.pop_front());
-        }
-        for record in &taken {
-            self.given.insert(record.place.clone(), record.offset + 1);
-        }
-        taken
     }
 }
 

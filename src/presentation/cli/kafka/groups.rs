@@ -45,7 +45,7 @@ pub async fn run(config: &Config, command: GroupsCommand) -> Result<(), CommandE
     let (administration, _) = administer_kafka(config)?;
     let topics: Arc<dyn TopicAdministration> = Arc::new(administration.clone());
     let groups: Arc<dyn GroupAdministration> = Arc::new(administration);
-    let (groups, reset_offsets) = kafka_rest::groups(&topics, &groups);
+    let (groups, reset_offsets) = kafka_rest::groups(&topics, &groups, None);
     match command {
         GroupsCommand::List => {
             for group in groups.list().await.map_err(said)? {

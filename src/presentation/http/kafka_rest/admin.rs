@@ -238,6 +238,7 @@ impl From<ResetError> for RestError {
     fn from(error: ResetError) -> Self {
         let message = error.to_string();
         match error {
+            ResetError::OwnGroup(_) => Self::new(40301, message),
             ResetError::Active { .. } => Self::new(409, message),
             ResetError::UnknownGroup(_) => Self::new(40405, message),
             ResetError::UnknownTopic(_) => Self::new(40403, message),

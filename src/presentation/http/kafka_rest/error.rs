@@ -57,6 +57,11 @@ impl RestError {
         Self::new(422, message)
     }
 
+    /// A topic or partition of version 3.
+    pub fn not_hosted() -> Self {
+        Self::new(40403, NOT_HOSTED)
+    }
+
     pub fn no_kafka() -> Self {
         Self::new(NO_BROKER, "No Kafka is configured here: KAFKA_BROKERS names none.")
     }
@@ -76,7 +81,7 @@ impl RestError {
     /// In the codes of version 3.
     pub fn v3(error: AdministrationError) -> Self {
         match error {
-            AdministrationError::Unknown(_) => Self::new(40403, NOT_HOSTED),
+            AdministrationError::Unknown(_) => Self::not_hosted(),
             AdministrationError::Exists(reason) | AdministrationError::Invalid(reason) => Self::new(40002, reason),
             AdministrationError::Forbidden(reason) => Self::new(40301, reason),
             AdministrationError::Active(reason) => Self::new(409, reason),
@@ -115,6 +120,7 @@ impl From<InstanceError> for RestError {
             InstanceError::Unknown => Self::new(40403, message),
             InstanceError::Taken => Self::new(40902, message),
             InstanceError::TooMany => Self::new(42901, message),
+            InstanceError::OwnGroup(_) => Self::new(40301, message),
             InstanceError::Exclusive | InstanceError::NotAssigned(_) => {
                 Self::new(40903, format!("Illegal state: {message}"))
             }

@@ -1,6 +1,7 @@
 //! Version 2: topics and brokers by name, records and consumers.
 
 mod consumers;
+mod fetch;
 mod names;
 mod positions;
 pub mod produce;
@@ -22,7 +23,7 @@ pub fn with_operations(router: OpenApiRouter<SharedState>) -> OpenApiRouter<Shar
         .routes(routes!(consumers::create))
         .routes(routes!(consumers::delete))
         .routes(routes!(consumers::subscribe, consumers::subscription, consumers::unsubscribe))
-        .routes(routes!(consumers::records))
+        .routes(routes!(fetch::records))
         .routes(routes!(positions::assign, positions::assignment))
         .routes(routes!(positions::commit, positions::committed))
         .routes(routes!(positions::seek))

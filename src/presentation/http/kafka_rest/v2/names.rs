@@ -59,7 +59,7 @@ pub fn pattern(text: String) -> Result<String, RestError> {
     if repeated(&text) > MOST_REPEATED {
         return refused(&format!("repeats more than {MOST_REPEATED} times"));
     }
-    let refers_back = text.as_bytes().windows(2).any(|two| two[0] == b'\\' && two[1].is_ascii_digit());
+    let refers_back = text.as_bytes().windows(2).any(|two| matches!(two, [b'\\', b'0'..=b'9']));
     if refers_back { refused("may not refer back to a group") } else { Ok(text) }
 }
 

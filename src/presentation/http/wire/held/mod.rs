@@ -4,6 +4,6 @@ mod large_answer;
 mod room;
 mod unwritten;
 
-pub use large_answer::LargeAnswers;
+pub use large_answer::{LargeAnswers, RoomForAnswer};
 pub use room::{ByteRoom, HeldBytes};
 pub use unwritten::Unwritten;
