@@ -1,7 +1,7 @@
 //! The program over a real Kafka through which no messages travel, and topics and groups of a test's own in it.
 
 use std::io::Write;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::process::Command;
 use std::sync::Once;
 use std::time::Duration;
@@ -28,6 +28,12 @@ impl Deref for Bridge {
 
     fn deref(&self) -> &TestApp {
         &self.app
+    }
+}
+
+impl DerefMut for Bridge {
+    fn deref_mut(&mut self) -> &mut TestApp {
+        &mut self.app
     }
 }
 

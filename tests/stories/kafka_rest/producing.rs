@@ -173,3 +173,22 @@ async fn an_answer_comes_while_the_stream_is_open() {
     drop(sender);
     assert!(response.chunk().await.unwrap().is_none(), "the stream ends with the request");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_stream_does_not_keep_the_process_from_stopping() {
+    let Some(mut bridge) = Bridge::start().await else { return };
+    let topic = bridge.topic(1).await;
+    let path = format!("{}/topics/{topic}/records", bridge.cluster().await);
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(1);
+    sender.send(Ok("{}".to_owned())).await.unwrap();
+    let body =
+        futures::stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));
+    let request = bridge.request(Method::POST, &path).header("content-type", "application/json");
+    let mut response = request.body(reqwest::Body::wrap_stream(body)).send().await.unwrap();
+    let first = response.chunk().await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&first).contains("\"offset\":0"), "{first:?}");
+    bridge.terminate();
+    assert!(response.chunk().await.unwrap().is_none(), "it ends in good order");
+    assert!(bridge.exited().await.success());
+    assert!(!bridge.log().iter().any(|line| line.contains("before everything was finished")), "{:?}", bridge.log());
+}

@@ -7,7 +7,11 @@ use crate::support::installation::Installation;
 use crate::support::modes::stories;
 use crate::support::test_app::TestApp;
 
-stories!(on_one_installation: without_brokers_everything_about_topics_is_503, strangers_are_refused_in_the_proxys_words;);
+stories!(on_one_installation:
+    without_brokers_everything_about_topics_is_503,
+    strangers_are_refused_in_the_proxys_words,
+    open_topics_are_open_to_publishers_alone;
+);
 
 const READS: [&str; 5] =
     ["/topics", "/brokers", "/v3/clusters", "/v3/clusters/a/topics/b/partitions/0/offset", "/admin/groups"];
@@ -50,4 +54,17 @@ async fn who_reads_topics_does_not_administer_them() {
     }
     let groups = reader.get(&format!("{}/consumer-groups", bridge.cluster().await)).await;
     assert_eq!(groups.status, 403);
+}
+
+async fn open_topics_are_open_to_publishers_alone(installation: Installation) {
+    let app = TestApp::start_with(installation, &[("TOPICS_OPEN", "true")]).await;
+    let anyone = app.nobody();
+    assert_eq!(anyone.post("/topics/orders", &json!({"data": 1})).await.status, 503, "let in: there are no brokers");
+    assert_eq!(anyone.get("/topics").await.status, 503);
+    for path in ["/brokers", "/topics/orders", "/v3/clusters", "/admin/groups", "/consumers/a/instances/b/records"] {
+        assert_eq!(anyone.get(path).await.status, 401, "{path}");
+    }
+    for path in ["/consumers/a", "/topics/orders/partitions/0", "/v3/clusters/a/topics/b/records", "/admin/topics"] {
+        assert_eq!(anyone.post(path, &json!({})).await.status, 401, "{path}");
+    }
 }

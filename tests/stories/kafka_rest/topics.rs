@@ -156,7 +156,7 @@ async fn partitions_and_replicas_are_read_in_version_3() {
     assert_eq!((&replica["is_leader"], &replica["is_in_sync"]), (&json!(true), &json!(true)));
     assert_eq!(&bridge.get(&format!("{base}/1/replicas/{}", replica["broker_id"])).await.json(), replica);
     let away = bridge.get(&format!("{base}/7")).await;
-    assert_eq!((away.status, away.json()["error_code"].as_u64()), (404, Some(40402)));
+    assert_eq!((away.status, away.json()["error_code"].as_u64()), (404, Some(40403)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,6 +191,8 @@ async fn settings_of_a_topic_are_set_and_given_back() {
         (value("retention.ms") != "100000" && value("max.message.bytes") == "2000").then_some(())
     })
     .await;
+    let nothing = bridge.request(Method::PUT, &format!("{base}/configs/max.message.bytes")).json(&json!({}));
+    assert_eq!(bridge.call(nothing).await.status, 422, "it is not given back to the broker's default");
     assert_eq!(bridge.delete(&format!("{base}/configs/max.message.bytes")).await.status, 204);
 
     let bad = json!({"data": [{"name": "retention.ms", "value": "soon"}]});

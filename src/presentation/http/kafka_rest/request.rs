@@ -13,19 +13,25 @@ use crate::application::kafka_rest::KafkaRest;
 use crate::domain::access::principal::{Principal, Scope};
 use crate::presentation::http::topics::caller::TopicCaller;
 use crate::presentation::http::wire::body;
+use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::problem::Problem;
 use crate::presentation::http::wire::state::{AppState, SharedState};
 
 /// The authenticated caller.
 pub struct RestCaller(Principal);
 
-impl RestCaller {
-    /// Where topics are open, one without credentials is let in, too.
+/// The caller of what is open where topics are: publishing by `POST /topics/{topic}`, and their names. One without credentials is
+/// let in there.
+pub struct OpenCaller(pub RestCaller);
+
+impl OpenCaller {
     pub fn of(caller: Result<TopicCaller, Problem>) -> Result<Self, RestError> {
         let TopicCaller(caller) = caller?;
-        Ok(Self(caller.0))
+        Ok(Self(RestCaller(caller.0)))
     }
+}
 
+impl RestCaller {
     /// # Errors
     /// 403 when the caller has none of these; the first is named.
     pub fn must(&self, scopes: &[Scope]) -> Result<&Principal, RestError> {
@@ -46,6 +52,14 @@ pub const TO_WRITE: &[Scope] = &[Scope::TopicsWrite];
 pub const TO_ADMINISTER: &[Scope] = &[Scope::Admin];
 
 impl FromRequestParts<SharedState> for RestCaller {
+    type Rejection = RestError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, RestError> {
+        Ok(Self(Caller::from_request_parts(parts, state).await?.0))
+    }
+}
+
+impl FromRequestParts<SharedState> for OpenCaller {
     type Rejection = RestError;
 
     async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, RestError> {

@@ -7,8 +7,8 @@ use crate::presentation::http::wire::caller::Caller;
 use crate::presentation::http::wire::problem::Problem;
 use crate::presentation::http::wire::state::SharedState;
 
-/// The caller of a request to topics. Where topics are open (`TOPICS_OPEN`) one without credentials is the tenant `default`, and
-/// may publish and read; what credentials say still counts.
+/// The caller of what is open where topics are (`TOPICS_OPEN`): one without credentials is the tenant `default`, and may publish
+/// and list names there; what credentials say still counts.
 pub struct TopicCaller(pub Caller);
 
 impl FromRequestParts<SharedState> for TopicCaller {

@@ -2,6 +2,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 /// Whether this process has its database yet, whether it is about to stop, and whether something asks if it is ready. Copies share it.
 #[derive(Clone, Default)]
 pub struct Readiness(Arc<State>);
@@ -9,7 +11,7 @@ pub struct Readiness(Arc<State>);
 #[derive(Default)]
 struct State {
     is_early: AtomicBool,
-    is_leaving: AtomicBool,
+    leaving: CancellationToken,
     asked: Mutex<Option<Instant>>,
 }
 
@@ -41,10 +43,15 @@ impl Readiness {
 
     /// From now on it is not ready, and no connection outlives an answer.
     pub fn leave(&self) {
-        self.0.is_leaving.store(true, Ordering::Relaxed);
+        self.0.leaving.cancel();
     }
 
     pub fn is_leaving(&self) -> bool {
-        self.0.is_leaving.load(Ordering::Relaxed)
+        self.0.leaving.is_cancelled()
+    }
+
+    /// Resolves once it is about to stop.
+    pub async fn is_left(&self) {
+        self.0.leaving.cancelled().await;
     }
 }

@@ -91,7 +91,7 @@ pub async fn assignment(
 #[utoipa::path(post, path = "/consumers/{group}/instances/{instance}/offsets", operation_id = "commitOffsets", tag = "kafka",
     params(("group" = String, Path, description = "The consumer group"), ("instance" = String, Path, description = "The consumer")),
     request_body(content = Object, description = "`offsets`: `topic`, `partition` and `offset` each"),
-    responses((status = 200, content_type = "application/vnd.kafka.v2+json", body = Object, description = "Committed"), Refusals))]
+    responses((status = 200, content_type = "application/vnd.kafka.v2+json", body = Vec<Object>, description = "Committed: an empty array"), Refusals))]
 pub async fn commit(
     caller: RestCaller,
     State(state): State<SharedState>,
@@ -111,7 +111,7 @@ pub async fn commit(
         return Err(RestError::invalid(format!("the offset of partition {} is negative", negative.place.partition)));
     }
     consumers.commit(&name, (!offsets.is_empty()).then_some(&offsets)).await?;
-    Ok(answer(&json!({})))
+    Ok(answer(&json!([])))
 }
 
 /// Read committed offsets

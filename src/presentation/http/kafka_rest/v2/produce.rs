@@ -1,5 +1,8 @@
 //! Publishing, version 2: `POST /topics/{topic}` with one of its content types.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -8,13 +11,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::super::error::{Refusals, RestError};
 use super::super::publishing::{confirmed, publish};
-use super::super::request::{Named, RestBytes, RestCaller, TO_WRITE};
+use super::super::request::{Named, OpenCaller, RestBytes, RestCaller, TO_WRITE};
 use super::consumers::V2;
 use super::names;
 use crate::domain::access::principal::Principal;
@@ -51,8 +55,37 @@ impl Embedded {
 
 #[derive(Debug, Deserialize)]
 struct Records<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "bounded")]
     records: Vec<Written<'a>>,
+}
+
+/// Records of one request at most: each becomes a row before any is published.
+const MOST_RECORDS: usize = 10_000;
+
+/// Ends where there are more: what is not read takes no memory.
+fn bounded<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Written<'a>>, D::Error> {
+    deserializer.deserialize_seq(Bounded(PhantomData))
+}
+
+struct Bounded<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for Bounded<'a> {
+    type Value = Vec<Written<'a>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {MOST_RECORDS} records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut written: A) -> Result<Self::Value, A::Error> {
+        let mut records = Vec::new();
+        while let Some(record) = written.next_element()? {
+            records.push(record);
+            if records.len() > MOST_RECORDS {
+                return Err(A::Error::invalid_length(records.len(), &self));
+            }
+        }
+        Ok(records)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,7 +105,7 @@ pub async fn to_topic(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, RestError> {
-    let caller = RestCaller::of(caller)?;
+    let OpenCaller(caller) = OpenCaller::of(caller)?;
     let caller = caller.must(TO_WRITE)?;
     let Path(topic) = topic.map_err(|_| RestError::not_found("HTTP 404 Not Found"))?;
     let embedded = Embedded::of(headers)?.ok_or_else(RestError::unsupported_media_type)?;
@@ -111,6 +144,9 @@ fn records(bytes: &[u8], embedded: Embedded, partition: Option<i32>) -> Result<V
         let bytes = |member: &str, raw: Option<&RawValue>| {
             data(raw, embedded).ok_or_else(|| RestError::invalid(format!("records[{place}].{member} is not base64")))
         };
+        if written.partition.is_some_and(|partition| partition < 0) {
+            return Err(RestError::invalid(format!("records[{place}].partition is negative")));
+        }
         Ok(TopicRecord {
             key: bytes("key", written.key)?,
             value: bytes("value", written.value)?,
@@ -159,7 +195,10 @@ fn status(outcomes: &[Result<RecordPosition, RestError>]) -> StatusCode {
     match failures.first() {
         None => StatusCode::OK,
         Some(first) if failures.len() == outcomes.len() && failures.iter().all(|status| status == first) => *first,
-        Some(_) if failures.len() == outcomes.len() => StatusCode::INTERNAL_SERVER_ERROR,
+        // Who is told that all has failed sends all again, and what is kept would be there twice.
+        Some(_) if failures.len() == outcomes.len() && !failures.contains(&StatusCode::ACCEPTED) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         Some(_) => StatusCode::MULTI_STATUS,
     }
 }
@@ -206,6 +245,7 @@ mod tests {
             (vec![failed(50002), failed(50002)], 500),
             (vec![failed(413)], 413),
             (vec![failed(413), failed(50003)], 500),
+            (vec![failed(202), failed(50002)], 207),
         ] {
             assert_eq!(status(&outcomes), expected);
         }
@@ -221,8 +261,19 @@ mod tests {
         assert_eq!((&json[1].key, &json[1].value), (&None, &None));
         let binary = records(br#"{"records": [{"value": "aGk=", "partition": 2}]}"#, Embedded::Binary, None).unwrap();
         assert_eq!((binary[0].value.as_deref(), binary[0].partition), (Some(&b"hi"[..]), Some(2)));
-        for bad in [r#"{"records": []}"#, "{}", r#"{"records": [{"value": "é"}]}"#, "[", r#"{"records": [1]}"#] {
+        for bad in [
+            r#"{"records": []}"#,
+            "{}",
+            r#"{"records": [{"value": "é"}]}"#,
+            "[",
+            r#"{"records": [1]}"#,
+            r#"{"records": [{"partition": -1}]}"#,
+        ] {
             assert!(records(bad.as_bytes(), Embedded::Binary, None).is_err(), "{bad}");
         }
+        let many = |count: usize| format!("{{\"records\":[{}]}}", vec!["{}"; count].join(","));
+        assert_eq!(records(many(MOST_RECORDS).as_bytes(), Embedded::Json, None).unwrap().len(), MOST_RECORDS);
+        let refused = records(many(MOST_RECORDS + 1).as_bytes(), Embedded::Json, None).unwrap_err();
+        assert_eq!(refused.status(), 422, "{}", refused.body().message);
     }
 }

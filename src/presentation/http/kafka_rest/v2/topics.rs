@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use super::super::error::{Refusals, RestError};
-use super::super::request::{Named, RestCaller, TO_READ, kafka};
+use super::super::request::{Named, OpenCaller, RestCaller, TO_READ, kafka};
 use crate::application::kafka_rest::KafkaRest;
 use crate::application::ports::{Place, Topic, TopicPartition, TopicPartitionState};
 use crate::presentation::http::wire::state::SharedState;
@@ -15,7 +15,10 @@ use crate::presentation::http::wire::state::SharedState;
 /// Kafka's own among them.
 #[utoipa::path(get, path = "/topics", operation_id = "listTopicNames", tag = "kafka",
     responses((status = 200, content_type = "application/json", body = Vec<String>, description = "Their names, in order"), Refusals))]
-pub async fn list(caller: RestCaller, State(state): State<SharedState>) -> Result<Json<Vec<String>>, RestError> {
+pub async fn list(
+    OpenCaller(caller): OpenCaller,
+    State(state): State<SharedState>,
+) -> Result<Json<Vec<String>>, RestError> {
     caller.must(TO_READ)?;
     Ok(Json(kafka(&state)?.topics.names().await.map_err(RestError::v2)?))
 }

@@ -138,7 +138,9 @@ pub async fn set(
     caller.must(TO_ADMINISTER)?;
     let place = Place::find(&state, address, &id).await?;
     let NewValue { value } = body.read()?;
-    change(&place, &topic, vec![SettingChange { name, value: value.map(as_text) }], false).await
+    // Without one it would be given back to the broker's default.
+    let value = value.ok_or_else(|| RestError::invalid(format!("the value of {name} is missing")))?;
+    change(&place, &topic, vec![SettingChange { name, value: Some(as_text(value)) }], false).await
 }
 
 /// Give a setting of a topic back to the broker's default

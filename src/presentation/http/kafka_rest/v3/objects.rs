@@ -22,7 +22,9 @@ impl Objects {
         self.bytes.drain(..self.taken);
         self.seen -= self.taken;
         self.taken = 0;
-        self.bytes.extend_from_slice(bytes);
+        let is_between = self.bytes.is_empty() && self.depth == 0;
+        let blank = if is_between { bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count() } else { 0 };
+        self.bytes.extend_from_slice(bytes.get(blank..).unwrap_or_default());
     }
 
     /// The bytes of the next object, as soon as it is whole.
@@ -114,6 +116,21 @@ mod tests {
             let found: Vec<String> = cut(body, piece).into_iter().map(Result::unwrap).collect();
             assert_eq!(found, expected, "pieces of {piece}");
         }
+    }
+
+    #[test]
+    fn white_space_between_objects_takes_no_memory() {
+        let mut objects = Objects::default();
+        for _ in 0..1_000 {
+            objects.arrived(b" \r\n");
+            assert!(objects.is_blank() && objects.bytes.is_empty());
+        }
+        objects.arrived(b" {");
+        objects.arrived(b"} ");
+        assert_eq!(objects.take().unwrap(), Some(&b"{}"[..]));
+        assert_eq!(objects.take().unwrap(), None);
+        objects.arrived(b"\n\n");
+        assert!(objects.is_blank() && objects.waiting() == 0);
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn shown(place: &Place, topic: &str, partition: &TopicPartitionState) -> Value {
 
 async fn partition(place: &Place<'_>, topic: &str, wanted: i32) -> Result<TopicPartitionState, RestError> {
     let found = find(place, topic).await?.partitions.into_iter().find(|partition| partition.id == wanted);
-    found.ok_or_else(|| RestError::new(40402, "Partition not found."))
+    found.ok_or_else(RestError::not_hosted)
 }
 
 /// Read a partition

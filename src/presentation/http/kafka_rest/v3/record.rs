@@ -67,6 +67,10 @@ impl Written<'_> {
         }
         let mut headers = Vec::new();
         for Header { name, value } in self.headers.unwrap_or_default() {
+            // Kafka's clients end a name there, and PostgreSQL shows nothing of JSON that has it.
+            if name.contains('\0') {
+                return Err(bad("a header's name has U+0000.".to_owned()));
+            }
             headers.push((name, value.map(|value| base64(&value)).transpose()?));
         }
         let (key, value) = (self.key.map(Data::read).transpose()?, self.value.map(Data::read).transpose()?);
@@ -185,5 +189,6 @@ mod tests {
         assert_eq!(message(r#"{"value": {"type": "AVRO", "data": ""}}"#).0, 422);
         assert_eq!(message(r#"{"partition_id": -1}"#).0, 400);
         assert_eq!(message(r#"{"timestamp": "yesterday"}"#).0, 400);
+        assert_eq!(message(r#"{"headers": [{"name": "a\u0000b"}]}"#).0, 400);
     }
 }

@@ -22,10 +22,17 @@ use super::shape::{Address, Place};
 use crate::domain::access::principal::Principal;
 use crate::domain::topic::{TopicName, TopicRecord};
 use crate::presentation::http::wire::body::is_json;
+use crate::presentation::http::wire::readiness::Readiness;
 use crate::presentation::http::wire::state::SharedState;
 
 /// How long records may come on one connection.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// For which a stream may be silent while the process stops.
+const SILENCE_AT_A_STOP: Duration = Duration::from_millis(500);
+
+/// The same of one whose records go on coming: it is then as one that was open for too long.
+const LONGEST_OF_A_STOP: Duration = Duration::from_secs(2);
 
 /// Records that are stored together at most.
 const AT_ONCE: usize = 500;
@@ -76,10 +83,17 @@ pub async fn produce(
     }
     let mut body = request.into_body();
     let mut objects = Objects::default();
+    let (mut blank, most) = (0, state.topics.bodies.most);
     while objects.is_blank() {
         match piece(&mut body).await {
-            Some(piece) => objects.arrived(&piece),
+            Some(piece) => {
+                blank += piece.len();
+                objects.arrived(&piece);
+            }
             None => return Err(RestError::new(42206, "Payload error. Request body is empty. Data is required.")),
+        }
+        if blank > most && objects.is_blank() {
+            return Err(too_large(most));
         }
     }
     let target = Target { state: state.clone(), caller, cluster, topic };
@@ -137,9 +151,13 @@ async fn answered(state: &SharedState, cluster: &str, topic: &TopicName, answer:
 
 /// Takes records until the body ends, or what comes is none. Dropped answers mean that the client has gone.
 async fn take(target: Target, mut objects: Objects, mut body: Body, answers: mpsc::Sender<Answer>) {
-    let end = Instant::now() + LONGEST;
+    let mut end = Instant::now() + LONGEST;
     let most = target.state.topics.bodies.most;
+    let readiness = target.state.readiness.clone();
     loop {
+        if readiness.is_leaving() {
+            end = end.min(Instant::now() + LONGEST_OF_A_STOP);
+        }
         let is_over = Instant::now() >= end;
         let (batch, last) = cut(&mut objects, is_over, most);
         if !send(&target, batch, &answers).await {
@@ -157,7 +175,12 @@ async fn take(target: Target, mut objects: Objects, mut body: Body, answers: mps
         if objects.may_have_more() {
             continue;
         }
-        match piece(&mut body).await {
+        let next = tokio::select! {
+            next = piece(&mut body) => next,
+            // What is complete has been taken, and its client knows by its answers what was.
+            () = is_silent_at_a_stop(&readiness) => return,
+        };
+        match next {
             Some(piece) => objects.arrived(&piece),
             None if objects.is_blank() => return,
             None => {
@@ -166,6 +189,11 @@ async fn take(target: Target, mut objects: Objects, mut body: Body, answers: mps
             }
         }
     }
+}
+
+async fn is_silent_at_a_stop(readiness: &Readiness) {
+    readiness.is_left().await;
+    sleep(SILENCE_AT_A_STOP).await;
 }
 
 /// What an object is.
