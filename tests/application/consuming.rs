@@ -30,6 +30,7 @@ on_every_adapter![
     what_was_refused_before_its_process_had_a_new_name_is_made_due,
     a_failed_message_owes_its_dead_letter_and_pays_it,
     dead_letters_that_cannot_be_published_delay_nothing_else,
+    dead_letters_that_cannot_be_published_hold_no_others,
     a_backlog_that_waits_is_not_published_again,
     a_backlog_that_waits_is_not_published_again_when_its_process_has_a_new_name,
     a_process_that_its_group_keeps_out_is_not_ready_after_a_minute_and_accepts_all_the_same,
@@ -281,6 +282,23 @@ async fn dead_letters_that_cannot_be_published_delay_nothing_else(adapters: &Ada
     assert_eq!(adapters.now(&failing).await.dead_lettered_at, None);
     broker.refuse_dead_letters(false);
     gateway.until("the dead letter is paid", async || adapters.now(&failing).await.dead_lettered_at).await;
+    assert_eq!(broker.letters().len(), 1);
+}
+
+/// As when a topic of some is away, and there are more of them than are published at the same time.
+async fn dead_letters_that_cannot_be_published_hold_no_others(adapters: &Adapters) {
+    let broker = MemoryBroker::new();
+    let gateway = TestGateway::through(adapters, through_memory(&broker)).await;
+    broker.refuse_dead_letters_to("away");
+    let owner = gateway.node.identity.current().unwrap();
+    let failed = |recipient: &str| {
+        let message = given::message_of(&gateway.instance, MessageStatus::Failed, owner);
+        Message { recipient: recipient.to_owned(), ..message }
+    };
+    futures::future::join_all((0..300).map(|_| adapters.stored(failed("away")))).await;
+    let last = adapters.stored(failed("ana")).await;
+    let _settling = gateway.pay_dead_letters();
+    gateway.until("the last is paid", async || adapters.now(&last).await.dead_lettered_at).await;
     assert_eq!(broker.letters().len(), 1);
 }
 

@@ -33,6 +33,8 @@ struct State {
     /// The consumer closes, and what it has begun is waited for.
     leaving: Option<oneshot::Receiver<()>>,
     letters: Vec<Letter>,
+    /// Dead letters to this recipient are refused.
+    refused_recipient: Option<String>,
 }
 
 /// A dead letter.
@@ -60,6 +62,11 @@ impl MemoryBroker {
 
     pub fn refuse_dead_letters(&self, refuse: bool) {
         self.refuses_dead_letters.store(refuse, Ordering::SeqCst);
+    }
+
+    /// Only those to this recipient, from now on.
+    pub fn refuse_dead_letters_to(&self, recipient: &str) {
+        self.change(|state| state.refused_recipient = Some(recipient.to_owned()));
     }
 
     /// The group lets the consumer in, or not.
@@ -224,6 +231,9 @@ impl MessageQueue for MemoryBroker {
 impl DeadLetterTopic for MemoryBroker {
     async fn put_message(&self, message: &Message) -> Result<(), QueueError> {
         let error = message.error.clone().unwrap_or_default();
+        if self.change(|state| state.refused_recipient.as_ref() == Some(&message.recipient)) {
+            return Err(QueueError("told to refuse".to_owned()));
+        }
         self.put(Letter { message_id: Some(message.id), error })
     }
 

@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use crate::application::node::watch_nodes::Sightings;
 use crate::application::ports::until_answered::until_answered;
 use crate::application::ports::{BYTES_AT_ONCE, Clock, DeadLetterTopic, OwedDeadLetters, RepositoryError, Tasks};
 use crate::application::service::Repeated;
-use crate::domain::message::Message;
+use crate::domain::message::{Message, MessageId};
 use crate::domain::node::NodeId;
 
 /// Publishes the dead letters that failed messages owe; apart from the relay, so that a topic that is away delays
@@ -41,7 +41,29 @@ pub struct PaymentRounds {
     was_full: bool,
     /// A payment of this round has failed. Those that follow would most likely fail, too: they wait for the next round.
     has_failed: Arc<AtomicBool>,
+    /// Those whose payment has failed since all were tried: others, which may go elsewhere, have their turn first.
+    passed_over: Arc<PassedOver>,
     complaint: Arc<Complaint>,
+}
+
+#[derive(Default)]
+struct PassedOver(Mutex<Vec<MessageId>>);
+
+impl PassedOver {
+    /// They are named in each query.
+    const MOST: usize = 10_000;
+
+    fn ids(&self) -> MutexGuard<'_, Vec<MessageId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, id: MessageId) {
+        let mut ids = self.ids();
+        if ids.len() >= Self::MOST {
+            ids.clear();
+        }
+        ids.push(id);
+    }
 }
 
 /// When the log had last that payments fail, by the monotonic clock: all that is owed may be tried every second, in vain.
@@ -64,7 +86,14 @@ impl Complaint {
 impl Default for PaymentRounds {
     fn default() -> Self {
         let (under_way, finished) = UnderWay::new();
-        Self { under_way, finished, was_full: false, has_failed: Arc::default(), complaint: Arc::default() }
+        Self {
+            under_way,
+            finished,
+            was_full: false,
+            has_failed: Arc::default(),
+            passed_over: Arc::default(),
+            complaint: Arc::default(),
+        }
     }
 }
 
@@ -123,7 +152,7 @@ impl PayDeadLetters {
         if free == 0 || under_way.bytes() > BYTES_LEFT {
             return Ok(true);
         }
-        let owed = self.owed.owed(node, adopting, &under_way.ids(), free).await?;
+        let owed = self.next(node, adopting, free).await?;
         let bytes: u64 = owed.iter().map(|message| message.content.bytes()).sum();
         let may_be_more = owed.len() >= free as usize || bytes >= BYTES_AT_ONCE;
         for message in owed {
@@ -140,6 +169,23 @@ impl PayDeadLetters {
         Ok(may_be_more)
     }
 
+    /// Those that have failed come again once nothing else is owed.
+    async fn next(
+        &self,
+        node: NodeId,
+        adopting: Option<&[NodeId]>,
+        free: u32,
+    ) -> Result<Vec<Message>, RepositoryError> {
+        let under_way = self.rounds.under_way.ids();
+        let held: Vec<MessageId> = under_way.iter().chain(&*self.rounds.passed_over.ids()).copied().collect();
+        let owed = self.owed.owed(node, adopting, &held, free).await?;
+        if !owed.is_empty() || held.len() == under_way.len() {
+            return Ok(owed);
+        }
+        self.rounds.passed_over.ids().clear();
+        self.owed.owed(node, adopting, &under_way, free).await
+    }
+
     /// Without a broker anywhere the row is the dead letter.
     async fn write_off(&self, publishers: &[NodeId], gone: &[NodeId]) -> Result<bool, RepositoryError> {
         if !publishers.is_empty() {
@@ -154,6 +200,7 @@ impl PayDeadLetters {
             clock: self.clock.clone(),
             tally: self.tally.clone(),
             has_failed: self.rounds.has_failed.clone(),
+            passed_over: self.rounds.passed_over.clone(),
             complaint: self.rounds.complaint.clone(),
         }
     }
@@ -170,6 +217,7 @@ struct Payment {
     clock: Arc<dyn Clock>,
     tally: Tally,
     has_failed: Arc<AtomicBool>,
+    passed_over: Arc<PassedOver>,
     complaint: Arc<Complaint>,
 }
 
@@ -180,6 +228,7 @@ impl Payment {
         if let Err(error) = published {
             // It stays owed, and is found again.
             self.has_failed.store(true, Ordering::Relaxed);
+            self.passed_over.add(message.id);
             if self.complaint.is_due(self.clock.monotonic()) {
                 warn!(message.id = %message.id, %error, "its dead letter could not be published; tried again");
             } else {

@@ -95,7 +95,7 @@ fn without_row(message: &Message, number: u32) -> Attempt {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::domain::Timestamp;
     use crate::domain::access::principal::{Principal, Tenant};
