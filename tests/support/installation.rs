@@ -125,17 +125,21 @@ impl Installation {
 
     /// The rows that a query finds, with times, ids and bytes as text.
     pub async fn sql(&self, query: &str) -> Vec<Value> {
+        self.try_sql(query).await.unwrap()
+    }
+
+    pub async fn try_sql(&self, query: &str) -> Result<Vec<Value>, sqlx::Error> {
         let query = AssertSqlSafe(query.to_owned());
         if let Some(postgres) = &self.postgres {
             let mut connection = PgConnection::connect_with(&postgres.options()).await.unwrap();
-            let rows = sqlx::query(query).fetch_all(&mut connection).await.unwrap();
-            return rows.iter().map(postgres_row).collect();
+            let rows = sqlx::query(query).fetch_all(&mut connection).await?;
+            return Ok(rows.iter().map(postgres_row).collect());
         }
         let options = SqliteConnectOptions::new().filename(self.data_dir().join("correio.db"));
         let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        let rows = sqlx::query(query).fetch_all(&mut connection).await.unwrap();
+        let rows = sqlx::query(query).fetch_all(&mut connection).await;
         connection.close().await.unwrap();
-        rows.iter().map(sqlite_row).collect()
+        Ok(rows?.iter().map(sqlite_row).collect())
     }
 
     /// The number that a query like `select count(*)` finds.

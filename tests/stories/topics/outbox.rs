@@ -46,6 +46,14 @@ async fn a_record_for_a_topic_that_is_not_there_is_tried_and_becomes_a_dead_lett
     }
     assert!(record.header("error").unwrap().contains("does not host"));
 
+    for refused in
+        ["key = '2'", "status = 'pending', value = '1'", "status = 'pending', retry_count = 3", "status = 'sent'"]
+    {
+        let error = app.installation.try_sql(&format!("update outbox set {refused}")).await.unwrap_err().to_string();
+        assert!(error.contains("outbox: of a record only"), "{refused}: {error}");
+    }
+    assert_eq!(app.sql_number("select count(*) from outbox where created_at <> timestamp / 1000").await, 0);
+
     topic(&app, "missing").await.unwrap().make().await;
     app.sql("UPDATE outbox SET status = 'pending', retry_count = 0 WHERE status = 'dlq'").await;
     let sent =
@@ -53,5 +61,11 @@ async fn a_record_for_a_topic_that_is_not_there_is_tried_and_becomes_a_dead_lett
             .await;
     assert_eq!(sent["last_error"], json!(null));
     assert_eq!(topic(&app, "missing").await.unwrap().record(|_| true).await.text(), r#"{"a":1}"#);
+    // What PostgreSQL cannot show hides no other record.
+    app.sql(&format!(
+        r#"update messaging_messages set record = '{{"key":"1","headers":[["a\u0000b",null]]}}' where id = '{id}'"#
+    ))
+    .await;
+    assert_eq!(state().await.len(), 1);
     let _health = app.call(app.request(Method::GET, "/health")).await;
 }
