@@ -108,10 +108,7 @@ impl Clients {
                 send_at: ahead.map(|ahead| given::at(0) + self.scheduler.now() + ahead),
                 ..Draft::new(Recipient::parse(recipient).unwrap(), Content { text: Some(text), ..Content::default() })
             },
-            request: key.map(|key| IdempotentRequest {
-                key: IdempotencyKey::parse(key.as_bytes()).unwrap(),
-                fingerprint: [1; 32],
-            }),
+            request: key.map(|key| IdempotentRequest::new(IdempotencyKey::parse(key.as_bytes()).unwrap(), [1; 32])),
         };
         let tenant = self.instance.tenant.clone();
         let caller = Principal { tenant, subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
@@ -258,10 +255,7 @@ impl Clients {
                 rate_per_minute: None,
                 send_at: None,
             },
-            request: Some(IdempotentRequest {
-                key: IdempotencyKey::parse(b"broadcast").unwrap(),
-                fingerprint: [2; 32],
-            }),
+            request: Some(IdempotentRequest::new(IdempotencyKey::parse(b"broadcast").unwrap(), [2; 32])),
         };
         let tenant = self.instance.tenant.clone();
         let caller = Principal { tenant, subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };

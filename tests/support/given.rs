@@ -42,7 +42,7 @@ pub fn large(status: MessageStatus, owner: NodeId, mebibytes: usize) -> Message 
 }
 
 pub fn request(key: &str, fingerprint: u8) -> IdempotentRequest {
-    IdempotentRequest { key: IdempotencyKey::parse(key.as_bytes()).unwrap(), fingerprint: [fingerprint; 32] }
+    IdempotentRequest::new(IdempotencyKey::parse(key.as_bytes()).unwrap(), [fingerprint; 32])
 }
 
 /// How the try of `message` ended, ten seconds after noon.

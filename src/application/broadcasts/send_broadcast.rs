@@ -8,7 +8,7 @@ use crate::application::ports::{
     InstanceRepository, KeptBroadcast, MessageRepository, RepositoryError, SearchError,
 };
 use crate::domain::access::idempotency::IdempotentRequest;
-use crate::domain::access::principal::Principal;
+use crate::domain::access::principal::{MissingScope, Principal};
 use crate::domain::broadcast::counts::{BroadcastCounts, BroadcastStanding};
 use crate::domain::broadcast::recipient::BroadcastRecipient;
 use crate::domain::broadcast::{Broadcast, BroadcastDraft, BroadcastId, MOST_RECIPIENTS};
@@ -65,6 +65,8 @@ pub struct BroadcastSubmission {
 pub enum SendBroadcastError {
     #[error("the request has {} problem(s)", .0.len())]
     Invalid(Vec<FieldProblem>),
+    #[error(transparent)]
+    Forbidden(#[from] MissingScope),
     /// Also for an instance of another tenant.
     #[error("there is no such instance")]
     UnknownInstance,
@@ -103,6 +105,7 @@ impl SendBroadcast {
         }
         let (instance, group) = self.destination(caller, &command).await?;
         let sender = self.channels.find(&instance.channel).ok_or_else(|| self.unknown_channel())?;
+        caller.must(sender.scope())?;
         self.check(sender.as_ref(), &command.draft)?;
         let recipients = self.recipients(command.to, group.as_ref(), sender.as_ref()).await?;
         let total = u32::try_from(recipients.len()).unwrap_or(u32::MAX);

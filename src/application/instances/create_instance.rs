@@ -7,7 +7,7 @@ use crate::application::ports::{
     ChannelSender, Channels, CipherError, Clock, CredentialsCipher, Ids, InstanceRepository, NewCredentials,
     RepositoryError,
 };
-use crate::domain::access::principal::Principal;
+use crate::domain::access::principal::{MissingScope, Principal};
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{Instance, InstanceAddress, InstanceId, InstanceName};
 use crate::domain::message::MaxTries;
@@ -54,6 +54,8 @@ pub struct ConfiguredInstance {
 pub enum CreateInstanceError {
     #[error("the request has {} problem(s)", .0.len())]
     Invalid(Vec<FieldProblem>),
+    #[error(transparent)]
+    Forbidden(#[from] MissingScope),
     /// The tenant has one of this channel and name, with other members.
     #[error("the tenant has another instance of this channel and name")]
     Taken,
@@ -77,6 +79,7 @@ impl CreateInstance {
         let Some(sender) = self.channels.find(&command.channel) else {
             return Err(CreateInstanceError::Invalid(vec![self.channels.unknown()]));
         };
+        caller.must(sender.scope())?;
         let mut new = check(sender.as_ref(), &command)?;
         // The addresses of a second tenant may be refused; a request that is refused anyway makes none.
         if self.tenants.met(&caller.tenant) {

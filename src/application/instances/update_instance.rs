@@ -6,7 +6,7 @@ use super::create_instance::ConfiguredInstance;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::delivery::admission::Admission;
 use crate::application::ports::{Channels, CipherError, Clock, CredentialsCipher, InstanceRepository, RepositoryError};
-use crate::domain::access::principal::Principal;
+use crate::domain::access::principal::{MissingScope, Principal};
 use crate::domain::instance::{InstanceAddress, InstanceChange, InstanceId, InstanceName};
 use crate::domain::message::MaxTries;
 use crate::domain::problem::FieldProblem;
@@ -45,6 +45,8 @@ pub enum UpdateInstanceError {
     #[error("there is no such instance")]
     UnknownInstance,
     #[error(transparent)]
+    Forbidden(#[from] MissingScope),
+    #[error(transparent)]
     Cipher(#[from] CipherError),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
@@ -64,6 +66,7 @@ impl UpdateInstance {
         let channel = found.ok_or(UpdateInstanceError::UnknownInstance)?.channel;
         let sender =
             self.channels.find(&channel).ok_or_else(|| UpdateInstanceError::Invalid(vec![self.channels.unknown()]))?;
+        caller.must(sender.scope())?;
         // Before the addresses are checked: those of a second tenant may be refused.
         self.tenants.met(&caller.tenant);
         let mut problems = Vec::new();

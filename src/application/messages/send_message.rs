@@ -22,7 +22,7 @@ use crate::application::ports::{
 };
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::IdempotentRequest;
-use crate::domain::access::principal::Principal;
+use crate::domain::access::principal::{MissingScope, Principal};
 use crate::domain::instance::Instance;
 use crate::domain::instance::InstanceName;
 use crate::domain::instance::channel::ChannelName;
@@ -88,6 +88,8 @@ pub struct Submission {
 pub enum SendMessageError {
     #[error("the request has {} problem(s)", .0.len())]
     Invalid(Vec<FieldProblem>),
+    #[error(transparent)]
+    Forbidden(#[from] MissingScope),
     /// Also for an instance of another tenant.
     #[error("there is no such instance")]
     UnknownInstance,
@@ -146,6 +148,7 @@ impl SendMessage {
             return Ok(submission);
         }
         let sender = self.channels.find(&command.channel).ok_or_else(|| unknown_channel(&self.channels))?;
+        caller.must(sender.scope())?;
         let instance = self.instance(caller, &command).await?;
         self.check(sender.as_ref(), &command.draft)?;
         let entered = self.open_bound.enter(&caller.tenant, 1).await.map_err(SendMessageError::TooManyOpen)?;

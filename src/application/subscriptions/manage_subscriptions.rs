@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::application::ports::{
     Channels, Clock, EventExpressions, Ids, InstanceRepository, RepositoryError, SubscriptionRepository,
 };
-use crate::domain::access::principal::Principal;
+use crate::domain::access::principal::{MissingScope, Principal};
 use crate::domain::event::kind::KindPattern;
 use crate::domain::instance::InstanceName;
 use crate::domain::instance::channel::ChannelName;
@@ -37,6 +37,9 @@ pub struct SubscriptionDraft {
 pub enum ManageSubscriptionsError {
     #[error("the subscription has {} problem(s)", .0.len())]
     Invalid(Vec<FieldProblem>),
+    /// What it sends would go around this.
+    #[error(transparent)]
+    Forbidden(#[from] MissingScope),
     /// Also one of another tenant.
     #[error("there is no such subscription")]
     Unknown,
@@ -159,13 +162,15 @@ impl ManageSubscriptions {
         for (path, checked) in filter.chain(templates) {
             problems.extend(checked.err().map(|error| FieldProblem::new(path, error.to_string())));
         }
-        if self.channels.find(&draft.channel).is_none() {
-            problems.push(self.channels.unknown());
-        } else {
+        let sender = self.channels.find(&draft.channel);
+        if let Some(sender) = sender {
+            caller.must(sender.scope())?;
             let name = draft.channel_instance_id.as_str();
             if self.instances.find_by_name(&caller.tenant, &draft.channel, name).await?.is_none() {
                 problems.push(FieldProblem::new("/channelInstanceId", "is not an instance of this channel"));
             }
+        } else {
+            problems.push(self.channels.unknown());
         }
         if problems.is_empty() { Ok(()) } else { Err(ManageSubscriptionsError::Invalid(problems)) }
     }

@@ -43,7 +43,7 @@ impl ImportRecords {
         let recipient = Recipient::parse(former.topic.as_str())
             .map_err(|error| RepositoryError::Refused(format!("the topic {error}")))?;
         let digest: [u8; 32] = Sha256::digest(format!("{CHANNEL}\n{}", former.name)).into();
-        let request = IdempotentRequest { key: IdempotencyKey::of_record(&digest, None), fingerprint: digest };
+        let request = IdempotentRequest::new(IdempotencyKey::of_record(&digest), digest);
         let draft = Draft::new(recipient, kept_record::content(former.record));
         let accepted = Message::accept(owner, instance, draft, TRIES, MessageStatus::Queued, NodeId(id.0), id, now);
         // Due by its time: no node has taken it upon itself.

@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use super::publication::{Confirmation, Publication};
-use crate::domain::Timestamp;
 use crate::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
-use crate::domain::message::{Message, MessageId};
+use crate::domain::message::{Message, MessageId, MessageStatus};
 
 /// What makes records alike, and for how long.
 #[derive(Clone, Debug)]
@@ -22,14 +21,13 @@ pub enum OncePublished {
 }
 
 impl Once {
-    /// `after`: the one before, which is too long ago.
-    pub(super) fn request(&self, after: Option<MessageId>) -> IdempotentRequest {
-        let after = after.map(|after| after.to_string());
-        let key = IdempotencyKey::of_record(&self.digest, after.as_deref());
-        IdempotentRequest { key, fingerprint: self.digest }
+    pub(super) fn request(&self) -> IdempotentRequest {
+        let key = IdempotencyKey::of_record(&self.digest);
+        IdempotentRequest { key, fingerprint: self.digest, kept_for: self.within }
     }
+}
 
-    pub(super) fn holds(&self, before: &Message, now: Timestamp) -> bool {
-        (now - before.created_at).to_std().is_ok_and(|ago| ago < self.within) || now < before.created_at
-    }
+/// Whether it stands for those that are alike: it was published, or may still be.
+pub(super) fn holds(before: &Message) -> bool {
+    !matches!(before.status, MessageStatus::Failed | MessageStatus::Cancelled)
 }

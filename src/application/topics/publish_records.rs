@@ -4,7 +4,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 
-use super::once::{Once, OncePublished};
+use super::once::{Once, OncePublished, holds};
 use super::publication::{Confirmation, Publication};
 use super::topics_instance::{TopicsInstance, TopicsInstanceError};
 use super::{CHANNEL, TRIES, kept_record};
@@ -114,20 +114,21 @@ impl PublishRecords {
         let sender = self.deliver.channels.find(&channel()).ok_or(PublishRecordsError::NoBrokers)?;
         sender.check_message(topic.as_str(), &Content::default()).map_err(|_| PublishRecordsError::Reserved)?;
         let instance = self.instance.of(caller).await?;
-        let mut request = once.request(None);
-        loop {
-            let Some(begun) = self.begin(caller, topic, &instance, vec![record.clone()]).await?.pop() else {
-                return Err(PublishRecordsError::Instance("a record is neither kept nor refused".to_owned()));
+        let request = once.request();
+        let Some(begun) = self.begin(caller, topic, &instance, vec![record]).await?.pop() else {
+            return Err(PublishRecordsError::Instance("a record is neither kept nor refused".to_owned()));
+        };
+        let mut accepted = self.messages.accept(&begun.message, Some(&request)).await;
+        if matches!(&accepted, Ok(Accepted::KeyTaken(kept)) if !holds(&kept.message)) {
+            accepted = match self.messages.free_key(&caller.tenant, &request.key).await {
+                Ok(()) => self.messages.accept(&begun.message, Some(&request)).await,
+                Err(error) => Err(error),
             };
-            match self.messages.accept(&begun.message, Some(&request)).await {
-                Ok(Accepted::Stored) => return Ok(OncePublished::New(self.publish(begun, &instance))),
-                Ok(Accepted::KeyTaken(kept)) if once.holds(&kept.message, self.clock.now()) => {
-                    return Ok(OncePublished::Before(kept.message.id, Confirmation::of(&kept.message)));
-                }
-                // It was so long ago that this one counts anew: what comes after it is compared with this one.
-                Ok(Accepted::KeyTaken(kept)) => request = once.request(Some(kept.message.id)),
-                Err(error) => return Err(self.not_stored(begun, error).into()),
-            }
+        }
+        match accepted {
+            Ok(Accepted::Stored) => Ok(OncePublished::New(self.publish(begun, &instance))),
+            Ok(Accepted::KeyTaken(kept)) => Ok(OncePublished::Before(kept.message.id, Confirmation::of(&kept.message))),
+            Err(error) => Err(self.not_stored(begun, error).into()),
         }
     }
 

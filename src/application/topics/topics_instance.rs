@@ -37,7 +37,7 @@ impl TopicsInstance {
         let system = Principal {
             tenant: owner.tenant.clone(),
             subject: "correio".to_owned(),
-            scopes: vec![Scope::InstancesWrite],
+            scopes: vec![Scope::InstancesWrite, Scope::TopicsWrite],
         };
         let command = CreateInstanceCommand {
             channel: channel.clone(),

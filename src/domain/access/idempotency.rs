@@ -13,10 +13,10 @@ impl IdempotencyKey {
         well_formed.then(|| Self(text.iter().copied().map(char::from).collect()))
     }
 
-    /// A key of our own: hex digits, with a word before and another message after them.
-    pub fn of_record(digest: &[u8; 32], after: Option<&str>) -> Self {
+    /// A key of our own: a word and hex digits. No caller's key has a space.
+    pub fn of_record(digest: &[u8; 32]) -> Self {
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(after.map_or_else(|| format!("record:{digest}"), |after| format!("record:{digest}:{after}")))
+        Self(format!("record {digest}"))
     }
 
     pub fn as_str(&self) -> &str {
@@ -30,4 +30,13 @@ pub struct IdempotentRequest {
     pub key: IdempotencyKey,
     /// SHA-256 of the body's bytes.
     pub fingerprint: [u8; 32],
+    /// For how long the key is taken, from when its message was accepted.
+    pub kept_for: Duration,
+}
+
+impl IdempotentRequest {
+    /// One with a caller's key.
+    pub fn new(key: IdempotencyKey, fingerprint: [u8; 32]) -> Self {
+        Self { key, fingerprint, kept_for: KEPT }
+    }
 }

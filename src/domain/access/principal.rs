@@ -119,7 +119,18 @@ pub struct Principal {
     pub scopes: Vec<Scope>,
 }
 
+/// What a caller would have to be allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this needs the scope {0}")]
+pub struct MissingScope(pub Scope);
+
 impl Principal {
+    /// # Errors
+    /// The scope that is missing.
+    pub fn must(&self, scope: Option<Scope>) -> Result<(), MissingScope> {
+        scope.filter(|scope| !self.may(*scope)).map_or(Ok(()), |scope| Err(MissingScope(scope)))
+    }
+
     /// One that may do all that there was before events may report and read these, too: the keys of an installation that is
     /// older than they are need not be replaced.
     pub fn may(&self, scope: Scope) -> bool {

@@ -10,6 +10,7 @@ use crate::application::ports::{
     TopicProducer,
 };
 use crate::application::topics::{self, RefusedFor};
+use crate::domain::access::principal::Scope;
 use crate::domain::instance::ConnectionStatus;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::credentials::Credentials;
@@ -41,6 +42,10 @@ impl KafkaTopicSender {
 impl ChannelSender for KafkaTopicSender {
     fn channel(&self) -> ChannelName {
         ChannelName::new(topics::CHANNEL)
+    }
+
+    fn scope(&self) -> Option<Scope> {
+        Some(Scope::TopicsWrite)
     }
 
     fn initial_status(&self) -> ConnectionStatus {

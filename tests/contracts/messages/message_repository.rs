@@ -1,7 +1,8 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use correio::application::ports::{Accepted, Outcome};
-use correio::domain::access::idempotency::KEPT;
+use correio::domain::access::idempotency::{IdempotentRequest, KEPT};
 use correio::domain::instance::channel::ChannelName;
 use correio::domain::message::attempt::AttemptOutcome;
 use correio::domain::message::delivery::{DeliveryError, FailureKind};
@@ -26,6 +27,8 @@ on_every_adapter![
     a_taken_key_tells_what_it_was_used_for_and_stores_nothing,
     a_key_is_its_tenants_own,
     an_expired_key_is_free_again,
+    a_key_is_taken_for_as_long_as_its_request_says,
+    a_key_is_freed_once_its_message_has_failed_or_was_cancelled,
     an_id_is_stored_once,
     what_is_being_delivered_is_taken_along_until_somebody_else_has_it,
     a_first_try_that_succeeded_has_no_attempt_row,
@@ -195,6 +198,32 @@ async fn an_expired_key_is_free_again(adapters: &Adapters) {
     assert!(matches!(adapters.messages.accept(&later, Some(&request("k", 2))).await.unwrap(), Accepted::Stored));
     let kept = adapters.messages.kept_request(&first.tenant, &key.key, later.created_at).await.unwrap().unwrap();
     assert_eq!((kept.message.id, kept.fingerprint), (later.id, [2; 32]));
+}
+
+async fn a_key_is_taken_for_as_long_as_its_request_says(adapters: &Adapters) {
+    let key = IdempotentRequest { kept_for: Duration::from_secs(60), ..request("k", 1) };
+    let first = message(MessageStatus::Queued, node());
+    adapters.messages.accept(&first, Some(&key)).await.unwrap();
+    for (seconds, is_taken) in [(59, true), (60, false), (100, true), (119, true), (120, false)] {
+        let mut again = message(MessageStatus::Queued, node());
+        again.created_at = first.created_at + Duration::from_secs(seconds);
+        let accepted = adapters.messages.accept(&again, Some(&key)).await.unwrap();
+        assert_eq!(matches!(accepted, Accepted::KeyTaken(_)), is_taken, "after {seconds} s");
+    }
+}
+
+async fn a_key_is_freed_once_its_message_has_failed_or_was_cancelled(adapters: &Adapters) {
+    use MessageStatus::{Cancelled, Delivered, Failed, Pending, Processing, Queued, Read, Sent};
+    for status in [Pending, Queued, Processing, Sent, Delivered, Read, Failed, Cancelled] {
+        let key = request(&format!("key-{status}"), 1);
+        let first = message(status, node());
+        adapters.messages.accept(&first, Some(&key)).await.unwrap();
+        adapters.messages.free_key(&tenant("another"), &key.key).await.unwrap();
+        let is_kept = async || adapters.messages.kept_request(&first.tenant, &key.key, at(0)).await.unwrap().is_some();
+        assert!(is_kept().await, "{status}");
+        adapters.messages.free_key(&first.tenant, &key.key).await.unwrap();
+        assert_eq!(is_kept().await, !matches!(status, Failed | Cancelled), "{status}");
+    }
 }
 
 async fn an_id_is_stored_once(adapters: &Adapters) {

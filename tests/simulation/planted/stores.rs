@@ -73,6 +73,10 @@ impl MessageRepository for MistakenMessages {
         self.messages.kept_request(tenant, key, now).await
     }
 
+    async fn free_key(&self, tenant: &Tenant, key: &IdempotencyKey) -> Result<(), RepositoryError> {
+        self.messages.free_key(tenant, key).await
+    }
+
     async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
         self.messages.find(id).await
     }

@@ -16,7 +16,8 @@ stories!(
     in_kafka_mode:
     what_the_bridge_confirms_is_kept_with_its_place,
     a_body_that_is_mended_says_so,
-    what_cannot_be_a_record_is_refused_with_a_reason;
+    what_cannot_be_a_record_is_refused_with_a_reason,
+    no_way_to_a_topic_goes_around_its_scope;
 );
 
 const KEY: &str = "application/json";
@@ -103,4 +104,32 @@ async fn what_cannot_be_a_record_is_refused_with_a_reason(installation: Installa
     let answer = post(&reader, &name, invoice().to_string()).await;
     assert_eq!(answer.status, 403);
     assert!(answer.json()["detail"].as_str().unwrap().contains("topics:write"));
+}
+
+async fn no_way_to_a_topic_goes_around_its_scope(installation: Installation) {
+    let app = TestApp::start_with(installation, &[("TOPICS_AUTO_CREATE", "true")]).await;
+    let name = app.installation.topic_name("around");
+    assert_eq!(post(&app, &name, invoice().to_string()).await.status, 200, "its instance is there");
+    let sender = app.holder_of_a_key("default", &["messages:write", "instances:write"]).await;
+    let instance = json!({"channel": "kafka_topic", "channelInstanceId": "kafka"});
+    let with = |more: Value| {
+        let mut body = instance.clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let message = with(json!({"remoteJid": name, "payload": {"a": 1}}));
+    let broadcast = with(json!({"recipients": [name], "message": "x"}));
+    let another = json!({"channel": "kafka_topic", "channelInstanceId": "another", "channelPhoneOrId": "another"});
+    let subscription = with(json!({"name": "sales", "types": ["VENDA"]}));
+    for (path, body) in [
+        ("/api/messaging/message/send", message),
+        ("/api/messaging/broadcasts", broadcast),
+        ("/api/messaging/instances", another),
+        ("/subscriptions", subscription),
+    ] {
+        let answer = sender.post(path, &body).await;
+        let problem = answer.json();
+        assert_eq!(answer.status, 403, "{path}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("topics:write"), "{path}: {problem}");
+    }
 }

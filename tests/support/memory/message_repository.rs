@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use correio::application::ports::{Accepted, Claimed, KeptRequest, MessageRepository, Outcome, RepositoryError};
 use correio::domain::Timestamp;
-use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest, KEPT};
+use correio::domain::access::idempotency::{IdempotencyKey, IdempotentRequest};
 use correio::domain::access::principal::Tenant;
 use correio::domain::instance::Instance;
 use correio::domain::message::attempt::Attempt;
@@ -78,6 +78,20 @@ impl MessageRepository for MemoryMessageRepository {
         Ok(message.map(|message| KeptRequest { fingerprint, accepted_as, message }))
     }
 
+    async fn free_key(&self, tenant: &Tenant, key: &IdempotencyKey) -> Result<(), RepositoryError> {
+        let place = (tenant.clone(), key.as_str().to_owned());
+        let free = move |tables: &mut Tables| {
+            let message = tables.idempotency_keys.get(&place).and_then(|kept| tables.messages.get(&kept.message));
+            let is_over =
+                |message: &Message| matches!(message.status, MessageStatus::Failed | MessageStatus::Cancelled);
+            if message.is_some_and(is_over) {
+                tables.idempotency_keys.remove(&place);
+            }
+            Ok(())
+        };
+        self.database.run("messages.free_key", free).await
+    }
+
     async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
         self.database.run("messages.find", move |tables| Ok(tables.messages.get(&id).cloned())).await
     }
@@ -149,7 +163,7 @@ fn insert_with_key(
         fingerprint: request.fingerprint,
         message: message.id,
         accepted_as: message.status,
-        expires_at: message.created_at + KEPT,
+        expires_at: message.created_at + request.kept_for,
     };
     tables.idempotency_keys.insert(place, kept);
     Ok(true)

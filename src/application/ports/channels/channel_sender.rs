@@ -4,6 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::Timestamp;
+use crate::domain::access::principal::Scope;
 use crate::domain::instance::ConnectionStatus;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::credentials::Credentials;
@@ -17,6 +18,12 @@ use crate::domain::problem::FieldProblem;
 #[async_trait]
 pub trait ChannelSender: Send + Sync {
     fn channel(&self) -> ChannelName;
+
+    /// What a caller must be allowed beside the route's own scope to send through it and to configure it: where messages could go
+    /// around a scope of their own.
+    fn scope(&self) -> Option<Scope> {
+        None
+    }
 
     /// The state of an instance that was just configured.
     fn initial_status(&self) -> ConnectionStatus;

@@ -40,6 +40,9 @@ pub trait MessageRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<KeptRequest>, RepositoryError>;
 
+    /// Frees a key whose message has failed or was cancelled; of any other it stays taken.
+    async fn free_key(&self, tenant: &Tenant, key: &IdempotencyKey) -> Result<(), RepositoryError>;
+
     /// For delivery: of any tenant.
     async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError>;
 

@@ -4,6 +4,7 @@ mod keeper;
 mod noticed;
 mod record_producer;
 mod refusals;
+mod replaceable;
 mod settings;
 mod topic_lookup;
 

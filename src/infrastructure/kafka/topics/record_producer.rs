@@ -1,4 +1,4 @@
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -10,9 +10,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use tokio::time::timeout;
-use tracing::{error, warn};
 
 use super::refusals::{is_about_its_batch, is_about_the_topic, translate};
+use super::replaceable::Replaceable;
 use super::topic_lookup::{Found, TopicLookup};
 use crate::application::ports::{LONGEST_PUBLICATION, PublishError, Refusal, TopicProducer};
 use crate::domain::topic::{RecordPosition, TopicRecord};
@@ -30,19 +30,17 @@ const BUFFERED_KIBIBYTES: usize = 65_536;
 /// [`LONGEST_PUBLICATION`] by what a second look takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-type Client = Arc<ThreadedProducer<RecordEvents>>;
 type Published = Result<RecordPosition, KafkaError>;
 
 /// Publishes clients' records through librdkafka's idempotent producer.
 pub struct KafkaTopicProducer(Arc<Publishing>);
 
 struct Publishing {
-    config: ClientConfig,
     addresses: Vec<String>,
     connection: Arc<Connection>,
-    client: RwLock<Client>,
-    /// For records that must not share a batch: made when the first one comes.
-    alone: OnceLock<Client>,
+    together: Replaceable<RecordEvents>,
+    /// For records that must not share a batch.
+    alone: Replaceable<RecordEvents>,
     lookup: TopicLookup,
 }
 
@@ -75,18 +73,29 @@ impl KafkaTopicProducer {
             // Only the broker knows what it takes.
             .set("message.max.bytes", "100000000")
             .set("compression.type", topics.compression.as_str());
-        let client = RwLock::new(connect(&config, &connection)?);
-        let alone = OnceLock::new();
-        Ok(Self(Arc::new(Publishing { config, addresses, connection, client, alone, lookup })))
+        let mut config_alone = config.clone();
+        config_alone.set("batch.size", "1").set("linger.ms", "0").remove("statistics.interval.ms");
+        let producer = |config| {
+            let connection = connection.clone();
+            Replaceable::new(config, move || RecordEvents(connection.clone()))
+        };
+        let (together, alone) = (producer(config), producer(config_alone));
+        together.client()?;
+        Ok(Self(Arc::new(Publishing { addresses, connection, together, alone, lookup })))
     }
 }
 
 impl TopicProducer for KafkaTopicProducer {
     fn publish(&self, topic: &str, record: TopicRecord) -> BoxFuture<'static, Result<RecordPosition, PublishError>> {
         let (publishing, topic) = (self.0.clone(), topic.to_owned());
-        let begun = begin(&publishing.client(), &topic, &record);
+        // The first poll may come late: the order of the calls is the order in the topic.
+        let begun = publishing.together.client().map(|client| begin(&client, &topic, &record));
         let publication = async move {
-            match begun.await {
+            let published = match begun {
+                Ok(begun) => begun.await,
+                Err(error) => Err(error),
+            };
+            match published {
                 Ok(position) => Ok(position),
                 Err(error) => publishing.look_again(&topic, &record, error).await,
             }
@@ -111,10 +120,6 @@ impl TopicProducer for KafkaTopicProducer {
 }
 
 impl Publishing {
-    fn client(&self) -> Client {
-        self.client.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// What was refused for something that is not the record's own is published once more.
     async fn look_again(
         &self,
@@ -124,22 +129,22 @@ impl Publishing {
     ) -> Result<RecordPosition, PublishError> {
         let code = error.rdkafka_error_code();
         let again = if code == Some(RDKafkaErrorCode::Fatal) {
-            self.replace_fatal();
-            begin(&self.client(), topic, record)
+            self.together.replace_fatal();
+            publish(&self.together, topic, record).await
         } else if code.is_some_and(|code| is_about_its_batch(code, bytes(record) < BATCH_BYTES)) {
-            begin(self.alone().map_err(|error| translate(&error))?, topic, record)
+            publish_alone(&self.alone, topic, record).await
         } else if code.is_some_and(is_about_the_topic) {
             self.find(topic, record).await?;
-            begin(&self.client(), topic, record)
+            publish(&self.together, topic, record).await
         } else {
             return Err(translate(&error));
         };
-        again.await.map_err(|error| translate(&error))
+        again.map_err(|error| translate(&error))
     }
 
     /// The topic is there, or was made.
     async fn find(&self, topic: &str, record: &TopicRecord) -> Result<(), PublishError> {
-        let client = self.client();
+        let client = self.together.client().map_err(|error| translate(&error))?;
         match self
             .lookup
             .find(topic, move |topic, patience| client.client().fetch_metadata(Some(topic), patience))
@@ -159,36 +164,21 @@ impl Publishing {
             Found::NoAnswer(reason) => Err(PublishError::unanswered(reason)),
         }
     }
-
-    fn alone(&self) -> Result<&Client, KafkaError> {
-        if let Some(client) = self.alone.get() {
-            return Ok(client);
-        }
-        let mut config = self.config.clone();
-        config.set("batch.size", "1").set("linger.ms", "0").remove("statistics.interval.ms");
-        let client = connect(&config, &self.connection)?;
-        Ok(self.alone.get_or_init(|| client))
-    }
-
-    /// A producer that has met a fatal error never publishes again.
-    fn replace_fatal(&self) {
-        let mut client = self.client.write().unwrap_or_else(PoisonError::into_inner);
-        // Another record may have been faster.
-        let Some((_, cause)) = client.client().fatal_error() else { return };
-        match connect(&self.config, &self.connection) {
-            Ok(new) => {
-                warn!(target: "kafka", cause, "the Kafka producer of topics is replaced");
-                let old = std::mem::replace(&mut *client, new);
-                // Its end waits for what it still has.
-                std::thread::spawn(move || drop(old));
-            }
-            Err(error) => error!(target: "kafka", %error, "cannot create a new Kafka producer"),
-        }
-    }
 }
 
-fn connect(config: &ClientConfig, connection: &Arc<Connection>) -> Result<Client, KafkaError> {
-    config.create_with_context(RecordEvents(connection.clone())).map(Arc::new)
+async fn publish(producer: &Replaceable<RecordEvents>, topic: &str, record: &TopicRecord) -> Published {
+    let begun = begin(&*producer.client()?, topic, record);
+    begun.await
+}
+
+async fn publish_alone(producer: &Replaceable<RecordEvents>, topic: &str, record: &TopicRecord) -> Published {
+    match publish(producer, topic, record).await {
+        Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => {
+            producer.replace_fatal();
+            publish(producer, topic, record).await
+        }
+        published => published,
+    }
 }
 
 /// Gives the record to librdkafka, without waiting.

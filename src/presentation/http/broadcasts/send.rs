@@ -48,7 +48,7 @@ pub async fn send(
 ) -> Result<Response, Problem> {
     caller.must(Scope::MessagesWrite)?;
     let key = idempotency_key(&headers)?;
-    let request = key.map(|key| IdempotentRequest { key, fingerprint: Sha256::digest(&body.bytes).into() });
+    let request = key.map(|key| IdempotentRequest::new(key, Sha256::digest(&body.bytes).into()));
     let command = SendBroadcastCommand { request, ..read(body, &state.gateway.channels)? };
     let gateway = state.gateway.clone();
     let accepting = async move { gateway.broadcasts.send.execute(&caller.0, command).await };
@@ -66,6 +66,7 @@ impl From<SendBroadcastError> for Problem {
     fn from(error: SendBroadcastError) -> Self {
         match error {
             SendBroadcastError::Invalid(problems) => Problem::invalid_field(problems),
+            SendBroadcastError::Forbidden(missing) => missing.into(),
             SendBroadcastError::UnknownInstance => Problem::unknown_instance(),
             SendBroadcastError::UnknownGroup => Problem::unknown_group(),
             SendBroadcastError::KeyReused => Problem::key_reused(),

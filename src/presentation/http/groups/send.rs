@@ -101,7 +101,7 @@ pub async fn send(
     caller.must(Scope::MessagesWrite)?;
     let key = idempotency_key(&headers)?;
     let group = group_id(id)?;
-    let request = key.map(|key| IdempotentRequest { key, fingerprint: fingerprint(group, &body.bytes) });
+    let request = key.map(|key| IdempotentRequest::new(key, fingerprint(group, &body.bytes)));
     if says_nothing(&body.value) {
         let missing = FieldProblem::new("/message", "is required");
         return Err(Problem::invalid_field([missing]).with_detail("message é obrigatório".to_owned()));

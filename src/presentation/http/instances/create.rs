@@ -167,6 +167,7 @@ impl From<CreateInstanceError> for Problem {
     fn from(error: CreateInstanceError) -> Self {
         match error {
             CreateInstanceError::Invalid(problems) => Problem::invalid_field(problems),
+            CreateInstanceError::Forbidden(missing) => missing.into(),
             CreateInstanceError::Taken => Problem::conflict(
                 "There is an instance of this channel and channelInstanceId already, with other members.",
             ),

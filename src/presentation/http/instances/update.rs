@@ -134,6 +134,7 @@ impl From<UpdateInstanceError> for Problem {
         match error {
             UpdateInstanceError::Invalid(problems) => Problem::invalid_field(problems),
             UpdateInstanceError::UnknownInstance => Problem::unknown_instance(),
+            UpdateInstanceError::Forbidden(missing) => missing.into(),
             UpdateInstanceError::Cipher(error) => Problem::internal(error),
             UpdateInstanceError::Repository(error) => error.into(),
         }

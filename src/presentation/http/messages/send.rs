@@ -96,7 +96,7 @@ pub async fn send(
 ) -> Result<Response, Problem> {
     caller.must(Scope::MessagesWrite)?;
     let key = idempotency_key(&headers)?;
-    let request = key.map(|key| IdempotentRequest { key, fingerprint: Sha256::digest(&body.bytes).into() });
+    let request = key.map(|key| IdempotentRequest::new(key, Sha256::digest(&body.bytes).into()));
     let command = match read(body, &state.gateway.channels)? {
         AskedSend::One(command) => SendMessageCommand { request, ..command },
         AskedSend::Group(command) => {
@@ -181,6 +181,7 @@ impl From<SendMessageError> for Problem {
     fn from(error: SendMessageError) -> Self {
         match error {
             SendMessageError::Invalid(problems) => Problem::invalid_field(problems),
+            SendMessageError::Forbidden(missing) => missing.into(),
             SendMessageError::UnknownInstance => Problem::unknown_instance(),
             SendMessageError::KeyReused => Problem::key_reused(),
             SendMessageError::InFlight => Problem::in_flight(),

@@ -89,6 +89,7 @@ impl From<ManageSubscriptionsError> for Problem {
     fn from(error: ManageSubscriptionsError) -> Self {
         match error {
             ManageSubscriptionsError::Invalid(problems) => Problem::invalid_field(problems),
+            ManageSubscriptionsError::Forbidden(missing) => missing.into(),
             ManageSubscriptionsError::Unknown => Problem::unknown_subscription(),
             ManageSubscriptionsError::NameTaken => Problem::conflict("There is a subscription of this name."),
             error @ ManageSubscriptionsError::TooMany => Problem::conflict(format!("{error}.")),

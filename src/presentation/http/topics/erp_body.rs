@@ -219,6 +219,8 @@ mod tests {
         assert_eq!(read.value, r#"{"x":"1\r\n2 \\\t"}"#);
         assert_eq!(read.repairs.as_header(), Some("control-characters"));
         assert_eq!(read_plain(b"{\"data\": \"C:\\\t\"}").value, r#""C:\\\t""#);
+        let named = read_as("application/json; charset=utf-8", b"{\"data\": \"a\tb\"}").unwrap();
+        assert_eq!((named.value.as_str(), named.repairs.as_header()), (r#""a\tb""#, Some("control-characters")));
         assert_eq!(read_as("application/json", b"{\"data\": \x01}").unwrap_err().status(), 400);
     }
 

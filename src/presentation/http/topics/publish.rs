@@ -88,8 +88,9 @@ pub struct Unconfirmed {
 /// Publish a record to a topic
 ///
 /// The record is stored, then published, and all in-sync replicas have it when the answer says `confirmed`. One that is not
-/// confirmed in time (`TOPICS_CONFIRM_TIMEOUT`) is kept and published later. A body that is not UTF-8 is read as Windows-1252, and
-/// control characters within strings are forgiven: `X-Correio-Repaired` says what was mended.
+/// confirmed in time (`TOPICS_CONFIRM_TIMEOUT`) is kept and published later. Where `Content-Type` names no charset, or Windows-1252,
+/// a body that is not UTF-8 is read as Windows-1252. Control characters within strings are forgiven. `X-Correio-Repaired` says what
+/// was mended.
 #[utoipa::path(post, path = "/topics/{topic}", operation_id = "publishToTopic", tag = "topics",
     params(("topic" = String, Path, description = "The topic's name")),
     request_body = ErpRecord,

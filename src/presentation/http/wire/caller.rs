@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use super::problem::Problem;
 use super::state::SharedState;
 use crate::application::access::authenticate::{AuthenticateError, Authenticated, Presented};
-use crate::domain::access::principal::{Principal, Scope};
+use crate::domain::access::principal::{MissingScope, Principal, Scope};
 
 /// The authenticated caller. Named first among a handler's arguments, so that nothing of the request is looked at before.
 #[derive(Clone, Debug)]
@@ -19,6 +19,12 @@ impl Caller {
     /// 403, naming the scope.
     pub fn must(&self, scope: Scope) -> Result<&Principal, Problem> {
         if self.0.may(scope) { Ok(&self.0) } else { Err(Problem::forbidden(scope)) }
+    }
+}
+
+impl From<MissingScope> for Problem {
+    fn from(MissingScope(scope): MissingScope) -> Self {
+        Self::forbidden(scope)
     }
 }
 

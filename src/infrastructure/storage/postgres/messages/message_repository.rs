@@ -79,6 +79,21 @@ impl MessageRepository for PgMessageRepository {
         Ok(message.map(|message| KeptRequest { fingerprint, accepted_as, message }))
     }
 
+    async fn free_key(&self, tenant: &Tenant, key: &IdempotencyKey) -> Result<(), RepositoryError> {
+        let query = sqlx::query(
+            "delete from messaging_idempotency_keys
+              where tenant = $1
+                and key = $2
+                and exists (select from messaging_messages
+                             where id = messaging_idempotency_keys.message_id
+                               and status in ('failed', 'cancelled'))",
+        )
+        .bind(tenant.as_str())
+        .bind(key.as_str());
+        self.database.run(async |connection| query.execute(connection).await).await?;
+        Ok(())
+    }
+
     async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
         let query =
             sqlx::query(concat!("select ", message_columns!(), " from messaging_messages where id = $1")).bind(id.0);

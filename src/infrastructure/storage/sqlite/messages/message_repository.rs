@@ -78,6 +78,24 @@ impl MessageRepository for SqliteMessageRepository {
         Ok(message.map(|message| KeptRequest { fingerprint, accepted_as, message }))
     }
 
+    async fn free_key(&self, tenant: &Tenant, key: &IdempotencyKey) -> Result<(), RepositoryError> {
+        self.database.is_in_its_place()?;
+        sqlx::query(
+            "delete from messaging_idempotency_keys
+              where tenant = ?1
+                and key = ?2
+                and exists (select 1 from messaging_messages
+                             where id = messaging_idempotency_keys.message_id
+                               and status in ('failed', 'cancelled'))",
+        )
+        .bind(tenant.as_str())
+        .bind(key.as_str())
+        .execute(self.database.writer())
+        .await
+        .map_err(translate)?;
+        Ok(())
+    }
+
     async fn find(&self, id: MessageId) -> Result<Option<Message>, RepositoryError> {
         let row = sqlx::query(concat!("select ", message_columns!(), " from messaging_messages where id = ?1"))
             .bind(id.0.hyphenated())

@@ -8,7 +8,6 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
-use crate::domain::access::idempotency::KEPT;
 use crate::domain::message::Message;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::connections::OwnConnection;
@@ -128,7 +127,9 @@ impl Batch for Accepts {
         let query = bind(sqlx::query(INSERT_WITH_KEYS.as_str()), &in_order, |_| true)
             .bind(column(&in_order, |accept| accept.request.as_ref().map(|request| request.key.as_str())))
             .bind(column(&in_order, |accept| accept.request.as_ref().map(|request| &request.fingerprint[..])))
-            .bind(column(&in_order, |accept| accept.message.created_at + KEPT));
+            .bind(column(&in_order, |accept| {
+                accept.request.as_ref().map(|request| accept.message.created_at + request.kept_for)
+            }));
         let rows = self.connection.run(async |connection| query.fetch_all(connection).await).await?;
         let stored: HashSet<Uuid> = rows.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
         Ok(accepts.iter().map(|accept| stored.contains(&accept.message.id.0)).collect())

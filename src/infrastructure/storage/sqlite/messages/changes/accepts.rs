@@ -9,7 +9,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 use uuid::Uuid;
 
 use crate::application::ports::RepositoryError;
-use crate::domain::access::idempotency::{IdempotentRequest, KEPT};
+use crate::domain::access::idempotency::IdempotentRequest;
 use crate::domain::message::Message;
 use crate::infrastructure::storage::shared::columns::{COLUMNS, Column, OF_BROADCASTS, Value, names};
 use crate::infrastructure::storage::shared::{AcceptRequest, Batch};
@@ -157,7 +157,7 @@ fn keep(keyed: &[(&Message, &IdempotentRequest)], lived_until: Option<String>) -
             .push_bind(message.id.0.hyphenated())
             .push_bind(message.status.as_str())
             .push_bind(time_text(message.created_at))
-            .push_bind(time_text(message.created_at + KEPT));
+            .push_bind(time_text(message.created_at + request.kept_for));
     });
     let [before, after] = UNLESS_TAKEN;
     query.push(before).push_bind(lived_until).push(after);
