@@ -106,8 +106,10 @@ async fn in_version_3(bridge: &Bridge, group: &str, topic: &str, protocol: &str)
     let consumer = &consumers["data"][0];
     assert_eq!((&consumer["client_id"], &consumer["instance_id"]), (&json!("a-member"), &Value::Null));
     let id = consumer["consumer_id"].as_str().unwrap();
-    assert_eq!(&bridge.get(&format!("{base}/consumers/{id}")).await.json(), consumer);
-    let assignments = bridge.get(&format!("{base}/consumers/{id}/assignments")).await.json();
+    // The ids of KIP-848 are base64.
+    let segment = id.replace('/', "%2F").replace('+', "%2B");
+    assert_eq!(&bridge.get(&format!("{base}/consumers/{segment}")).await.json(), consumer);
+    let assignments = bridge.get(&format!("{base}/consumers/{segment}/assignments")).await.json();
     assert_eq!(assignments["data"].as_array().unwrap().len(), 2, "{assignments}");
 
     let lag = bridge.get(&format!("{base}/lags/{topic}/partitions/0")).await.json();
