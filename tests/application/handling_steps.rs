@@ -58,7 +58,8 @@ impl StepWork for Deadly {
 async fn live(work: Arc<dyn StepWork>, steps: &Arc<dyn EventSteps>, clock: &Arc<ManualClock>) {
     let clock: Arc<dyn Clock> = clock.clone();
     let never: Stop = std::future::pending().boxed().shared();
-    let mut process = HandleSteps { work, steps: steps.clone(), clock, bells: Bells::default() };
+    let mut process =
+        HandleSteps { work, steps: steps.clone(), clock, bells: Bells::default(), next_call_in: Duration::ZERO };
     if let Ok(round) = tokio::time::timeout(Duration::from_secs(2), process.round(&never)).await {
         round.unwrap();
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use futures::FutureExt;
-use tracing::error;
+use tracing::{error, info};
 
 use super::bells::Bells;
 use crate::application::Stop;
@@ -23,6 +23,12 @@ const TOGETHER: u32 = 256;
 
 /// After which a step whose process has died is due again, as a rule.
 const LEASE: Duration = Duration::from_secs(60);
+
+/// No step waits for longer than this: not for its next try, and not for a process that has died.
+const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
+
+/// Pause between two looks for steps that wait for longer.
+const BETWEEN_CALLS: Duration = Duration::from_secs(30);
 
 /// After so many failures a step has failed for good.
 const WAITS: [i64; 3] = [1, 4, 16];
@@ -94,6 +100,8 @@ pub struct HandleSteps {
     pub steps: Arc<dyn EventSteps>,
     pub clock: Arc<dyn Clock>,
     pub bells: Bells,
+    /// When steps that a clock set too far ahead are looked for next, by the monotonic clock.
+    pub next_call_in: Duration,
 }
 
 #[async_trait]
@@ -115,6 +123,7 @@ impl Repeated for HandleSteps {
     }
 
     async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
+        self.call_in().await?;
         while stop.clone().now_or_never().is_none() && self.work.is_possible() {
             let due = self.steps.take(self.work.step(), TOGETHER, self.work.lease(), self.clock.now()).await?;
             if due.is_empty() {
@@ -132,6 +141,22 @@ impl Repeated for HandleSteps {
 
     async fn is_wanted(&mut self) {
         self.bells.rung(self.work.step()).await;
+    }
+}
+
+impl HandleSteps {
+    async fn call_in(&mut self) -> Result<(), RepositoryError> {
+        let monotonic = self.clock.monotonic();
+        if monotonic < self.next_call_in {
+            return Ok(());
+        }
+        let (step, now) = (self.work.step(), self.clock.now());
+        let called = self.steps.call_in(step, now + LONGEST_WAIT, now).await?;
+        if called > 0 {
+            info!(step = step.as_str(), steps = called, "steps of events waited for a time that a clock ahead had set");
+        }
+        self.next_call_in = monotonic.saturating_add(BETWEEN_CALLS);
+        Ok(())
     }
 }
 

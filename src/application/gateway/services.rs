@@ -1,6 +1,7 @@
 //! What a process does in the background beside its heartbeat.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Gateway;
 use crate::application::node::this_node::ThisNode;
@@ -152,7 +153,7 @@ impl Gateway {
             clock: self.ports.clock.clone(),
         });
         let (steps, clock) = (stores.event_steps.clone(), self.ports.clock.clone());
-        events::HandleSteps { work, steps, clock, bells: self.bells.clone() }
+        events::HandleSteps { work, steps, clock, bells: self.bells.clone(), next_call_in: Duration::ZERO }
     }
 
     fn sweep_deliveries(&self) -> subscriptions::SweepDeliveries {
@@ -217,7 +218,7 @@ impl Gateway {
 
     fn handle_steps(&self, work: Arc<dyn events::StepWork>) -> events::HandleSteps {
         let (steps, clock) = (self.ports.stores.event_steps.clone(), self.ports.clock.clone());
-        events::HandleSteps { work, steps, clock, bells: self.bells.clone() }
+        events::HandleSteps { work, steps, clock, bells: self.bells.clone(), next_call_in: Duration::ZERO }
     }
 
     fn drain_spool(&self) -> Option<events::DrainSpool> {

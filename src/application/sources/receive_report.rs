@@ -13,6 +13,7 @@ use crate::application::ports::{
 };
 use crate::domain::event::kind::parse_kind;
 use crate::domain::event::{Event, EventId, EventStatus, LONGEST_NAME, Step};
+use crate::domain::half_pairs::marked;
 use crate::domain::problem::FieldProblem;
 use crate::domain::source::finder::Request;
 use crate::domain::source::{INVALID_KIND, Source};
@@ -37,6 +38,8 @@ pub struct SourceReport {
     /// Names in lower case.
     pub headers: HashMap<String, String>,
     pub path_secret: Option<String>,
+    /// What its reporter may have signed; differs from the body where that was compressed on the way.
+    pub sent: Vec<u8>,
     pub body: Vec<u8>,
 }
 
@@ -73,6 +76,20 @@ fn short(text: String) -> String {
     digest.iter().fold("sha256:".to_owned(), |hash, byte| hash + &format!("{byte:02x}"))
 }
 
+/// Reporters do not repeat what is refused: halves of surrogate pairs, which are no characters, are replaced, and a byte order mark
+/// is passed over.
+fn read(body: Vec<u8>) -> Result<(String, Value), ReceiveReportError> {
+    let text = String::from_utf8(body).map_err(|error| ReceiveReportError::NotJson(error.to_string()))?;
+    let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
+    let error = match serde_json::from_str(&text) {
+        Ok(value) => return Ok((text, value)),
+        Err(error) => ReceiveReportError::NotJson(error.to_string()),
+    };
+    let Some(text) = marked(&text, "\\ufffd") else { return Err(error) };
+    let value = serde_json::from_str(&text).map_err(|_| error)?;
+    Ok((text, value))
+}
+
 impl ReceiveReport {
     pub fn source(&self, path: &str) -> Option<&Arc<Source>> {
         self.sources.iter().find(|source| source.path == path)
@@ -84,11 +101,10 @@ impl ReceiveReport {
     /// What keeps it from being stored.
     pub async fn execute(&self, source: &Source, report: SourceReport) -> Result<SourceReply, ReceiveReportError> {
         let now = self.clock.now();
-        let SourceReport { headers, path_secret, body } = report;
-        source.proof.verify(&headers, path_secret.as_deref(), &body, now).map_err(ReceiveReportError::Unproved)?;
-        let text = String::from_utf8(body).map_err(|error| ReceiveReportError::NotJson(error.to_string()))?;
-        let value: Value =
-            serde_json::from_str(&text).map_err(|error| ReceiveReportError::NotJson(error.to_string()))?;
+        let SourceReport { headers, path_secret, sent, body } = report;
+        let verify = |body: &[u8]| source.proof.verify(&headers, path_secret.as_deref(), body, now);
+        verify(&body).or_else(|_| verify(&sent)).map_err(ReceiveReportError::Unproved)?;
+        let (text, value) = read(body)?;
         let event = self.event(source, &Request { headers: &headers, body: &value }, text).await?;
         let (first, is_repeated) = self.store(event).await?;
         Ok(self.reply(source, &first, is_repeated).await)

@@ -3,11 +3,19 @@
 use std::collections::HashMap;
 
 use base64::Engine;
+use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::domain::Timestamp;
+
+/// With or without padding.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// How a source proves itself. Has no `Debug` that shows a secret.
 #[derive(Clone)]
@@ -163,8 +171,12 @@ fn standard(headers: &HashMap<String, String>, body: &[u8], secret: &str, now: T
     Some(is_recent(time, now) && signatures.any(|signature| is_mac(&key, &parts, &signature)))
 }
 
+/// Also with `v1,` before it, without padding, in the alphabet of URLs, and with spaces or a line break around it.
 fn standard_key(secret: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok()
+    let secret = secret.trim();
+    let secret = secret.strip_prefix("v1,").unwrap_or(secret);
+    let secret = secret.strip_prefix("whsec_").unwrap_or(secret);
+    LENIENT.decode(secret.replace('-', "+").replace('_', "/")).ok()
 }
 
 fn is_recent(time: &str, now: Timestamp) -> bool {
@@ -226,15 +238,18 @@ mod tests {
     #[test]
     fn standard_webhooks_are_signed_as_their_specification_says() {
         // The example of the Standard Webhooks' reference implementation.
-        let proof = signature(Style::StandardWebhooks, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
         let given = headers(&[
             ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
             ("webhook-timestamp", "1614265330"),
             ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
         ]);
         let body = br#"{"test": 2432232314}"#;
-        assert_eq!(proof.verify(&given, None, body, at(1_614_265_330)), Ok(()));
-        assert!(proof.verify(&given, None, body, at(1_614_265_330 + 301)).is_err(), "it is old");
+        for secret in ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"] {
+            let proof = signature(Style::StandardWebhooks, secret);
+            assert_eq!(proof.verify(&given, None, body, at(1_614_265_330)), Ok(()));
+            assert!(proof.verify(&given, None, body, at(1_614_265_330 + 301)).is_err(), "it is old");
+        }
+        assert_eq!(standard_key("whsec_-_8"), standard_key("+/8="), "in the alphabet of URLs, and without padding");
     }
 
     #[test]

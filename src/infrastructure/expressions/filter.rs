@@ -98,7 +98,7 @@ mod tests {
             ("data.status + data.status == ''", "adds what may be texts or lists"),
             ("'a' + data.status == ''", "adds what may be texts or lists"),
             ("data.tags + data.tags == []", "adds what may be texts or lists"),
-            ("data.tags.exists(a, size(a + a) > 1)", "adds what may be texts or lists"),
+            ("data.tags.exists(a, size(a + a) > 1)", "something else than the item"),
             ("[data, data] == [data]", "holds more than constants"),
             ("{'a': data} == data", "has an object of its own"),
             ("data.tags.exists(a, a in data.tags)", "`in` within a loop"),

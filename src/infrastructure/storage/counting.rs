@@ -89,6 +89,10 @@ impl EventSteps for CountedSteps {
         self.steps.take(step, limit, lease, now).await
     }
 
+    async fn call_in(&self, step: Step, later_than: Timestamp, now: Timestamp) -> Result<u64, RepositoryError> {
+        self.steps.call_in(step, later_than, now).await
+    }
+
     async fn finish(
         &self,
         finished: &[FinishedStep],

@@ -14,6 +14,7 @@ on_every_adapter![
     a_step_is_taken_by_one_of_many,
     a_step_without_a_result_is_due_again_after_its_lease,
     a_step_that_was_lost_is_taken_alone,
+    what_a_clock_ahead_has_set_is_called_in,
     failures_are_counted_apart_from_tries,
     a_step_that_a_person_retries_says_so_until_a_try_has_ended,
     a_wait_is_told_when_it_begins,
@@ -73,6 +74,15 @@ async fn a_step_is_taken_by_one_of_many(adapters: &Adapters) {
     taken.sort();
     taken.dedup();
     assert_eq!(taken.len(), count);
+}
+
+async fn what_a_clock_ahead_has_set_is_called_in(adapters: &Adapters) {
+    stored(adapters, &Event { received_at: at(100_000), ..event("ahead") }, &[Step::Publish, Step::Route]).await;
+    stored(adapters, &Event { received_at: at(60), ..event("soon") }, &[Step::Publish]).await;
+    assert_eq!(adapters.event_steps.call_in(Step::Publish, at(600), at(2)).await.unwrap(), 1);
+    assert_eq!(names(&take(adapters, Step::Publish, 2).await), ["ahead"]);
+    assert!(take(adapters, Step::Route, 2).await.is_empty(), "of this kind alone");
+    assert_eq!(names(&take(adapters, Step::Publish, 60).await), ["soon"]);
 }
 
 async fn a_step_without_a_result_is_due_again_after_its_lease(adapters: &Adapters) {

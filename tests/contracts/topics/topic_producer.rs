@@ -51,7 +51,8 @@ on_every_producer![what_is_published_has_a_place_of_its_own, records_of_one_key_
 
 mod refusing {
     on_producer!(real_kafka: a_topic_that_is_not_there_is_refused_for_now a_topic_that_is_made_meanwhile_is_found
-        what_will_never_be_taken_is_refused_for_good a_record_is_not_refused_for_its_company);
+        what_will_never_be_taken_is_refused_for_good a_record_is_not_refused_for_its_company
+        one_invalid_record_keeps_no_other_out);
     use super::*;
 }
 
@@ -170,4 +171,23 @@ async fn a_record_is_not_refused_for_its_company(scene: Scene) {
     let text: String = (0..400).map(|_| fastrand::alphanumeric()).collect();
     let published = join_all((0..20).map(|_| scene.producer.publish(&narrow, record(Some("k"), &text)))).await;
     assert!(published.iter().all(Result::is_ok), "{published:?}");
+}
+
+/// Kafka blames the whole batch for a time that is days ahead, and for a record without a key where the topic is compacted.
+async fn one_invalid_record_keeps_no_other_out(scene: Scene) {
+    let compacted = format!("{}-compacted", scene.topic);
+    scene.make(&compacted, &[("cleanup.policy", "compact")]).await;
+    let ahead = chrono::Utc::now().timestamp_millis() + 4 * 24 * 3_600_000;
+    for (topic, wrong) in [
+        (&scene.topic, TopicRecord { timestamp: Some(ahead), ..record(Some("a"), "wrong") }),
+        (&compacted, record(None, "wrong")),
+    ] {
+        let records =
+            (0..8).map(|number| if number == 3 { wrong.clone() } else { record(Some("a"), &number.to_string()) });
+        let published = join_all(records.map(|record| scene.producer.publish(topic, record))).await;
+        let refused: Vec<usize> = (0..8).filter(|number| published[*number].is_err()).collect();
+        assert_eq!(refused, [3], "{published:?}");
+        let error = published[3].as_ref().unwrap_err();
+        assert_eq!(error.kind, PublishErrorKind::RefusedForGood(Refusal::Invalid), "{error:?}");
+    }
 }

@@ -31,7 +31,7 @@ fn what_leads_nowhere_is_found() {
     let known = everything();
     assert!(
         is_known("src/main.rs", &known)
-            && is_known("delivery/admission.rs", &known)
+            && is_known("delivery/progress.rs", &known)
             && is_known("tests/faults/", &known)
     );
     assert!(!is_known("src/gone.rs", &known) && !is_known("ain.rs", &known) && !is_known("tests/gone/", &known));

@@ -30,6 +30,9 @@ const BUFFERED_KIBIBYTES: usize = 65_536;
 /// [`LONGEST_PUBLICATION`] by what a second look takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The broker sets the time of a record that has none.
+const NO_TIME: i64 = -1;
+
 type Published = Result<RecordPosition, KafkaError>;
 
 /// Publishes clients' records through librdkafka's idempotent producer.
@@ -132,7 +135,13 @@ impl Publishing {
             self.together.replace_fatal();
             publish(&self.together, topic, record).await
         } else if code.is_some_and(|code| is_about_its_batch(code, bytes(record) < BATCH_BYTES)) {
-            publish_alone(&self.alone, topic, record).await
+            match publish_alone(&self.alone, topic, record).await {
+                Err(error) if is_behind(&error, record) => {
+                    let timeless = TopicRecord { timestamp: Some(NO_TIME), ..record.clone() };
+                    publish_alone(&self.alone, topic, &timeless).await
+                }
+                published => published,
+            }
         } else if code.is_some_and(is_about_the_topic) {
             self.find(topic, record).await?;
             publish(&self.together, topic, record).await
@@ -179,6 +188,12 @@ async fn publish_alone(producer: &Replaceable<RecordEvents>, topic: &str, record
         }
         published => published,
     }
+}
+
+/// Whether the broker's clock is behind that of this machine: the record's time has come here. Then the broker sets it.
+fn is_behind(error: &KafkaError, record: &TopicRecord) -> bool {
+    let has_come = record.timestamp.is_none_or(|time| time <= chrono::Utc::now().timestamp_millis());
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTimestamp) && has_come
 }
 
 /// Gives the record to librdkafka, without waiting.

@@ -6,10 +6,14 @@ use crate::application::ports::{PublishError, Refusal};
 
 /// Whether another record in its batch may be what was refused.
 pub fn is_about_its_batch(code: RDKafkaErrorCode, may_have_company: bool) -> bool {
-    use RDKafkaErrorCode::{InvalidDifferentRecord, MessageBatchTooLarge, MessageSizeTooLarge};
+    use RDKafkaErrorCode::{
+        InvalidDifferentRecord, InvalidRecord, InvalidTimestamp, MessageBatchTooLarge, MessageSizeTooLarge,
+    };
     match code {
-        InvalidDifferentRecord => true,
-        MessageSizeTooLarge | MessageBatchTooLarge => may_have_company,
+        // Kafka blames the whole batch for a time; and where the clock here is ahead, the record may go without one.
+        InvalidDifferentRecord | InvalidTimestamp => true,
+        // And for a record without a key.
+        MessageSizeTooLarge | MessageBatchTooLarge | InvalidRecord => may_have_company,
         _ => false,
     }
 }

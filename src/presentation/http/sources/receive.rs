@@ -11,7 +11,7 @@ use crate::application::sources::receive_report::{ReceiveReportError, SourceRepo
 use crate::domain::access::principal::Scope;
 use crate::domain::source::Source;
 use crate::domain::source::proof::Proof;
-use crate::presentation::http::wire::body::whole;
+use crate::presentation::http::wire::body::with_what_was_sent;
 use crate::presentation::http::wire::caller::authenticated;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::serving::to_its_end;
@@ -28,6 +28,7 @@ use crate::presentation::http::wire::state::SharedState;
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "forbidden"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "not-found"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "unsupported-media-type: another `Content-Encoding`"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "invalid-field"),
         (status = 500, body = ProblemBody, content_type = "application/problem+json", description = "internal"),
@@ -51,6 +52,7 @@ pub async fn receive(
         (status = 401, body = ProblemBody, content_type = "application/problem+json", description = "unauthorized"),
         (status = 403, body = ProblemBody, content_type = "application/problem+json", description = "forbidden"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "not-found"),
+        (status = 415, body = ProblemBody, content_type = "application/problem+json", description = "unsupported-media-type: another `Content-Encoding`"),
         (status = 413, body = ProblemBody, content_type = "application/problem+json", description = "body-too-large"),
         (status = 422, body = ProblemBody, content_type = "application/problem+json", description = "invalid-field"),
         (status = 500, body = ProblemBody, content_type = "application/problem+json", description = "internal"),
@@ -108,9 +110,10 @@ async fn answer(
         must_be_of(&source, request.headers(), &state).await?;
     }
     let headers = texts(request.headers());
-    let body = whole(request.into_body(), &state.bodies).await?.to_vec();
+    let (head, body) = request.into_parts();
+    let (sent, body) = with_what_was_sent(&head.headers, body, &state.bodies).await?;
     let gateway = state.gateway.clone();
-    let report = SourceReport { headers, path_secret, body };
+    let report = SourceReport { headers, path_secret, sent: sent.into(), body: body.into() };
     let receiving = async move { gateway.sources.execute(&source, report).await };
     let reply = to_its_end(&state.tasks, receiving).await??;
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);

@@ -33,6 +33,15 @@ impl EventSteps for MemoryEventSteps {
         self.database.run("event_steps.take", take).await
     }
 
+    async fn call_in(&self, step: Step, later_than: Timestamp, now: Timestamp) -> Result<u64, RepositoryError> {
+        let call_in = move |tables: &mut Tables| {
+            let steps = tables.of_events.steps.iter_mut();
+            let late = steps.filter(|((_, kind), it)| *kind == step && !it.is_dead && it.due_at > later_than);
+            Ok(late.map(|(_, it)| it.due_at = now).count() as u64)
+        };
+        self.database.run("event_steps.call_in", call_in).await
+    }
+
     async fn finish(
         &self,
         finished: &[FinishedStep],

@@ -23,6 +23,10 @@ pub trait EventSteps: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<DueStep>, RepositoryError>;
 
+    /// Makes steps of this kind due at `now` whose time is later than `later_than`: no wait is as long, so a clock was ahead that set
+    /// it. Returns how many were.
+    async fn call_in(&self, step: Step, later_than: Timestamp, now: Timestamp) -> Result<u64, RepositoryError>;
+
     /// Records how tries ended, with a line of history each, and what their events are after them; of one that waits as before,
     /// with the same reason, only when it is due again. Returns, for each, the event's status; none for a try that came too
     /// late: another one was begun since.

@@ -157,6 +157,21 @@ impl EventSteps for PgEventSteps {
         rows.iter().map(due).collect()
     }
 
+    async fn call_in(&self, step: Step, later_than: Timestamp, now: Timestamp) -> Result<u64, RepositoryError> {
+        let query = sqlx::query(
+            "update messaging_event_steps
+                set due_at = $3
+              where step = $1
+                and state = 'open'
+                and due_at > $2",
+        )
+        .bind(step.as_str())
+        .bind(later_than)
+        .bind(now);
+        let called = self.database.run(async |connection| query.execute(connection).await).await?;
+        Ok(called.rows_affected())
+    }
+
     async fn finish(
         &self,
         finished: &[FinishedStep],

@@ -91,6 +91,25 @@ impl EventSteps for SqliteEventSteps {
         Ok(taken)
     }
 
+    async fn call_in(&self, step: Step, later_than: Timestamp, now: Timestamp) -> Result<u64, RepositoryError> {
+        let mut transaction = self.database.begin().await?;
+        let called = sqlx::query(
+            "update messaging_event_steps
+                set due_at = $3
+              where step = $1
+                and state = 'open'
+                and due_at > $2",
+        )
+        .bind(step.as_str())
+        .bind(time_text(later_than))
+        .bind(time_text(now))
+        .execute(&mut *transaction)
+        .await
+        .map_err(translate)?;
+        transaction.commit().await.map_err(translate)?;
+        Ok(called.rows_affected())
+    }
+
     async fn finish(
         &self,
         finished: &[FinishedStep],

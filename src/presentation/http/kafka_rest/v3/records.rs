@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::error::{Refusals, RestError};
 use super::super::publishing::{Underway, confirmed, publish};
@@ -21,7 +21,7 @@ use super::record::{Answered, Read, Written};
 use super::shape::{Address, Place};
 use crate::domain::access::principal::Principal;
 use crate::domain::topic::{TopicName, TopicRecord};
-use crate::presentation::http::wire::body::is_json;
+use crate::presentation::http::wire::body::{is_compressed, is_json};
 use crate::presentation::http::wire::readiness::Readiness;
 use crate::presentation::http::wire::state::SharedState;
 
@@ -81,11 +81,16 @@ pub async fn produce(
     if !is_json(request.headers()) {
         return Err(RestError::unsupported_media_type());
     }
+    // A stream is read as it comes.
+    if is_compressed(request.headers()) {
+        return Err(RestError::new(415, "HTTP 415 Unsupported Media Type: records are not taken compressed."));
+    }
     let mut body = request.into_body();
     let mut objects = Objects::default();
     let (mut blank, most) = (0, state.topics.bodies.most);
     while objects.is_blank() {
-        match piece(&mut body).await {
+        let arrived = timeout(PATIENCE, piece(&mut body)).await;
+        match arrived.map_err(|_| RestError::new(400, "Bad Request: no record has come for 30 s."))? {
             Some(piece) => {
                 blank += piece.len();
                 objects.arrived(&piece);
@@ -99,6 +104,9 @@ pub async fn produce(
     let target = Target { state: state.clone(), caller, cluster, topic };
     Ok(answers(target, objects, body))
 }
+
+/// For the first record: whoever has a request under way keeps its place from others.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn piece(body: &mut Body) -> Option<Bytes> {
     loop {

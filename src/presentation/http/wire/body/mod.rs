@@ -161,30 +161,35 @@ fn waits_with_too_much(headers: &HeaderMap, limit: usize) -> bool {
         && length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit))
 }
 
-/// A body whatever it is, as it came.
-pub(in crate::presentation::http) async fn whole(body: Body, limits: &BodyLimits) -> Result<Bytes, Problem> {
-    let mut held = limits.room.nothing();
-    let arrived = wait_for_client(read(body, limits, &mut held)).await;
-    let bytes = arrived.ok_or_else(Problem::too_many_in_flight)??;
-    hold_body(held);
-    Ok(bytes)
+/// Whether a body is compressed, in whatever way.
+pub(in crate::presentation::http) fn is_compressed(headers: &HeaderMap) -> bool {
+    !codings(headers).is_ok_and(|codings| codings.is_empty())
 }
 
-/// The same, as it was before it was compressed.
+/// A body whatever it is, as it was before it was compressed.
 pub(in crate::presentation::http) async fn uncompressed(
     headers: &HeaderMap,
     body: Body,
     limits: &BodyLimits,
 ) -> Result<Bytes, Problem> {
+    Ok(with_what_was_sent(headers, body, limits).await?.1)
+}
+
+/// A body as it was sent, which may be what is signed, and as it was before it was compressed.
+pub(in crate::presentation::http) async fn with_what_was_sent(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &BodyLimits,
+) -> Result<(Bytes, Bytes), Problem> {
     if waits_with_too_much(headers, limits.most) {
         return Err(Problem::body_too_large(limits.most));
     }
     let mut held = limits.room.nothing();
     let arrived = wait_for_client(read(body, limits, &mut held)).await;
-    let bytes = arrived.ok_or_else(Problem::too_many_in_flight)??;
-    let bytes = decoded(bytes, &codings(headers)?, limits.most, &mut held).await?;
+    let sent = arrived.ok_or_else(Problem::too_many_in_flight)??;
+    let bytes = decoded(sent.clone(), &codings(headers)?, limits.most, &mut held).await?;
     hold_body(held);
-    Ok(bytes)
+    Ok((sent, bytes))
 }
 
 /// The JSON of a body, whatever its `Content-Type` says.
