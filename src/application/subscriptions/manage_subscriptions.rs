@@ -68,7 +68,7 @@ impl ManageSubscriptions {
         caller: &Principal,
         draft: SubscriptionDraft,
     ) -> Result<Subscription, ManageSubscriptionsError> {
-        self.check(caller, &draft).await?;
+        self.check(caller, &draft, None).await?;
         if self.subscriptions.list(&caller.tenant).await?.len() >= MOST_OF_A_TENANT {
             return Err(ManageSubscriptionsError::TooMany);
         }
@@ -126,7 +126,7 @@ impl ManageSubscriptions {
             is_enabled: found.is_enabled,
         };
         change(&mut draft);
-        self.check(caller, &draft).await?;
+        self.check(caller, &draft, Some(&found)).await?;
         let updated = Subscription {
             name: draft.name,
             kinds: draft.kinds,
@@ -150,13 +150,29 @@ impl ManageSubscriptions {
         if is_deleted { Ok(()) } else { Err(ManageSubscriptionsError::Unknown) }
     }
 
-    async fn check(&self, caller: &Principal, draft: &SubscriptionDraft) -> Result<(), ManageSubscriptionsError> {
+    /// `former`: what it was. Expressions that stay need not be such as are taken today, as long as it is not enabled with them.
+    async fn check(
+        &self,
+        caller: &Principal,
+        draft: &SubscriptionDraft,
+        former: Option<&Subscription>,
+    ) -> Result<(), ManageSubscriptionsError> {
         let mut problems = Vec::new();
         if draft.kinds.is_empty() || draft.kinds.len() > MOST_PATTERNS {
             problems.push(FieldProblem::new("/types", format!("must have 1 to {MOST_PATTERNS} items")));
         }
-        let filter = draft.filter.iter().map(|filter| ("/filter", self.expressions.check_filter(filter)));
-        let texts = [("/template", &draft.template), ("/remoteJid", &draft.recipient)];
+        let former = former.filter(|former| former.is_enabled || !draft.is_enabled);
+        let is_new =
+            |text: &Option<String>, of: fn(&Subscription) -> &Option<String>| former.is_none_or(|it| of(it) != text);
+        let filter = draft.filter.iter().filter(|_| is_new(&draft.filter, |it| &it.filter));
+        let filter = filter.map(|filter| ("/filter", self.expressions.check_filter(filter)));
+        let mut texts = Vec::new();
+        if is_new(&draft.template, |it| &it.template) {
+            texts.push(("/template", &draft.template));
+        }
+        if is_new(&draft.recipient, |it| &it.recipient) {
+            texts.push(("/remoteJid", &draft.recipient));
+        }
         let templates = texts.into_iter().flat_map(|(path, text)| text.iter().map(move |text| (path, text)));
         let templates = templates.map(|(path, text)| (path, self.expressions.check_template(text)));
         for (path, checked) in filter.chain(templates) {

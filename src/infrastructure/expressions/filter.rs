@@ -1,4 +1,5 @@
 use cel::{Context, Program, Value as CelValue};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::permitted_filter::{is_shallow, permitted};
@@ -28,13 +29,30 @@ pub fn compile(text: &str) -> Result<Program, ExpressionError> {
     Ok(program)
 }
 
+/// Integers as those that a filter writes: `data.count + 1` would add two kinds of numbers otherwise, which CEL does not.
+struct Signed<'v>(&'v Value);
+
+impl Serialize for Signed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Number(number) => match number.as_i64() {
+                Some(integer) => serializer.serialize_i64(integer),
+                None => number.serialize(serializer),
+            },
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Signed)),
+            Value::Object(members) => serializer.collect_map(members.iter().map(|(name, value)| (name, Signed(value)))),
+            other => other.serialize(serializer),
+        }
+    }
+}
+
 /// # Errors
 /// When it cannot be evaluated, or comes to something else than true or false.
 pub fn holds(text: &str, variables: &Value) -> Result<bool, ExpressionError> {
     let program = compile(text)?;
     let mut context = Context::default();
     for (name, value) in variables.as_object().into_iter().flatten() {
-        let added = context.add_variable(name.as_str(), value);
+        let added = context.add_variable(name.as_str(), Signed(value));
         added.map_err(|error| ExpressionError(format!("cannot look at `{name}`: {error}")))?;
     }
     match program.execute(&context) {
@@ -79,7 +97,7 @@ mod tests {
             ("data.status in ['won', 'lost']", true),
             ("data.tags.exists(tag, tag == data.status || tag.startsWith('b'))", true),
             ("data.tags.exists_one(tag, size(tag) == 1)", false),
-            ("double(data.count) + 1.0 > 3.5 && data.count + 1u == 4u", true),
+            ("double(data.count) + 1.0 > 3.5 && data.count + 1 == 4", true),
             ("data.items.all(item, item.price * double(item.n) < 100.0 && has(item.n))", true),
         ] {
             assert_eq!(holds(filter, &variables()), Ok(expected), "{filter}");
