@@ -35,7 +35,8 @@ async fn connected(app: &TestApp, expected: bool) {
 async fn accepted_at_once(app: &TestApp, recipient: &str) -> String {
     let begin = Instant::now();
     let id = app.accepted(&app.send(&to_sandbox(recipient)).await);
-    assert!(begin.elapsed() < Duration::from_secs(2), "accepting took {:?}", begin.elapsed());
+    // As quick as on a busy machine; Kafka is waited for at least five times as long.
+    assert!(begin.elapsed() < Duration::from_secs(5), "accepting took {:?}", begin.elapsed());
     id
 }
 
