@@ -9,6 +9,9 @@ use crate::database::Database;
 
 const TABLES: [&str; 2] = ["messaging_messages", "messaging_message_attempts"];
 
+/// Shorter ones, as when the tool is only tried, are over before a program has started: what comes then lies in none of them.
+const SHORTEST: Duration = Duration::from_secs(10);
+
 /// Weeks that are as long as this, from a minute ago on.
 pub struct ShortWeeks {
     /// Milliseconds since 1970.
@@ -18,18 +21,22 @@ pub struct ShortWeeks {
 }
 
 impl ShortWeeks {
-    /// Drops the weeks that a program has just made, and makes so many. A process makes none where there is a part of one.
-    pub async fn begin(database: &mut Database, length: Duration, count: u32) -> Result<Self> {
+    /// Drops the weeks that a program has just made, and makes those until now and so many after it. A process makes none where there is
+    /// a part of one.
+    pub async fn begin(database: &mut Database, length: Duration, ahead: u32) -> Result<Self> {
         for table in TABLES {
             database.execute(drop_weeks(table)).await?;
         }
         let mut weeks = Self { begin: Utc::now().timestamp_millis() - 60_000, length, made: 0 };
-        weeks.make(database, count).await?;
+        weeks.go_on(database, ahead).await?;
         Ok(weeks)
     }
 
     /// So that as many lie ahead after this time as in the beginning: as many as there are, whatever is dropped.
     pub async fn go_on(&mut self, database: &mut Database, ahead: u32) -> Result<()> {
+        if self.length < SHORTEST {
+            return self.make(database, ahead).await;
+        }
         let since = Utc::now().timestamp_millis() - self.begin;
         let over = u32::try_from(since / self.milliseconds())?;
         self.make(database, over + ahead).await
