@@ -12,6 +12,7 @@ pub mod message;
 pub mod node;
 pub mod problem;
 pub mod receipt;
+pub mod shared_secret;
 pub mod source;
 pub mod status_webhook;
 pub mod subscription;

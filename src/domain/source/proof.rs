@@ -3,19 +3,12 @@
 use std::collections::HashMap;
 
 use base64::Engine;
-use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::domain::Timestamp;
-
-/// With or without padding.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use crate::domain::shared_secret::SharedSecret;
 
 /// How a source proves itself. Has no `Debug` that shows a secret.
 #[derive(Clone)]
@@ -171,12 +164,8 @@ fn standard(headers: &HashMap<String, String>, body: &[u8], secret: &str, now: T
     Some(is_recent(time, now) && signatures.any(|signature| is_mac(&key, &parts, &signature)))
 }
 
-/// Also with `v1,` before it, without padding, in the alphabet of URLs, and with spaces or a line break around it.
 fn standard_key(secret: &str) -> Option<Vec<u8>> {
-    let secret = secret.trim();
-    let secret = secret.strip_prefix("v1,").unwrap_or(secret);
-    let secret = secret.strip_prefix("whsec_").unwrap_or(secret);
-    LENIENT.decode(secret.replace('-', "+").replace('_', "/")).ok()
+    SharedSecret::read(secret).key()
 }
 
 fn is_recent(time: &str, now: Timestamp) -> bool {

@@ -1,21 +1,12 @@
 use base64::Engine;
-use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-const PREFIX: &str = "whsec_";
-/// Before the prefix in what some receivers show: the version of the signatures that are made with it.
-const VERSION: &str = "v1,";
+use crate::domain::shared_secret::{PREFIX, SharedSecret};
+
 const GENERATED_BYTES: usize = 32;
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-
-/// With or without padding.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// The key that a webhook and its receiver share, as Standard Webhooks writes it: `whsec_` and base64.
 pub struct SigningSecret {
@@ -37,17 +28,16 @@ pub enum InvalidSecret {
 }
 
 impl SigningSecret {
-    /// Takes what can mean one key only: also with `v1,` before it, without padding, in the alphabet of URLs, and with
-    /// spaces or a line break around it.
+    /// Takes what can mean one key only, as [`SharedSecret`] says.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
-        let text = text.trim();
-        let text = text.strip_prefix(VERSION).unwrap_or(text);
-        let encoded = text.strip_prefix(PREFIX).ok_or(InvalidSecret::NoPrefix)?;
-        let encoded = encoded.replace('-', "+").replace('_', "/");
-        let key = LENIENT.decode(encoded).map_err(|_| InvalidSecret::NotBase64)?;
+        let secret = SharedSecret::read(text);
+        if !secret.has_prefix {
+            return Err(InvalidSecret::NoPrefix);
+        }
+        let key = secret.key().ok_or(InvalidSecret::NotBase64)?;
         if !KEY_BYTES.contains(&key.len()) {
             return Err(InvalidSecret::WrongLength(key.len()));
         }
