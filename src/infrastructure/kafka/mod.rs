@@ -184,8 +184,9 @@ fn topic_producer(
     is_embedded: bool,
     clock: Arc<dyn Clock>,
 ) -> Result<KafkaTopicProducer, ConfigError> {
-    let connection = Arc::new(Connection::new(addresses.clone(), Arc::new(Troubles::new(clock))));
-    KafkaTopicProducer::start(config, topics, addresses, is_embedded, connection).map_err(|error| refused(&error))
+    let connection = Arc::new(Connection::new(addresses.clone(), Arc::new(Troubles::new(clock.clone()))));
+    KafkaTopicProducer::start(config, topics, addresses, is_embedded, connection, clock)
+        .map_err(|error| refused(&error))
 }
 
 /// What is asked of a Kafka beside publishing. It connects when it is first asked.

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use super::refusals::{is_about_its_batch, is_about_the_topic, translate};
 use super::replaceable::Replaceable;
 use super::topic_lookup::{Found, TopicLookup};
-use crate::application::ports::{LONGEST_PUBLICATION, PublishError, Refusal, TopicProducer};
+use crate::application::ports::{Clock, LONGEST_PUBLICATION, PublishError, Refusal, TopicProducer};
+use crate::domain::Timestamp;
 use crate::domain::topic::{RecordPosition, TopicRecord};
 use crate::infrastructure::config::TopicsConfig;
 use crate::infrastructure::kafka::client::Connection;
@@ -45,6 +46,7 @@ struct Publishing {
     /// For records that must not share a batch.
     alone: Replaceable<RecordEvents>,
     lookup: TopicLookup,
+    clock: Arc<dyn Clock>,
 }
 
 impl KafkaTopicProducer {
@@ -58,6 +60,7 @@ impl KafkaTopicProducer {
         addresses: Vec<String>,
         is_embedded: bool,
         connection: Arc<Connection>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, KafkaError> {
         let lookup = TopicLookup::new(config.clone(), topics, is_embedded, connection.clone());
         config
@@ -84,7 +87,7 @@ impl KafkaTopicProducer {
         };
         let (together, alone) = (producer(config), producer(config_alone));
         together.client()?;
-        Ok(Self(Arc::new(Publishing { addresses, connection, together, alone, lookup })))
+        Ok(Self(Arc::new(Publishing { addresses, connection, together, alone, lookup, clock })))
     }
 }
 
@@ -136,7 +139,7 @@ impl Publishing {
             publish(&self.together, topic, record).await
         } else if code.is_some_and(|code| is_about_its_batch(code, bytes(record) < BATCH_BYTES)) {
             match publish_alone(&self.alone, topic, record).await {
-                Err(error) if is_behind(&error, record) => {
+                Err(error) if is_behind(&error, record, self.clock.now()) => {
                     let timeless = TopicRecord { timestamp: Some(NO_TIME), ..record.clone() };
                     publish_alone(&self.alone, topic, &timeless).await
                 }
@@ -191,8 +194,8 @@ async fn publish_alone(producer: &Replaceable<RecordEvents>, topic: &str, record
 }
 
 /// Whether the broker's clock is behind that of this machine: the record's time has come here. Then the broker sets it.
-fn is_behind(error: &KafkaError, record: &TopicRecord) -> bool {
-    let has_come = record.timestamp.is_none_or(|time| time <= chrono::Utc::now().timestamp_millis());
+fn is_behind(error: &KafkaError, record: &TopicRecord, now: Timestamp) -> bool {
+    let has_come = record.timestamp.is_none_or(|time| time <= now.timestamp_millis());
     error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTimestamp) && has_come
 }
 
