@@ -13,6 +13,7 @@ mod parameters;
 mod partition;
 mod retention;
 mod standing;
+mod strays;
 
 pub use creation::keep;
 pub use overhaul::overhaul;

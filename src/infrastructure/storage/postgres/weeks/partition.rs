@@ -27,6 +27,28 @@ impl Partitioned {
     pub fn default_partition(&self) -> String {
         format!("{}_default", self.name)
     }
+
+    /// Those that there are, the oldest first.
+    pub async fn weeks(&'static self, connection: &mut PgConnection) -> Result<Vec<Partition>, sqlx::Error> {
+        let rows: Vec<(String, Uuid, Uuid)> = sqlx::query_as(
+            "select pg_class.oid::regclass::text,
+                    bounds[1]::uuid,
+                    bounds[2]::uuid
+               from pg_inherits
+               join pg_class
+                 on pg_class.oid = pg_inherits.inhrelid
+              cross join lateral regexp_match(
+                    pg_get_expr(pg_class.relpartbound, 0),
+                    'FROM \\(''([0-9a-f-]{36})''\\) TO \\(''([0-9a-f-]{36})''\\)') as bounds
+              where pg_inherits.inhparent = to_regclass($1)
+                and bounds is not null
+              order by bounds[1]",
+        )
+        .bind(self.name)
+        .fetch_all(connection)
+        .await?;
+        Ok(rows.into_iter().map(|(name, from, to)| Partition { table: self, name, from, to }).collect())
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +81,11 @@ impl Partition {
     pub fn holding(table: &'static Partitioned, id: Uuid) -> Option<Self> {
         let milliseconds = i64::try_from(id.as_u128() >> 80).ok()?;
         Self::of(table, DateTime::from_timestamp_millis(milliseconds)?, 0)
+    }
+
+    /// Whether it is a week from Monday to Monday, as the counts have them.
+    pub fn is_whole(&self) -> bool {
+        Self::holding(self.table, self.from).is_some_and(|week| (week.from, week.to) == (self.from, self.to))
     }
 
     /// Whether there is a partition already that has a part of this week, or all of it.

@@ -1,4 +1,4 @@
-//! Forgetting: weeks are dropped, and what lies in the default partition is deleted.
+//! Forgetting: weeks are dropped, and what lies in none is deleted.
 
 use std::time::Duration;
 
@@ -6,42 +6,14 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use super::failures::Failures;
-use super::partition::{ATTEMPTS, MESSAGES, Partitioned};
+use super::partition::{ATTEMPTS, MESSAGES, Partition, Partitioned};
+use super::strays::{BATCH, delete_broadcasts, delete_names, delete_stray_attempts, delete_strays};
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
 use crate::domain::access::idempotency::KEPT;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::messages::count_anew;
 use crate::infrastructure::storage::shared::{first_id, time_of};
-
-/// Rows deleted by one statement.
-const BATCH: i64 = 1_000;
-
-/// A week that has a partition.
-struct Week {
-    name: String,
-    from_id: Uuid,
-    to_id: Uuid,
-}
-
-/// Milliseconds.
-const WEEK: u128 = 7 * 24 * 60 * 60 * 1_000;
-
-/// From the beginning of 1970 back to the Monday before.
-const MONDAY: u128 = 3 * 24 * 60 * 60 * 1_000;
-
-impl Week {
-    /// Counting it reads nothing once it is dropped.
-    fn is_whole(&self) -> bool {
-        let [from, to] = [self.from_id, self.to_id].map(|id| id.as_u128() >> 80);
-        to == from + WEEK && (from + MONDAY).is_multiple_of(WEEK)
-    }
-
-    /// As `messaging_week_of` has it.
-    fn number(&self) -> i64 {
-        i64::try_from(((self.from_id.as_u128() >> 80) + MONDAY) / WEEK).unwrap_or(i64::MAX)
-    }
-}
 
 /// Deletes a part of what was accepted longer ago than `retention`: one week, or one batch. True when there may be more.
 pub async fn delete_history(
@@ -74,39 +46,6 @@ pub async fn delete_history(
 /// A message stays until all of its week can go: its broadcast does, too.
 const A_WEEK: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 
-/// With their counts.
-async fn delete_broadcasts(connection: &mut PgConnection, ended_before: Timestamp) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(
-        "with ended as (
-             delete from messaging_broadcasts
-              where id in (select id
-                             from messaging_broadcasts
-                            where finished_at < $1
-                              and status in ('cancelled', 'finished')
-                            order by finished_at
-                            limit $2
-                              for update skip locked)
-             returning id
-         ),
-         counts as (
-             delete from messaging_broadcast_counts
-              using ended
-              where broadcast_id = ended.id
-         ),
-         changes as (
-             delete from messaging_broadcast_count_changes
-              using ended
-              where broadcast_id = ended.id
-         )
-         select count(*) from ended",
-    )
-    .persistent(false)
-    .bind(ended_before)
-    .bind(BATCH)
-    .fetch_one(connection)
-    .await
-}
-
 /// Of two clocks the one that is behind: one that has jumped ahead must not make everything look old.
 async fn earlier(connection: &mut PgConnection, now: Timestamp) -> Result<Timestamp, sqlx::Error> {
     sqlx::query_scalar("select least($1, clock_timestamp())").bind(now).fetch_one(connection).await
@@ -122,17 +61,22 @@ const IN_USE: usize = 2;
 /// When the database does not answer at all.
 async fn drop_one(
     database: &PgDatabase,
-    table: &Partitioned,
+    table: &'static Partitioned,
     before: Uuid,
     failures: &mut Failures<RepositoryError>,
 ) -> Result<bool, RepositoryError> {
     let mut in_use = 0;
-    for week in database.run(async |connection| old_weeks(connection, table, before).await).await? {
+    for week in database
+        .run(async |connection| table.weeks(connection).await)
+        .await?
+        .into_iter()
+        .filter(|week| week.to <= before)
+    {
         match drop_if_over(database, table, &week).await {
             Ok(true) => {
                 tracing::info!(partition = week.name, "a week that is over was dropped");
                 if table.name == MESSAGES.name && week.is_whole() {
-                    let counted = database.run(async |connection| count_anew(connection, week.number()).await).await;
+                    let counted = database.run(async |connection| count_dropped(connection, &week).await).await;
                     failures.note("counts of a dropped week", counted);
                 }
                 return Ok(true);
@@ -155,9 +99,19 @@ async fn drop_one(
     Ok(false)
 }
 
-async fn drop_if_over(database: &PgDatabase, table: &Partitioned, week: &Week) -> Result<bool, RepositoryError> {
+async fn drop_if_over(
+    database: &PgDatabase,
+    table: &'static Partitioned,
+    week: &Partition,
+) -> Result<bool, RepositoryError> {
     let is_over = database.run(async |connection| unless_gone(is_over(connection, table, week).await)).await?;
     Ok(is_over && database.run(async |connection| unless_gone(drop_week(connection, table, week).await)).await?)
+}
+
+/// Nothing is left of it to be read.
+async fn count_dropped(connection: &mut PgConnection, week: &Partition) -> Result<(), sqlx::Error> {
+    let number = sqlx::query_scalar("select messaging_week_of($1)").bind(week.from).fetch_one(&mut *connection).await?;
+    count_anew(connection, number).await
 }
 
 /// A week that another process has dropped meanwhile is none that can go.
@@ -169,36 +123,12 @@ fn unless_gone(asked: Result<bool, sqlx::Error>) -> Result<bool, sqlx::Error> {
     }
 }
 
-/// Partitions all of whose ids are less than `before`, the oldest first.
-async fn old_weeks(connection: &mut PgConnection, table: &Partitioned, before: Uuid) -> Result<Vec<Week>, sqlx::Error> {
-    let weeks = weeks_of(connection, table).await?;
-    Ok(weeks.into_iter().filter(|week| week.to_id <= before).collect())
-}
-
-/// The oldest first.
-async fn weeks_of(connection: &mut PgConnection, table: &Partitioned) -> Result<Vec<Week>, sqlx::Error> {
-    let rows: Vec<(String, Uuid, Uuid)> = sqlx::query_as(
-        "select pg_class.oid::regclass::text,
-                bounds[1]::uuid,
-                bounds[2]::uuid
-           from pg_inherits
-           join pg_class
-             on pg_class.oid = pg_inherits.inhrelid
-          cross join lateral regexp_match(
-                pg_get_expr(pg_class.relpartbound, 0),
-                'FROM \\(''([0-9a-f-]{36})''\\) TO \\(''([0-9a-f-]{36})''\\)') as bounds
-          where pg_inherits.inhparent = to_regclass($1)
-            and bounds is not null
-          order by bounds[1]",
-    )
-    .bind(table.name)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|(name, from_id, to_id)| Week { name, from_id, to_id }).collect())
-}
-
 /// Asked without a lock that keeps others waiting: most weeks that stay are found by this.
-async fn is_over(connection: &mut PgConnection, table: &Partitioned, week: &Week) -> Result<bool, sqlx::Error> {
+async fn is_over(
+    connection: &mut PgConnection,
+    table: &'static Partitioned,
+    week: &Partition,
+) -> Result<bool, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     sqlx::raw_sql("set local lock_timeout = '1s'").execute(&mut *transaction).await?;
     let is_over = ask(&mut transaction, table, week).await?;
@@ -210,7 +140,11 @@ async fn is_over(connection: &mut PgConnection, table: &Partitioned, week: &Week
 /// that comes later waits there, and then plans without the partition. The check is a statement of its own, which sees
 /// what those that were waited for have written: with the locks in one statement, or in one snapshot with them, it would
 /// see the week as it was before. A replay either was first, and the week stays, or finds nothing.
-async fn drop_week(connection: &mut PgConnection, table: &Partitioned, week: &Week) -> Result<bool, sqlx::Error> {
+async fn drop_week(
+    connection: &mut PgConnection,
+    table: &'static Partitioned,
+    week: &Partition,
+) -> Result<bool, sqlx::Error> {
     let (parent, name) = (table.name, &week.name);
     let mut transaction = connection.begin_with("begin isolation level read committed").await?;
     let lock = format!(
@@ -231,8 +165,8 @@ async fn drop_week(connection: &mut PgConnection, table: &Partitioned, week: &We
              select generate_series(messaging_week_of($1), messaging_week_of($2))
                  on conflict do nothing",
         )
-        .bind(week.from_id)
-        .bind(Uuid::from_u128(week.to_id.as_u128().saturating_sub(1)))
+        .bind(week.from)
+        .bind(Uuid::from_u128(week.to.as_u128().saturating_sub(1)))
         .execute(&mut *transaction)
         .await?;
     }
@@ -241,7 +175,11 @@ async fn drop_week(connection: &mut PgConnection, table: &Partitioned, week: &We
 }
 
 /// Whether all messages of a week are at an end and owe no dead letter; of attempts, whether their messages are gone.
-async fn ask(connection: &mut PgConnection, table: &Partitioned, week: &Week) -> Result<bool, sqlx::Error> {
+async fn ask(
+    connection: &mut PgConnection,
+    table: &'static Partitioned,
+    week: &Partition,
+) -> Result<bool, sqlx::Error> {
     // Each is a probe of an index that holds nothing else, whatever the planner believes about a week it never analyzed.
     sqlx::raw_sql("set local enable_seqscan = off; set local enable_bitmapscan = off")
         .execute(&mut *connection)
@@ -255,8 +193,8 @@ async fn ask(connection: &mut PgConnection, table: &Partitioned, week: &Week) ->
                     and id < $2)",
         )
         .persistent(false)
-        .bind(week.from_id)
-        .bind(week.to_id)
+        .bind(week.from)
+        .bind(week.to)
         .fetch_one(connection)
         .await;
     }
@@ -286,143 +224,9 @@ async fn ask(connection: &mut PgConnection, table: &Partitioned, week: &Week) ->
                    and ids_at <= $2)"
     );
     sqlx::query_scalar(AssertSqlSafe(statement))
-        .bind(time_of(week.from_id))
-        .bind(time_of(week.to_id))
+        .bind(time_of(week.from))
+        .bind(time_of(week.to))
         .persistent(false)
         .fetch_one(connection)
         .await
-}
-
-/// Asked again in the DELETE: what was replayed since the statement began is found by its first part as it was then.
-async fn delete_strays(connection: &mut PgConnection, before: Uuid) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(
-        "with ended as materialized (
-             select id
-               from messaging_messages_default
-              where id < $1
-                and status not in ('pending', 'queued', 'processing')
-                and (status <> 'failed' or dead_lettered_at is not null)
-              order by id
-              limit $2
-                for update skip locked
-         ),
-         deleted as (
-             delete from messaging_messages_default
-              where id = any(array(select id from ended))
-                and status not in ('pending', 'queued', 'processing')
-                and (status <> 'failed' or dead_lettered_at is not null)
-             returning id, tenant, status, direction, purpose
-         ),
-         counted as (
-             insert into messaging_message_count_changes (tenant, week, status, change)
-             select tenant, messaging_week_of(id), status, -count(*)
-               from deleted
-              where direction = 'sent'
-                and purpose is null
-              group by tenant, messaging_week_of(id), status
-         ),
-         attempts as (
-             delete from messaging_message_attempts
-              where message_id = any(array(select id from deleted))
-         )
-         select count(*) from deleted",
-    )
-    .persistent(false)
-    .bind(before)
-    .bind(BATCH)
-    .fetch_one(connection)
-    .await
-}
-
-async fn delete_stray_attempts(connection: &mut PgConnection, before: Uuid) -> Result<i64, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    // It looks for messages in all weeks, some of which an operator may be working on.
-    sqlx::raw_sql("set local lock_timeout = '1s'").execute(&mut *transaction).await?;
-    let deleted = sqlx::query_scalar(
-        "with orphans as materialized (
-             select message_id, number
-               from messaging_message_attempts_default as attempts
-              where message_id < $1
-                and not exists (
-                    select
-                      from messaging_messages
-                     where id = attempts.message_id
-                       -- Of later weeks there are none: they are not even planned.
-                       and id < $1)
-              order by message_id
-              limit $2
-         ),
-         deleted as (
-             delete from messaging_message_attempts_default
-              where (message_id, number) in (select message_id, number from orphans)
-             returning message_id
-         )
-         select count(*) from deleted",
-    )
-    .persistent(false)
-    .bind(before)
-    .bind(BATCH)
-    .fetch_one(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(deleted)
-}
-
-/// Names at channels whose messages are gone: those of the times for which there is no week any more. Names of a week that is
-/// there are not looked at: its messages go with it, or not at all.
-async fn delete_names(connection: &mut PgConnection, before: Uuid) -> Result<i64, sqlx::Error> {
-    for (from, to) in without_week(connection, before).await? {
-        let deleted = delete_names_between(connection, from, to).await?;
-        if deleted == BATCH {
-            return Ok(deleted);
-        }
-    }
-    Ok(0)
-}
-
-/// The ids less than `before` that lie in no week, in stretches: from, and to what is not in it any more.
-async fn without_week(connection: &mut PgConnection, before: Uuid) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
-    let weeks = weeks_of(connection, &MESSAGES).await?;
-    let mut stretches = Vec::new();
-    let mut from = Uuid::nil();
-    for week in weeks.iter().take_while(|week| week.from_id < before) {
-        if from < week.from_id {
-            stretches.push((from, week.from_id));
-        }
-        from = from.max(week.to_id);
-    }
-    if from < before {
-        stretches.push((from, before));
-    }
-    Ok(stretches)
-}
-
-async fn delete_names_between(connection: &mut PgConnection, from: Uuid, to: Uuid) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(
-        "with orphans as materialized (
-             select instance_id, channel_message_id
-               from messaging_channel_messages as names
-              where message_id >= $1
-                and message_id < $2
-                -- Where there is no week.
-                and not exists (
-                    select
-                      from messaging_messages_default
-                     where id = names.message_id)
-              order by message_id
-              limit $3
-         ),
-         deleted as (
-             delete from messaging_channel_messages
-              where (instance_id, channel_message_id) in (select instance_id, channel_message_id from orphans)
-             returning message_id
-         )
-         select count(*) from deleted",
-    )
-    .persistent(false)
-    .bind(from)
-    .bind(to)
-    .bind(BATCH)
-    .fetch_one(connection)
-    .await
 }
