@@ -13,7 +13,7 @@ use super::process::NODE_TIMEOUT;
 use super::receipts;
 use super::scenario::{Ended, has_ended};
 use super::story::{Broken, Story, fails_unclaimed, is_move, makes_good, stories};
-use crate::support::memory::{CRASH, Change};
+use crate::support::memory::{CRASH, Change, FAIL};
 
 pub fn broken(ended: &Ended) -> Vec<Broken> {
     let stories = stories(ended);
@@ -181,12 +181,16 @@ fn its_tries_are_accounted_for(story: &Story, ended: &Ended, say: &mut impl FnMu
     }
 }
 
-/// Who calls has the message at that moment; or cannot know that a crash took back its claim.
+/// Who calls has the message at that moment; or cannot know that a crash took back its claim, or that its instance's deletion
+/// failed what was under way, which says that it may have been delivered.
 fn its_calls_were_its_owners(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
+    let is_in_delivery = |status| matches!(status, MessageStatus::Pending | MessageStatus::Processing);
     let owner_at = |time: Duration| {
-        let (_, change) = story.changes.iter().rev().find(|(at, _)| *at <= time)?;
-        let is_in_delivery = matches!(change.to, MessageStatus::Pending | MessageStatus::Processing);
-        ended.told.names.get(&change.node?).filter(|_| is_in_delivery)
+        let mut last = story.changes.iter().rev().filter(|(at, _)| *at <= time).map(|(_, change)| change);
+        let change = last.next()?;
+        let was_under_way = change.writer == FAIL && change.from.is_some_and(is_in_delivery);
+        let change = if was_under_way { last.next()? } else { change };
+        ended.told.names.get(&change.node?).filter(|_| is_in_delivery(change.to))
     };
     for call in &story.calls {
         let is_callers = |change: &Change| change.node.and_then(|node| ended.told.names.get(&node)) == Some(&call.by);
