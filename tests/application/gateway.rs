@@ -50,6 +50,12 @@ impl DueMessages for CountingDueMessages {
         Ok(taken)
     }
 
+    async fn take_in_turns(&self, turns: &Turns) -> Result<TurnsTaken, RepositoryError> {
+        let taken = self.due.take_in_turns(turns).await?;
+        self.taken.fetch_add(taken.messages.len(), Ordering::Relaxed);
+        Ok(taken)
+    }
+
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
         self.due.in_delivery(nodes).await
     }

@@ -1,5 +1,6 @@
 //! The use cases on real databases, with a clock that only the test moves and a channel that does what it is told.
 
+mod bounding;
 mod clocks;
 mod consumer_instances;
 mod consuming;

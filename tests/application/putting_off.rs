@@ -32,6 +32,7 @@ on_every_adapter![
     the_relay_calls_no_instance_more_often_at_once_than_its_share,
     instances_that_hang_leave_the_relay_to_others,
     what_is_only_put_off_takes_no_place_in_the_relay,
+    a_backlog_of_one_instance_keeps_no_others_waiting,
     a_message_waits_for_a_place_longer_than_for_a_process_that_can_deliver_it,
     a_message_that_was_put_off_too_often_is_claimed_and_put_off_without_a_try,
     what_this_process_cannot_deliver_waits_for_one_that_can_and_fails_at_last,
@@ -126,6 +127,29 @@ async fn what_is_only_put_off_takes_no_place_in_the_relay(adapters: &Adapters) {
     let taken = adapters.taken(&take(gateway.queue.full_instances())).await;
     assert_eq!((taken.len(), taken.last()), (10 * CONCURRENCY + 1, Some(&other.id)));
     gate.add_permits(hung.len());
+}
+
+/// Ten times what is taken at once, due before, and none of it put off.
+async fn a_backlog_of_one_instance_keeps_no_others_waiting(adapters: &Adapters) {
+    let gateway = TestGateway::start(adapters).await;
+    let owner = gateway.node.identity.current().unwrap();
+    let busy = another_instance(adapters, &gateway, "busy").await;
+    let count = 10 * 64;
+    for number in 0..count {
+        let recipient = format!("recipient-{number}");
+        let message = Message { recipient, ..given::message_of(&busy, MessageStatus::Queued, owner) };
+        let waiting = adapters.stored(message).await;
+        adapters.due.make_due(&[(waiting.id, owner)], gateway.clock.now()).await.unwrap();
+    }
+    gateway.clock.advance(Duration::from_millis(1));
+    let other = of_another_instance(adapters, &gateway).await;
+    adapters.due.make_due(&[(other.id, owner)], gateway.clock.now()).await.unwrap();
+    let running = gateway.work();
+    let is_sent = async || (adapters.now(&other).await.status == MessageStatus::Sent).then_some(());
+    gateway.until("another instance's message is sent", is_sent).await;
+    let ahead = gateway.channel.calls().len();
+    assert!(ahead < count / 3, "{ahead} of {count} were sent before");
+    running.stop().await;
 }
 
 async fn a_message_waits_for_a_place_longer_than_for_a_process_that_can_deliver_it(adapters: &Adapters) {

@@ -10,7 +10,7 @@ use chrono::{SubsecRound, Utc};
 use correio::application::node::unreconciled::Unreconciled;
 use correio::application::ports::{
     Arrival, Broker, Clock, DueMessages, Forgotten, MessageQueue, MessageSource, Partition, Recall, Record,
-    RepositoryError, Retimed, Retiming, Take,
+    RepositoryError, Retimed, Retiming, Take, Turns, TurnsTaken,
 };
 use correio::domain::Timestamp;
 use correio::domain::instance::{Instance, InstanceId};
@@ -232,6 +232,10 @@ pub struct MadeDue {
 impl DueMessages for MadeDue {
     async fn take(&self, _take: &Take) -> Result<Vec<Message>, RepositoryError> {
         Ok(Vec::new())
+    }
+
+    async fn take_in_turns(&self, _turns: &Turns) -> Result<TurnsTaken, RepositoryError> {
+        Ok(TurnsTaken { messages: Vec::new(), next: None })
     }
 
     async fn in_delivery(&self, _nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {

@@ -146,6 +146,10 @@ impl DueMessages for NamedDue {
         self.due.take(take).await
     }
 
+    async fn take_in_turns(&self, turns: &Turns) -> Result<TurnsTaken, RepositoryError> {
+        self.due.take_in_turns(turns).await
+    }
+
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
         self.due.in_delivery(nodes).await
     }

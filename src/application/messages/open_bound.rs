@@ -2,9 +2,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::application::ports::{BroadcastRepository, Clock, MessageFilter, MessageSearch, RepositoryError};
+use futures::lock::Mutex as AsyncMutex;
+
+use crate::application::ports::{BroadcastRepository, Clock, MessageSearch, RepositoryError};
 use crate::domain::access::principal::Tenant;
-use crate::domain::message::{Direction, MessageStatus};
 
 /// Bounds how many messages of one tenant may be open, over all its instances, and with them the recipients of broadcasts that
 /// have no message yet. Each process counts anew several times a second, and before it refuses: what several processes accept in
@@ -19,16 +20,20 @@ pub struct OpenBound {
 }
 
 /// How a tenant stands, as far as this process knows.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Standing {
     /// How many were open when they were counted last, and when that was begun, by the monotonic clock.
     counted: Option<(u64, Duration)>,
+    /// When the last count was begun that has ended, with an answer or without one.
+    asked: Option<Duration>,
     /// How many have entered by then.
     entered_then: u64,
     /// How many have entered in all.
     entered: u64,
     /// Those that have entered, and of which it is not known yet whether they are stored.
     under_way: u64,
+    /// Held by who counts: however many come at once, they are counted for together.
+    counting: Arc<AsyncMutex<()>>,
 }
 
 /// They have entered. To be dropped when they are stored, or not: from then on counts have them.
@@ -82,12 +87,11 @@ impl OpenBound {
     pub async fn enter(&self, tenant: &Tenant, messages: u64) -> Result<Option<Entered<'_>>, TooManyOpen> {
         let Some(limit) = self.limit else { return Ok(None) };
         for _ in 0..COUNTS {
-            let (now, before) = (self.clock.monotonic(), self.standing(tenant));
-            if before.is_fresh(now) && self.admits(tenant, messages, limit).is_ok() {
+            let (came, known) = (self.clock.monotonic(), self.standing(tenant));
+            if known.is_fresh(came) && self.admits(tenant, messages, limit).is_ok() {
                 return Ok(Some(self.entered(tenant, messages)));
             }
-            let counted = self.count(tenant).await;
-            self.has_counted(tenant, counted, &before, now);
+            let before = self.counted_since(tenant, came, known).await;
             match self.admits(tenant, messages, limit) {
                 Ok(()) => return Ok(Some(self.entered(tenant, messages))),
                 // What was on its way then may have been counted twice.
@@ -96,6 +100,17 @@ impl OpenBound {
             }
         }
         Err(TooManyOpen { open: self.standing(tenant).open().unwrap_or(limit), limit })
+    }
+
+    /// Counts, unless another has begun to after `came`. Returns how the tenant stood before.
+    async fn counted_since(&self, tenant: &Tenant, came: Duration, known: Standing) -> Standing {
+        let _counting = known.counting.lock().await;
+        let (now, before) = (self.clock.monotonic(), self.standing(tenant));
+        if before.asked.is_none_or(|began| began < came) {
+            let counted = self.count(tenant).await;
+            self.has_counted(tenant, counted, &before, now);
+        }
+        before
     }
 
     fn entered(&self, tenant: &Tenant, messages: u64) -> Entered<'_> {
@@ -120,16 +135,18 @@ impl OpenBound {
         let now = self.clock.monotonic();
         let mut standings = self.standings();
         if standings.len() >= MOST_TENANTS {
-            standings.retain(|_, standing| standing.under_way > 0 || standing.is_fresh(now));
+            let is_in_use = |standing: &Standing| standing.under_way > 0 || Arc::strong_count(&standing.counting) > 1;
+            standings.retain(|_, standing| is_in_use(standing) || standing.is_fresh(now));
         }
-        standings.get(tenant).copied().unwrap_or_default()
+        standings.entry(tenant.clone()).or_default().clone()
     }
 
     /// Without an answer what was counted before holds. What was on its way to be stored when that began may be counted or not.
     fn has_counted(&self, tenant: &Tenant, counted: Result<u64, RepositoryError>, before: &Standing, began: Duration) {
+        let mut standings = self.standings();
+        let standing = standings.entry(tenant.clone()).or_default();
+        standing.asked = Some(began);
         if let Ok(open) = counted {
-            let mut standings = self.standings();
-            let standing = standings.entry(tenant.clone()).or_default();
             (standing.counted, standing.entered_then) = (Some((open + before.under_way, began)), before.entered);
         }
     }
@@ -137,10 +154,7 @@ impl OpenBound {
     /// The recipients first: one that gets its message in between is counted twice, and not missed.
     async fn count(&self, tenant: &Tenant) -> Result<u64, RepositoryError> {
         let unmade = self.broadcasts.unmade(tenant).await?;
-        let filter = MessageFilter { direction: Some(Direction::Sent), ..MessageFilter::default() };
-        let counted = self.search.count(tenant, &filter).await;
-        let counts = counted.map_err(|error| RepositoryError::Unavailable(error.to_string()))?;
-        Ok(unmade + MessageStatus::OPEN.iter().filter_map(|status| counts.get(status)).sum::<u64>())
+        Ok(unmade + self.search.count_open(Some(tenant)).await?)
     }
 
     fn standings(&self) -> MutexGuard<'_, HashMap<Tenant, Standing>> {

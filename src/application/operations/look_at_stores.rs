@@ -50,7 +50,7 @@ impl LookAtStores {
         let is_well = self.storage.ping().await.is_ok();
         let troubles = self.storage.troubles();
         // A database that does not answer one of these is not asked more.
-        let open = if is_well { self.search.count_open().await.ok() } else { None };
+        let open = if is_well { self.search.count_open(None).await.ok() } else { None };
         let Some(open) = open else { return Look { troubles, ..Look::default() } };
         let weeks = self.storage.weeks(self.clock.now()).await.unwrap_or_default();
         Look { open: Some(open), weeks, troubles }

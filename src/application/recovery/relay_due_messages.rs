@@ -16,12 +16,13 @@ use crate::application::node::under_way::{Finished, UnderWay};
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::node::watch_nodes::Sightings;
 use crate::application::ports::{
-    BYTES_AT_ONCE, Clock, DueMessages, InstanceRepository, MessageQueue, RepositoryError, Take, Tasks,
+    BYTES_AT_ONCE, Clock, DueMessages, InstanceRepository, MessageQueue, RepositoryError, Take, Tasks, Turns,
 };
 use crate::application::receipts::ReceiveReceipts;
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
-use crate::domain::message::Message;
+use crate::domain::instance::InstanceId;
+use crate::domain::message::{Message, MessageId};
 use crate::domain::node::NodeId;
 
 /// Takes up what is due: retries, what a dead process left, and what no other node would deliver. While all is well it
@@ -56,6 +57,10 @@ pub struct RelayRounds {
     has_refused: Arc<AtomicBool>,
     /// How many are looked at for one take, if the queue can take so many.
     reach: usize,
+    /// More was due than could be taken. What is due longest may be all of one instance: beside it, the instances take turns.
+    is_crowded: bool,
+    /// Which instance had the last turn.
+    last_turn: Option<InstanceId>,
 }
 
 /// Longest pause between two looks.
@@ -88,6 +93,8 @@ impl Default for RelayRounds {
             was_full: false,
             has_refused: Arc::default(),
             reach: FIRST_REACH,
+            is_crowded: false,
+            last_turn: None,
         }
     }
 }
@@ -142,7 +149,9 @@ impl RelayDueMessages {
     async fn take(&mut self) -> Result<(), RepositoryError> {
         // Without a good name this process can take no messages.
         let Some(node) = self.identity.current() else { return Ok(()) };
-        let Some(free) = self.free_places() else { return Ok(()) };
+        let is_crowded = std::mem::take(&mut self.rounds.is_crowded);
+        let in_turns = if is_crowded { self.take_in_turns(node).await } else { Ok(()) };
+        let Some(free) = self.free_places() else { return in_turns };
         let full = self.queue.full_instances();
         let seen = self.sightings.last();
         let is_unconsumed = seen.as_ref().is_some_and(|seen| !seen.alive().any(|row| row.duties.consumes));
@@ -156,9 +165,8 @@ impl RelayDueMessages {
             // What waits in a broker of ours is consumed sooner or later, if only by a worker that is yet to start.
             unconsumed: !self.queue.scope().publishes() && is_unconsumed,
             lost_before: self.lost_before(),
-            held: self.held.all().into_iter().chain(self.rounds.under_way.ids()).collect(),
-            // Delivering reads the content with the claim: until then it is kept by nobody.
-            with_content: self.queue.scope().publishes(),
+            held: self.held(),
+            with_content: self.with_content(),
             limit: u32::try_from(free.min(self.rounds.reach)).unwrap_or(u32::MAX),
             limit_of_full: if full.is_empty() { 0 } else { PUT_OFF_AT_ONCE },
             full,
@@ -171,6 +179,7 @@ impl RelayDueMessages {
         let bytes: u64 = taken.iter().map(|message| message.content.bytes()).sum();
         let reached_limit = taken.len() >= take.limit as usize;
         self.rounds.was_full = reached_limit || bytes >= BYTES_AT_ONCE;
+        self.rounds.is_crowded = self.rounds.was_full;
         self.rounds.reach = if reached_limit { self.rounds.reach.saturating_mul(2) } else { FIRST_REACH };
         if self.rounds.was_full {
             self.rounds.asked_if_lost_at = None;
@@ -178,7 +187,36 @@ impl RelayDueMessages {
         for message in taken {
             self.hand_over(message, node);
         }
+        in_turns
+    }
+
+    /// Half of the places at most are for those that take turns.
+    async fn take_in_turns(&mut self, node: NodeId) -> Result<(), RepositoryError> {
+        let Some(free) = self.free_places() else { return Ok(()) };
+        let turns = Turns {
+            node,
+            after: self.rounds.last_turn,
+            held: self.held(),
+            with_content: self.with_content(),
+            limit: u32::try_from((free / 2).clamp(1, FIRST_REACH)).unwrap_or(u32::MAX),
+            full: self.queue.full_instances(),
+            now: self.clock.now(),
+        };
+        let taken = self.due.take_in_turns(&turns).await?;
+        self.rounds.last_turn = taken.next;
+        for message in taken.messages {
+            self.hand_over(message, node);
+        }
         Ok(())
+    }
+
+    fn held(&self) -> Vec<MessageId> {
+        self.held.all().into_iter().chain(self.rounds.under_way.ids()).collect()
+    }
+
+    /// Delivering reads the content with the claim: until then it is kept by nobody.
+    fn with_content(&self) -> bool {
+        self.queue.scope().publishes()
     }
 
     /// How many the queue takes now, if it takes any. What hangs has a place of its own.

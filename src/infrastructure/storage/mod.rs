@@ -8,5 +8,6 @@ pub mod database;
 pub mod limits;
 pub mod node_outbox;
 pub mod postgres;
+mod search_places;
 pub mod shared;
 pub mod sqlite;

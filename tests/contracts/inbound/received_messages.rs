@@ -211,7 +211,7 @@ async fn what_was_received_disturbs_no_counts(adapters: &Adapters) {
     let received = names(listed(adapters, Some(Direction::Received)).await);
     assert_eq!(received, ["A3", "A2", "A1"].map(|name| Some(name.to_owned())));
     assert_eq!(names(listed(adapters, Some(Direction::Sent)).await), [None]);
-    assert_eq!(adapters.search.count_open().await.unwrap(), 1);
+    assert_eq!(adapters.search.count_open(None).await.unwrap(), 1);
 }
 
 async fn a_key_is_forgotten_after_a_month(adapters: &Adapters) {

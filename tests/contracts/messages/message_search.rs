@@ -240,7 +240,16 @@ async fn open_messages_are_counted_across_tenants(adapters: &Adapters) {
     adapters.stored(message_of(&instance("globex", "hook"), MessageStatus::Queued, owner)).await;
     let done = adapters.open(MessageStatus::Processing, owner).await;
     adapters.messages.record(&outcome(&done, sent())).await.unwrap();
-    assert_eq!(adapters.search.count_open().await.unwrap(), 5);
+    let open = async || {
+        let of = async |tenant| adapters.search.count_open(tenant).await.unwrap();
+        [
+            of(None).await,
+            of(Some(&tenant("acme"))).await,
+            of(Some(&tenant("globex"))).await,
+            of(Some(&tenant("none"))).await,
+        ]
+    };
+    assert_eq!(open().await, [5, 4, 1, 0]);
     let all = async || {
         let counts = adapters.search.count_all().await.unwrap();
         [MessageStatus::Pending, MessageStatus::Queued, MessageStatus::Processing, MessageStatus::Sent]
@@ -248,7 +257,7 @@ async fn open_messages_are_counted_across_tenants(adapters: &Adapters) {
     };
     assert_eq!(all().await, [1, 3, 1, 1]);
     adapters.storage.roll_up().await.unwrap();
-    assert_eq!(adapters.search.count_open().await.unwrap(), 5);
+    assert_eq!(open().await, [5, 4, 1, 0]);
     assert_eq!(all().await, [1, 3, 1, 1]);
 }
 

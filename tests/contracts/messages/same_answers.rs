@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use correio::application::ports::{
     Duties, FailedSelection, Forgotten, MessageFilter, Outcome, Position, Purposes, RepositoryError, SearchError, Take,
+    Turns,
 };
 use correio::domain::Timestamp;
 use correio::domain::instance::Instance;
@@ -94,6 +95,7 @@ enum Request {
     TakeAlong(Guard, NodeId),
     Record(Outcome),
     Take(Take),
+    TakeInTurns(Turns),
     InDelivery(Vec<NodeId>),
     GiveBack(Vec<Forgotten>),
     Defer(Deferral),
@@ -134,6 +136,7 @@ impl World {
             10..14 => Request::Record(self.outcome(latest)),
             14 if chance.yes() => Request::Record(self.outcome(guard)),
             14 => Request::Record(self.outcome(Guard { try_number: latest.try_number.saturating_sub(1), ..latest })),
+            15 if chance.yes() => Request::TakeInTurns(self.turns()),
             15..18 => Request::Take(self.take()),
             18 => Request::InDelivery(chance.some(&self.nodes)),
             19 if chance.yes() => {
@@ -213,6 +216,19 @@ impl World {
         Outcome { guard, next, started_at, finished_at, dead_lettered_at, has_receipts: true }
     }
 
+    fn turns(&mut self) -> Turns {
+        let chance = &mut self.chance;
+        Turns {
+            node: chance.one(&self.nodes),
+            after: chance.yes().then(|| chance.one(&self.instances).id),
+            held: chance.some(&self.ids),
+            with_content: chance.yes(),
+            limit: u32::try_from(1 + chance.below(5)).unwrap(),
+            full: if chance.yes() { vec![chance.one(&self.instances).id] } else { vec![] },
+            now: at(self.seconds),
+        }
+    }
+
     fn take(&mut self) -> Take {
         let chance = &mut self.chance;
         Take {
@@ -278,6 +294,7 @@ impl Asked {
             Request::TakeAlong(guard, node) => format!("{:?}", adapters.messages.take_along(guard, *node, now).await?),
             Request::Record(outcome) => format!("{:?}", adapters.messages.record(outcome).await?),
             Request::Take(take) => format!("{:?}", adapters.due.take(take).await?),
+            Request::TakeInTurns(turns) => format!("{:?}", adapters.due.take_in_turns(turns).await?),
             Request::InDelivery(nodes) => format!("{:?}", adapters.due.in_delivery(nodes).await?),
             Request::GiveBack(forgotten) => format!("{:?}", adapters.due.give_back(forgotten, now).await?),
             Request::Defer(deferral) => format!("{:?}", adapters.messages.defer(deferral).await?),
@@ -330,7 +347,7 @@ impl Asked {
                 let counts = adapters.search.count(&tenant("acme"), filter).await.map_err(unsearched)?;
                 let mut counts: Vec<_> = counts.into_iter().collect();
                 counts.sort_by_key(|(status, _)| status.as_str());
-                format!("{listed:?} {counts:?} {:?}", adapters.search.count_open().await?)
+                format!("{listed:?} {counts:?} {:?}", adapters.search.count_open(None).await?)
             }
         })
     }

@@ -87,7 +87,8 @@ async fn a_pool_that_is_used_up_delays_no_heartbeat_no_takeover_and_no_readiness
     }
     let limits = Limits::default();
     installation.until_so_many_wait_for("relation", limits.pool.into()).await;
-    installation.until_so_many_wait_for("PgSleep", limits.searches.into()).await;
+    // One tenant has all but one of their places.
+    installation.until_so_many_wait_for("PgSleep", (limits.searches - 1).into()).await;
 
     let going_on = async {
         assert!(stores.nodes.beat(owner).await.unwrap());
@@ -169,6 +170,28 @@ async fn a_heartbeat_is_given_up_early_enough_for_another_one() {
     assert!(installation.stores.nodes.beat(owner).await.unwrap());
 }
 
+/// Of its watch, or of whoever asks whether the database takes writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heartbeat_waits_for_nothing_else() {
+    let Some(mut installation) = Installation::with(Limits::default()).await else { return };
+    let stores = installation.stores.clone();
+    let owner = node();
+    stores.nodes.register(owner, owner, Default::default(), at(0)).await.unwrap();
+    assert!(stores.nodes.beat(owner).await.unwrap());
+    // The watch reads who has left, and a heartbeat does not.
+    let slow = "alter table messaging_nodes rename to stored_nodes;
+                create view messaging_nodes as
+                select id, heartbeat, publishes, consumes, started_at, process_id,
+                       case when pg_sleep(60) is null then null else left_at end as left_at
+                  from stored_nodes";
+    sqlx::raw_sql(slow).execute(&mut installation.operator).await.unwrap();
+    let watch = stores.clone();
+    let watching = tokio::spawn(async move { watch.nodes.all().await });
+    installation.until_so_many_wait_for("PgSleep", 1).await;
+    assert!(timeout(PROMPTLY, stores.nodes.beat(owner)).await.expect("it waits for the watch").unwrap());
+    watching.abort();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_that_takes_too_long_is_ended_and_too_many_are_turned_away() {
     let limits = Limits { searches: 1, search_patience: Duration::from_millis(300), ..Limits::default() };
@@ -179,6 +202,24 @@ async fn a_search_that_takes_too_long_is_ended_and_too_many_are_turned_away() {
     let busy = answers.iter().filter(|answer| matches!(answer, Err(SearchError::Busy))).count();
     let too_long = answers.iter().filter(|answer| matches!(answer, Err(SearchError::TooLong))).count();
     assert!(busy > 0 && too_long > 0 && busy + too_long == 8, "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accepts_with_a_bound_do_not_wait_for_searches() {
+    let limits = Limits { searches: 1, search_patience: Duration::from_secs(20), ..Limits::default() };
+    let Some(mut installation) = Installation::with(limits).await else { return };
+    installation.searches_become_slow().await;
+    let stores = installation.stores.clone();
+    let searching = tokio::spawn(async move { search(&stores).await });
+    installation.until_so_many_wait_for("PgSleep", 1).await;
+    let stores = installation.stores.clone();
+    let counting = async {
+        let acme = tenant("acme");
+        let open = stores.search.count_open(Some(&acme)).await.unwrap();
+        (open, stores.broadcasts.unmade(&acme).await.unwrap())
+    };
+    assert_eq!(timeout(PROMPTLY, counting).await.expect("they wait for the search"), (1, 0));
+    searching.abort();
 }
 
 /// A server goes on with a statement whose connection was closed.
@@ -239,6 +280,7 @@ async fn a_process_opens_no_more_connections_than_it_says() {
             stores.instances.find_by_name(&message.tenant, &message.channel, "hook").await.unwrap();
             stores.api_keys.find_by_hash(&[number; 32]).await.unwrap();
             stores.due.take(&take(owner, 1)).await.unwrap();
+            stores.nodes.all().await.unwrap();
             stores.due.in_delivery(&[owner]).await.unwrap();
             search(&stores).await.unwrap();
         });

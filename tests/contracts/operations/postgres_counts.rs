@@ -49,7 +49,8 @@ impl Installation {
     async fn open(&self) -> (u64, u64) {
         let counts = self.search.count(&tenant("acme"), &MessageFilter::sent()).await.unwrap();
         let open = counts.iter().filter(|(status, _)| status.is_open()).map(|(_, count)| count).sum();
-        (open, self.search.count_open().await.unwrap())
+        assert_eq!(self.search.count_open(Some(&tenant("acme"))).await.unwrap(), open);
+        (open, self.search.count_open(None).await.unwrap())
     }
 
     async fn number(&mut self, query: &'static str) -> i64 {

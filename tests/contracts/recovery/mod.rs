@@ -6,3 +6,4 @@ mod owed_dead_letters;
 mod postgres_looks;
 mod recalling;
 mod retiming;
+mod turns;

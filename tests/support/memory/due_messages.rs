@@ -1,18 +1,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use correio::application::ports::{DueMessages, Forgotten, Position, Recall, RepositoryError, Retimed, Retiming, Take};
+use correio::application::ports::{
+    DueMessages, Forgotten, Position, Recall, RepositoryError, Retimed, Retiming, Take, Turns, TurnsTaken,
+};
 use correio::domain::Timestamp;
 use correio::domain::message::deferral::RECIPIENT_WAITS;
 use correio::domain::message::transition::ForbiddenMove;
-use correio::domain::message::{Content, Guard, Message, MessageId, MessageStatus};
+use correio::domain::message::{Guard, Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
 use correio::infrastructure::storage::shared::{ASKED_IF_LOST, id_above, id_ahead, tomorrow};
 
 use super::database::MemoryDatabase;
-use super::tables::{Bug, Tables, fitting};
+use super::tables::{Bug, Tables};
+use super::taking::{TAKE, take_those};
+use super::taking_turns::taken_in_turns;
 
-const TAKE: &str = "due.take";
 const GIVE_BACK: &str = "due.give_back";
 const MAKE_DUE: &str = "due.make_due";
 const RETIME: &str = "due.retime";
@@ -33,6 +36,11 @@ impl DueMessages for MemoryDueMessages {
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError> {
         let take = take.clone();
         self.database.run(TAKE, move |tables| Ok(taken(tables, &take))).await
+    }
+
+    async fn take_in_turns(&self, turns: &Turns) -> Result<TurnsTaken, RepositoryError> {
+        let turns = turns.clone();
+        self.database.run("due.take_in_turns", move |tables| Ok(taken_in_turns(tables, &turns))).await
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {
@@ -185,25 +193,8 @@ fn write(
 }
 
 fn taken(tables: &mut Tables, take: &Take) -> Vec<Message> {
-    let due = due(tables, take);
-    let due = due.iter().map(|(_, id)| &tables.messages[id]);
-    let due: Vec<MessageId> = if take.with_content {
-        fitting(due).map(|message| message.id).collect()
-    } else {
-        due.map(|message| message.id).collect()
-    };
-    let lowers = tables.has(Bug::RelayLowersTries);
-    let take_over = |message: &mut Message| {
-        if lowers && message.status == MessageStatus::Processing {
-            message.tries = message.tries.saturating_sub(1);
-        }
-        message.take_over(take.node, take.now)
-    };
-    let taken = due.into_iter().filter_map(|id| tables.write(id, TAKE, take_over));
-    let as_asked = |message: Message| {
-        if take.with_content { message } else { Message { content: Content::default(), ..message } }
-    };
-    taken.map(as_asked).collect()
+    let due: Vec<MessageId> = due(tables, take).into_iter().map(|(_, id)| id).collect();
+    take_those(tables, &due, take.node, take.with_content, take.now)
 }
 
 /// What is due, and since when.

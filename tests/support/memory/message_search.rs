@@ -60,12 +60,10 @@ impl MessageSearch for MemoryMessageSearch {
         Ok(self.database.run_now("search.count", |tables| Ok(count(tables))).await?)
     }
 
-    async fn count_open(&self) -> Result<u64, RepositoryError> {
-        self.database
-            .run_now("search.count_open", |tables| {
-                Ok(tables.open().filter(|message| message.purpose.is_none()).count() as u64)
-            })
-            .await
+    async fn count_open(&self, tenant: Option<&Tenant>) -> Result<u64, RepositoryError> {
+        let is_counted =
+            |message: &&Message| message.purpose.is_none() && tenant.is_none_or(|tenant| message.tenant == *tenant);
+        self.database.run_now("search.count_open", |tables| Ok(tables.open().filter(is_counted).count() as u64)).await
     }
 
     async fn count_all(&self) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {

@@ -29,6 +29,8 @@ mod storage;
 mod stuck_messages;
 mod subscriptions;
 mod tables;
+mod taking;
+mod taking_turns;
 mod users;
 mod weather;
 

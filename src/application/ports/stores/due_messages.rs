@@ -32,6 +32,15 @@ pub trait DueMessages: Send + Sync {
     /// beside the others, at most `take.limit_of_full` of them. No more than both limits together are looked at.
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError>;
 
+    /// Takes some of the messages whose time has come from each of the next instances that have any, so that a long backlog of
+    /// one keeps no other's waiting: at most `turns.limit`, and at most [`BYTES_AT_ONCE`](super::BYTES_AT_ONCE), first one of each
+    /// instance, then the second of each, and so on up to [`IN_A_TURN`]; of an instance those due longest. Passes over those of
+    /// `turns.full` and those among `turns.held`.
+    ///
+    /// Looks at no more than [`TURNS_AT_ONCE`] instances of which a message waits for a time, in order of their ids, from
+    /// `turns.after` on: it costs the same however many wait.
+    async fn take_in_turns(&self, turns: &Turns) -> Result<TurnsTaken, RepositoryError>;
+
     /// The `pending` and `processing` messages without a `next_attempt_at` that these nodes own.
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError>;
 
@@ -62,6 +71,12 @@ pub trait DueMessages: Send + Sync {
     /// only those among the next [`CALLED_IN_AMONG`] that are due; returns how many were.
     async fn call_in(&self, now: Timestamp, limit: u32) -> Result<u64, RepositoryError>;
 }
+
+/// How many messages of one instance [`DueMessages::take_in_turns`] takes.
+pub const IN_A_TURN: u32 = 8;
+
+/// At how many instances [`DueMessages::take_in_turns`] looks.
+pub const TURNS_AT_ONCE: u32 = 256;
 
 /// How many of the messages that wait for a time [`DueMessages::call_in`] looks at.
 pub const CALLED_IN_AMONG: u32 = 20_000;
@@ -127,4 +142,25 @@ pub struct Take {
     pub full: Vec<InstanceId>,
     pub limit_of_full: u32,
     pub now: Timestamp,
+}
+
+/// Of whom some are to be taken.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    pub node: NodeId,
+    /// None: from the first instance on.
+    pub after: Option<InstanceId>,
+    pub held: Vec<MessageId>,
+    pub with_content: bool,
+    pub limit: u32,
+    pub full: Vec<InstanceId>,
+    pub now: Timestamp,
+}
+
+/// Who had a turn.
+#[derive(Clone, Debug)]
+pub struct TurnsTaken {
+    pub messages: Vec<Message>,
+    /// Where to go on. None: this was the end.
+    pub next: Option<InstanceId>,
 }

@@ -33,8 +33,8 @@ pub trait MessageSearch: Send + Sync {
     /// sent](MessageFilter::sent) it costs the same however many there are, and so does [`Self::count_open`].
     async fn count(&self, tenant: &Tenant, filter: &MessageFilter) -> Result<HashMap<MessageStatus, u64>, SearchError>;
 
-    /// How many messages of all tenants are open.
-    async fn count_open(&self) -> Result<u64, RepositoryError>;
+    /// How many messages that were sent are open, of all tenants, or of this one; searches do not hold it up.
+    async fn count_open(&self, tenant: Option<&Tenant>) -> Result<u64, RepositoryError>;
 
     /// How many messages that were sent, of all tenants, are in which state, as they were counted: it costs the same however many
     /// there are. What has not been counted yet is missing.

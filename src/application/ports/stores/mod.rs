@@ -32,7 +32,10 @@ pub use broadcasts::{
 };
 pub use cancellations::{Cancellation, Cancellations};
 pub use deleted_instances::{DeletedInstances, OpenMessages, Position};
-pub use due_messages::{CALLED_IN_AMONG, DueMessages, Forgotten, Recall, Retimed, Retiming, Take};
+pub use due_messages::{
+    CALLED_IN_AMONG, DueMessages, Forgotten, IN_A_TURN, Recall, Retimed, Retiming, TURNS_AT_ONCE, Take, Turns,
+    TurnsTaken,
+};
 pub use events::{
     DueStep, EmergencySwitch, EventCounts, EventFilter, EventRepository, EventSpool, EventSteps, EventTables,
     EventType, EventTypes, FinishedStep, ListedEvents, NewEvent, Portion, Retry, SpoolError, SpoolStanding,

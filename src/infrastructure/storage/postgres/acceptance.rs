@@ -53,8 +53,17 @@ impl Acceptance {
             return answer;
         }
         let answer = self.ask().await;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answer.clone()));
+        self.keep(answer.clone());
         answer
+    }
+
+    /// It was found on another way already.
+    pub(super) fn cannot_look(&self, error: &RepositoryError) {
+        self.keep(Err(error.clone()));
+    }
+
+    fn keep(&self, answer: Result<(), RepositoryError>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answer));
     }
 
     /// What an operator has to put right, by the last answer.

@@ -59,7 +59,7 @@ impl NodeRepository for PgNodeRepository {
                from messaging_nodes
               order by id",
         );
-        let rows = self.database.heartbeats.run(async |connection| query.fetch_all(connection).await).await?;
+        let rows = self.database.watch.run(async |connection| query.fetch_all(connection).await).await?;
         let node = |row| {
             Ok(NodeRow {
                 id: NodeId(get(row, "id")?),

@@ -28,7 +28,7 @@ impl PgStorage {
     }
 }
 
-/// However many ask whether the database takes writes, a heartbeat waits for one of them.
+/// However many ask whether the database takes writes, the watch waits for one of them.
 struct Pings {
     acceptance: Acceptance,
     database: PgDatabase,
@@ -50,7 +50,8 @@ impl Batch for Pings {
     type Answer = ();
 
     async fn execute(&self, asked: &[Ping]) -> Result<Vec<()>, RepositoryError> {
-        let takes_writes = self.database.heartbeats.run(takes_writes).await?;
+        let takes_writes = self.database.watch.run(takes_writes).await;
+        let takes_writes = takes_writes.inspect_err(|error| self.acceptance.cannot_look(error))?;
         self.database.server.judge(takes_writes)?;
         self.acceptance.look().await?;
         Ok(vec![(); asked.len()])

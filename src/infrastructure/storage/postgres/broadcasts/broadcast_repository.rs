@@ -240,7 +240,7 @@ impl BroadcastRepository for PgBroadcastRepository {
 
     async fn unmade(&self, tenant: &Tenant) -> Result<u64, RepositoryError> {
         let query = sqlx::query(UNMADE).bind(tenant.as_str());
-        let row = self.database.read(async |connection| query.fetch_one(connection).await).await?;
+        let row = self.database.run(async |connection| query.fetch_one(connection).await).await?;
         Ok(u64::try_from(get::<i64>(&row, "count")?).unwrap_or_default())
     }
 
@@ -267,7 +267,7 @@ impl BroadcastRepository for PgBroadcastRepository {
         query.push(" order by id limit ").push_bind(i64::from(limit) + 1);
         query.push(PAGE).push_bind(i64::from(limit)).push(OF_PAGE);
         query.push(" and id >= ").push_bind(first.0).push(" and id <= ").push_bind(last.0).push(" order by id");
-        let rows = self.database.searches.begin().await?.find_planned(query).await?;
+        let rows = self.database.searches.begin(Some(&broadcast.tenant)).await?.find_planned(query).await?;
         let more = count_of_found(&rows)? > rows.len() as i64;
         Ok(Listed { messages: messages(&rows), more })
     }
@@ -278,7 +278,7 @@ impl BroadcastRepository for PgBroadcastRepository {
         query.push_bind(first.0).push(" and id <= ").push_bind(last.0);
         query.push(" and broadcast_id = ").push_bind(broadcast.id.0);
         query.push(" and status = 'failed' order by id limit ").push_bind(i64::from(limit));
-        let rows = self.database.searches.begin().await?.find_planned(query).await?;
+        let rows = self.database.searches.begin(Some(&broadcast.tenant)).await?.find_planned(query).await?;
         let failure =
             |row: &PgRow| Ok((get(row, "remote_jid")?, get::<Option<String>>(row, "error")?.unwrap_or_default()));
         Ok(rows.iter().map(failure).collect::<Result<_, RepositoryError>>()?)

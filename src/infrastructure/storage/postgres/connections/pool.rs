@@ -35,9 +35,10 @@ pub struct PgDatabase {
     pool: PgPool,
     pub(in crate::infrastructure::storage::postgres) server: Server,
     pub(in crate::infrastructure::storage::postgres) searches: Searches,
-    /// For heartbeats, for the watch over those of others and for asking whether the database answers, and nothing that may
-    /// take long.
+    /// For this process's heartbeats, and nothing else.
     pub(in crate::infrastructure::storage::postgres) heartbeats: Arc<OwnConnection>,
+    /// For the watch over the heartbeats of others and for asking whether the database answers, and nothing that may take long.
+    pub(in crate::infrastructure::storage::postgres) watch: Arc<OwnConnection>,
     /// For the rounds of the relay: what is due, what is to be made due.
     pub(in crate::infrastructure::storage::postgres) relay: Arc<OwnConnection>,
     /// For the comparison, for the dead letters, for what deleted instances left open and for nodes that have ended, which
@@ -104,6 +105,7 @@ impl PgDatabase {
             pool: server.pool(limits.pool, SERVER_TIMEOUT, POOL),
             searches: Searches::new(server.clone()),
             heartbeats: Arc::new(OwnConnection::within(server.clone(), limits.heartbeat)),
+            watch: Arc::new(OwnConnection::within(server.clone(), limits.heartbeat)),
             relay: Arc::new(OwnConnection::for_looks(server.clone())),
             upkeep: Arc::new(OwnConnection::new(server.clone(), BRIEFLY)),
             reads: Arc::new(Semaphore::new((limits.pool / 4).max(1) as usize)),

@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::own_connection::OwnConnection;
 use super::server::Server;
 use crate::application::ports::{RepositoryError, SearchError};
+use crate::domain::access::principal::Tenant;
 use crate::infrastructure::storage::postgres::error::is_cancelled;
+use crate::infrastructure::storage::search_places::{SearchPlace, SearchPlaces};
 
 /// For plans that are kept. Planning a search takes a server far longer than most searches: it looks at each index of each
 /// of the weeks, once for every part of the statement. What is found through an index is in the order of that index. Where
@@ -32,7 +33,7 @@ pub(in crate::infrastructure::storage::postgres) struct Searches {
     server: Server,
     /// As many as places. The one that was used last has the most plans.
     idle: Arc<Mutex<Vec<OwnConnection>>>,
-    places: Arc<Semaphore>,
+    places: SearchPlaces,
 }
 
 /// A search that has its turn, for all of its statements.
@@ -53,13 +54,16 @@ impl Searches {
         let (searches, patience) = (server.limits.searches, server.limits.search_patience);
         let settings = format!("{KEPT}; set statement_timeout = {}", patience.as_millis());
         let idle = (0..searches).map(|_| OwnConnection::for_searches(server.clone(), settings.clone()));
-        Self { idle: Arc::new(Mutex::new(idle.collect())), places: Arc::new(Semaphore::new(searches as usize)), server }
+        Self { idle: Arc::new(Mutex::new(idle.collect())), places: SearchPlaces::new(searches), server }
     }
 
     /// Waits for a turn, as long as a search may take, too.
-    pub(in crate::infrastructure::storage::postgres) async fn begin(&self) -> Result<Search, SearchError> {
+    pub(in crate::infrastructure::storage::postgres) async fn begin(
+        &self,
+        tenant: Option<&Tenant>,
+    ) -> Result<Search, SearchError> {
         let patience = self.server.limits.search_patience;
-        let place = timeout(patience, self.places.clone().acquire_owned()).await;
+        let place = timeout(patience, self.places.enter(tenant)).await;
         let place = place.map_err(|_| SearchError::Busy)?.map_err(|_| SearchError::Busy)?;
         let connection = self.idle().pop();
         let turn = Turn { connection, searches: self.clone(), _place: place };
@@ -105,7 +109,7 @@ struct Turn {
     connection: Option<OwnConnection>,
     searches: Searches,
     /// Free after the connection is.
-    _place: OwnedSemaphorePermit,
+    _place: SearchPlace,
 }
 
 impl Turn {

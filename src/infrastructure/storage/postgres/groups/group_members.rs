@@ -132,7 +132,7 @@ impl GroupMembers for PgGroupMembers {
         }
         query.push(" order by id limit ").push_bind(i64::from(limit) + 1);
         query.push(LISTED).push_bind(i64::from(limit)).push(OF_THEM);
-        let rows = self.database.searches.begin().await?.find_planned(query).await?;
+        let rows = self.database.searches.begin(None).await?.find_planned(query).await?;
         let more = count_of_found(&rows)? > rows.len() as i64;
         Ok(ListedMembers { members: readable(&rows, member), more })
     }

@@ -110,7 +110,7 @@ impl GroupRepository for PgGroupRepository {
         }
         query.push(" order by id limit ").push_bind(i64::from(limit) + 1);
         query.push(LISTED).push_bind(i64::from(limit)).push(OF_THEM);
-        let rows = self.database.searches.begin().await?.find_planned(query).await?;
+        let rows = self.database.searches.begin(Some(tenant)).await?.find_planned(query).await?;
         let more = count_of_found(&rows)? > rows.len() as i64;
         Ok(ListedGroups { groups: readable(&rows, group), more })
     }

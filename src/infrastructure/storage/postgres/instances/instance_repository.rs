@@ -249,7 +249,7 @@ impl InstanceRepository for PgInstanceRepository {
             query.push(" and channel = ").push_bind(channel.as_str().to_owned());
         }
         query.push(LISTED);
-        let rows = self.database.searches.begin().await?.find_planned(query).await?;
+        let rows = self.database.searches.begin(Some(tenant)).await?.find_planned(query).await?;
         let found: i64 = rows.first().map_or(Ok(0), |row| get(row, "count"))?;
         let more = found > rows.len() as i64;
         Ok(ListedInstances { instances: rows.iter().filter_map(readable).collect(), more })

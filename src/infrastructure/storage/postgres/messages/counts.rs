@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use sqlx::postgres::PgRow;
-use sqlx::{Connection, PgConnection, Postgres, QueryBuilder};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use crate::application::ports::{RepositoryError, SearchError};
@@ -17,7 +17,7 @@ use crate::infrastructure::storage::postgres::row::{get, status};
 pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap<MessageStatus, u64>, SearchError> {
     // A week that is counted meanwhile is read all the same. Apart, because a statement that may read messages takes locks
     // on all weeks there are.
-    let search = database.searches.begin().await?;
+    let search = database.searches.begin(Some(tenant)).await?;
     let weeks = "select week,
                         messaging_first_id_of(week) as first,
                         messaging_first_id_of(week + 1) as next
@@ -51,15 +51,15 @@ pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap
     Ok(counts)
 }
 
-/// What is open, of all tenants. Of weeks that are not counted yet it is read.
-pub async fn open(database: &PgDatabase) -> Result<u64, RepositoryError> {
+/// What was sent and is open, of all tenants or of one. Of weeks that are not counted yet it is read.
+pub async fn open(database: &PgDatabase, tenant: Option<&Tenant>) -> Result<u64, RepositoryError> {
     database
-        .run(async |connection| open_in(connection).await)
+        .run(async |connection| open_in(connection, tenant.map(Tenant::as_str)).await)
         .await
         .and_then(|count| u64::try_from(count).map_err(|_| RepositoryError::Corrupt(format!("a count is {count}"))))
 }
 
-async fn open_in(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+async fn open_in(connection: &mut PgConnection, tenant: Option<&str>) -> Result<i64, sqlx::Error> {
     let uncounted: Vec<(i64, Uuid, Uuid)> = sqlx::query_as(
         "select week,
                 messaging_first_id_of(week),
@@ -69,40 +69,43 @@ async fn open_in(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     .fetch_all(&mut *connection)
     .await?;
     let weeks: Vec<i64> = uncounted.iter().map(|(week, ..)| *week).collect();
-    let mut open: i64 = sqlx::query_scalar(
+    // Two texts, so that each has its index.
+    let of_tenant = if tenant.is_some() { "and tenant = $2" } else { "and $2::text is null" };
+    let counted = format!(
         "select greatest(coalesce(sum(count), 0), 0)::bigint
-           from (select week, status, count
+           from (select tenant, week, status, count
                    from messaging_message_counts
                  union all
-                 select week, status, change
+                 select tenant, week, status, change
                    from messaging_message_count_changes) as parts
           where status in ('pending', 'queued', 'processing')
-            and week <> all($1)",
-    )
-    .bind(weeks)
-    .fetch_one(&mut *connection)
-    .await?;
-    for (_, first, next) in uncounted {
-        // In two parts, each in an index that has nothing but open rows; planned with its bounds, so that it looks at one week.
-        open += sqlx::query_scalar::<_, i64>(
-            "select (select count(*)
-                       from messaging_messages
-                      where next_attempt_at is null
-                        and status in ('pending', 'queued', 'processing')
-                        and id >= $1
-                        and id < $2)
-                  + (select count(*)
-                       from messaging_messages
-                      where next_attempt_at is not null
-                        and status in ('pending', 'queued', 'processing')
-                        and id >= $1
-                        and id < $2)",
+            and week <> all($1)
+            {of_tenant}"
+    );
+    let mut open: i64 =
+        sqlx::query_scalar(AssertSqlSafe(counted)).bind(weeks).bind(tenant).fetch_one(&mut *connection).await?;
+    // In two parts, each in an index that has nothing but open rows; planned with its bounds, so that it looks at one week.
+    let part = |timed: &str| {
+        format!(
+            "(select count(*)
+                from messaging_messages
+               where next_attempt_at {timed}
+                 and status in ('pending', 'queued', 'processing')
+                 and id >= $1
+                 and id < $3
+                 and purpose is null
+                 {of_tenant})"
         )
-        .persistent(false)
-        .bind(first)
-        .bind(next)
-        .fetch_one(&mut *connection)
-        .await?;
+    };
+    let read = format!("select {} + {}", part("is null"), part("is not null"));
+    for (_, first, next) in uncounted {
+        open += sqlx::query_scalar::<_, i64>(AssertSqlSafe(read.clone()))
+            .persistent(false)
+            .bind(first)
+            .bind(tenant)
+            .bind(next)
+            .fetch_one(&mut *connection)
+            .await?;
     }
     Ok(open)
 }

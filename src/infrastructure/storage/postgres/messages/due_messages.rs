@@ -4,7 +4,9 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::changes::{giving_back, relaying};
-use crate::application::ports::{DueMessages, Forgotten, Recall, RepositoryError, Retimed, Retiming, Take};
+use crate::application::ports::{
+    DueMessages, Forgotten, Recall, RepositoryError, Retimed, Retiming, Take, Turns, TurnsTaken,
+};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -27,6 +29,10 @@ impl PgDueMessages {
 impl DueMessages for PgDueMessages {
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError> {
         relaying::take(&self.database, take).await
+    }
+
+    async fn take_in_turns(&self, turns: &Turns) -> Result<TurnsTaken, RepositoryError> {
+        relaying::take_in_turns(&self.database, turns).await
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {

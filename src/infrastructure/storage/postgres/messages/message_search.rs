@@ -90,7 +90,7 @@ impl MessageSearch for PgMessageSearch {
         limit: u32,
     ) -> Result<Listed, SearchError> {
         let filter = &narrowed(filter);
-        let search = self.database.searches.begin().await?;
+        let search = self.database.searches.begin(Some(tenant)).await?;
         let mut found = Vec::new();
         // One more than is listed shows whether others follow.
         let mut missing = limit.saturating_add(1);
@@ -135,7 +135,7 @@ impl MessageSearch for PgMessageSearch {
             return counts::of_tenant(&self.database, tenant).await;
         }
         let filter = &narrowed(filter);
-        let search = self.database.searches.begin().await?;
+        let search = self.database.searches.begin(Some(tenant)).await?;
         let (mut counts, mut taken_off) = (HashMap::<MessageStatus, u64>::new(), HashMap::<MessageStatus, u64>::new());
         let Parts { parts, are_indexed, open } = parts(&search, tenant, filter, None).await?;
         let is_counted_by_index = are_indexed && Wanted::is_counted_by_index(filter);
@@ -168,8 +168,8 @@ impl MessageSearch for PgMessageSearch {
         Ok(counts)
     }
 
-    async fn count_open(&self) -> Result<u64, RepositoryError> {
-        counts::open(&self.database).await
+    async fn count_open(&self, tenant: Option<&Tenant>) -> Result<u64, RepositoryError> {
+        counts::open(&self.database, tenant).await
     }
 
     async fn count_all(&self) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::counts::count;
@@ -26,6 +26,73 @@ pub struct PgOwedDeadLetters {
 struct Payments {
     database: PgDatabase,
 }
+
+/// Of each owner apart, one probe from one to the next: what others owe, and pay, is not walked past, however much it is. A message
+/// without a node is owned by none of them either.
+pub const OWED: &str = concat!(
+    "
+    with recursive owing (node_id) as (
+        select '00000000-0000-0000-0000-000000000000'::uuid
+         where $2::uuid[] is not null
+        union all
+        select following.node_id
+          from owing
+         cross join lateral (
+                   select messages.node_id
+                     from messaging_messages as messages
+                    where messages.id >= :floor
+                      and messages.node_id > owing.node_id
+                      and messages.status = 'failed'
+                      and messages.dead_lettered_at is null
+                    order by messages.node_id
+                    limit 1) as following
+    ),
+    owners (node_id) as (
+        select $1::uuid
+         union
+        select node_id
+          from owing
+         where node_id <> all($2)
+    ),
+    owed (id) as (
+        select id
+          from (select of_one.id
+                  from owners
+                 cross join lateral (
+                           select messages.id
+                             from messaging_messages as messages
+                            where messages.id >= :floor
+                              and messages.node_id = owners.node_id
+                              and messages.status = 'failed'
+                              and messages.dead_lettered_at is null
+                              and messages.id <> all($3)
+                            order by messages.node_id, messages.id
+                            limit $4) as of_one
+                 union all
+                select of_none.id
+                  from (select messages.id
+                          from messaging_messages as messages
+                         where $2 is not null
+                           and messages.id >= :floor
+                           and messages.node_id is null
+                           and messages.status = 'failed'
+                           and messages.dead_lettered_at is null
+                           and messages.id <> all($3)
+                         order by messages.node_id, messages.id
+                         limit $4) as of_none) as all_of_them
+         order by id
+         limit $4
+    ),",
+    fitting!("owed", "found.id", "messages.id >= :floor and "),
+    "
+    select ",
+    message_columns!(),
+    "
+      from messaging_messages
+     where id >= :floor
+       and id = any(array(select id from fitting))
+     order by id"
+);
 
 /// Guarded on the try: after a replay and a new failure it owes another record. `updated_at` stays as it was.
 const PAY: &str = "
@@ -54,7 +121,7 @@ impl Batch for Payments {
             .bind(in_order.iter().map(|payment| payment.id.0).collect::<Vec<_>>())
             .bind(in_order.iter().map(|payment| i64::from(payment.try_number)).collect::<Vec<_>>())
             .bind(in_order.iter().map(|payment| payment.now).collect::<Vec<_>>());
-        let pay = async |connection: &mut sqlx::PgConnection| {
+        let pay = async |connection: &mut PgConnection| {
             let mut transaction = begin_look(connection).await?;
             let rows = query.fetch_all(&mut *transaction).await?;
             transaction.commit().await?;
@@ -81,36 +148,18 @@ impl OwedDeadLetters for PgOwedDeadLetters {
         held: &[MessageId],
         limit: u32,
     ) -> Result<Vec<Message>, RepositoryError> {
-        // A message without a node is owned by none of them either.
-        let query = sqlx::query(AssertSqlSafe(self.database.floor.name_in(concat!(
-            "
-    with owed (id) as (
-        select id
-          from messaging_messages
-         where id >= :floor
-           and status = 'failed'
-           and dead_lettered_at is null
-           and (node_id = $1
-                or ($2::uuid[] is not null and (node_id is null or node_id <> all($2))))
-           and id <> all($3)
-         order by id
-         limit $4
-    ),",
-            fitting!("owed", "found.id", "messages.id >= :floor and "),
-            "
-    select ",
-            message_columns!(),
-            "
-      from messaging_messages
-     where id >= :floor
-       and id = any(array(select id from fitting))
-     order by id"
-        ))))
-        .bind(node.0)
-        .bind(adopting.map(|nodes| nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>()))
-        .bind(held.iter().map(|held| held.0).collect::<Vec<Uuid>>())
-        .bind(i64::from(limit));
-        let rows = self.database.upkeep.run(async |connection| query.fetch_all(connection).await).await?;
+        let query = sqlx::query(AssertSqlSafe(self.database.floor.name_in(OWED)))
+            .bind(node.0)
+            .bind(adopting.map(|nodes| nodes.iter().map(|node| node.0).collect::<Vec<Uuid>>()))
+            .bind(held.iter().map(|held| held.0).collect::<Vec<Uuid>>())
+            .bind(i64::from(limit));
+        let look = async |connection: &mut PgConnection| {
+            let mut transaction = begin_look(connection).await?;
+            let rows = query.fetch_all(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(rows)
+        };
+        let rows = self.database.upkeep.run(look).await?;
         Ok(messages(&rows))
     }
 

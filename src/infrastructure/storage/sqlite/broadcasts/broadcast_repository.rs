@@ -224,7 +224,6 @@ impl BroadcastRepository for SqliteBroadcastRepository {
     }
 
     async fn unmade(&self, tenant: &Tenant) -> Result<u64, RepositoryError> {
-        let _place = self.database.place_to_read().await?;
         let count = sqlx::query_scalar::<_, i64>(UNMADE).bind(tenant.as_str());
         let count = count.fetch_one(self.database.readers()).await.map_err(translate)?;
         Ok(u64::try_from(count).unwrap_or_default())
@@ -252,7 +251,7 @@ impl BroadcastRepository for SqliteBroadcastRepository {
         }
         query.push(" order by id limit ").push_bind(i64::from(limit) + 1);
         query.push(PAGE).push_bind(i64::from(limit)).push(OF_PAGE);
-        let rows = self.database.searches().find(query).await?;
+        let rows = self.database.searches().find(Some(&broadcast.tenant), query).await?;
         let more = count_of_found(&rows)? > rows.len() as i64;
         Ok(Listed { messages: messages(&rows), more })
     }
@@ -263,7 +262,7 @@ impl BroadcastRepository for SqliteBroadcastRepository {
         query.push_bind(first.0.hyphenated()).push(" and id <= ").push_bind(last.0.hyphenated());
         query.push(" and broadcast_id = ").push_bind(broadcast.id.0.hyphenated());
         query.push(" and status = 'failed' order by id limit ").push_bind(i64::from(limit));
-        let rows = self.database.searches().find(query).await?;
+        let rows = self.database.searches().find(Some(&broadcast.tenant), query).await?;
         let failure =
             |row: &SqliteRow| Ok((get(row, "remote_jid")?, get::<Option<String>>(row, "error")?.unwrap_or_default()));
         Ok(rows.iter().map(failure).collect::<Result<_, RepositoryError>>()?)

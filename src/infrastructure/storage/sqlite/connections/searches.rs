@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Sqlite};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::application::ports::SearchError;
+use crate::domain::access::principal::Tenant;
+use crate::infrastructure::storage::search_places::SearchPlaces;
 use crate::infrastructure::storage::sqlite::error::{is_interrupted, translate};
 
 pub(in crate::infrastructure::storage::sqlite) struct Searches {
     pool: SqlitePool,
-    places: Semaphore,
+    places: SearchPlaces,
     patience: Duration,
 }
 
@@ -24,18 +25,19 @@ const STEPS: i32 = 1_000;
 impl Searches {
     /// On a pool that has a connection for each of `places`.
     pub(super) fn new(pool: SqlitePool, places: u32, patience: Duration) -> Self {
-        Self { pool, places: Semaphore::new(places as usize), patience }
+        Self { pool, places: SearchPlaces::new(places), patience }
     }
 
-    /// The rows that a query finds.
+    /// The rows that a query finds, which a tenant asks for.
     ///
     /// A query goes on after its caller has hung up, on the connection's own thread, until it finds something to return.
     /// So it asks from time to time, and ends when there is no caller any more, or when it has taken too long.
     pub(in crate::infrastructure::storage::sqlite) async fn find(
         &self,
+        tenant: Option<&Tenant>,
         mut query: QueryBuilder<Sqlite>,
     ) -> Result<Vec<SqliteRow>, SearchError> {
-        let turn = timeout(self.patience, self.places.acquire()).await;
+        let turn = timeout(self.patience, self.places.enter(tenant)).await;
         let _place = turn.map_err(|_| SearchError::Busy)?.map_err(|_| SearchError::Busy)?;
         let mut connection = self.pool.acquire().await.map_err(translate)?;
         let caller = Caller::default();

@@ -33,28 +33,28 @@ async fn database(searches: u32, search_patience: Duration) -> (TempDir, SqliteD
 #[tokio::test]
 async fn a_search_that_takes_too_long_is_ended_and_leaves_its_place() {
     let (_directory, database) = database(1, Duration::from_millis(100)).await;
-    let ended = timeout(PROMPTLY, database.searches().find(endless())).await.expect("it is ended");
+    let ended = timeout(PROMPTLY, database.searches().find(None, endless())).await.expect("it is ended");
     assert!(matches!(ended, Err(SearchError::TooLong)), "{ended:?}");
-    assert_eq!(database.searches().find(short()).await.unwrap().len(), 1);
+    assert_eq!(database.searches().find(None, short()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_search_whose_caller_has_hung_up_ends() {
     let (_directory, database) = database(1, Duration::from_secs(3_600)).await;
     for _ in 0..3 {
-        let hung_up = timeout(Duration::from_millis(50), database.searches().find(endless())).await;
+        let hung_up = timeout(Duration::from_millis(50), database.searches().find(None, endless())).await;
         assert!(hung_up.is_err(), "{hung_up:?}");
     }
-    let next = timeout(PROMPTLY, database.searches().find(short())).await.expect("the place is free");
+    let next = timeout(PROMPTLY, database.searches().find(None, short())).await.expect("the place is free");
     assert_eq!(next.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn one_search_too_many_waits_for_its_turn_and_not_for_ever() {
     let (_directory, database) = database(1, Duration::from_millis(300)).await;
-    let mut running = Box::pin(database.searches().find(endless()));
+    let mut running = Box::pin(database.searches().find(None, endless()));
     assert!(running.as_mut().now_or_never().is_none());
-    let (ended, waited) = tokio::join!(running, database.searches().find(endless()));
+    let (ended, waited) = tokio::join!(running, database.searches().find(None, endless()));
     assert!(matches!(ended, Err(SearchError::TooLong)), "{ended:?}");
     assert!(matches!(waited, Err(SearchError::Busy | SearchError::TooLong)), "{waited:?}");
 }
@@ -65,7 +65,7 @@ async fn what_keeps_messages_going_waits_for_no_search() {
     let searches: Vec<_> = (0..6)
         .map(|_| {
             let database = database.clone();
-            tokio::spawn(async move { database.searches().find(endless()).await.map(|_| ()) })
+            tokio::spawn(async move { database.searches().find(None, endless()).await.map(|_| ()) })
         })
         .collect();
     let stores = database.stores();

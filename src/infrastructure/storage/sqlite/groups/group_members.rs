@@ -137,7 +137,7 @@ impl GroupMembers for SqliteGroupMembers {
         }
         query.push(" order by id limit ").push_bind(i64::from(limit) + 1);
         query.push(LISTED).push_bind(i64::from(limit)).push(OF_THEM);
-        let rows = self.database.searches().find(query).await?;
+        let rows = self.database.searches().find(None, query).await?;
         let more = count_of_found(&rows)? > rows.len() as i64;
         Ok(ListedMembers { members: readable(&rows, member), more })
     }

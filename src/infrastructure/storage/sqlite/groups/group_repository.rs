@@ -116,7 +116,7 @@ impl GroupRepository for SqliteGroupRepository {
         }
         query.push(" order by id limit ").push_bind(i64::from(limit) + 1);
         query.push(LISTED).push_bind(i64::from(limit)).push(OF_THEM);
-        let rows = self.database.searches().find(query).await?;
+        let rows = self.database.searches().find(Some(tenant), query).await?;
         let more = count_of_found(&rows)? > rows.len() as i64;
         Ok(ListedGroups { groups: readable(&rows, group), more })
     }

@@ -255,7 +255,7 @@ impl InstanceRepository for SqliteInstanceRepository {
             query.push(" and channel = ").push_bind(channel.as_str().to_owned());
         }
         query.push(LISTED);
-        let rows = self.database.searches().find(query).await?;
+        let rows = self.database.searches().find(Some(tenant), query).await?;
         let found: u64 = rows.first().map_or(Ok(0), |row| get(row, "count"))?;
         let more = found > rows.len() as u64;
         Ok(ListedInstances { instances: rows.iter().filter_map(readable).collect(), more })

@@ -1,8 +1,10 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-use super::changes::{relaying, retiming};
-use crate::application::ports::{DueMessages, Forgotten, Recall, RepositoryError, Retimed, Retiming, Take};
+use super::changes::{relaying, retiming, turns};
+use crate::application::ports::{
+    DueMessages, Forgotten, Recall, RepositoryError, Retimed, Retiming, Take, Turns, TurnsTaken,
+};
 use crate::domain::Timestamp;
 use crate::domain::message::{Guard, Message, MessageId};
 use crate::domain::node::NodeId;
@@ -26,6 +28,10 @@ impl SqliteDueMessages {
 impl DueMessages for SqliteDueMessages {
     async fn take(&self, take: &Take) -> Result<Vec<Message>, RepositoryError> {
         relaying::take(&self.database, take).await
+    }
+
+    async fn take_in_turns(&self, turns: &Turns) -> Result<TurnsTaken, RepositoryError> {
+        turns::take_in_turns(&self.database, turns).await
     }
 
     async fn in_delivery(&self, nodes: &[NodeId]) -> Result<Vec<Guard>, RepositoryError> {

@@ -88,7 +88,7 @@ impl MessageSearch for SqliteMessageSearch {
               limit "
         ));
         query.push_bind(limit);
-        let rows = self.database.searches().find(query).await?;
+        let rows = self.database.searches().find(Some(tenant), query).await?;
         let found: u64 = rows.first().map_or(Ok(0), |row| get(row, "count"))?;
         Ok(Listed { messages: messages(&rows), more: found > rows.len() as u64 })
     }
@@ -104,16 +104,18 @@ impl MessageSearch for SqliteMessageSearch {
             narrow(&mut query, tenant, filter);
             query.push(" group by status");
         }
-        let rows = self.database.searches().find(query).await?;
+        let rows = self.database.searches().find(Some(tenant), query).await?;
         rows.iter().map(|row| Ok((status(row, "status")?, get(row, "count")?))).collect()
     }
 
-    async fn count_open(&self) -> Result<u64, RepositoryError> {
+    async fn count_open(&self, tenant: Option<&Tenant>) -> Result<u64, RepositoryError> {
         let row = sqlx::query(
             "select coalesce(sum(count), 0) as count
                from messaging_message_counts
-              where status in ('pending', 'queued', 'processing')",
+              where status in ('pending', 'queued', 'processing')
+                and (?1 is null or tenant = ?1)",
         )
+        .bind(tenant.map(Tenant::as_str))
         .fetch_one(self.database.readers())
         .await
         .map_err(translate)?;

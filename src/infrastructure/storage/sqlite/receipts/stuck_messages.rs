@@ -66,7 +66,7 @@ impl StuckMessages for SqliteStuckMessages {
         if stuck.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.database.searches().find(statement(stuck)).await.map_err(|error| match error {
+        let rows = self.database.searches().find(None, statement(stuck)).await.map_err(|error| match error {
             SearchError::Repository(error) => error,
             error => RepositoryError::Unavailable(error.to_string()),
         })?;

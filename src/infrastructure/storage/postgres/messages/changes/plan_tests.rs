@@ -15,91 +15,22 @@ use super::free_rows::FREE;
 use super::giving_back::{GIVE_BACK, MAKE_DUE, RETIME};
 use super::outcomes::{CLAIM_AND_RECORD, RECORD, RECORD_WITH_ATTEMPTS};
 use super::receiving::{DELIVERED, FAILED, READ, SENT, SETTLED};
-use super::relaying::TAKE;
 use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, LOOKS};
 use crate::infrastructure::storage::postgres::floor::Floor;
 use crate::infrastructure::storage::postgres::messages::open_messages::{TIMED, UNTIMED};
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
-use crate::infrastructure::storage::postgres::weeks::needed::IS_NEEDED;
 use crate::infrastructure::storage::shared::{first_id, migrations};
 
 /// Weeks before this one of which there are partitions.
 const WEEKS: i64 = 60;
 
 /// The one that has messages.
-const FILLED: &str = "0_weeks_ago";
+pub const FILLED: &str = "0_weeks_ago";
 
 /// Those of a look while nothing is to be done in older weeks: the last one and this one, and what lies in none.
-const LOOKED_AT: [&str; 3] = [FILLED, "1_weeks_ago", "default"];
-
-const TAKE_PARAMETERS: &str = "(timestamptz, uuid[], uuid[], uuid[], boolean, bigint, uuid, timestamptz, uuid, bigint,
-                                timestamptz, uuid[], boolean, uuid, uuid[], bigint, bigint)";
-
-/// No node is known to be gone, and nobody consumes.
-const NOTHING: &str =
-    "now(), '{}', '{}', '{}', true, 64, gen_random_uuid(), now(), gen_random_uuid(), 100, now(), '{}', true,
-     'ffffffff-ffff-ffff-ffff-ffffffffffff', array[gen_random_uuid()], 576, 512";
-
-/// Beside the 200 that are open, of as many nodes, lie 19,800 that a look has no business with.
-#[tokio::test]
-async fn a_look_that_was_planned_while_all_was_empty_reads_no_more_than_one_that_was_planned_later() {
-    let Some(mut connection) = connection().await else { return };
-    let now = Utc::now();
-    // Rolled back at the end.
-    let mut connection = connection.begin().await.unwrap();
-    make(&mut connection, now).await;
-    let floor = Floor::default();
-    let asking = floor.begin(now, Instant::now());
-    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
-    prepare(&mut connection, "look", TAKE_PARAMETERS, &floor.name_in(TAKE)).await;
-    let look = format!("look ({NOTHING})");
-    pages(&mut connection, &look).await;
-    fill(&mut connection, now, 20_000).await;
-    let planned_before = pages(&mut connection, &look).await;
-    sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
-    let planned_after = pages(&mut connection, &look).await;
-    assert!(planned_before < planned_after * 3 / 2, "{planned_before} pages instead of {planned_after}");
-}
-
-#[tokio::test]
-async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks() {
-    let Some(mut connection) = connection().await else { return };
-    let now = Utc::now();
-    // Rolled back at the end.
-    let mut connection = connection.begin().await.unwrap();
-    make(&mut connection, now).await;
-    let floor = Floor::default();
-    let asking = floor.begin(now, Instant::now());
-    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
-    let look = floor.name_in(TAKE);
-    let older = asking.spans[1].name_in(IS_NEEDED);
-    prepare(&mut connection, "look", TAKE_PARAMETERS, &look).await;
-    prepare(&mut connection, "older", "", &older).await;
-    for _ in ["while all is empty", "with messages", "after they were looked at"] {
-        let scans = scans(&mut connection, &format!("look ({NOTHING})")).await;
-        assert_eq!(scans.keys().map(String::as_str).collect::<Vec<_>>(), LOOKED_AT);
-        for (partition, of_partition) in &scans {
-            // In one that is known to be empty, the index by tenant serves as well: it has nothing in it.
-            let is_empty = partition != FILLED;
-            let mut walked = of_partition.clone();
-            walked.iter_mut().filter(|index| is_empty && **index == "by tenant").for_each(|index| *index = "id");
-            walked.sort_unstable();
-            let mut expected = vec!["due", "id", "id", "id", "id", "owned", "owned", "owned", "owned", "owned"];
-            // What is ahead of the clock lies in no week that is over.
-            expected.extend((partition == "default").then_some("owned"));
-            assert_eq!(walked, expected, "{scans:#?}");
-        }
-        let scans = self::scans(&mut connection, "older").await;
-        assert_eq!(scans.len(), 8, "{scans:#?}");
-        for of_partition in scans.values() {
-            assert_eq!(of_partition, &["due", "owed", "owned"], "{scans:#?}");
-        }
-        sqlx::raw_sql("analyze messaging_messages; discard plans").execute(&mut *connection).await.unwrap();
-        fill(&mut connection, now, 20_000).await;
-    }
-}
+pub const LOOKED_AT: [&str; 3] = [FILLED, "1_weeks_ago", "default"];
 
 /// A portion of those messages, or of none, as they are looked up and failed.
 #[tokio::test]
@@ -289,7 +220,7 @@ async fn make_one(connection: &mut PgConnection, id: Uuid, status: &str) {
     sqlx::raw_sql(AssertSqlSafe(insert)).execute(connection).await.unwrap();
 }
 
-async fn connection() -> Option<PgConnection> {
+pub async fn connection() -> Option<PgConnection> {
     let Ok(url) = std::env::var("TEST_DATABASE_URL") else {
         let _ = writeln!(std::io::stderr(), "SKIPPED postgres: TEST_DATABASE_URL is not set");
         return None;
@@ -298,7 +229,7 @@ async fn connection() -> Option<PgConnection> {
 }
 
 /// The tables, in a schema of their own, and the settings of the relay's connection.
-async fn make(connection: &mut PgConnection, now: Timestamp) {
+pub async fn make(connection: &mut PgConnection, now: Timestamp) {
     let schema = format!("correio_test_{}", Uuid::new_v4().simple());
     let mut statements = vec![format!("create schema {schema}; set local search_path = {schema}")];
     statements.extend(migrations::POSTGRES.iter().map(|migration| migration.sql.as_str().to_owned()));
@@ -321,7 +252,7 @@ async fn make(connection: &mut PgConnection, now: Timestamp) {
 }
 
 /// Messages of this week, of which few are open.
-async fn fill(connection: &mut PgConnection, now: Timestamp, count: u32) {
+pub async fn fill(connection: &mut PgConnection, now: Timestamp, count: u32) {
     let rows = format!(
         "insert into messaging_messages
                 (id, tenant, user_id, instance_id, channel, channel_instance_id, remote_jid, message, direction, status,
@@ -334,13 +265,13 @@ async fn fill(connection: &mut PgConnection, now: Timestamp, count: u32) {
     sqlx::raw_sql(AssertSqlSafe(rows)).execute(connection).await.unwrap();
 }
 
-async fn prepare(connection: &mut PgConnection, name: &str, parameters: &str, statement: &str) {
+pub async fn prepare(connection: &mut PgConnection, name: &str, parameters: &str, statement: &str) {
     let prepare = AssertSqlSafe(format!("prepare {name} {parameters} as {statement}"));
     sqlx::raw_sql(prepare).execute(connection).await.unwrap();
 }
 
 /// How many pages a prepared statement reads, of whatever.
-async fn pages(connection: &mut PgConnection, statement: &str) -> u32 {
+pub async fn pages(connection: &mut PgConnection, statement: &str) -> u32 {
     let explain = AssertSqlSafe(format!("explain (analyze, timing off, buffers) execute {statement}"));
     let lines: Vec<String> = sqlx::query_scalar(explain).fetch_all(connection).await.unwrap();
     // The first line that tells it is of all together.
@@ -350,7 +281,7 @@ async fn pages(connection: &mut PgConnection, statement: &str) -> u32 {
 }
 
 /// How the plan of a prepared statement gets at messages: of each partition, what it walks.
-async fn scans(connection: &mut PgConnection, statement: &str) -> BTreeMap<String, Vec<&'static str>> {
+pub async fn scans(connection: &mut PgConnection, statement: &str) -> BTreeMap<String, Vec<&'static str>> {
     // Executed, too: what a recursion walks is not told before.
     let explain = AssertSqlSafe(format!("explain (analyze, timing off) execute {statement}"));
     let lines: Vec<String> = sqlx::query_scalar(explain).fetch_all(connection).await.unwrap();
@@ -363,6 +294,7 @@ async fn scans(connection: &mut PgConnection, statement: &str) -> BTreeMap<Strin
         let partition = rest.split(' ').next().unwrap_or_default();
         let indexes = [
             ("tenant_id", "by tenant"),
+            ("instance_id_next", "by instance"),
             ("node_id_status_id", "owned"),
             ("next_attempt_at_id", "due"),
             ("pkey", "id"),

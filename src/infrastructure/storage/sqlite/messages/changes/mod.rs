@@ -13,6 +13,7 @@ pub mod receiving;
 pub mod relaying;
 pub mod replays;
 pub mod retiming;
+pub mod turns;
 
 #[cfg(test)]
 use crate::domain::message::transition::{self, Change};
@@ -31,7 +32,7 @@ pub const STATEMENTS: [(&Change, &[&str]); 19] = [
     (&transition::END, &outcomes::RECORD),
     (&transition::CLAIM_AND_END, &outcomes::CLAIM_AND_RECORD),
     (&transition::CLAIM, &[claims::CLAIM, claims::CLAIMED]),
-    (&transition::TAKE, &[relaying::DUE, relaying::TAKE]),
+    (&transition::TAKE, &[relaying::DUE, relaying::TAKE, turns::DUE_IN_TURNS]),
     (&transition::GIVE_BACK, &[relaying::GIVE_BACK]),
     (&transition::MAKE_DUE, &[relaying::MAKE_DUE]),
     (&transition::DEFER, &[deferrals::DEFER]),

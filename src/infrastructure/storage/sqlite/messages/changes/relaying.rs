@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::application::ports::{Forgotten, RepositoryError, Take};
 use crate::domain::Timestamp;
@@ -245,16 +245,27 @@ pub async fn take(database: &SqliteDatabase, take: &Take) -> Result<Vec<Message>
         return Ok(Vec::new());
     }
     let due: Vec<String> = due.iter().map(|row| get(row, "id")).collect::<Result<_, _>>()?;
+    let taken = take_those(&mut transaction, &due, (take.node, take.with_content), take.now).await?;
+    transaction.commit().await.map_err(translate)?;
+    Ok(taken)
+}
+
+/// In this order.
+pub async fn take_those(
+    connection: &mut SqliteConnection,
+    due: &[String],
+    (node, with_content): (NodeId, bool),
+    now: Timestamp,
+) -> Result<Vec<Message>, RepositoryError> {
     let rows = sqlx::query(TAKE)
         .bind(serde_json::json!(due).to_string())
-        .bind(take.node.0.hyphenated())
-        .bind(time_text(take.now))
-        .bind(take.with_content)
-        .fetch_all(&mut *transaction)
+        .bind(node.0.hyphenated())
+        .bind(time_text(now))
+        .bind(with_content)
+        .fetch_all(connection)
         .await
         .map_err(translate)?;
-    transaction.commit().await.map_err(translate)?;
-    Ok(in_order(&due, &rows))
+    Ok(in_order(due, &rows))
 }
 
 pub async fn give_back(

@@ -1,5 +1,13 @@
 //! Taking what is due: what the relay writes.
 
+#[cfg(test)]
+mod plan_tests;
+mod turns;
+
+#[cfg(test)]
+pub use turns::TAKE_IN_TURNS;
+pub use turns::take_in_turns;
+
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
