@@ -284,6 +284,22 @@ fn a_dead_letter_that_is_written_off_too_early_is_found() {
 }
 
 #[test]
+fn a_second_claim_of_the_same_node_is_found() {
+    finds(Planted::InTables(Bug::NodesClaimTwice), 5, STORMY, promises::broken, "from processing to processing");
+}
+
+#[test]
+fn a_relay_that_takes_what_was_cancelled_is_found() {
+    finds(Planted::InTables(Bug::RelayTakesCancelled), 2, STORMY, promises::broken, "from cancelled to queued");
+}
+
+#[test]
+fn a_relay_that_takes_before_the_time_is_found_where_nothing_is_wrong() {
+    let planted = Planted::InTables(Bug::RelayTakesBeforeTheTime);
+    finds(planted, 0, CALM, promises::broken_without_faults, "and was taken after");
+}
+
+#[test]
 fn a_relay_that_takes_from_live_nodes_is_found() {
     finds(Planted::InTables(Bug::RelayTakesProcessingOfLiveNodes), 2, STORMY, promises::broken, "for no reason");
 }

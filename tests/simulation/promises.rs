@@ -13,7 +13,7 @@ use super::process::NODE_TIMEOUT;
 use super::receipts;
 use super::scenario::{Ended, has_ended};
 use super::story::{Broken, Story, fails_unclaimed, is_move, makes_good, stories};
-use crate::support::memory::{CRASH, Change, FAIL};
+use crate::support::memory::{CRASH, Change, FAIL, TAKE};
 
 pub fn broken(ended: &Ended) -> Vec<Broken> {
     let stories = stories(ended);
@@ -314,6 +314,7 @@ pub fn broken_without_faults(ended: &Ended) -> Vec<Broken> {
             continue;
         }
         let mut say = |how: String| broken.push(Broken { message: Some(story.row.id), how });
+        it_was_taken_in_its_time(&story, &mut say);
         // Where nobody consumes, what one relay has taken is due for each other until it is claimed.
         let mut is_taken = false;
         for (at, change) in &story.changes {
@@ -329,6 +330,18 @@ pub fn broken_without_faults(ended: &Ended) -> Vec<Broken> {
         }
     }
     broken
+}
+
+/// By one clock for all: a process whose clock is ahead takes what others have put off sooner. Decided a little before it is
+/// written.
+fn it_was_taken_in_its_time(story: &Story, say: &mut impl FnMut(String)) {
+    for ((begin, change), (end, next)) in story.changes.iter().zip(story.changes.iter().skip(1)) {
+        const A_LITTLE: chrono::TimeDelta = chrono::TimeDelta::milliseconds(200);
+        let waited = chrono::TimeDelta::from_std(*end - *begin).unwrap_or_default();
+        if let Some(wait) = change.wait.filter(|wait| next.writer == TAKE && waited + A_LITTLE < *wait) {
+            say(format!("was to wait for {wait} from {begin:?} on, and was taken after {waited}"));
+        }
+    }
 }
 
 /// Where nothing but answers of the database is lost, and nobody's name with them, a message that failed for want of tries

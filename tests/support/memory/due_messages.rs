@@ -201,16 +201,21 @@ fn taken(tables: &mut Tables, take: &Take) -> Vec<Message> {
 fn due(tables: &Tables, take: &Take) -> Vec<(Timestamp, MessageId)> {
     let held: BTreeSet<MessageId> = take.held.iter().copied().collect();
     let lost = lost(tables, take);
+    let takes_early = tables.has(Bug::RelayTakesBeforeTheTime);
     let (mut timed, mut due) = (Vec::new(), Vec::new());
     for message in tables.open().filter(|message| !held.contains(&message.id)) {
         match message.next_attempt_at {
-            Some(time) if time <= take.now => timed.push((time, message.id)),
+            Some(time) if time <= take.now || takes_early => timed.push((time, message.id)),
             Some(_) => {}
             None if is_due_untimed(tables, take, message) || lost.contains(&message.id) => {
                 due.push((message.created_at, message.id));
             }
             None => {}
         }
+    }
+    if tables.has(Bug::RelayTakesCancelled) {
+        let cancelled = tables.messages.values().filter(|message| message.status == MessageStatus::Cancelled);
+        due.extend(cancelled.map(|message| (message.created_at, message.id)));
     }
     let (limit, limit_of_full) = (take.limit as usize, take.limit_of_full as usize);
     timed.sort();

@@ -173,6 +173,13 @@ fn insert_with_key(
 fn claim(tables: &mut Tables, id: MessageId, node: NodeId, now: Timestamp) -> Option<Message> {
     let message = tables.messages.get(&id)?;
     let waits = message.next_attempt_at.is_some() && !tables.has(Bug::ClaimIgnoresNextAttempt);
+    if message.status == MessageStatus::Processing && message.node == Some(node) && tables.has(Bug::NodesClaimTwice) {
+        return tables.claim(id, CLAIM, |message| {
+            message.try_number += 1;
+            message.tries += 1;
+            Ok(())
+        });
+    }
     let is_others = message.node != Some(node) && tables.has(Bug::ClaimsOnlyItsOwn);
     if message.status != MessageStatus::Queued || waits || is_others {
         return None;

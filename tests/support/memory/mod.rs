@@ -67,6 +67,7 @@ pub use storage::MemoryStorage;
 pub use stuck_messages::MemoryStuckMessages;
 pub use subscriptions::{MemoryEventDeliveries, MemorySubscriptionRepository};
 pub use tables::{Bug, CRASH, Change, Payment, Refusal};
+pub use taking::TAKE;
 pub use users::MemoryUsers;
 pub use weather::{Statement, Weather};
 

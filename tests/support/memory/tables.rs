@@ -194,6 +194,12 @@ pub enum Bug {
     OutcomeIgnoresTry,
     /// The outcome of a claim that a crash took back is written over the claim that somebody else made since.
     OutcomeIgnoresNode,
+    /// A claim gets what its own node is delivering, too.
+    NodesClaimTwice,
+    /// The relay takes what waits for its time before that has come.
+    RelayTakesBeforeTheTime,
+    /// The relay takes what was cancelled, too.
+    RelayTakesCancelled,
     /// The relay takes what a live node is delivering.
     RelayTakesProcessingOfLiveNodes,
     /// Who takes a message along to another name is told that it did, whosever it is.

@@ -6,7 +6,8 @@ use correio::domain::node::NodeId;
 
 use super::tables::{Bug, Tables, fitting};
 
-pub(super) const TAKE: &str = "due.take";
+/// The writer of a [`Change`](super::Change) that takes what is due.
+pub const TAKE: &str = "due.take";
 
 /// Of these, as many of the first as may be taken at once.
 pub(super) fn take_those(
@@ -26,6 +27,11 @@ pub(super) fn take_those(
     let take_over = |message: &mut Message| {
         if lowers && message.status == MessageStatus::Processing {
             message.tries = message.tries.saturating_sub(1);
+        }
+        if message.status == MessageStatus::Cancelled {
+            message.status = MessageStatus::Queued;
+            message.node = Some(node);
+            return Ok(());
         }
         message.take_over(node, now)
     };
