@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::retention::accepted;
 use crate::support::databases::{FreshPostgres, migrations_until};
+use crate::support::eventually::{SOON, eventually};
 use crate::support::given::{message, node, tenant};
 
 /// Its last migration before messages were counted.
@@ -51,6 +52,17 @@ impl Installation {
         let open = counts.iter().filter(|(status, _)| status.is_open()).map(|(_, count)| count).sum();
         assert_eq!(self.search.count_open(Some(&tenant("acme"))).await.unwrap(), open);
         (open, self.search.count_open(None).await.unwrap())
+    }
+
+    /// How many are read to find the changes that are to be counted.
+    async fn pages_of_changes(&mut self) -> u32 {
+        let look = "explain (analyze, buffers)
+                    select sum(change)
+                      from messaging_message_count_changes
+                     where written_by >= (select written_by from messaging_counted_until)";
+        let lines: Vec<String> = sqlx::query_scalar(look).fetch_all(&mut self.connection).await.unwrap();
+        let read = lines.iter().find_map(|line| line.trim().strip_prefix("Buffers: shared hit="));
+        read.expect("what was read").split(' ').next().unwrap().parse().unwrap()
     }
 
     async fn number(&mut self, query: &'static str) -> i64 {
@@ -146,4 +158,53 @@ async fn a_week_can_be_counted_anew() {
     old.storage.overhaul(chrono::Utc::now()).await.unwrap();
     assert_eq!(old.open().await, (0, 0));
     drop(old.fresh);
+}
+
+/// As a dump does for hours. Nothing is vacuumed meanwhile.
+#[tokio::test]
+async fn what_was_counted_is_not_walked_past_while_a_transaction_is_open() {
+    let Some(mut installation) = Installation::before_counting().await else { return };
+    installation.database.migrate().await.unwrap();
+    let mut dump = PgConnection::connect_with(&installation.fresh.options()).await.unwrap();
+    sqlx::raw_sql("begin isolation level repeatable read; select count(*) from messaging_messages")
+        .execute(&mut dump)
+        .await
+        .unwrap();
+    let many = "insert into messaging_message_count_changes (tenant, week, status, change)
+                select 'acme', 1, 'queued', case number % 2 when 0 then 1 else -1 end
+                  from generate_series(1, 100000) as number";
+    sqlx::raw_sql(many).execute(&mut installation.connection).await.unwrap();
+    installation.accept(message(MessageStatus::Queued, node())).await;
+    sqlx::raw_sql("set enable_seqscan = off; set enable_bitmapscan = off")
+        .execute(&mut installation.connection)
+        .await
+        .unwrap();
+    // What was under way when it was added, in whatever database of the server, is passed over the next time.
+    eventually(SOON, "what was counted is passed over", async || {
+        installation.storage.roll_up().await.unwrap();
+        (installation.pages_of_changes().await < 20).then_some(())
+    })
+    .await;
+    assert_eq!(installation.open().await, (1, 1));
+    // What comes later is found.
+    installation.accept(message(MessageStatus::Queued, node())).await;
+    assert_eq!(installation.open().await, (2, 2));
+}
+
+/// Its transactions have lower numbers than those of the server that was dumped.
+#[tokio::test]
+async fn a_restored_database_counts() {
+    let Some(mut installation) = Installation::before_counting().await else { return };
+    installation.database.migrate().await.unwrap();
+    sqlx::raw_sql("update messaging_counted_until set written_by = '900000000000'")
+        .execute(&mut installation.connection)
+        .await
+        .unwrap();
+    installation.accept(message(MessageStatus::Queued, node())).await;
+    assert_eq!(installation.open().await, (1, 1));
+    installation.storage.roll_up().await.unwrap();
+    installation.accept(message(MessageStatus::Queued, node())).await;
+    assert_eq!(installation.open().await, (2, 2));
+    let until = "select (written_by < '900000000000')::int::bigint from messaging_counted_until";
+    assert_eq!(installation.number(until).await, 1, "it goes by its own transactions");
 }

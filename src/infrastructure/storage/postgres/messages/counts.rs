@@ -4,14 +4,30 @@
 use std::collections::HashMap;
 
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, QueryBuilder};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use crate::application::ports::{RepositoryError, SearchError};
 use crate::domain::access::principal::Tenant;
 use crate::domain::message::MessageStatus;
 use crate::infrastructure::storage::postgres::PgDatabase;
+use crate::infrastructure::storage::postgres::connections::begin_look;
 use crate::infrastructure::storage::postgres::row::{get, status};
+
+/// Which changes there can be that were not added to the counts. After a restore the transactions of another server are ahead of
+/// this one's.
+macro_rules! uncounted_changes {
+    () => {
+        "written_by >= (select case
+                                   when written_by <= pg_snapshot_xmax(pg_current_snapshot()) then written_by
+                                   else '0'::xid8
+                               end
+                          from messaging_counted_until)"
+    };
+}
+pub(super) use uncounted_changes;
+
+const UNCOUNTED_CHANGES: &str = uncounted_changes!();
 
 /// A tenant's messages. Those of weeks that are not counted yet are read.
 pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap<MessageStatus, u64>, SearchError> {
@@ -24,15 +40,18 @@ pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap
                    from messaging_uncounted_weeks";
     let uncounted = search.find(QueryBuilder::new(weeks)).await?;
     let weeks: Vec<i64> = uncounted.iter().map(|row| get(row, "week")).collect::<Result<_, _>>()?;
-    let mut query = QueryBuilder::<Postgres>::new(
+    let mut query = QueryBuilder::<Postgres>::new(concat!(
         "select status, sum(count)::bigint as count
            from (select tenant, week, status, count
                    from messaging_message_counts
                  union all
                  select tenant, week, status, change
-                   from messaging_message_count_changes) as parts
+                   from messaging_message_count_changes
+                  where ",
+        uncounted_changes!(),
+        ") as parts
           where tenant = ",
-    );
+    ));
     query.push_bind(tenant.as_str().to_owned()).push(" and week <> all(").push_bind(weeks);
     query.push(") group by status having sum(count) > 0");
     let mut counts = HashMap::new();
@@ -53,8 +72,14 @@ pub async fn of_tenant(database: &PgDatabase, tenant: &Tenant) -> Result<HashMap
 
 /// What was sent and is open, of all tenants or of one. Of weeks that are not counted yet it is read.
 pub async fn open(database: &PgDatabase, tenant: Option<&Tenant>) -> Result<u64, RepositoryError> {
+    let look = async |connection: &mut PgConnection| {
+        let mut transaction = begin_look(connection).await?;
+        let open = open_in(&mut transaction, tenant.map(Tenant::as_str)).await?;
+        transaction.commit().await?;
+        Ok(open)
+    };
     database
-        .run(async |connection| open_in(connection, tenant.map(Tenant::as_str)).await)
+        .run(look)
         .await
         .and_then(|count| u64::try_from(count).map_err(|_| RepositoryError::Corrupt(format!("a count is {count}"))))
 }
@@ -77,7 +102,8 @@ async fn open_in(connection: &mut PgConnection, tenant: Option<&str>) -> Result<
                    from messaging_message_counts
                  union all
                  select tenant, week, status, change
-                   from messaging_message_count_changes) as parts
+                   from messaging_message_count_changes
+                  where {UNCOUNTED_CHANGES}) as parts
           where status in ('pending', 'queued', 'processing')
             and week <> all($1)
             {of_tenant}"
@@ -112,17 +138,26 @@ async fn open_in(connection: &mut PgConnection, tenant: Option<&str>) -> Result<
 
 /// What was counted, of all tenants.
 pub async fn all(database: &PgDatabase) -> Result<HashMap<MessageStatus, u64>, RepositoryError> {
-    let query = sqlx::query(
+    let query = sqlx::query(concat!(
         "select status, sum(count)::bigint as count
            from (select status, count
                    from messaging_message_counts
                  union all
                  select status, change
-                   from messaging_message_count_changes) as parts
+                   from messaging_message_count_changes
+                  where ",
+        uncounted_changes!(),
+        ") as parts
           group by status
-         having sum(count) > 0",
-    );
-    let rows = database.run(async |connection| query.fetch_all(connection).await).await?;
+         having sum(count) > 0"
+    ));
+    let look = async |connection: &mut PgConnection| {
+        let mut transaction = begin_look(connection).await?;
+        let rows = query.fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(rows)
+    };
+    let rows = database.run(look).await?;
     rows.iter().map(|row| Ok((status(row, "status")?, count(row)?))).collect()
 }
 
@@ -131,7 +166,7 @@ pub async fn roll_up(database: &PgDatabase) -> Result<(), RepositoryError> {
     database
         .upkeep
         .run(async |connection| {
-            let mut transaction = connection.begin().await?;
+            let mut transaction = begin_look(connection).await?;
             let is_alone: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtext('correio counts'))")
                 .fetch_one(&mut *transaction)
                 .await?;
@@ -150,18 +185,34 @@ pub async fn roll_up(database: &PgDatabase) -> Result<(), RepositoryError> {
         .await
 }
 
-const ROLL_UP: &str = "
+/// In one statement, which sees one moment: transactions that were under way in it may write changes later.
+const ROLL_UP: &str = concat!(
+    "
     with changes as (
          delete from messaging_message_count_changes
-          where ctid = any(array(select ctid from messaging_message_count_changes limit 200000))
-         returning tenant, week, status, change
+          where ctid = any(array(select ctid
+                                   from messaging_message_count_changes
+                                  where ",
+    uncounted_changes!(),
+    "
+                                  order by written_by
+                                  limit 200000))
+         returning tenant, week, status, change, written_by
+     ),
+     passed as (
+         update messaging_counted_until
+            set written_by = least(
+                    pg_snapshot_xmin(pg_current_snapshot()),
+                    (select case when count(*) = 200000 then (array_agg(written_by order by written_by desc))[1] end
+                       from changes))
      )
      insert into messaging_message_counts as counts (tenant, week, status, count)
      select tenant, week, status, sum(change)::bigint
        from changes
       group by tenant, week, status
      having sum(change) <> 0
-         on conflict (tenant, week, status) do update set count = counts.count + excluded.count";
+         on conflict (tenant, week, status) do update set count = counts.count + excluded.count"
+);
 
 /// Marks weeks that have counts and no messages: an operator or an older process dropped them without updating the counts.
 pub async fn doubt_dropped(connection: &mut PgConnection) -> Result<(), sqlx::Error> {

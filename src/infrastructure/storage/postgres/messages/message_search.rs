@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection, QueryBuilder};
 use uuid::Uuid;
 
-use super::counts::{self, count};
+use super::counts::{self, count, uncounted_changes};
 use super::matching::{OpenOnes, Wanted, many, narrowed, open_of_all};
 use super::page::Page;
 use crate::application::ports::{Listed, MessageFilter, MessageSearch, Purposes, RepositoryError, SearchError};
@@ -195,7 +195,7 @@ async fn parts(
 ) -> Result<Parts, SearchError> {
     let mut query = QueryBuilder::new("with asked (tenant) as (select ");
     query.push_bind(tenant.as_str().to_owned());
-    query.push(
+    query.push(concat!(
         "::text)
          select array(
                     select bounds[1]::uuid
@@ -226,8 +226,11 @@ async fn parts(
                             select changes.week
                               from messaging_message_count_changes as changes
                              where changes.tenant = asked.tenant
-                               and status in ('pending', 'queued', 'processing')) as weeks) as open",
-    );
+                               and status in ('pending', 'queued', 'processing')
+                               and ",
+        uncounted_changes!(),
+        ") as weeks) as open"
+    ));
     let rows = search.find(query).await?;
     let row = rows.first().ok_or_else(|| RepositoryError::Corrupt("a row was expected".to_owned()))?;
     let mut parts = Page::before(before).parts(get(row, "weeks")?);
