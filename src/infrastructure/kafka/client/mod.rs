@@ -3,10 +3,12 @@
 mod connection;
 mod embedded;
 mod settings;
+mod standstill;
 mod statistics;
 mod troubles;
 
 pub use connection::Connection;
 pub use embedded::EmbeddedBroker;
 pub use settings::{QuietEvents, client_config, refused, take_whatever_is_there};
+pub use standstill::{STANDSTILL, StandstillWatch};
 pub use troubles::{About, Troubles};

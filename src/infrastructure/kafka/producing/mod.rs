@@ -7,7 +7,6 @@ mod publishing;
 mod record_times;
 mod refusals;
 mod reports;
-mod standstill;
 
 pub use dead_letter_topic::KafkaDeadLetterTopic;
 pub use message_queue::KafkaMessageQueue;

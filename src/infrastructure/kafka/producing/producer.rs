@@ -12,11 +12,11 @@ use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig, ThreadedProducer
 use tracing::{error, warn};
 
 use super::publishing::{BUFFERED_KIBIBYTES, BUFFERED_MESSAGES};
-use super::reports::{ProducerEvents, Purpose, Replacement, Report, Reports};
+use super::reports::{ProducerEvents, Purpose, Report, Reports};
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::Clock;
 use crate::domain::Timestamp;
-use crate::infrastructure::kafka::client::Connection;
+use crate::infrastructure::kafka::client::{Connection, STANDSTILL};
 
 /// A record to publish.
 pub struct Outgoing<'r> {
@@ -116,13 +116,11 @@ impl Producer {
     }
 
     fn follow_reports(&self) {
-        match self.reports.take_replacement() {
-            None => {}
-            Some(Replacement::SingleRecords) => self.single_records(),
-            Some(Replacement::Standstill) => {
-                let cause = "nothing got through to a partition for a minute, with its leader connected";
-                self.replace(&mut self.writable(), cause);
-            }
+        if self.reports.take_single_records() {
+            self.single_records();
+        }
+        if self.reports.standstill.take() {
+            self.replace(&mut self.writable(), STANDSTILL);
         }
     }
 

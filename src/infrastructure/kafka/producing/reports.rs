@@ -1,6 +1,6 @@
 //! What became of what was published, as librdkafka reports it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,12 +15,11 @@ use tracing::{debug, info, warn};
 use super::publishing::{Buffered, Publishing};
 use super::record_times::RecordTimes;
 use super::refusals::Refusals;
-use super::standstill::Standstill;
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::Clock;
 use crate::domain::message::MessageId;
 use crate::domain::node::NodeId;
-use crate::infrastructure::kafka::client::Connection;
+use crate::infrastructure::kafka::client::{Connection, StandstillWatch};
 use crate::infrastructure::kafka::event::LARGEST_VALUE;
 
 /// Bytes. A reference is hardly shorter: below this, another form of the record does not help.
@@ -88,18 +87,9 @@ pub struct Reports {
     largest_value: AtomicUsize,
     pub times: RecordTimes,
     pub refusals: Refusals,
-    standstill: Mutex<Standstill>,
-    /// Why another producer has to take over.
-    replacement: Mutex<Option<Replacement>>,
-}
-
-/// Why a producer is replaced, beside a fatal error of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Replacement {
+    pub standstill: StandstillWatch,
     /// Kafka refused a batch of records as too large, of which each may be small enough.
-    SingleRecords,
-    /// For a minute everything for a partition has timed out, with Kafka connected.
-    Standstill,
+    wants_single_records: AtomicBool,
 }
 
 impl Reports {
@@ -112,6 +102,7 @@ impl Reports {
         Self {
             times: RecordTimes::new(clock.clone(), connection.troubles()),
             refusals: Refusals::new(connection.troubles()),
+            standstill: StandstillWatch::new(publish_timeout, connection.clone(), clock.clone()),
             unreconciled,
             clock,
             connection,
@@ -119,8 +110,7 @@ impl Reports {
             buffered_messages: AtomicUsize::new(0),
             buffered_bytes: AtomicUsize::new(0),
             largest_value: AtomicUsize::new(LARGEST_VALUE),
-            standstill: Mutex::new(Standstill::new(publish_timeout)),
-            replacement: Mutex::default(),
+            wants_single_records: AtomicBool::new(false),
         }
     }
 
@@ -189,7 +179,7 @@ impl Reports {
     /// alone. One that was alone, and all that are as large, travel as references from now on.
     fn too_large(&self, report: &Reported, error: &KafkaError) {
         if report.bytes < report.batch_bytes {
-            self.want(Replacement::SingleRecords);
+            self.wants_single_records.store(true, Ordering::Release);
             return;
         }
         let limit = (report.bytes / 2).max(SMALLEST_LIMIT);
@@ -207,30 +197,9 @@ impl Reports {
         self.largest_value.store(value, Ordering::Relaxed);
     }
 
-    fn partition_reported(&self, topic: &str, partition: i32, error: Option<&KafkaError>) {
-        let mut standstill = self.standstill.lock().unwrap_or_else(PoisonError::into_inner);
-        match error.map(KafkaError::rdkafka_error_code) {
-            None => standstill.succeeded(topic, partition),
-            // A leader that is away is no fault of the producer.
-            Some(Some(RDKafkaErrorCode::MessageTimedOut)) if !self.connection.has_leader(topic, partition) => {
-                standstill.forget();
-            }
-            Some(Some(RDKafkaErrorCode::MessageTimedOut)) => {
-                if standstill.timed_out(topic, partition, self.clock.monotonic()) {
-                    self.want(Replacement::Standstill);
-                }
-            }
-            Some(_) => {}
-        }
-    }
-
-    fn want(&self, replacement: Replacement) {
-        *self.replacement.lock().unwrap_or_else(PoisonError::into_inner) = Some(replacement);
-    }
-
-    /// Why another producer has to take over, asked before a publication.
-    pub fn take_replacement(&self) -> Option<Replacement> {
-        self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Whether another producer has to take over that sends each record alone, asked before a publication.
+    pub fn take_single_records(&self) -> bool {
+        self.wants_single_records.load(Ordering::Acquire) && self.wants_single_records.swap(false, Ordering::AcqRel)
     }
 
     fn publishing(&self) -> MutexGuard<'_, Publishing> {
@@ -282,7 +251,7 @@ impl ProducerContext for ProducerEvents {
             Ok(record) => (None, record),
             Err((error, record)) => (Some(error), record),
         };
-        self.reports.partition_reported(record.topic(), record.partition(), error);
+        self.reports.standstill.reported(record.topic(), record.partition(), error);
         match error {
             None => self.reports.refusals.succeeded(record.topic()),
             Some(error) => self.reports.refusals.failed(record.topic(), error),

@@ -18,7 +18,7 @@ use crate::application::ports::{Clock, LONGEST_PUBLICATION, PublishError, Refusa
 use crate::domain::Timestamp;
 use crate::domain::topic::{RecordPosition, TopicRecord};
 use crate::infrastructure::config::TopicsConfig;
-use crate::infrastructure::kafka::client::Connection;
+use crate::infrastructure::kafka::client::{Connection, StandstillWatch};
 
 /// Bytes of a batch: below the limit of nearly every topic, so that nobody's record is refused for its company.
 const BATCH_BYTES: usize = 131_072;
@@ -82,8 +82,9 @@ impl KafkaTopicProducer {
         let mut config_alone = config.clone();
         config_alone.set("batch.size", "1").set("linger.ms", "0").remove("statistics.interval.ms");
         let producer = |config| {
-            let connection = connection.clone();
-            Replaceable::new(config, move || RecordEvents(connection.clone()))
+            let standstill = Arc::new(StandstillWatch::new(PATIENCE, connection.clone(), clock.clone()));
+            let events = RecordEvents { connection: connection.clone(), standstill: standstill.clone() };
+            Replaceable::new(config, standstill, move || events.clone())
         };
         let (together, alone) = (producer(config), producer(config_alone));
         together.client()?;
@@ -94,6 +95,7 @@ impl KafkaTopicProducer {
 impl TopicProducer for KafkaTopicProducer {
     fn publish(&self, topic: &str, record: TopicRecord) -> BoxFuture<'static, Result<RecordPosition, PublishError>> {
         let (publishing, topic) = (self.0.clone(), topic.to_owned());
+        publishing.together.replace_if_it_stands_still();
         // The first poll may come late: the order of the calls is the order in the topic.
         let begun = publishing.together.client().map(|client| begin(&client, &topic, &record));
         let publication = async move {
@@ -133,6 +135,8 @@ impl Publishing {
         record: &TopicRecord,
         error: KafkaError,
     ) -> Result<RecordPosition, PublishError> {
+        // Its own report may have been the last straw.
+        self.together.replace_if_it_stands_still();
         let code = error.rdkafka_error_code();
         let again = if code == Some(RDKafkaErrorCode::Fatal) {
             self.together.replace_fatal();
@@ -179,6 +183,7 @@ impl Publishing {
 }
 
 async fn publish(producer: &Replaceable<RecordEvents>, topic: &str, record: &TopicRecord) -> Published {
+    producer.replace_if_it_stands_still();
     let begun = begin(&*producer.client()?, topic, record);
     begun.await
 }
@@ -229,22 +234,26 @@ fn bytes(record: &TopicRecord) -> usize {
     record.key.as_ref().map_or(0, Vec::len) + record.value.as_ref().map_or(0, Vec::len)
 }
 
-/// What librdkafka reports beside what became of records.
-struct RecordEvents(Arc<Connection>);
+/// What librdkafka reports.
+#[derive(Clone)]
+struct RecordEvents {
+    connection: Arc<Connection>,
+    standstill: Arc<StandstillWatch>,
+}
 
 const CLIENT: &str = "topics";
 
 impl ClientContext for RecordEvents {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        self.0.log(CLIENT, level, facility, line);
+        self.connection.log(CLIENT, level, facility, line);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        self.0.look(statistics);
+        self.connection.look(statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.0.error(CLIENT, &error, reason);
+        self.connection.error(CLIENT, &error, reason);
     }
 }
 
@@ -252,11 +261,16 @@ impl ProducerContext for RecordEvents {
     type DeliveryOpaque = Box<oneshot::Sender<Published>>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, report: Self::DeliveryOpaque) {
-        let published = match result {
-            Ok(message) => Ok(RecordPosition { partition: message.partition(), offset: message.offset() }),
-            Err((error, _)) => Err(error.clone()),
+        let (published, record) = match result {
+            Ok(record) => (Ok(RecordPosition { partition: record.partition(), offset: record.offset() }), record),
+            Err((error, record)) => (Err(error.clone()), record),
         };
+        self.standstill.reported(record.topic(), record.partition(), published.as_ref().err());
         // A record that nobody waits for any more is published all the same.
         let _ = report.send(published);
     }
 }
+
+#[cfg(test)]
+#[path = "record_producer_tests.rs"]
+mod tests;
