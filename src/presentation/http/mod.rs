@@ -38,6 +38,7 @@ use messages::send_request::AskedSend;
 use wire::body;
 use wire::problem::Problem;
 
+pub use kafka_rest::OpenStreams;
 pub use topics::{Deduplication, RepairCounts, TopicSettings, UnconfirmedAnswer};
 pub use wire::body::BodyLimits;
 pub use wire::held::LargeAnswers;

@@ -40,6 +40,10 @@ impl DerefMut for Bridge {
 impl Bridge {
     /// None, said once on the terminal, when `TEST_KAFKA_BROKERS` names no Kafka.
     pub async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    pub async fn start_with(settings: &[(&str, &str)]) -> Option<Self> {
         let Ok(brokers) = std::env::var("TEST_KAFKA_BROKERS") else {
             static SAID: Once = Once::new();
             // To the terminal itself: what is printed in a test that passes is not shown.
@@ -48,7 +52,8 @@ impl Bridge {
             });
             return None;
         };
-        let app = TestApp::start_with(Installation::sqlite().await?, &[("KAFKA_BROKERS", &brokers)]).await;
+        let settings = [&[("KAFKA_BROKERS", brokers.as_str())], settings].concat();
+        let app = TestApp::start_with(Installation::sqlite().await?, &settings).await;
         Some(Self { app, brokers, name: format!("rest-{}", Uuid::new_v4().simple()) })
     }
 

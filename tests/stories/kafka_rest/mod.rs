@@ -6,4 +6,5 @@ mod consumers;
 mod groups;
 mod producing;
 mod refusals;
+mod streams;
 mod topics;

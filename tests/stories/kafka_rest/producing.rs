@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use super::bridge::Bridge;
 use crate::support::answered::Answered;
-use crate::support::eventually::{SOON, eventually};
 use crate::support::kafka_topic::KafkaTopic;
 
 impl Bridge {
@@ -152,43 +151,4 @@ async fn a_batch_says_what_became_of_each() {
     );
     let empty = bridge.post(&path, &json!({"entries": []})).await;
     assert_eq!((empty.status, empty.json()), (422, json!({"error_code": 42208, "message": "Empty batch."})));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_comes_while_the_stream_is_open() {
-    let Some(bridge) = Bridge::start().await else { return };
-    let topic = bridge.topic(1).await;
-    let path = format!("{}/topics/{topic}/records", bridge.cluster().await);
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(1);
-    sender.send(Ok("{}".to_owned())).await.unwrap();
-    let body =
-        futures::stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));
-    let request = bridge.request(Method::POST, &path).header("content-type", "application/json");
-    let mut response = request.body(reqwest::Body::wrap_stream(body)).send().await.unwrap();
-    let first = eventually(SOON, "the first is answered", async || response.chunk().await.unwrap()).await;
-    assert!(String::from_utf8_lossy(&first).contains("\"offset\":0"), "{first:?}");
-    sender.send(Ok(" {}".to_owned())).await.unwrap();
-    let second = eventually(SOON, "the second is answered", async || response.chunk().await.unwrap()).await;
-    assert!(String::from_utf8_lossy(&second).contains("\"offset\":1"), "{second:?}");
-    drop(sender);
-    assert!(response.chunk().await.unwrap().is_none(), "the stream ends with the request");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_open_stream_does_not_keep_the_process_from_stopping() {
-    let Some(mut bridge) = Bridge::start().await else { return };
-    let topic = bridge.topic(1).await;
-    let path = format!("{}/topics/{topic}/records", bridge.cluster().await);
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(1);
-    sender.send(Ok("{}".to_owned())).await.unwrap();
-    let body =
-        futures::stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|piece| (piece, receiver)));
-    let request = bridge.request(Method::POST, &path).header("content-type", "application/json");
-    let mut response = request.body(reqwest::Body::wrap_stream(body)).send().await.unwrap();
-    let first = response.chunk().await.unwrap().unwrap();
-    assert!(String::from_utf8_lossy(&first).contains("\"offset\":0"), "{first:?}");
-    bridge.terminate();
-    assert!(response.chunk().await.unwrap().is_none(), "it ends in good order");
-    assert!(bridge.exited().await.success());
-    assert!(!bridge.log().iter().any(|line| line.contains("before everything was finished")), "{:?}", bridge.log());
 }

@@ -22,8 +22,8 @@ use crate::infrastructure::config::{Config, ConfigError, Deduplicate, Role, Topi
 use crate::infrastructure::storage::database::{Database, InstallationLock};
 use crate::infrastructure::{memory, open_files};
 use crate::presentation::http::{
-    self, AppState, BodyLimits, Deduplication, InFlight, LargeAnswers, Limits, Readiness, RepairCounts, SharedState,
-    TopicSettings, UnconfirmedAnswer, health_router, router,
+    self, AppState, BodyLimits, Deduplication, InFlight, LargeAnswers, Limits, OpenStreams, Readiness, RepairCounts,
+    SharedState, TopicSettings, UnconfirmedAnswer, health_router, router,
 };
 use early::Early;
 use installation::{FirstKey, check_credentials, ensure_installation, settle};
@@ -100,6 +100,7 @@ fn state(config: &Config, gateway: &Arc<Gateway>, tasks: TaskTracker, readiness:
         bodies: BodyLimits::new(config.http.max_body_bytes, config.http.max_broadcast_bytes),
         large_answers: LargeAnswers::new(config.http.max_body_bytes, LONGEST_WAIT_FOR_ROOM),
         in_flight: InFlight::new(config.http.max_in_flight),
+        streams: OpenStreams::new(config.http.max_in_flight),
         readiness: readiness.clone(),
         webhook_secret: webhook_secret(config),
         topics: topic_settings(&config.topics),

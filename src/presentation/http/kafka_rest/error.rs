@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Documented, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
+use super::open_streams::TooManyStreams;
 use crate::application::kafka_rest::InstanceError;
 use crate::application::ports::AdministrationError;
 use crate::presentation::http::wire::problem::Problem;
@@ -113,6 +114,12 @@ impl From<Problem> for RestError {
     }
 }
 
+impl From<TooManyStreams> for RestError {
+    fn from(error: TooManyStreams) -> Self {
+        Problem::too_many_streams(error == TooManyStreams::OfTenant).into()
+    }
+}
+
 impl From<InstanceError> for RestError {
     fn from(error: InstanceError) -> Self {
         let message = error.to_string();
@@ -152,6 +159,7 @@ impl IntoResponses for Refusals {
             (404, "There is no such cluster, topic, partition, group or consumer"),
             (409, "It conflicts with what is there"),
             (422, "A member that cannot be used"),
+            (429, "Too many consumers, or streams of records, are open"),
             (500, "Kafka failed"),
             (503, "No broker is configured, or none answers"),
         ];

@@ -2,12 +2,14 @@
 
 pub mod admin;
 mod error;
+mod open_streams;
 mod publishing;
 mod request;
 pub mod v2;
 pub mod v3;
 
 pub use error::RestErrorBody;
+pub use open_streams::OpenStreams;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

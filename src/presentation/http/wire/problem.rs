@@ -387,6 +387,16 @@ impl Problem {
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
+    /// Not logged: the answer says it.
+    pub fn too_many_streams(of_tenant: bool) -> Self {
+        let (status, kind, whose) = match of_tenant {
+            true => (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "of this tenant "),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", ""),
+        };
+        let detail = format!("Too many streams of records {whose}are open (MAX_IN_FLIGHT); close one, or try again.");
+        Self::new(status, kind, "Too many open streams", detail).with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
     /// Nothing was stored.
     pub fn too_many_bodies() -> Self {
         let detail = "The bodies of the requests that are being handled take too much memory; nothing was done for this one, try again.";

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::application::gateway::Gateway;
+use crate::presentation::http::kafka_rest::OpenStreams;
 use crate::presentation::http::topics::TopicSettings;
 use crate::presentation::http::wire::body::BodyLimits;
 use crate::presentation::http::wire::held::LargeAnswers;
@@ -25,6 +26,7 @@ pub struct AppState {
     pub bodies: BodyLimits,
     pub large_answers: LargeAnswers,
     pub in_flight: InFlight,
+    pub streams: OpenStreams,
     pub readiness: Readiness,
     /// What a CRM proves itself by; none: it needs no proof.
     pub webhook_secret: Option<String>,

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::super::error::{Refusals, RestError};
+use super::super::open_streams::OpenStream;
 use super::super::publishing::{Underway, confirmed, publish};
 use super::super::request::{Named, RestCaller, TO_WRITE};
 use super::objects::Objects;
@@ -23,6 +24,7 @@ use crate::domain::access::principal::Principal;
 use crate::domain::topic::{TopicName, TopicRecord};
 use crate::presentation::http::wire::body::{is_compressed, is_json};
 use crate::presentation::http::wire::readiness::Readiness;
+use crate::presentation::http::wire::serving::leave_place;
 use crate::presentation::http::wire::state::SharedState;
 
 /// How long records may come on one connection.
@@ -49,6 +51,7 @@ struct Target {
     caller: Principal,
     cluster: String,
     topic: TopicName,
+    open: OpenStream,
 }
 
 /// What a record is answered, once it is known.
@@ -85,6 +88,8 @@ pub async fn produce(
     if is_compressed(request.headers()) {
         return Err(RestError::new(415, "HTTP 415 Unsupported Media Type: records are not taken compressed."));
     }
+    let open = state.streams.open(&caller.tenant)?;
+    leave_place();
     let mut body = request.into_body();
     let mut objects = Objects::default();
     let (mut blank, most) = (0, state.topics.bodies.most);
@@ -101,11 +106,11 @@ pub async fn produce(
             return Err(too_large(most));
         }
     }
-    let target = Target { state: state.clone(), caller, cluster, topic };
+    let target = Target { state: state.clone(), caller, cluster, topic, open };
     Ok(answers(target, objects, body))
 }
 
-/// For the first record: whoever has a request under way keeps its place from others.
+/// For the first record: until it comes, nothing is answered.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn piece(body: &mut Body) -> Option<Bytes> {
@@ -120,9 +125,11 @@ async fn piece(body: &mut Body) -> Option<Bytes> {
 fn answers(target: Target, objects: Objects, body: Body) -> Response {
     let (sender, receiver) = mpsc::channel(MOST_UNANSWERED);
     let (state, cluster, topic) = (target.state.clone(), target.cluster.clone(), target.topic.clone());
+    // Until the last answer is written, too.
+    let open = target.open.clone();
     target.state.tasks.clone().spawn(take(target, objects, body, sender));
-    let answers = stream::unfold(receiver, async |mut receiver: mpsc::Receiver<Answer>| {
-        receiver.recv().await.map(|answer| (answer, receiver))
+    let answers = stream::unfold((receiver, open), async |(mut receiver, open): (mpsc::Receiver<Answer>, _)| {
+        receiver.recv().await.map(|answer| (answer, (receiver, open)))
     });
     let written = answers
         .map(move |answer| {
@@ -259,7 +266,10 @@ async fn send(target: &Target, batch: Vec<Taken>, answers: &mpsc::Sender<Answer>
     }
     let begun = match records.is_empty() {
         true => Ok(Vec::new()),
-        false => publish(&target.state, &target.caller, &target.topic, records).await,
+        false => {
+            let _place = target.state.in_flight.wait().await;
+            publish(&target.state, &target.caller, &target.topic, records).await
+        }
     };
     let mut begun = match begun {
         Ok(begun) => begun.into_iter(),

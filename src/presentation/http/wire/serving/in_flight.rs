@@ -48,6 +48,11 @@ impl InFlight {
         Some((done, place))
     }
 
+    /// Waits for a place, for work that has a bound of its own.
+    pub async fn wait(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().acquire_owned().await.ok()
+    }
+
     fn enter(&self) -> Option<OwnedSemaphorePermit> {
         let Ok(permit) = self.places.clone().try_acquire_owned() else {
             if !self.is_full.swap(true, Ordering::Relaxed) {
@@ -80,6 +85,11 @@ pub async fn wait_for_client<T>(work: impl Future<Output = T>) -> Option<T> {
     let done = work.await;
     *locked(&place.0.permit) = Some(place.0.in_flight.enter()?);
     Some(done)
+}
+
+/// Leaves the place of this task's request to others for good: what goes on of it [waits](InFlight::wait) for one each time.
+pub fn leave_place() {
+    let _without_a_place = PLACE.try_with(|place| drop(locked(&place.0.permit).take()));
 }
 
 /// Holds the bytes of its body until the work for this task's request has ended.
