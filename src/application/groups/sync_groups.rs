@@ -8,7 +8,7 @@ use crate::application::ports::{
 };
 use crate::domain::access::principal::Principal;
 use crate::domain::group::member::{Member, MemberId};
-use crate::domain::group::sync::{GroupSync, SILENT_FOR, SyncStatus};
+use crate::domain::group::sync::{GroupSync, SyncStatus};
 use crate::domain::group::{Group, GroupId, GroupKind};
 use crate::domain::instance::{Instance, InstanceId};
 
@@ -76,8 +76,16 @@ impl SyncGroups {
         let credentials = self.cipher.open(instance.id, &instance.credentials)?;
         let account = Account { channel_instance_id: instance.channel_instance_id.clone(), credentials };
         let now = self.clock.now();
+        let last = self.syncs.find(&caller.tenant, instance.id).await?;
+        if let Some(running) = last.clone().filter(|last| last.runs_at(now)) {
+            return Ok(AskedSync::Running(running));
+        }
         let sync = GroupSync::begin(caller.tenant.clone(), instance.id, now);
-        if !self.syncs.begin(&sync, now - SILENT_FOR).await? {
+        let sync = match &last {
+            Some(last) => sync.after(last),
+            None => sync,
+        };
+        if !self.syncs.begin(&sync, last.as_ref()).await? {
             return Ok(AskedSync::Running(self.standing(caller, Some(instance.id)).await?));
         }
         Ok(AskedSync::Begun(Box::new(BegunSync { instance, account, user_id: caller.subject.clone(), sync })))

@@ -8,7 +8,7 @@ use crate::support::databases::Adapters;
 use crate::support::given::{at, id, tenant};
 
 on_every_adapter![
-    one_sync_of_an_instance_runs_at_a_time,
+    a_sync_takes_the_place_of_the_one_that_was_found,
     a_sync_is_noted_by_the_one_that_began_it,
     a_foreign_sync_is_like_none,
     a_synced_group_is_as_its_provider_has_it,
@@ -20,16 +20,20 @@ fn synced(name: &str) -> Group {
     Group { kind: GroupKind::SyncedWhatsapp, external_id, last_sync_at: Some(at(1)), ..group("acme", name) }
 }
 
-async fn one_sync_of_an_instance_runs_at_a_time(adapters: &Adapters) {
+async fn a_sync_takes_the_place_of_the_one_that_was_found(adapters: &Adapters) {
+    let syncs = &adapters.group_syncs;
     let first = GroupSync::begin(tenant("acme"), group("acme", "x").instance_id, at(0));
-    assert!(adapters.group_syncs.begin(&first, at(-300)).await.unwrap());
-    assert!(!adapters.group_syncs.begin(&first, at(-1)).await.unwrap(), "it runs");
+    assert!(syncs.begin(&first, None).await.unwrap());
+    assert!(!syncs.begin(&first, None).await.unwrap(), "there is one");
     let second = GroupSync { started_at: at(400), updated_at: at(400), ..first.clone() };
-    assert!(adapters.group_syncs.begin(&second, at(100)).await.unwrap(), "it has said nothing for too long");
-    let ended = GroupSync { status: SyncStatus::Failed, error: Some("away".to_owned()), ..second };
-    assert!(adapters.group_syncs.note(&ended).await.unwrap());
-    let third = GroupSync { started_at: at(401), updated_at: at(401), ..first };
-    assert!(adapters.group_syncs.begin(&third, at(101)).await.unwrap(), "it has ended");
+    assert!(syncs.begin(&second, Some(&first)).await.unwrap());
+    let third = GroupSync { started_at: at(401), updated_at: at(401), ..first.clone() };
+    assert!(!syncs.begin(&third, Some(&first)).await.unwrap(), "another has begun since");
+    let ended =
+        GroupSync { status: SyncStatus::Failed, error: Some("away".to_owned()), updated_at: at(402), ..second.clone() };
+    assert!(syncs.note(&ended).await.unwrap());
+    assert!(!syncs.begin(&third, Some(&second)).await.unwrap(), "it has said something since");
+    assert!(syncs.begin(&third, Some(&ended)).await.unwrap());
     let found = adapters.group_syncs.find(&third.tenant, third.instance_id).await.unwrap();
     assert_eq!(found, Some(third));
 }
@@ -37,7 +41,7 @@ async fn one_sync_of_an_instance_runs_at_a_time(adapters: &Adapters) {
 async fn a_sync_is_noted_by_the_one_that_began_it(adapters: &Adapters) {
     let sync = GroupSync::begin(tenant("acme"), group("acme", "x").instance_id, at(0));
     assert!(!adapters.group_syncs.note(&sync).await.unwrap());
-    assert!(adapters.group_syncs.begin(&sync, at(-300)).await.unwrap());
+    assert!(adapters.group_syncs.begin(&sync, None).await.unwrap());
     let late = GroupSync { started_at: at(-5), total_groups: 9, ..sync.clone() };
     assert!(!adapters.group_syncs.note(&late).await.unwrap());
     let noted = GroupSync {
@@ -55,7 +59,7 @@ async fn a_sync_is_noted_by_the_one_that_began_it(adapters: &Adapters) {
 
 async fn a_foreign_sync_is_like_none(adapters: &Adapters) {
     let sync = GroupSync::begin(tenant("acme"), group("acme", "x").instance_id, at(0));
-    assert!(adapters.group_syncs.begin(&sync, at(-300)).await.unwrap());
+    assert!(adapters.group_syncs.begin(&sync, None).await.unwrap());
     assert_eq!(adapters.group_syncs.find(&tenant("globex"), sync.instance_id).await.unwrap(), None);
 }
 

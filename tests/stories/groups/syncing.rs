@@ -20,7 +20,7 @@ stories!(
     in_both_modes:
     a_synced_group_is_one_recipient;
     on_both_databases:
-    groups_are_as_the_provider_has_them;
+    groups_are_as_the_provider_has_them, a_sync_of_a_clock_that_was_ahead_ends_with_its_process;
 );
 
 /// The id of an instance whose phone is connected.
@@ -170,4 +170,32 @@ async fn a_sync_that_nobody_waits_for_is_asked_about(installation: Installation)
     })
     .await;
     assert_eq!((&standing["totalGroups"], &standing["totalMembers"]), (&json!(1), &json!(3)), "{standing}");
+}
+
+async fn a_sync_of_a_clock_that_was_ahead_ends_with_its_process(installation: Installation) {
+    let (app, evolution) = (TestApp::start(installation).await, FakeEvolution::start().await);
+    let instance = connected(&app, &evolution).await;
+    let sync = format!("{GROUPS}/sync/{instance}");
+    let gone = json!({ "id": "1203@g.us", "participants": [] });
+    evolution.has_groups("loja", json!([vendas(people()), gone]));
+    assert_eq!(app.post(&sync, &json!({})).await.data()["syncedGroups"], 2);
+    // It has died in the midst of it.
+    for ahead in [
+        "update messaging_group_syncs set status = 'running', started_at = '2099-01-01T00:00:00.000Z',
+            updated_at = '2099-01-01T00:00:01.000Z'",
+        "update messaging_groups set last_sync_at = '2099-01-01T00:00:00.000Z'",
+    ] {
+        app.sql(ahead).await;
+    }
+    let standing = app.get(&sync).await.data();
+    assert_eq!(standing["status"], "failed", "{standing}");
+
+    evolution.has_groups("loja", json!([vendas(json!([{ "id": "333@lid", "admin": null }]))]));
+    let again = app.post(&sync, &json!({})).await;
+    assert_eq!((again.status, &again.data()["totalMembers"]), (200, &json!(1)), "{}", again.text());
+    let groups = app.get(GROUPS).await.json();
+    assert_eq!(groups.as_array().unwrap().len(), 1, "what the provider has no more is deleted: {groups}");
+    let members = app.get(&format!("{GROUPS}/{}/members", groups[0]["id"].as_str().unwrap())).await.json();
+    assert_eq!(members.as_array().unwrap().len(), 1, "{members}");
+    assert_eq!(app.get(&sync).await.data()["status"], "finished");
 }

@@ -8,7 +8,7 @@ use correio::application::ports::{
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
 use correio::domain::group::member::{MOST_MEMBERS, Member, MemberId};
-use correio::domain::group::sync::{GroupSync, SyncStatus};
+use correio::domain::group::sync::GroupSync;
 use correio::domain::group::{Group, GroupChange, GroupDescription, GroupId, GroupName};
 use correio::domain::instance::InstanceId;
 
@@ -202,10 +202,11 @@ impl GroupMembers for MemoryGroups {
 
 #[async_trait]
 impl GroupSyncs for MemoryGroups {
-    async fn begin(&self, sync: &GroupSync, silent_since: Timestamp) -> Result<bool, RepositoryError> {
+    async fn begin(&self, sync: &GroupSync, last: Option<&GroupSync>) -> Result<bool, RepositoryError> {
         let begin = |tables: &mut Tables| {
-            let runs = |it: &GroupSync| it.status == SyncStatus::Running && it.updated_at > silent_since;
-            if tables.group_syncs.get(&sync.instance_id).is_some_and(runs) {
+            let found = |it: &GroupSync| (it.started_at, it.updated_at);
+            let known = tables.group_syncs.get(&sync.instance_id).map(found);
+            if known.is_some() && known != last.map(found) {
                 return Ok(false);
             }
             tables.group_syncs.insert(sync.instance_id, sync.clone());

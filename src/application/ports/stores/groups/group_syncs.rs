@@ -13,9 +13,9 @@ use crate::domain::instance::InstanceId;
 /// `tests/contracts/groups/group_syncs.rs` proves this for every implementation.
 #[async_trait]
 pub trait GroupSyncs: Send + Sync {
-    /// Writes that a sync has begun, in the place of the instance's last one. False when that still runs: it has said something
-    /// after `silent_since`.
-    async fn begin(&self, sync: &GroupSync, silent_since: Timestamp) -> Result<bool, RepositoryError>;
+    /// Writes that a sync has begun, in the place of `last`, as it was found. False when that is not the instance's last one any more,
+    /// or has said something since; and where none was found, when there is one.
+    async fn begin(&self, sync: &GroupSync, last: Option<&GroupSync>) -> Result<bool, RepositoryError>;
 
     /// Writes how far it has come, if it is still the one that began at its `started_at`.
     async fn note(&self, sync: &GroupSync) -> Result<bool, RepositoryError>;

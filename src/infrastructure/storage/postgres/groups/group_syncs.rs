@@ -37,8 +37,8 @@ const BEGIN: &str = concat!(
             error = excluded.error,
             started_at = excluded.started_at,
             updated_at = excluded.updated_at
-      where messaging_group_syncs.status <> 'running'
-         or messaging_group_syncs.updated_at <= $10"
+      where messaging_group_syncs.started_at = $10
+        and messaging_group_syncs.updated_at = $11"
 );
 
 const NOTE: &str = "
@@ -80,7 +80,7 @@ fn number(count: u32) -> i32 {
 
 #[async_trait]
 impl GroupSyncs for PgGroupSyncs {
-    async fn begin(&self, sync: &GroupSync, silent_since: Timestamp) -> Result<bool, RepositoryError> {
+    async fn begin(&self, sync: &GroupSync, last: Option<&GroupSync>) -> Result<bool, RepositoryError> {
         let query = sqlx::query(BEGIN)
             .bind(sync.instance_id.0)
             .bind(sync.tenant.as_str())
@@ -91,7 +91,8 @@ impl GroupSyncs for PgGroupSyncs {
             .bind(&sync.error)
             .bind(sync.started_at)
             .bind(sync.updated_at)
-            .bind(silent_since);
+            .bind(last.map(|last| last.started_at))
+            .bind(last.map(|last| last.updated_at));
         let begun = self.database.run(async |connection| query.execute(connection).await).await?;
         Ok(begun.rows_affected() > 0)
     }

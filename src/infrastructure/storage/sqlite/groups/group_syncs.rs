@@ -38,8 +38,8 @@ const BEGIN: &str = concat!(
             error = excluded.error,
             started_at = excluded.started_at,
             updated_at = excluded.updated_at
-      where status <> 'running'
-         or updated_at <= ?10"
+      where started_at = ?10
+        and updated_at = ?11"
 );
 
 const NOTE: &str = "
@@ -75,7 +75,7 @@ const WHO_LEFT: &str = "
 
 #[async_trait]
 impl GroupSyncs for SqliteGroupSyncs {
-    async fn begin(&self, sync: &GroupSync, silent_since: Timestamp) -> Result<bool, RepositoryError> {
+    async fn begin(&self, sync: &GroupSync, last: Option<&GroupSync>) -> Result<bool, RepositoryError> {
         self.database.is_in_its_place()?;
         let begun = sqlx::query(BEGIN)
             .bind(sync.instance_id.0.hyphenated())
@@ -87,7 +87,8 @@ impl GroupSyncs for SqliteGroupSyncs {
             .bind(&sync.error)
             .bind(time_text(sync.started_at))
             .bind(time_text(sync.updated_at))
-            .bind(time_text(silent_since))
+            .bind(last.map(|last| time_text(last.started_at)))
+            .bind(last.map(|last| time_text(last.updated_at)))
             .execute(self.database.writer())
             .await
             .map_err(translate)?;
