@@ -15,7 +15,9 @@ use super::channels::{
 use super::config::{Brokers, Config, ConfigError, QueueConfig, Role, STUCK_AFTER_NAME, TopicBrokers, TopicsConfig};
 use super::expressions::{BoundedExpressions, JsonSchemas};
 use super::http_client::{AddressGuard, BlockPrivate, ClientSetupError, announce_proxies, has_proxy};
-use super::kafka::{Kafka, KafkaAdministration, KafkaRecordConsumers, administration, overtaken, start_topic_producer};
+use super::kafka::{
+    Kafka, KafkaAdministration, KafkaRecordConsumers, Topics, administration, overtaken, start_topic_producer,
+};
 use super::receiving::receiver;
 use super::storage::caching::{CachedApiKeys, CachedInstances, CachedUsers};
 use super::storage::counting::counted;
@@ -31,6 +33,7 @@ use crate::application::gateway::{
     status_webhooks,
 };
 use crate::application::instances::{ConnectInstance, CreateInstance, EventSecrets};
+use crate::application::kafka_rest::OwnTopic;
 use crate::application::node::this_node::ThisNode;
 use crate::application::ports::{
     ChannelSender, Channels, Clock, CredentialsCipher, MessageSource, PublishError, Stores, Tasks, TopicProducer,
@@ -328,7 +331,20 @@ fn kafka_rest(config: &Config, transport: &Transport, clock: &Arc<dyn Clock>) ->
         QueueConfig::Kafka(kafka) => Some(kafka.group_id.clone()),
         QueueConfig::Direct => None,
     };
-    Some(KafkaRestPorts { topics, groups: Arc::new(administration), consumers: Arc::new(consumers), own_group })
+    let own_topics = own_topics(config);
+    let (groups, consumers) = (Arc::new(administration), Arc::new(consumers));
+    Some(KafkaRestPorts { topics, groups, consumers, own_group, own_topics })
+}
+
+fn own_topics(config: &Config) -> Vec<OwnTopic> {
+    let mut own =
+        vec![OwnTopic { name: config.topics.dead_letters.clone(), content: "the records that Kafka did not take" }];
+    if let QueueConfig::Kafka(kafka) = &config.queue {
+        let Topics { send, dead_letters } = Topics::new(&kafka.topic_prefix);
+        own.push(OwnTopic { name: send, content: "the messages that wait for their delivery" });
+        own.push(OwnTopic { name: dead_letters, content: "the messages that failed" });
+    }
+    own
 }
 
 /// What a command asks of a Kafka.

@@ -75,6 +75,8 @@ pub struct KafkaRestPorts {
     pub consumers: Arc<dyn RecordConsumers>,
     /// The group that messages are delivered by, where they travel through this Kafka.
     pub own_group: Option<String>,
+    /// Those that nobody deletes through it.
+    pub own_topics: Vec<kafka_rest::OwnTopic>,
 }
 
 #[derive(Clone, Debug)]

@@ -524,9 +524,10 @@ impl Ports {
     }
 
     pub(super) fn kafka_rest(&self) -> Option<kafka_rest::KafkaRest> {
-        let KafkaRestPorts { topics, groups, consumers, own_group } = self.kafka_rest.clone()?;
+        let KafkaRestPorts { topics, groups, consumers, own_group, own_topics } = self.kafka_rest.clone()?;
         let (groups, reset_offsets) = kafka_rest::groups(&topics, &groups, own_group.clone());
         let consumers = kafka_rest::ConsumerInstances::new(consumers, self.clock.clone(), self.ids.clone(), own_group);
-        Some(kafka_rest::KafkaRest { topics, groups, reset_offsets, consumers: Arc::new(consumers) })
+        let delete_topic = kafka_rest::DeleteTopic { topics: topics.clone(), own: own_topics };
+        Some(kafka_rest::KafkaRest { topics, delete_topic, groups, reset_offsets, consumers: Arc::new(consumers) })
     }
 }

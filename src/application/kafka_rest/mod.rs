@@ -2,11 +2,13 @@
 
 mod consumer_instance;
 mod consumer_instances;
+mod delete_topic;
 mod read_groups;
 mod reset_offsets;
 
 pub use consumer_instance::{CreateConsumer, FetchBounds, Fetched, Format, InstanceError, InstanceName};
 pub use consumer_instances::{ConsumerInstances, Reads};
+pub use delete_topic::{DeleteTopic, DeleteTopicError, OwnTopic};
 pub use read_groups::{GroupLags, Lag, ReadGroups};
 pub use reset_offsets::{NewOffset, ResetError, ResetOffsets, ResetTo, Selection};
 
@@ -17,6 +19,7 @@ use crate::application::ports::{GroupAdministration, TopicAdministration};
 /// A Kafka, as its administrators and the clients of a REST Proxy see it.
 pub struct KafkaRest {
     pub topics: Arc<dyn TopicAdministration>,
+    pub delete_topic: DeleteTopic,
     pub groups: ReadGroups,
     pub reset_offsets: ResetOffsets,
     pub consumers: Arc<ConsumerInstances>,

@@ -68,3 +68,24 @@ async fn open_topics_are_open_to_publishers_alone(installation: Installation) {
         assert_eq!(anyone.post(path, &json!({})).await.status, 401, "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_that_are_needed_are_not_deleted() {
+    let Some(installation) = Installation::real_kafka().await else { return };
+    let app = TestApp::start(installation).await;
+    let clusters = app.get("/v3/clusters").await.json();
+    let topics = format!("/v3/clusters/{}/topics", clusters["data"][0]["cluster_id"].as_str().unwrap());
+    let [send, dead_letters] = ["messaging.send", "messaging.send.dlq"].map(|name| app.installation.topic_name(name));
+    let (ours, kafkas) = ("Correio's own", "Kafka's own");
+    for (topic, whose) in
+        [(send.as_str(), ours), (&dead_letters, ours), ("dlq-topic", ours), ("__consumer_offsets", kafkas)]
+    {
+        let refused = app.delete(&format!("{topics}/{topic}")).await;
+        assert_eq!((refused.status, refused.json()["error_code"].as_u64()), (403, Some(40301)), "{topic}");
+        let said = refused.json()["message"].as_str().unwrap().to_owned();
+        assert!(said.contains(topic) && said.contains(whose), "{said}");
+    }
+    assert_eq!(app.get(&format!("{topics}/{send}")).await.status, 200, "it is there");
+    let unknown = app.delete(&format!("{topics}/there-is-none")).await;
+    assert_eq!((unknown.status, unknown.json()["error_code"].as_u64()), (404, Some(40403)));
+}

@@ -9,7 +9,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Documented, Respon
 use utoipa::{IntoResponses, ToSchema};
 
 use super::open_streams::TooManyStreams;
-use crate::application::kafka_rest::InstanceError;
+use crate::application::kafka_rest::{DeleteTopicError, InstanceError};
 use crate::application::ports::AdministrationError;
 use crate::presentation::http::wire::problem::Problem;
 
@@ -111,6 +111,16 @@ impl From<Problem> for RestError {
         let mut error = Self::new(code, message);
         error.0.headers = headers;
         error
+    }
+}
+
+impl From<DeleteTopicError> for RestError {
+    fn from(error: DeleteTopicError) -> Self {
+        let message = error.to_string();
+        match error {
+            DeleteTopicError::Own(..) | DeleteTopicError::OfKafka(..) => Self::new(40301, message),
+            DeleteTopicError::Administration(error) => Self::v3(error),
+        }
     }
 }
 

@@ -182,6 +182,8 @@ pub async fn update(
 }
 
 /// Delete a topic, with all its records
+///
+/// Answers 403 for those that Correio or Kafka itself needs.
 #[utoipa::path(delete, path = "/v3/clusters/{cluster_id}/topics/{topic_name}", operation_id = "deleteKafkaTopic", tag = "kafka",
     params(("cluster_id" = String, Path, description = "The cluster"), ("topic_name" = String, Path, description = "The topic")),
     responses((status = 204, description = "It is gone"), Refusals))]
@@ -193,6 +195,6 @@ pub async fn delete(
 ) -> Result<StatusCode, RestError> {
     caller.must(TO_ADMINISTER)?;
     let place = Place::find(&state, address, &id).await?;
-    place.kafka.topics.delete(&topic).await.map_err(RestError::v3)?;
+    place.kafka.delete_topic.execute(&topic).await?;
     Ok(StatusCode::NO_CONTENT)
 }
