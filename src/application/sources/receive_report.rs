@@ -17,7 +17,7 @@ use crate::domain::half_pairs::marked;
 use crate::domain::problem::FieldProblem;
 use crate::domain::source::finder::Request;
 use crate::domain::source::{INVALID_KIND, Source};
-use crate::domain::text::storable;
+use crate::domain::text::{storable, wide_encoding};
 
 /// Days for which a repeat of an event is recognised.
 const REMEMBERED: i64 = 90;
@@ -79,6 +79,9 @@ fn short(text: String) -> String {
 /// Reporters do not repeat what is refused: halves of surrogate pairs, which are no characters, are replaced, and a byte order mark
 /// is passed over.
 fn read(body: Vec<u8>) -> Result<(String, Value), ReceiveReportError> {
+    if let Some(encoding) = wide_encoding(&body) {
+        return Err(ReceiveReportError::NotJson(format!("it is in {encoding}, and must be in UTF-8")));
+    }
     let text = String::from_utf8(body).map_err(|error| ReceiveReportError::NotJson(error.to_string()))?;
     let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
     let error = match serde_json::from_str(&text) {

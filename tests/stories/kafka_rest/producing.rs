@@ -132,6 +132,26 @@ async fn what_precedes_the_first_record_decides_the_status() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_in_another_encoding_is_told_so() {
+    let Some(bridge) = Bridge::start().await else { return };
+    let (topic, cluster) = (bridge.topic(1).await, bridge.cluster().await);
+    let body = r#"{"records": [{"value": 1}]}"#;
+    let utf_16: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf_32: Vec<u8> = body.chars().flat_map(|character| u32::from(character).to_be_bytes()).collect();
+    let of_version_2 = (format!("/topics/{topic}"), "application/vnd.kafka.json.v2+json");
+    let of_version_3 = ["/records", "/records:batch"].map(|end| format!("{cluster}/topics/{topic}{end}"));
+    let of_version_3 = of_version_3.map(|path| (path, "application/json"));
+    for (path, content_type) in of_version_3.into_iter().chain([of_version_2, ("/admin/topics".to_owned(), "application/json")]) {
+        for (encoding, bytes) in [("UTF-16", &utf_16), ("UTF-32", &utf_32)] {
+            let request = bridge.request(Method::POST, &path).header("content-type", content_type);
+            let answer = bridge.call(request.body(bytes.clone())).await;
+            assert_eq!((answer.status, answer.json()["error_code"].as_u64()), (415, Some(415)), "{path}");
+            assert!(answer.json()["message"].as_str().unwrap().contains(encoding), "{path}: {}", answer.json());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_says_what_became_of_each() {
     let Some(bridge) = Bridge::start().await else { return };
     let topic = bridge.topic(1).await;

@@ -88,6 +88,12 @@ async fn what_is_compressed_or_half_a_character_is_taken(app: &TestApp, path: &s
     }
     let stored = app.sql("select data from messaging_events where type = 'github.issues.closed'").await;
     assert_eq!(stored[0]["data"], "{\"action\": \"closed\", \"title\": \"a\\ufffd\"}");
+
+    let wide: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let headers = [("x-hub-signature-256", format!("sha256={}", hex(&mac(SECRET.as_bytes(), &wide))))];
+    let answer = report(app, path, &headers, wide).await;
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert_eq!((answer.status, detail.contains("UTF-16")), (400, true), "{detail}");
 }
 
 async fn each_example_takes_what_its_source_signs_and_nothing_else(installation: Installation) {

@@ -104,6 +104,7 @@ impl FromRequest<SharedState> for RestBytes {
     async fn from_request(request: Request, state: &SharedState) -> Result<Self, RestError> {
         let (head, body) = request.into_parts();
         let bytes = body::uncompressed(&head.headers, body, &state.topics.bodies).await?;
+        let bytes = bytes.slice_ref(body::without_mark(&bytes)?);
         let is_blank = bytes.iter().all(u8::is_ascii_whitespace);
         if is_blank || body::is_json(&head.headers) {
             Ok(Self(bytes))

@@ -123,7 +123,7 @@ async fn produced(
 ) -> Result<Response, RestError> {
     let topic = names::topic(topic)?;
     // All are read before any is stored.
-    let records = records(bytes, embedded, partition)?;
+    let records = records(body::without_mark(bytes)?, embedded, partition)?;
     let begun = publish(state, caller, &topic, records).await?;
     let waiting = begun.into_iter().map(async |begun| match begun {
         Ok(underway) => confirmed(state, underway).await,

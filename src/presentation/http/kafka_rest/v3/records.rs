@@ -22,7 +22,7 @@ use super::record::{Answered, Read, Written};
 use super::shape::{Address, Place};
 use crate::domain::access::principal::Principal;
 use crate::domain::topic::{TopicName, TopicRecord};
-use crate::presentation::http::wire::body::{is_compressed, is_json};
+use crate::presentation::http::wire::body::{is_compressed, is_json, without_mark};
 use crate::presentation::http::wire::readiness::Readiness;
 use crate::presentation::http::wire::serving::leave_place;
 use crate::presentation::http::wire::state::SharedState;
@@ -97,8 +97,9 @@ pub async fn produce(
         let arrived = timeout(PATIENCE, piece(&mut body)).await;
         match arrived.map_err(|_| RestError::new(400, "Bad Request: no record has come for 30 s."))? {
             Some(piece) => {
+                let text = if blank == 0 { without_mark(&piece)? } else { piece.as_ref() };
                 blank += piece.len();
-                objects.arrived(&piece);
+                objects.arrived(text);
             }
             None => return Err(RestError::new(42206, "Payload error. Request body is empty. Data is required.")),
         }

@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 
+use crate::domain::text::wide_encoding;
 use crate::presentation::http::wire::problem::Problem;
 
 pub fn is_json(headers: &HeaderMap) -> bool {
@@ -32,14 +33,11 @@ pub fn must_be_utf8(headers: &HeaderMap) -> Result<(), Problem> {
 /// Without the mark that some programs put before UTF-8.
 ///
 /// # Errors
-/// 415 for UTF-16 and UTF-32: of JSON in these, one of the first two bytes is a zero, or a mark says it.
+/// 415 for UTF-16 and UTF-32.
 pub fn text(bytes: &[u8]) -> Result<&[u8], Problem> {
-    match bytes {
-        [0xef, 0xbb, 0xbf, rest @ ..] => Ok(rest),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
-            Err(Problem::unsupported_charset("UTF-16 or UTF-32"))
-        }
-        _ => Ok(bytes),
+    match wide_encoding(bytes) {
+        Some(encoding) => Err(Problem::unsupported_charset(encoding)),
+        None => Ok(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)),
     }
 }
 
