@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod events;
 pub mod gateway;
 pub mod groups;
+pub mod hindrances;
 pub mod inbound;
 pub mod instances;
 pub mod kafka_rest;

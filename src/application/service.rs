@@ -8,6 +8,7 @@ use futures::future::{Either, select};
 use tracing::{info, warn};
 
 use super::Stop;
+use super::hindrances::Hindrances;
 use super::ports::{Clock, RepositoryError};
 
 /// Work that a process does from its start to its stop. [`Gateway::services`](super::gateway::Gateway::services) lists
@@ -42,6 +43,11 @@ pub trait Repeated: Send + Sync {
     /// When the database does not answer. The next round tries again.
     async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError>;
 
+    /// What keeps it from going on although its rounds succeed.
+    fn hindrance(&self) -> Option<String> {
+        None
+    }
+
     /// Resolves when the next round is wanted before the pause is over.
     async fn is_wanted(&mut self) {
         std::future::pending().await
@@ -52,11 +58,19 @@ pub trait Repeated: Send + Sync {
 pub struct Repeating<R> {
     work: R,
     clock: Arc<dyn Clock>,
+    hindrances: Hindrances,
 }
 
 impl<R: Repeated> Repeating<R> {
     pub fn new(work: R, clock: Arc<dyn Clock>) -> Self {
-        Self { work, clock }
+        let hindrances = Hindrances::new(clock.clone());
+        Self { work, clock, hindrances }
+    }
+
+    /// What keeps it from going on is kept there.
+    #[must_use]
+    pub fn telling(self, hindrances: &Hindrances) -> Self {
+        Self { hindrances: hindrances.clone(), ..self }
     }
 }
 
@@ -67,15 +81,18 @@ impl<R: Repeated> Service for Repeating<R> {
     }
 
     async fn run(self: Box<Self>, stop: Stop) {
-        let Self { mut work, clock } = *self;
+        let Self { mut work, clock, hindrances } = *self;
         let (service, purpose) = (work.name(), work.purpose());
         let mut is_failing = false;
         loop {
             let failure = work.round(&stop).await.err();
-            match &failure {
-                Some(error) if !is_failing => warn!(service, %error, "cannot {purpose}; tried again until it works"),
-                None if is_failing => info!(service, "can {purpose} again"),
-                _ => {}
+            if let Some(error) = failure.as_ref().filter(|_| !is_failing) {
+                warn!(service, %error, "cannot {purpose}; tried again until it works");
+            }
+            match failure.as_ref().map(RepositoryError::to_string).or_else(|| work.hindrance()) {
+                Some(cause) => hindrances.found(purpose, cause),
+                None if hindrances.over(purpose) || is_failing => info!(service, "can {purpose} again"),
+                None => {}
             }
             is_failing = failure.is_some();
             let interval = if is_failing { work.interval_after_failure() } else { work.interval() };
@@ -89,6 +106,8 @@ impl<R: Repeated> Service for Repeating<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use futures::FutureExt;
     use futures::channel::oneshot;
 
@@ -110,6 +129,25 @@ mod tests {
         }
 
         async fn sleep(&self, _: Duration) {}
+    }
+
+    /// A clock whose pauses take no time. Seconds.
+    #[derive(Default)]
+    struct Hasty(AtomicU64);
+
+    #[async_trait]
+    impl Clock for Hasty {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_secs(self.0.load(Ordering::Relaxed))
+        }
+
+        async fn sleep(&self, duration: Duration) {
+            self.0.fetch_add(duration.as_secs(), Ordering::Relaxed);
+        }
     }
 
     /// Rounds that work or fail as the script says; the last one stops the service.
@@ -166,5 +204,24 @@ mod tests {
     #[test]
     fn a_service_that_works_says_nothing() {
         assert_eq!(log_of(&[true; 5]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn rounds_that_go_on_failing_are_said_again_until_they_work() {
+        let after = |rounds: &[bool]| {
+            let (clock, (stop, stopped)) = (Arc::new(Hasty::default()), oneshot::channel::<()>());
+            let hindrances = Hindrances::new(clock.clone());
+            let work = Scripted { rounds: rounds.to_vec(), stop: Some(stop) };
+            let service = Box::new(Repeating::new(work, clock).telling(&hindrances));
+            let lines = written(|| {
+                let ended = service.run(stopped.map(|_| ()).boxed().shared()).now_or_never();
+                assert_eq!(ended, Some(()), "it goes on after its stop");
+            });
+            (lines.len(), hindrances.sentences())
+        };
+        let said = "for 74 s this process could not deliver the post; the log says why".to_owned();
+        assert_eq!(after(&[false; 75]), (3, vec![said]));
+        let ended = [[false; 75].as_slice(), &[true]].concat();
+        assert_eq!(after(&ended), (4, vec![]));
     }
 }

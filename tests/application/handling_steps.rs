@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use correio::application::Stop;
 use correio::application::events::bells::Bells;
 use correio::application::events::{HandleSteps, StepWork, WorkResult};
+use correio::application::hindrances::Hindrances;
 use correio::application::ports::*;
-use correio::application::service::Repeated;
+use correio::application::service::{Repeated, Repeating, Service};
 use correio::application::subscriptions::{RouteEvents, ShapeMessage};
 use correio::domain::event::{Event, EventStatus, Step};
 use correio::infrastructure::expressions::BoundedExpressions;
@@ -58,8 +59,8 @@ impl StepWork for Deadly {
 async fn live(work: Arc<dyn StepWork>, steps: &Arc<dyn EventSteps>, clock: &Arc<ManualClock>) {
     let clock: Arc<dyn Clock> = clock.clone();
     let never: Stop = std::future::pending().boxed().shared();
-    let mut process =
-        HandleSteps { work, steps: steps.clone(), clock, bells: Bells::default(), next_call_in: Duration::ZERO };
+    let hindrances = Hindrances::new(clock.clone());
+    let mut process = HandleSteps::new(work, steps.clone(), clock, Bells::default(), hindrances);
     if let Ok(round) = tokio::time::timeout(Duration::from_secs(2), process.round(&never)).await {
         round.unwrap();
     }
@@ -143,4 +144,75 @@ async fn what_does_not_answer_makes_no_event_dead() {
     silence.0.store(false, Ordering::Relaxed);
     live(work, &adapters.event_steps, &clock).await;
     assert_eq!(statuses(&adapters).await, [(EventStatus::Processed, EVENTS as u64)].into());
+}
+
+/// Tables that are away for a while.
+#[derive(Default)]
+struct Away(AtomicBool);
+
+#[async_trait]
+impl StepWork for Away {
+    fn step(&self) -> Step {
+        Step::Tables
+    }
+
+    fn purpose(&self) -> &'static str {
+        "write events to tables"
+    }
+
+    async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
+        let result = || match self.0.load(Ordering::Relaxed) {
+            true => WorkResult::Waits(Duration::from_secs(2), "the tables are away".to_owned()),
+            false => WorkResult::Done("written".to_owned()),
+        };
+        due.iter().map(|_| result()).collect()
+    }
+}
+
+/// An hour of it, in rounds a second apart; `look` sees how it is after each.
+async fn an_hour(process: HandleSteps, clock: &Arc<ManualClock>, hindrances: &Hindrances, mut look: impl FnMut(u64)) {
+    let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+    let of_clock: Arc<dyn Clock> = clock.clone();
+    let service = Box::new(Repeating::new(process, of_clock).telling(hindrances));
+    let running = tokio::spawn(service.run(stopped.map(|_| ()).boxed().shared()));
+    for second in 0..3_600 {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        look(second);
+        clock.advance(Duration::from_secs(1));
+    }
+    drop(stop);
+    clock.advance(Duration::from_secs(1));
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_steps_wait_for_is_said_until_they_wait_no_more() {
+    let adapters = MemoryDatabase::default().adapters();
+    let clock = Arc::new(ManualClock::new());
+    let (away, hindrances) = (Arc::new(Away::default()), Hindrances::new(clock.clone()));
+    away.0.store(true, Ordering::Relaxed);
+    stored(&adapters, &event("1"), &[Step::Tables]).await;
+    let of_clock: Arc<dyn Clock> = clock.clone();
+    let process = HandleSteps::new(
+        away.clone(),
+        adapters.event_steps.clone(),
+        of_clock,
+        Bells::default(),
+        hindrances.clone(),
+    );
+    let (mut first, mut last) = (None, 0);
+    an_hour(process, &clock, &hindrances, |second| {
+        away.0.store(second < 1_800, Ordering::Relaxed);
+        if let Some(sentence) = hindrances.sentences().first() {
+            assert!(sentence.contains("could not write events to tables"), "{sentence}");
+            first.get_or_insert(second);
+            last = second;
+        }
+    })
+    .await;
+    let first = first.expect("nothing was said");
+    assert!((10..15).contains(&first) && (1_800..1_840).contains(&last), "{first} to {last}");
+    assert_eq!(statuses(&adapters).await, [(EventStatus::Processed, 1)].into());
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use correio::application::operations::report_health::Condition;
 use correio::application::ports::{Accepted, Clock, RepositoryError};
 use correio::application::service::Repeated;
 use correio::domain::Timestamp;
@@ -316,4 +317,21 @@ async fn a_database_that_is_away_is_asked_no_more_often() {
     gateway.clock.advance(Duration::from_secs(2));
     let health = report.health().await;
     assert_eq!((health.is_serving(), health.open_messages), (true, 0));
+}
+
+#[tokio::test]
+async fn work_that_does_not_go_on_is_said_though_everything_is_there() {
+    let (_, _, gateway) = begin(None).await;
+    let report = &gateway.operations.report_health;
+    let condition = async || {
+        let health = report.health().await;
+        (health.condition, health.hindrances.len())
+    };
+    let hindrances = &gateway.node.hindrances;
+    hindrances.found("publish events", "no leader".to_owned());
+    assert_eq!(condition().await, (Condition::Healthy, 0), "it may pass");
+    gateway.clock.advance(Duration::from_secs(10));
+    assert_eq!(condition().await, (Condition::Hindered, 1));
+    hindrances.over("publish events");
+    assert_eq!(condition().await, (Condition::Healthy, 0));
 }

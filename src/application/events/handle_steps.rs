@@ -8,6 +8,7 @@ use tracing::{error, info};
 
 use super::bells::Bells;
 use crate::application::Stop;
+use crate::application::hindrances::Hindrances;
 use crate::application::ports::until_answered::until_answered;
 use crate::application::ports::{Clock, DueStep, EventSteps, FinishedStep, RepositoryError};
 use crate::application::service::Repeated;
@@ -36,6 +37,9 @@ const WAITS: [i64; 3] = [1, 4, 16];
 /// So often in a row a try may come to no result: then the step is the reason why its processes die.
 const MOST_LOST: u32 = 5;
 
+/// After which steps that were found to wait, and were not found again, wait no more: longer than they do between two tries.
+const STILL: Duration = Duration::from_secs(30);
+
 /// One kind of step.
 #[async_trait]
 pub trait StepWork: Send + Sync {
@@ -52,6 +56,14 @@ pub trait StepWork: Send + Sync {
     /// Longer than a try takes: after it, a step whose process has died is due again.
     fn lease(&self) -> Duration {
         LEASE
+    }
+
+    /// What keeps these from being done, if they only wait for it.
+    fn hindrance(&self, results: &[WorkResult]) -> Option<String> {
+        results.iter().find_map(|result| match result {
+            WorkResult::Waits(_, reason) | WorkResult::PutOff(_, reason) => Some(reason.clone()),
+            _ => None,
+        })
     }
 
     /// Does it for these, and says of each, in their order, how that ended.
@@ -96,12 +108,15 @@ fn kept(reason: &str) -> String {
 
 /// Takes the steps of one kind that are due, and does them.
 pub struct HandleSteps {
-    pub work: Arc<dyn StepWork>,
-    pub steps: Arc<dyn EventSteps>,
-    pub clock: Arc<dyn Clock>,
-    pub bells: Bells,
+    work: Arc<dyn StepWork>,
+    steps: Arc<dyn EventSteps>,
+    clock: Arc<dyn Clock>,
+    bells: Bells,
     /// When steps that a clock set too far ahead are looked for next, by the monotonic clock.
-    pub next_call_in: Duration,
+    next_call_in: Duration,
+    /// What steps wait for, and when that was found last, by the monotonic clock.
+    waiting: Option<(Duration, String)>,
+    hindrances: Hindrances,
 }
 
 #[async_trait]
@@ -131,12 +146,20 @@ impl Repeated for HandleSteps {
             }
             let (lost, due): (Vec<DueStep>, Vec<DueStep>) = due.into_iter().partition(|due| due.lost >= MOST_LOST);
             let results = if due.is_empty() { Vec::new() } else { self.work.work(&due).await };
+            if let Some(reason) = self.work.hindrance(&results) {
+                self.waiting = Some((self.clock.monotonic(), reason));
+            }
             let now = self.clock.now();
             let ended = due.iter().zip(results).map(|(due, result)| due.ended(result.after(due.failures, now)));
             let finished: Vec<FinishedStep> = ended.chain(lost.iter().map(given_up)).collect();
-            until_answered(self.clock.as_ref(), || self.steps.finish(&finished, now)).await?;
+            until_answered(self.clock.as_ref(), || self.finish(&finished, now)).await?;
         }
         Ok(())
+    }
+
+    fn hindrance(&self) -> Option<String> {
+        let is_still_found = |found_at: Duration| self.clock.monotonic().saturating_sub(found_at) < STILL;
+        self.waiting.as_ref().filter(|(found_at, _)| is_still_found(*found_at)).map(|(_, reason)| reason.clone())
     }
 
     async fn is_wanted(&mut self) {
@@ -145,6 +168,25 @@ impl Repeated for HandleSteps {
 }
 
 impl HandleSteps {
+    pub fn new(
+        work: Arc<dyn StepWork>,
+        steps: Arc<dyn EventSteps>,
+        clock: Arc<dyn Clock>,
+        bells: Bells,
+        hindrances: Hindrances,
+    ) -> Self {
+        Self { work, steps, clock, bells, next_call_in: Duration::ZERO, waiting: None, hindrances }
+    }
+
+    /// A round may wait for this for as long as it takes.
+    async fn finish(&self, finished: &[FinishedStep], now: Timestamp) -> Result<(), RepositoryError> {
+        let recorded = self.steps.finish(finished, now).await;
+        if let Err(error) = &recorded {
+            self.hindrances.found(self.work.purpose(), error.to_string());
+        }
+        recorded.map(drop)
+    }
+
     async fn call_in(&mut self) -> Result<(), RepositoryError> {
         let monotonic = self.clock.monotonic();
         if monotonic < self.next_call_in {

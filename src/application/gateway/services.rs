@@ -56,7 +56,7 @@ impl Gateway {
     }
 
     fn repeating(&self, work: impl Repeated + 'static) -> Box<dyn Service> {
-        Box::new(Repeating::new(work, self.ports.clock.clone()))
+        Box::new(Repeating::new(work, self.ports.clock.clone()).telling(&self.node.hindrances))
     }
 
     fn watch_nodes(&self) -> node::WatchNodes {
@@ -153,7 +153,7 @@ impl Gateway {
             clock: self.ports.clock.clone(),
         });
         let (steps, clock) = (stores.event_steps.clone(), self.ports.clock.clone());
-        events::HandleSteps { work, steps, clock, bells: self.bells.clone(), next_call_in: Duration::ZERO }
+        events::HandleSteps::new(work, steps, clock, self.bells.clone(), self.node.hindrances.clone())
     }
 
     fn sweep_deliveries(&self) -> subscriptions::SweepDeliveries {
@@ -218,7 +218,7 @@ impl Gateway {
 
     fn handle_steps(&self, work: Arc<dyn events::StepWork>) -> events::HandleSteps {
         let (steps, clock) = (self.ports.stores.event_steps.clone(), self.ports.clock.clone());
-        events::HandleSteps { work, steps, clock, bells: self.bells.clone(), next_call_in: Duration::ZERO }
+        events::HandleSteps::new(work, steps, clock, self.bells.clone(), self.node.hindrances.clone())
     }
 
     fn drain_spool(&self) -> Option<events::DrainSpool> {

@@ -459,6 +459,7 @@ impl Ports {
                 clock: self.clock.clone(),
                 tally: node.tally.clone(),
                 identity: node.identity.clone(),
+                hindrances: node.hindrances.clone(),
                 brokers: brokers.clone(),
                 source: brokered.and_then(|brokered| brokered.source.clone()),
                 only_delivers: settings.only_delivers,

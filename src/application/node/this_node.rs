@@ -9,12 +9,13 @@ use super::unreconciled::Unreconciled;
 use super::watch_nodes::Sightings;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::events::reporting::event_tally::EventTally;
+use crate::application::hindrances::Hindrances;
 use crate::application::messages::early_answers::EarlyAnswers;
 use crate::application::ports::Clock;
 use crate::application::topics::confirmations::Confirmations;
 
-/// What this process knows of itself: its name, what it holds, what its rows do not say yet, what it has done, whether it has met several tenants; and
-/// what it has seen of the others. Copies share it.
+/// What this process knows of itself: its name, what it holds, what its rows do not say yet, what it has done and what it cannot do, whether it has met several
+/// tenants; and what it has seen of the others. Copies share it.
 #[derive(Clone)]
 pub struct ThisNode {
     pub identity: NodeIdentity,
@@ -25,6 +26,7 @@ pub struct ThisNode {
     pub unreconciled: Unreconciled,
     pub tally: Tally,
     pub events: EventTally,
+    pub hindrances: Hindrances,
     pub tenants: MetTenants,
     pub sightings: Sightings,
 }
@@ -41,6 +43,7 @@ impl ThisNode {
             unreconciled: Unreconciled::default(),
             tally: Tally::default(),
             events: EventTally::default(),
+            hindrances: Hindrances::new(clock.clone()),
             tenants: MetTenants::default(),
             sightings: Sightings::new(clock, timeout),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 
 use crate::application::events::database_gate::DatabaseGate;
+use crate::application::hindrances::Hindrances;
 use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::tally::{Tally, TallySnapshot};
 use crate::application::operations::look_at_stores::{Look, LookAtStores};
@@ -35,6 +36,7 @@ pub struct ReportHealth {
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
     pub identity: NodeIdentity,
+    pub hindrances: Hindrances,
     pub brokers: SeenBrokers,
     /// Of a process that consumes.
     pub source: Option<Arc<dyn MessageSource>>,
@@ -65,6 +67,8 @@ pub struct Health {
     pub tally: TallySnapshot,
     pub broker: BrokerHealth,
     pub services: Services,
+    /// What this process could not do for a while, a sentence each.
+    pub hindrances: Vec<String>,
     /// None: the process takes no events in.
     pub spool: Option<SpoolStanding>,
     pub is_emergency: bool,
@@ -81,6 +85,8 @@ impl Health {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     Healthy,
+    /// Everything is there and taken, and some of what is to be done does not go on.
+    Hindered,
     /// Something is away, and what is reported meanwhile is kept.
     Degraded,
     Unhealthy,
@@ -176,9 +182,11 @@ impl ReportHealth {
             Ok(()) => condition(takes, stores || is_emergency, services),
             Err(_) => Condition::Unhealthy,
         };
+        let hindrances = self.hindrances.sentences();
+        let is_hindered = condition == Condition::Healthy && !hindrances.is_empty();
         Health {
             at: self.clock.now(),
-            condition,
+            condition: if is_hindered { Condition::Hindered } else { condition },
             broker,
             uptime: self.uptime(),
             open_messages: open.unwrap_or(0),
@@ -187,6 +195,7 @@ impl ReportHealth {
             storage_troubles: troubles,
             tally: self.tally.snapshot(),
             services,
+            hindrances,
             spool,
             is_emergency,
         }

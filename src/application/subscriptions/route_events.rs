@@ -56,6 +56,15 @@ impl StepWork for RouteEvents {
         "make messages of events"
     }
 
+    /// Others wait for their messages, or for their tenant's next turn.
+    fn hindrance(&self, results: &[WorkResult]) -> Option<String> {
+        let reasons = results.iter().map(|result| match result {
+            WorkResult::PutOff(_, reason) => Some(reason),
+            _ => None,
+        });
+        reasons.collect::<Option<Vec<_>>>()?.first().map(|reason| (*reason).clone())
+    }
+
     async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
         match self.route(due).await {
             Ok(results) => results,

@@ -23,7 +23,7 @@ pub struct Liveness {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthData {
-    /// `healthy`; `degraded` while Kafka or the database is away, and what comes is kept; or `unhealthy`.
+    /// `healthy`; `degraded` while Kafka or the database is away, and what comes is kept, or while `work` has troubles; or `unhealthy`.
     status: &'static str,
     #[schema(format = "date-time")]
     timestamp: String,
@@ -35,6 +35,7 @@ pub struct HealthData {
     /// not known.
     stuck: Option<u64>,
     storage: StorageHealth,
+    work: WorkHealth,
     metrics: MetricsData,
     /// Whether events go to the spool alone.
     emergency_mode: bool,
@@ -80,6 +81,14 @@ pub struct OutboxHealth {
     enabled: bool,
     /// Messages that still have to be delivered.
     pending: u64,
+}
+
+/// What this process does in the background.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WorkHealth {
+    /// What it has not been able to do for ten seconds or more, a sentence each: to deliver, to publish or route events, to write
+    /// them to tables. The log has the cause. Empty when all is well.
+    troubles: Vec<String>,
 }
 
 /// How the database is. Looked at every two seconds at most, like `outbox`.
@@ -141,7 +150,7 @@ fn not_ready(cause: NotReady) -> Problem {
 /// How is it?
 #[utoipa::path(get, path = "/health", tag = "health",
     responses(
-        (status = 200, body = HealthData, description = "healthy; or degraded: Kafka is away, and what is accepted meanwhile is kept"),
+        (status = 200, body = HealthData, description = "healthy; or degraded: Kafka is away, or some work does not go on, and what is accepted meanwhile is kept"),
         (status = 206, body = HealthData, description = "degraded: the database is away, and what is reported meanwhile is kept"),
         (status = 503, body = HealthData, description = "unhealthy"),
     ),
@@ -150,6 +159,7 @@ pub async fn health(State(state): State<SharedState>) -> Response {
     let health = state.gateway.operations.report_health.health().await;
     let (status, word) = match health.condition {
         Condition::Healthy => (StatusCode::OK, "healthy"),
+        Condition::Hindered => (StatusCode::OK, "degraded"),
         // Without Kafka everything is accepted as ever.
         Condition::Degraded if is_without_kafka_alone(health.services) => (StatusCode::OK, "degraded"),
         Condition::Degraded => (StatusCode::PARTIAL_CONTENT, "degraded"),
@@ -172,6 +182,7 @@ pub async fn health(State(state): State<SharedState>) -> Response {
             default_partition: health.weeks.map(|weeks| weeks.strays),
             troubles: health.storage_troubles,
         },
+        work: WorkHealth { troubles: health.hindrances },
         metrics: health.tally.into(),
         emergency_mode: health.is_emergency,
         services: ServicesData {
