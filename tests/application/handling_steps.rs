@@ -195,13 +195,8 @@ async fn what_steps_wait_for_is_said_until_they_wait_no_more() {
     away.0.store(true, Ordering::Relaxed);
     stored(&adapters, &event("1"), &[Step::Tables]).await;
     let of_clock: Arc<dyn Clock> = clock.clone();
-    let process = HandleSteps::new(
-        away.clone(),
-        adapters.event_steps.clone(),
-        of_clock,
-        Bells::default(),
-        hindrances.clone(),
-    );
+    let process =
+        HandleSteps::new(away.clone(), adapters.event_steps.clone(), of_clock, Bells::default(), hindrances.clone());
     let (mut first, mut last) = (None, 0);
     an_hour(process, &clock, &hindrances, |second| {
         away.0.store(second < 1_800, Ordering::Relaxed);

@@ -1,7 +1,6 @@
 //! What a process does in the background beside its heartbeat.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Gateway;
 use crate::application::node::this_node::ThisNode;

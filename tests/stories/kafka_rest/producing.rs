@@ -141,7 +141,9 @@ async fn a_body_in_another_encoding_is_told_so() {
     let of_version_2 = (format!("/topics/{topic}"), "application/vnd.kafka.json.v2+json");
     let of_version_3 = ["/records", "/records:batch"].map(|end| format!("{cluster}/topics/{topic}{end}"));
     let of_version_3 = of_version_3.map(|path| (path, "application/json"));
-    for (path, content_type) in of_version_3.into_iter().chain([of_version_2, ("/admin/topics".to_owned(), "application/json")]) {
+    for (path, content_type) in
+        of_version_3.into_iter().chain([of_version_2, ("/admin/topics".to_owned(), "application/json")])
+    {
         for (encoding, bytes) in [("UTF-16", &utf_16), ("UTF-32", &utf_32)] {
             let request = bridge.request(Method::POST, &path).header("content-type", content_type);
             let answer = bridge.call(request.body(bytes.clone())).await;

@@ -38,6 +38,7 @@ async fn health_says_how_it_is(installation: Installation) {
     assert_eq!(health["outbox"], json!({ "enabled": true, "pending": 0 }));
     let weeks = json!({ "weeksAhead": 4, "defaultPartition": 0, "troubles": [] });
     assert_eq!(health["storage"], if is_in_weeks { weeks } else { json!({ "troubles": [] }) });
+    assert_eq!(health["work"], json!({ "troubles": [] }));
     let metrics = &health["metrics"];
     assert_eq!(
         (&metrics["totalReceived"], &metrics["totalSent"], &metrics["totalFailed"]),

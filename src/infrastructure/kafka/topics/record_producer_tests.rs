@@ -46,9 +46,8 @@ async fn a_producer_that_stands_still_is_replaced_and_the_next_one_publishes() {
     let topics = Topics::new("");
     let broker = EmbeddedBroker::start(&topics, 1).unwrap();
     let clock = Arc::new(SetClock::default());
-    let connection =
-        Arc::new(Connection::new(vec![broker.address.clone()], Arc::new(Troubles::new(clock.clone()))));
-    let mut settings = client_config(&[broker.address.clone()], &KafkaSecurity { tls: None, sasl: None });
+    let connection = Arc::new(Connection::new(vec![broker.address.clone()], Arc::new(Troubles::new(clock.clone()))));
+    let mut settings = client_config(std::slice::from_ref(&broker.address), &KafkaSecurity::default());
     // What is known of the leaders is said below.
     settings.set("statistics.interval.ms", "0");
     let addresses = vec![broker.address.clone()];
