@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use correio::application::ports::*;
+use correio::domain::topic::TopicName;
 
 /// Copies share it.
 #[derive(Clone, Default)]
@@ -293,8 +294,7 @@ impl RecordConsumer for MemoryConsumer {
             let state = self.kafka.state();
             let is_wanted = |name: &String| match subscription {
                 Subscription::Topics(topics) => topics.contains(name),
-                // As far as the tests need it.
-                Subscription::Pattern(pattern) => name.starts_with(pattern.trim_end_matches(".*")),
+                Subscription::Pattern(pattern) => TopicName::parse(name).is_ok_and(|name| pattern.matches(&name)),
             };
             let topics = state.topics.iter().filter(|(name, _)| is_wanted(name));
             let places = topics.flat_map(|(name, topic)| {

@@ -106,6 +106,7 @@ impl ConsumerInstances {
             commits_itself: command.commits_itself,
             // The group goes on without it once it is forgotten here.
             longest_silence: IDLE + Duration::from_secs(60),
+            tenant: Some(tenant.clone()),
         };
         let state = State { reads: Reads::Nothing, used_at: self.clock.monotonic(), calls: 0 };
         let instance = Instance {
@@ -240,6 +241,9 @@ impl ConsumerInstances {
 
     pub async fn seek(&self, name: &InstanceName, places: &[(TopicPartition, SeekTo)]) -> Result<(), InstanceError> {
         let call = self.call(name)?;
+        if places.is_empty() {
+            return Ok(());
+        }
         let _turn = call.instance.turn.lock().await;
         let assigned = call.instance.consumer.assignment().await?;
         if let Some((away, _)) = places.iter().find(|(place, _)| !assigned.contains(place)) {

@@ -121,7 +121,7 @@ impl AnyKafka {
 
     pub fn consumer(&self, group: &str, commits_itself: bool) -> Arc<dyn RecordConsumer> {
         let longest_silence = Duration::from_secs(60);
-        let settings = ConsumerSettings { from_beginning: true, commits_itself, longest_silence };
+        let settings = ConsumerSettings { from_beginning: true, commits_itself, longest_silence, tenant: None };
         self.consumers.open(group, &settings).unwrap()
     }
 }

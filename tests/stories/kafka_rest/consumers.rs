@@ -72,8 +72,9 @@ async fn a_consumer_subscribes_reads_commits_and_goes() {
     let taken = bridge.post(&format!("/consumers/{group}"), &settings).await;
     assert_eq!((taken.status, taken.json()["error_code"].as_u64()), (409, Some(40902)));
     assert_eq!(one.records("").await.json(), json!([]), "it reads nothing yet");
-    assert_eq!(one.post("subscription", &json!({"topics": [topic]})).await.status, 204);
+    assert_eq!(one.post("subscription", &json!({"topics": [topic, topic]})).await.status, 204);
     assert_eq!(one.get("subscription").await.json(), json!({"topics": [topic]}));
+    assert_eq!(one.post("positions", &json!({"offsets": []})).await.status, 204, "it goes nowhere");
 
     let read = one.read(2).await;
     let expected = [
@@ -202,9 +203,9 @@ async fn what_no_topic_or_partition_can_be_is_refused_at_every_door() {
         let made = bridge.post("/admin/topics", &json!({"topic": topic})).await;
         assert!(topic == "orders" || made.json()["error_code"] == 40002, "{topic:?}: {}", made.json());
     }
-    for pattern in ["a\0b", "(", "(((a{99}){99}){99})"] {
+    for pattern in ["a\0b", "(", "a{5000}", "(a)\\1"] {
         let refused = one.post("subscription", &json!({"topic_pattern": pattern})).await;
-        assert!([400, 422].contains(&refused.status), "{pattern:?}: {}", refused.json());
+        assert_eq!(refused.status, 422, "{pattern:?}: {}", refused.json());
     }
     assert_eq!(one.get("assignments").await.json(), json!({"partitions": []}), "it is still there");
 }

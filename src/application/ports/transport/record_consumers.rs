@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use super::administration_error::AdministrationError;
 use super::group_administration::CommittedOffset;
 use super::topic_administration::{Place, TopicPartition};
+use crate::domain::access::principal::Tenant;
+use crate::domain::topic::TopicPattern;
 
 /// Makes members of consumer groups for callers of ours.
 pub trait RecordConsumers: Send + Sync {
@@ -21,11 +23,15 @@ pub struct ConsumerSettings {
     pub commits_itself: bool,
     /// How long a caller may leave it alone before the group goes on without it.
     pub longest_silence: Duration,
+    /// Whose share of the memory what it reads ahead counts to. None: a command's, which has a process of its own.
+    pub tenant: Option<Tenant>,
 }
 
 /// A consumer that belongs to one caller. What it does is asked for one by one.
 #[async_trait]
 pub trait RecordConsumer: Send + Sync {
+    /// Reads from now on what the group has it read of these topics, from where the group is. A refusal changes nothing: what it
+    /// has read and not given out is given out next.
     async fn subscribe(&self, subscription: &Subscription) -> Result<(), AdministrationError>;
 
     async fn unsubscribe(&self) -> Result<(), AdministrationError>;
@@ -64,7 +70,7 @@ pub trait RecordConsumer: Send + Sync {
     /// What the group has committed of these; what it has not is left out.
     async fn committed(&self, partitions: &[TopicPartition]) -> Result<Vec<CommittedOffset>, AdministrationError>;
 
-    /// Goes on there. All of these are among what it reads.
+    /// Goes on there. All of these are among what it reads. What a refused one has read is given out next.
     async fn seek(&self, places: &[(TopicPartition, SeekTo)]) -> Result<(), AdministrationError>;
 
     /// Commits what was given out, if it commits itself, and leaves the group. A call that is under way ends early.
@@ -80,8 +86,8 @@ pub enum SeekTo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subscription {
     Topics(Vec<String>),
-    /// All topics whose whole name this regular expression matches.
-    Pattern(String),
+    /// All topics whose name this matches, also those that are made later; Kafka's own (`__…`) never.
+    Pattern(TopicPattern),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Members of consumer groups, for callers of ours.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,9 +10,11 @@ use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::memory_shares::MemoryShares;
 use super::names::is_a_topic;
 use super::native::Refused;
-use super::reading::{ReaderEvents, Reading, Shared, TIMEOUT, place_of};
+use super::reader_events::{ReaderEvents, Shared};
+use super::reading::{Reading, TIMEOUT, place_of};
 use super::waiting::Waiting;
 use crate::application::ports::{
     AdministrationError, CommittedOffset, ConsumerSettings, ReadBounds, ReadRecord, RecordConsumer, RecordConsumers,
@@ -30,13 +32,12 @@ const CLOSING: Duration = Duration::from_secs(10);
 pub struct KafkaRecordConsumers {
     config: ClientConfig,
     connection: Arc<Connection>,
-    /// What they have read ahead, all together.
-    ahead: Arc<AtomicUsize>,
+    memory: MemoryShares,
 }
 
 impl KafkaRecordConsumers {
     pub fn new(config: ClientConfig, connection: Arc<Connection>) -> Self {
-        Self { config, connection, ahead: Arc::default() }
+        Self { config, connection, memory: MemoryShares::default() }
     }
 }
 
@@ -55,11 +56,11 @@ impl RecordConsumers for KafkaRecordConsumers {
             .set("queued.max.messages.kbytes", AHEAD)
             .set("fetch.message.max.bytes", "1048576");
         take_whatever_is_there(&mut config);
-        let shared = Arc::new(Shared::new(Waiting::of(self.ahead.clone())));
+        let shared = Arc::new(Shared::new(Waiting::of(self.memory.of(settings.tenant.as_ref()))));
         let quiet = QuietEvents { client: "a caller's consumer", connection: self.connection.clone() };
         let consumer =
             config.create_with_context(ReaderEvents { quiet, shared: shared.clone() }).map_err(Refused::from)?;
-        let reading = Reading { consumer, commits_itself: settings.commits_itself, shared: shared.clone() };
+        let reading = Reading::new(consumer, settings, shared.clone());
         Ok(Arc::new(KafkaRecordConsumer { reading: Arc::new(tokio::sync::Mutex::new(Some(reading))), shared }))
     }
 }
@@ -110,30 +111,23 @@ impl Drop for Gone {
 #[async_trait]
 impl RecordConsumer for KafkaRecordConsumer {
     async fn subscribe(&self, subscription: &Subscription) -> Result<(), AdministrationError> {
-        let topics = match subscription {
-            Subscription::Topics(topics) if topics.iter().all(|topic| is_a_topic(topic)) => topics.clone(),
-            Subscription::Topics(_) => {
-                return Err(AdministrationError::Invalid("there can be no such topic".to_owned()));
+        match subscription.clone() {
+            // librdkafka would take what is no name for a pattern, and compile it without bounds.
+            Subscription::Topics(topics) if topics.iter().all(|topic| is_a_topic(topic)) => {
+                self.ask(move |inner| inner.subscribe(&topics)).await
             }
-            Subscription::Pattern(pattern) if pattern.contains('\0') => {
-                return Err(AdministrationError::Invalid("the pattern has a NUL in it".to_owned()));
-            }
-            // Java's clients match the whole name.
-            Subscription::Pattern(pattern) => vec![format!("^({pattern})$")],
-        };
-        self.ask(move |inner| {
-            let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-            inner.forget();
-            inner.consumer.subscribe(&topics)
-        })
-        .await
+            Subscription::Topics(_) => Err(AdministrationError::Invalid("there can be no such topic".to_owned())),
+            Subscription::Pattern(pattern) => self.ask(|inner| inner.follow(pattern)).await,
+        }
     }
 
     async fn unsubscribe(&self) -> Result<(), AdministrationError> {
         self.ask(|inner| {
-            inner.forget();
+            inner.store();
             inner.consumer.unsubscribe();
-            inner.consumer.unassign()
+            inner.consumer.unassign()?;
+            inner.begin_anew();
+            Ok(())
         })
         .await
     }
@@ -141,8 +135,10 @@ impl RecordConsumer for KafkaRecordConsumer {
     async fn assign(&self, partitions: &[TopicPartition]) -> Result<(), AdministrationError> {
         let partitions = list(partitions.iter().map(|partition| (partition, Offset::Invalid)))?;
         self.ask(move |inner| {
-            inner.forget();
-            inner.consumer.assign(&partitions)
+            inner.store();
+            inner.consumer.assign(&partitions)?;
+            inner.begin_anew();
+            Ok(())
         })
         .await
     }

@@ -1,9 +1,12 @@
 //! What callers of ours ask of a Kafka beside publishing: its topics, its consumer groups, and records of its topics.
 
 mod consumers;
+mod followed_topics;
 mod kafka_administration;
+mod memory_shares;
 mod names;
 mod native;
+mod reader_events;
 mod reading;
 mod refusals;
 mod waiting;

@@ -1,35 +1,31 @@
 //! What consumers have read ahead of their callers.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::memory_shares::MemoryShare;
 use crate::application::ports::ReadRecord;
 
 /// What one consumer holds at most, and more only where one record is more.
 const MOST_OF_ONE: usize = 8 * 1024 * 1024;
 
-/// What all consumers hold together at most, and one record each.
-const MOST_OF_ALL: usize = 64 * 1024 * 1024;
-
-/// Records in their order, and the memory that they take. It is counted for all consumers together, too.
+/// Records in their order, and the memory that they take. It is counted for all consumers together, too, where each may have one
+/// record beyond that.
 #[derive(Default)]
 pub struct Waiting {
     records: VecDeque<ReadRecord>,
     bytes: usize,
     cost: usize,
-    of_all: Arc<AtomicUsize>,
+    share: MemoryShare,
 }
 
 impl Waiting {
-    pub fn of(of_all: Arc<AtomicUsize>) -> Self {
-        Self { records: VecDeque::new(), bytes: 0, cost: 0, of_all }
+    pub fn of(share: MemoryShare) -> Self {
+        Self { records: VecDeque::new(), bytes: 0, cost: 0, share }
     }
 
     /// Whether another record may be read.
     pub fn has_room(&self) -> bool {
-        let is_bounded = self.cost < MOST_OF_ONE && self.of_all.load(Ordering::Relaxed) < MOST_OF_ALL;
-        is_bounded || self.records.is_empty()
+        (self.cost < MOST_OF_ONE && self.share.has_room()) || self.records.is_empty()
     }
 
     /// Of keys and values; a record without either counts, too.
@@ -82,24 +78,25 @@ impl Waiting {
     fn add(&mut self, record: &ReadRecord) {
         self.bytes += record.size().max(1);
         self.cost += record.cost();
-        self.of_all.fetch_add(record.cost(), Ordering::Relaxed);
+        self.share.take(record.cost());
     }
 
     fn subtract(&mut self, record: &ReadRecord) {
         self.bytes -= record.size().max(1);
         self.cost -= record.cost();
-        self.of_all.fetch_sub(record.cost(), Ordering::Relaxed);
+        self.share.give_back(record.cost());
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.of_all.fetch_sub(self.cost, Ordering::Relaxed);
+        self.share.give_back(self.cost);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::memory_shares::MemoryShares;
     use super::*;
     use crate::application::ports::TopicPartition;
 
@@ -136,8 +133,8 @@ mod tests {
 
     #[test]
     fn headers_and_many_small_records_count_and_one_record_may_always_come() {
-        let all = Arc::new(AtomicUsize::new(0));
-        let (mut one, mut other) = (Waiting::of(all.clone()), Waiting::of(all.clone()));
+        let shares = MemoryShares::default();
+        let mut one = Waiting::of(shares.of(None));
         one.arrived(record(0, 0, MOST_OF_ONE));
         assert!(!one.has_room() && one.bytes() == 1);
         let mut small = Waiting::default();
@@ -146,11 +143,18 @@ mod tests {
             small.has_room()
         });
         assert!(fits.count() < MOST_OF_ONE / 200);
-        all.fetch_add(MOST_OF_ALL, Ordering::Relaxed);
+        let full: Vec<Waiting> = (0..8)
+            .map(|_| {
+                let mut waiting = Waiting::of(shares.of(None));
+                waiting.arrived(record(0, 0, MOST_OF_ONE));
+                waiting
+            })
+            .collect();
+        let mut other = Waiting::of(shares.of(None));
         assert!(other.has_room());
         other.arrived(record(0, 1, 0));
         assert!(!other.has_room());
-        drop((one, other));
-        assert_eq!(all.load(Ordering::Relaxed), MOST_OF_ALL);
+        drop(full);
+        assert!(other.has_room());
     }
 }

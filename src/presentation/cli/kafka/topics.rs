@@ -195,7 +195,7 @@ async fn follow(
     }
     // Of a group that nobody else has, and that commits nothing.
     let longest_silence = Duration::from_secs(300);
-    let settings = ConsumerSettings { from_beginning, commits_itself: false, longest_silence };
+    let settings = ConsumerSettings { from_beginning, commits_itself: false, longest_silence, tenant: None };
     let consumer = consumers.open(&format!("correio-tail-{}", Uuid::new_v4()), &settings).map_err(said)?;
     consumer.assign(&wanted).await.map_err(said)?;
     let mut left = max_messages.unwrap_or(u64::MAX);

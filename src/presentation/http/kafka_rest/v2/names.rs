@@ -1,17 +1,14 @@
 //! What a client's consumer may be told to read. librdkafka ends the whole process over names and numbers that Kafka does not know.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use super::super::error::RestError;
 use crate::application::ports::TopicPartition;
-use crate::domain::topic::TopicName;
+use crate::domain::topic::{TopicName, TopicPattern};
 
 /// Topics, or partitions, that one request names at most: librdkafka keeps some kilobytes of each.
 const MOST_NAMED: usize = 1_000;
-
-/// Of a pattern, in bytes.
-const LONGEST_PATTERN: usize = 500;
-
-/// What the repetitions of a pattern (`{…}`) come to together at most: each is written out where it is compiled.
-const MOST_REPEATED: u64 = 1_000;
 
 /// # Errors
 /// 422 for what cannot be a client's topic.
@@ -29,10 +26,20 @@ pub fn place(name: String, partition: i32) -> Result<TopicPartition, RestError> 
     }
 }
 
+/// Each once.
+///
 /// # Errors
 /// As above, for any of them; also when there are too many.
 pub fn topics(names: Vec<String>) -> Result<Vec<String>, RestError> {
-    few(names)?.into_iter().map(|name| Ok(topic(name)?.as_str().to_owned())).collect()
+    let topics = few(names)?.into_iter().map(|name| Ok(topic(name)?.as_str().to_owned()));
+    Ok(once(topics.collect::<Result<_, RestError>>()?))
+}
+
+/// What is named twice is there once, at its first place.
+pub fn once<T: Clone + Eq + Hash>(mut named: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    named.retain(|each| seen.insert(each.clone()));
+    named
 }
 
 /// # Errors
@@ -44,30 +51,10 @@ pub fn few<T>(named: Vec<T>) -> Result<Vec<T>, RestError> {
     }
 }
 
-/// A regular expression for names of topics, which the C library compiles and matches: it bounds neither its memory nor its time.
-///
 /// # Errors
-/// 422 for one that could need much of either.
-pub fn pattern(text: String) -> Result<String, RestError> {
-    let refused = |what: &str| Err(RestError::invalid(format!("The topic_pattern {what}.")));
-    if text.len() > LONGEST_PATTERN {
-        return refused(&format!("may be {LONGEST_PATTERN} bytes long"));
-    }
-    if text.chars().any(char::is_control) {
-        return refused("has control characters");
-    }
-    if repeated(&text) > MOST_REPEATED {
-        return refused(&format!("repeats more than {MOST_REPEATED} times"));
-    }
-    let refers_back = text.as_bytes().windows(2).any(|two| matches!(two, [b'\\', b'0'..=b'9']));
-    if refers_back { refused("may not refer back to a group") } else { Ok(text) }
-}
-
-/// As if each repetition were within the others.
-fn repeated(pattern: &str) -> u64 {
-    let bounds = pattern.split('{').skip(1).map(|rest| rest.split('}').next().unwrap_or_default());
-    let most = |bounds: &str| bounds.split(',').filter_map(|bound| bound.trim().parse().ok()).max();
-    bounds.filter_map(most).fold(1, |product: u64, most: u64| product.saturating_mul(most.max(1)))
+/// 422 for one that cannot be, or could need much memory or time.
+pub fn pattern(text: String) -> Result<TopicPattern, RestError> {
+    TopicPattern::parse(text).map_err(|error| RestError::invalid(format!("The topic_pattern {error}.")))
 }
 
 #[cfg(test)]
@@ -82,19 +69,22 @@ mod tests {
             let refused = place(name.to_owned(), partition).unwrap_err();
             assert_eq!(refused.status(), 422, "{name:?} {partition}");
         }
-        assert_eq!(topics(vec!["a".to_owned(); MOST_NAMED]).unwrap().len(), MOST_NAMED);
+        assert!(topics(vec!["a".to_owned(); MOST_NAMED]).is_ok());
         assert!(topics(vec!["a".to_owned(); MOST_NAMED + 1]).is_err());
         assert!(topics(vec!["a".to_owned(), long]).is_err());
     }
 
     #[test]
-    fn a_pattern_is_bounded_in_what_it_needs() {
-        for text in [".*", "orders-[0-9]{4}-[0-9]{2}", "a|b", "a\\.b"] {
-            assert_eq!(pattern(text.to_owned()).unwrap(), text);
-        }
-        let long = "a".repeat(LONGEST_PATTERN + 1);
-        for text in ["(((a{100}){100}){100})", "a{0,30000}", "(a*)\\1", "a\0b", "a\nb", long.as_str()] {
-            assert!(pattern(text.to_owned()).is_err(), "{text:?}");
-        }
+    fn what_is_named_twice_is_read_once() {
+        let named = ["b", "a", "b"].map(str::to_owned).to_vec();
+        assert_eq!(topics(named).unwrap(), ["b", "a"]);
+    }
+
+    #[test]
+    fn a_pattern_that_is_refused_is_named_with_its_fault() {
+        assert_eq!(pattern("orders-.*".to_owned()).unwrap().as_str(), "orders-.*");
+        let refused = pattern("(".to_owned()).unwrap_err();
+        assert_eq!(refused.status(), 422);
+        assert!(refused.body().message.starts_with("The topic_pattern is not a regular"), "{refused:?}");
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::error::{Refusals, RestError};
 use super::super::request::{Named, RestBody, RestCaller, TO_READ, kafka};
 use super::consumers::{answer, instance};
-use super::names::{few, place};
+use super::names::{few, once, place};
 use crate::application::ports::{CommittedOffset, Place, SeekTo, TopicPartition};
 use crate::presentation::http::wire::state::SharedState;
 
@@ -48,7 +48,8 @@ struct Moment {
 
 impl Partitions {
     fn places(self) -> Result<Vec<TopicPartition>, RestError> {
-        few(self.partitions)?.into_iter().map(|each| place(each.topic, each.partition)).collect()
+        let places = few(self.partitions)?.into_iter().map(|each| place(each.topic, each.partition));
+        Ok(once(places.collect::<Result<_, RestError>>()?))
     }
 }
 
