@@ -195,10 +195,10 @@ pub fn administration(
     security: &KafkaSecurity,
     clock: Arc<dyn Clock>,
 ) -> (KafkaAdministration, KafkaRecordConsumers) {
-    let connection = Arc::new(Connection::new(addresses.to_vec(), Arc::new(Troubles::new(clock))));
+    let connection = Arc::new(Connection::new(addresses.to_vec(), Arc::new(Troubles::new(clock.clone()))));
     let config = client_config(addresses, security);
     let consumers = KafkaRecordConsumers::new(config.clone(), connection.clone());
-    (KafkaAdministration::new(config, connection), consumers)
+    (KafkaAdministration::new(config, connection, clock), consumers)
 }
 
 #[async_trait]

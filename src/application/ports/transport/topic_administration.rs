@@ -12,6 +12,11 @@ use super::administration_error::AdministrationError;
 pub trait TopicAdministration: Send + Sync {
     async fn cluster(&self) -> Result<Cluster, AdministrationError>;
 
+    /// The name of the cluster when it was last heard of, for what Kafka need not be asked about. None: it was not, or is not kept.
+    fn last_known_id(&self) -> Option<String> {
+        None
+    }
+
     /// The names of all topics, in order, Kafka's own among them.
     async fn names(&self) -> Result<Vec<String>, AdministrationError>;
 

@@ -2,22 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rdkafka::config::ClientConfig;
 use tokio::sync::Semaphore;
 
+use super::known_cluster::KnownCluster;
 use super::names::is_a_topic;
 use super::native::{self, NativeClient, Refused};
 use crate::application::ports::{
-    AdministrationError, Cluster, CommittedOffset, Group, GroupAdministration, ListedGroup, NewTopic, Place,
+    AdministrationError, Clock, Cluster, CommittedOffset, Group, GroupAdministration, ListedGroup, NewTopic, Place,
     SettingChange, Topic, TopicAdministration, TopicPartition, TopicSetting,
 };
 use crate::infrastructure::kafka::client::Connection;
-
-/// How long a cluster is taken to be as it was.
-const KNOWN_FOR: Duration = Duration::from_secs(5);
 
 /// Each holds a thread while it waits for a broker.
 const CALLS_AT_ONCE: usize = 8;
@@ -31,14 +28,13 @@ struct Inner {
     connection: Arc<Connection>,
     client: OnceLock<NativeClient>,
     places: Semaphore,
-    /// As it was described last. Every path of the REST Proxy names the cluster.
-    cluster: tokio::sync::Mutex<Option<(Instant, Cluster)>>,
+    cluster: Arc<KnownCluster>,
 }
 
 impl KafkaAdministration {
-    pub fn new(config: ClientConfig, connection: Arc<Connection>) -> Self {
+    pub fn new(config: ClientConfig, connection: Arc<Connection>, clock: Arc<dyn Clock>) -> Self {
         let places = Semaphore::new(CALLS_AT_ONCE);
-        let cluster = tokio::sync::Mutex::default();
+        let cluster = Arc::new(KnownCluster::new(clock));
         Self(Arc::new(Inner { config, connection, client: OnceLock::new(), places, cluster }))
     }
 
@@ -66,16 +62,12 @@ impl Inner {
 #[async_trait]
 impl TopicAdministration for KafkaAdministration {
     async fn cluster(&self) -> Result<Cluster, AdministrationError> {
-        // Those that come meanwhile wait for the one that asks.
-        let mut last = self.0.cluster.lock().await;
-        if let Some((at, cluster)) = &*last
-            && at.elapsed() < KNOWN_FOR
-        {
-            return Ok(cluster.clone());
-        }
-        let cluster = self.ask(native::describe_cluster).await?;
-        *last = Some((Instant::now(), cluster.clone()));
-        Ok(cluster)
+        let this = self.clone();
+        self.0.cluster.get(async move { this.ask(native::describe_cluster).await }).await
+    }
+
+    fn last_known_id(&self) -> Option<String> {
+        self.0.cluster.id()
     }
 
     async fn names(&self) -> Result<Vec<String>, AdministrationError> {

@@ -3,6 +3,7 @@
 mod consumers;
 mod followed_topics;
 mod kafka_administration;
+mod known_cluster;
 mod memory_shares;
 mod names;
 mod native;

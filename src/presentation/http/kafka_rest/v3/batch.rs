@@ -14,7 +14,7 @@ use super::super::error::{Refusals, RestError};
 use super::super::publishing::{confirmed, publish};
 use super::super::request::{Named, RestBytes, RestCaller, TO_WRITE};
 use super::record::{Read, Written};
-use super::shape::{Address, Place};
+use super::shape::Place;
 use crate::domain::topic::TopicName;
 use crate::presentation::http::wire::state::SharedState;
 
@@ -43,11 +43,10 @@ pub async fn produce(
     caller: RestCaller,
     State(state): State<SharedState>,
     Named((cluster, topic)): Named<(String, String)>,
-    address: Address,
     RestBytes(bytes): RestBytes,
 ) -> Result<Response, RestError> {
     let caller = caller.must(TO_WRITE)?;
-    let place = Place::find(&state, address, &cluster).await?;
+    let cluster = Place::id(&state, &cluster).await?;
     let topic =
         TopicName::parse(topic).map_err(|error| RestError::new(400, format!("Bad Request: the path {error}.")))?;
     let entries = entries(&bytes)?;
@@ -78,7 +77,7 @@ pub async fn produce(
             Ok(position) => {
                 let mut success = json!({"id": id});
                 if let (Some(success), Value::Object(rest)) =
-                    (success.as_object_mut(), answered.placed(&place.cluster.id, topic.as_str(), position))
+                    (success.as_object_mut(), answered.placed(&cluster, topic.as_str(), position))
                 {
                     success.extend(rest);
                 }

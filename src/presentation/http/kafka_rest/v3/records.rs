@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::error::{Refusals, RestError};
 use super::super::open_streams::OpenStream;
@@ -19,7 +19,7 @@ use super::super::publishing::{Underway, confirmed, publish};
 use super::super::request::{Named, RestCaller, TO_WRITE};
 use super::objects::Objects;
 use super::record::{Answered, Read, Written};
-use super::shape::{Address, Place};
+use super::shape::Place;
 use crate::domain::access::principal::Principal;
 use crate::domain::topic::{TopicName, TopicRecord};
 use crate::presentation::http::wire::body::{is_compressed, is_json, without_mark};
@@ -73,12 +73,10 @@ pub async fn produce(
     caller: RestCaller,
     State(state): State<SharedState>,
     Named((cluster, topic)): Named<(String, String)>,
-    address: Address,
     request: Request,
 ) -> Result<Response, RestError> {
     let caller = caller.must(TO_WRITE)?.clone();
-    let place = Place::find(&state, address, &cluster).await?;
-    let cluster = place.cluster.id;
+    let cluster = Place::id(&state, &cluster).await?;
     let topic =
         TopicName::parse(topic).map_err(|error| RestError::new(400, format!("Bad Request: the path {error}.")))?;
     if !is_json(request.headers()) {
@@ -92,10 +90,10 @@ pub async fn produce(
     leave_place();
     let mut body = request.into_body();
     let mut objects = Objects::default();
-    let (mut blank, most) = (0, state.topics.bodies.most);
+    let (mut blank, most, end) = (0, state.topics.bodies.most, Instant::now() + PATIENCE);
     while objects.is_blank() {
-        let arrived = timeout(PATIENCE, piece(&mut body)).await;
-        match arrived.map_err(|_| RestError::new(400, "Bad Request: no record has come for 30 s."))? {
+        let arrived = timeout_at(end, piece(&mut body)).await;
+        match arrived.map_err(|_| RestError::new(408, "No record has come for 30 s."))? {
             Some(piece) => {
                 let text = if blank == 0 { without_mark(&piece)? } else { piece.as_ref() };
                 blank += piece.len();

@@ -35,7 +35,23 @@ impl<'a> Place<'a> {
         let place = Self::only(state, address).await?;
         match place.cluster.id == cluster {
             true => Ok(place),
-            false => Err(RestError::not_found(format!("Cluster {cluster} cannot be found."))),
+            false => Err(unknown(cluster)),
+        }
+    }
+
+    /// The name of the cluster that a path names, for records: those are kept while Kafka is away.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn id(state: &SharedState, cluster: &str) -> Result<String, RestError> {
+        let kafka = kafka(state)?;
+        match kafka.topics.last_known_id() {
+            Some(known) if known == cluster => Ok(known),
+            // It may have another name meanwhile.
+            _ => match kafka.topics.cluster().await.map_err(RestError::v3)?.id {
+                id if id == cluster => Ok(id),
+                _ => Err(unknown(cluster)),
+            },
         }
     }
 
@@ -77,6 +93,10 @@ impl<'a> Place<'a> {
     pub fn list(&self, kind: &str, segments: &[&str], data: Vec<Value>) -> Value {
         list(kind, &self.url(segments), data)
     }
+}
+
+fn unknown(cluster: &str) -> RestError {
+    RestError::not_found(format!("Cluster {cluster} cannot be found."))
 }
 
 /// There is no paging: all is on the one page.
