@@ -23,6 +23,8 @@ pub struct TopicRecord {
     pub key: Vec<u8>,
     pub value: Vec<u8>,
     pub headers: Vec<(String, String)>,
+    /// Milliseconds since 1970.
+    pub time: Option<i64>,
 }
 
 impl TopicRecord {
@@ -167,7 +169,8 @@ fn read_some(
             headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
         });
         let (key, value) = (record.key().unwrap_or_default(), record.payload().unwrap_or_default());
-        let record = TopicRecord { key: key.to_vec(), value: value.to_vec(), headers };
+        let time = record.timestamp().to_millis();
+        let record = TopicRecord { key: key.to_vec(), value: value.to_vec(), headers, time };
         if wanted(&record) {
             return Ok(record);
         }

@@ -7,7 +7,7 @@ use crate::application::ports::{
     DeadLetterTopic, PublishError, PublishErrorKind, QueueError, Record, Refusal, TopicProducer,
 };
 use crate::domain::message::Message;
-use crate::domain::topic::{Origin, TopicRecord};
+use crate::domain::topic::{Origin, RecordTime, TopicRecord};
 
 /// Where records that could not be published are found: on a topic of their own. Other messages' dead letters go where they
 /// always went.
@@ -98,7 +98,7 @@ fn dead_record(message: &Message, original: TopicRecord) -> TopicRecord {
     let is_said_anew = |name: &str| added.iter().any(|(added, _)| added == name);
     let stay: Vec<_> = original.headers.into_iter().filter(|(name, _)| !is_said_anew(name)).collect();
     let headers = stay.into_iter().chain(added).collect();
-    TopicRecord { headers, partition: None, timestamp: None, origin: Origin::Client, ..original }
+    TopicRecord { headers, partition: None, time: RecordTime::Published, origin: Origin::Client, ..original }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::domain::message::Content;
-use crate::domain::topic::{Origin, TopicRecord};
+use crate::domain::topic::{Origin, RecordTime, TopicRecord};
 
 /// What of a record is neither the message's payload nor its text.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ struct Rest {
     partition: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp: Option<i64>,
+    /// The timestamp is not its client's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    arrived: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     erp: bool,
 }
@@ -54,7 +57,7 @@ impl Bytes {
 
 /// The content of the message that publishes this record.
 pub fn content(record: TopicRecord) -> Content {
-    let TopicRecord { key, value, headers, partition, timestamp, origin } = record;
+    let TopicRecord { key, value, headers, partition, time, origin } = record;
     let mut content = Content::default();
     let value = value.and_then(|value| place(value, &mut content));
     let rest = Rest {
@@ -62,7 +65,11 @@ pub fn content(record: TopicRecord) -> Content {
         value,
         headers: headers.into_iter().map(|(name, value)| (name, value.map(Bytes::of))).collect(),
         partition,
-        timestamp,
+        timestamp: match time {
+            RecordTime::Published => None,
+            RecordTime::Arrived(millis) | RecordTime::Given(millis) => Some(millis),
+        },
+        arrived: matches!(time, RecordTime::Arrived(_)),
         erp: origin == Origin::Erp,
     };
     content.record = serde_json::to_string(&rest).ok();
@@ -126,7 +133,11 @@ pub fn record(content: Content) -> Result<TopicRecord, String> {
         value,
         headers: rest.headers.into_iter().map(header).collect::<Result<_, String>>()?,
         partition: rest.partition,
-        timestamp: rest.timestamp,
+        time: match rest.timestamp {
+            None => RecordTime::Published,
+            Some(millis) if rest.arrived => RecordTime::Arrived(millis),
+            Some(millis) => RecordTime::Given(millis),
+        },
         origin: if rest.erp { Origin::Erp } else { Origin::Client },
     })
 }
@@ -148,6 +159,14 @@ mod tests {
         ]
     }
 
+    fn any_time() -> impl Strategy<Value = RecordTime> {
+        prop_oneof![
+            Just(RecordTime::Published),
+            any::<i64>().prop_map(RecordTime::Arrived),
+            any::<i64>().prop_map(RecordTime::Given),
+        ]
+    }
+
     proptest! {
         #[test]
         fn a_record_is_kept_byte_for_byte(
@@ -155,11 +174,11 @@ mod tests {
             value in proptest::option::of(any_bytes()),
             headers in proptest::collection::vec(("\\PC{0,4}", proptest::option::of(any_bytes())), 0..3),
             partition in proptest::option::of(0..9),
-            timestamp in proptest::option::of(any::<i64>()),
+            time in any_time(),
             is_erp in any::<bool>(),
         ) {
             let origin = if is_erp { Origin::Erp } else { Origin::Client };
-            let given = TopicRecord { key, value, headers, partition, timestamp, origin };
+            let given = TopicRecord { key, value, headers, partition, time, origin };
             let content = content(given.clone());
             prop_assert!(!content.text.as_deref().unwrap_or_default().contains('\0'));
             prop_assert_eq!(record(content), Ok(given));

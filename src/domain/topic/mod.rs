@@ -6,4 +6,4 @@ mod record;
 
 pub use name::{InvalidTopicName, TopicName};
 pub use pattern::{InvalidTopicPattern, TopicPattern};
-pub use record::{Origin, RecordPosition, TopicRecord};
+pub use record::{Origin, RecordPosition, RecordTime, TopicRecord};

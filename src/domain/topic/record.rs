@@ -11,9 +11,21 @@ pub struct TopicRecord {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
     /// None: where its key puts it, as Java's clients do; without a key, anywhere.
     pub partition: Option<i32>,
-    /// Milliseconds since 1970. None: when it is published.
-    pub timestamp: Option<i64>,
+    pub time: RecordTime,
     pub origin: Origin,
+}
+
+/// The time that a record carries, in milliseconds since 1970. Where Kafka refuses one that its client has not given, it has another,
+/// or none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordTime {
+    /// When it is published.
+    #[default]
+    Published,
+    /// When it arrived here.
+    Arrived(i64),
+    /// As its client says: it has this one, or is refused.
+    Given(i64),
 }
 
 /// Whose record it is: that decides which headers it has beside its own.

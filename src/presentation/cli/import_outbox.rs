@@ -10,7 +10,7 @@ use super::tenant::tenant;
 use crate::application::topics::{FormerRecord, ImportRecords};
 use crate::domain::access::principal::{Principal, Tenant};
 use crate::domain::instance::Instance;
-use crate::domain::topic::{TopicName, TopicRecord};
+use crate::domain::topic::{RecordTime, TopicName, TopicRecord};
 use crate::infrastructure::auth::XChaChaCredentialsCipher;
 use crate::infrastructure::composition::topics_instance;
 use crate::infrastructure::config::Config;
@@ -124,7 +124,7 @@ fn former(row: OutboxRow) -> Result<FormerRecord, String> {
             header("retry-count", (row.retry_count + 1).to_string()),
         ],
         // When it is published: a topic deletes what is older than it keeps.
-        timestamp: None,
+        time: RecordTime::Published,
         ..TopicRecord::default()
     };
     Ok(FormerRecord { name: row.message_id, topic, record })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use correio::application::ports::{Clock, PublishErrorKind, Refusal, TopicProducer};
-use correio::domain::topic::{RecordPosition, TopicRecord};
+use correio::domain::topic::{RecordPosition, RecordTime, TopicRecord};
 use correio::infrastructure::config::{Compression, KafkaSecurity, TopicBrokers, TopicsConfig, Unconfirmed};
 use correio::infrastructure::kafka::start_topic_producer;
 use correio::infrastructure::system::SystemClock;
@@ -52,7 +52,7 @@ on_every_producer![what_is_published_has_a_place_of_its_own, records_of_one_key_
 mod refusing {
     on_producer!(real_kafka: a_topic_that_is_not_there_is_refused_for_now a_topic_that_is_made_meanwhile_is_found
         what_will_never_be_taken_is_refused_for_good a_record_is_not_refused_for_its_company
-        one_invalid_record_keeps_no_other_out);
+        one_invalid_record_keeps_no_other_out a_time_of_ours_gives_way_and_a_clients_does_not);
     use super::*;
 }
 
@@ -179,7 +179,7 @@ async fn one_invalid_record_keeps_no_other_out(scene: Scene) {
     scene.make(&compacted, &[("cleanup.policy", "compact")]).await;
     let ahead = chrono::Utc::now().timestamp_millis() + 4 * 24 * 3_600_000;
     for (topic, wrong) in [
-        (&scene.topic, TopicRecord { timestamp: Some(ahead), ..record(Some("a"), "wrong") }),
+        (&scene.topic, TopicRecord { time: RecordTime::Given(ahead), ..record(Some("a"), "wrong") }),
         (&compacted, record(None, "wrong")),
     ] {
         let records =
@@ -190,4 +190,27 @@ async fn one_invalid_record_keeps_no_other_out(scene: Scene) {
         let error = published[3].as_ref().unwrap_err();
         assert_eq!(error.kind, PublishErrorKind::RefusedForGood(Refusal::Invalid), "{error:?}");
     }
+}
+
+async fn a_time_of_ours_gives_way_and_a_clients_does_not(scene: Scene) {
+    let recent = format!("{}-recent", scene.topic);
+    scene.make(&recent, &[("message.timestamp.before.max.ms", "600000")]).await;
+    let day = 24 * 3_600_000;
+    let (old, ahead) = (chrono::Utc::now().timestamp_millis() - day, chrono::Utc::now().timestamp_millis() + 4 * day);
+    let at = |time: RecordTime, value: &str| TopicRecord { time, ..record(Some("a"), value) };
+    let invalid = PublishErrorKind::RefusedForGood(Refusal::Invalid);
+    for time in [old, ahead] {
+        assert_eq!(scene.refusal(&recent, at(RecordTime::Given(time), "given")).await, invalid, "{time}");
+    }
+    for (time, value) in
+        [(RecordTime::Arrived(old), "waited"), (RecordTime::Arrived(ahead), "ahead"), (RecordTime::Published, "next")]
+    {
+        scene.producer.publish(&recent, at(time, value)).await.unwrap();
+    }
+    let broker = scene.broker.as_ref().unwrap();
+    let topic = KafkaTopic::new(&broker.address, recent);
+    let times: Vec<_> = topic.all().await.into_iter().map(|record| (record.value, record.time)).collect();
+    let of = |value: &str| times.iter().find(|(known, _)| known == value.as_bytes()).unwrap().1;
+    assert!(of("waited").unwrap() > old + day / 2, "it has the time of its publication: {times:?}");
+    assert_eq!((of("ahead"), of("next")), (None, None), "{times:?}");
 }

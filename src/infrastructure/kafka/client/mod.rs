@@ -2,6 +2,7 @@
 
 mod connection;
 mod embedded;
+mod record_times;
 mod settings;
 mod standstill;
 mod statistics;
@@ -9,6 +10,7 @@ mod troubles;
 
 pub use connection::Connection;
 pub use embedded::EmbeddedBroker;
+pub use record_times::{NO_TIME, RecordTimes};
 pub use settings::{QuietEvents, client_config, refused, take_whatever_is_there};
 pub use standstill::{STANDSTILL, StandstillWatch};
 pub use troubles::{About, Troubles};

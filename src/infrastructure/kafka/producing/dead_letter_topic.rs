@@ -7,10 +7,10 @@ use rdkafka::message::{Header, OwnedHeaders};
 
 use super::producer::{Outgoing, Producer};
 use super::publishing::BUFFERED_KIBIBYTES;
-use super::record_times::NO_TIME;
 use super::reports::Purpose;
 use crate::application::ports::{DeadLetterTopic, Partition, QueueError, Record};
 use crate::domain::message::{Message, MessageId};
+use crate::infrastructure::kafka::client::NO_TIME;
 use crate::infrastructure::kafka::event;
 use crate::infrastructure::kafka::topics::Topics;
 

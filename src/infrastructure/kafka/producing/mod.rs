@@ -4,7 +4,6 @@ mod dead_letter_topic;
 mod message_queue;
 mod producer;
 mod publishing;
-mod record_times;
 mod refusals;
 mod reports;
 

@@ -13,13 +13,12 @@ use rdkafka::producer::ProducerContext;
 use tracing::{debug, info, warn};
 
 use super::publishing::{Buffered, Publishing};
-use super::record_times::RecordTimes;
 use super::refusals::Refusals;
 use crate::application::node::unreconciled::Unreconciled;
 use crate::application::ports::Clock;
 use crate::domain::message::MessageId;
 use crate::domain::node::NodeId;
-use crate::infrastructure::kafka::client::{Connection, StandstillWatch};
+use crate::infrastructure::kafka::client::{Connection, RecordTimes, StandstillWatch};
 use crate::infrastructure::kafka::event::LARGEST_VALUE;
 
 /// Bytes. A reference is hardly shorter: below this, another form of the record does not help.
@@ -27,6 +26,9 @@ const SMALLEST_LIMIT: usize = 512;
 
 /// Bytes of a batch of one record that are neither key nor value, with a generous key.
 const OVERHEAD: usize = 2_048;
+
+/// What it means that records go without a time.
+const TIMELESS: &str = "records are published without a time, which delays only the search for what Kafka has lost";
 
 /// What a record is published for, and so what its report is for.
 pub enum Purpose {
@@ -100,7 +102,7 @@ impl Reports {
         connection: Arc<Connection>,
     ) -> Self {
         Self {
-            times: RecordTimes::new(clock.clone(), connection.troubles()),
+            times: RecordTimes::new(clock.clone(), connection.troubles(), TIMELESS),
             refusals: Refusals::new(connection.troubles()),
             standstill: StandstillWatch::new(publish_timeout, connection.clone(), clock.clone()),
             unreconciled,

@@ -2,6 +2,7 @@
 
 mod keeper;
 mod noticed;
+mod own_times;
 mod record_producer;
 mod refusals;
 mod replaceable;

@@ -9,13 +9,13 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
+use super::own_times::OwnTimes;
 use super::refusals::{is_about_its_batch, is_about_the_topic, translate};
 use super::replaceable::Replaceable;
 use super::topic_lookup::{Found, TopicLookup};
 use crate::application::ports::{Clock, LONGEST_PUBLICATION, PublishError, Refusal, TopicProducer};
-use crate::domain::Timestamp;
 use crate::domain::topic::{RecordPosition, TopicRecord};
 use crate::infrastructure::config::TopicsConfig;
 use crate::infrastructure::kafka::client::{Connection, StandstillWatch};
@@ -27,12 +27,9 @@ const BATCH_BYTES: usize = 131_072;
 const BUFFERED_RECORDS: usize = 20_000;
 const BUFFERED_KIBIBYTES: usize = 65_536;
 
-/// A record that could not be published for so long, with no broker that answers, goes on waiting in the database. Less than
-/// [`LONGEST_PUBLICATION`] by what a second look takes.
+/// A record that could not be published for so long, with no broker that answers, goes on waiting in the database. It is not given to
+/// librdkafka again when less is left of [`LONGEST_PUBLICATION`]: it could be published after it has counted as unanswered.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The broker sets the time of a record that has none.
-const NO_TIME: i64 = -1;
 
 type Published = Result<RecordPosition, KafkaError>;
 
@@ -46,7 +43,7 @@ struct Publishing {
     /// For records that must not share a batch.
     alone: Replaceable<RecordEvents>,
     lookup: TopicLookup,
-    clock: Arc<dyn Clock>,
+    times: OwnTimes,
 }
 
 impl KafkaTopicProducer {
@@ -88,30 +85,36 @@ impl KafkaTopicProducer {
         };
         let (together, alone) = (producer(config), producer(config_alone));
         together.client()?;
-        Ok(Self(Arc::new(Publishing { addresses, connection, together, alone, lookup, clock })))
+        let times = OwnTimes::new(clock, connection.troubles());
+        Ok(Self(Arc::new(Publishing { addresses, connection, together, alone, lookup, times })))
     }
 }
 
 impl TopicProducer for KafkaTopicProducer {
     fn publish(&self, topic: &str, record: TopicRecord) -> BoxFuture<'static, Result<RecordPosition, PublishError>> {
         let (publishing, topic) = (self.0.clone(), topic.to_owned());
+        let until = Instant::now() + LONGEST_PUBLICATION;
+        let time = publishing.times.of(&topic, record.time);
         publishing.together.replace_if_it_stands_still();
         // The first poll may come late: the order of the calls is the order in the topic.
-        let begun = publishing.together.client().map(|client| begin(&client, &topic, &record));
+        let begun = publishing.together.client().map(|client| begin(&client, &topic, &record, time));
         let publication = async move {
             let published = match begun {
                 Ok(begun) => begun.await,
                 Err(error) => Err(error),
             };
             match published {
-                Ok(position) => Ok(position),
-                Err(error) => publishing.look_again(&topic, &record, error).await,
+                Ok(position) => {
+                    publishing.times.taken(&topic, record.time, time);
+                    Ok(position)
+                }
+                Err(error) => publishing.look_again(&topic, &record, error, until).await,
             }
         };
         let in_time = |published: Result<_, _>| {
             published.unwrap_or_else(|_| Err(PublishError::unanswered("Kafka did not answer in time.")))
         };
-        timeout(LONGEST_PUBLICATION, publication).map(in_time).boxed()
+        timeout_at(until, publication).map(in_time).boxed()
     }
 
     fn is_connected(&self) -> bool {
@@ -134,28 +137,50 @@ impl Publishing {
         topic: &str,
         record: &TopicRecord,
         error: KafkaError,
+        until: Instant,
     ) -> Result<RecordPosition, PublishError> {
         // Its own report may have been the last straw.
         self.together.replace_if_it_stands_still();
         let code = error.rdkafka_error_code();
-        let again = if code == Some(RDKafkaErrorCode::Fatal) {
+        if code == Some(RDKafkaErrorCode::Fatal) {
             self.together.replace_fatal();
-            publish(&self.together, topic, record).await
         } else if code.is_some_and(|code| is_about_its_batch(code, bytes(record) < BATCH_BYTES)) {
-            match publish_alone(&self.alone, topic, record).await {
-                Err(error) if is_behind(&error, record, self.clock.now()) => {
-                    let timeless = TopicRecord { timestamp: Some(NO_TIME), ..record.clone() };
-                    publish_alone(&self.alone, topic, &timeless).await
-                }
-                published => published,
-            }
+            return self.publish_alone(topic, record, until).await;
         } else if code.is_some_and(is_about_the_topic) {
             self.find(topic, record).await?;
-            publish(&self.together, topic, record).await
         } else {
             return Err(translate(&error));
-        };
-        again.map_err(|error| translate(&error))
+        }
+        let time = self.times.of(topic, record.time);
+        let published = publish(&self.together, topic, record, time, until).await?;
+        published.map_err(|error| translate(&error))
+    }
+
+    /// Its batch says nothing of others, nor others of it.
+    async fn publish_alone(
+        &self,
+        topic: &str,
+        record: &TopicRecord,
+        until: Instant,
+    ) -> Result<RecordPosition, PublishError> {
+        let mut time = self.times.of(topic, record.time);
+        loop {
+            let mut published = publish(&self.alone, topic, record, time, until).await?;
+            if code_of(&published) == Some(RDKafkaErrorCode::Fatal) {
+                self.alone.replace_fatal();
+                published = publish(&self.alone, topic, record, time, until).await?;
+            }
+            match published {
+                Ok(position) => {
+                    self.times.taken(topic, record.time, time);
+                    return Ok(position);
+                }
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTimestamp) => {
+                    time = Some(self.times.instead(topic, record.time, time).ok_or_else(|| translate(&error))?);
+                }
+                Err(error) => return Err(translate(&error)),
+            }
+        }
     }
 
     /// The topic is there, or was made.
@@ -182,26 +207,24 @@ impl Publishing {
     }
 }
 
-async fn publish(producer: &Replaceable<RecordEvents>, topic: &str, record: &TopicRecord) -> Published {
-    producer.replace_if_it_stands_still();
-    let begun = begin(&*producer.client()?, topic, record);
-    begun.await
-}
-
-async fn publish_alone(producer: &Replaceable<RecordEvents>, topic: &str, record: &TopicRecord) -> Published {
-    match publish(producer, topic, record).await {
-        Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => {
-            producer.replace_fatal();
-            publish(producer, topic, record).await
-        }
-        published => published,
+/// Gives the record to librdkafka again, if what becomes of it will be known in time.
+async fn publish(
+    producer: &Replaceable<RecordEvents>,
+    topic: &str,
+    record: &TopicRecord,
+    time: Option<i64>,
+    until: Instant,
+) -> Result<Published, PublishError> {
+    if until.saturating_duration_since(Instant::now()) < PATIENCE {
+        return Err(PublishError::unanswered("Kafka has answered too late for another look at the record."));
     }
+    producer.replace_if_it_stands_still();
+    let client = producer.client().map_err(|error| translate(&error))?;
+    Ok(begin(&client, topic, record, time).await)
 }
 
-/// Whether the broker's clock is behind that of this machine: the record's time has come here. Then the broker sets it.
-fn is_behind(error: &KafkaError, record: &TopicRecord, now: Timestamp) -> bool {
-    let has_come = record.timestamp.is_none_or(|time| time <= now.timestamp_millis());
-    error.rdkafka_error_code() == Some(RDKafkaErrorCode::InvalidTimestamp) && has_come
+fn code_of(published: &Published) -> Option<RDKafkaErrorCode> {
+    published.as_ref().err().and_then(KafkaError::rdkafka_error_code)
 }
 
 /// Gives the record to librdkafka, without waiting.
@@ -209,6 +232,7 @@ fn begin(
     client: &ThreadedProducer<RecordEvents>,
     topic: &str,
     record: &TopicRecord,
+    time: Option<i64>,
 ) -> impl Future<Output = Published> + Send + use<> {
     let headers = (!record.headers.is_empty()).then(|| {
         record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), |headers, (key, value)| {
@@ -220,7 +244,7 @@ fn begin(
     outgoing.partition = record.partition;
     outgoing.payload = record.value.as_deref();
     outgoing.key = record.key.as_deref();
-    outgoing.timestamp = record.timestamp;
+    outgoing.timestamp = time;
     outgoing.headers = headers;
     let begun = client.send(outgoing).map_err(|(error, _)| error);
     async move {

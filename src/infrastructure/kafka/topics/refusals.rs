@@ -10,7 +10,7 @@ pub fn is_about_its_batch(code: RDKafkaErrorCode, may_have_company: bool) -> boo
         InvalidDifferentRecord, InvalidRecord, InvalidTimestamp, MessageBatchTooLarge, MessageSizeTooLarge,
     };
     match code {
-        // Kafka blames the whole batch for a time; and where the clock here is ahead, the record may go without one.
+        // Kafka blames the whole batch for a time; and one of ours may give way.
         InvalidDifferentRecord | InvalidTimestamp => true,
         // And for a record without a key.
         MessageSizeTooLarge | MessageBatchTooLarge | InvalidRecord => may_have_company,

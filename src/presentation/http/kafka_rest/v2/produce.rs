@@ -22,7 +22,7 @@ use super::super::request::{Named, OpenCaller, RestBytes, RestCaller, TO_WRITE};
 use super::consumers::V2;
 use super::names;
 use crate::domain::access::principal::Principal;
-use crate::domain::topic::{Origin, RecordPosition, TopicRecord};
+use crate::domain::topic::{Origin, RecordPosition, RecordTime, TopicRecord};
 use crate::presentation::http::topics::caller::TopicCaller;
 use crate::presentation::http::wire::body;
 use crate::presentation::http::wire::compact_json::compact;
@@ -152,7 +152,7 @@ fn records(bytes: &[u8], embedded: Embedded, partition: Option<i32>) -> Result<V
             value: bytes("value", written.value)?,
             headers: Vec::new(),
             partition: partition.or(written.partition),
-            timestamp: None,
+            time: RecordTime::Published,
             origin: Origin::Client,
         })
     };

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::super::error::RestError;
-use crate::domain::topic::{Origin, RecordPosition, TopicRecord};
+use crate::domain::topic::{Origin, RecordPosition, RecordTime, TopicRecord};
 use crate::presentation::http::wire::compact_json::compact;
 
 #[derive(Debug, Deserialize)]
@@ -56,11 +56,14 @@ impl Written<'_> {
     /// # Errors
     /// What is wrong with it, as the error that is its answer.
     pub fn read(self, now_millis: i64) -> Result<Read, RestError> {
-        let timestamp = match &self.timestamp {
-            None => now_millis,
-            Some(text) => chrono::DateTime::parse_from_rfc3339(text)
-                .map_err(|_| bad(format!("timestamp={text} is not a time.")))?
-                .timestamp_millis(),
+        let (time, timestamp) = match &self.timestamp {
+            None => (RecordTime::Arrived(now_millis), now_millis),
+            Some(text) => {
+                let given = chrono::DateTime::parse_from_rfc3339(text)
+                    .map_err(|_| bad(format!("timestamp={text} is not a time.")))?
+                    .timestamp_millis();
+                (RecordTime::Given(given), given)
+            }
         };
         if self.partition_id.is_some_and(|partition| partition < 0) {
             return Err(bad("partition_id is negative.".to_owned()));
@@ -83,7 +86,7 @@ impl Written<'_> {
             value: value.and_then(|(_, bytes)| bytes),
             headers,
             partition: self.partition_id,
-            timestamp: Some(timestamp),
+            time,
             origin: Origin::Client,
         };
         Ok(Read { record, answered })
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn an_empty_object_is_a_record_without_key_and_value() {
         let Read { record, answered } = read("{}").unwrap();
-        assert_eq!((record.key, record.value, record.timestamp), (None, None, Some(5_000)));
+        assert_eq!((record.key, record.value, record.time), (None, None, RecordTime::Arrived(5_000)));
         let answer = answered.placed("c1", "t", RecordPosition { partition: 0, offset: 0 });
         assert!(answer.get("key").is_none() && answer.get("value").is_none(), "{answer}");
     }
