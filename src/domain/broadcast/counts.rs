@@ -124,7 +124,11 @@ mod tests {
         use BroadcastStatus::{Expanded, Expanding, Paused, Scheduled};
         assert_eq!(standing(Expanding, None, 0, 0).expected_end(at(10)), None);
         assert_eq!(standing(Expanding, None, 50, 50).expected_end(at(10)), Some(at(20)));
-        assert_eq!(standing(Expanding, Some(60), 0, 0).expected_end(at(10)), Some(at(109)), "a hundred slots from now on");
+        assert_eq!(
+            standing(Expanding, Some(60), 0, 0).expected_end(at(10)),
+            Some(at(109)),
+            "a hundred slots from now on"
+        );
         let paced_at = |seconds, mut it: BroadcastStanding| {
             it.broadcast.paced_at = Some(at(seconds));
             it

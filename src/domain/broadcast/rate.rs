@@ -145,7 +145,10 @@ mod tests {
         assert_eq!(rate.slots(Some(next), at(16_999)).count, 0);
         assert_eq!(rate.slots(Some(next), at(17_000)).nth(0), next);
         let slowest = BroadcastRate::new(1).slots(Some(at(3_600_000)), at(0));
-        assert!(BroadcastRate::new(1).slots(Some(slowest.nth(1)), at(0)).count == 0, "it is not taken for set back again");
+        assert!(
+            BroadcastRate::new(1).slots(Some(slowest.nth(1)), at(0)).count == 0,
+            "it is not taken for set back again"
+        );
         // Another process has a clock that is behind.
         assert_eq!(rate.slots(Some(at(151_000)), at(0)).count, 0);
     }

@@ -215,8 +215,7 @@ impl BroadcastExpansion for MemoryBroadcasts {
                         .is_none_or(|node| node == take.node || take.gone.contains(&node) || !known.contains(&node))
             };
             let (from, to) = take.enough;
-            let is_wanted =
-                |broadcast: &Broadcast| broadcast.paced_at.is_none_or(|next| next <= from || next > to);
+            let is_wanted = |broadcast: &Broadcast| broadcast.paced_at.is_none_or(|next| next <= from || next > to);
             let above = |id: BroadcastId| take.after.is_none_or(|after| id > after);
             let due = tables.broadcasts.values_mut().map(|row| (row.broadcast.id, row)).filter(|(id, _)| above(*id));
             let due = due.map(|(_, row)| row).filter(|row| is_due(&row.broadcast) && is_wanted(&row.broadcast));
