@@ -10,6 +10,7 @@ mod emptying;
 pub mod gateway;
 mod handling_steps;
 mod maintaining;
+mod pacing_broadcasts;
 mod putting_off;
 mod recovery;
 mod remembered_keys;

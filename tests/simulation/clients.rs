@@ -24,6 +24,7 @@ use futures::future::pending;
 use super::chronicle::{Answer, Chronicle};
 use super::process::SimProcess;
 use super::scheduler::{OUTSIDE, Scheduler};
+use super::weather;
 use crate::support::given;
 
 /// Of the broadcast that a client sends.
@@ -212,8 +213,9 @@ impl Clients {
         matches!(answered.await, Ok(Ok(()) | Err(DeleteInstanceError::UnknownInstance)))
     }
 
-    /// Sends to many at some time before `end`, asking until it is told that it is accepted; and may take it back.
-    pub fn broadcast(&self, end: Duration) {
+    /// Sends to many at some time before `end`, asking until it is told that it is accepted; and may take it back. One with a rate
+    /// it may hold up for a while.
+    pub fn broadcast(&self, end: Duration, rate: Option<u32>) {
         let client = self.clone();
         self.open.fetch_add(1, Ordering::Relaxed);
         self.scheduler.spawn(
@@ -221,17 +223,22 @@ impl Clients {
             Box::pin(async move {
                 client.scheduler.sleep(client.scheduler.between(Duration::ZERO, end / 2)).await;
                 let id = loop {
-                    match client.is_broadcast().await {
+                    match client.is_broadcast(rate).await {
                         Some(id) => break id,
                         None => client.scheduler.sleep(Duration::from_millis(200)).await,
                     }
                 };
                 client.chronicle.say(client.scheduler.now(), "a broadcast is accepted");
+                if rate.is_some() && client.scheduler.chance(0.5) {
+                    client.insist(id, BroadcastChange::Pause).await;
+                    client.chronicle.say(client.scheduler.now(), "the broadcast is paused, or has ended");
+                    // What was asked of a process that died has landed by then.
+                    client.scheduler.sleep(weather::LATEST).await;
+                    client.insist(id, BroadcastChange::Resume).await;
+                    client.chronicle.say(client.scheduler.now(), "the broadcast goes on, or has ended");
+                }
                 if client.scheduler.chance(0.3) {
-                    client.scheduler.sleep(client.scheduler.between(Duration::ZERO, Duration::from_secs(5))).await;
-                    while !client.is_stopped(id).await {
-                        client.scheduler.sleep(Duration::from_millis(500)).await;
-                    }
+                    client.insist(id, BroadcastChange::Cancel).await;
                     client.chronicle.say(client.scheduler.now(), "the broadcast is cancelled, or has ended");
                 }
                 client.open.fetch_sub(1, Ordering::Relaxed);
@@ -240,7 +247,7 @@ impl Clients {
     }
 
     /// One request, always with the same key; none when its answer did not come.
-    async fn is_broadcast(&self) -> Option<BroadcastId> {
+    async fn is_broadcast(&self, rate_per_minute: Option<u32>) -> Option<BroadcastId> {
         let (tasks, gateway) = self.somebody(|process| (process.tasks.clone(), process.gateway.clone()))?;
         let name = InstanceName::parse(self.instance.channel_instance_id.clone()).unwrap();
         let command = SendBroadcastCommand {
@@ -252,7 +259,7 @@ impl Clients {
                 is_template: true,
                 max_tries: None,
                 priority: None,
-                rate_per_minute: None,
+                rate_per_minute,
                 send_at: None,
             },
             request: Some(IdempotentRequest::new(IdempotencyKey::parse(b"broadcast").unwrap(), [2; 32])),
@@ -270,8 +277,16 @@ impl Clients {
         }
     }
 
-    /// One request to cancel; false when its answer did not come, or said to come again.
-    async fn is_stopped(&self, id: BroadcastId) -> bool {
+    /// Some seconds later, until it is told that it is so, or cannot be.
+    async fn insist(&self, id: BroadcastId, change: BroadcastChange) {
+        self.scheduler.sleep(self.scheduler.between(Duration::ZERO, Duration::from_secs(5))).await;
+        while !self.is_changed(id, change).await {
+            self.scheduler.sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// One request; false when its answer did not come, or said to come again.
+    async fn is_changed(&self, id: BroadcastId, change: BroadcastChange) -> bool {
         let Some((tasks, gateway)) = self.somebody(|process| (process.tasks.clone(), process.gateway.clone())) else {
             return false;
         };
@@ -279,7 +294,7 @@ impl Clients {
         let caller = Principal { tenant, subject: "user".to_owned(), scopes: Scope::ALL.to_vec() };
         let (answer, answered) = oneshot::channel();
         tasks.spawn(Box::pin(async move {
-            let changed = gateway.broadcasts.change.execute(&caller, Some(id), BroadcastChange::Cancel).await;
+            let changed = gateway.broadcasts.change.execute(&caller, Some(id), change).await;
             let _ = answer.send(changed);
         }));
         matches!(answered.await, Ok(Ok(_) | Err(ChangeBroadcastError::Refused(_))))

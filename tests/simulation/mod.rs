@@ -54,6 +54,7 @@ const STORMY: Options = Options {
     receipts: false,
     subscribes: false,
     broadcasts: false,
+    broadcast_rate: None,
     weather: weather::BAD,
     patience: weather::PATIENCE,
     max_deferrals: None,

@@ -1,11 +1,12 @@
 //! One run: processes, clients, faults as the seed draws them, then peace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use correio::application::ports::CredentialsCipher;
+use correio::domain::Timestamp;
 use correio::domain::broadcast::Broadcast;
 use correio::domain::instance::credentials::Credentials;
 use correio::domain::instance::{Instance, InstanceId};
@@ -75,6 +76,8 @@ pub struct Options {
     pub subscribes: bool,
     /// A client sends to many, and may take it back.
     pub broadcasts: bool,
+    /// So many of its messages a minute.
+    pub broadcast_rate: Option<u32>,
     /// What becomes of statements in bad weather, and how long a process waits for their answers.
     pub weather: weather::State,
     pub patience: Duration,
@@ -90,6 +93,8 @@ pub struct Ended {
     pub rows: Vec<Message>,
     pub deleted: BTreeSet<MessageId>,
     pub broadcasts: Vec<Broadcast>,
+    /// The times that messages of broadcasts were made for.
+    pub slots: BTreeMap<MessageId, Timestamp>,
     pub history: Vec<Change>,
     pub calls: Vec<Call>,
     pub told: Told,
@@ -143,6 +148,7 @@ pub fn run(seed: u64, options: Options) -> Ended {
         deleted: deleted.iter().map(|message| message.id).collect(),
         rows: database.rows().into_iter().chain(deleted).collect(),
         broadcasts: database.broadcasts(),
+        slots: database.slots(),
         history: database.history(),
         calls: world.channel.calls(),
         told: world.around.chronicle.told(),
@@ -264,7 +270,7 @@ impl World {
             self.clients.delete_second(STORM);
         }
         if self.options.broadcasts {
-            self.clients.broadcast(STORM);
+            self.clients.broadcast(STORM, self.options.broadcast_rate);
         }
         while self.scheduler.now() < STORM {
             let pause = self.scheduler.between(Duration::from_millis(100), Duration::from_secs(4));

@@ -9,11 +9,13 @@ use crate::application::node::node_identity::NodeIdentity;
 use crate::application::node::watch_nodes::Sightings;
 use crate::application::ports::{BYTES_AT_ONCE, BroadcastExpansion, Channels, Clock, RepositoryError, TakeBroadcasts};
 use crate::application::service::Repeated;
+use crate::domain::broadcast::rate::{BroadcastRate, Slots};
 use crate::domain::broadcast::{Broadcast, BroadcastId};
 use crate::domain::message::{Content, Message};
 use crate::domain::node::NodeId;
 
-/// Makes messages of broadcasts, chunk by chunk, only as far ahead of what was sent as the relay has work for.
+/// Makes messages of broadcasts, chunk by chunk, only as far ahead of what was sent as the relay has work for, or as their rate
+/// allows.
 pub struct ExpandBroadcasts {
     pub expansion: Arc<dyn BroadcastExpansion>,
     pub channels: Channels,
@@ -122,7 +124,8 @@ impl ExpandBroadcasts {
         let Some(node) = self.identity.current() else { return Ok(nothing) };
         let seen = self.sightings.last().unwrap_or_default();
         let gone = seen.gone.iter().copied().chain(seen.departed()).filter(|gone| *gone != node).collect();
-        let take = TakeBroadcasts { node, gone, after: self.after, limit: AT_ONCE };
+        let enough = BroadcastRate::enough(self.clock.now());
+        let take = TakeBroadcasts { node, gone, after: self.after, limit: AT_ONCE, enough };
         let taken = self.expansion.take(&take).await?;
         let mut turn = Turn { made: 0, is_last: taken.len() < AT_ONCE as usize };
         for broadcast in &taken {
@@ -144,39 +147,56 @@ impl ExpandBroadcasts {
     }
 
     async fn make_chunk(&self, broadcast: &Broadcast, node: NodeId) -> Result<usize, RepositoryError> {
-        let open = self.expansion.counts(broadcast).await?.open();
-        let room = u64::from(self.ahead).saturating_sub(open);
-        let waits = broadcast.waits();
-        // Not one by one, as they end.
-        if room < u64::from(CHUNK.min(self.ahead / 2).min(waits)).max(1) {
+        let now = self.clock.now();
+        let slots = broadcast.rate().map(|rate| rate.slots(broadcast.paced_at, now));
+        let most = self.may_be_made(broadcast, slots.as_ref()).await?;
+        if most == 0 {
             return Ok(0);
         }
-        let fitting = BYTES_AT_ONCE / (broadcast.content.bytes() + 1);
-        let most = room.min(fitting.max(1)).min(u64::from(CHUNK.min(waits)));
-        let most = u32::try_from(most).unwrap_or(CHUNK);
         let recipients = self.expansion.recipients(broadcast, broadcast.cursor, most).await?;
         if recipients.is_empty() {
             error!(broadcast.id = %broadcast.id, "the recipients of a broadcast are gone: it cannot go on");
             return Ok(0);
         }
-        let now = self.clock.now();
         let refused = |address: &str, content: &Content| self.refusal(broadcast, address, content);
-        let (mut messages, mut bytes) = (Vec::<Message>::with_capacity(recipients.len()), 0);
+        let (mut messages, mut bytes, mut used) = (Vec::<Message>::with_capacity(recipients.len()), 0, 0);
         for (place, recipient) in (broadcast.cursor..).zip(&recipients) {
-            let message = broadcast.message(place, recipient, refused, node, now);
+            let due = slots.map_or(now, |slots| slots.nth(used));
+            let message = broadcast.message(place, recipient, refused, node, (now, due));
             // What fills its texts may be longer than they are.
             bytes += message.content.bytes();
             if bytes > BYTES_AT_ONCE && !messages.is_empty() {
                 break;
             }
+            // What has failed already needs none.
+            used += u32::from(message.next_attempt_at.is_some());
             messages.push(message);
         }
-        if !self.expansion.expand(broadcast, &messages, now).await? {
+        let paced_at = slots.map(|slots| slots.nth(used));
+        if !self.expansion.expand(broadcast, &messages, paced_at, now).await? {
             debug!(broadcast.id = %broadcast.id, "another has changed the broadcast meanwhile");
             return Ok(0);
         }
         debug!(broadcast.id = %broadcast.id, messages = messages.len(), "messages of a broadcast are made");
         Ok(messages.len())
+    }
+
+    /// How many messages of it there is room for, in the database and in its slots.
+    async fn may_be_made(&self, broadcast: &Broadcast, slots: Option<&Slots>) -> Result<u32, RepositoryError> {
+        let wanted = CHUNK.min(broadcast.waits()).min(slots.map_or(CHUNK, |slots| slots.count));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let open = self.expansion.counts(broadcast).await?.open();
+        let ahead = broadcast.rate().map_or(self.ahead, |rate| rate.most_open().min(self.ahead));
+        let room = u64::from(ahead).saturating_sub(open);
+        // Not one by one, as they end.
+        if room < u64::from(wanted.min(ahead / 2)).max(1) {
+            return Ok(0);
+        }
+        let fitting = BYTES_AT_ONCE / (broadcast.content.bytes() + 1);
+        let most = room.min(fitting.max(1)).min(wanted.into());
+        Ok(u32::try_from(most).unwrap_or(CHUNK))
     }
 
     /// What its channel would refuse: a sentence.

@@ -2,6 +2,7 @@
 
 pub mod broadcast_id;
 pub mod counts;
+pub mod rate;
 pub mod recipient;
 mod status;
 pub mod template;
@@ -17,6 +18,7 @@ use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::message::delivery::FailureKind;
 use crate::domain::message::{Content, Direction, MaxTries, Message, MessageId, MessageStatus, Priority};
 use crate::domain::node::NodeId;
+use rate::BroadcastRate;
 use recipient::BroadcastRecipient;
 
 pub use broadcast_id::BroadcastId;
@@ -41,6 +43,8 @@ pub struct Broadcast {
     pub max_tries: u32,
     pub priority: Option<Priority>,
     pub rate_per_minute: Option<u32>,
+    /// The next slot that no message has, of one that has a rate; none: its messages are yet to be made.
+    pub paced_at: Option<Timestamp>,
     pub send_at: Option<Timestamp>,
     pub status: BroadcastStatus,
     pub total: u32,
@@ -97,6 +101,7 @@ impl Broadcast {
                 .unwrap_or(default_max_tries.number()),
             priority: draft.priority,
             rate_per_minute: draft.rate_per_minute,
+            paced_at: None,
             send_at: draft.send_at,
             status: BroadcastStatus::of_new(due.is_some(), total),
             total,
@@ -130,7 +135,7 @@ impl Broadcast {
         digest.iter().take(6).fold(0, |mark, byte| (mark << 8) | u128::from(*byte)) & ((1 << 42) - 1)
     }
 
-    /// The message to the recipient at this place, made by `node`: due at once, and handed over by the relay; or failed, if
+    /// The message to the recipient at this place, made by `node`: due at its time, and handed over by the relay; or failed, if
     /// `refused` or its variables say so, before anything is sent.
     pub fn message(
         &self,
@@ -138,7 +143,7 @@ impl Broadcast {
         recipient: &BroadcastRecipient,
         refused: impl FnOnce(&str, &Content) -> Option<String>,
         node: NodeId,
-        now: Timestamp,
+        (now, due): (Timestamp, Timestamp),
     ) -> Message {
         let filled = if self.is_template { template::fill(&self.content, recipient) } else { Ok(self.content.clone()) };
         let (content, reason) = match filled {
@@ -148,7 +153,7 @@ impl Broadcast {
             }
             Err(unfilled) => (self.content.clone(), Some(unfilled.to_string())),
         };
-        let message = self.due(place, recipient, content, node, now);
+        let message = self.queued(place, recipient, content, node, (now, due));
         match reason {
             None => message,
             // It is no record of a broker's, and so owes none.
@@ -163,13 +168,13 @@ impl Broadcast {
         }
     }
 
-    fn due(
+    fn queued(
         &self,
         place: u32,
         recipient: &BroadcastRecipient,
         content: Content,
         node: NodeId,
-        now: Timestamp,
+        (now, due): (Timestamp, Timestamp),
     ) -> Message {
         Message {
             id: self.message_id(place),
@@ -196,7 +201,7 @@ impl Broadcast {
             attempt_started_at: None,
             attempt_http_status: None,
             node: Some(node),
-            next_attempt_at: Some(now),
+            next_attempt_at: Some(due),
             deferrals: 0,
             deferred_since: None,
             is_unanswered: false,
@@ -209,6 +214,10 @@ impl Broadcast {
             read_at: None,
             flaw: None,
         }
+    }
+
+    pub fn rate(&self) -> Option<BroadcastRate> {
+        self.rate_per_minute.map(BroadcastRate::new)
     }
 
     /// How many recipients have no message yet.
@@ -239,6 +248,7 @@ mod tests {
             max_tries: 3,
             priority: None,
             rate_per_minute: None,
+            paced_at: None,
             send_at: None,
             status: BroadcastStatus::Expanding,
             total: 3,
@@ -268,14 +278,15 @@ mod tests {
 
     #[test]
     fn a_message_that_cannot_be_filled_or_is_refused_has_failed_before_it_was_sent() {
-        let (broadcast, now) = (broadcast(7), "2026-11-23T13:00:00Z".parse().unwrap());
+        let broadcast = broadcast(7);
+        let (now, due) = ("2026-11-23T13:00:00Z".parse().unwrap(), "2026-11-23T13:00:03Z".parse().unwrap());
         let node = NodeId(Uuid::from_u128(2));
         let ana = BroadcastRecipient { variables: [("nome".into(), "Ana".into())].into(), address: "1".into() };
-        let sent = broadcast.message(0, &ana, |_, _| None, node, now);
+        let sent = broadcast.message(0, &ana, |_, _| None, node, (now, due));
         assert_eq!((sent.status, sent.content.text.as_deref()), (MessageStatus::Queued, Some("Olá, Ana")));
-        assert_eq!((sent.next_attempt_at, sent.created_at), (Some(now), broadcast.ids_at));
-        let missing = broadcast.message(1, &BroadcastRecipient::new("2"), |_, _| None, node, now);
-        let refused = broadcast.message(2, &ana, |_, _| Some("no such number".to_owned()), node, now);
+        assert_eq!((sent.next_attempt_at, sent.created_at), (Some(due), broadcast.ids_at));
+        let missing = broadcast.message(1, &BroadcastRecipient::new("2"), |_, _| None, node, (now, due));
+        let refused = broadcast.message(2, &ana, |_, _| Some("no such number".to_owned()), node, (now, due));
         for failed in [missing, refused] {
             assert_eq!((failed.status, failed.failure), (MessageStatus::Failed, Some(FailureKind::Recipient)));
             assert!(failed.error.is_some() && failed.next_attempt_at.is_none() && failed.dead_lettered_at.is_some());

@@ -65,6 +65,9 @@ pub struct SendArguments {
     /// Not before, e.g. `2026-01-18T12:00:00Z`.
     #[arg(long)]
     send_at: Option<String>,
+    /// Messages a minute, 1 to 1000000; when absent, as fast as the instance takes them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate_per_minute: Option<u32>,
     /// Sent again with the same key and list, it is the same broadcast. A new one, when absent; where no answer came, it is said.
     #[arg(long)]
     key: Option<String>,
@@ -185,6 +188,9 @@ async fn send(arguments: SendArguments) -> Result<(), CommandError> {
     let given = [("mediaUrl", arguments.media_url), ("sendAt", arguments.send_at)];
     for (name, value) in given.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         body[name] = value.into();
+    }
+    if let Some(rate) = arguments.rate_per_minute {
+        body["ratePerMinute"] = rate.into();
     }
     let key = arguments.key.unwrap_or_else(|| Uuid::now_v7().to_string());
     let broadcast = server.send(&body, &key).await?;

@@ -24,10 +24,12 @@ on_every_adapter![
     one_finishes_when_nothing_of_it_is_open,
     each_of_many_has_its_turn,
     what_has_ended_is_forgotten_and_later_deleted,
+    the_next_slot_moves_with_the_cursor_and_never_without_it,
+    one_that_has_enough_messages_is_passed_over,
 ];
 
 fn take(node: NodeId, gone: &[NodeId]) -> TakeBroadcasts {
-    TakeBroadcasts { node, gone: gone.to_vec(), after: None, limit: 10 }
+    TakeBroadcasts { node, gone: gone.to_vec(), after: None, limit: 10, enough: (at(15), at(210)) }
 }
 
 async fn taken(adapters: &Adapters, take: &TakeBroadcasts) -> Vec<Broadcast> {
@@ -37,7 +39,7 @@ async fn taken(adapters: &Adapters, take: &TakeBroadcasts) -> Vec<Broadcast> {
 /// Makes all of its messages.
 async fn expanded(adapters: &Adapters, broadcast: &Broadcast, node: NodeId) -> Vec<Message> {
     let messages = chunk(adapters.broadcast_expansion.as_ref(), broadcast, 1_000, node).await;
-    assert!(adapters.broadcast_expansion.expand(broadcast, &messages, at(1)).await.unwrap());
+    assert!(adapters.broadcast_expansion.expand(broadcast, &messages, None, at(1)).await.unwrap());
     messages
 }
 
@@ -45,11 +47,11 @@ async fn a_chunk_moves_the_cursor_and_makes_its_messages_together(adapters: &Ada
     let owner = adapters.live_node().await;
     let broadcast = adapters.broadcast(owner, 5).await;
     let first = chunk(adapters.broadcast_expansion.as_ref(), &broadcast, 3, owner).await;
-    assert!(adapters.broadcast_expansion.expand(&broadcast, &first, at(1)).await.unwrap());
+    assert!(adapters.broadcast_expansion.expand(&broadcast, &first, None, at(1)).await.unwrap());
     let now = adapters.now_is(&broadcast).await;
     assert_eq!((now.cursor, now.status), (3, BroadcastStatus::Expanding));
     let rest = chunk(adapters.broadcast_expansion.as_ref(), &now, 3, owner).await;
-    assert!(adapters.broadcast_expansion.expand(&now, &rest, at(2)).await.unwrap());
+    assert!(adapters.broadcast_expansion.expand(&now, &rest, None, at(2)).await.unwrap());
     let now = adapters.now_is(&broadcast).await;
     assert_eq!((now.cursor, now.status), (5, BroadcastStatus::Expanded));
     for message in first.iter().chain(&rest) {
@@ -64,8 +66,8 @@ async fn a_chunk_that_is_made_again_makes_nothing(adapters: &Adapters) {
     let owner = adapters.live_node().await;
     let broadcast = adapters.broadcast(owner, 5).await;
     let first = chunk(adapters.broadcast_expansion.as_ref(), &broadcast, 3, owner).await;
-    assert!(adapters.broadcast_expansion.expand(&broadcast, &first, at(1)).await.unwrap());
-    assert!(!adapters.broadcast_expansion.expand(&broadcast, &first, at(2)).await.unwrap());
+    assert!(adapters.broadcast_expansion.expand(&broadcast, &first, None, at(1)).await.unwrap());
+    assert!(!adapters.broadcast_expansion.expand(&broadcast, &first, None, at(2)).await.unwrap());
     let listed = adapters.broadcasts.messages(&broadcast, None, 10).await.unwrap();
     assert_eq!((listed.messages.len(), adapters.now_is(&broadcast).await.cursor), (3, 3));
 }
@@ -77,7 +79,7 @@ async fn of_those_who_make_the_same_chunk_one_does(adapters: &Adapters) {
     let making = (0..4).map(|process| {
         let (expansion, broadcast, messages) =
             (&adapters.of_process(process).broadcast_expansion, &broadcast, &messages);
-        async move { expansion.expand(broadcast, messages, at(1)).await.unwrap() }
+        async move { expansion.expand(broadcast, messages, None, at(1)).await.unwrap() }
     });
     let made = join_all(making).await;
     assert_eq!(made.iter().filter(|made| **made).count(), 1, "{made:?}");
@@ -91,7 +93,7 @@ async fn a_chunk_of_a_paused_broadcast_makes_nothing(adapters: &Adapters) {
         let broadcast = adapters.broadcast(owner, 5).await;
         let messages = chunk(adapters.broadcast_expansion.as_ref(), &broadcast, 3, owner).await;
         adapters.broadcasts.change(&broadcast.tenant, broadcast.id, change, at(1)).await.unwrap();
-        assert!(!adapters.broadcast_expansion.expand(&broadcast, &messages, at(2)).await.unwrap());
+        assert!(!adapters.broadcast_expansion.expand(&broadcast, &messages, None, at(2)).await.unwrap());
         assert!(adapters.broadcasts.messages(&broadcast, None, 10).await.unwrap().messages.is_empty());
         assert!(taken(adapters, &take(owner, &[])).await.is_empty());
     }
@@ -104,7 +106,7 @@ async fn a_message_that_is_there_stays_as_it_is(adapters: &Adapters) {
     let known = Message { next_attempt_at: None, ..messages[0].clone() };
     adapters.messages.accept(&known, None).await.unwrap();
     let claimed = adapters.messages.claim(known.id, owner, at(1)).await.unwrap().unwrap();
-    assert!(adapters.broadcast_expansion.expand(&broadcast, &messages, at(2)).await.unwrap());
+    assert!(adapters.broadcast_expansion.expand(&broadcast, &messages, None, at(2)).await.unwrap());
     assert_eq!(adapters.now(&known).await.status, claimed.message.status);
     assert_eq!(adapters.now(&messages[1]).await.status, MessageStatus::Queued);
 }
@@ -217,4 +219,51 @@ async fn what_has_ended_is_forgotten_and_later_deleted(adapters: &Adapters) {
     while adapters.storage.delete_history(Duration::from_secs(60), at(0)).await.unwrap() {}
     assert!(adapters.broadcasts.find(&ended.tenant, ended.id).await.unwrap().is_none());
     assert!(adapters.broadcasts.find(&open.tenant, open.id).await.unwrap().is_some());
+}
+
+async fn paced(adapters: &Adapters, node: NodeId) -> Broadcast {
+    let twenty_a_minute = BroadcastDraft { rate_per_minute: Some(20), ..draft() };
+    let broadcast = broadcast("acme", node, twenty_a_minute, 5);
+    adapters.broadcasts.accept(&broadcast, &recipients(5), None).await.unwrap();
+    broadcast
+}
+
+async fn the_next_slot_moves_with_the_cursor_and_never_without_it(adapters: &Adapters) {
+    use correio::application::ports::BroadcastChange::{Pause, Resume};
+    let owner = adapters.live_node().await;
+    let broadcast = paced(adapters, owner).await;
+    let expansion = adapters.broadcast_expansion.as_ref();
+    let [slot, next] = [500, 3_500].map(|milliseconds| at(1) + chrono::TimeDelta::milliseconds(milliseconds));
+    let of_first = chunk(expansion, &broadcast, 1, owner).await.remove(0);
+    let first = [Message { next_attempt_at: Some(slot), ..of_first }];
+    assert!(expansion.expand(&broadcast, &first, Some(next), at(1)).await.unwrap());
+    let now = adapters.now_is(&broadcast).await;
+    assert_eq!((now.cursor, now.paced_at, now.rate_per_minute), (1, Some(next), Some(20)));
+    assert_eq!(adapters.now(&first[0]).await.next_attempt_at, Some(slot));
+    assert_eq!(adapters.taken(&crate::support::given::take(owner, 1)).await, [], "its slot has not come");
+    assert_eq!(adapters.taken(&crate::support::given::take(owner, 2)).await, [first[0].id]);
+
+    let late = chunk(expansion, &broadcast, 1, owner).await;
+    assert!(!expansion.expand(&broadcast, &late, Some(at(90)), at(2)).await.unwrap());
+    for change in [Pause, Resume] {
+        adapters.broadcasts.change(&broadcast.tenant, broadcast.id, change, at(3)).await.unwrap();
+        let now = adapters.now_is(&broadcast).await;
+        assert_eq!((now.cursor, now.paced_at), (1, Some(next)), "{change:?}");
+    }
+}
+
+async fn one_that_has_enough_messages_is_passed_over(adapters: &Adapters) {
+    let owner = adapters.live_node().await;
+    let (expansion, mut broadcast) = (adapters.broadcast_expansion.as_ref(), paced(adapters, owner).await);
+    assert_eq!(taken(adapters, &take(owner, &[])).await.len(), 1, "nothing of it is made");
+    let (from, to) = take(owner, &[]).enough;
+    let later = chrono::TimeDelta::milliseconds(1);
+    for (next, is_taken) in [(from, true), (from + later, false), (to, false), (to + later, true)] {
+        let one = chunk(expansion, &broadcast, 1, owner).await;
+        assert!(expansion.expand(&broadcast, &one, Some(next), at(1)).await.unwrap());
+        broadcast = adapters.now_is(&broadcast).await;
+        let other = adapters.live_node().await;
+        assert_eq!(taken(adapters, &take(owner, &[])).await.len(), usize::from(is_taken), "{next}");
+        assert!(taken(adapters, &take(other, &[])).await.is_empty(), "it is another's");
+    }
 }

@@ -123,7 +123,7 @@ async fn what_is_queued_is_cancelled_in_portions_and_nothing_else(adapters: &Ada
     let (mine, other) = (adapters.broadcast(owner, 6).await, adapters.broadcast(owner, 2).await);
     let make = async |broadcast: &Broadcast| {
         let messages = chunk(adapters.broadcast_expansion.as_ref(), broadcast, 10, owner).await;
-        assert!(adapters.broadcast_expansion.expand(broadcast, &messages, at(1)).await.unwrap());
+        assert!(adapters.broadcast_expansion.expand(broadcast, &messages, None, at(1)).await.unwrap());
     };
     make(&mine).await;
     let limited = correio::application::ports::Take { limit: 1, ..crate::support::given::take(owner, 5) };
@@ -150,7 +150,7 @@ async fn its_messages_are_listed_page_by_page_in_the_order_of_the_recipients(ada
     let (mine, other) = (adapters.broadcast(owner, 5).await, adapters.broadcast(owner, 5).await);
     for broadcast in [&other, &mine] {
         let messages = chunk(adapters.broadcast_expansion.as_ref(), broadcast, 10, owner).await;
-        assert!(adapters.broadcast_expansion.expand(broadcast, &messages, at(1)).await.unwrap());
+        assert!(adapters.broadcast_expansion.expand(broadcast, &messages, None, at(1)).await.unwrap());
     }
     let (mut after, mut listed) = (None, Vec::new());
     for more in [true, true, false] {
@@ -174,7 +174,7 @@ async fn failures_are_listed_with_their_reasons(adapters: &Adapters) {
         next_attempt_at: None,
         ..messages[1].clone()
     };
-    assert!(adapters.broadcast_expansion.expand(&mine, &messages, at(1)).await.unwrap());
+    assert!(adapters.broadcast_expansion.expand(&mine, &messages, None, at(1)).await.unwrap());
     let failures = adapters.broadcasts.failures(&mine, 10).await.unwrap();
     assert_eq!(failures, [("1".to_owned(), "no such number".to_owned())]);
     let stored = adapters.now(&messages[1]).await;

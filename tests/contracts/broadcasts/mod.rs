@@ -59,5 +59,5 @@ impl Adapters {
 async fn chunk(expansion: &dyn BroadcastExpansion, broadcast: &Broadcast, most: u32, node: NodeId) -> Vec<Message> {
     let recipients = expansion.recipients(broadcast, broadcast.cursor, most).await.unwrap();
     let places = (broadcast.cursor..).zip(&recipients);
-    places.map(|(place, recipient)| broadcast.message(place, recipient, |_, _| None, node, at(1))).collect()
+    places.map(|(place, recipient)| broadcast.message(place, recipient, |_, _| None, node, (at(1), at(1)))).collect()
 }

@@ -1,1 +1,2 @@
+mod rate;
 mod sending;

@@ -25,18 +25,18 @@ stories!(
     a_broadcast_goes_on_where_its_process_has_died;
 );
 
-const BROADCASTS: &str = "/api/messaging/broadcasts";
+pub(super) const BROADCASTS: &str = "/api/messaging/broadcasts";
 
-fn to(recipients: &[String], text: &str) -> Value {
+pub(super) fn to(recipients: &[String], text: &str) -> Value {
     json!({ "channel": "sandbox", "channelInstanceId": "sandbox", "recipients": recipients, "message": text })
 }
 
-fn numbered(count: usize) -> Vec<String> {
+pub(super) fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("r{number}")).collect()
 }
 
 /// Its path.
-async fn accepted(app: &TestApp, body: &Value) -> String {
+pub(super) async fn accepted(app: &TestApp, body: &Value) -> String {
     let answer = app.post(BROADCASTS, body).await;
     assert_eq!(answer.status, 202, "{}", answer.json());
     let path = answer.header("location").expect("a place to ask").to_owned();
@@ -45,13 +45,13 @@ async fn accepted(app: &TestApp, body: &Value) -> String {
 }
 
 /// A thousand messages, each with a sync of its own on the slowest disk.
-const AT_LAST: Duration = Duration::from_secs(90);
+pub(super) const AT_LAST: Duration = Duration::from_secs(90);
 
 async fn becomes(caller: &Caller, path: &str, status: &str) -> Value {
     becomes_within(SOON, caller, path, status).await
 }
 
-async fn becomes_within(deadline: Duration, caller: &Caller, path: &str, status: &str) -> Value {
+pub(super) async fn becomes_within(deadline: Duration, caller: &Caller, path: &str, status: &str) -> Value {
     eventually(deadline, status, async || {
         let broadcast = caller.get(path).await.data();
         (broadcast["status"] == status).then_some(broadcast)
@@ -184,7 +184,7 @@ async fn a_bad_broadcast_is_refused_with_what_is_wrong(installation: Installatio
     assert_eq!(refused(json!({ "recipients": ["a", 7, ""] })).await, ["/recipients/1", "/recipients/2"]);
     assert_eq!(refused(json!({ "groupId": "x" })).await, ["/groupId"]);
     assert_eq!(refused(json!({ "message": null, "mensagem": "x" })).await, ["/mensagem", "/message"]);
-    assert_eq!(refused(json!({ "priority": 5, "ratePerMinute": 60 })).await, ["/priority", "/ratePerMinute"]);
+    assert_eq!(refused(json!({ "priority": 5, "ratePerMinute": 0 })).await, ["/priority", "/ratePerMinute"]);
     assert_eq!(refused(json!({ "variables": { "r0": { "a b": "x", "c": [] }, "r1": 7 } })).await.len(), 3);
     assert_eq!(refused(json!({ "variables": { "stranger": {} } })).await, ["/variables/stranger"]);
     assert_eq!(refused(json!({ "channel": "fax" })).await, ["/channel"]);

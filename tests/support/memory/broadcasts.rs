@@ -214,9 +214,12 @@ impl BroadcastExpansion for MemoryBroadcasts {
                         .node
                         .is_none_or(|node| node == take.node || take.gone.contains(&node) || !known.contains(&node))
             };
+            let (from, to) = take.enough;
+            let is_wanted = |broadcast: &Broadcast| broadcast.paced_at.is_none_or(|next| next <= from || next > to);
             let above = |id: BroadcastId| take.after.is_none_or(|after| id > after);
             let due = tables.broadcasts.values_mut().map(|row| (row.broadcast.id, row)).filter(|(id, _)| above(*id));
-            let due = due.map(|(_, row)| row).filter(|row| is_due(&row.broadcast)).take(take.limit as usize);
+            let due = due.map(|(_, row)| row).filter(|row| is_due(&row.broadcast) && is_wanted(&row.broadcast));
+            let due = due.take(take.limit as usize);
             let taken = due.map(|row| {
                 row.broadcast.node = Some(take.node);
                 row.broadcast.clone()
@@ -250,11 +253,13 @@ impl BroadcastExpansion for MemoryBroadcasts {
         &self,
         broadcast: &Broadcast,
         messages: &[Message],
+        paced_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, RepositoryError> {
         let (id, cursor, messages) = (broadcast.id, broadcast.cursor, messages.to_vec());
         let expand = move |tables: &mut Tables| {
             let (ignores_cursor, makes_new_ids) = (tables.has(Bug::ExpandsTwice), tables.has(Bug::ExpandsTwice));
+            let leaves_slots = tables.has(Bug::LeavesSlotsToOthers);
             let row = tables.broadcasts.get_mut(&id);
             let Some(BroadcastRow { broadcast, .. }) = row else { return Ok(false) };
             let is_as_it_says = broadcast.status == BroadcastStatus::Expanding && broadcast.cursor == cursor;
@@ -263,6 +268,7 @@ impl BroadcastExpansion for MemoryBroadcasts {
             }
             if is_as_it_says {
                 broadcast.cursor += u32::try_from(messages.len()).unwrap();
+                broadcast.paced_at = paced_at.filter(|_| !leaves_slots);
                 broadcast.updated_at = now;
                 if broadcast.waits() == 0 {
                     broadcast.status = BroadcastStatus::Expanded;
@@ -272,6 +278,7 @@ impl BroadcastExpansion for MemoryBroadcasts {
                 let is_there = tables.messages.contains_key(&message.id);
                 let id = if is_there && makes_new_ids { MessageId(uuid::Uuid::now_v7()) } else { message.id };
                 if !is_there || makes_new_ids {
+                    tables.slots.extend(message.next_attempt_at.map(|slot| (id, slot)));
                     tables.insert(Message { id, ..message }, "broadcasts.expand");
                 }
             }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use correio::application::ports::RepositoryError;
@@ -47,6 +48,11 @@ impl MemoryDatabase {
     /// All broadcasts, in order of their ids.
     pub fn broadcasts(&self) -> Vec<Broadcast> {
         self.look(|tables| tables.broadcasts.values().map(|row| row.broadcast.clone()).collect())
+    }
+
+    /// The time that each message of a broadcast was made for.
+    pub fn slots(&self) -> BTreeMap<MessageId, Timestamp> {
+        self.look(|tables| tables.slots.clone())
     }
 
     /// All messages, in order of their ids.

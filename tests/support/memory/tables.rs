@@ -74,6 +74,8 @@ pub(super) struct Tables {
     pub users: BTreeMap<Uuid, User>,
     pub sign_in_failures: BTreeMap<[u8; 32], Failures>,
     pub broadcasts: BTreeMap<BroadcastId, BroadcastRow>,
+    /// For when messages of broadcasts were made.
+    pub slots: BTreeMap<MessageId, Timestamp>,
     pub groups: BTreeMap<GroupId, Group>,
     pub group_members: BTreeMap<MemberId, Member>,
     pub group_syncs: BTreeMap<InstanceId, GroupSync>,
@@ -190,6 +192,8 @@ pub enum Bug {
     ClaimIgnoresNextAttempt,
     /// A chunk of a broadcast that is made again, because its answer was lost, is made of new messages.
     ExpandsTwice,
+    /// The cursor of a broadcast moves without its next slot.
+    LeavesSlotsToOthers,
     /// The outcome of an earlier try is written over a later one's.
     OutcomeIgnoresTry,
     /// The outcome of a claim that a crash took back is written over the claim that somebody else made since.

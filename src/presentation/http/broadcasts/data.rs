@@ -24,11 +24,12 @@ pub struct BroadcastData {
     /// Recipients, each once.
     total: u32,
     counts: CountsData,
+    /// Messages that come due a minute, as it was given.
     rate_per_minute: Option<u32>,
     priority: Option<i32>,
     #[schema(format = "date-time")]
     send_at: Option<String>,
-    /// By how fast it went until now; null while that says nothing.
+    /// By how fast it went until now, and no sooner than its rate allows; null while neither says anything.
     #[schema(format = "date-time")]
     expected_end_at: Option<String>,
     #[schema(format = "date-time")]

@@ -20,13 +20,15 @@ use crate::presentation::http::messages::content_request::{
 };
 use crate::presentation::http::wire::body::LargeBody;
 use crate::presentation::http::wire::compact_json::compact;
-use crate::presentation::http::wire::fields::{self, Name, Problems, RecipientField, TriesField, unknown_channel};
+use crate::presentation::http::wire::fields::{
+    self, Name, Problems, RateField, RecipientField, TriesField, unknown_channel,
+};
 use crate::presentation::http::wire::moment::Moment;
 use crate::presentation::http::wire::problem::Problem;
 use crate::presentation::http::wire::state::id_of;
 
-/// Members that are named already, and without effect yet. As null they mean nothing and are taken.
-const NOT_YET: [&str; 2] = ["priority", "ratePerMinute"];
+/// A member that is named already, and without effect yet. As null it means nothing and is taken.
+const NOT_YET: &str = "priority";
 
 /// One content for many recipients. `message` may be absent when there is a `payload` or a `template`.
 #[derive(Debug, Deserr, ToSchema)]
@@ -76,6 +78,9 @@ pub struct BroadcastRequest {
     /// Not before: at most a year ahead, to the millisecond. A moment that is past means now.
     #[deserr(default)]
     send_at: Option<Moment>,
+    /// Messages a minute, one after the other; null: as fast as the instance takes them, or as its own rate allows.
+    #[deserr(default)]
+    rate_per_minute: Option<RateField>,
 }
 
 /// # Errors
@@ -85,10 +90,8 @@ pub fn read(body: LargeBody, channels: &Channels) -> Result<SendBroadcastCommand
     let mut problems = Vec::new();
     let has_json = has_json(&value);
     if let Value::Object(members) = &mut value {
-        for name in NOT_YET {
-            if members.remove(name).is_some_and(|member| !member.is_null()) {
-                problems.push(FieldProblem::new(format!("/{name}"), "is not supported yet"));
-            }
+        if members.remove(NOT_YET).is_some_and(|member| !member.is_null()) {
+            problems.push(FieldProblem::new(format!("/{NOT_YET}"), "is not supported yet"));
         }
         problems.extend(to_nobody_or_both(members));
         problems.extend(missing(members));
@@ -130,7 +133,7 @@ pub fn read(body: LargeBody, channels: &Channels) -> Result<SendBroadcastCommand
             is_template: true,
             max_tries: request.max_retries.map(|tries| tries.0),
             priority: None,
-            rate_per_minute: None,
+            rate_per_minute: request.rate_per_minute.map(|rate| rate.0),
             send_at: request.send_at.and_then(milliseconds),
         },
         request: None,

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 /// Send to many
 ///
 /// Stores one content and its recipients, and answers at once. The messages are made afterwards, a few thousand ahead of what was
-/// sent.
+/// sent; with `ratePerMinute` as many as have their time within half a minute.
 #[utoipa::path(post, path = "/api/messaging/broadcasts", operation_id = "sendBroadcast", tag = "broadcasts",
     request_body = BroadcastRequest,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",

@@ -20,7 +20,8 @@ pub trait BroadcastExpansion: Send + Sync {
     async fn begin_due(&self, now: Timestamp) -> Result<u64, RepositoryError>;
 
     /// At most `take.limit` broadcasts that are `expanding`, above `take.after`, oldest first, made `take.node`'s: those that are
-    /// already, and those whose node is gone, departed, unknown or not named. Two nodes that take concurrently get different ones.
+    /// already, and those whose node is gone, departed, unknown or not named. Those with enough messages for now (`take.enough`) are
+    /// passed over. Two nodes that take concurrently get different ones.
     async fn take(&self, take: &TakeBroadcasts) -> Result<Vec<Broadcast>, RepositoryError>;
 
     /// The recipients from this place on, the first being 0: at least one, if there is one, and at most `most`.
@@ -34,12 +35,14 @@ pub trait BroadcastExpansion: Send + Sync {
     async fn counts(&self, broadcast: &Broadcast) -> Result<BroadcastCounts, RepositoryError>;
 
     /// One chunk, in one transaction: first the parent, whose cursor moves on by as many as there are messages, if it is
-    /// `expanding` and its cursor is as `broadcast` says; then the messages, of which those that are there already stay as they
-    /// are. With its last one it is `expanded`. False when the parent was not as it says: nothing is written.
+    /// `expanding` and its cursor is as `broadcast` says, and with it the next slot that no message has; then the messages, of which
+    /// those that are there already stay as they are. With its last one it is `expanded`. False when the parent was not as it says:
+    /// nothing is written.
     async fn expand(
         &self,
         broadcast: &Broadcast,
         messages: &[Message],
+        paced_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, RepositoryError>;
 
@@ -58,4 +61,6 @@ pub struct TakeBroadcasts {
     /// Where to go on; none: from the oldest.
     pub after: Option<BroadcastId>,
     pub limit: u32,
+    /// One whose next slot (`paced_at`) is after the first and not after the second has enough messages.
+    pub enough: (Timestamp, Timestamp),
 }

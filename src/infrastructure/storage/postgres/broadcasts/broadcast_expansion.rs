@@ -45,6 +45,7 @@ const TAKE: &str = concat!(
                     or broadcasts.node_id = any($2)
                     or not exists (select from messaging_nodes as nodes where nodes.id = broadcasts.node_id))
                and broadcasts.id > $4
+               and (broadcasts.paced_at is null or broadcasts.paced_at <= $5 or broadcasts.paced_at > $6)
              order by broadcasts.id
              limit $3
                for update skip locked))
@@ -58,6 +59,7 @@ const MOVE_CURSOR: &str = "
     update messaging_broadcasts
        set cursor = cursor + $3,
            status = case when cursor + $3 >= total then 'expanded' else status end,
+           paced_at = $5,
            updated_at = $4
      where id = $1
        and status = 'expanding'
@@ -132,7 +134,9 @@ impl BroadcastExpansion for PgBroadcastExpansion {
     async fn take(&self, take: &TakeBroadcasts) -> Result<Vec<Broadcast>, RepositoryError> {
         let gone: Vec<Uuid> = take.gone.iter().map(|node| node.0).collect();
         let after = take.after.map_or_else(Uuid::nil, |after| after.0);
+        let (from, to) = take.enough;
         let query = sqlx::query(TAKE).bind(take.node.0).bind(gone).bind(i64::from(take.limit)).bind(after);
+        let query = query.bind(from).bind(to);
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         let mut taken = readable(&rows, broadcast);
         taken.sort_unstable_by_key(|broadcast| broadcast.id);
@@ -168,6 +172,7 @@ impl BroadcastExpansion for PgBroadcastExpansion {
         &self,
         broadcast: &Broadcast,
         messages: &[Message],
+        paced_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, RepositoryError> {
         let work = async |connection: &mut PgConnection| {
@@ -177,6 +182,7 @@ impl BroadcastExpansion for PgBroadcastExpansion {
                 .bind(i32::try_from(broadcast.cursor).unwrap_or(i32::MAX))
                 .bind(number(messages.len()))
                 .bind(now)
+                .bind(paced_at)
                 .execute(&mut *transaction)
                 .await?;
             if moved.rows_affected() == 0 {

@@ -44,7 +44,7 @@ const INSERT: &str = concat!(
     broadcast_columns!(),
     ", idempotency_key, fingerprint)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9::json, $10, $11, $12::json, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-             $23, $24, $25, $26, $27)
+             $23, $24, $25, $26, $27, $28)
          on conflict (tenant, idempotency_key) where idempotency_key is not null do nothing"
 );
 
@@ -152,6 +152,7 @@ async fn insert(
         .bind(number(broadcast.max_tries))
         .bind(broadcast.priority.map(|priority| i32::from(priority.number())))
         .bind(broadcast.rate_per_minute.map(number))
+        .bind(broadcast.paced_at)
         .bind(broadcast.send_at)
         .bind(broadcast.status.as_str())
         .bind(number(broadcast.total))

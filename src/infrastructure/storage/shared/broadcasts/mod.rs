@@ -18,8 +18,8 @@ use crate::domain::node::NodeId;
 macro_rules! broadcast_columns {
     () => {
         "id, tenant, user_id, instance_id, channel, channel_instance_id, group_id, message, payload, media_url, media_type,
-         template, is_template, max_retries, priority, rate_per_minute, send_at, status, total, cursor, node_id, ids_at,
-         created_at, updated_at, finished_at"
+         template, is_template, max_retries, priority, rate_per_minute, paced_at, send_at, status, total, cursor, node_id,
+         ids_at, created_at, updated_at, finished_at"
     };
 }
 pub(in crate::infrastructure::storage) use broadcast_columns;
@@ -50,6 +50,7 @@ pub fn broadcast(row: &impl Row) -> Result<Broadcast, RepositoryError> {
         max_tries: count("max_retries")?,
         priority: number_option(row, "priority")?,
         rate_per_minute: number_option(row, "rate_per_minute")?,
+        paced_at: row.time("paced_at")?,
         send_at: row.time("send_at")?,
         status: parsed(row, "status", |text| text.parse().ok())?,
         total: count("total")?,

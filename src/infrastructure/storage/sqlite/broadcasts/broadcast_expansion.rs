@@ -45,6 +45,7 @@ const TAKE: &str = concat!(
                     or node_id in (select value from json_each(?2))
                     or node_id not in (select id from messaging_nodes))
                and id > ?4
+               and (paced_at is null or paced_at <= ?5 or paced_at > ?6)
              order by id
              limit ?3)
      returning ",
@@ -56,6 +57,7 @@ const MOVE_CURSOR: &str = "
     update messaging_broadcasts
        set cursor = cursor + ?3,
            status = iif(cursor + ?3 >= total, 'expanded', status),
+           paced_at = ?5,
            updated_at = ?4
      where id = ?1
        and status = 'expanding'
@@ -107,6 +109,8 @@ impl BroadcastExpansion for SqliteBroadcastExpansion {
             .bind(id_list(take.gone.iter().map(|node| node.0)))
             .bind(take.limit)
             .bind(take.after.map_or_else(Uuid::nil, |after| after.0).hyphenated())
+            .bind(time_text(take.enough.0))
+            .bind(time_text(take.enough.1))
             .fetch_all(self.database.writer())
             .await
             .map_err(translate)?;
@@ -150,6 +154,7 @@ impl BroadcastExpansion for SqliteBroadcastExpansion {
         &self,
         broadcast: &Broadcast,
         messages: &[Message],
+        paced_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, RepositoryError> {
         self.database.is_in_its_place()?;
@@ -159,6 +164,7 @@ impl BroadcastExpansion for SqliteBroadcastExpansion {
             .bind(broadcast.cursor)
             .bind(i64::try_from(messages.len()).unwrap_or(i64::MAX))
             .bind(time_text(now))
+            .bind(time_text_option(paced_at))
             .execute(&mut *transaction)
             .await
             .map_err(translate)?;

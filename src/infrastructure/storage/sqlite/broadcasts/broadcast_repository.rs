@@ -47,7 +47,7 @@ const INSERT: &str = concat!(
     broadcast_columns!(),
     ", idempotency_key, fingerprint)
      values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-             ?25, ?26, ?27)
+             ?25, ?26, ?27, ?28)
          on conflict (tenant, idempotency_key) where idempotency_key is not null do nothing"
 );
 
@@ -135,6 +135,7 @@ async fn insert(
         .bind(broadcast.max_tries)
         .bind(broadcast.priority.map(|priority| priority.number()))
         .bind(broadcast.rate_per_minute)
+        .bind(time_text_option(broadcast.paced_at))
         .bind(time_text_option(broadcast.send_at))
         .bind(broadcast.status.as_str())
         .bind(broadcast.total)
