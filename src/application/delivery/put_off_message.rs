@@ -53,7 +53,7 @@ impl PutOffMessage {
         let deferral = Deferral {
             id,
             pause: wait.pause,
-            is_paced: wait.ticket.is_some(),
+            is_paced: wait.ticket.is_some() || wait.is_exact,
             not_before,
             reason,
             is_undeliverable,

@@ -102,6 +102,10 @@ impl ChannelSender for KafkaTopicSender {
         true
     }
 
+    fn has_breakers(&self) -> bool {
+        false
+    }
+
     fn longest_try(&self) -> Duration {
         LONGEST_PUBLICATION
     }

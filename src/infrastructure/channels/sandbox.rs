@@ -64,6 +64,10 @@ impl ChannelSender for SandboxSender {
         false
     }
 
+    fn has_breakers(&self) -> bool {
+        false
+    }
+
     fn longest_try(&self) -> Duration {
         LONGEST_WAIT
     }

@@ -1,5 +1,6 @@
 //! How messages are delivered.
 
+mod breaking;
 mod calling;
 mod pacing;
 mod whatsapp_oficial;

@@ -50,7 +50,8 @@ pub async fn list(
     let mut data = Vec::with_capacity(instances.len());
     for instance in instances {
         let stuck = state.gateway.stuck.of(&instance).await;
-        data.push(InstanceData::of(instance, stuck));
+        let breaker = state.gateway.instances.read.breaker(&instance);
+        data.push(InstanceData::of(instance, stuck, breaker));
     }
     room.json(&Envelope::saying("Instâncias listadas com sucesso", data))
 }
@@ -73,7 +74,8 @@ pub async fn read(
     let caller = caller.must(Scope::InstancesRead)?;
     let instance = state.gateway.instances.read.one(caller, instance_id(id)?).await?;
     let stuck = state.gateway.stuck.of(&instance).await;
-    Ok(Json(Envelope::of(InstanceData::of(instance, stuck))))
+    let breaker = state.gateway.instances.read.breaker(&instance);
+    Ok(Json(Envelope::of(InstanceData::of(instance, stuck, breaker))))
 }
 
 impl From<ReadInstancesError> for Problem {

@@ -1,5 +1,6 @@
 //! Instances: many looked up in one statement; and those that were deleted.
 
+mod breakers;
 mod call_turns;
 mod deleted_instances;
 mod handshakes;
@@ -8,6 +9,7 @@ mod instance_repository;
 mod instance_row;
 mod paces;
 
+pub use breakers::PgBreakers;
 pub use call_turns::PgCallTurns;
 pub use deleted_instances::PgDeletedInstances;
 pub use handshakes::PgHandshakes;
