@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 
 use super::*;
+use crate::domain::Timestamp;
 use crate::infrastructure::config::{Compression, KafkaSecurity, TopicBrokers, Unconfirmed};
 use crate::infrastructure::kafka::Topics;
 use crate::infrastructure::kafka::client::{EmbeddedBroker, Troubles, client_config};
