@@ -1,4 +1,5 @@
--- What is due of one instance is found however much another has that is due. Only what waits for a time is in it.
+-- What is due of one instance is found however much another has that is due. Only what waits for a time is in it. Of another type
+-- than the column, so that no index in order of that serves as well.
 
 -- Whoever waits for this lock holds up everybody else who uses the table: rather fail, and be tried again.
 set local lock_timeout = '1s';
@@ -13,7 +14,7 @@ declare
 begin
     execute format(
         'create index messaging_messages_due_by_instance
-             on %s (instance_id, next_attempt_at, id)
+             on %s (instance_id, (next_attempt_at at time zone ''UTC''), id)
           where next_attempt_at is not null', whereof);
 end
 $$;

@@ -80,7 +80,7 @@ mod tests {
         third.take(LEAST_OF_A_TENANT);
         assert!(!third.has_room());
         one.give_back(LEAST_OF_A_TENANT);
-        assert!(!third.has_room() && !other.has_room() && two.has_room());
+        assert!([&third, &other, &two].iter().all(|share| !share.has_room()), "all is taken");
         one.give_back(LEAST_OF_A_TENANT);
         assert!(third.has_room());
     }

@@ -294,7 +294,7 @@ pub async fn scans(connection: &mut PgConnection, statement: &str) -> BTreeMap<S
         let partition = rest.split(' ').next().unwrap_or_default();
         let indexes = [
             ("tenant_id", "by tenant"),
-            ("instance_id_next", "by instance"),
+            ("instance_id_timezone", "by instance"),
             ("node_id_status_id", "owned"),
             ("next_attempt_at_id", "due"),
             ("pkey", "id"),

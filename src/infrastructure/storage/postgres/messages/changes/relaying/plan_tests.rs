@@ -95,7 +95,17 @@ async fn turns_are_found_in_order_of_their_index_and_taken_by_the_ids() {
     let parameters = "(timestamptz, uuid[], uuid[], uuid, bigint, bigint, bigint, boolean, uuid)";
     prepare(&mut connection, "turns", parameters, &floor.name_in(TAKE_IN_TURNS)).await;
     let turns = format!("turns (now(), '{{}}', '{{}}', '{}', 256, 32, 8, true, gen_random_uuid())", Uuid::nil());
-    for when in ["while all is empty", "with messages", "after they were looked at"] {
+    let few = "update messaging_messages
+                  set next_attempt_at = now() - random() * interval '1 hour',
+                      instance_id = (array['00000000-0000-0000-0000-000000000001',
+                                           '00000000-0000-0000-0000-000000000002'])[1 + (random() < 0.9)::int]::uuid
+                where status = 'queued';
+               analyze messaging_messages;
+               discard plans";
+    for when in ["while all is empty", "with messages", "with a backlog of two instances that are known to be few"] {
+        if when.ends_with("few") {
+            sqlx::raw_sql(few).execute(&mut *connection).await.unwrap();
+        }
         let scans = scans(&mut connection, &turns).await;
         assert_eq!(scans.keys().map(String::as_str).collect::<Vec<_>>(), LOOKED_AT, "{when}");
         for of_partition in scans.values() {

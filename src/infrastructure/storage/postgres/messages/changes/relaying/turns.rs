@@ -9,7 +9,9 @@ use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::portion::fitting;
 use crate::infrastructure::storage::postgres::row::{get, message_columns_with_content_if, messages};
 
-/// Every part is a probe of an index: from one instance to the next of which something waits for a time, due or not.
+/// Every part is a probe of an index: from one instance to the next of which something waits for a time, due or not. It is compared
+/// as the index has it, `at time zone 'UTC'`: in order of the column itself the index of what is due would serve as well, and
+/// be walked past all that others have.
 pub const TAKE_IN_TURNS: &str = concat!(
     "
     with recursive turns (instance_id, looked, found) as (
@@ -20,13 +22,15 @@ pub const TAKE_IN_TURNS: &str = concat!(
          cross join lateral (
                    select messages.instance_id,
                           messages.instance_id <> all($3)
-                              and exists (
-                                  select
-                                    from messaging_messages as due
-                                   where due.id >= :floor
-                                     and due.instance_id = messages.instance_id
-                                     and due.next_attempt_at <= $1
-                                     and due.status in ('pending', 'queued', 'processing')) as is_due
+                              and (select true
+                                     from messaging_messages as due
+                                    where due.id >= :floor
+                                      and due.instance_id = messages.instance_id
+                                      and due.next_attempt_at is not null
+                                      and due.next_attempt_at at time zone 'UTC' <= $1 at time zone 'UTC'
+                                      and due.status in ('pending', 'queued', 'processing')
+                                    order by due.instance_id, due.next_attempt_at at time zone 'UTC', due.id
+                                    limit 1) is true as is_due
                      from messaging_messages as messages
                     where messages.id >= :floor
                       and messages.instance_id > turns.instance_id
@@ -50,10 +54,11 @@ pub const TAKE_IN_TURNS: &str = concat!(
                      from messaging_messages as messages
                     where messages.id >= :floor
                       and messages.instance_id = turns.instance_id
-                      and messages.next_attempt_at <= $1
+                      and messages.next_attempt_at is not null
+                      and messages.next_attempt_at at time zone 'UTC' <= $1 at time zone 'UTC'
                       and messages.status in ('pending', 'queued', 'processing')
                       and messages.id <> all($2)
-                    order by messages.instance_id, messages.next_attempt_at, messages.id
+                    order by messages.instance_id, messages.next_attempt_at at time zone 'UTC', messages.id
                     limit $7
                       for update skip locked) as of_one
          where turns.looked > 0
