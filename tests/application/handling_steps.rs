@@ -9,15 +9,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use correio::application::Stop;
 use correio::application::events::bells::Bells;
-use correio::application::events::{HandleSteps, StepWork, WorkResult};
+use correio::application::events::{Ended, HandleSteps, StepWork, WorkResult};
 use correio::application::hindrances::Hindrances;
 use correio::application::ports::*;
 use correio::application::service::{Repeated, Repeating, Service};
-use correio::application::subscriptions::{RouteEvents, ShapeMessage};
+use correio::application::subscriptions::{PlanEvents, RouteEvents, ShapeMessage, Unfinished};
 use correio::domain::event::{Event, EventStatus, Step};
 use correio::infrastructure::expressions::BoundedExpressions;
 use correio::infrastructure::system::SystemIds;
-use futures::FutureExt;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 
 use super::scripted::{ManualClock, ScriptedChannel};
 use crate::contracts::events::{event, stored};
@@ -36,7 +37,6 @@ struct Deadly {
     killed: AtomicU32,
 }
 
-#[async_trait]
 impl StepWork for Deadly {
     fn step(&self) -> Step {
         Step::Publish
@@ -46,12 +46,15 @@ impl StepWork for Deadly {
         "do what kills"
     }
 
-    async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
-        if due.iter().any(|due| due.event.name == "poison") {
-            self.killed.fetch_add(1, Ordering::Relaxed);
-            std::future::pending::<()>().await;
-        }
-        due.iter().map(|_| WorkResult::Done("done".to_owned())).collect()
+    fn work(&self, due: Vec<DueStep>) -> BoxStream<'_, Ended> {
+        let work = async move {
+            if due.iter().any(|due| due.event.name == "poison") {
+                self.killed.fetch_add(1, Ordering::Relaxed);
+                std::future::pending::<()>().await;
+            }
+            due.into_iter().map(|due| (due, WorkResult::Done("done".to_owned()))).collect()
+        };
+        stream::once(work).boxed()
     }
 }
 
@@ -125,13 +128,14 @@ async fn what_does_not_answer_makes_no_event_dead() {
         ids: Arc::new(SystemIds::default()),
         clock: of_clock.clone(),
     };
-    let work = Arc::new(RouteEvents {
+    let plans = PlanEvents {
         subscriptions: adapters.subscriptions.clone(),
         deliveries: adapters.event_deliveries.clone(),
-        failed: adapters.failed.clone(),
         shape,
         clock: of_clock,
-    });
+        unfinished: Unfinished::default(),
+    };
+    let work = Arc::new(RouteEvents { plans, failed: adapters.failed.clone() });
     silence.0.store(true, Ordering::Relaxed);
     for _ in 0..10 {
         live(work.clone(), &adapters.event_steps, &clock).await;
@@ -150,7 +154,6 @@ async fn what_does_not_answer_makes_no_event_dead() {
 #[derive(Default)]
 struct Away(AtomicBool);
 
-#[async_trait]
 impl StepWork for Away {
     fn step(&self) -> Step {
         Step::Tables
@@ -160,12 +163,13 @@ impl StepWork for Away {
         "write events to tables"
     }
 
-    async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
+    fn work(&self, due: Vec<DueStep>) -> BoxStream<'_, Ended> {
         let result = || match self.0.load(Ordering::Relaxed) {
             true => WorkResult::Waits(Duration::from_secs(2), "the tables are away".to_owned()),
             false => WorkResult::Done("written".to_owned()),
         };
-        due.iter().map(|_| result()).collect()
+        let ended = due.into_iter().map(|due| (due, result())).collect();
+        stream::once(std::future::ready(ended)).boxed()
     }
 }
 

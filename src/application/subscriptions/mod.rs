@@ -1,6 +1,7 @@
 //! Subscriptions turn events into messages.
 
 pub mod manage_subscriptions;
+mod planning;
 mod portions;
 pub mod replay_events;
 mod route_events;
@@ -9,6 +10,7 @@ mod sweep_deliveries;
 pub mod try_subscription;
 
 pub use manage_subscriptions::ManageSubscriptions;
+pub use planning::{PlanEvents, Unfinished};
 pub use replay_events::ReplayEvents;
 pub use route_events::RouteEvents;
 pub use shape_message::ShapeMessage;

@@ -159,3 +159,70 @@ async fn a_configured_emergency_ends_when_it_is_switched_off_until_it_is_configu
     fs::write(root.join("EMERGENCY"), "").unwrap();
     assert!(FileSwitch::new(root, false).is_on());
 }
+
+/// One that was given up is no longer known, and still there.
+#[tokio::test]
+async fn a_file_that_is_taken_over_replaces_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let heir = open(directory.path());
+    let other = open(directory.path());
+    let event = one("left");
+    other.append(&event).await.unwrap();
+    drop(other);
+    let left = fs::read_dir(directory.path().join("1")).unwrap().map(|entry| entry.unwrap().path());
+    let left = left.filter(|path| path.extension().is_some_and(|end| end == "sealed")).collect::<Vec<_>>();
+    let given_up = directory.path().join("0").join(left[0].file_name().unwrap());
+    fs::write(&given_up, "given up").unwrap();
+    assert_eq!(emptied(&heir).await, [event]);
+    assert_eq!(fs::read_to_string(given_up).unwrap(), "given up");
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_taken_over_keeps_no_other_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (heir, broken, other) = (open(directory.path()), open(directory.path()), open(directory.path()));
+    let event = one("left");
+    other.append(&event).await.unwrap();
+    drop((broken, other));
+    // Its lock cannot be opened.
+    fs::remove_file(directory.path().join("1/lock")).unwrap();
+    fs::create_dir(directory.path().join("1/lock")).unwrap();
+    assert_eq!(emptied(&heir).await, [event]);
+    drop(heir);
+    FileSpool::open(directory.path(), PLENTY).unwrap();
+}
+
+/// As on a full disk.
+#[tokio::test]
+async fn what_is_stored_of_a_file_that_is_kept_is_not_stored_once_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let slot = directory.path().join("0");
+    let spool = open(directory.path());
+    spool.append(&one("one")).await.unwrap();
+    drop(spool);
+    let sealed = fs::read_dir(&slot).unwrap().map(|entry| entry.unwrap().path());
+    let sealed = sealed.filter(|path| path.extension().is_some_and(|end| end == "sealed")).collect::<Vec<_>>();
+    let whole = [fs::read(&sealed[0]).unwrap(), b"damage".to_vec()].concat();
+    fs::write(&sealed[0], whole).unwrap();
+    let spool = open(directory.path());
+    // Nothing can be kept beside it, until the whole file is.
+    fs::write(slot.join("aside"), "").unwrap();
+    let portion = spool.oldest().await.unwrap().unwrap();
+    fs::remove_file(slot.join("aside")).unwrap();
+    assert_eq!(portion.events.len(), 1);
+    spool.discard(portion.number).await.unwrap();
+    let kept: Vec<_> = aside(&slot).iter().map(|path| fs::read(path).unwrap()).collect();
+    assert_eq!(kept, [b"damage".to_vec()], "there is room by now");
+    fs::rename(aside(&slot)[0].clone(), slot.join("elsewhere")).unwrap();
+    let stored = slot.join("aside/00000000000000000001-1.stored");
+    spool.append(&one("two")).await.unwrap();
+    drop(spool);
+    let sealed = fs::read_dir(&slot).unwrap().map(|entry| entry.unwrap().path());
+    let sealed = sealed.filter(|path| path.extension().is_some_and(|end| end == "sealed")).collect::<Vec<_>>();
+    let whole = [fs::read(&sealed[0]).unwrap(), b"damage".to_vec()].concat();
+    fs::write(&stored, whole).unwrap();
+    fs::remove_file(&sealed[0]).unwrap();
+    assert_eq!(reset(directory.path()).unwrap(), 0);
+    let kept: Vec<_> = aside(&slot).iter().map(|path| fs::read(path).unwrap()).collect();
+    assert_eq!(kept, [b"damage".to_vec()], "what could not be read");
+}

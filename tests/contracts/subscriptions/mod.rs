@@ -2,3 +2,5 @@
 
 mod event_deliveries;
 mod subscription_repository;
+
+pub use subscription_repository::subscription;

@@ -10,11 +10,12 @@ use crate::application::ports::{
 };
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
+use crate::domain::event::history::MOST_LINES;
 use crate::domain::event::{Event, EventId, EventStatus, HistoryEntry};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{get, parsed};
 use crate::infrastructure::storage::shared::Batcher;
-use crate::infrastructure::storage::shared::events::{entry, event};
+use crate::infrastructure::storage::shared::events::{entry, event, event_columns};
 
 #[derive(Clone)]
 pub struct PgEventRepository {
@@ -31,22 +32,26 @@ impl PgEventRepository {
     }
 }
 
-const FIND: &str = "
-    select *
-      from messaging_events
+const FIND: &str = concat!(
+    "select ",
+    event_columns!(),
+    "
+      from messaging_events as events
      where tenant = $1
        and name = $2
      order by id desc
-     limit 1";
+     limit 1"
+);
 
 const HISTORY: &str = "
-    select history.*
+    select history.status, history.step, history.at, history.reason
       from messaging_events as events
       join messaging_event_history as history
         on history.event_id = events.id
      where events.id = $2
        and events.tenant = $1
-     order by history.number";
+     order by history.number
+     limit $3";
 
 const COUNT: &str = "
     select type, status, sum(events)::bigint as events
@@ -114,7 +119,7 @@ impl EventRepository for PgEventRepository {
     }
 
     async fn history(&self, tenant: &Tenant, id: EventId) -> Result<Vec<HistoryEntry>, RepositoryError> {
-        let history = sqlx::query(HISTORY).bind(tenant.as_str()).bind(id.0);
+        let history = sqlx::query(HISTORY).bind(tenant.as_str()).bind(id.0).bind(i64::from(MOST_LINES));
         let rows = self.database.read(async |connection| history.fetch_all(connection).await).await?;
         rows.iter().map(entry).collect()
     }
@@ -182,14 +187,16 @@ impl EventRepository for PgEventRepository {
 
 /// One more than is listed, and each with the bytes of those before it: so it is seen whether others follow.
 fn listing(tenant: &Tenant, filter: &EventFilter, before: Option<EventId>, limit: u32) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new(
+    let mut query = QueryBuilder::new(concat!(
         "select *
            from (select page.*,
                         sum(octet_length(data)) over (order by id desc) - octet_length(data) as bytes_before
-                   from (select *
-                           from messaging_events
-                          where tenant = ",
-    );
+                   from (select ",
+        event_columns!(),
+        "
+                           from messaging_events as events
+                          where tenant = "
+    ));
     query.push_bind(tenant.as_str().to_owned());
     if let Some(before) = before {
         query.push(" and id < ").push_bind(before.0);

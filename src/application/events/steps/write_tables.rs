@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 
-use super::handle_steps::{StepWork, WorkResult};
-use super::receive_webhook::DeliveryMethod;
+use super::step_work::{Ended, StepWork, WorkResult};
+use crate::application::events::receive_webhook::DeliveryMethod;
 use crate::application::ports::{Clock, DueStep, EventTables, WebhookReader};
 use crate::domain::event::table::{LogRow, TablePlan};
 use crate::domain::event::{Event, Step};
@@ -22,7 +23,6 @@ pub struct WriteTables {
     pub clock: Arc<dyn Clock>,
 }
 
-#[async_trait]
 impl StepWork for WriteTables {
     fn step(&self) -> Step {
         Step::Tables
@@ -32,8 +32,14 @@ impl StepWork for WriteTables {
         "write events to tables"
     }
 
-    async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
-        let mut results = Vec::with_capacity(due.len());
+    fn work(&self, due: Vec<DueStep>) -> BoxStream<'_, Ended> {
+        stream::once(self.write_all(due)).boxed()
+    }
+}
+
+impl WriteTables {
+    async fn write_all(&self, due: Vec<DueStep>) -> Ended {
+        let mut ended = Vec::with_capacity(due.len());
         let mut away: Option<String> = None;
         for due in due {
             // Each of the others would wait as long.
@@ -44,13 +50,11 @@ impl StepWork for WriteTables {
             if let WorkResult::Waits(_, reason) = &result {
                 away = Some(reason.clone());
             }
-            results.push(result);
+            ended.push((due, result));
         }
-        results
+        ended
     }
-}
 
-impl WriteTables {
     async fn write(&self, event: &Event) -> WorkResult {
         let Ok(report) = self.reader.read(event.data.as_bytes()) else {
             return WorkResult::Dead("it is not a report of the CRM".to_owned());
