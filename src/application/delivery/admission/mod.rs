@@ -34,7 +34,7 @@ pub struct Admission {
     /// Those that take one call at a time, as far as is known.
     narrow: Arc<Mutex<HashSet<InstanceId>>>,
     off: InstancesOff,
-    breaking: Arc<Breaking>,
+    breaking: Breaking,
     pacing: Pacing,
 }
 
@@ -105,7 +105,7 @@ impl Admission {
     pub fn new(clock: Arc<dyn Clock>, share: usize, pacing: Pacing, breaking: Breaking) -> Self {
         Self {
             off: InstancesOff::new(clock.clone(), breaking.returned().clone()),
-            breaking: Arc::new(breaking),
+            breaking,
             clock,
             share: share.max(1),
             instances: Arc::default(),
