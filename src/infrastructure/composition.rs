@@ -26,7 +26,6 @@ use super::system::{SystemClock, SystemIds, SystemRandomness};
 use crate::application::access::WatchTenants;
 use crate::application::access::met_tenants::MetTenants;
 use crate::application::delivery::admission::Admission;
-use crate::application::delivery::breaking::{Breaking, BreakingParts};
 use crate::application::delivery::consumption::Limits;
 use crate::application::delivery::pacing::Pacing;
 use crate::application::gateway::{
@@ -115,7 +114,6 @@ fn settings(config: &Config, role: Role, is_alone: bool, stuck_after: StuckAfter
         direct_timeout: config.delivery.direct_timeout,
         max_open_per_tenant: config.delivery.max_open_per_tenant,
         limits: Limits::of(config.delivery.worker_concurrency),
-        disable_after: config.delivery.disable_after,
         instance_concurrency: config.delivery.instance_concurrency,
         requests: config.http.max_in_flight,
         shutdown_timeout: config.delivery.shutdown_timeout,
@@ -164,23 +162,15 @@ pub fn subscribe_to_states(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let node = ThisNode::new(clock.clone(), config.delivery.node_timeout);
     let tasks = Arc::new(TrackedTasks(TaskTracker::new()));
-    let pacing = Pacing::new(stores.paces.clone(), clock.clone(), tasks.clone());
-    let ids = Arc::new(SystemIds::default());
-    let breaking = Breaking::new(BreakingParts {
-        breakers: stores.breakers.clone(),
-        clock: clock.clone(),
-        ids: ids.clone(),
-        tasks,
-        disable_after: None,
-    });
+    let pacing = Pacing::new(stores.paces.clone(), clock.clone(), tasks);
     let parts = StatusWebhookParts {
         subscriptions: stores.status_subscriptions.clone(),
         channels: channels(config, &node, &clock)?,
         cipher,
         clock: clock.clone(),
-        ids,
+        ids: Arc::new(SystemIds::default()),
         tenants: node.tenants.clone(),
-        admission: Admission::new(clock, config.delivery.instance_concurrency, pacing, breaking),
+        admission: Admission::new(clock, config.delivery.instance_concurrency, pacing),
         overlap: config.providers.secret_overlap,
         timeout: config.delivery.direct_timeout,
     };

@@ -240,7 +240,6 @@ impl TestGateway {
             max_tries: MaxTries::new(3).unwrap(),
             retry: given::retry_policy(),
             limits: Limits { concurrency: CONCURRENCY, records: 100, bytes: 1 << 20 },
-            disable_after: Some(Duration::from_secs(5 * 86_400)),
             instance_concurrency: INSTANCE_CONCURRENCY,
             requests: REQUESTS,
             shutdown_timeout: Duration::from_secs(30),

@@ -53,8 +53,6 @@ pub struct Call {
     /// Who called.
     pub by: ProcessId,
     pub at: Duration,
-    /// When it was over; none: it panicked, or its process died.
-    pub over: Option<Duration>,
     pub deed: Deed,
 }
 
@@ -193,12 +191,8 @@ impl ChannelSender for SimChannel {
         });
         let deed = deed.map_or(Deed::Taken, |(_, deed)| deed);
         let at = scheduler.now();
-        let call = Call { message: delivery.message_id, by: self.process, at, over: None, deed };
-        let index = {
-            let mut calls = self.calls.lock().unwrap();
-            calls.push(call);
-            calls.len() - 1
-        };
+        let call = Call { message: delivery.message_id, by: self.process, at, deed };
+        self.calls.lock().unwrap().push(call);
         let (name, known_as) = self.names(delivery);
         if matches!(deed, Deed::Taken | Deed::TakenUnanswered) {
             self.takes(delivery, &name);
@@ -211,9 +205,6 @@ impl ChannelSender for SimChannel {
             scheduler.sleep(scheduler.between(Duration::from_millis(10), longest)).await;
         } else {
             scheduler.sleep(scheduler.between(Duration::ZERO, Duration::from_millis(50))).await;
-        }
-        if deed != Deed::Panicked {
-            self.calls.lock().unwrap()[index].over = Some(scheduler.now());
         }
         let error = match deed {
             Deed::Taken => return Ok(Acceptance { channel_message_id: Some(name), http_status: Some(200) }),

@@ -33,9 +33,6 @@ impl World {
         if self.options.faults == Faults::SlowLooks {
             return self.look_slowly();
         }
-        if self.options.faults == Faults::Away {
-            return self.away_event(healing, over);
-        }
         if self.options.faults == Faults::Sluggish {
             return self.sluggish_event(healing, over);
         }

@@ -4,7 +4,6 @@
 //! `cargo test` runs a few hundred; `SIMULATION_SEEDS=100000 cargo test --release simulation` runs many, and
 //! `SIMULATION_SEED=7 cargo test simulation` the one with that seed. Why it is built so: `docs/adr/0003-*`.
 
-mod breaking;
 mod broadcasts;
 mod broker;
 mod channel;

@@ -303,10 +303,8 @@ impl Surroundings {
             max_tries: MaxTries::new(self.max_tries.into()).unwrap(),
             retry: RetryPolicy {
                 backoff: [1, 4].map(Duration::from_secs).to_vec(),
-                // Longer than anything is away.
-                undeliverable_after: Duration::from_secs(600),
+                undeliverable_after: Duration::from_secs(60),
             },
-            disable_after: None,
             instance_concurrency: 3,
             limits: Limits { concurrency: if mode == Mode::Direct { 8 } else { 4 }, records: 40, bytes: 1 << 20 },
             requests: 4_096,

@@ -117,10 +117,7 @@ fn it_ended_truly(story: &Story, ended: &Ended, say: &mut impl FnMut(String)) {
                 say("still owes its dead letter".to_owned());
             }
         }
-        open => say(format!(
-            "is still {open}, next at {:?}, of {:?}, put off {} times: {:?}",
-            row.next_attempt_at, row.node, row.deferrals, row.error
-        )),
+        open => say(format!("is still {open}, next at {:?}, of {:?}", row.next_attempt_at, row.node)),
     }
 }
 

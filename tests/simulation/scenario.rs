@@ -8,7 +8,6 @@ use std::time::Duration;
 use correio::application::ports::CredentialsCipher;
 use correio::domain::Timestamp;
 use correio::domain::broadcast::Broadcast;
-use correio::domain::instance::breaker::{BreakerOf, BreakerState};
 use correio::domain::instance::credentials::Credentials;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::{Message, MessageId, MessageStatus};
@@ -54,8 +53,6 @@ pub enum Faults {
     SlowLooks,
     /// Statements and answers are lost or late, and processes stop in good order.
     Sluggish,
-    /// The destinations are away for some time, and processes die while they look whether they are back.
-    Away,
     All,
 }
 
@@ -110,8 +107,6 @@ pub struct Ended {
     pub unstopped: Vec<ProcessId>,
     pub panics: Vec<String>,
     pub payments: Vec<Payment>,
-    /// When which breaker opened and closed.
-    pub breakers: Vec<(BreakerOf, BreakerState, Duration)>,
     pub refusals: Vec<Refusal>,
     /// What the channel said later.
     pub said: Vec<Said>,
@@ -164,7 +159,6 @@ pub fn run(seed: u64, options: Options) -> Ended {
         unstopped: world.stopping.iter().map(|process| process.id).filter(|id| world.scheduler.lives(*id)).collect(),
         panics: world.scheduler.panics(),
         payments: database.payments(),
-        breakers: database.breaker_changes(),
         refusals: database.refusals(),
         said: world.provider.said.lock().unwrap().clone(),
         kills_in_delivery: world.kills_in_delivery,
@@ -263,7 +257,7 @@ impl World {
         let is_calm = self.options.faults == Faults::None;
         let count = match self.options.faults {
             Faults::None => 2,
-            Faults::Sluggish | Faults::Away => 3,
+            Faults::Sluggish => 3,
             // Each watches each.
             Faults::SlowLooks => 5,
             _ => self.scheduler.draw(|rng| rng.usize(1..=3)),

@@ -5,7 +5,6 @@ use futures::future::{Either, select};
 use tracing::{debug, error, info, warn};
 
 use super::admission::{Admission, SLOT_PATIENCE, TOO_FAST, Wait};
-use super::breaking::{CallPermit, Called, Permit, Refused};
 use super::one_call::{CallTurn, OneCall};
 use super::pacing::Slot;
 use super::progress::Progress;
@@ -92,8 +91,6 @@ const UNENDED_TRIES: u32 = 10;
 
 const ANOTHER_CALL: &str =
     "The instance takes one call at a time, and another was under way for as long as this message could wait.";
-
-const PROBE_IS_LATE: &str = "It was to show whether its destination works again, and its call could not begin in time.";
 
 /// After a slot was waited for in vain.
 const SLOTS_PAUSE: Duration = Duration::from_secs(5);
@@ -186,7 +183,6 @@ impl DeliverMessage {
             Some(_) => self.in_its_slot(&mut message, prepared, progress).await,
             None => (prepared, None),
         };
-        let (prepared, permit) = self.permitted(&mut message, prepared).await;
         // Last before the call: what came before may have taken longer than other nodes wait (`NODE_TIMEOUT`).
         if !self.keep(&mut message).await {
             warn!(message.id = %message.id, "taken over before it could be delivered");
@@ -194,80 +190,32 @@ impl DeliverMessage {
             if let Ok((_, delivery)) = prepared {
                 give_back(&mut message, delivery);
             }
-            permit.give_back(self.admission.breaking());
             return self.as_it_is(message).await;
         }
-        let now = self.clock.monotonic();
-        let prepared = if slot.is_some_and(|slot| slot.is_lost(now)) {
-            too_late(&mut message, prepared, TOO_FAST)
-        } else if !permit.is_good(now) {
-            too_late(&mut message, prepared, PROBE_IS_LATE)
+        let prepared = if slot.is_some_and(|slot| slot.is_lost(self.clock.monotonic())) {
+            too_late(&mut message, prepared)
         } else {
             prepared
         };
         debug!(message.id = %message.id, try_number = message.tries, "delivering");
         let started_at = message.attempt_started_at.unwrap_or_else(|| self.clock.now());
-        let verdict = self.call(&mut message, prepared, permit, retry_unknown).await;
+        let verdict = match prepared {
+            Ok((sender, delivery)) => {
+                let began = self.clock.monotonic();
+                let given = sender.send(&delivery).await;
+                if let Ok(acceptance) = &given {
+                    self.confirmations.taken(message.id, acceptance.channel_message_id.as_deref());
+                }
+                give_back(&mut message, delivery);
+                self.admission.heard(message.instance_id, began, &given);
+                let retries_unknown = retry_unknown.unwrap_or_else(|| sender.retries_unknown());
+                Verdict { given, retries_unknown }
+            }
+            Err(error) => Verdict::without_call(error),
+        };
         drop(turn);
         progress.called();
         self.end(message, started_at, verdict).await
-    }
-
-    async fn call(
-        &self,
-        message: &mut Message,
-        prepared: Prepared<'_>,
-        permit: CallPermit,
-        retry_unknown: Option<bool>,
-    ) -> Verdict {
-        let (sender, delivery) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                permit.give_back(self.admission.breaking());
-                return Verdict::without_call(error);
-            }
-        };
-        let began = self.clock.monotonic();
-        let given = sender.send(&delivery).await;
-        if let Ok(acceptance) = &given {
-            self.confirmations.taken(message.id, acceptance.channel_message_id.as_deref());
-        }
-        give_back(message, delivery);
-        self.admission.heard(message.instance_id, began, &given);
-        permit.heard(self.admission.breaking(), &given);
-        let retries_unknown = retry_unknown.unwrap_or_else(|| sender.retries_unknown());
-        Verdict { given, retries_unknown }
-    }
-
-    /// Where a breaker is open, if it may be probed now. One whose caller waits was let in before it was stored.
-    async fn permitted<'a>(&self, message: &mut Message, prepared: Prepared<'a>) -> (Prepared<'a>, CallPermit) {
-        let (sender, delivery) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => return (Err(error), CallPermit::none()),
-        };
-        if !sender.has_breakers() {
-            return (Ok((sender, delivery)), CallPermit::none());
-        }
-        let called = Called {
-            tenant: message.tenant.clone(),
-            instance: message.instance_id,
-            host: sender.host(&delivery.address),
-            longest_call: sender.longest_try(),
-        };
-        let breaking = self.admission.breaking();
-        let kept =
-            breaking.kept(message.id).or_else(|| (message.status == MessageStatus::Pending).then(Permit::default));
-        let permit = match kept {
-            Some(kept) => Ok(kept),
-            None => breaking.permit(&called).await,
-        };
-        match permit {
-            Ok(permit) => (Ok((sender, delivery)), CallPermit::of(called, permit)),
-            Err(Refused { reason, pause }) => {
-                give_back(message, delivery);
-                (Err(DeliveryError::not_now(reason, pause)), CallPermit::none())
-            }
-        }
     }
 
     /// Decides what follows, and records it.
@@ -527,11 +475,11 @@ impl DeliverMessage {
     }
 }
 
-/// Its slot, or its probe, was lost before the call.
-fn too_late<'a>(message: &mut Message, prepared: Prepared<'a>, reason: &'static str) -> Prepared<'a> {
+/// Its slot was lost before the call.
+fn too_late<'a>(message: &mut Message, prepared: Prepared<'a>) -> Prepared<'a> {
     let (_, delivery) = prepared?;
     give_back(message, delivery);
-    Err(DeliveryError::no_place(reason, SLOTS_PAUSE))
+    Err(DeliveryError::no_place(TOO_FAST, SLOTS_PAUSE))
 }
 
 fn takes_one_call(destination: &Result<Option<Destination>, RepositoryError>) -> bool {

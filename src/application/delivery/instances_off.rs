@@ -43,8 +43,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 const KEPT: Duration = Duration::from_secs(3_600);
 
 impl InstancesOff {
-    pub fn new(clock: Arc<dyn Clock>, returned: ReturnedInstances) -> Self {
-        Self { clock, off: Arc::default(), returned }
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, off: Arc::default(), returned: ReturnedInstances::default() }
     }
 
     /// Those that may be called again after they were off.
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn off(cause: OffCause) -> InstancesOff {
-        let off = InstancesOff::new(Arc::new(Moved::default()), ReturnedInstances::default());
+        let off = InstancesOff::new(Arc::new(Moved::default()));
         let error = DeliveryError::instance_disconnected("off", Duration::from_secs(30), cause);
         off.heard(INSTANCE, Duration::ZERO, &Err(error));
         assert!(!off.may_ask(INSTANCE));
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn what_was_begun_before_it_was_put_off_does_not_let_it_in() {
         let clock = Arc::new(Moved::default());
-        let off = InstancesOff::new(clock.clone(), ReturnedInstances::default());
+        let off = InstancesOff::new(clock.clone());
         let at = Duration::from_secs;
         let works = Ok(Acceptance { channel_message_id: None, http_status: Some(200) });
         let too_fast = || Err(DeliveryError::instance_off("too fast", at(4)));

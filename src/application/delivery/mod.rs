@@ -19,7 +19,6 @@ pub mod put_off_message;
 pub use put_off_message::PutOffMessage;
 
 pub mod admission;
-pub mod breaking;
 pub mod calls;
 pub mod consumption;
 pub mod instances_off;

@@ -53,7 +53,7 @@ impl PutOffMessage {
         let deferral = Deferral {
             id,
             pause: wait.pause,
-            is_paced: wait.ticket.is_some() || wait.is_exact,
+            is_paced: wait.ticket.is_some(),
             not_before,
             reason,
             is_undeliverable,

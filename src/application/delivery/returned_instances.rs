@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::domain::instance::InstanceId;
 
-/// The instances that may be called again after their connection was lost, or their calls failed: what was put off for that is made
-/// due at once, and those that come after it need not wait for its time any more. Copies share it.
+/// The instances that may be called again after their connection was lost: what was put off for that is made due at once, and those
+/// that come after it need not wait for its time any more. Copies share it.
 #[derive(Clone, Default)]
 pub struct ReturnedInstances(Arc<Mutex<Returned>>);
 

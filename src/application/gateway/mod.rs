@@ -90,8 +90,6 @@ pub struct Settings {
     pub direct_timeout: Duration,
     /// How many messages of one tenant may be open; none: as many as there are.
     pub max_open_per_tenant: Option<u64>,
-    /// How long an instance fails before it is disabled; none: it never is.
-    pub disable_after: Option<Duration>,
     /// What the consumer, or in direct mode the relay, works on at the same time.
     pub limits: Limits,
     /// How many of these one instance may have.
@@ -226,8 +224,7 @@ impl Gateway {
     /// Puts the use cases together. Nothing runs yet.
     pub fn assemble(ports: Ports, transport: Transport, node: ThisNode, settings: Settings) -> Self {
         let pacing = Pacing::new(ports.stores.paces.clone(), ports.clock.clone(), ports.tasks.clone());
-        let breaking = ports.breaking(settings.disable_after);
-        let admission = Admission::new(ports.clock.clone(), settings.instance_concurrency, pacing, breaking);
+        let admission = Admission::new(ports.clock.clone(), settings.instance_concurrency, pacing);
         let deliver_message =
             Arc::new(ports.deliver_message(&node, &settings, transport.dead_letters(), admission.clone()));
         let queue = match &transport {
@@ -255,7 +252,7 @@ impl Gateway {
             groups: ports.groups(queue.waiting_status() == MessageStatus::Pending),
             broadcasts: ports.broadcasts(&node, &settings, open_bound),
             status_webhooks: ports.status_webhooks(&node, &settings, &admission),
-            operations: ports.operations(&node, &settings, &transport, receiver.as_ref(), &stuck, &admission),
+            operations: ports.operations(&node, &settings, &transport, receiver.as_ref(), &stuck),
             topics: ports.topics(&node, deliver_message.clone()),
             access: ports.access(&settings),
             reporting: ports.reporting(&bells),

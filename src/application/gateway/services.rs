@@ -35,7 +35,6 @@ impl Gateway {
             self.repeating(self.decide_phone_messages()),
             self.repeating(self.tell_changes()),
             self.repeating(self.expand_broadcasts()),
-            self.repeating(self.tell_breakers()),
         ];
         if !self.channels.connectable().is_empty() {
             services.push(self.repeating(self.watch_connections()));
@@ -234,18 +233,6 @@ impl Gateway {
             identity,
             held,
             unreconciled,
-            clock: self.ports.clock.clone(),
-            ids: self.ports.ids.clone(),
-            looked_at: None,
-        }
-    }
-
-    fn tell_breakers(&self) -> status_webhooks::TellBreakers {
-        status_webhooks::TellBreakers {
-            breaking: self.admission.breaking().clone(),
-            subscriptions: self.ports.stores.status_subscriptions.clone(),
-            instances: self.ports.stores.instances.clone(),
-            identity: self.node.identity.clone(),
             clock: self.ports.clock.clone(),
             ids: self.ports.ids.clone(),
             looked_at: None,

@@ -1,14 +1,12 @@
 //! The use cases, each with the ports that it asks for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{
     Access, Broadcasts, Groups, Instances, KafkaRestPorts, Messages, Operations, Ports, Reporting, Settings,
     StatusWebhookParts, StatusWebhooks, Subscriptions, Topics, issue_api_key, replay_messages, status_webhooks,
 };
 use crate::application::delivery::admission::Admission;
-use crate::application::delivery::breaking::{Breaking, BreakingParts};
 use crate::application::events::bells::Bells;
 use crate::application::events::receiver::Receiver;
 use crate::application::events::reporting;
@@ -69,16 +67,6 @@ impl Ports {
         }
     }
 
-    pub(super) fn breaking(&self, disable_after: Option<Duration>) -> Breaking {
-        Breaking::new(BreakingParts {
-            breakers: self.stores.breakers.clone(),
-            clock: self.clock.clone(),
-            ids: self.ids.clone(),
-            tasks: self.tasks.clone(),
-            disable_after,
-        })
-    }
-
     pub(super) fn receive_receipts(&self, dead_letters: DeadLetterPolicy) -> receipts::ReceiveReceipts {
         receipts::ReceiveReceipts { inbox: self.stores.receipts.clone(), clock: self.clock.clone(), dead_letters }
     }
@@ -129,11 +117,7 @@ impl Ports {
                 direct_timeout: settings.direct_timeout,
                 open_bound,
                 broadcasts: self.stores.broadcasts.clone(),
-                not_before: NotBefore {
-                    pacing: admission.pacing().clone(),
-                    breaking: admission.breaking().clone(),
-                    clock: self.clock.clone(),
-                },
+                not_before: NotBefore { pacing: admission.pacing().clone(), clock: self.clock.clone() },
             },
             read: messages::ReadMessages {
                 search: self.stores.search.clone(),
@@ -212,7 +196,6 @@ impl Ports {
             read: instances::ReadInstances {
                 instances: self.stores.instances.clone(),
                 channels: self.channels.clone(),
-                breaking: admission.breaking().clone(),
             },
             update: instances::UpdateInstance {
                 instances: self.stores.instances.clone(),
@@ -222,11 +205,7 @@ impl Ports {
                 tenants: node.tenants.clone(),
                 admission: admission.clone(),
             },
-            delete: instances::DeleteInstance {
-                instances: self.stores.instances.clone(),
-                clock: self.clock.clone(),
-                breaking: admission.breaking().clone(),
-            },
+            delete: instances::DeleteInstance { instances: self.stores.instances.clone(), clock: self.clock.clone() },
         }
     }
 
@@ -461,7 +440,6 @@ impl Ports {
         transport: &Transport,
         receiver: Option<&Receiver>,
         stuck: &Arc<receipts::CountStuck>,
-        admission: &Admission,
     ) -> Operations {
         let brokered = transport.brokered();
         let brokers = SeenBrokers {
@@ -478,7 +456,6 @@ impl Ports {
                 ping: SharedPing::new(self.stores.storage.clone()),
                 look: LookAtStores::new(&self.stores, self.clock.clone()),
                 stuck: stuck.clone(),
-                breaking: admission.breaking().clone(),
                 clock: self.clock.clone(),
                 tally: node.tally.clone(),
                 identity: node.identity.clone(),

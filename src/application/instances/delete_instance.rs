@@ -1,12 +1,8 @@
 use std::sync::Arc;
 
-use tracing::debug;
-
-use crate::application::delivery::breaking::Breaking;
 use crate::application::ports::{Clock, InstanceRepository, RepositoryError};
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::InstanceId;
-use crate::domain::instance::breaker::BreakerOf;
 
 /// Deletes an instance and its credentials. Its messages stay; those that are open fail in the background
 /// ([`EmptyDeletedInstances`](super::empty_deleted_instances::EmptyDeletedInstances)), so that however many there are, the
@@ -14,7 +10,6 @@ use crate::domain::instance::breaker::BreakerOf;
 pub struct DeleteInstance {
     pub instances: Arc<dyn InstanceRepository>,
     pub clock: Arc<dyn Clock>,
-    pub breaking: Breaking,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +26,6 @@ impl DeleteInstance {
     /// When the tenant has no such instance, or the database does not answer.
     pub async fn execute(&self, caller: &Principal, id: InstanceId) -> Result<(), DeleteInstanceError> {
         let deleted = self.instances.delete(&caller.tenant, id, self.clock.now()).await?;
-        if !deleted {
-            return Err(DeleteInstanceError::UnknownInstance);
-        }
-        if let Err(error) = self.breaking.close(&BreakerOf::Instance(id)).await {
-            debug!(instance.id = %id, %error, "its breaker stays");
-        }
-        Ok(())
+        if deleted { Ok(()) } else { Err(DeleteInstanceError::UnknownInstance) }
     }
 }

@@ -1,9 +1,7 @@
 use std::sync::Arc;
 
-use crate::application::delivery::breaking::{Breaking, OpenBreaker};
 use crate::application::ports::{Channels, InstanceRepository, ListedInstances, RepositoryError, SearchError};
 use crate::domain::access::principal::Principal;
-use crate::domain::instance::breaker::BreakerOf;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::problem::FieldProblem;
@@ -15,7 +13,6 @@ const TOO_MUCH: &str =
 pub struct ReadInstances {
     pub instances: Arc<dyn InstanceRepository>,
     pub channels: Channels,
-    pub breaking: Breaking,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +34,6 @@ impl ReadInstances {
     /// When the tenant has no such instance, or the database does not answer.
     pub async fn one(&self, caller: &Principal, id: InstanceId) -> Result<Instance, ReadInstancesError> {
         self.instances.find(&caller.tenant, id).await?.ok_or(ReadInstancesError::UnknownInstance)
-    }
-
-    /// Its breaker, or that of where it sends to; none: it is closed. At most about a second old.
-    pub fn breaker(&self, instance: &Instance) -> Option<OpenBreaker> {
-        let host = self.channels.find(&instance.channel).and_then(|sender| sender.host(&instance.channel_phone_or_id));
-        let host = host.map(|host| BreakerOf::Host(instance.tenant.clone(), host));
-        self.breaking.shown(instance.id, host.as_ref())
     }
 
     /// The tenant's instances, oldest first; of one channel, if given.

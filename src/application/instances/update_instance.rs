@@ -7,7 +7,6 @@ use crate::application::access::met_tenants::MetTenants;
 use crate::application::delivery::admission::Admission;
 use crate::application::ports::{Channels, CipherError, Clock, CredentialsCipher, InstanceRepository, RepositoryError};
 use crate::domain::access::principal::{MissingScope, Principal};
-use crate::domain::instance::breaker::BreakerOf;
 use crate::domain::instance::{InstanceAddress, InstanceChange, InstanceId, InstanceName};
 use crate::domain::message::MaxTries;
 use crate::domain::problem::FieldProblem;
@@ -100,17 +99,8 @@ impl UpdateInstance {
         let updated = self.instances.update(&caller.tenant, id, &change, self.clock.now()).await?;
         let instance = updated.ok_or(UpdateInstanceError::UnknownInstance)?;
         // What kept it from being called may be mended.
-        self.let_in(id).await?;
+        self.admission.let_in(id);
         self.admission.pacing().learn(id, instance.pace());
         Ok(ConfiguredInstance { instance, revealed_credentials, is_known: true })
-    }
-
-    /// It may be called again at once, disabled or not.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn let_in(&self, id: InstanceId) -> Result<(), RepositoryError> {
-        self.admission.let_in(id);
-        self.admission.breaking().close(&BreakerOf::Instance(id)).await
     }
 }

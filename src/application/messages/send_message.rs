@@ -8,7 +8,7 @@ use tracing::debug;
 
 use super::early_answers::EarlyAnswers;
 use super::lanes::LanePlace;
-use super::not_before::{Asked, Kept, Later, NotBefore};
+use super::not_before::{Asked, Later, NotBefore};
 use super::open_bound::{OpenBound, TooManyOpen};
 use super::turn::{Busy, Turns};
 use super::waiting_callers::{WaitingCaller, WaitingCallers};
@@ -156,12 +156,11 @@ impl SendMessage {
         let Beginning { instance, node, id, mut place, now, waiting } =
             self.begin(caller, &command, sender.as_ref(), instance).await?;
         let waits = self.queue.waiting_status() == MessageStatus::Pending && waiting.is_some();
-        let asked =
-            if waits { self.not_before.ask(sender.as_ref(), &instance, id).await? } else { Asked::Go(Kept::default()) };
-        let (status, until, _kept) = match asked {
-            Asked::Go(kept) => (self.queue.waiting_status(), None, kept),
+        let asked = if waits { self.not_before.ask(&instance, id).await? } else { Asked::Go(None) };
+        let (status, until, _slot) = match asked {
+            Asked::Go(slot) => (self.queue.waiting_status(), None, slot),
             Asked::Soon(later) => return Err(SendMessageError::NotYet(later)),
-            Asked::Until(time) => (MessageStatus::Queued, Some(time), Kept::default()),
+            Asked::Until(time) => (MessageStatus::Queued, Some(time), None),
         };
         let mut message = Message::accept(caller, &instance, command.draft, self.max_tries, status, node, id, now);
         message.next_attempt_at = message.next_attempt_at.max(until);

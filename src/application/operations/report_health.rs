@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 
-use crate::application::delivery::breaking::{Breaking, OpenBreaker};
 use crate::application::events::database_gate::DatabaseGate;
 use crate::application::hindrances::Hindrances;
 use crate::application::node::node_identity::NodeIdentity;
@@ -17,7 +16,6 @@ use crate::application::ports::{
 };
 use crate::application::receipts::CountStuck;
 use crate::domain::Timestamp;
-use crate::domain::instance::breaker::BreakerOf;
 
 /// Longer than any rebalance.
 const KEPT_OUT_FOR_LONG: Duration = Duration::from_secs(60);
@@ -27,10 +25,6 @@ const LONGEST_LOOK: Duration = Duration::from_secs(3);
 
 /// How long the count of what is stuck may take.
 const LONGEST_COUNT: Duration = Duration::from_secs(1);
-
-/// Destinations that fail, each with a line of its own.
-const MOST_BREAKERS: usize = 20;
-
 /// Before that a connection to Kafka may still be on its way.
 const KNOWN_AFTER: Duration = Duration::from_secs(5);
 
@@ -39,7 +33,6 @@ pub struct ReportHealth {
     pub ping: SharedPing,
     pub look: LookAtStores,
     pub stuck: Arc<CountStuck>,
-    pub breaking: Breaking,
     pub clock: Arc<dyn Clock>,
     pub tally: Tally,
     pub identity: NodeIdentity,
@@ -67,10 +60,6 @@ pub struct Health {
     pub open_messages: u64,
     /// Messages of all tenants that are stuck; none when it is not known.
     pub stuck: Option<u64>,
-    /// How many destinations fail and are not called.
-    pub open_breakers: usize,
-    /// Those of them that have failed for longest.
-    pub breakers: Vec<(BreakerOf, OpenBreaker)>,
     /// None: messages are not stored by weeks, or the database does not answer.
     pub weeks: Option<WeeksStanding>,
     /// What is wrong with the database, a sentence each.
@@ -203,8 +192,6 @@ impl ReportHealth {
             uptime: self.uptime(),
             open_messages: open.unwrap_or(0),
             stuck: stuck.map(|stuck| stuck.total()),
-            open_breakers: self.breaking.count(),
-            breakers: self.breaking.oldest(MOST_BREAKERS),
             weeks,
             storage_troubles: troubles,
             tally: self.tally.snapshot(),

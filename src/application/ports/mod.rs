@@ -10,10 +10,9 @@ pub mod transport;
 pub mod until_answered;
 
 pub use channels::{
-    Account, BreakerRow, Breakers, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection,
-    CredentialsCipher, Delivery, EventAddress, EventReader, GroupDirectory, Handshakes, NewCredentials, Opening, Paces,
-    Participant, ProbeAsked, ProbeEnded, ProvidedGroups, ProviderEvent, ProviderGroup, SECRET_HEADER,
-    SignedEventReader, SlotsAsked,
+    Account, CallTurns, ChannelConnector, ChannelSender, Channels, CipherError, Code, Connection, CredentialsCipher,
+    Delivery, EventAddress, EventReader, GroupDirectory, Handshakes, NewCredentials, Paces, Participant,
+    ProvidedGroups, ProviderEvent, ProviderGroup, SECRET_HEADER, SignedEventReader, SlotsAsked,
 };
 pub use expressions::{EvaluationError, EventExpressions, EventSchemas, ExpressionError};
 pub use process::{Clock, Ids, Passwords, PasswordsError, Randomness, Tasks, TokenError, TokenIssuer, TokenVerifier};

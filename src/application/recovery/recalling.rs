@@ -111,7 +111,7 @@ impl Recalling {
             let recall = Recall { instances, after: pass.after.clone(), reach: REACH, now: clock.now() };
             let recalled = due.recall(&recall).await?;
             if recalled.written > 0 {
-                info!(messages = recalled.written, "made due: their instances may be called again");
+                info!(messages = recalled.written, "made due: their instances are connected again");
             }
             match recalled.next {
                 Some(next) => pass.after = next,

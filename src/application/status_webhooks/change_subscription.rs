@@ -11,7 +11,6 @@ use crate::application::ports::{
 };
 use crate::domain::access::principal::Principal;
 use crate::domain::instance::InstanceId;
-use crate::domain::instance::breaker::BreakerOf;
 use crate::domain::problem::FieldProblem;
 use crate::domain::status_webhook::{States, StatusSubscription};
 
@@ -77,7 +76,6 @@ impl ChangeSubscription {
                 changed.version += 1;
                 // What kept it from being called may be mended.
                 self.admission.let_in(id);
-                self.admission.breaking().close(&BreakerOf::Instance(id)).await?;
                 let revealed = new.and_then(|new| new.reveal.and_then(|_| secrets::present(&new.credentials)));
                 return Ok(ConfiguredSubscription { subscription: changed, revealed_secret: revealed });
             }

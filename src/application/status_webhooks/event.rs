@@ -4,14 +4,9 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::application::ports::BreakerRow;
 use crate::domain::Timestamp;
-use crate::domain::instance::breaker::BreakerOf;
-use crate::domain::instance::{DISABLED, Instance, InstanceId};
+use crate::domain::instance::InstanceId;
 use crate::domain::message::Message;
-
-/// Characters.
-const LONGEST_RECIPIENT: usize = 200;
 
 #[derive(Serialize)]
 struct Event<D> {
@@ -94,56 +89,6 @@ pub fn of(message: &Message) -> String {
         read_at: message.read_at.map(time),
     };
     text(&Event { kind: format!("message.{}", message.status), timestamp: time(message.updated_at), data: shown })
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ShownBreaker<'b> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instance_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<&'b str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel_instance_id: Option<&'b str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<&'b str>,
-    breaker: Standing<'b>,
-}
-
-#[derive(Serialize)]
-struct Standing<'b> {
-    state: &'static str,
-    since: String,
-    reason: Option<&'b str>,
-}
-
-/// The body that tells of a breaker: of an instance, or of where several send to.
-pub fn of_breaker(row: &BreakerRow, instance: Option<&Instance>) -> String {
-    let kind = match (&row.of, row.disabled_at) {
-        (BreakerOf::Instance(_), Some(_)) => "instance.disabled",
-        (BreakerOf::Instance(_), None) => "instance.breaker",
-        (BreakerOf::Host(..), _) => "host.breaker",
-    };
-    let status = |instance: &Instance| row.disabled_at.map_or(instance.status.as_str(), |_| DISABLED);
-    let data = ShownBreaker {
-        instance_id: row.of.instance().map(|id| id.to_string()),
-        channel: instance.map(|instance| instance.channel.as_str()),
-        channel_instance_id: instance.map(|instance| instance.channel_instance_id.as_str()),
-        status: instance.map(status),
-        host: if let BreakerOf::Host(_, host) = &row.of { Some(host.as_str()) } else { None },
-        breaker: Standing { state: row.state.as_str(), since: time(row.since), reason: row.reason.as_deref() },
-    };
-    text(&Event { kind: kind.to_owned(), timestamp: time(row.disabled_at.unwrap_or(row.since)), data })
-}
-
-/// What it tells of: the recipient of the message.
-pub fn about(row: &BreakerRow) -> String {
-    match &row.of {
-        BreakerOf::Instance(instance) => instance.to_string(),
-        BreakerOf::Host(_, host) => host.chars().take(LONGEST_RECIPIENT).collect(),
-    }
 }
 
 /// The body that tells of nothing, to try a subscription.

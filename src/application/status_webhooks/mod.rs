@@ -5,7 +5,6 @@ mod create_subscription;
 pub mod event;
 mod read_subscriptions;
 pub mod secrets;
-mod tell_breakers;
 mod tell_changes;
 mod try_subscription;
 mod webhook;
@@ -15,6 +14,5 @@ pub use create_subscription::{
     ConfiguredSubscription, CreateSubscription, CreateSubscriptionCommand, CreateSubscriptionError,
 };
 pub use read_subscriptions::{ReadSubscriptions, ReadSubscriptionsError};
-pub use tell_breakers::TellBreakers;
 pub use tell_changes::TellChanges;
 pub use try_subscription::{TrySubscription, TrySubscriptionError};

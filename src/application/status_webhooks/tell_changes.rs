@@ -92,8 +92,45 @@ impl TellChanges {
     }
 
     fn message(&self, change: &Change, to: &Subscriber, node: NodeId, now: Timestamp) -> Message {
-        let (payload, about) = (event::of(&change.message), change.message.id.to_string());
-        message(payload, about, to, MessageId(self.ids.next()), (node, now))
+        let payload = Some(event::of(&change.message));
+        Message {
+            id: MessageId(self.ids.next()),
+            tenant: to.tenant.clone(),
+            user_id: to.user_id.clone(),
+            instance_id: to.id,
+            channel: ChannelName::new(CHANNEL),
+            channel_instance_id: StatusSubscription::instance_name(to.id),
+            recipient: change.message.id.to_string(),
+            group: None,
+            broadcast: None,
+            content: Content { text: None, media: None, payload, template: None, record: None },
+            direction: Direction::Sent,
+            purpose: Some(Purpose::Status),
+            status: MessageStatus::Queued,
+            channel_message_id: None,
+            error: None,
+            failure: None,
+            tries: 0,
+            max_tries: TRIES,
+            priority: None,
+            send_at: None,
+            try_number: 0,
+            attempt_started_at: None,
+            attempt_http_status: None,
+            node: Some(node),
+            next_attempt_at: None,
+            deferrals: 0,
+            deferred_since: None,
+            is_unanswered: false,
+            replays: 0,
+            dead_lettered_at: None,
+            created_at: now,
+            updated_at: now,
+            sent_at: None,
+            delivered_at: None,
+            read_at: None,
+            flaw: None,
+        }
     }
 
     async fn look_for_missed(&mut self) -> Result<(), RepositoryError> {
@@ -103,54 +140,6 @@ impl TellChanges {
         }
         self.looked_at = Some(now);
         self.changes.note_missed(self.clock.now() - JUST_MADE).await
-    }
-}
-
-/// That tells a subscriber of something: what tells of the same comes in order.
-pub(super) fn message(
-    payload: String,
-    about: String,
-    to: &Subscriber,
-    id: MessageId,
-    (node, now): (NodeId, Timestamp),
-) -> Message {
-    Message {
-        id,
-        tenant: to.tenant.clone(),
-        user_id: to.user_id.clone(),
-        instance_id: to.id,
-        channel: ChannelName::new(CHANNEL),
-        channel_instance_id: StatusSubscription::instance_name(to.id),
-        recipient: about,
-        group: None,
-        broadcast: None,
-        content: Content { text: None, media: None, payload: Some(payload), template: None, record: None },
-        direction: Direction::Sent,
-        purpose: Some(Purpose::Status),
-        status: MessageStatus::Queued,
-        channel_message_id: None,
-        error: None,
-        failure: None,
-        tries: 0,
-        max_tries: TRIES,
-        priority: None,
-        send_at: None,
-        try_number: 0,
-        attempt_started_at: None,
-        attempt_http_status: None,
-        node: Some(node),
-        next_attempt_at: None,
-        deferrals: 0,
-        deferred_since: None,
-        is_unanswered: false,
-        replays: 0,
-        dead_lettered_at: None,
-        created_at: now,
-        updated_at: now,
-        sent_at: None,
-        delivered_at: None,
-        read_at: None,
-        flaw: None,
     }
 }
 

@@ -1,6 +1,5 @@
 //! A configured channel: whose it is, its address and its credentials.
 
-pub mod breaker;
 pub mod channel;
 pub mod credentials;
 mod name;
@@ -18,9 +17,6 @@ use credentials::SealedCredentials;
 use pace::Pace;
 
 pub use name::{InstanceAddress, InstanceName};
-
-/// The status of an instance that is not called any more, because it has failed for so long.
-pub const DISABLED: &str = "disabled";
 
 /// What the messages of a deleted instance say that were open then.
 pub const DELETED: &str = "The instance was deleted.";

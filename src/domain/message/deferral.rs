@@ -28,9 +28,8 @@ pub struct Deferral {
     /// [`longest_pause`] only the rest counts, so that messages that wait for long come back one after the other, and not all
     /// at once.
     pub pause: Option<Duration>,
-    /// Whether it waits for the pace of its instance ([asked for](crate::domain::instance::pace::Course)), for a probe, or for a place
-    /// of an instance that has just returned: then the pause is as long as that, if it is not too far off for a rate that is changed
-    /// to be felt ([`LONGEST_PACED`]).
+    /// Whether it waits for the pace of its instance: then the pause was [asked for](crate::domain::instance::pace::Course), and is
+    /// as long as that, if it is not too far off for a rate that is changed to be felt ([`LONGEST_PACED`]).
     pub is_paced: bool,
     /// When the message that it must not overtake comes back.
     pub not_before: Option<Timestamp>,

@@ -80,9 +80,6 @@ pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// all the time, and one that is back hears of it soon, by the measure of how long it was away.
 const PART_OF_AGE: u32 = 4;
 
-/// How long such a message may be put off at least.
-const TELLS_FOR: Duration = Duration::from_secs(3 * 24 * 60 * 60);
-
 /// But no longer than this.
 const LONGEST_OF_AGE: Duration = Duration::from_secs(60 * 60);
 
@@ -161,10 +158,7 @@ impl RetryPolicy {
 
     /// Fails it at last: what no process can deliver must not wait for ever.
     fn put_off(&self, mut error: DeliveryError, pause: Duration, so_far: &SoFar, now: Timestamp) -> NextStep {
-        // What tells goes on for days, whether it is tried or put off.
-        let least = if so_far.tells_since.is_some() { TELLS_FOR } else { Duration::ZERO };
-        let after = self.undeliverable_after.max(least);
-        let is_over = |since: Timestamp| (now - since).to_std().is_ok_and(|waited| waited >= after);
+        let is_over = |since: Timestamp| (now - since).to_std().is_ok_and(|waited| waited >= self.undeliverable_after);
         let has_waited = so_far.deferred_since.is_some_and(is_over);
         if has_waited {
             error.reason.push_str(" It was put off for UNDELIVERABLE_AFTER.");
@@ -263,17 +257,6 @@ mod tests {
         let so_far = SoFar { deferrals: 5, deferred_since: Some(since), ..so_far(1, 3) };
         let NextStep::Failed { error, .. } = policy().after(cannot(), &so_far, now(), 0.5) else { panic!("put off") };
         assert_eq!(error.reason, "no such channel here. It was put off for UNDELIVERABLE_AFTER.");
-    }
-
-    #[test]
-    fn what_tells_of_another_message_waits_for_days_before_it_fails() {
-        let after = |waited| {
-            let since = Some(now() - waited);
-            let so_far = SoFar { deferrals: 5, deferred_since: since, tells_since: since, ..so_far(1, 100) };
-            policy().after(Err(DeliveryError::not_now("away.", Duration::MAX)), &so_far, now(), 0.5)
-        };
-        assert!(matches!(after(policy().undeliverable_after), NextStep::PutOff { .. }));
-        assert!(matches!(after(TELLS_FOR), NextStep::Failed { .. }));
     }
 
     #[test]

@@ -102,10 +102,6 @@ impl ChannelSender for KafkaTopicSender {
         true
     }
 
-    fn has_breakers(&self) -> bool {
-        false
-    }
-
     fn longest_try(&self) -> Duration {
         LONGEST_PUBLICATION
     }

@@ -64,10 +64,6 @@ impl ChannelSender for SandboxSender {
         false
     }
 
-    fn has_breakers(&self) -> bool {
-        false
-    }
-
     fn longest_try(&self) -> Duration {
         LONGEST_WAIT
     }

@@ -175,8 +175,6 @@ fn numbers_stay_in_their_ranges() {
         ("WORKER_CONCURRENCY", "10001"),
         ("INSTANCE_CONCURRENCY", "0"),
         ("UNDELIVERABLE_AFTER", "soon"),
-        ("DISABLE_AFTER", "59s"),
-        ("DISABLE_AFTER", "none"),
         ("MAX_RETRIES", "0"),
         ("MAX_RETRIES", "101"),
         ("MAX_BODY_BYTES", "0"),

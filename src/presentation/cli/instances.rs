@@ -1,6 +1,5 @@
 //! `correio instances`
 
-use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use crate::application::instances::connect_instance::{Asked, ConnectInstanceErro
 use crate::application::ports::{Connection, SearchError};
 use crate::domain::access::principal::{Principal, Scope, Tenant};
 use crate::domain::instance::channel::ChannelName;
-use crate::domain::instance::{ConnectionStatus, DISABLED, Instance, InstanceId};
+use crate::domain::instance::{ConnectionStatus, Instance};
 use crate::infrastructure::auth::XChaChaCredentialsCipher;
 use crate::infrastructure::composition::connect_instances;
 use crate::infrastructure::config::{Config, parse_duration};
@@ -74,13 +73,9 @@ async fn list(database: &Database, tenant: &Tenant, channel: Option<String>) -> 
         SearchError::Repository(error) => CommandError::from(error),
         error => CommandError::Other(error.to_string()),
     })?;
-    let breakers = database.stores.breakers.all(chrono::Utc::now()).await?;
-    let disabled = breakers.into_iter().filter(|breaker| breaker.disabled_at.is_some());
-    let disabled: HashSet<InstanceId> = disabled.filter_map(|breaker| breaker.of.instance()).collect();
     println!("ID\tCHANNEL\tNAME\tADDRESS\tSTATUS\tCREATED");
     for instance in &listed.instances {
-        let status = if disabled.contains(&instance.id) { DISABLED } else { instance.status.as_str() };
-        println!("{}", row(instance, status));
+        println!("{}", row(instance));
     }
     if listed.more {
         return Err(CommandError::Other("there are more instances than fit into one list: name a channel".to_owned()));
@@ -88,7 +83,7 @@ async fn list(database: &Database, tenant: &Tenant, channel: Option<String>) -> 
     Ok(())
 }
 
-fn row(instance: &Instance, status: &str) -> String {
+fn row(instance: &Instance) -> String {
     // A tab in a name would shift the columns.
     let shown = |text: &str| text.chars().map(|it| if it.is_control() { ' ' } else { it }).collect::<String>();
     let fields = [
@@ -96,7 +91,7 @@ fn row(instance: &Instance, status: &str) -> String {
         instance.channel.to_string(),
         shown(&instance.channel_instance_id),
         shown(&instance.channel_phone_or_id),
-        status.to_owned(),
+        instance.status.as_str().to_owned(),
         instance.created_at.format("%FT%TZ").to_string(),
     ];
     fields.join("\t")

@@ -1,6 +1,5 @@
 //! The way from the queue to the channel.
 
-mod breakers;
 mod call_turns;
 pub mod channel_sender;
 mod message_queue;

@@ -110,8 +110,6 @@ async fn what_was_not_told_when_the_process_was_killed_is_told_afterwards(instal
     }
     app.kill9();
     receiver.always(Answer::new(200, ""));
-    // It has failed for so long that it would not be looked at soon.
-    app.sql("delete from messaging_breakers").await;
     app.restart().await;
     for id in &ids {
         hears(&receiver, id, &["message.sent"]).await;

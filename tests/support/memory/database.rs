@@ -1,11 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use correio::application::ports::RepositoryError;
 use correio::domain::Timestamp;
 use correio::domain::broadcast::Broadcast;
-use correio::domain::instance::breaker::{BreakerOf, BreakerState};
 use correio::domain::message::attempt::Attempt;
 use correio::domain::message::{Message, MessageId, MessageStatus};
 use correio::domain::node::NodeId;
@@ -13,7 +11,6 @@ use futures::channel::oneshot;
 
 use super::tables::{Bug, Change, Payment, Refusal, Tables};
 use super::weather::{Calm, Weather};
-use crate::support::samples::at;
 
 /// A database; clones share its tables.
 #[derive(Clone)]
@@ -86,15 +83,6 @@ impl MemoryDatabase {
     /// Every dead letter that was marked as paid, in order.
     pub fn payments(&self) -> Vec<Payment> {
         self.look(|tables| tables.payments.clone())
-    }
-
-    /// When which breaker opened and closed, since the first moment of the tests.
-    pub fn breaker_changes(&self) -> Vec<(BreakerOf, BreakerState, Duration)> {
-        let since_the_first = |time: Timestamp| (time - at(0)).to_std().unwrap_or_default();
-        self.look(|tables| {
-            let changes = tables.breaker_changes.iter();
-            changes.map(|(of, state, time)| (of.clone(), *state, since_the_first(*time))).collect()
-        })
     }
 
     /// Every outcome that came too late, in order.

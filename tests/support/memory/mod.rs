@@ -4,7 +4,6 @@
 //! Mirrors `sqlite/` and `postgres/` file by file. What is one statement or transaction there is one change here.
 
 mod api_key_repository;
-mod breakers;
 mod broadcasts;
 mod cancellations;
 mod database;
@@ -43,7 +42,6 @@ use correio::infrastructure::storage::sqlite::{ProcessCallTurns, ProcessRequestA
 use super::adapters::Adapters;
 
 pub use api_key_repository::MemoryApiKeyRepository;
-pub use breakers::MemoryBreakers;
 pub use broadcasts::MemoryBroadcasts;
 pub use cancellations::MemoryCancellations;
 pub use database::MemoryDatabase;
@@ -91,7 +89,6 @@ impl MemoryDatabase {
             reported_sends: Arc::new(MemoryReportedSends::new(self.clone())),
             stuck: Arc::new(MemoryStuckMessages::new(self.clone())),
             paces: Arc::new(MemoryPaces::new(self.clone())),
-            breakers: Arc::new(MemoryBreakers::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             handshakes: Arc::new(MemoryHandshakes::new(self.clone())),
             received: Arc::new(MemoryReceivedMessages::new(self.clone())),

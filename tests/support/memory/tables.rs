@@ -15,7 +15,6 @@ use correio::domain::group::member::{Member, MemberId};
 use correio::domain::group::sync::GroupSync;
 use correio::domain::group::{Group, GroupId};
 use correio::domain::inbound::InboundKey;
-use correio::domain::instance::breaker::{self, BreakerOf, BreakerState};
 use correio::domain::instance::credentials::SealedCredentials;
 use correio::domain::instance::pace::Course;
 use correio::domain::instance::{Instance, InstanceId};
@@ -93,9 +92,6 @@ pub(super) struct Tables {
     /// None: [`MAX_DEFERRALS`].
     pub max_deferrals: Option<u32>,
     pub paces: BTreeMap<InstanceId, Course>,
-    pub breakers: BTreeMap<BreakerOf, (Tenant, breaker::Course)>,
-    /// When which breaker opened and closed, by the clock of the database.
-    pub breaker_changes: Vec<(BreakerOf, BreakerState, Timestamp)>,
 }
 
 /// One change for one subscription.
@@ -192,10 +188,6 @@ pub const CRASH: &str = "a crash";
 pub enum Bug {
     /// A slot is reserved for whoever asks, although another has it.
     ReservesSlotsTwice,
-    /// A probe is given to whoever asks, although another one is under way.
-    ProbesForEverybody,
-    /// A probe whose process died is waited for, for ever.
-    LeasesNeverEnd,
     /// A claim gets a queued message before its time too.
     ClaimIgnoresNextAttempt,
     /// A chunk of a broadcast that is made again, because its answer was lost, is made of new messages.

@@ -13,7 +13,6 @@ use futures::future::{Either, select};
 
 use occupancy::Occupancy;
 
-use super::breaking::{Barred, Breaking};
 use super::instances_off::InstancesOff;
 use super::pacing::{Pacing, Slot, Ticket};
 use super::progress::Progress;
@@ -34,7 +33,6 @@ pub struct Admission {
     /// Those that take one call at a time, as far as is known.
     narrow: Arc<Mutex<HashSet<InstanceId>>>,
     off: InstancesOff,
-    breaking: Breaking,
     pacing: Pacing,
 }
 
@@ -56,20 +54,12 @@ pub struct Wait {
     pub is_undeliverable: bool,
     /// Its place among those that wait for the pace of their instance.
     pub ticket: Option<Ticket>,
-    /// It is to come back when the pause is over, however often it was put off: for a probe, or for a place of an instance that has
-    /// just returned.
-    pub is_exact: bool,
 }
 
 impl Wait {
     /// For a place, however long that takes.
     pub fn for_place(pause: Option<Duration>, reason: &'static str) -> Self {
-        Self { pause, reason: reason.into(), is_undeliverable: false, ticket: None, is_exact: false }
-    }
-
-    /// For its channel or its destination.
-    fn for_channel(pause: Option<Duration>, reason: String) -> Self {
-        Self { pause, reason: reason.into(), is_undeliverable: true, ticket: None, is_exact: pause.is_some() }
+        Self { pause, reason: reason.into(), is_undeliverable: false, ticket: None }
     }
 }
 
@@ -90,9 +80,6 @@ pub const SLOT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long one waits here for a place that was expected sooner.
 const PLACE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// So long after an instance may be called again, what waited for that comes back.
-const JUST_RETURNED: Duration = Duration::from_secs(60);
-
 /// A message that is put off comes back through the database.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -102,10 +89,9 @@ const SHARE_IS_TAKEN: &str =
     "The instance has as many calls at once as one process may make for it (INSTANCE_CONCURRENCY).";
 
 impl Admission {
-    pub fn new(clock: Arc<dyn Clock>, share: usize, pacing: Pacing, breaking: Breaking) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, share: usize, pacing: Pacing) -> Self {
         Self {
-            off: InstancesOff::new(clock.clone(), breaking.returned().clone()),
-            breaking,
+            off: InstancesOff::new(clock.clone()),
             clock,
             share: share.max(1),
             instances: Arc::default(),
@@ -157,10 +143,6 @@ impl Admission {
             self.pacing.give_back(instance, slot);
         }
         pass
-    }
-
-    pub fn breaking(&self) -> &Breaking {
-        &self.breaking
     }
 
     pub fn pacing(&self) -> &Pacing {
@@ -221,10 +203,14 @@ impl Admission {
         self.off.without_connection()
     }
 
-    /// Why its messages wait for its channel, or its breaker, if they do. How long is not known.
+    /// Why its messages wait for its channel, if they do. How long is not known.
     pub fn off(&self, instance: InstanceId) -> Option<Wait> {
-        let reason = self.off.reason(instance).or_else(|| self.breaking.reason(instance));
-        reason.map(|reason| Wait::for_channel(None, reason))
+        self.off.reason(instance).map(|reason| Wait {
+            pause: None,
+            reason: reason.into(),
+            is_undeliverable: true,
+            ticket: None,
+        })
     }
 
     /// A place for one call, if there is one now.
@@ -247,7 +233,7 @@ impl Admission {
         let now = self.clock.monotonic();
         let mut instances = self.instances();
         let occupancy = instances.entry(instance).or_insert(Occupancy::at(now));
-        if occupancy.calls >= self.share_of(instance) || !self.may_ask(instance) {
+        if occupancy.calls >= self.share_of(instance) || !self.off.may_ask(instance) {
             if occupancy.calls == 0 {
                 instances.remove(&instance);
             }
@@ -268,24 +254,10 @@ impl Admission {
         }
     }
 
-    fn may_ask(&self, instance: InstanceId) -> bool {
-        if !self.off.may_ask(instance) {
-            return false;
-        }
-        let may_ask = self.breaking.may_ask(instance);
-        if !may_ask {
-            self.off.has_asked(instance);
-        }
-        may_ask
-    }
-
     /// How long a message that found no place waits for one.
     pub fn wait(&self, instance: InstanceId) -> Wait {
-        if let Some(reason) = self.off.reason(instance) {
-            return Wait::for_channel(None, reason);
-        }
-        if let Some(Barred { reason, pause }) = self.breaking.wait(instance) {
-            return Wait::for_channel(pause, reason);
+        if let Some(wait) = self.off(instance) {
+            return wait;
         }
         if let Some(ticket) = self.pacing.ticket(instance) {
             return Wait { ticket: Some(ticket), ..Wait::for_place(None, TOO_FAST) };
@@ -299,10 +271,7 @@ impl Admission {
         let share = u32::try_from(self.share_of(instance)).unwrap_or(u32::MAX);
         occupancy.next_place = occupancy.next_place.max(now).saturating_add(occupancy.takes / share);
         let pause = occupancy.next_place.saturating_sub(now).max(SHORTEST_PAUSE);
-        drop(instances);
-        // What waited for long was put off often, and all of it has come at once.
-        let is_exact = self.returned().is_recalled(instance, now.saturating_sub(JUST_RETURNED));
-        Wait { is_exact, ..Wait::for_place(Some(pause), SHARE_IS_TAKEN) }
+        Wait::for_place(Some(pause), SHARE_IS_TAKEN)
     }
 
     /// The instances that have all of their share.
@@ -321,13 +290,12 @@ impl Admission {
 
     fn leave(&self, instance: InstanceId, since: Duration) {
         self.off.has_asked(instance);
-        self.breaking.has_asked(instance);
         let now = self.clock.monotonic();
         let mut instances = self.instances();
         let Some(occupancy) = instances.get_mut(&instance) else { return };
         occupancy.has_taken(now.saturating_sub(since), now);
         // Its place is that of the next one, unless it was put off meanwhile.
-        let next = occupancy.next_waiting(self.share_of(instance)).filter(|_| self.may_ask(instance));
+        let next = occupancy.next_waiting(self.share_of(instance)).filter(|_| self.off.may_ask(instance));
         if next.is_none() {
             occupancy.calls = occupancy.calls.saturating_sub(1);
             occupancy.waiting.clear();

@@ -8,18 +8,13 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::{Admission, Consequence, Consumption, End, Job, Limits, Now};
-use crate::application::delivery::breaking::{Breaking, BreakingParts};
 use crate::application::delivery::pacing::Pacing;
-use crate::application::ports::{
-    BreakerRow, Breakers, Clock, DeliveryRequest, Ids, Opening, Paces, Partition, ProbeAsked, ProbeEnded, Record,
-    RepositoryError, SlotsAsked, Tasks,
-};
+use crate::application::ports::{Clock, DeliveryRequest, Paces, Partition, Record, RepositoryError, SlotsAsked, Tasks};
 use crate::domain::Timestamp;
 use crate::domain::instance::InstanceId;
-use crate::domain::instance::breaker::BreakerOf;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::pace::Reserved;
-use crate::domain::message::{Message, MessageId};
+use crate::domain::message::MessageId;
 
 pub const ONE: Partition = Partition(1);
 
@@ -62,46 +57,13 @@ impl Clock for StoppedClock {
     }
 }
 
-/// Where no instance has a pace, and none fails.
+/// Where no instance has a pace.
 struct NoPaces;
 
 #[async_trait]
 impl Paces for NoPaces {
     async fn reserve(&self, _: &SlotsAsked) -> Result<Reserved, RepositoryError> {
         Err(RepositoryError::Unavailable("there are none".to_owned()))
-    }
-}
-
-#[async_trait]
-impl Breakers for NoPaces {
-    async fn open(&self, _: &Opening) -> Result<bool, RepositoryError> {
-        Ok(false)
-    }
-
-    async fn probe(&self, _: &ProbeAsked) -> Result<Option<u32>, RepositoryError> {
-        Ok(None)
-    }
-
-    async fn end(&self, _: &ProbeEnded) -> Result<bool, RepositoryError> {
-        Ok(false)
-    }
-
-    async fn close(&self, _: &BreakerOf, _: Timestamp) -> Result<bool, RepositoryError> {
-        Ok(false)
-    }
-
-    async fn all(&self, _: Timestamp) -> Result<Vec<BreakerRow>, RepositoryError> {
-        Ok(Vec::new())
-    }
-
-    async fn tell(&self, _: &BreakerOf, _: i64, _: &[Message]) -> Result<bool, RepositoryError> {
-        Ok(false)
-    }
-}
-
-impl Ids for NoPaces {
-    fn next(&self) -> Uuid {
-        Uuid::nil()
     }
 }
 
@@ -126,15 +88,13 @@ impl Scene {
 
     pub fn sharing(limits: Limits, share: usize) -> Self {
         let clock = Arc::new(StoppedClock::default());
-        let pacing = Pacing::new(Arc::new(NoPaces), clock.clone(), Arc::new(NoPaces));
-        let breaking = Breaking::new(BreakingParts {
-            breakers: Arc::new(NoPaces),
-            clock: clock.clone(),
-            ids: Arc::new(NoPaces),
-            tasks: Arc::new(NoPaces),
-            disable_after: None,
-        });
-        Self { consumption: Consumption::new(limits, Admission::new(clock.clone(), share, pacing, breaking)), clock }
+        Self {
+            consumption: Consumption::new(
+                limits,
+                Admission::new(clock.clone(), share, Pacing::new(Arc::new(NoPaces), clock.clone(), Arc::new(NoPaces))),
+            ),
+            clock,
+        }
     }
 
     pub fn now(&self) -> Now {

@@ -91,17 +91,6 @@ pub trait ChannelSender: Send + Sync {
         false
     }
 
-    /// Whether calls of its instances that fail keep it from calling them for a while. Not where each recipient is another
-    /// destination, or what is called has its own way to wait.
-    fn has_breakers(&self) -> bool {
-        true
-    }
-
-    /// Where calls of an instance with this address go, where others may go, too: scheme, host and port.
-    fn host(&self, _address: &str) -> Option<String> {
-        None
-    }
-
     /// How long a try may take at the most.
     fn longest_try(&self) -> Duration;
 

@@ -1,6 +1,5 @@
 //! The ways to deliver a message, and what guards their credentials.
 
-mod breakers;
 mod call_turns;
 mod channel_connector;
 mod channel_sender;
@@ -12,7 +11,6 @@ mod paces;
 mod registry;
 mod signed_event_reader;
 
-pub use breakers::{BreakerRow, Breakers, Opening, ProbeAsked, ProbeEnded};
 pub use call_turns::CallTurns;
 pub use channel_connector::{Account, ChannelConnector, Code, Connection, EventAddress, SECRET_HEADER};
 pub use channel_sender::{ChannelSender, Delivery, NewCredentials};

@@ -22,7 +22,7 @@ mod subscriptions;
 
 use std::sync::Arc;
 
-use super::channels::{Breakers, CallTurns, Handshakes, Paces};
+use super::channels::{CallTurns, Handshakes, Paces};
 
 pub use access::{Allowance, RequestAllowances, SignInEnd, SignInFailures, Users};
 pub use api_key_repository::ApiKeyRepository;
@@ -80,7 +80,6 @@ pub struct Stores {
     pub call_turns: Arc<dyn CallTurns>,
     pub handshakes: Arc<dyn Handshakes>,
     pub paces: Arc<dyn Paces>,
-    pub breakers: Arc<dyn Breakers>,
     pub received: Arc<dyn ReceivedMessages>,
     pub events: Arc<dyn EventRepository>,
     pub event_steps: Arc<dyn EventSteps>,

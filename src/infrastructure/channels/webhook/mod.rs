@@ -102,12 +102,6 @@ impl ChannelSender for WebhookSender {
         Ok(())
     }
 
-    fn host(&self, address: &str) -> Option<String> {
-        let url = parse_address(address).ok()?;
-        let (host, port) = (url.host_str()?, url.port_or_known_default()?);
-        Some(format!("{}://{host}:{port}", url.scheme()))
-    }
-
     fn longest_try(&self) -> Duration {
         self.settings.timeout
     }

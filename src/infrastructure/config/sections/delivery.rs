@@ -22,8 +22,6 @@ pub struct DeliveryConfig {
     /// Messages of one broadcast that may be open at the same time.
     pub broadcast_ahead: u32,
     pub undeliverable_after: Duration,
-    /// None: never.
-    pub disable_after: Option<Duration>,
     /// None: as the database says, see [`Config::has_sandbox`](crate::infrastructure::config::Config::has_sandbox).
     pub sandbox_enabled: Option<bool>,
     /// None: as many as there are.
@@ -45,7 +43,6 @@ pub const SECTION: Section = Section {
         DIRECT_TIMEOUT.entry(),
         MAX_OPEN_PER_TENANT.entry(),
         UNDELIVERABLE_AFTER.entry(),
-        DISABLE_AFTER.entry(),
         BROADCAST_AHEAD.entry(),
         SANDBOX_ENABLED.entry(),
         SHUTDOWN_DELAY.entry(),
@@ -128,20 +125,8 @@ const UNDELIVERABLE_AFTER: Setting<Duration> = Setting {
     name: "UNDELIVERABLE_AFTER",
     default: "24h",
     about: "How long a message is put off, because no process has its channel or can open its instance's credentials, \
-            or because its instance is not connected or calls of it fail, before it fails. No try is spent on waiting, and one that \
-            only waits for a place of its instance never fails for that.",
+            before it fails. No try is spent on waiting, and one that only waits for a place of its instance never fails for that.",
     parse: duration,
-};
-
-const DISABLE_AFTER: Setting<Option<Duration>> = Setting {
-    name: "DISABLE_AFTER",
-    default: "5d",
-    about: "How long all calls of an instance fail before it is disabled, at least `1m`, or `never`: it has the status `disabled`, \
-            subscribers are told, and it is not called any more, until it is changed (`PATCH`) or restarted. Its messages wait.",
-    parse: |text| match text {
-        "never" => Ok(None),
-        text => duration_of_at_least(text, Duration::from_secs(60)).map(Some),
-    },
 };
 
 const SANDBOX_ENABLED: OptionalSetting<bool> = OptionalSetting {
@@ -183,7 +168,6 @@ impl DeliveryConfig {
             broadcast_ahead: BROADCAST_AHEAD.read(variables)?,
             max_open_per_tenant: MAX_OPEN_PER_TENANT.read(variables)?,
             undeliverable_after: UNDELIVERABLE_AFTER.read(variables)?,
-            disable_after: DISABLE_AFTER.read(variables)?,
             shutdown_delay: SHUTDOWN_DELAY.read(variables)?,
             shutdown_timeout: SHUTDOWN_TIMEOUT.read(variables)?,
             sandbox_enabled: SANDBOX_ENABLED.read(variables)?,

@@ -33,7 +33,7 @@ pub use connections::{PgConnectionApart, PgDatabase, ServerVersion};
 pub use events::{PgEventRepository, PgEventSteps, PgEventTypes};
 pub use groups::{PgGroupMembers, PgGroupRepository, PgGroupSyncs};
 pub use inbound::PgReceivedMessages;
-pub use instances::{PgBreakers, PgCallTurns, PgDeletedInstances, PgHandshakes, PgInstanceRepository, PgPaces};
+pub use instances::{PgCallTurns, PgDeletedInstances, PgHandshakes, PgInstanceRepository, PgPaces};
 #[cfg(test)]
 pub use messages::STATEMENTS;
 pub use messages::{

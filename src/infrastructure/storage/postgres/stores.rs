@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::{
-    PgApiKeyRepository, PgBreakers, PgBroadcastExpansion, PgBroadcastRepository, PgCallTurns, PgCancellations,
-    PgDatabase, PgDeletedInstances, PgDueMessages, PgEventDeliveries, PgEventRepository, PgEventSteps, PgEventTypes,
+    PgApiKeyRepository, PgBroadcastExpansion, PgBroadcastRepository, PgCallTurns, PgCancellations, PgDatabase,
+    PgDeletedInstances, PgDueMessages, PgEventDeliveries, PgEventRepository, PgEventSteps, PgEventTypes,
     PgFailedMessages, PgGroupMembers, PgGroupRepository, PgGroupSyncs, PgHandshakes, PgInstanceRepository,
     PgMessageRepository, PgMessageSearch, PgNodeRepository, PgOwedDeadLetters, PgPaces, PgReceiptInbox,
     PgReceivedMessages, PgReportedSends, PgRequestAllowances, PgSignInFailures, PgStatusChanges, PgStatusSubscriptions,
@@ -29,7 +29,6 @@ impl PgDatabase {
             reported_sends: Arc::new(PgReportedSends::new(self.clone())),
             stuck: Arc::new(PgStuckMessages::new(self.clone())),
             paces: Arc::new(PgPaces::new(self.clone())),
-            breakers: Arc::new(PgBreakers::new(self.clone())),
             call_turns: Arc::new(PgCallTurns::new(self.clone())),
             handshakes: Arc::new(PgHandshakes::new(self.clone())),
             received: Arc::new(PgReceivedMessages::new(self.clone())),

@@ -11,7 +11,6 @@ use crate::domain::access::principal::{Scope, Tenant};
 use crate::domain::broadcast::BroadcastId;
 use crate::domain::group::GroupId;
 use crate::domain::instance::InstanceId;
-use crate::domain::instance::breaker::BreakerOf;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::message::delivery::FailureKind;
 use crate::domain::message::{
@@ -178,14 +177,6 @@ pub fn text_option(row: &impl Row, column: &str) -> Result<Option<String>, Repos
 
 pub fn there<T>(column: &str, read: Result<Option<T>, RepositoryError>) -> Result<T, RepositoryError> {
     read?.ok_or_else(|| RepositoryError::Corrupt(format!("{column} is null")))
-}
-
-/// What a breaker is of.
-pub fn breaker_of(row: &impl Row) -> Result<BreakerOf, RepositoryError> {
-    if let Some(instance) = row.id("instance_id")? {
-        return Ok(BreakerOf::Instance(InstanceId(instance)));
-    }
-    Ok(BreakerOf::Host(tenant(row)?, text(row, "host")?))
 }
 
 /// What of a list can be read: a row that was broken by hand must not hide the others.

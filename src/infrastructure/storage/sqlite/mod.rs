@@ -31,7 +31,7 @@ pub use events::{SqliteEventRepository, SqliteEventSteps, SqliteEventTypes};
 pub use groups::{SqliteGroupMembers, SqliteGroupRepository, SqliteGroupSyncs};
 pub use inbound::SqliteReceivedMessages;
 pub use instances::{
-    ProcessCallTurns, SqliteBreakers, SqliteDeletedInstances, SqliteHandshakes, SqliteInstanceRepository, SqlitePaces,
+    ProcessCallTurns, SqliteDeletedInstances, SqliteHandshakes, SqliteInstanceRepository, SqlitePaces,
 };
 #[cfg(test)]
 pub use messages::STATEMENTS;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{
-    ProcessCallTurns, ProcessRequestAllowances, SqliteApiKeyRepository, SqliteBreakers, SqliteBroadcastExpansion,
+    ProcessCallTurns, ProcessRequestAllowances, SqliteApiKeyRepository, SqliteBroadcastExpansion,
     SqliteBroadcastRepository, SqliteCancellations, SqliteDatabase, SqliteDeletedInstances, SqliteDueMessages,
     SqliteEventDeliveries, SqliteEventRepository, SqliteEventSteps, SqliteEventTypes, SqliteFailedMessages,
     SqliteGroupMembers, SqliteGroupRepository, SqliteGroupSyncs, SqliteHandshakes, SqliteInstanceRepository,
@@ -30,7 +30,6 @@ impl SqliteDatabase {
             reported_sends: Arc::new(SqliteReportedSends::new(self.clone())),
             stuck: Arc::new(SqliteStuckMessages::new(self.clone())),
             paces: Arc::new(SqlitePaces::new(self.clone())),
-            breakers: Arc::new(SqliteBreakers::new(self.clone())),
             call_turns: Arc::new(ProcessCallTurns::default()),
             handshakes: Arc::new(SqliteHandshakes::new(self.clone())),
             received: Arc::new(SqliteReceivedMessages::new(self.clone())),

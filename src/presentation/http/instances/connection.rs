@@ -120,12 +120,7 @@ async fn asked(
     asked: Asked,
 ) -> Result<Response, Problem> {
     let caller = caller.must(Scope::InstancesWrite)?;
-    let id = instance_id(id)?;
-    let connection = state.gateway.instances.connect.ask(caller, id, asked).await?;
-    if asked == Asked::Restart {
-        // What kept it from being called may be mended.
-        state.gateway.instances.update.let_in(id).await?;
-    }
+    let connection = state.gateway.instances.connect.ask(caller, instance_id(id)?, asked).await?;
     let mut response = Envelope::of(data(connection)).with_status(StatusCode::OK);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

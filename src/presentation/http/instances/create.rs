@@ -109,13 +109,12 @@ pub async fn create(
     let (qr_code, said) =
         connection.map_or_else(|| (None, message.to_owned()), |it| connected(it, configured.is_known));
     let stuck = state.gateway.stuck.of(&configured.instance).await;
-    let breaker = state.gateway.instances.read.breaker(&configured.instance);
     let data = ConfiguredData {
         instance_id: configured.instance.id.to_string(),
         message: said,
         qr_code,
         credentials: configured.revealed_credentials,
-        instance: InstanceData::of(configured.instance, stuck, breaker),
+        instance: InstanceData::of(configured.instance, stuck),
     };
     Ok(Envelope::saying(message, data).with_status(status))
 }

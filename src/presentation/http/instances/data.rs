@@ -1,8 +1,6 @@
 //! An instance as it is shown.
 
-use crate::application::delivery::breaking::OpenBreaker;
-use crate::domain::instance::breaker::BreakerState;
-use crate::domain::instance::{DISABLED, Instance, InstanceId};
+use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::receipt::StuckOfInstance;
 use crate::presentation::http::wire::envelope::{raw_json, rfc3339};
 use crate::presentation::http::wire::fields::{self, Problems};
@@ -44,10 +42,8 @@ pub struct InstanceData {
     pub channel: String,
     pub channel_instance_id: String,
     pub channel_phone_or_id: String,
-    /// `connected`, `disconnected`, `connecting`, `error` or `pending`; `disabled` once it has failed for `DISABLE_AFTER`: it is not
-    /// called any more until it is changed or restarted.
+    /// `connected`, `disconnected`, `connecting`, `error` or `pending`.
     pub status: &'static str,
-    pub breaker: BreakerData,
     pub max_retries: Option<u32>,
     /// Whether a message is tried again when it may have been delivered; null: as its channel does.
     pub retry_unknown: Option<bool>,
@@ -70,30 +66,6 @@ pub struct InstanceData {
     pub updated_at: String,
 }
 
-/// What keeps calls from an instance that fails.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct BreakerData {
-    /// `closed`: it is called; `open`: it fails, and is not called until the next probe; `half-open`: a probe is under way. Of a
-    /// webhook also for what it has in common with others, its host.
-    state: &'static str,
-    /// When it opened; null: it is closed.
-    #[schema(format = "date-time")]
-    since: Option<String>,
-    /// Why it opened, or its last probe failed; null: it is closed.
-    reason: Option<String>,
-}
-
-impl BreakerData {
-    fn of(breaker: Option<OpenBreaker>) -> Self {
-        let state = breaker.as_ref().map_or(BreakerState::Closed, |breaker| breaker.state);
-        Self {
-            state: state.as_str(),
-            since: breaker.as_ref().map(|breaker| rfc3339(breaker.since)),
-            reason: breaker.map(|breaker| breaker.reason),
-        }
-    }
-}
-
 /// A channel that was just configured.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -114,9 +86,8 @@ pub struct ConfiguredData {
 }
 
 impl InstanceData {
-    /// With what is stuck of it, if that is known, and its breaker, if that is not closed.
-    pub fn of(instance: Instance, stuck: Option<StuckOfInstance>, breaker: Option<OpenBreaker>) -> Self {
-        let is_disabled = breaker.as_ref().is_some_and(|breaker| breaker.disabled_at.is_some());
+    /// With what is stuck of it, if that is known.
+    pub fn of(instance: Instance, stuck: Option<StuckOfInstance>) -> Self {
         Self {
             id: instance.id.to_string(),
             user_id: instance.user_id,
@@ -124,8 +95,7 @@ impl InstanceData {
             channel: instance.channel.to_string(),
             channel_instance_id: instance.channel_instance_id,
             channel_phone_or_id: instance.channel_phone_or_id,
-            status: if is_disabled { DISABLED } else { instance.status.as_str() },
-            breaker: BreakerData::of(breaker),
+            status: instance.status.as_str(),
             max_retries: instance.max_tries,
             retry_unknown: instance.retry_unknown,
             stuck: stuck.map(|stuck| stuck.count),

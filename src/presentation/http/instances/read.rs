@@ -50,8 +50,7 @@ pub async fn list(
     let mut data = Vec::with_capacity(instances.len());
     for instance in instances {
         let stuck = state.gateway.stuck.of(&instance).await;
-        let breaker = state.gateway.instances.read.breaker(&instance);
-        data.push(InstanceData::of(instance, stuck, breaker));
+        data.push(InstanceData::of(instance, stuck));
     }
     room.json(&Envelope::saying("Instâncias listadas com sucesso", data))
 }
@@ -74,8 +73,7 @@ pub async fn read(
     let caller = caller.must(Scope::InstancesRead)?;
     let instance = state.gateway.instances.read.one(caller, instance_id(id)?).await?;
     let stuck = state.gateway.stuck.of(&instance).await;
-    let breaker = state.gateway.instances.read.breaker(&instance);
-    Ok(Json(Envelope::of(InstanceData::of(instance, stuck, breaker))))
+    Ok(Json(Envelope::of(InstanceData::of(instance, stuck))))
 }
 
 impl From<ReadInstancesError> for Problem {

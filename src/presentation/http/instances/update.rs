@@ -90,13 +90,12 @@ pub async fn update(
     let problem = connection.as_ref().and_then(|connection| connection.problem.as_ref());
     let problem = problem.map_or_else(String::new, |problem| format!(". {problem}"));
     let stuck = state.gateway.stuck.of(&configured.instance).await;
-    let breaker = state.gateway.instances.read.breaker(&configured.instance);
     let data = ConfiguredData {
         instance_id: configured.instance.id.to_string(),
         message: format!("Instância atualizada com sucesso{problem}"),
         qr_code: connection.and_then(|connection| connection.code).and_then(|code| code.image),
         credentials: configured.revealed_credentials,
-        instance: InstanceData::of(configured.instance, stuck, breaker),
+        instance: InstanceData::of(configured.instance, stuck),
     };
     Ok(Envelope::saying("Instância atualizada com sucesso", data).with_status(StatusCode::OK))
 }

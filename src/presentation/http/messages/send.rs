@@ -187,7 +187,7 @@ impl From<SendMessageError> for Problem {
             SendMessageError::InFlight => Problem::in_flight(),
             SendMessageError::Busy(busy) => Problem::busy(busy),
             SendMessageError::TooManyOpen(TooManyOpen { open, limit }) => Problem::too_many_open(open, limit),
-            SendMessageError::NotYet(later) => Problem::not_yet(&later.reason, later.pause),
+            SendMessageError::NotYet(later) => Problem::not_yet(later.reason, later.pause),
             SendMessageError::Repository(error) => error.into(),
         }
     }

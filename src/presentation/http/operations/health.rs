@@ -7,10 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::application::delivery::breaking::OpenBreaker;
 use crate::application::node::tally::TallySnapshot;
 use crate::application::operations::report_health::{Condition, NotReady, ServiceCondition, Services};
-use crate::domain::instance::breaker::BreakerOf;
 use crate::presentation::http::wire::envelope::rfc3339;
 use crate::presentation::http::wire::problem::{Problem, ProblemBody};
 use crate::presentation::http::wire::state::SharedState;
@@ -36,10 +34,6 @@ pub struct HealthData {
     /// Messages that have been `sent` for longer than `STUCK_AFTER` without a receipt, on channels that give receipts; null while it is
     /// not known.
     stuck: Option<u64>,
-    /// Destinations of all tenants that fail and are not called but for probes: instances, and hosts of webhooks.
-    open_breakers: usize,
-    /// The 20 of them that have failed for longest.
-    breakers: Vec<OpenBreakerData>,
     storage: StorageHealth,
     work: WorkHealth,
     metrics: MetricsData,
@@ -49,36 +43,6 @@ pub struct HealthData {
     /// Absent in a process that takes no events in.
     #[serde(skip_serializing_if = "Option::is_none")]
     spool: Option<SpoolData>,
-}
-
-/// A destination that fails. This answer is for everybody: what its provider said is shown with its instance.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct OpenBreakerData {
-    /// Null: a host of webhooks.
-    instance_id: Option<String>,
-    /// `open`, or `half-open` while a probe is under way.
-    state: &'static str,
-    /// When it opened.
-    #[schema(format = "date-time")]
-    since: String,
-    reason: &'static str,
-}
-
-impl OpenBreakerData {
-    fn of(of: &BreakerOf, breaker: &OpenBreaker) -> Self {
-        let reason = match (of, breaker.disabled_at) {
-            (BreakerOf::Instance(_), Some(_)) => "The instance is disabled: it has failed for DISABLE_AFTER.",
-            (BreakerOf::Instance(_), None) => "Calls of the instance fail.",
-            (BreakerOf::Host(..), _) => "A host of webhooks does not answer.",
-        };
-        Self {
-            instance_id: of.instance().map(|id| id.to_string()),
-            state: breaker.state.as_str(),
-            since: rfc3339(breaker.since),
-            reason,
-        }
-    }
 }
 
 /// What the process leans on: `ok`, `error`, `disabled` where it is not used, `disabled-emergency` in emergency mode.
@@ -213,8 +177,6 @@ pub async fn health(State(state): State<SharedState>) -> Response {
         },
         outbox: OutboxHealth { enabled: true, pending: health.open_messages },
         stuck: health.stuck,
-        open_breakers: health.open_breakers,
-        breakers: health.breakers.into_iter().map(|(of, breaker)| OpenBreakerData::of(&of, &breaker)).collect(),
         storage: StorageHealth {
             weeks_ahead: health.weeks.map(|weeks| weeks.ahead),
             default_partition: health.weeks.map(|weeks| weeks.strays),

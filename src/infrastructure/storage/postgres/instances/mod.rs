@@ -1,6 +1,5 @@
 //! Instances: many looked up in one statement; and those that were deleted.
 
-mod breakers;
 mod call_turns;
 mod deleted_instances;
 mod handshakes;
@@ -9,7 +8,6 @@ mod instance_repository;
 mod instance_row;
 mod paces;
 
-pub use breakers::PgBreakers;
 pub use call_turns::PgCallTurns;
 pub use deleted_instances::PgDeletedInstances;
 pub use handshakes::PgHandshakes;

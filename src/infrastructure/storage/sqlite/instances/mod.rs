@@ -1,13 +1,11 @@
 //! Instances, those that were deleted, and whose turn it is to be sent through one.
 
-mod breakers;
 mod call_turns;
 mod deleted_instances;
 mod handshakes;
 mod instance_repository;
 mod paces;
 
-pub use breakers::SqliteBreakers;
 pub use call_turns::ProcessCallTurns;
 pub use deleted_instances::SqliteDeletedInstances;
 pub use handshakes::SqliteHandshakes;
