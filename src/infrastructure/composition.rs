@@ -90,7 +90,6 @@ pub fn compose(
         passwords: Arc::new(Argon2Passwords::default()),
         expressions: Arc::new(BoundedExpressions::default()),
         schemas: Arc::new(JsonSchemas::default()),
-        source_schemas: Arc::new(JsonSchemas::default()),
         sources: config.sources()?,
         clock: clock.clone(),
         ids: Arc::new(SystemIds::default()),

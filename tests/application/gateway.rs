@@ -226,7 +226,6 @@ impl TestGateway {
             passwords: Arc::new(NoSignIn),
             expressions: Arc::new(BoundedExpressions::default()),
             schemas: Arc::new(JsonSchemas::default()),
-            source_schemas: Arc::new(JsonSchemas::default()),
             sources: Arc::new([]),
             clock,
             ids: Arc::new(SystemIds::default()),

@@ -9,16 +9,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use correio::application::Stop;
 use correio::application::events::bells::Bells;
-use correio::application::events::{Ended, HandleSteps, StepWork, WorkResult};
+use correio::application::events::{HandleSteps, StepWork, WorkResult};
 use correio::application::hindrances::Hindrances;
 use correio::application::ports::*;
 use correio::application::service::{Repeated, Repeating, Service};
-use correio::application::subscriptions::{PlanEvents, RouteEvents, ShapeMessage, Unfinished};
+use correio::application::subscriptions::{RouteEvents, ShapeMessage};
 use correio::domain::event::{Event, EventStatus, Step};
 use correio::infrastructure::expressions::BoundedExpressions;
 use correio::infrastructure::system::SystemIds;
-use futures::stream::{self, BoxStream};
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 
 use super::scripted::{ManualClock, ScriptedChannel};
 use crate::contracts::events::{event, stored};
@@ -37,6 +36,7 @@ struct Deadly {
     killed: AtomicU32,
 }
 
+#[async_trait]
 impl StepWork for Deadly {
     fn step(&self) -> Step {
         Step::Publish
@@ -46,15 +46,12 @@ impl StepWork for Deadly {
         "do what kills"
     }
 
-    fn work(&self, due: Vec<DueStep>) -> BoxStream<'_, Ended> {
-        let work = async move {
-            if due.iter().any(|due| due.event.name == "poison") {
-                self.killed.fetch_add(1, Ordering::Relaxed);
-                std::future::pending::<()>().await;
-            }
-            due.into_iter().map(|due| (due, WorkResult::Done("done".to_owned()))).collect()
-        };
-        stream::once(work).boxed()
+    async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
+        if due.iter().any(|due| due.event.name == "poison") {
+            self.killed.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<()>().await;
+        }
+        due.iter().map(|_| WorkResult::Done("done".to_owned())).collect()
     }
 }
 
@@ -128,14 +125,13 @@ async fn what_does_not_answer_makes_no_event_dead() {
         ids: Arc::new(SystemIds::default()),
         clock: of_clock.clone(),
     };
-    let plans = PlanEvents {
+    let work = Arc::new(RouteEvents {
         subscriptions: adapters.subscriptions.clone(),
         deliveries: adapters.event_deliveries.clone(),
+        failed: adapters.failed.clone(),
         shape,
         clock: of_clock,
-        unfinished: Unfinished::default(),
-    };
-    let work = Arc::new(RouteEvents { plans, failed: adapters.failed.clone() });
+    });
     silence.0.store(true, Ordering::Relaxed);
     for _ in 0..10 {
         live(work.clone(), &adapters.event_steps, &clock).await;
@@ -154,6 +150,7 @@ async fn what_does_not_answer_makes_no_event_dead() {
 #[derive(Default)]
 struct Away(AtomicBool);
 
+#[async_trait]
 impl StepWork for Away {
     fn step(&self) -> Step {
         Step::Tables
@@ -163,13 +160,12 @@ impl StepWork for Away {
         "write events to tables"
     }
 
-    fn work(&self, due: Vec<DueStep>) -> BoxStream<'_, Ended> {
+    async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
         let result = || match self.0.load(Ordering::Relaxed) {
             true => WorkResult::Waits(Duration::from_secs(2), "the tables are away".to_owned()),
             false => WorkResult::Done("written".to_owned()),
         };
-        let ended = due.into_iter().map(|due| (due, result())).collect();
-        stream::once(std::future::ready(ended)).boxed()
+        due.iter().map(|_| result()).collect()
     }
 }
 

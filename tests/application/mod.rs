@@ -11,7 +11,6 @@ pub mod gateway;
 mod handling_steps;
 mod maintaining;
 mod pacing_broadcasts;
-mod planning_events;
 mod putting_off;
 mod recovery;
 mod remembered_keys;

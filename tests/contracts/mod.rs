@@ -16,7 +16,7 @@ mod operations;
 mod receipts;
 mod recovery;
 mod status_webhooks;
-pub mod subscriptions;
+mod subscriptions;
 mod topics;
 
 /// Makes a test of every story on every set of adapters.

@@ -264,7 +264,6 @@ impl Surroundings {
             passwords: Arc::new(NoSignIn),
             expressions: Arc::new(BoundedExpressions::default()),
             schemas: Arc::new(JsonSchemas::default()),
-            source_schemas: Arc::new(JsonSchemas::default()),
             sources: Arc::new([]),
             ids: Arc::new(SimIds { clock: clock.clone(), process: id, last: Mutex::default() }),
             clock,

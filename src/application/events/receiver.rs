@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::bells::Bells;
 use super::database_gate::DatabaseGate;
 use super::drain_spool::DrainSpool;
+use super::publish_events::PublishEvents;
 use super::receive_webhook::{ReceiveWebhook, ReceiverSettings};
-use super::steps::{PublishEvents, WriteTables};
+use super::write_tables::WriteTables;
 use crate::application::ports::{
     Clock, EmergencySwitch, EventSpool, EventTables, Ids, Stores, TopicProducer, WebhookReader,
 };

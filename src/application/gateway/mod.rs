@@ -45,8 +45,6 @@ pub struct Ports {
     pub passwords: Arc<dyn Passwords>,
     pub expressions: Arc<dyn EventExpressions>,
     pub schemas: Arc<dyn EventSchemas>,
-    /// For what sources report: schemas that a tenant has registered keep none of it waiting.
-    pub source_schemas: Arc<dyn EventSchemas>,
     /// As the configuration describes them.
     pub sources: Arc<[Arc<Source>]>,
     pub clock: Arc<dyn Clock>,

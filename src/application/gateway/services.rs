@@ -144,14 +144,13 @@ impl Gateway {
 
     fn route_events(&self) -> events::HandleSteps {
         let stores = &self.ports.stores;
-        let plans = subscriptions::PlanEvents {
+        let work = Arc::new(subscriptions::RouteEvents {
             subscriptions: stores.subscriptions.clone(),
             deliveries: stores.event_deliveries.clone(),
+            failed: stores.failed.clone(),
             shape: self.ports.shape_message(&self.node),
             clock: self.ports.clock.clone(),
-            unfinished: subscriptions::Unfinished::default(),
-        };
-        let work = Arc::new(subscriptions::RouteEvents { plans, failed: stores.failed.clone() });
+        });
         let (steps, clock) = (stores.event_steps.clone(), self.ports.clock.clone());
         events::HandleSteps::new(work, steps, clock, self.bells.clone(), self.node.hindrances.clone())
     }

@@ -384,7 +384,7 @@ impl Ports {
         sources::ReceiveReport {
             sources: self.sources.clone(),
             events: self.stores.events.clone(),
-            schemas: self.source_schemas.clone(),
+            schemas: self.schemas.clone(),
             expressions: self.expressions.clone(),
             ids: self.ids.clone(),
             clock: self.clock.clone(),

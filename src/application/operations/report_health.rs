@@ -162,8 +162,7 @@ impl ReportHealth {
             Either::Left((look, _)) => look,
             Either::Right(_) => Look::default(),
         };
-        let Look { open, weeks, mut troubles } = look;
-        troubles.extend(self.gate.reason().map(|reason| format!("the database takes no events: {reason}")));
+        let Look { open, weeks, troubles } = look;
         // A database that does not answer is not asked more, and no count is waited for that takes long.
         let stuck = match open {
             Some(_) => match select(pin!(self.stuck.recent()), self.clock.sleep(LONGEST_COUNT)).await {

@@ -1,7 +1,6 @@
 //! Subscriptions turn events into messages.
 
 pub mod manage_subscriptions;
-mod planning;
 mod portions;
 pub mod replay_events;
 mod route_events;
@@ -10,7 +9,6 @@ mod sweep_deliveries;
 pub mod try_subscription;
 
 pub use manage_subscriptions::ManageSubscriptions;
-pub use planning::{PlanEvents, Unfinished};
 pub use replay_events::ReplayEvents;
 pub use route_events::RouteEvents;
 pub use shape_message::ShapeMessage;

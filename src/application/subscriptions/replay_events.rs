@@ -2,11 +2,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::portions::{portions, size};
+use super::portions::portions;
 use super::shape_message::{ShapeError, ShapeMessage};
 use crate::application::ports::{
-    BYTES_AT_ONCE, Clock, EventDeliveries, EventFilter, EventRepository, NewDelivery, RepositoryError,
-    SubscriptionRepository,
+    Clock, EventDeliveries, EventFilter, EventRepository, NewDelivery, RepositoryError, SubscriptionRepository,
 };
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
@@ -122,7 +121,7 @@ impl ReplayEvents {
             .filter(|it| it.subscription == to.id && it.outcome != DeliveryOutcome::Skipped)
             .map(|it| it.event)
             .collect();
-        let (mut new, mut bytes) = (Vec::new(), 0);
+        let mut new = Vec::new();
         let mut is_whole = true;
         for event in events {
             if self.clock.monotonic().saturating_sub(begun) > LONGEST {
@@ -135,10 +134,7 @@ impl ReplayEvents {
                 continue;
             }
             match self.delivery(to, event).await {
-                Ok(Some(delivery)) => {
-                    bytes += size(&delivery);
-                    new.push(delivery);
-                }
+                Ok(Some(delivery)) => new.push(delivery),
                 Ok(None) => replayed.passed_over += 1,
                 Err(ShapeError::Unfit(sentence)) => {
                     replayed.failed += 1;
@@ -146,21 +142,11 @@ impl ReplayEvents {
                 }
                 Err(ShapeError::Repository(error)) => return Err(error),
             }
-            // A template may make more of a page than that has.
-            if bytes >= BYTES_AT_ONCE {
-                self.record(&new, replayed).await?;
-                (new, bytes) = (Vec::new(), 0);
-            }
         }
-        self.record(&new, replayed).await?;
-        Ok(is_whole)
-    }
-
-    async fn record(&self, new: &[NewDelivery], replayed: &mut ReplayedEvents) -> Result<(), RepositoryError> {
-        for portion in portions(new) {
+        for (_, portion) in portions(&new, std::slice::from_ref) {
             replayed.replayed += self.deliveries.record(portion).await?;
         }
-        Ok(())
+        Ok(is_whole)
     }
 
     async fn delivery(&self, to: &Subscription, event: &Event) -> Result<Option<NewDelivery>, ShapeError> {

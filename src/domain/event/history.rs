@@ -14,6 +14,3 @@ pub struct HistoryEntry {
 
 /// An event's history has so many lines at the most: what happens beyond that changes the event alone.
 pub const LONGEST_HISTORY: u32 = 200;
-
-/// The end of an event is told beyond that, also when it has been retried and has ended again: but not for ever.
-pub const MOST_LINES: u32 = LONGEST_HISTORY + 50;

@@ -4,16 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tracing::warn;
-
 use super::directory::{Segment, make, sealed_path, sync, write_whole};
 use super::{event_record, record};
 
 /// Below the directory of a process.
 const ASIDE: &str = "aside";
-
-/// The end of the name of a file whose events are stored.
-const STORED: &str = "stored";
 
 /// Pieces of the same name that are looked at, before a place for another one is given up.
 const MOST_OF_ONE_NAME: u32 = 10_000;
@@ -29,16 +24,6 @@ pub struct Aside {
 }
 
 impl Aside {
-    /// A process's own pieces have become more.
-    pub fn add(&mut self, own: &Path, pieces: u64, bytes: u64) {
-        let directory = own.join(ASIDE);
-        self.pieces += pieces;
-        self.bytes += bytes;
-        if !self.directories.contains(&directory) {
-            self.directories.push(directory);
-        }
-    }
-
     /// Looks at the directories of these processes; `own` is one of them.
     pub fn of(processes: &[PathBuf], own: &Path) -> Self {
         let mut all = Self::default();
@@ -58,12 +43,6 @@ impl Aside {
     }
 }
 
-/// Files whose events are stored, and of which another part is not.
-pub fn stored(directory: &Path) -> Vec<PathBuf> {
-    let pieces = pieces(&directory.join(ASIDE)).into_iter().map(|(path, _)| path);
-    pieces.filter(|path| path.extension().is_some_and(|end| end == STORED)).collect()
-}
-
 /// Every piece that is whole, in the order of their names, and its bytes.
 fn pieces(aside: &Path) -> Vec<(PathBuf, u64)> {
     let Ok(entries) = fs::read_dir(aside) else { return Vec::new() };
@@ -75,37 +54,30 @@ fn pieces(aside: &Path) -> Vec<(PathBuf, u64)> {
     pieces
 }
 
-/// Keeps a piece that cannot be used, and says whether it is a new one. What is there already is not written again; another piece
-/// of the same name gets a number.
-pub fn put_aside(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<bool> {
+/// Keeps a piece that cannot be used. What is there already is not written again; another piece of the same name gets a number.
+pub fn put_aside(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let aside = directory.join(ASIDE);
     make(&aside)?;
     for path in names(&aside, name) {
         match fs::read(&path) {
-            Ok(known) if known == bytes => return Ok(false),
+            Ok(known) if known == bytes => return Ok(()),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return write_whole(&path, bytes).map(|()| true);
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return write_whole(&path, bytes),
             Err(error) => return Err(error),
         }
     }
     Err(io::Error::other(format!("{} has too many pieces of the name {name}", aside.display())))
 }
 
-/// Keeps a whole file as it is. It needs no room on the disk. `is_stored`: its events are; they are not to be stored once more.
-pub fn move_aside(directory: &Path, file: &Path, is_stored: bool) -> io::Result<PathBuf> {
+/// Keeps a whole file as it is. It needs no room on the disk.
+pub fn move_aside(directory: &Path, file: &Path) -> io::Result<PathBuf> {
     let aside = directory.join(ASIDE);
     make(&aside)?;
-    let named = if is_stored { file.with_extension(STORED) } else { file.to_owned() };
-    let name = named.file_name().and_then(|name| name.to_str()).unwrap_or("a-file");
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or("a-file");
     let free = names(&aside, name).find(|path| !path.exists());
     let path = free.ok_or_else(|| io::Error::other(format!("{} is full of {name}", aside.display())))?;
     fs::rename(file, &path)?;
-    // It has been moved: after a crash it may be in its old place once more.
-    if let Err(error) = sync(&aside) {
-        warn!(%error, directory = %aside.display(), "a directory of the spool cannot be synced");
-    }
+    sync(&aside)?;
     Ok(path)
 }
 
@@ -135,9 +107,6 @@ pub fn take_back(from: &Path, into: &Path, next: &mut u64) -> io::Result<Vec<Seg
 /// A piece as a file of the spool.
 fn readable(path: &Path, bytes: Vec<u8>) -> Option<Vec<u8>> {
     let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
-    if end == STORED {
-        return None;
-    }
     if ["json", "record"].contains(&end) {
         event_record::read(&bytes)?;
         let mut file = record::TITLE.to_vec();
@@ -164,7 +133,7 @@ mod tests {
         assert_eq!(contents(directory.path()), [b"two".to_vec(), b"one".to_vec()]);
         let file = directory.path().join("1-16.bytes");
         fs::write(&file, "three").unwrap();
-        move_aside(directory.path(), &file, false).unwrap();
+        move_aside(directory.path(), &file).unwrap();
         assert_eq!(contents(directory.path()).len(), 3);
         assert!(!file.exists());
     }

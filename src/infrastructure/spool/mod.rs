@@ -4,7 +4,6 @@ mod aside;
 mod directory;
 mod emergency;
 mod event_record;
-mod kept;
 mod missing;
 mod reader;
 mod record;
@@ -12,9 +11,10 @@ mod slot;
 mod whole;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -22,16 +22,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::channel::oneshot;
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::application::ports::{EventSpool, NewEvent, Portion, SpoolError, SpoolStanding};
-use crate::domain::event::EventId;
 use aside::{Aside, move_aside, put_aside};
 use directory::{Segment, left_behind, sync};
-use kept::{Kept, Shared, lock};
-use reader::{is_of_the_file, piece_of, remove};
 use slot::Slot;
-use writer::{Append, Request, Writer};
+use writer::{Append, Kept, Request, Shared, Writer, lock};
 
 pub use emergency::FileSwitch;
 pub use missing::MissingSpool;
@@ -51,6 +48,7 @@ pub struct FileSpool {
     // Before the slot, so that it is dropped before it.
     writer: WriterThread,
     slot: Slot,
+    root: PathBuf,
     shared: Shared,
     most_bytes: u64,
     /// What is known of files that were begun to be read.
@@ -59,15 +57,13 @@ pub struct FileSpool {
 }
 
 /// What is known of a file.
-#[derive(Clone, Default)]
+#[derive(Clone, Copy, Default)]
 struct Known {
     failures: u32,
     /// It was said what cannot be read.
     is_said: bool,
-    /// A part that cannot be read is nowhere else.
+    /// Some of it is nowhere else.
     is_needed: bool,
-    /// Events that the database did not take, and that could not be kept apart.
-    refused: BTreeSet<EventId>,
 }
 
 /// Ends with what was asked of it, before another process may have the files.
@@ -97,29 +93,17 @@ impl FileSpool {
         let mut kept = Kept::default();
         kept.add(left_behind(&directory)?);
         let mut taken = kept.sealed.iter().map(|segment| segment.number).collect();
-        let mut inherited = Vec::new();
-        if let Err(error) = slot::take_over(root, &directory, &mut taken, &mut inherited) {
-            warn!(%error, "what ended processes left in the spool cannot be taken over");
-        }
-        kept.add(inherited);
+        kept.add(slot::take_over(root, &directory, &mut taken)?);
         sync(&directory)?;
         kept.aside = Aside::of(&slot::directories(root)?, &directory);
         let last = kept.sealed.back().map(|last| last.number);
         let shared: Shared = Arc::new(Mutex::new(kept));
-        let writer = Writer {
-            root: root.to_owned(),
-            directory,
-            most_bytes,
-            last,
-            shared: shared.clone(),
-            open: None,
-            looks_aside: Arc::default(),
-        };
+        let writer = Writer { root: root.to_owned(), directory, most_bytes, last, shared: shared.clone(), open: None };
         let (requests, received) = sync_channel(WAITING);
         let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || writer.run(&received))?;
         let writer = WriterThread { requests: Some(requests), thread: Some(thread) };
         let (read, inherited) = (Mutex::default(), Mutex::default());
-        Ok(Self { slot, writer, shared, most_bytes, read, inherited })
+        Ok(Self { slot, writer, root: root.to_owned(), shared, most_bytes, read, inherited })
     }
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, SpoolError> {
@@ -152,25 +136,26 @@ impl FileSpool {
         self.ask(Request::TakeOver).await
     }
 
-    /// Works on files on a thread that may wait.
+    /// Works on files on a thread that may wait, and sees what is kept aside then.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
-    ) -> io::Result<T> {
+    ) -> Result<T, SpoolError> {
         // Not the slot: whoever drops the spool may leave this behind, and the next process needs its files.
-        let directory = self.slot.directory.clone();
-        tokio::task::spawn_blocking(move || work(&directory)).await.map_err(io::Error::other)?
+        let (directory, root, shared) = (self.slot.directory.clone(), self.root.clone(), self.shared.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&directory);
+            let aside = Aside::of(&slot::directories(&root).unwrap_or_default(), &directory);
+            lock(&shared).aside = aside;
+            done
+        });
+        done.await.map_err(|error| SpoolError::Unusable(error.to_string()))?.map_err(|error| unusable(&error))
     }
 
-    fn note_aside(&self, pieces: u64, bytes: u64) {
-        lock(&self.shared).add_aside(&self.slot.directory, pieces, bytes);
-    }
-
-    async fn read(&self, segment: &Segment) -> io::Result<Vec<NewEvent>> {
+    async fn read(&self, segment: &Segment) -> Result<Vec<NewEvent>, SpoolError> {
         let says_so = !self.known().entry(segment.number).or_default().is_said;
         let asked = segment.clone();
         let content = self.blocking(move |directory| reader::read(directory, &asked, says_so)).await?;
-        self.note_aside(content.pieces, content.bytes);
         let mut known = self.known();
         let known = known.entry(segment.number).or_default();
         known.is_said = true;
@@ -178,23 +163,21 @@ impl FileSpool {
         Ok(content.events)
     }
 
-    /// Notes that a file cannot be read. One that cannot be read again and again keeps others from being stored no longer; of
-    /// what the process lacks, no file is the reason.
-    async fn failed(&self, segment: Segment, cause: io::Error) -> Result<(), SpoolError> {
+    /// Notes that a file cannot be read. One that cannot be read again and again keeps others from being stored no longer.
+    async fn failed(&self, segment: Segment, cause: SpoolError) -> Result<(), SpoolError> {
         let failures = {
             let mut known = self.known();
             let known = known.entry(segment.number).or_default();
-            known.failures += u32::from(is_of_the_file(&cause));
+            known.failures += 1;
             known.failures
         };
         let file = segment.path.display().to_string();
         lock(&self.shared).stuck = Some(format!("{file} cannot be read: {cause}"));
         if failures < TRIES {
-            return Err(unusable(&cause));
+            return Err(cause);
         }
         let path = segment.path.clone();
-        let moved = self.blocking(move |directory| move_aside(directory, &path, false)).await;
-        self.note_aside(u64::from(moved.is_ok()), segment.bytes);
+        let moved = self.blocking(move |directory| move_aside(directory, &path)).await;
         let mut kept = lock(&self.shared);
         match moved {
             Ok(path) => {
@@ -239,10 +222,16 @@ impl EventSpool for FileSpool {
     async fn discard(&self, number: u64) -> Result<(), SpoolError> {
         let segment = lock(&self.shared).sealed.iter().find(|segment| segment.number == number).cloned();
         let Some(segment) = segment else { return Ok(()) };
-        let known = self.known().remove(&number).unwrap_or_default();
-        let asked = segment.clone();
-        let removed = self.blocking(move |directory| remove(directory, &asked, known.is_needed, &known.refused)).await;
-        let removed = removed.map(|(pieces, bytes)| self.note_aside(pieces, bytes));
+        let is_needed = self.known().remove(&number).is_some_and(|known| known.is_needed);
+        let path = segment.path.clone();
+        let removed = self.blocking(move |directory| match is_needed {
+            true => move_aside(directory, &path).map(|_| ()),
+            false => match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        });
+        let removed = removed.await;
         let mut kept = lock(&self.shared);
         // Its events are stored. One that stays is looked at again after the next start, and none is stored twice.
         kept.remove(number);
@@ -257,19 +246,14 @@ impl EventSpool for FileSpool {
         let content = event_record::written(new).unwrap_or_default();
         let (id, reason) = (new.event.id, reason.to_owned());
         error!(event.id = %id, %reason, "the database does not take an event of the spool; it is kept aside");
-        let bytes = content.len() as u64;
-        let kept = self.blocking(move |directory| put_aside(directory, &piece_of(id), &content)).await;
+        let kept = self.blocking(move |directory| put_aside(directory, &format!("{id}.json"), &content)).await;
         // On a full disk: the file that it came from is kept instead.
         match (kept, self.first()) {
             (Err(_), Some(segment)) => {
-                self.known().entry(segment.number).or_default().refused.insert(id);
+                self.known().entry(segment.number).or_default().is_needed = true;
                 Ok(())
             }
-            (kept, _) => {
-                let is_new = kept.map_err(|error| unusable(&error))?;
-                self.note_aside(u64::from(is_new), bytes);
-                Ok(())
-            }
+            (kept, _) => kept,
         }
     }
 

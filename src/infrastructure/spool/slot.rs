@@ -41,47 +41,30 @@ impl Slot {
     }
 }
 
-/// Adds files of processes that have ended to `inherited`, as files of the one whose directory `own` is. They keep their numbers,
-/// which tell their age, unless `taken` has them.
+/// Files of processes that have ended, as files of the one whose directory `own` is. They keep their numbers, which tell their
+/// age, unless `taken` has them.
 ///
 /// # Errors
-/// What the disk did not let: what is in `inherited` was taken over all the same.
-pub fn take_over(root: &Path, own: &Path, taken: &mut BTreeSet<u64>, inherited: &mut Vec<Segment>) -> io::Result<()> {
-    let mut taken_over = Ok(());
+/// When the disk does not let it.
+pub fn take_over(root: &Path, own: &Path, taken: &mut BTreeSet<u64>) -> io::Result<Vec<Segment>> {
+    let mut inherited = Vec::new();
     for directory in directories(root)? {
-        if directory != own {
-            // One that cannot be used keeps none of the others from being taken over.
-            taken_over = taken_over.and(take_over_one(directory, own, taken, inherited));
-        }
-    }
-    taken_over
-}
-
-fn take_over_one(
-    directory: PathBuf,
-    own: &Path,
-    taken: &mut BTreeSet<u64>,
-    inherited: &mut Vec<Segment>,
-) -> io::Result<()> {
-    let Some(left) = Slot::lock(directory)? else { return Ok(()) };
-    let segments = left_behind(&left.directory)?;
-    if segments.is_empty() {
-        return Ok(());
-    }
-    let mut moved = Ok(());
-    for segment in segments {
-        // A file that was given up is no longer known, and still there.
-        let is_free = |number: &u64| !taken.contains(number) && !sealed_path(own, *number, segment.events).exists();
-        let Some(number) = (segment.number..).find(is_free) else { continue };
-        let path = sealed_path(own, number, segment.events);
-        if let Err(error) = fs::rename(&segment.path, &path) {
-            moved = Err(error);
+        let Some(left) = (directory != own).then(|| Slot::lock(directory)).transpose()?.flatten() else { continue };
+        let segments = left_behind(&left.directory)?;
+        if segments.is_empty() {
             continue;
         }
-        taken.insert(number);
-        inherited.push(Segment { number, path, ..segment });
+        for segment in segments {
+            let number = (segment.number..).find(|number| !taken.contains(number)).unwrap_or(segment.number);
+            let path = sealed_path(own, number, segment.events);
+            fs::rename(&segment.path, &path)?;
+            taken.insert(number);
+            inherited.push(Segment { number, path, ..segment });
+        }
+        sync(own)?;
+        sync(&left.directory)?;
     }
-    moved.and(sync(own)).and(sync(&left.directory))
+    Ok(inherited)
 }
 
 /// The directories of all processes.

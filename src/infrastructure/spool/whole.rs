@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::slot::{Slot, directories};
-use super::{aside, directory, reader};
+use super::{aside, directory};
 
 /// Where the spool is, below the directory of an installation's data.
 pub fn root(data_dir: &Path) -> PathBuf {
@@ -67,13 +67,6 @@ pub fn reset(root: &Path) -> io::Result<u64> {
     let last = directory::left_behind(&slot.directory)?.last().map(|last| last.number);
     let (mut next, mut events) = (directory::next_number(last), 0);
     for process in directories(root)? {
-        // Of these only what could not be read is still to be looked at.
-        for path in aside::stored(&process) {
-            let segment = directory::Segment { number: 0, events: 0, bytes: 0, path };
-            if reader::read(&process, &segment, false).is_ok_and(|content| !content.is_needed) {
-                fs::remove_file(&segment.path)?;
-            }
-        }
         let taken = aside::take_back(&process, &slot.directory, &mut next)?;
         events += taken.iter().map(|segment| segment.events).sum::<u64>();
     }

@@ -1,20 +1,19 @@
 //! The one thread that appends: whatever has come while it synced the file is written and synced together. Now and then it looks
 //! after the directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 use tracing::{error, info, warn};
 
+use super::aside::Aside;
 use super::directory::{Segment, next_number, open_path, sealed_path, sync};
-use super::kept::{Shared, lock, look_aside};
 use super::{record, slot};
 use crate::application::ports::SpoolError;
 
@@ -43,6 +42,55 @@ pub(super) struct Append {
     pub answer: oneshot::Sender<Result<(), SpoolError>>,
 }
 
+/// What the writer and its callers share.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// Oldest first.
+    pub sealed: VecDeque<Segment>,
+    /// Events of all files, that are not forgotten.
+    pub events: u64,
+    /// Of all files.
+    pub bytes: u64,
+    pub aside: Aside,
+    /// Of the file that is written to.
+    pub open_events: u64,
+    /// Why the last attempt to write failed.
+    pub trouble: Option<String>,
+    /// Why a file is not read, or not deleted.
+    pub stuck: Option<String>,
+}
+
+impl Kept {
+    /// Everything that counts against the bound.
+    pub fn all_bytes(&self) -> u64 {
+        self.bytes + self.aside.bytes
+    }
+
+    pub fn add(&mut self, segments: Vec<Segment>) {
+        for segment in segments {
+            self.events += segment.events;
+            self.bytes += segment.bytes;
+            let place = self.sealed.partition_point(|other| other.number < segment.number);
+            self.sealed.insert(place, segment);
+        }
+    }
+
+    /// Forgets a file.
+    pub fn remove(&mut self, number: u64) {
+        let Some(place) = self.sealed.iter().position(|segment| segment.number == number) else { return };
+        if let Some(segment) = self.sealed.remove(place) {
+            self.events = self.events.saturating_sub(segment.events);
+            self.bytes = self.bytes.saturating_sub(segment.bytes);
+        }
+    }
+}
+
+pub(super) type Shared = Arc<Mutex<Kept>>;
+
+pub(super) fn lock(shared: &Shared) -> MutexGuard<'_, Kept> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 pub(super) struct Writer {
     pub root: PathBuf,
     pub directory: PathBuf,
@@ -51,8 +99,6 @@ pub(super) struct Writer {
     pub last: Option<u64>,
     pub shared: Shared,
     pub open: Option<Open>,
-    /// What is kept aside is being counted.
-    pub looks_aside: Arc<AtomicBool>,
 }
 
 /// The file that is written to.
@@ -115,18 +161,8 @@ impl Writer {
         if has_trouble && self.probe().is_ok() {
             self.note(None);
         }
-        if !self.looks_aside.swap(true, Ordering::Relaxed) {
-            let (root, directory) = (self.root.clone(), self.directory.clone());
-            let (shared, looks_aside) = (self.shared.clone(), self.looks_aside.clone());
-            let look = move || {
-                look_aside(&root, &directory, &shared);
-                looks_aside.store(false, Ordering::Relaxed);
-            };
-            // No append waits until all pieces of all processes are counted.
-            if std::thread::Builder::new().name("spool aside".to_owned()).spawn(look).is_err() {
-                self.looks_aside.store(false, Ordering::Relaxed);
-            }
-        }
+        let aside = Aside::of(&slot::directories(&self.root).unwrap_or_default(), &self.directory);
+        lock(&self.shared).aside = aside;
     }
 
     fn probe(&self) -> io::Result<()> {
@@ -142,15 +178,15 @@ impl Writer {
     fn take_over(&mut self) {
         let mut taken: BTreeSet<u64> = lock(&self.shared).sealed.iter().map(|segment| segment.number).collect();
         taken.extend(self.open.as_ref().map(|open| open.number));
-        let mut inherited = Vec::new();
-        if let Err(error) = slot::take_over(&self.root, &self.directory, &mut taken, &mut inherited) {
-            warn!(%error, "what ended processes left in the spool cannot be taken over");
-        }
-        if !inherited.is_empty() {
-            let events: u64 = inherited.iter().map(|segment| segment.events).sum();
-            self.last = self.last.max(taken.last().copied());
-            info!(events, "events that an ended process left in its spool are taken over");
-            lock(&self.shared).add(inherited);
+        match slot::take_over(&self.root, &self.directory, &mut taken) {
+            Ok(inherited) if inherited.is_empty() => {}
+            Ok(inherited) => {
+                let events: u64 = inherited.iter().map(|segment| segment.events).sum();
+                self.last = self.last.max(taken.last().copied());
+                info!(events, "events that an ended process left in its spool are taken over");
+                lock(&self.shared).add(inherited);
+            }
+            Err(error) => warn!(%error, "what ended processes left in the spool cannot be taken over"),
         }
     }
 
@@ -269,8 +305,8 @@ mod tests {
     fn a_disk_that_takes_nothing_is_not_filled_with_files_without_events() {
         let directory = tempfile::tempdir().unwrap();
         let (root, path) = (directory.path().to_owned(), directory.path().to_owned());
-        let (last, open, shared, looks_aside) = (None, None, Shared::default(), Arc::default());
-        let mut writer = Writer { root, directory: path.clone(), most_bytes: 1 << 20, last, shared, open, looks_aside };
+        let (last, open, shared) = (None, None, Shared::default());
+        let mut writer = Writer { root, directory: path.clone(), most_bytes: 1 << 20, last, shared, open };
         for _ in 0..3 {
             let mut open = writer.create().unwrap();
             // Nothing can be written to it.

@@ -85,9 +85,8 @@ impl EventSteps for CountedSteps {
         limit: u32,
         lease: Duration,
         now: Timestamp,
-        busy: &[Tenant],
     ) -> Result<Vec<DueStep>, RepositoryError> {
-        self.steps.take(step, limit, lease, now, busy).await
+        self.steps.take(step, limit, lease, now).await
     }
 
     async fn call_in(&self, step: Step, later_than: Timestamp, now: Timestamp) -> Result<u64, RepositoryError> {

@@ -45,24 +45,16 @@ impl Database {
     /// # Errors
     /// A sentence that names `DATABASE_URL`, or `DATA_DIR`; also for a server that is too old.
     pub async fn connect(config: &Config) -> Result<Self, ConfigError> {
-        Self::connect_within(config, PATIENCE).await
-    }
-
-    /// The same; one that does not answer is tried for at most so long.
-    ///
-    /// # Errors
-    /// As of [`Database::connect`].
-    pub async fn connect_within(config: &Config, patience: Duration) -> Result<Self, ConfigError> {
         let (limits, setting) = (limits(config), setting(config));
         match &config.storage.database {
             DatabaseConfig::Sqlite { path } => {
-                let opened = patiently(patience, || SqliteDatabase::open_within(path, limits)).await;
+                let opened = patiently(|| SqliteDatabase::open_within(path, limits)).await;
                 let database = opened.map_err(|error| unusable(setting, error))?;
                 Ok(Self { stores: database.stores(), kind: Kind::Sqlite(database), setting })
             }
             DatabaseConfig::Postgres { url } => {
                 let failed = |error| unusable(setting, error);
-                let database = patiently(patience, || PgDatabase::connect(url, limits)).await.map_err(failed)?;
+                let database = patiently(|| PgDatabase::connect(url, limits)).await.map_err(failed)?;
                 let database = Self { stores: database.stores(), kind: Kind::Postgres(Box::new(database)), setting };
                 database.examine().await?;
                 Ok(database)
@@ -211,19 +203,18 @@ fn unusable(setting: &'static str, error: RepositoryError) -> ConfigError {
     match error {
         // Here it need not be a statement that was refused: what is no URL is not even tried.
         RepositoryError::Refused(reason) => ConfigError::new(setting, reason),
-        error if error.may_pass() => ConfigError::passing(setting, error.to_string()),
         error => ConfigError::new(setting, error.to_string()),
     }
 }
 
 /// Tries until the database answers, for as long as a start waits for it.
-async fn patiently<T, F>(patience: Duration, mut connect: impl FnMut() -> F) -> Result<T, RepositoryError>
+async fn patiently<T, F>(mut connect: impl FnMut() -> F) -> Result<T, RepositoryError>
 where
     F: Future<Output = Result<T, RepositoryError>>,
 {
     const PAUSE: Duration = Duration::from_millis(250);
-    let deadline = Instant::now() + patience;
-    let mut last = RepositoryError::Unavailable(format!("no answer within {} s", patience.as_secs()));
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = RepositoryError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()));
     while let Ok(answer) = timeout_at(deadline, connect()).await {
         match answer {
             Err(error) if error.may_pass() => last = error,

@@ -13,11 +13,6 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Whether the same may succeed later: what it needs does not answer now.
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Config(error) if error.may_pass)
-    }
-
     pub fn sentence(&self) -> String {
         match self {
             Self::Config(error) => error.to_string(),

@@ -157,7 +157,7 @@ async fn counts_follow_every_move(adapters: &Adapters) {
     let all = counts().await;
     assert_eq!(all.by_status, [(EventStatus::Received, 3)].into());
     assert_eq!(all.by_kind, [("VENDA".to_owned(), 1), ("deal.change".to_owned(), 2)].into());
-    adapters.event_steps.take(Step::Publish, 1, std::time::Duration::from_secs(60), at(1), &[]).await.unwrap();
+    adapters.event_steps.take(Step::Publish, 1, std::time::Duration::from_secs(60), at(1)).await.unwrap();
     let all = counts().await;
     assert_eq!(all.by_status, [(EventStatus::Received, 2), (EventStatus::Processing, 1)].into());
     assert_eq!(all.total(), 3);

@@ -26,17 +26,12 @@ on_every_adapter![
     two_steps_of_an_event_end_together,
     what_is_taken_at_once_fits,
     a_history_does_not_grow_for_ever,
-    the_ends_of_an_event_do_not_grow_for_ever,
-    a_tenants_backlog_holds_up_no_other_tenant,
-    what_was_lost_of_one_tenant_is_alone_among_its_own,
-    steps_of_busy_tenants_are_not_taken,
-    what_is_at_work_is_not_called_in,
 ];
 
 const LEASE: Duration = Duration::from_secs(60);
 
 async fn take(adapters: &Adapters, step: Step, seconds: i64) -> Vec<DueStep> {
-    adapters.event_steps.take(step, 100, LEASE, at(seconds), &[]).await.unwrap()
+    adapters.event_steps.take(step, 100, LEASE, at(seconds)).await.unwrap()
 }
 
 async fn finish(adapters: &Adapters, due: &DueStep, result: StepResult, seconds: i64) -> Option<EventStatus> {
@@ -61,7 +56,7 @@ async fn steps_are_taken_in_the_order_of_their_events(adapters: &Adapters) {
     }
     stored(adapters, &event("five"), &[Step::Route]).await;
     stored(adapters, &Event { received_at: at(50), ..event("six") }, &[Step::Publish]).await;
-    let two = adapters.event_steps.take(Step::Publish, 2, LEASE, at(1), &[]).await.unwrap();
+    let two = adapters.event_steps.take(Step::Publish, 2, LEASE, at(1)).await.unwrap();
     assert_eq!(names(&two), ["one", "two"]);
     assert_eq!((two[0].tries, two[0].event.status), (1, EventStatus::Processing));
     assert_eq!(names(&take(adapters, Step::Publish, 1).await), ["three", "four"]);
@@ -73,7 +68,7 @@ async fn a_step_is_taken_by_one_of_many(adapters: &Adapters) {
     for number in 0..40 {
         stored(adapters, &event(&number.to_string()), &[Step::Publish]).await;
     }
-    let takes = (0..8).map(|number| adapters.of_process(number).event_steps.take(Step::Publish, 7, LEASE, at(1), &[]));
+    let takes = (0..8).map(|number| adapters.of_process(number).event_steps.take(Step::Publish, 7, LEASE, at(1)));
     let mut taken: Vec<_> = join_all(takes).await.into_iter().flat_map(Result::unwrap).map(|it| it.event.id).collect();
     let count = taken.len();
     taken.sort();
@@ -278,68 +273,4 @@ async fn a_history_does_not_grow_for_ever(adapters: &Adapters) {
     let lines = told(adapters, &one).await;
     assert_eq!(lines.len(), 201, "the end is told");
     assert_eq!(lines.last().map(|(status, ..)| *status), Some(EventStatus::DeadLetter));
-}
-
-async fn the_ends_of_an_event_do_not_grow_for_ever(adapters: &Adapters) {
-    let one = event("one");
-    stored(adapters, &one, &[Step::Publish]).await;
-    for round in 0..130 {
-        let due = take(adapters, Step::Publish, round).await;
-        finish(adapters, &due[0], dead(), round).await;
-        adapters.events.retry(&one.tenant, "one", at(round)).await.unwrap();
-    }
-    assert_eq!(told(adapters, &one).await.len(), 250);
-}
-
-fn of(name: &str, event: Event) -> Event {
-    Event { tenant: tenant(name), ..event }
-}
-
-async fn a_tenants_backlog_holds_up_no_other_tenant(adapters: &Adapters) {
-    let large = format!("\"{}\"", "x".repeat(1 << 20));
-    for number in 0..50 {
-        let data = if number < 20 { large.clone() } else { "1".to_owned() };
-        stored(adapters, &Event { data, ..event(&number.to_string()) }, &[Step::Publish]).await;
-    }
-    for name in ["other", "another"] {
-        stored(adapters, &of(name, Event { received_at: at(1), ..event(name) }), &[Step::Publish]).await;
-    }
-    let taken = adapters.event_steps.take(Step::Publish, 5, LEASE, at(2), &[]).await.unwrap();
-    let own: Vec<_> = taken.iter().filter(|due| due.event.tenant == tenant("acme")).cloned().collect();
-    assert!(names(&taken).contains(&"other") && names(&taken).contains(&"another"), "{:?}", names(&taken));
-    assert_eq!(names(&own), ["0"], "each has its share");
-    let taken = adapters.event_steps.take(Step::Publish, 5, LEASE, at(2), &[]).await.unwrap();
-    assert_eq!(names(&taken), ["1", "2", "3", "4", "5"], "alone it has all");
-}
-
-async fn what_was_lost_of_one_tenant_is_alone_among_its_own(adapters: &Adapters) {
-    for name in ["one", "two"] {
-        stored(adapters, &event(name), &[Step::Publish]).await;
-    }
-    assert_eq!(take(adapters, Step::Publish, 1).await.len(), 2);
-    stored(adapters, &of("other", Event { received_at: at(62), ..event("third") }), &[Step::Publish]).await;
-    let busy = [tenant("acme")];
-    assert_eq!(names(&take(adapters, Step::Publish, 70).await), ["one"]);
-    let others = adapters.event_steps.take(Step::Publish, 100, LEASE, at(70), &busy).await.unwrap();
-    assert_eq!(names(&others), ["third"]);
-    assert_eq!(names(&take(adapters, Step::Publish, 70).await), ["two"]);
-}
-
-async fn steps_of_busy_tenants_are_not_taken(adapters: &Adapters) {
-    stored(adapters, &event("one"), &[Step::Publish]).await;
-    stored(adapters, &of("other", event("two")), &[Step::Publish]).await;
-    let busy = [tenant("acme"), tenant("none")];
-    let of_others = adapters.event_steps.take(Step::Publish, 5, LEASE, at(1), &busy).await.unwrap();
-    assert_eq!(names(&of_others), ["two"]);
-    assert_eq!(names(&take(adapters, Step::Publish, 1).await), ["one"]);
-}
-
-/// By the clock of another process, which is behind.
-async fn what_is_at_work_is_not_called_in(adapters: &Adapters) {
-    stored(adapters, &event("one"), &[Step::Publish]).await;
-    assert_eq!(take(adapters, Step::Publish, 1_000).await.len(), 1);
-    assert_eq!(adapters.event_steps.call_in(Step::Publish, at(600), at(0)).await.unwrap(), 0);
-    assert!(take(adapters, Step::Publish, 0).await.is_empty());
-    // A clock that is hours ahead is wrong.
-    assert_eq!(adapters.event_steps.call_in(Step::Publish, at(-3_600), at(0)).await.unwrap(), 1);
 }

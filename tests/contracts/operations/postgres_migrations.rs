@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use correio::application::ports::{EventFilter, MessageFilter, MessageRepository, MessageSearch, NewEvent, Storage};
-use correio::domain::event::Step;
+use correio::application::ports::{MessageFilter, MessageRepository, MessageSearch, Storage};
 use correio::domain::message::MessageStatus;
 use correio::infrastructure::storage::postgres::{PgDatabase, PgMessageRepository, PgMessageSearch, PgStorage};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{Connection, PgConnection};
 
-use crate::contracts::events::event;
-use crate::contracts::subscriptions::subscription;
 use crate::support::databases::{FreshPostgres, OwnedPostgres, migrations_until};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::given::{message, node, tenant};
@@ -150,36 +147,4 @@ async fn a_database_that_cannot_store_every_text_is_refused() {
     drop(database);
     owned.execute(format!("drop database {name} with (force)")).await;
     assert!(refusal.unwrap().contains("LATIN1"));
-}
-
-/// A process of the version before serves while the next one migrates.
-#[tokio::test]
-async fn a_column_that_is_added_keeps_no_process_from_reading_events() {
-    let Some(fresh) = FreshPostgres::create().await else { return };
-    let database = PgDatabase::connect_with(fresh.options()).await.unwrap();
-    database.migrate().await.unwrap();
-    let stores = database.stores();
-    let (one, made) = (event("one"), subscription("acme", "a"));
-    let new = NewEvent { event: one.clone(), remembered_until: one.received_at, steps: vec![Step::Route] };
-    stores.subscriptions.insert(&made).await.unwrap();
-    let read = async || {
-        stores.events.store(&new).await.unwrap();
-        assert!(stores.events.find(&one.tenant, "one").await.unwrap().is_some());
-        assert!(!stores.events.history(&one.tenant, one.id).await.unwrap().is_empty());
-        let all = stores.events.list(&one.tenant, &EventFilter::default(), None, 10).await.unwrap();
-        let lease = Duration::ZERO;
-        let taken = stores.event_steps.take(Step::Route, 10, lease, one.received_at, &[]).await.unwrap();
-        assert_eq!((all.events.len(), taken.len()), (1, 1));
-        assert_eq!(stores.subscriptions.list(&one.tenant).await.unwrap().len(), 1);
-        assert!(stores.subscriptions.find(&one.tenant, made.id).await.unwrap().is_some());
-    };
-    read().await;
-    let mut later = PgConnection::connect_with(&fresh.options()).await.unwrap();
-    for table in ["events", "event_history", "event_steps", "event_keys", "subscriptions"] {
-        let add = format!("alter table messaging_{table} add column later text");
-        sqlx::raw_sql(AssertSqlSafe(add)).execute(&mut later).await.unwrap();
-    }
-    for _ in 0..3 {
-        read().await;
-    }
 }

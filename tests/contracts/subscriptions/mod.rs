@@ -2,5 +2,3 @@
 
 mod event_deliveries;
 mod subscription_repository;
-
-pub use subscription_repository::subscription;

@@ -210,24 +210,3 @@ async fn a_start_without_its_database_takes_webhooks_and_becomes_whole_when_it_c
     app.terminate();
     assert!(app.exited().await.success());
 }
-
-#[tokio::test]
-async fn a_start_whose_database_answers_and_cannot_be_used_says_why_and_becomes_whole_when_it_can() {
-    let Some(fresh) = FreshPostgres::create().await else { return };
-    let mut app = TestApp::start(Installation::new(Some(fresh), Mode::Direct)).await;
-    app.kill9();
-    app.installation.sql("alter table messaging_nodes rename to hidden").await;
-    app.restart().await;
-    let report = crm_client::run(&app).await;
-    all_went(&report, "fallback-file");
-    let health = app.nobody().get("/health").await;
-    let says = health.json()["storage"]["troubles"].to_string();
-    assert!(health.status == 206 && says.contains("messaging_nodes"), "{}", health.json());
-    app.installation.sql("alter table hidden rename to messaging_nodes").await;
-    let is_whole = async || (app.get("/health/ready").await.status == 200).then_some(());
-    eventually(SOON, "it is whole", is_whole).await;
-    are_stored(&app, &report.ids).await;
-    let troubles =
-        async || (app.nobody().get("/health").await.json()["storage"]["troubles"] == json!([])).then_some(());
-    eventually(SOON, "it is well", troubles).await;
-}

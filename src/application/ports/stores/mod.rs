@@ -37,9 +37,9 @@ pub use due_messages::{
     TurnsTaken,
 };
 pub use events::{
-    CALLED_OFF_AFTER, DueStep, EmergencySwitch, EventCounts, EventFilter, EventRepository, EventSpool, EventSteps,
-    EventTables, EventType, EventTypes, FinishedStep, ListedEvents, NewEvent, Portion, Retry, SpoolError,
-    SpoolStanding, StoredEvent,
+    DueStep, EmergencySwitch, EventCounts, EventFilter, EventRepository, EventSpool, EventSteps, EventTables,
+    EventType, EventTypes, FinishedStep, ListedEvents, NewEvent, Portion, Retry, SpoolError, SpoolStanding,
+    StoredEvent,
 };
 pub use failed_messages::{FailedMessages, FailedSelection, Replay, Replayed};
 pub use groups::{Added, GroupMembers, GroupRepository, GroupSyncs, ListedGroups, ListedMembers};

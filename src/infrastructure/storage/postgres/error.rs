@@ -8,7 +8,6 @@ const UNIQUE_VIOLATION: &str = "23505";
 const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK_DETECTED: &str = "40P01";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
-const FEATURE_NOT_SUPPORTED: &str = "0A000";
 const QUERY_CANCELED: &str = "57014";
 const READ_ONLY_TRANSACTION: &str = "25006";
 
@@ -75,12 +74,6 @@ pub(super) fn translate(error: sqlx::Error) -> RepositoryError {
 /// Whether the server ended a statement because it took too long, or because an operator told it to.
 pub(super) fn is_cancelled(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).as_deref() == Some(QUERY_CANCELED)
-}
-
-/// Whether a statement that a connection keeps prepared cannot be executed any more ("cached plan must not change result type"): a
-/// later version has changed a table of it. On a new connection it can.
-pub(super) fn is_of_an_old_plan(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some(FEATURE_NOT_SUPPORTED)
 }
 
 /// Whether the server has shown that it takes no writes. That a connection was ended (57P01 to 57P03) shows nothing: an

@@ -1,13 +1,11 @@
 //! Bringing the tables up to date.
 
-use std::io;
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::{Connection, PgConnection};
-use tokio::time::timeout;
 
-use super::connections::{ACQUIRE_TIMEOUT, PgDatabase};
+use super::connections::PgDatabase;
 use super::{error, weeks};
 use crate::application::ports::RepositoryError;
 use crate::infrastructure::storage::shared::migrations;
@@ -15,10 +13,6 @@ use crate::infrastructure::storage::shared::migrations;
 /// How often a migration of tables that are in use is tried, and the pause in between.
 const MIGRATION_TRIES: u32 = 60;
 const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
-
-fn no_answer() -> sqlx::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time").into()
-}
 
 impl PgDatabase {
     /// Brings the tables up to date. Safe to run in several processes concurrently.
@@ -47,13 +41,9 @@ impl PgDatabase {
 
     async fn migrate_once(&self) -> Result<(), MigrateError> {
         // On a connection without a limit: another process may be migrating, and some migrations take their time.
-        let connect = async {
-            let mut connection = PgConnection::connect_with(&self.server.options).await?;
-            // Notices that the tables exist already are noise, and a failed start has one line to say why.
-            sqlx::query("set client_min_messages to warning").execute(&mut connection).await?;
-            Ok::<_, sqlx::Error>(connection)
-        };
-        let mut connection = timeout(ACQUIRE_TIMEOUT, connect).await.map_err(|_| no_answer())??;
+        let mut connection = PgConnection::connect_with(&self.server.options).await?;
+        // Notices that the tables exist already are noise, and a failed start has one line to say why.
+        sqlx::query("set client_min_messages to warning").execute(&mut connection).await?;
         migrations::POSTGRES.run(&mut connection).await?;
         Ok(connection.close().await?)
     }

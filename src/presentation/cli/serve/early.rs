@@ -25,22 +25,14 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two looks whether the database is there.
 const LOOKS_EVERY: Duration = Duration::from_millis(500);
 
-/// A database that answers, and by which a start is refused so often, is not away.
-const MOST_REFUSALS: u32 = 5;
+/// A database that answers, and with which a start fails so often, is not away.
+const MOST_FAILURES: u32 = 5;
 
 /// Whether this installation may start without its database: it takes webhooks, and has been served from this database before. A
 /// first start whose settings are wrong says so and ends.
 pub fn is_allowed(config: &Config, role: Role) -> bool {
     let Some(place) = Database::place(config) else { return false };
     role.accepts() && config.events.webhook.is_some() && spool::is_known(&config.storage.data_dir, &place)
-}
-
-/// Why a start goes on without its database, where it may.
-///
-/// # Errors
-/// What ends it.
-pub fn instead(config: &Config, role: Role, error: CommandError) -> Result<String, CommandError> {
-    if error.may_pass() && is_allowed(config, role) { Ok(error.sentence()) } else { Err(error) }
 }
 
 /// For the next start.
@@ -62,17 +54,13 @@ pub struct Early<'p> {
     pub database: &'p Database,
     pub gateway: Arc<Gateway>,
     pub readiness: Readiness,
-    /// What it is by now, where it came so far.
-    pub node: Option<NodeId>,
-    /// Why the database is away.
-    pub reason: String,
 }
 
 impl Early<'_> {
     /// Serves what needs no database, and everything once it is there, until `stop`.
     ///
     /// # Errors
-    /// When it answers, and refuses the process.
+    /// When it answers, and the process cannot work with it.
     pub async fn live(
         self,
         listener: TcpListener,
@@ -81,10 +69,9 @@ impl Early<'_> {
         stop: Stop,
     ) -> Result<(), CommandError> {
         if let Some(receiver) = &self.gateway.receiver {
-            receiver.gate.close(&self.reason);
+            receiver.gate.close("it is away since the start");
         }
         warn!(
-            reason = %self.reason,
             "the database is away: webhooks are taken in and wait in the spool, everything else is answered 503 until it is back"
         );
         let (address, role) = (self.address, self.role);
@@ -106,11 +93,10 @@ impl Early<'_> {
     }
 
     async fn become_whole(&self) -> Result<(), CommandError> {
-        let (mut node, mut refusals) = (self.node, 0);
+        let (mut node, mut failures) = (None, 0);
         loop {
-            if let Err(error) = self.database.stores.storage.ping().await {
-                refusals = 0;
-                self.explain(&error.to_string());
+            if self.database.stores.storage.ping().await.is_err() {
+                failures = 0;
                 sleep(LOOKS_EVERY).await;
                 continue;
             }
@@ -122,19 +108,14 @@ impl Early<'_> {
                     first_key.hand_over(self.address, self.config.has_sandbox(), self.role.accepts());
                     return Ok(());
                 }
-                Err(error) if !error.may_pass() && refusals >= MOST_REFUSALS => return Err(error),
+                Err(error) if failures >= MOST_FAILURES => return Err(error),
                 Err(error) => {
-                    refusals = if error.may_pass() { 0 } else { refusals + 1 };
-                    self.explain(&format!("it answers, and cannot be used: {}", error.sentence()));
+                    let error = error.sentence();
+                    warn!(%error, "the database answers, and the start does not succeed; tried again");
                 }
             }
+            failures += 1;
             sleep(LOOKS_EVERY).await;
-        }
-    }
-
-    fn explain(&self, reason: &str) {
-        if let Some(receiver) = &self.gateway.receiver {
-            receiver.gate.explain(reason);
         }
     }
 

@@ -6,9 +6,7 @@ use tracing::info;
 
 use crate::application::gateway::Gateway;
 use crate::application::instances::check_credentials::CheckCredentialsError;
-use crate::application::instances::create_instance::CreateInstanceError;
-use crate::application::operations::prepare_installation::{BootstrapKey, PrepareInstallationError};
-use crate::application::ports::RepositoryError;
+use crate::application::operations::prepare_installation::BootstrapKey;
 use crate::domain::node::NodeId;
 use crate::infrastructure::auth;
 use crate::infrastructure::config::{Config, ConfigError};
@@ -23,9 +21,9 @@ pub async fn check_credentials(gateway: &Gateway) -> Result<(), CommandError> {
 
 /// The process becomes a node.
 pub async fn settle(gateway: &Gateway) -> Result<NodeId, CommandError> {
-    let node = gateway.start().await.map_err(unanswered)?;
-    gateway.watch_tenants().look().await.map_err(unanswered)?;
-    gateway.stuck.publish_rule().await.map_err(unanswered)?;
+    let node = gateway.start().await.map_err(|error| unanswered(&error))?;
+    gateway.watch_tenants().look().await.map_err(|error| unanswered(&error))?;
+    gateway.stuck.publish_rule().await.map_err(|error| unanswered(&error))?;
     Ok(node)
 }
 
@@ -52,7 +50,7 @@ impl FirstKey {
 pub async fn ensure_installation(config: &Config, gateway: &Gateway) -> Result<FirstKey, CommandError> {
     let prepare = &gateway.operations.prepare_installation;
     let terminal = Terminal::find();
-    let execute = async |key: &BootstrapKey| prepare.execute(key).await.map_err(unprepared);
+    let execute = async |key: &BootstrapKey| prepare.execute(key).await.map_err(|error| unanswered(&error));
     if let Some(key) = &config.access.bootstrap_api_key {
         let given = BootstrapKey::Given { key: key.clone(), prefix: auth::api_keys::prefix(key) };
         let is_added = execute(&given).await?;
@@ -60,7 +58,7 @@ pub async fn ensure_installation(config: &Config, gateway: &Gateway) -> Result<F
     }
     // Beforehand: a key file that is kept after an error is one whose key may be stored.
     execute(&BootstrapKey::None).await?;
-    if !prepare.lacks_key().await.map_err(unprepared)? {
+    if !prepare.lacks_key().await.map_err(|error| unanswered(&error))? {
         return Ok(FirstKey::Known);
     }
     let generated = auth::api_keys::generate().map_err(|error| no_key(&error))?;
@@ -89,23 +87,14 @@ fn another_was_faster() -> FirstKey {
     FirstKey::Known
 }
 
-fn unanswered(error: RepositoryError) -> ConfigError {
-    let new = if error.may_pass() { ConfigError::passing } else { ConfigError::new };
-    new("DATABASE_URL", error.to_string())
-}
-
-fn unprepared(error: PrepareInstallationError) -> ConfigError {
-    match error {
-        PrepareInstallationError::Repository(error)
-        | PrepareInstallationError::Instance(CreateInstanceError::Repository(error)) => unanswered(error),
-        error => ConfigError::new("DATABASE_URL", error.to_string()),
-    }
+fn unanswered(error: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError::new("DATABASE_URL", error.to_string())
 }
 
 fn unopened(error: CheckCredentialsError) -> ConfigError {
     match error {
         CheckCredentialsError::NoneOpened(_) => ConfigError::new("CREDENTIALS_KEY", error.to_string()),
-        CheckCredentialsError::Repository(error) => unanswered(error),
+        CheckCredentialsError::Repository(error) => unanswered(&error),
     }
 }
 

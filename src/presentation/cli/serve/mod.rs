@@ -16,7 +16,6 @@ use super::error::CommandError;
 use super::signals::Signals;
 use crate::application::Stop;
 use crate::application::gateway::Gateway;
-use crate::domain::node::NodeId;
 use crate::infrastructure::auth::XChaChaCredentialsCipher;
 use crate::infrastructure::composition::compose;
 use crate::infrastructure::config::{Config, ConfigError, Deduplicate, Role, TopicsConfig, Unconfirmed};
@@ -48,26 +47,30 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     open_files::raise_limit();
     let signals = Signals::catch().map_err(|error| no_signals(&error))?;
     let Some(prepared) = unless_stopped(&signals, prepare_or_begin_early(config, role)).await? else { return Ok(()) };
-    let Prepared { database, cipher, lock: _lock, mut away } = prepared;
+    let Prepared { database, cipher, lock: _lock, is_early } = prepared;
     let tasks = TaskTracker::new();
     let gateway = Arc::new(compose(config, role, &database, cipher, &tasks)?);
-    let becoming = become_node(config, role, &gateway, &mut away);
-    let Some(node) = unless_stopped(&signals, becoming).await? else { return Ok(()) };
+    let node = if is_early {
+        None
+    } else {
+        let Some(()) = unless_stopped(&signals, check_credentials(&gateway)).await? else { return Ok(()) };
+        Some(settle(&gateway).await?)
+    };
     let listener = listen(config).await?;
     let address = listener.local_addr().map_err(|error| no_address(&error))?;
     // Last: a start that fails after it would have made a key that its operator never saw.
-    let first_key = first_key(config, role, &gateway, &mut away).await?;
+    let first_key = if is_early { FirstKey::Known } else { ensure_installation(config, &gateway).await? };
 
     // A start that is refused says that alone.
     open_files::check_limit(config);
     let connections = database.connections();
     let was_stopped = signals.has_come();
-    if let (Some(node), None) = (node, &away) {
+    if let Some(node) = node {
         early::remember(config, role);
         info!(%address, node = %node, %role, connections, version = env!("CARGO_PKG_VERSION"), "listening");
         first_key.hand_over(address, config.has_sandbox(), role.accepts());
     }
-    let readiness = if away.is_some() { Readiness::early() } else { Readiness::default() };
+    let readiness = if is_early { Readiness::early() } else { Readiness::default() };
     let state = state(config, &gateway, tasks, &readiness);
     let app = if role.accepts() { router(state) } else { health_router(state) };
     let limits = limits(config);
@@ -76,8 +79,8 @@ pub async fn serve(config: &Config, role: Role) -> Result<(), CommandError> {
     // Nothing sends it requests yet, if it was asked to stop before it listened.
     let delay = if was_stopped { Some(Duration::ZERO) } else { config.delivery.shutdown_delay };
     let stop = stop(signals, readiness.clone(), delay, delay_when_watched);
-    if let Some(reason) = away {
-        let early = Early { config, role, address, database: &database, gateway, readiness, node, reason };
+    if is_early {
+        let early = Early { config, role, address, database: &database, gateway, readiness };
         early.live(listener, app, limits, stop).await?;
     } else {
         gateway.live(|stop| http::serve(listener, app, limits, stop), stop).await;
@@ -152,8 +155,8 @@ struct Prepared {
     database: Database,
     cipher: Arc<XChaChaCredentialsCipher>,
     lock: Option<InstallationLock>,
-    /// Why the database is away: then nothing of the start that needs it is done.
-    away: Option<String>,
+    /// The database is away, and nothing of the start that needs it is done.
+    is_early: bool,
 }
 
 /// Where an installation that never refuses webhooks is started while its database is away, it does not wait for it.
@@ -161,55 +164,12 @@ async fn prepare_or_begin_early(config: &Config, role: Role) -> Result<Prepared,
     if !early::is_allowed(config, role) {
         return prepare(Database::connect(config).await?, config).await;
     }
-    let whole = async { prepare(Database::connect_within(config, early::PATIENCE).await?, config).await };
-    let reason = match whole.await {
-        Err(error) if error.may_pass => error.sentence,
-        ended => return ended,
-    };
+    if let Ok(connected) = tokio::time::timeout(early::PATIENCE, Database::connect(config)).await {
+        return prepare(connected?, config).await;
+    }
     let database = Database::later(config)?;
     let cipher = Arc::new(XChaChaCredentialsCipher::from_config(config, false)?);
-    Ok(Prepared { database, cipher, lock: None, away: Some(reason) })
-}
-
-/// None where the database is away.
-async fn become_node(
-    config: &Config,
-    role: Role,
-    gateway: &Gateway,
-    away: &mut Option<String>,
-) -> Result<Option<NodeId>, CommandError> {
-    if away.is_some() {
-        return Ok(None);
-    }
-    let settled = async {
-        check_credentials(gateway).await?;
-        settle(gateway).await
-    };
-    match settled.await {
-        Ok(node) => Ok(Some(node)),
-        Err(error) => {
-            *away = Some(early::instead(config, role, error)?);
-            Ok(None)
-        }
-    }
-}
-
-async fn first_key(
-    config: &Config,
-    role: Role,
-    gateway: &Gateway,
-    away: &mut Option<String>,
-) -> Result<FirstKey, CommandError> {
-    if away.is_some() {
-        return Ok(FirstKey::Known);
-    }
-    match ensure_installation(config, gateway).await {
-        Ok(first_key) => Ok(first_key),
-        Err(error) => {
-            *away = Some(early::instead(config, role, error)?);
-            Ok(FirstKey::Known)
-        }
-    }
+    Ok(Prepared { database, cipher, lock: None, is_early: true })
 }
 
 async fn prepare(database: Database, config: &Config) -> Result<Prepared, ConfigError> {
@@ -220,7 +180,7 @@ async fn prepare(database: Database, config: &Config) -> Result<Prepared, Config
     if let Some(shortage) = database.shortage().await? {
         warn!("{shortage}");
     }
-    Ok(Prepared { database, cipher, lock, away: None })
+    Ok(Prepared { database, cipher, lock, is_early: false })
 }
 
 /// Work that may be given up at any moment; none when a signal to end came first. A migration that is given up is undone by the

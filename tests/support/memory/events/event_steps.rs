@@ -1,13 +1,9 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use correio::application::ports::{
-    BYTES_AT_ONCE, CALLED_OFF_AFTER, DueStep, EventSteps, FinishedStep, RepositoryError,
-};
+use correio::application::ports::{BYTES_AT_ONCE, DueStep, EventSteps, FinishedStep, RepositoryError};
 use correio::domain::Timestamp;
-use correio::domain::access::principal::Tenant;
-use correio::domain::event::{EventId, EventStatus, Step};
+use correio::domain::event::{EventStatus, Step};
 
 use super::event_tables::OpenStep;
 use crate::support::memory::database::MemoryDatabase;
@@ -32,18 +28,15 @@ impl EventSteps for MemoryEventSteps {
         limit: u32,
         lease: Duration,
         now: Timestamp,
-        busy: &[Tenant],
     ) -> Result<Vec<DueStep>, RepositoryError> {
-        let busy = busy.to_vec();
-        let take = move |tables: &mut Tables| Ok(take(tables, step, limit, lease, now, &busy));
+        let take = move |tables: &mut Tables| Ok(take(tables, step, limit, lease, now));
         self.database.run("event_steps.take", take).await
     }
 
     async fn call_in(&self, step: Step, later_than: Timestamp, now: Timestamp) -> Result<u64, RepositoryError> {
         let call_in = move |tables: &mut Tables| {
-            let longest = |it: &OpenStep| if it.lost > 0 { later_than + CALLED_OFF_AFTER } else { later_than };
             let steps = tables.of_events.steps.iter_mut();
-            let late = steps.filter(|((_, kind), it)| *kind == step && !it.is_dead && it.due_at > longest(it));
+            let late = steps.filter(|((_, kind), it)| *kind == step && !it.is_dead && it.due_at > later_than);
             Ok(late.map(|(_, it)| it.due_at = now).count() as u64)
         };
         self.database.run("event_steps.call_in", call_in).await
@@ -64,25 +57,16 @@ impl EventSteps for MemoryEventSteps {
     }
 }
 
-fn take(tables: &mut Tables, step: Step, limit: u32, lease: Duration, now: Timestamp, busy: &[Tenant]) -> Vec<DueStep> {
+fn take(tables: &mut Tables, step: Step, limit: u32, lease: Duration, now: Timestamp) -> Vec<DueStep> {
     let events = &mut tables.of_events;
     let is_due = events.steps.iter().filter(|((_, kind), it)| *kind == step && !it.is_dead && it.due_at <= now);
-    let mut of_tenants = BTreeMap::<Tenant, Vec<(Timestamp, EventId, bool)>>::new();
-    for ((id, _), it) in is_due {
-        let Some(event) = events.events.get(id).filter(|event| !busy.contains(&event.tenant)) else { continue };
-        of_tenants.entry(event.tenant.clone()).or_default().push((it.due_at, *id, it.lost > 0));
-    }
-    let mut all: Vec<_> = of_tenants.into_values().collect();
-    all.iter_mut().for_each(|own| own.sort());
-    all.sort();
-    let was_lost = all.first().is_some_and(|own| own[0].2);
-    all.truncate(if was_lost { 1 } else { limit as usize });
-    let share = if was_lost { 1 } else { (limit as usize / all.len().max(1)).max(1) };
-    let shares = all.iter().flat_map(|own| own.iter().filter(|(.., lost)| *lost == was_lost).take(share).enumerate());
-    let mut due: Vec<_> = shares.map(|(place, (due_at, id, _))| (place, *due_at, *id)).collect();
+    let mut due: Vec<_> = is_due.map(|((event, _), it)| (it.due_at, *event, it.lost > 0)).collect();
     due.sort();
+    let was_lost = due.first().is_some_and(|(_, _, was_lost)| *was_lost);
+    due.retain(|(_, _, other)| *other == was_lost);
+    due.truncate(if was_lost { 1 } else { limit as usize });
     let (mut taken, mut bytes) = (Vec::new(), 0);
-    for (_, _, id) in due {
+    for (_, id, _) in due {
         let Some(event) = events.events.get(&id).filter(|_| bytes < BYTES_AT_ONCE) else { continue };
         bytes += event.data.len() as u64;
         let is_new = matches!(event.status, EventStatus::Received | EventStatus::Failed);

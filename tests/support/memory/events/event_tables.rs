@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use correio::application::ports::{EventCounts, NewEvent, StoredEvent};
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
-use correio::domain::event::history::{LONGEST_HISTORY, MOST_LINES};
+use correio::domain::event::history::LONGEST_HISTORY;
 use correio::domain::event::step::Remaining;
 use correio::domain::event::{Event, EventId, EventStatus, HistoryEntry, Step, StepResult};
 
@@ -58,8 +58,7 @@ impl EventTables {
         reason: Option<String>,
     ) {
         let lines = self.history.entry(id).or_default();
-        let most = if status.is_at_its_end() { MOST_LINES } else { LONGEST_HISTORY };
-        if lines.len() < most as usize {
+        if lines.len() < LONGEST_HISTORY as usize || status.is_at_its_end() {
             lines.push(HistoryEntry { status, step, at, reason });
         }
     }

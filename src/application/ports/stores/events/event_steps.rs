@@ -1,37 +1,30 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
-use crate::domain::access::principal::Tenant;
 use crate::domain::event::{Event, EventId, EventStatus, Step, StepResult};
-
-/// By so much a clock may be ahead of another one without the work of its process being taken from it.
-pub const CALLED_OFF_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// What is left to do with events: a row a step, as long as it is open or dead.
 ///
 /// `tests/contracts/events/event_steps.rs` proves what is promised here.
 #[async_trait]
 pub trait EventSteps: Send + Sync {
-    /// Takes steps of this kind that are due at `now`, of all tenants but `busy`; of each the longest due first, and in the order
-    /// of their events; about `limit`, of which each tenant has its share however much others have, and no more than fit into
-    /// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE). Each is taken by one caller, and due again after `lease`,
-    /// should no result come: then it is taken alone, since it may be the reason. Its event is `processing` from then on.
+    /// Takes steps of this kind that are due at `now`, the longest due first and in the order of their events; at most `limit`,
+    /// and no more than fit into [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE). Each is taken by one caller, and
+    /// due again after `lease`, should no result come: then it is taken alone, since it may be the reason. Its event is
+    /// `processing` from then on.
     async fn take(
         &self,
         step: Step,
         limit: u32,
         lease: Duration,
         now: Timestamp,
-        busy: &[Tenant],
     ) -> Result<Vec<DueStep>, RepositoryError>;
 
     /// Makes steps of this kind due at `now` whose time is later than `later_than`: no wait is as long, so a clock was ahead that set
-    /// it. One that is taken may be at work, and is called in only where its time is later by [`CALLED_OFF_AFTER`] more. Returns
-    /// how many were.
+    /// it. Returns how many were.
     async fn call_in(&self, step: Step, later_than: Timestamp, now: Timestamp) -> Result<u64, RepositoryError>;
 
     /// Records how tries ended, with a line of history each, and what their events are after them; of one that waits as before,

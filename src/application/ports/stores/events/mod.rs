@@ -8,6 +8,6 @@ mod event_types;
 
 pub use event_repository::{EventCounts, EventFilter, EventRepository, ListedEvents, NewEvent, Retry, StoredEvent};
 pub use event_spool::{EmergencySwitch, EventSpool, Portion, SpoolError, SpoolStanding};
-pub use event_steps::{CALLED_OFF_AFTER, DueStep, EventSteps, FinishedStep};
+pub use event_steps::{DueStep, EventSteps, FinishedStep};
 pub use event_tables::EventTables;
 pub use event_types::{EventType, EventTypes};

@@ -7,7 +7,6 @@ use sqlx::{PgConnection, Postgres};
 use tokio::time::timeout;
 
 use crate::application::ports::RepositoryError;
-use crate::infrastructure::storage::postgres::error::is_of_an_old_plan;
 
 /// Returning a connection takes a round trip more; a server that froze meanwhile must not keep the place for ever.
 const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,12 +31,8 @@ impl Lease {
     }
 
     pub(in crate::infrastructure::storage::postgres) fn finish<T>(mut self, result: &Result<T, sqlx::Error>) {
-        let is_of_use = match result {
-            Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) => false,
-            Err(error) => !is_of_an_old_plan(error),
-            Ok(_) => true,
-        };
-        if is_of_use && let Some(mut connection) = self.connection.take() {
+        let answered = !matches!(result, Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)));
+        if answered && let Some(mut connection) = self.connection.take() {
             tokio::spawn(async move { timeout(RETURN_TIMEOUT, connection.return_to_pool()).await });
         }
     }

@@ -19,6 +19,5 @@ pub(super) use own_connection::LOOKS;
 pub(super) use own_connection::{CHANGING_PROBES, OwnConnection, PROBES, begin_changing_probes, begin_look};
 pub use pool::PgDatabase;
 pub(super) use searches::Search;
-pub(super) use server::ACQUIRE_TIMEOUT;
 pub use server_version::ServerVersion;
 pub(super) use trust::takes_writes;

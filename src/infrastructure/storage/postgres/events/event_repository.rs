@@ -10,12 +10,11 @@ use crate::application::ports::{
 };
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
-use crate::domain::event::history::MOST_LINES;
 use crate::domain::event::{Event, EventId, EventStatus, HistoryEntry};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{get, parsed};
 use crate::infrastructure::storage::shared::Batcher;
-use crate::infrastructure::storage::shared::events::{entry, event, event_columns};
+use crate::infrastructure::storage::shared::events::{entry, event};
 
 #[derive(Clone)]
 pub struct PgEventRepository {
@@ -32,26 +31,22 @@ impl PgEventRepository {
     }
 }
 
-const FIND: &str = concat!(
-    "select ",
-    event_columns!(),
-    "
-      from messaging_events as events
+const FIND: &str = "
+    select *
+      from messaging_events
      where tenant = $1
        and name = $2
      order by id desc
-     limit 1"
-);
+     limit 1";
 
 const HISTORY: &str = "
-    select history.status, history.step, history.at, history.reason
+    select history.*
       from messaging_events as events
       join messaging_event_history as history
         on history.event_id = events.id
      where events.id = $2
        and events.tenant = $1
-     order by history.number
-     limit $3";
+     order by history.number";
 
 const COUNT: &str = "
     select type, status, sum(events)::bigint as events
@@ -119,7 +114,7 @@ impl EventRepository for PgEventRepository {
     }
 
     async fn history(&self, tenant: &Tenant, id: EventId) -> Result<Vec<HistoryEntry>, RepositoryError> {
-        let history = sqlx::query(HISTORY).bind(tenant.as_str()).bind(id.0).bind(i64::from(MOST_LINES));
+        let history = sqlx::query(HISTORY).bind(tenant.as_str()).bind(id.0);
         let rows = self.database.read(async |connection| history.fetch_all(connection).await).await?;
         rows.iter().map(entry).collect()
     }
@@ -187,16 +182,14 @@ impl EventRepository for PgEventRepository {
 
 /// One more than is listed, and each with the bytes of those before it: so it is seen whether others follow.
 fn listing(tenant: &Tenant, filter: &EventFilter, before: Option<EventId>, limit: u32) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new(concat!(
+    let mut query = QueryBuilder::new(
         "select *
            from (select page.*,
                         sum(octet_length(data)) over (order by id desc) - octet_length(data) as bytes_before
-                   from (select ",
-        event_columns!(),
-        "
-                           from messaging_events as events
-                          where tenant = "
-    ));
+                   from (select *
+                           from messaging_events
+                          where tenant = ",
+    );
     query.push_bind(tenant.as_str().to_owned());
     if let Some(before) = before {
         query.push(" and id < ").push_bind(before.0);

@@ -7,14 +7,13 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::moving::{Move, move_all};
-use crate::application::ports::{BYTES_AT_ONCE, CALLED_OFF_AFTER, DueStep, EventSteps, FinishedStep, RepositoryError};
+use crate::application::ports::{BYTES_AT_ONCE, DueStep, EventSteps, FinishedStep, RepositoryError};
 use crate::domain::Timestamp;
-use crate::domain::access::principal::Tenant;
 use crate::domain::event::step::Remaining;
 use crate::domain::event::{EventStatus, Step, StepResult};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::get;
-use crate::infrastructure::storage::shared::events::{event, event_columns};
+use crate::infrastructure::storage::shared::events::event;
 
 #[derive(Clone)]
 pub struct PgEventSteps {
@@ -27,99 +26,46 @@ impl PgEventSteps {
     }
 }
 
-/// Tenants one after the other, by one look each, and then as many of each as is their share: their backlogs are not read. Those
-/// that an earlier version wrote have no tenant, and are one tenant's together.
-///
 /// The first in any case, and one more while those before it have fewer bytes than are read at once. One that was lost before
 /// is alone.
-const TAKE: &str = concat!(
-    "with recursive tenants as (
-            (select tenant
+const TAKE: &str = "
+    with first as (
+             select lost > 0 as was_lost
                from messaging_event_steps
               where step = $1
                 and state = 'open'
-              order by tenant
-              limit 1)
-              union all
-             select (select next.tenant
-                       from messaging_event_steps as next
-                      where next.step = $1
-                        and next.state = 'open'
-                        and next.tenant > tenants.tenant
-                      order by next.tenant
-                      limit 1)
-               from tenants
-              where tenants.tenant is not null),
-         firsts as materialized (
-             select tenants.tenant, own.due_at, own.event_id, own.was_lost
-               from tenants
-              cross join lateral (
-                    select due_at, event_id, lost > 0 as was_lost
-                      from messaging_event_steps
-                     where step = $1
-                       and state = 'open'
-                       and tenant = tenants.tenant
-                       and due_at <= $2
-                     order by due_at, event_id
-                     limit 1
-                       for update skip locked) as own
-              where tenants.tenant <> all($6::text[])
-              order by own.due_at, own.event_id
-              limit $3),
-         first as (
-             select tenant, was_lost
-               from firsts
+                and due_at <= $2
               order by due_at, event_id
-              limit 1),
-         shares as materialized (
-             select firsts.tenant,
-                    first.was_lost,
-                    case when first.was_lost then 1 else greatest($3::bigint / count(*) over (), 1) end as share
-               from firsts
-               join first
-                 on not first.was_lost
-                 or first.tenant = firsts.tenant),
-         due as materialized (
-             select shares.tenant, own.due_at, own.event_id
-               from shares
-              cross join lateral (
-                    select due_at, event_id
-                      from messaging_event_steps
-                     where step = $1
-                       and state = 'open'
-                       and tenant = shares.tenant
-                       and due_at <= $2
-                       and (lost > 0) = shares.was_lost
-                     order by due_at, event_id
-                     limit shares.share
-                       for update skip locked) as own),
-         placed as (
-             select event_id, due_at, row_number() over (partition by tenant order by due_at, event_id) as place
-               from due
-              -- They are no more: but the planner, which does not know how many a share is, would read all events otherwise.
-              limit $3),
+              limit 1
+                for update skip locked),
+         due as (
+             select event_id, step, due_at
+               from messaging_event_steps
+              where step = $1
+                and state = 'open'
+                and due_at <= $2
+                and (lost > 0) = (select was_lost from first)
+              order by due_at, event_id
+              limit (select case when was_lost then 1 else $3::bigint end from first)
+                for update skip locked),
          sized as (
-             select placed.event_id,
+             select due.event_id,
                     coalesce(sum(octet_length(events.data)) over (
-                        order by placed.place, placed.due_at, placed.event_id
-                         rows between unbounded preceding and 1 preceding), 0) as bytes_before
-               from placed
+                        order by due.due_at, due.event_id rows between unbounded preceding and 1 preceding), 0) as bytes_before
+               from due
                left join messaging_events as events
-                 on events.id = placed.event_id),
+                 on events.id = due.event_id),
          taken as (
              update messaging_event_steps as steps
                 set due_at = $4, tries = steps.tries + 1, lost = steps.lost + 1
               where steps.step = $1
                 and steps.event_id in (select event_id from sized where bytes_before < $5)
           returning steps.event_id, steps.tries, steps.failures, steps.lost, steps.resend)
-    select ",
-    event_columns!(),
-    ", taken.tries, taken.failures, taken.lost - 1 as lost, taken.resend
+    select events.*, taken.tries, taken.failures, taken.lost - 1 as lost, taken.resend
       from taken
       join messaging_events as events
         on events.id = taken.event_id
-     order by events.id"
-);
+     order by events.id";
 
 /// One of whose event nothing is there is gone with it.
 const FINISH: &str = "
@@ -184,9 +130,7 @@ impl EventSteps for PgEventSteps {
         limit: u32,
         lease: Duration,
         now: Timestamp,
-        busy: &[Tenant],
     ) -> Result<Vec<DueStep>, RepositoryError> {
-        let busy: Vec<&str> = busy.iter().map(Tenant::as_str).collect();
         let work = async |connection: &mut PgConnection| {
             let mut transaction = connection.begin().await?;
             let rows = sqlx::query(TAKE)
@@ -195,7 +139,6 @@ impl EventSteps for PgEventSteps {
                 .bind(i64::from(limit))
                 .bind(now + lease)
                 .bind(BYTES_AT_ONCE.cast_signed())
-                .bind(&busy)
                 .fetch_all(&mut *transaction)
                 .await?;
             let begun: Vec<Move> = rows.iter().filter_map(|row| begun(row, step)).collect();
@@ -220,13 +163,11 @@ impl EventSteps for PgEventSteps {
                 set due_at = $3
               where step = $1
                 and state = 'open'
-                and due_at > $2
-                and (lost = 0 or due_at > $4)",
+                and due_at > $2",
         )
         .bind(step.as_str())
         .bind(later_than)
-        .bind(now)
-        .bind(later_than + CALLED_OFF_AFTER);
+        .bind(now);
         let called = self.database.run(async |connection| query.execute(connection).await).await?;
         Ok(called.rows_affected())
     }

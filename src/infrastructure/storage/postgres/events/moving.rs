@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
-use crate::domain::event::history::{LONGEST_HISTORY, MOST_LINES};
+use crate::domain::event::history::LONGEST_HISTORY;
 use crate::domain::event::{EventStatus, Step};
 
 /// What becomes of an event.
@@ -25,7 +25,7 @@ impl Move {
 }
 
 /// Rows in the order of their ids. One that waits as before stays as it is; a line of history comes with each other. The last
-/// lines have room beyond the others.
+/// line always has room.
 const MOVE: &str = "
     with asked as (
              select *
@@ -68,10 +68,10 @@ const MOVE: &str = "
              insert into messaging_event_history (event_id, status, step, at, reason)
              select id, status, step, $6, reason
                from news
-              where (select count(*)
+              where status in ('processed', 'dead_letter')
+                 or (select count(*)
                        from messaging_event_history as history
-                      where history.event_id = news.id)
-                    < case when status in ('processed', 'dead_letter') then $9 else $7 end
+                      where history.event_id = news.id) < $7
               order by id),
          changes as (
              select news.tenant, news.type, sides.status, sides.events
@@ -99,7 +99,6 @@ pub(super) async fn move_all(connection: &mut PgConnection, moves: &[Move], now:
         .bind(now)
         .bind(i64::from(LONGEST_HISTORY))
         .bind(moves.iter().map(|it| it.waits).collect::<Vec<_>>())
-        .bind(i64::from(MOST_LINES))
         .execute(connection)
         .await?;
     Ok(())

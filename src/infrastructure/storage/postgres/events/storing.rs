@@ -11,7 +11,7 @@ use crate::domain::event::Event;
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::get;
 use crate::infrastructure::storage::shared::Batch;
-use crate::infrastructure::storage::shared::events::{event, event_columns};
+use crate::infrastructure::storage::shared::events::event;
 
 pub(super) struct Stores {
     pub database: PgDatabase,
@@ -54,8 +54,8 @@ const STORE: &str = "
                from stored
               order by id),
          to_do as (
-             insert into messaging_event_steps (event_id, step, tenant, due_at)
-             select stored.id, steps.step, stored.tenant, stored.received_at
+             insert into messaging_event_steps (event_id, step, due_at)
+             select stored.id, steps.step, stored.received_at
                from stored
                join unnest($15::uuid[], $16::text[]) as steps (id, step)
                  on steps.id = stored.id
@@ -73,10 +73,8 @@ const STORE: &str = "
       from stored";
 
 /// What is there in the place of what was not stored: a statement of its own, which sees what was committed meanwhile.
-const FIRST: &str = concat!(
-    "select asked.id as asked_id, ",
-    event_columns!(),
-    "
+const FIRST: &str = "
+    select asked.id as asked_id, events.*
       from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as asked (id, tenant, source, key)
       left join messaging_event_keys as keys
         on keys.tenant = asked.tenant
@@ -84,8 +82,7 @@ const FIRST: &str = concat!(
        and keys.key = asked.key
       join messaging_events as events
         on events.id = coalesce(keys.event_id, asked.id)
-       and events.tenant = asked.tenant"
-);
+       and events.tenant = asked.tenant";
 
 #[async_trait]
 impl Batch for Stores {

@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
@@ -91,26 +89,30 @@ impl EventDeliveries for PgEventDeliveries {
     }
 
     async fn messages(&self, events: &[EventId]) -> Result<Vec<EventMessage>, RepositoryError> {
-        let made: HashMap<MessageId, EventId> = self
+        let made: Vec<(EventId, MessageId)> = self
             .of_events(events)
             .await?
             .into_iter()
             .filter_map(|delivery| match delivery.outcome {
-                DeliveryOutcome::Message(message) => Some((MessageId(message), delivery.event)),
+                DeliveryOutcome::Message(message) => Some((delivery.event, MessageId(message))),
                 DeliveryOutcome::Skipped => None,
             })
             .collect();
         if made.is_empty() {
             return Ok(Vec::new());
         }
-        let statement = NamedWeeks::of(made.keys().copied()).name_in(MESSAGES);
+        let statement = NamedWeeks::of(made.iter().map(|(_, message)| *message)).name_in(MESSAGES);
         let query =
-            sqlx::query(AssertSqlSafe(statement)).bind(made.keys().map(|message| message.0).collect::<Vec<_>>());
+            sqlx::query(AssertSqlSafe(statement)).bind(made.iter().map(|(_, message)| message.0).collect::<Vec<_>>());
         let rows = self.database.run(async |connection| query.fetch_all(connection).await).await?;
         let found = rows.iter().map(|row| {
             let message = MessageId(id(row, "id")?);
-            let (status, error) = (status(row, "status")?, get(row, "error").unwrap_or_default());
-            Ok(made.get(&message).map(|event| EventMessage { event: *event, message, status, error }))
+            let event = made.iter().find(|(_, other)| *other == message).map(|(event, _)| *event);
+            let status = status(row, "status")?;
+            Ok(event.map(|event| EventMessage { event, message, status, error: None }).map(|mut it| {
+                it.error = get(row, "error").unwrap_or_default();
+                it
+            }))
         });
         found.filter_map(Result::transpose).collect()
     }

@@ -3,5 +3,4 @@
 mod requests;
 mod rows;
 
-pub(in crate::infrastructure::storage) use rows::event_columns;
 pub use rows::{entry, event};

@@ -2,18 +2,6 @@ use crate::application::ports::RepositoryError;
 use crate::domain::event::{Event, EventId, EventStatus, HistoryEntry, Step};
 use crate::infrastructure::storage::shared::rows::{Row, id, parsed, parsed_option, tenant, time};
 
-/// The columns of an event, named one by one: a statement that says `*`, prepared before a later version adds a column, fails
-/// from then on.
-macro_rules! event_columns {
-    () => {
-        "events.id, events.tenant, events.source, events.name, events.key, events.type, events.origin, events.claimed_origin, \
-         events.ordering_key, events.data, events.via, events.occurred_at, events.received_at, events.status, events.error, \
-         events.updated_at"
-    };
-}
-
-pub(in crate::infrastructure::storage) use event_columns;
-
 /// # Errors
 /// When something of the row cannot be read.
 pub fn event(row: &impl Row) -> Result<Event, RepositoryError> {

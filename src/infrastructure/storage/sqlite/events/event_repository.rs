@@ -9,9 +9,8 @@ use crate::application::ports::{
 };
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
-use crate::domain::event::history::MOST_LINES;
 use crate::domain::event::{Event, EventId, EventStatus, HistoryEntry};
-use crate::infrastructure::storage::shared::events::{entry, event, event_columns};
+use crate::infrastructure::storage::shared::events::{entry, event};
 use crate::infrastructure::storage::shared::{Batcher, first_id};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
@@ -81,16 +80,14 @@ impl EventRepository for SqliteEventRepository {
 
     async fn find(&self, tenant: &Tenant, name: &str) -> Result<Option<Event>, RepositoryError> {
         let _place = self.database.place_to_read().await?;
-        let row = sqlx::query(concat!(
-            "select ",
-            event_columns!(),
-            "
-               from messaging_events as events
+        let row = sqlx::query(
+            "select *
+               from messaging_events
               where tenant = ?1
                 and name = ?2
               order by id desc
-              limit 1"
-        ))
+              limit 1",
+        )
         .bind(tenant.as_str())
         .bind(name)
         .fetch_optional(self.database.readers())
@@ -102,18 +99,16 @@ impl EventRepository for SqliteEventRepository {
     async fn history(&self, tenant: &Tenant, id: EventId) -> Result<Vec<HistoryEntry>, RepositoryError> {
         let _place = self.database.place_to_read().await?;
         let rows = sqlx::query(
-            "select history.status, history.step, history.at, history.reason
+            "select history.*
                from messaging_events as events
                join messaging_event_history as history
                  on history.event_id = events.id
               where events.id = ?2
                 and events.tenant = ?1
-              order by history.number
-              limit ?3",
+              order by history.number",
         )
         .bind(tenant.as_str())
         .bind(id.0.hyphenated())
-        .bind(MOST_LINES)
         .fetch_all(self.database.readers())
         .await
         .map_err(translate)?;
@@ -204,16 +199,14 @@ impl EventRepository for SqliteEventRepository {
 
 /// One more than is listed, and each with the bytes of those before it: so it is seen whether others follow.
 fn listing(tenant: &Tenant, filter: &EventFilter, before: Option<EventId>, limit: u32) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(concat!(
+    let mut query = QueryBuilder::new(
         "select *
            from (select page.*,
                         sum(length(data)) over (order by id desc) - length(data) as bytes_before
-                   from (select ",
-        event_columns!(),
-        "
-                           from messaging_events as events
-                          where tenant = "
-    ));
+                   from (select *
+                           from messaging_events
+                          where tenant = ",
+    );
     query.push_bind(tenant.as_str().to_owned());
     if let Some(before) = before {
         query.push(" and id < ").push_bind(before.0.hyphenated());

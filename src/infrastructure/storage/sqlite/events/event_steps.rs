@@ -2,18 +2,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{Sqlite, Transaction};
-use uuid::Uuid;
 
 use super::moving::{Move, move_one};
-use crate::application::ports::{BYTES_AT_ONCE, CALLED_OFF_AFTER, DueStep, EventSteps, FinishedStep, RepositoryError};
+use crate::application::ports::{BYTES_AT_ONCE, DueStep, EventSteps, FinishedStep, RepositoryError};
 use crate::domain::Timestamp;
-use crate::domain::access::principal::Tenant;
 use crate::domain::event::step::Remaining;
 use crate::domain::event::{EventId, EventStatus, Step, StepResult};
-use crate::infrastructure::storage::shared::events::{event, event_columns};
+use crate::infrastructure::storage::shared::events::event;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
-use crate::infrastructure::storage::sqlite::row::{get, id, id_list, time_text};
+use crate::infrastructure::storage::sqlite::row::{get, time_text};
 
 #[derive(Clone)]
 pub struct SqliteEventSteps {
@@ -26,114 +24,36 @@ impl SqliteEventSteps {
     }
 }
 
-/// Tenants one after the other, by one look each, with the first of each: their backlogs are not read.
-const FIRSTS: &str = "
-    with recursive tenants (tenant) as (
-             select min(tenant)
-               from messaging_event_steps
-              where step = ?1
-                and state = 'open'
-              union all
-             select (select min(next.tenant)
-                       from messaging_event_steps as next
-                      where next.step = ?1
-                        and next.state = 'open'
-                        and next.tenant > tenants.tenant)
-               from tenants
-              where tenants.tenant is not null),
-         firsts as (
-             select tenants.tenant,
-                    (select json_array(steps.due_at, steps.event_id, steps.lost > 0)
-                       from messaging_event_steps as steps
-                       join messaging_events as events
-                         on events.id = steps.event_id
-                      where steps.step = ?1
-                        and steps.state = 'open'
-                        and steps.tenant = tenants.tenant
-                        and steps.due_at <= ?2
-                      order by steps.due_at, steps.event_id
-                      limit 1) as first
-               from tenants
-              where tenants.tenant is not null
-                and tenants.tenant not in (select value from json_each(?3)))
-    select tenant, json_extract(first, '$[2]') as was_lost
-      from firsts
-     where first is not null
-     order by json_extract(first, '$[0]'), json_extract(first, '$[1]')
-     limit ?4";
-
-/// The share of a tenant.
-const SHARE: &str = "
-    select steps.event_id, steps.due_at, length(events.data) as bytes
-      from messaging_event_steps as steps
-      join messaging_events as events
-        on events.id = steps.event_id
-     where steps.step = ?1
-       and steps.state = 'open'
-       and steps.tenant = ?2
-       and steps.due_at <= ?3
-       and (steps.lost > 0) = ?4
-     order by steps.due_at, steps.event_id
-     limit ?5";
-
-const DUE: &str = concat!(
-    "select steps.tries, steps.failures, steps.lost, steps.resend, ",
-    event_columns!(),
-    "
-      from messaging_event_steps as steps
-      join messaging_events as events
-        on events.id = steps.event_id
-     where steps.step = ?1
-       and steps.event_id in (select value from json_each(?2))
-     order by events.id"
-);
-
-/// Which are taken: the first in any case, and one more while those before it have fewer bytes than are read at once. One that was
-/// lost before is alone.
-async fn chosen(
-    transaction: &mut Transaction<'_, Sqlite>,
-    step: Step,
-    limit: u32,
-    now: Timestamp,
-    busy: &[Tenant],
-) -> Result<Vec<Uuid>, RepositoryError> {
-    let busy = serde_json::json!(busy.iter().map(Tenant::as_str).collect::<Vec<_>>()).to_string();
-    let firsts: Vec<(String, bool)> = sqlx::query_as(FIRSTS)
-        .bind(step.as_str())
-        .bind(time_text(now))
-        .bind(busy)
-        .bind(limit)
-        .fetch_all(&mut **transaction)
-        .await
-        .map_err(translate)?;
-    let was_lost = firsts.first().is_some_and(|(_, was_lost)| *was_lost);
-    let share = if was_lost { 1 } else { (limit as usize / firsts.len().max(1)).max(1) };
-    let mut due = Vec::new();
-    for (tenant, _) in firsts.iter().take(if was_lost { 1 } else { firsts.len() }) {
-        let rows = sqlx::query(SHARE)
-            .bind(step.as_str())
-            .bind(tenant)
-            .bind(time_text(now))
-            .bind(was_lost)
-            .bind(i64::try_from(share).unwrap_or(i64::MAX))
-            .fetch_all(&mut **transaction)
-            .await
-            .map_err(translate)?;
-        for (place, row) in rows.iter().enumerate() {
-            let (id, due_at, bytes): (Uuid, String, i64) =
-                (id(row, "event_id")?, get(row, "due_at")?, get(row, "bytes")?);
-            due.push((place, due_at, id, bytes.cast_unsigned()));
-        }
-    }
-    due.sort();
-    let mut bytes_before = 0;
-    let fits = |(_, _, id, bytes): (usize, String, Uuid, u64)| {
-        let does = bytes_before < BYTES_AT_ONCE;
-        bytes_before += bytes;
-        does.then_some(id)
-    };
-    Ok(due.into_iter().map_while(fits).collect())
-}
+/// The first in any case, and one more while those before it have fewer bytes than are read at once. One that was lost before
+/// is alone.
+const DUE: &str = "
+    with first as (
+             select steps.lost > 0 as was_lost
+               from messaging_event_steps as steps
+               join messaging_events as events
+                 on events.id = steps.event_id
+              where steps.step = ?1
+                and steps.state = 'open'
+                and steps.due_at <= ?2
+              order by steps.due_at, steps.event_id
+              limit 1),
+         due as (
+             select steps.due_at, steps.tries, steps.failures, steps.lost, steps.resend, events.*
+               from messaging_event_steps as steps
+               join messaging_events as events
+                 on events.id = steps.event_id
+              where steps.step = ?1
+                and steps.state = 'open'
+                and steps.due_at <= ?2
+                and (steps.lost > 0) = (select was_lost from first)
+              order by steps.due_at, steps.event_id
+              limit coalesce((select case when was_lost then 1 else ?3 end from first), 0))
+    select *
+      from (select due.*,
+                   sum(length(data)) over (order by due_at, id) - length(data) as bytes_before
+              from due) as sized
+     where bytes_before < ?4
+     order by id";
 
 #[async_trait]
 impl EventSteps for SqliteEventSteps {
@@ -143,13 +63,13 @@ impl EventSteps for SqliteEventSteps {
         limit: u32,
         lease: Duration,
         now: Timestamp,
-        busy: &[Tenant],
     ) -> Result<Vec<DueStep>, RepositoryError> {
         let mut transaction = self.database.begin().await?;
-        let chosen = chosen(&mut transaction, step, limit, now, busy).await?;
         let rows = sqlx::query(DUE)
             .bind(step.as_str())
-            .bind(id_list(chosen))
+            .bind(time_text(now))
+            .bind(limit)
+            .bind(BYTES_AT_ONCE.cast_signed())
             .fetch_all(&mut *transaction)
             .await
             .map_err(translate)?;
@@ -178,13 +98,11 @@ impl EventSteps for SqliteEventSteps {
                 set due_at = $3
               where step = $1
                 and state = 'open'
-                and due_at > $2
-                and (lost = 0 or due_at > $4)",
+                and due_at > $2",
         )
         .bind(step.as_str())
         .bind(time_text(later_than))
         .bind(time_text(now))
-        .bind(time_text(later_than + CALLED_OFF_AFTER))
         .execute(&mut *transaction)
         .await
         .map_err(translate)?;

@@ -4,7 +4,7 @@ use sqlx::{Row as _, Sqlite, Transaction};
 
 use crate::application::ports::RepositoryError;
 use crate::domain::Timestamp;
-use crate::domain::event::history::{LONGEST_HISTORY, MOST_LINES};
+use crate::domain::event::history::LONGEST_HISTORY;
 use crate::domain::event::{EventId, EventStatus, Step};
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{parsed, time_text};
@@ -86,7 +86,7 @@ async fn is_told(transaction: &mut Transaction<'_, Sqlite>, moved: &Move<'_>) ->
     last.map_or(Ok(false), |row| row.try_get("is_same").map_err(translate))
 }
 
-/// Adds a line to the history, as long as that has room; one that tells of an end has room beyond the others.
+/// Adds a line to the history, as long as that has room; the last one has in any case.
 pub(super) async fn tell(
     transaction: &mut Transaction<'_, Sqlite>,
     event: EventId,
@@ -98,8 +98,8 @@ pub(super) async fn tell(
     sqlx::query(
         "insert into messaging_event_history (event_id, status, step, at, reason)
          select ?1, ?2, ?3, ?4, ?5
-          where (select count(*) from messaging_event_history where event_id = ?1)
-                < case when ?2 in ('processed', 'dead_letter') then ?7 else ?6 end",
+          where ?2 in ('processed', 'dead_letter')
+             or (select count(*) from messaging_event_history where event_id = ?1) < ?6",
     )
     .bind(event.0.hyphenated())
     .bind(status.as_str())
@@ -107,7 +107,6 @@ pub(super) async fn tell(
     .bind(time_text(at))
     .bind(reason)
     .bind(LONGEST_HISTORY)
-    .bind(MOST_LINES)
     .execute(&mut **transaction)
     .await
     .map_err(translate)?;

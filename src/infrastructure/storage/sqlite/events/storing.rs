@@ -7,7 +7,7 @@ use super::moving::{count, tell};
 use crate::application::ports::{NewEvent, RepositoryError, StoredEvent};
 use crate::domain::event::Event;
 use crate::infrastructure::storage::shared::Batch;
-use crate::infrastructure::storage::shared::events::{event, event_columns};
+use crate::infrastructure::storage::shared::events::event;
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{time_text, time_text_option};
@@ -31,10 +31,8 @@ const STORE: &str = "
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?12, ?14)
         on conflict (id) do nothing";
 
-const FIRST: &str = concat!(
-    "select ",
-    event_columns!(),
-    "
+const FIRST: &str = "
+    select events.*
       from messaging_events as events
      where events.tenant = ?1
        and events.id = coalesce(
@@ -42,8 +40,7 @@ const FIRST: &str = concat!(
               from messaging_event_keys
              where tenant = ?1
                and source = ?2
-               and key = ?3), ?4)"
-);
+               and key = ?3), ?4)";
 
 #[async_trait]
 impl Batch for Stores {
@@ -70,13 +67,12 @@ async fn store(transaction: &mut Transaction<'_, Sqlite>, new: &NewEvent) -> Res
     count(transaction, event.tenant.as_str(), &event.kind, event.status, 1).await?;
     for step in &new.steps {
         sqlx::query(
-            "insert into messaging_event_steps (event_id, step, tenant, due_at)
-             values (?1, ?2, ?3, ?4)
+            "insert into messaging_event_steps (event_id, step, due_at)
+             values (?1, ?2, ?3)
                  on conflict do nothing",
         )
         .bind(event.id.0.hyphenated())
         .bind(step.as_str())
-        .bind(event.tenant.as_str())
         .bind(time_text(event.received_at))
         .execute(&mut **transaction)
         .await

@@ -47,8 +47,7 @@ impl SubscriptionRepository for SqliteSubscriptionRepository {
 
     async fn find(&self, tenant: &Tenant, id: SubscriptionId) -> Result<Option<Subscription>, RepositoryError> {
         let query = sqlx::query(
-            "select id, tenant, user_id, name, types, filter, template, channel, channel_instance_id, remote_jid, enabled,
-                    created_at, updated_at
+            "select *
                from messaging_subscriptions
               where id = ?1
                 and tenant = ?2",
@@ -61,8 +60,7 @@ impl SubscriptionRepository for SqliteSubscriptionRepository {
 
     async fn list(&self, tenant: &Tenant) -> Result<Vec<Subscription>, RepositoryError> {
         let query = sqlx::query(
-            "select id, tenant, user_id, name, types, filter, template, channel, channel_instance_id, remote_jid, enabled,
-                    created_at, updated_at
+            "select *
                from messaging_subscriptions
               where tenant = ?1
               order by created_at, id",

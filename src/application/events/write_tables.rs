@@ -1,11 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::{self, BoxStream};
+use async_trait::async_trait;
 
-use super::step_work::{Ended, StepWork, WorkResult};
-use crate::application::events::receive_webhook::DeliveryMethod;
+use super::handle_steps::{StepWork, WorkResult};
+use super::receive_webhook::DeliveryMethod;
 use crate::application::ports::{Clock, DueStep, EventTables, WebhookReader};
 use crate::domain::event::table::{LogRow, TablePlan};
 use crate::domain::event::{Event, Step};
@@ -23,6 +22,7 @@ pub struct WriteTables {
     pub clock: Arc<dyn Clock>,
 }
 
+#[async_trait]
 impl StepWork for WriteTables {
     fn step(&self) -> Step {
         Step::Tables
@@ -32,14 +32,8 @@ impl StepWork for WriteTables {
         "write events to tables"
     }
 
-    fn work(&self, due: Vec<DueStep>) -> BoxStream<'_, Ended> {
-        stream::once(self.write_all(due)).boxed()
-    }
-}
-
-impl WriteTables {
-    async fn write_all(&self, due: Vec<DueStep>) -> Ended {
-        let mut ended = Vec::with_capacity(due.len());
+    async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
+        let mut results = Vec::with_capacity(due.len());
         let mut away: Option<String> = None;
         for due in due {
             // Each of the others would wait as long.
@@ -50,11 +44,13 @@ impl WriteTables {
             if let WorkResult::Waits(_, reason) = &result {
                 away = Some(reason.clone());
             }
-            ended.push((due, result));
+            results.push(result);
         }
-        ended
+        results
     }
+}
 
+impl WriteTables {
     async fn write(&self, event: &Event) -> WorkResult {
         let Ok(report) = self.reader.read(event.data.as_bytes()) else {
             return WorkResult::Dead("it is not a report of the CRM".to_owned());

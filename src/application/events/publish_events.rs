@@ -1,11 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use async_trait::async_trait;
 use futures::future::join_all;
-use futures::stream::{self, BoxStream};
 
-use super::step_work::{Ended, StepWork, WorkResult};
+use super::handle_steps::{StepWork, WorkResult};
 use crate::application::ports::{DueStep, LONGEST_PUBLICATION, PublishErrorKind, Report, TopicProducer, WebhookReader};
 use crate::domain::event::{Event, Step};
 use crate::domain::topic::TopicRecord;
@@ -23,6 +22,7 @@ pub struct PublishEvents {
     pub topic: String,
 }
 
+#[async_trait]
 impl StepWork for PublishEvents {
     fn step(&self) -> Step {
         Step::Publish
@@ -40,27 +40,25 @@ impl StepWork for PublishEvents {
         2 * LONGEST_PUBLICATION
     }
 
-    fn work(&self, due: Vec<DueStep>) -> BoxStream<'_, Ended> {
-        stream::once(self.publish(due)).boxed()
+    async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
+        // Begun in this order: events of one key stay in it.
+        let begun: Vec<_> = due.iter().map(|due| self.producer.publish(&self.topic, self.record(&due.event))).collect();
+        let published = join_all(begun).await.into_iter();
+        published
+            .map(|published| match published {
+                Ok(position) => WorkResult::Done(format!("published to {} at {position}", self.topic)),
+                Err(error) => match error.kind {
+                    PublishErrorKind::Unanswered => WorkResult::Waits(PAUSE, error.reason),
+                    // An operator has to make the topic, or to give the right to write to it.
+                    PublishErrorKind::Refused => WorkResult::Waits(LONG_PAUSE, error.reason),
+                    PublishErrorKind::RefusedForGood(_) => WorkResult::Failed(error.reason),
+                },
+            })
+            .collect()
     }
 }
 
 impl PublishEvents {
-    async fn publish(&self, due: Vec<DueStep>) -> Ended {
-        // Begun in this order: events of one key stay in it.
-        let begun: Vec<_> = due.iter().map(|due| self.producer.publish(&self.topic, self.record(&due.event))).collect();
-        let results = join_all(begun).await.into_iter().map(|published| match published {
-            Ok(position) => WorkResult::Done(format!("published to {} at {position}", self.topic)),
-            Err(error) => match error.kind {
-                PublishErrorKind::Unanswered => WorkResult::Waits(PAUSE, error.reason),
-                // An operator has to make the topic, or to give the right to write to it.
-                PublishErrorKind::Refused => WorkResult::Waits(LONG_PAUSE, error.reason),
-                PublishErrorKind::RefusedForGood(_) => WorkResult::Failed(error.reason),
-            },
-        });
-        due.into_iter().zip(results).collect()
-    }
-
     /// With the key and the headers that the topic's readers know.
     fn record(&self, event: &Event) -> TopicRecord {
         let report = self.reader.read(event.data.as_bytes()).ok();
