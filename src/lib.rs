@@ -14,6 +14,9 @@ mod log_lines;
 #[cfg(test)]
 #[path = "../tests/support/samples.rs"]
 mod samples;
+#[cfg(test)]
+#[path = "../tests/support/set_clock.rs"]
+mod set_clock;
 
 // Under the name by which what the tests share knows it.
 #[cfg(test)]

@@ -83,30 +83,10 @@ impl Hindrance {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use async_trait::async_trait;
 
     use super::*;
-    use crate::domain::Timestamp;
     use crate::log_lines::written;
-
-    /// Seconds.
-    #[derive(Default)]
-    struct SetClock(AtomicU64);
-
-    #[async_trait]
-    impl Clock for SetClock {
-        fn now(&self) -> Timestamp {
-            Timestamp::default()
-        }
-
-        fn monotonic(&self) -> Duration {
-            Duration::from_secs(self.0.load(Ordering::Relaxed))
-        }
-
-        async fn sleep(&self, _: Duration) {}
-    }
+    use crate::set_clock::SetClock;
 
     #[test]
     fn what_lasts_is_said_after_ten_seconds_and_then_every_minute() {
@@ -114,7 +94,7 @@ mod tests {
         let hindrances = Hindrances::new(clock.clone());
         let lines = written(|| {
             for second in 0..=75 {
-                clock.0.store(second, Ordering::Relaxed);
+                clock.set(second);
                 hindrances.found("publish events", format!("no answer in second {second}"));
                 let expected = format!("for {second} s this process could not publish events; the log says why");
                 let said = if second < 10 { vec![] } else { vec![expected] };
@@ -134,9 +114,9 @@ mod tests {
         let hindrances = Hindrances::new(clock.clone());
         let lines = written(|| {
             hindrances.found("publish events", "no answer".to_owned());
-            clock.0.store(9, Ordering::Relaxed);
+            clock.set(9);
             assert!(!hindrances.over("publish events"));
-            clock.0.store(15, Ordering::Relaxed);
+            clock.set(15);
             hindrances.found("publish events", "no answer".to_owned());
         });
         assert_eq!((lines, hindrances.sentences()), (vec![], vec![]));

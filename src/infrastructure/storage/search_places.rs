@@ -5,13 +5,19 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::access::principal::Tenant;
 
-/// How many searches may run at the same time, and how many of one tenant: all but one, so that another tenant's need not wait
-/// for as long as a search may take.
+/// How many searches may run at the same time, and how many of one tenant, once there are several: all but one, so that another
+/// tenant's need not wait for as long as a search may take.
 #[derive(Clone)]
 pub struct SearchPlaces {
     all: Arc<Semaphore>,
     most_of_tenant: usize,
-    tenants: Arc<Mutex<HashMap<Tenant, Arc<Semaphore>>>>,
+    tenants: Arc<Mutex<Tenants>>,
+}
+
+#[derive(Default)]
+struct Tenants {
+    places: HashMap<Tenant, Arc<Semaphore>>,
+    are_several: bool,
 }
 
 /// Free again when it is dropped.
@@ -35,20 +41,24 @@ impl SearchPlaces {
     /// # Errors
     /// Never, as places are not taken away.
     pub async fn enter(&self, tenant: Option<&Tenant>) -> Result<SearchPlace, AcquireError> {
-        let of_tenant = match tenant {
-            Some(tenant) => Some(self.of_tenant(tenant).acquire_owned().await?),
+        let of_tenant = match tenant.and_then(|tenant| self.of_tenant(tenant)) {
+            Some(places) => Some(places.acquire_owned().await?),
             None => None,
         };
         Ok(SearchPlace { _of_all: self.all.clone().acquire_owned().await?, _of_tenant: of_tenant })
     }
 
-    fn of_tenant(&self, tenant: &Tenant) -> Arc<Semaphore> {
+    /// None: all of them, as nobody else has searched.
+    fn of_tenant(&self, tenant: &Tenant) -> Option<Arc<Semaphore>> {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        if tenants.len() >= MOST_TENANTS {
+        let Tenants { places, are_several } = &mut *tenants;
+        if places.len() >= MOST_TENANTS {
             // Who waits, or holds a place, holds it too.
-            tenants.retain(|_, places| Arc::strong_count(places) > 1);
+            places.retain(|_, places| Arc::strong_count(places) > 1);
         }
-        tenants.entry(tenant.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.most_of_tenant))).clone()
+        let own = places.entry(tenant.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.most_of_tenant))).clone();
+        *are_several |= places.len() > 1;
+        are_several.then_some(own)
     }
 }
 
@@ -66,6 +76,10 @@ mod tests {
     async fn one_tenant_leaves_a_place_to_the_others() {
         let places = SearchPlaces::new(4);
         let (acme, globex) = (tenant("acme"), tenant("globex"));
+        let mut alone: Vec<_> =
+            (0..4).map(|_| places.enter(Some(&acme)).now_or_never().expect("a place").unwrap()).collect();
+        assert!(places.enter(Some(&globex)).now_or_never().is_none(), "all are taken by the only one there was");
+        alone.clear();
         let mut taken = Vec::new();
         for _ in 0..3 {
             taken.push(places.enter(Some(&acme)).now_or_never().expect("a place").unwrap());
@@ -91,13 +105,14 @@ mod tests {
     #[tokio::test]
     async fn tenants_that_search_no_more_are_forgotten() {
         let places = SearchPlaces::new(4);
+        places.enter(Some(&tenant("globex"))).await.unwrap();
         let kept = places.enter(Some(&tenant("acme"))).await.unwrap();
         for number in 0..2 * MOST_TENANTS {
             places.enter(Some(&tenant(&format!("t-{number}")))).await.unwrap();
         }
-        let known = places.tenants.lock().unwrap().len();
+        let known = places.tenants.lock().unwrap().places.len();
         assert!(known <= MOST_TENANTS, "{known} are known");
-        assert!(places.tenants.lock().unwrap().contains_key(&tenant("acme")));
+        assert!(places.tenants.lock().unwrap().places.contains_key(&tenant("acme")));
         drop(kept);
     }
 }

@@ -87,8 +87,7 @@ async fn a_pool_that_is_used_up_delays_no_heartbeat_no_takeover_and_no_readiness
     }
     let limits = Limits::default();
     installation.until_so_many_wait_for("relation", limits.pool.into()).await;
-    // One tenant has all but one of their places.
-    installation.until_so_many_wait_for("PgSleep", (limits.searches - 1).into()).await;
+    installation.until_so_many_wait_for("PgSleep", limits.searches.into()).await;
 
     let going_on = async {
         assert!(stores.nodes.beat(owner).await.unwrap());

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use correio::application::ports::{MessageFilter, MessageRepository, MessageSearch, Storage};
+use correio::application::ports::{DueMessages, MessageFilter, MessageRepository, MessageSearch, Storage, Turns};
 use correio::domain::message::MessageStatus;
-use correio::infrastructure::storage::postgres::{PgDatabase, PgMessageRepository, PgMessageSearch, PgStorage};
+use correio::infrastructure::storage::postgres::{
+    PgDatabase, PgDueMessages, PgMessageRepository, PgMessageSearch, PgStorage,
+};
 use sqlx::{Connection, PgConnection};
 
 use crate::support::databases::{FreshPostgres, OwnedPostgres, migrations_until};
@@ -66,6 +68,10 @@ async fn a_large_table_gets_its_indexes_beside_everything_else() {
                           'sent', 1, 3, 1, now(), now()
                      from generate_series(1, 40000) as number";
     sqlx::raw_sql(filling).execute(&mut other).await.unwrap();
+    let due = "update messaging_messages
+                  set status = 'queued', next_attempt_at = now() - interval '1 second'
+                where remote_jid = '78'";
+    sqlx::raw_sql(due).execute(&mut other).await.unwrap();
     database.migrate().await.unwrap();
     let missing = "select count(*)
                      from pg_index
@@ -73,13 +79,21 @@ async fn a_large_table_gets_its_indexes_beside_everything_else() {
                       and not indisvalid";
     let mut missing = async || sqlx::query_scalar::<_, i64>(missing).fetch_one(&mut other).await.unwrap();
     assert_eq!(missing().await, 9);
+    // Without its index each turn would walk past all that waits for a time.
+    let take_in_turns = async || {
+        let (node, after, now) = (node(), None, chrono::Utc::now());
+        let turns = Turns { node, after, held: vec![], with_content: false, limit: 8, full: vec![], now };
+        PgDueMessages::new(database.clone()).take_in_turns(&turns).await.unwrap().messages.len()
+    };
+    assert_eq!(take_in_turns().await, 0);
     // A week that is made meanwhile has them.
     storage.maintain(chrono::Utc::now() + chrono::Duration::days(7)).await.unwrap();
     storage.overhaul(chrono::Utc::now()).await.unwrap();
     assert_eq!(missing().await, 0);
+    assert_eq!(take_in_turns().await, 1);
     storage.overhaul(chrono::Utc::now()).await.unwrap();
     let filter = MessageFilter { recipient: Some("77".to_owned()), ..MessageFilter::default() };
-    let found = PgMessageSearch::new(database).list(&tenant("acme"), &filter, None, 9).await.unwrap();
+    let found = PgMessageSearch::new(database.clone()).list(&tenant("acme"), &filter, None, 9).await.unwrap();
     assert_eq!(found.messages.len(), 1);
 }
 

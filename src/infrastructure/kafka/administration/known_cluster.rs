@@ -81,38 +81,15 @@ impl KnownCluster {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use async_trait::async_trait;
     use futures::future::join_all;
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::domain::Timestamp;
-
-    #[derive(Default)]
-    struct Moved(Mutex<Duration>);
-
-    #[async_trait]
-    impl Clock for Moved {
-        fn now(&self) -> Timestamp {
-            Timestamp::default()
-        }
-
-        fn monotonic(&self) -> Duration {
-            *self.0.lock().unwrap()
-        }
-
-        async fn sleep(&self, _: Duration) {}
-    }
-
-    impl Moved {
-        fn pass(&self, time: Duration) {
-            *self.0.lock().unwrap() += time;
-        }
-    }
+    use crate::set_clock::SetClock;
 
     /// A Kafka whose answers wait until they are let go.
     struct Scene {
-        clock: Arc<Moved>,
+        clock: Arc<SetClock>,
         known: Arc<KnownCluster>,
         asked: Arc<AtomicUsize>,
         answers: Arc<Semaphore>,
@@ -120,7 +97,7 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            let clock = Arc::new(Moved::default());
+            let clock = Arc::new(SetClock::default());
             let known = Arc::new(KnownCluster::new(clock.clone()));
             Self { clock, known, asked: Arc::default(), answers: Arc::new(Semaphore::new(0)) }
         }

@@ -143,30 +143,10 @@ impl Trouble {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use async_trait::async_trait;
 
     use super::*;
-    use crate::domain::Timestamp;
     use crate::log_lines::written;
-
-    /// Seconds.
-    #[derive(Default)]
-    struct SetClock(AtomicU64);
-
-    #[async_trait]
-    impl Clock for SetClock {
-        fn now(&self) -> Timestamp {
-            Timestamp::default()
-        }
-
-        fn monotonic(&self) -> Duration {
-            Duration::from_secs(self.0.load(Ordering::Relaxed))
-        }
-
-        async fn sleep(&self, _: Duration) {}
-    }
+    use crate::set_clock::SetClock;
 
     fn address() -> About {
         About::Address("kafka-1:9092".to_owned())
@@ -178,7 +158,7 @@ mod tests {
         let troubles = Troubles::new(clock.clone());
         let lines = written(|| {
             for second in 0..=130 {
-                clock.0.store(second, Ordering::Relaxed);
+                clock.set(second);
                 if second == 0 {
                     troubles.found(address(), "no way to kafka-1");
                 }
@@ -199,7 +179,7 @@ mod tests {
         let troubles = Troubles::new(clock.clone());
         let lines = written(|| {
             troubles.found(address(), "no way to kafka-1");
-            clock.0.store(9, Ordering::Relaxed);
+            clock.set(9);
             troubles.repeat();
             troubles.over(&address());
         });
@@ -212,15 +192,15 @@ mod tests {
         let troubles = Troubles::new(clock.clone());
         troubles.found(address(), "no way to kafka-1");
         troubles.found(About::Membership, "not let in");
-        clock.0.store(120, Ordering::Relaxed);
+        clock.set(120);
         troubles.forget_old_or_unless(|_| true);
         assert_eq!(troubles.sentences(), ["no way to kafka-1", "not let in"]);
-        clock.0.store(121, Ordering::Relaxed);
+        clock.set(121);
         troubles.forget_old_or_unless(|_| true);
         assert_eq!(troubles.sentences(), ["not let in"]);
         troubles.found(address(), "no way to kafka-1");
         troubles.forget_old_or_unless(|_| false);
-        clock.0.store(200, Ordering::Relaxed);
+        clock.set(200);
         assert_eq!(troubles.sentences(), ["not let in"]);
     }
 }

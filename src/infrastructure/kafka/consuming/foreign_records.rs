@@ -85,37 +85,17 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use async_trait::async_trait;
     use uuid::{NoContext, Timestamp as UuidTime, Uuid};
 
     use super::*;
-    use crate::domain::Timestamp;
-
-    /// Seconds, since 1970 and since the start.
-    #[derive(Default)]
-    struct SetClock(AtomicU64);
-
-    #[async_trait]
-    impl Clock for SetClock {
-        fn now(&self) -> Timestamp {
-            Timestamp::UNIX_EPOCH + self.monotonic()
-        }
-
-        fn monotonic(&self) -> Duration {
-            Duration::from_secs(self.0.load(Ordering::Relaxed))
-        }
-
-        async fn sleep(&self, _: Duration) {}
-    }
+    use crate::set_clock::SetClock;
 
     fn message(second: u64) -> MessageId {
         MessageId(Uuid::new_v7(UuidTime::from_unix(NoContext, second, 0)))
     }
 
     fn records() -> (Arc<SetClock>, Arc<Troubles>, ForeignRecords) {
-        let clock = Arc::new(SetClock(AtomicU64::new(10_000)));
+        let clock = Arc::new(SetClock::at(10_000));
         let troubles = Arc::new(Troubles::new(clock.clone()));
         let records = ForeignRecords::new("messaging.send".to_owned(), clock.clone(), troubles.clone());
         (clock, troubles, records)
@@ -123,7 +103,7 @@ mod tests {
 
     /// What has lasted for long enough to be said.
     fn said(clock: &SetClock, troubles: &Troubles) -> Vec<String> {
-        clock.0.fetch_add(10, Ordering::Relaxed);
+        clock.pass(Duration::from_secs(10));
         troubles.sentences()
     }
 
@@ -136,10 +116,10 @@ mod tests {
         let sentences = said(&clock, &troubles);
         assert!(sentences[0].contains("does not have: 4 in the last ten minutes, in the topic messaging.send."));
         assert!(sentences[0].contains("KAFKA_TOPIC_PREFIX and KAFKA_GROUP_ID"), "{sentences:?}");
-        clock.0.store(10_600, Ordering::Relaxed);
+        clock.set(10_600);
         troubles.forget_old_or_unless(|_| true);
         assert_eq!(troubles.sentences().len(), 1);
-        clock.0.store(10_601, Ordering::Relaxed);
+        clock.set(10_601);
         troubles.forget_old_or_unless(|_| true);
         assert_eq!(troubles.sentences(), [""; 0]);
     }
@@ -156,7 +136,7 @@ mod tests {
         assert_eq!(said(&clock, &troubles), [""; 0]);
         for half in 0..10 {
             let second = 20_000 + half * 301;
-            clock.0.store(second, Ordering::Relaxed);
+            clock.set(second);
             records.found(message(second));
             troubles.forget_old_or_unless(|_| true);
         }

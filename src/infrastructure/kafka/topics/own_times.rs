@@ -76,32 +76,14 @@ impl OwnTimes {
 mod tests {
     use std::time::Duration;
 
-    use async_trait::async_trait;
-
     use super::*;
-    use crate::domain::Timestamp;
+    use crate::set_clock::SetClock;
 
     const NOW: i64 = 1_800_000_000_000;
 
-    #[derive(Default)]
-    struct Moved(Mutex<Duration>);
-
-    #[async_trait]
-    impl Clock for Moved {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_timestamp_millis(NOW).unwrap()
-        }
-
-        fn monotonic(&self) -> Duration {
-            *self.0.lock().unwrap()
-        }
-
-        async fn sleep(&self, _: Duration) {}
-    }
-
     #[test]
     fn a_refused_time_of_ours_costs_one_look_a_minute_and_one_topic_its_times() {
-        let clock = Arc::new(Moved::default());
+        let clock = Arc::new(SetClock::at(NOW.unsigned_abs() / 1_000));
         let troubles = Arc::new(Troubles::new(clock.clone()));
         let times = OwnTimes::new(clock.clone(), troubles.clone());
         let arrived = RecordTime::Arrived(NOW);
@@ -111,7 +93,7 @@ mod tests {
         assert_eq!((times.of("a", arrived), times.of("a", RecordTime::Published)), (Some(NO_TIME), Some(NO_TIME)));
         assert_eq!(times.instead("a", arrived, Some(NO_TIME)), None);
         assert_eq!((times.of("b", arrived), times.of("a", RecordTime::Given(7))), (Some(NOW), Some(7)));
-        *clock.0.lock().unwrap() = Duration::from_secs(60);
+        clock.pass(Duration::from_secs(60));
         assert!(troubles.sentences()[0].contains("records of the topic a"), "{:?}", troubles.sentences());
         assert_eq!(times.of("a", RecordTime::Published), None, "it is tried again");
         times.taken("a", RecordTime::Given(7), Some(7));
@@ -122,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_clients_time_stands_and_one_that_has_waited_gives_way_to_the_moment() {
-        let clock = Arc::new(Moved::default());
+        let clock = Arc::new(SetClock::at(NOW.unsigned_abs() / 1_000));
         let times = OwnTimes::new(clock.clone(), Arc::new(Troubles::new(clock)));
         for given in [0, NOW, NOW + 1_000_000_000] {
             assert_eq!(times.instead("a", RecordTime::Given(given), Some(given)), None);

@@ -1,29 +1,8 @@
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use async_trait::async_trait;
-
 use super::*;
-use crate::domain::Timestamp;
 use crate::infrastructure::config::{Compression, KafkaSecurity, TopicBrokers, Unconfirmed};
 use crate::infrastructure::kafka::Topics;
 use crate::infrastructure::kafka::client::{EmbeddedBroker, Troubles, client_config};
-
-/// Seconds.
-#[derive(Default)]
-struct SetClock(AtomicU64);
-
-#[async_trait]
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::default()
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::from_secs(self.0.load(Ordering::Relaxed))
-    }
-
-    async fn sleep(&self, _: Duration) {}
-}
+use crate::set_clock::SetClock;
 
 fn config() -> TopicsConfig {
     TopicsConfig {
@@ -60,7 +39,7 @@ async fn a_producer_that_stands_still_is_replaced_and_the_next_one_publishes() {
     let first = client();
 
     let timed_out = |second: u64| {
-        clock.0.store(second, Ordering::Relaxed);
+        clock.set(second);
         let error = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
         producer.0.together.standstill.reported(&topics.send, 0, Some(&error));
     };

@@ -18,11 +18,9 @@ use crate::infrastructure::storage::postgres::row::{get, status};
 /// this one's.
 macro_rules! uncounted_changes {
     () => {
-        "written_by >= (select case
-                                   when written_by <= pg_snapshot_xmax(pg_current_snapshot()) then written_by
-                                   else '0'::xid8
-                               end
-                          from messaging_counted_until)"
+        "written_by >= coalesce((select written_by
+                                   from messaging_counted_until
+                                  where written_by <= pg_snapshot_xmax(pg_current_snapshot())), '0')"
     };
 }
 pub(super) use uncounted_changes;

@@ -18,7 +18,7 @@ use super::receiving::{DELIVERED, FAILED, READ, SENT, SETTLED};
 use crate::domain::Timestamp;
 use crate::domain::message::MessageId;
 use crate::infrastructure::storage::postgres::connections::{CHANGING_PROBES, LOOKS};
-use crate::infrastructure::storage::postgres::floor::Floor;
+use crate::infrastructure::storage::postgres::floor::{Asking, Floor};
 use crate::infrastructure::storage::postgres::messages::open_messages::{TIMED, UNTIMED};
 use crate::infrastructure::storage::postgres::named_weeks::NamedWeeks;
 use crate::infrastructure::storage::shared::{first_id, migrations};
@@ -41,10 +41,7 @@ async fn what_is_open_of_deleted_instances_is_found_in_order_of_the_indexes_and_
     let now = Utc::now();
     // Rolled back at the end.
     let mut connection = connection.begin().await.unwrap();
-    make(&mut connection, now).await;
-    let floor = Floor::default();
-    let asking = floor.begin(now, Instant::now());
-    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    let (floor, _) = make_with_floor(&mut connection, now).await;
     prepare(&mut connection, "untimed", "(uuid[], bigint, text, text, text)", &floor.name_in(UNTIMED)).await;
     prepare(&mut connection, "timed", "(uuid[], bigint, text, text)", &floor.name_in(TIMED)).await;
     let (least, some) = (Uuid::nil(), first_id(now));
@@ -81,10 +78,7 @@ async fn what_is_timed_anew_is_found_in_order_of_the_index_of_what_waits_so_many
     let now = Utc::now();
     // Rolled back at the end.
     let mut connection = connection.begin().await.unwrap();
-    make(&mut connection, now).await;
-    let floor = Floor::default();
-    let asking = floor.begin(now, Instant::now());
-    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    let (floor, _) = make_with_floor(&mut connection, now).await;
     let parameters = "(uuid, bigint, timestamptz, timestamptz, timestamptz, text, text, bigint)";
     prepare(&mut connection, "retime", parameters, &floor.name_in(RETIME)).await;
     let node = Uuid::now_v7();
@@ -228,8 +222,17 @@ pub async fn connection() -> Option<PgConnection> {
     Some(PgConnection::connect(&url).await.unwrap())
 }
 
+/// With nothing to be done in older weeks.
+pub async fn make_with_floor(connection: &mut PgConnection, now: Timestamp) -> (Floor, Asking) {
+    make(connection, now).await;
+    let floor = Floor::default();
+    let asking = floor.begin(now, Instant::now());
+    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    (floor, asking)
+}
+
 /// The tables, in a schema of their own, and the settings of the relay's connection.
-pub async fn make(connection: &mut PgConnection, now: Timestamp) {
+async fn make(connection: &mut PgConnection, now: Timestamp) {
     let schema = format!("correio_test_{}", Uuid::new_v4().simple());
     let mut statements = vec![format!("create schema {schema}; set local search_path = {schema}")];
     statements.extend(migrations::POSTGRES.iter().map(|migration| migration.sql.as_str().to_owned()));

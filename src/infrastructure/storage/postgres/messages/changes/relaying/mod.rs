@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod plan_tests;
 mod turns;
+mod writing;
 
 #[cfg(test)]
 pub use turns::TAKE_IN_TURNS;
@@ -11,6 +12,7 @@ pub use turns::take_in_turns;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use self::writing::take_fitting;
 use crate::application::ports::{RepositoryError, Take};
 use crate::domain::message::Message;
 use crate::domain::node::NodeId;
@@ -219,17 +221,8 @@ pub const TAKE: &str = concat!(
     ),",
     fitting!("due", "found.since, found.id", "messages.id >= :floor and ", "$13"),
     ",
-    taken as (
-        update messaging_messages
-           set status = 'queued',
-               -- A node that was delivering it may have done so.
-               unanswered = unanswered or status in ('pending', 'processing'),
-               node_id = $7,
-               next_attempt_at = null,
-               updated_at = $1
-         where id >= :floor
-           and id = any(array(select id from fitting))
-        returning ",
+    taken as (",
+    take_fitting!("$1", "$7"),
     message_columns_with_content_if!("$13"),
     "
     )

@@ -1,15 +1,12 @@
 //! How PostgreSQL looks for what is due and for what is owed, by the plans that it keeps.
 
-use std::time::Instant;
-
 use chrono::Utc;
 use sqlx::{AssertSqlSafe, Connection};
 use uuid::Uuid;
 
 use super::{TAKE, TAKE_IN_TURNS};
-use crate::infrastructure::storage::postgres::floor::Floor;
 use crate::infrastructure::storage::postgres::messages::changes::plan_tests::{
-    FILLED, LOOKED_AT, connection, fill, make, pages, prepare, scans,
+    FILLED, LOOKED_AT, connection, fill, make_with_floor, pages, prepare, scans,
 };
 use crate::infrastructure::storage::postgres::messages::owed_dead_letters::OWED;
 use crate::infrastructure::storage::postgres::weeks::needed::IS_NEEDED;
@@ -29,10 +26,7 @@ async fn a_look_that_was_planned_while_all_was_empty_reads_no_more_than_one_that
     let now = Utc::now();
     // Rolled back at the end.
     let mut connection = connection.begin().await.unwrap();
-    make(&mut connection, now).await;
-    let floor = Floor::default();
-    let asking = floor.begin(now, Instant::now());
-    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    let (floor, _) = make_with_floor(&mut connection, now).await;
     prepare(&mut connection, "look", TAKE_PARAMETERS, &floor.name_in(TAKE)).await;
     let look = format!("look ({NOTHING})");
     pages(&mut connection, &look).await;
@@ -49,10 +43,7 @@ async fn a_look_walks_nothing_but_its_indexes_and_only_those_of_the_last_weeks()
     let now = Utc::now();
     // Rolled back at the end.
     let mut connection = connection.begin().await.unwrap();
-    make(&mut connection, now).await;
-    let floor = Floor::default();
-    let asking = floor.begin(now, Instant::now());
-    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    let (floor, asking) = make_with_floor(&mut connection, now).await;
     let look = floor.name_in(TAKE);
     let older = asking.spans[1].name_in(IS_NEEDED);
     prepare(&mut connection, "look", TAKE_PARAMETERS, &look).await;
@@ -88,10 +79,7 @@ async fn turns_are_found_in_order_of_their_index_and_taken_by_the_ids() {
     let now = Utc::now();
     // Rolled back at the end.
     let mut connection = connection.begin().await.unwrap();
-    make(&mut connection, now).await;
-    let floor = Floor::default();
-    let asking = floor.begin(now, Instant::now());
-    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    let (floor, _) = make_with_floor(&mut connection, now).await;
     let parameters = "(timestamptz, uuid[], uuid[], uuid, bigint, bigint, bigint, boolean, uuid)";
     prepare(&mut connection, "turns", parameters, &floor.name_in(TAKE_IN_TURNS)).await;
     let turns = format!("turns (now(), '{{}}', '{{}}', '{}', 256, 32, 8, true, gen_random_uuid())", Uuid::nil());
@@ -126,10 +114,7 @@ async fn what_others_owe_is_not_walked_past() {
     let now = Utc::now();
     // Rolled back at the end.
     let mut connection = connection.begin().await.unwrap();
-    make(&mut connection, now).await;
-    let floor = Floor::default();
-    let asking = floor.begin(now, Instant::now());
-    floor.take_in(&asking, &vec![Some(false); asking.spans.len()], Instant::now());
+    let (floor, _) = make_with_floor(&mut connection, now).await;
     prepare(&mut connection, "owed", "(uuid, uuid[], uuid[], bigint)", &floor.name_in(OWED)).await;
     let other = Uuid::new_v4();
     let owed = format!("owed (gen_random_uuid(), '{{{other}}}', '{{}}', 100)");

@@ -3,6 +3,7 @@
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use super::writing::take_fitting;
 use crate::application::ports::{IN_A_TURN, RepositoryError, TURNS_AT_ONCE, Turns, TurnsTaken};
 use crate::domain::instance::InstanceId;
 use crate::infrastructure::storage::postgres::PgDatabase;
@@ -11,11 +12,14 @@ use crate::infrastructure::storage::postgres::row::{get, message_columns_with_co
 
 /// Every part is a probe of an index: from one instance to the next of which something waits for a time, due or not. It is compared
 /// as the index has it, `at time zone 'UTC'`: in order of the column itself the index of what is due would serve as well, and
-/// be walked past all that others have.
+/// be walked past all that others have. Nobody has a turn before every week has that index.
 pub const TAKE_IN_TURNS: &str = concat!(
     "
     with recursive turns (instance_id, looked, found) as (
         select $4::uuid, 0, 0
+         where (select indisvalid
+                  from pg_index
+                 where indexrelid = to_regclass('messaging_messages_due_by_instance'))
         union all
         select following.instance_id, turns.looked + 1, turns.found + following.is_due::int
           from turns
@@ -72,17 +76,8 @@ pub const TAKE_IN_TURNS: &str = concat!(
     ),",
     fitting!("due", "found.place, found.since, found.id", "messages.id >= :floor and ", "$8"),
     ",
-    taken as (
-        update messaging_messages
-           set status = 'queued',
-               -- A node that was delivering it may have done so.
-               unanswered = unanswered or status in ('pending', 'processing'),
-               node_id = $9,
-               next_attempt_at = null,
-               updated_at = $1
-         where id >= :floor
-           and id = any(array(select id from fitting))
-        returning ",
+    taken as (",
+    take_fitting!("$1", "$9"),
     message_columns_with_content_if!("$8"),
     "
     )
@@ -106,7 +101,7 @@ pub async fn take_in_turns(database: &PgDatabase, turns: &Turns) -> Result<Turns
         .bind(turns.with_content)
         .bind(turns.node.0);
     let mut rows = database.relay.run(async |connection| query.fetch_all(connection).await).await?;
-    let Some(last) = rows.first() else { return Err(RepositoryError::Corrupt("a row was expected".to_owned())) };
+    let Some(last) = rows.first() else { return Ok(TurnsTaken { messages: Vec::new(), next: None }) };
     let (turn_of, is_end): (Uuid, bool) = (get(last, "turn_of")?, get(last, "is_end")?);
     // The one that says how far it was looked, when nothing is due.
     rows.retain(|row| get::<Option<i64>>(row, "place").is_ok_and(|place| place.is_some()));
