@@ -56,13 +56,9 @@ impl StepWork for RouteEvents {
         "make messages of events"
     }
 
-    /// Others wait for their messages, or for their tenant's next turn.
-    fn hindrance(&self, results: &[WorkResult]) -> Option<String> {
-        let reasons = results.iter().map(|result| match result {
-            WorkResult::PutOff(_, reason) => Some(reason),
-            _ => None,
-        });
-        reasons.collect::<Option<Vec<_>>>()?.first().map(|reason| (*reason).clone())
+    /// What waits here waits for its own tenant: for its messages, or for its next turn.
+    fn hindrance(&self, _: &[WorkResult]) -> Option<String> {
+        None
     }
 
     async fn work(&self, due: &[DueStep]) -> Vec<WorkResult> {
