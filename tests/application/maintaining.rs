@@ -10,7 +10,9 @@ use correio::application::operations::report_health::Condition;
 use correio::application::ports::{Accepted, Clock, RepositoryError};
 use correio::application::service::Repeated;
 use correio::domain::Timestamp;
+use correio::domain::event::{Event, EventId, EventStatus};
 use correio::domain::message::{Message, MessageId, MessageStatus};
+use correio::infrastructure::storage::shared::first_id;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::join_all;
@@ -18,6 +20,7 @@ use uuid::Uuid;
 
 use super::gateway::TestGateway;
 use super::scripted::ManualClock;
+use crate::contracts::events::{event, stored};
 use crate::support::databases::{Adapters, sqlite};
 use crate::support::given::{at, message, node, request};
 use crate::support::memory::{MemoryDatabase, Statement, Weather};
@@ -334,4 +337,24 @@ async fn work_that_does_not_go_on_is_said_though_everything_is_there() {
     assert_eq!(condition().await, (Condition::Hindered, 1));
     hindrances.over("publish events");
     assert_eq!(condition().await, (Condition::Healthy, 0));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_ahead_makes_no_event_old_for_a_day() {
+    const HUNDRED_DAYS: i64 = 100 * 24 * 60 * 60;
+    let (adapters, _, gateway) = begin(Some(3 * DAY)).await;
+    let stop = std::future::pending().boxed().shared();
+    let mut sweep = gateway.sweep_events();
+    let now = gateway.clock.now();
+    let one = Event { id: EventId(first_id(now)), received_at: now, status: EventStatus::Processed, ..event("one") };
+    stored(&adapters, &one, &[]).await;
+    let is_there = async || adapters.events.find(&one.tenant, &one.name).await.unwrap().is_some();
+    sweep.round(&stop).await.unwrap();
+    gateway.clock.set_by(HUNDRED_DAYS);
+    sweep.round(&stop).await.unwrap();
+    assert!(is_there().await);
+    gateway.clock.set_by(-HUNDRED_DAYS);
+    gateway.clock.advance(4 * DAY);
+    sweep.round(&stop).await.unwrap();
+    assert!(!is_there().await, "it is old");
 }

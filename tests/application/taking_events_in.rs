@@ -156,7 +156,7 @@ impl EventRepository for RenamingEvents {
         filter: &EventFilter,
         before: Option<EventId>,
         limit: u32,
-    ) -> Result<ListedEvents, RepositoryError> {
+    ) -> Result<ListedEvents, SearchError> {
         self.0.list(tenant, filter, before, limit).await
     }
 

@@ -198,9 +198,10 @@ impl Gateway {
         inbound::DecidePhoneMessages::new(received, sends, clock, self.channels.longest_try())
     }
 
-    fn sweep_events(&self) -> events::SweepEvents {
-        let (events, clock) = (self.ports.stores.events.clone(), self.ports.clock.clone());
-        events::SweepEvents { events, clock, retention: self.settings.retention }
+    pub fn sweep_events(&self) -> events::SweepEvents {
+        let (events, storage) = (self.ports.stores.events.clone(), self.ports.stores.storage.clone());
+        let (time, clock) = (operations::HistoryTime::silent(), self.ports.clock.clone());
+        events::SweepEvents { events, storage, time, clock, retention: self.settings.retention }
     }
 
     /// What is done with events after they were stored.

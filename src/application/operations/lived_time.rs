@@ -13,6 +13,8 @@ pub struct LivedTime {
     /// The monotonic clock, and the time that counted, when this was asked last.
     last: Option<(Duration, Timestamp)>,
     is_said: bool,
+    /// Another one says it.
+    is_silent: bool,
 }
 
 /// How many times as fast as time passes what was not seen to pass is made up for. A computer that runs for some hours a day
@@ -23,6 +25,10 @@ const CATCHING_UP: u32 = 4;
 const WORTH_SAYING: TimeDelta = TimeDelta::days(1);
 
 impl LivedTime {
+    pub fn silent() -> Self {
+        Self { is_silent: true, ..Self::default() }
+    }
+
     /// The time that counts now: the wall clock's, or an earlier one.
     ///
     /// # Errors
@@ -39,7 +45,9 @@ impl LivedTime {
         // A clock that is behind takes nothing back.
         let lived = lived.checked_add_signed(passed).map_or(now, |reached| reached.min(now)).max(lived);
         self.last = Some((monotonic, lived));
-        self.say(now - lived, lived);
+        if !self.is_silent {
+            self.say(now - lived, lived);
+        }
         Ok(now.min(lived))
     }
 

@@ -2,11 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
-use futures::future::select;
 
 use crate::application::Stop;
-use crate::application::operations::lived_time::LivedTime;
+use crate::application::operations::history_time::{HistoryNow, HistoryTime, rest_since};
 use crate::application::ports::{Clock, RepositoryError, Storage};
 use crate::application::service::Repeated;
 use crate::domain::Timestamp;
@@ -16,30 +14,22 @@ use crate::domain::Timestamp;
 pub struct MaintainStorage {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
-    lived: LivedTime,
+    time: HistoryTime,
     /// None: messages are kept for ever.
     retention: Option<Duration>,
-    believed: BelievedTime,
     /// Whether the last round has found something that an operator should look at.
     is_worried: bool,
 }
 
 impl MaintainStorage {
     pub fn new(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, retention: Option<Duration>) -> Self {
-        Self {
-            storage,
-            clock,
-            lived: LivedTime::default(),
-            retention,
-            believed: BelievedTime::default(),
-            is_worried: false,
-        }
+        Self { storage, clock, time: HistoryTime::default(), retention, is_worried: false }
     }
 
     async fn delete_keys(&self, now: Timestamp, stop: &Stop) -> Result<(), RepositoryError> {
         let mut began = self.clock.monotonic();
         while stop.peek().is_none() && self.storage.delete_expired_keys(now).await? {
-            began = self.rest_since(began, stop).await;
+            began = rest_since(began, self.clock.as_ref(), stop).await;
         }
         Ok(())
     }
@@ -48,17 +38,9 @@ impl MaintainStorage {
         let Some(retention) = self.retention else { return Ok(()) };
         let mut began = self.clock.monotonic();
         while stop.peek().is_none() && self.storage.delete_history(retention, now).await? {
-            began = self.rest_since(began, stop).await;
+            began = rest_since(began, self.clock.as_ref(), stop).await;
         }
         Ok(())
-    }
-
-    /// Between two parts of what is deleted it rests for as long as it worked, and so leaves at least half of the time of the
-    /// only writer to others. Returns when the next part begins.
-    async fn rest_since(&self, began: Duration, stop: &Stop) -> Duration {
-        let took = self.clock.monotonic().saturating_sub(began);
-        select(stop.clone(), self.clock.sleep(took.min(LONGEST_REST))).await;
-        self.clock.monotonic()
     }
 
     /// Warns once, and says once that all is well again.
@@ -79,9 +61,6 @@ impl MaintainStorage {
     }
 }
 
-/// Longest pause between two parts of what is deleted.
-const LONGEST_REST: Duration = Duration::from_secs(1);
-
 #[async_trait]
 impl Repeated for MaintainStorage {
     fn name(&self) -> &'static str {
@@ -97,44 +76,12 @@ impl Repeated for MaintainStorage {
     }
 
     async fn round(&mut self, stop: &Stop) -> Result<(), RepositoryError> {
-        let now = self.lived.now(self.storage.as_ref(), self.clock.as_ref()).await?;
-        let believed = self.believed.at(self.clock.now(), self.clock.monotonic()).min(now);
+        let HistoryNow { lived: now, believed } = self.time.now(self.storage.as_ref(), self.clock.as_ref()).await?;
         // None of these keeps the others from being done.
         let maintained = self.storage.maintain(now).await;
         let keys_deleted = self.delete_keys(believed, stop).await;
         let history_deleted = self.delete_history(believed, stop).await;
         let watched = self.watch_weeks(now).await;
         maintained.and(keys_deleted).and(history_deleted).and(watched)
-    }
-}
-
-/// The time by which things are old. A wall clock that is set ahead would make everything look old at once: what it says is
-/// believed when it has said so for [`Self::DOUBTED`], in which its operator sees the warning. The start is believed.
-#[derive(Default)]
-struct BelievedTime {
-    /// What was believed last, and when by the monotonic clock.
-    last: Option<(Timestamp, Duration)>,
-    ahead_since: Option<Duration>,
-}
-
-impl BelievedTime {
-    const DOUBTED: Duration = Duration::from_secs(24 * 60 * 60);
-
-    /// What clocks drift apart by between two rounds, and are set by, day by day.
-    const TOLERATED: TimeDelta = TimeDelta::seconds(10);
-
-    fn at(&mut self, wall: Timestamp, monotonic: Duration) -> Timestamp {
-        let expected = self.last.map(|(time, at)| time + monotonic.saturating_sub(at));
-        let believed = match expected.filter(|expected| wall > *expected + Self::TOLERATED) {
-            Some(expected) if monotonic.saturating_sub(*self.ahead_since.get_or_insert(monotonic)) < Self::DOUBTED => {
-                expected
-            }
-            _ => {
-                self.ahead_since = None;
-                wall
-            }
-        };
-        self.last = Some((believed, monotonic));
-        believed
     }
 }

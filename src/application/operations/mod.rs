@@ -1,5 +1,8 @@
 //! The installation as a whole: prepared, maintained, watched.
 
+pub mod history_time;
+pub use history_time::HistoryTime;
+
 pub mod lived_time;
 
 pub mod maintain_storage;

@@ -8,7 +8,9 @@ use crate::domain::event::kind::KindPattern;
 use crate::domain::instance::InstanceName;
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::problem::FieldProblem;
-use crate::domain::subscription::{MOST_OF_A_TENANT, MOST_PATTERNS, Subscription, SubscriptionId};
+use crate::domain::subscription::{
+    MOST_BYTES_OF_A_TENANT, MOST_OF_A_TENANT, MOST_PATTERNS, Subscription, SubscriptionId,
+};
 
 /// Keeps the subscriptions of tenants.
 pub struct ManageSubscriptions {
@@ -47,6 +49,10 @@ pub enum ManageSubscriptionsError {
     NameTaken,
     #[error("a tenant has at most {MOST_OF_A_TENANT} subscriptions")]
     TooMany,
+    #[error(
+        "the filters and templates of a tenant's subscriptions have at most {MOST_BYTES_OF_A_TENANT} bytes together"
+    )]
+    TooLarge,
     #[error(transparent)]
     Repository(RepositoryError),
 }
@@ -69,9 +75,6 @@ impl ManageSubscriptions {
         draft: SubscriptionDraft,
     ) -> Result<Subscription, ManageSubscriptionsError> {
         self.check(caller, &draft, None).await?;
-        if self.subscriptions.list(&caller.tenant).await?.len() >= MOST_OF_A_TENANT {
-            return Err(ManageSubscriptionsError::TooMany);
-        }
         let now = self.clock.now();
         let subscription = Subscription {
             id: SubscriptionId(self.ids.next()),
@@ -88,8 +91,23 @@ impl ManageSubscriptions {
             created_at: now,
             updated_at: now,
         };
+        self.has_room(&subscription).await?;
         self.subscriptions.insert(&subscription).await?;
         Ok(subscription)
+    }
+
+    /// Beside the others of its tenant.
+    async fn has_room(&self, subscription: &Subscription) -> Result<(), ManageSubscriptionsError> {
+        let mut others = self.subscriptions.list(&subscription.tenant).await?;
+        others.retain(|other| other.id != subscription.id);
+        if others.len() >= MOST_OF_A_TENANT {
+            return Err(ManageSubscriptionsError::TooMany);
+        }
+        let bytes: usize = others.iter().map(Subscription::bytes).sum();
+        if bytes + subscription.bytes() > MOST_BYTES_OF_A_TENANT {
+            return Err(ManageSubscriptionsError::TooLarge);
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -115,6 +133,7 @@ impl ManageSubscriptions {
         change: impl FnOnce(&mut SubscriptionDraft) + Send,
     ) -> Result<Subscription, ManageSubscriptionsError> {
         let found = self.find(caller, id).await?;
+        let before = found.bytes();
         let mut draft = SubscriptionDraft {
             name: found.name.clone(),
             kinds: found.kinds.clone(),
@@ -139,6 +158,9 @@ impl ManageSubscriptions {
             updated_at: self.clock.now(),
             ..found
         };
+        if updated.bytes() > before {
+            self.has_room(&updated).await?;
+        }
         let is_there = self.subscriptions.update(&updated).await?;
         if is_there { Ok(updated) } else { Err(ManageSubscriptionsError::Unknown) }
     }

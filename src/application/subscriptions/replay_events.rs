@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::portions::portions;
 use super::shape_message::{ShapeError, ShapeMessage};
 use crate::application::ports::{
-    Clock, EventDeliveries, EventFilter, EventRepository, NewDelivery, RepositoryError, SubscriptionRepository,
+    Clock, EventDeliveries, EventFilter, EventRepository, NewDelivery, RepositoryError, SearchError,
+    SubscriptionRepository,
 };
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
@@ -62,6 +63,8 @@ pub enum ReplayEventsError {
     Unknown,
     #[error("the subscription is disabled")]
     Disabled,
+    #[error(transparent)]
+    Search(#[from] SearchError),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
 }

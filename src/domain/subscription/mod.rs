@@ -29,6 +29,9 @@ pub const MOST_PATTERNS: usize = 50;
 /// So many subscriptions one tenant may have: each event is compared with all.
 pub const MOST_OF_A_TENANT: usize = 1_000;
 
+/// Bytes of filters and templates that all of a tenant's have together: all are read for each of its events.
+pub const MOST_BYTES_OF_A_TENANT: usize = 1 << 20;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     pub id: SubscriptionId,
@@ -55,6 +58,11 @@ impl Subscription {
     /// Whether events of this type are for it, if its filter lets them through.
     pub fn is_for(&self, kind: &str) -> bool {
         self.kinds.iter().any(|pattern| pattern.matches(kind))
+    }
+
+    /// Bytes of its filter and its templates.
+    pub fn bytes(&self) -> usize {
+        [&self.filter, &self.template, &self.recipient].into_iter().flatten().map(String::len).sum()
     }
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::application::events::reporting::event_tally::EventTally;
 use crate::application::ports::{
     DueStep, EventCounts, EventFilter, EventRepository, EventSteps, FinishedStep, ListedEvents, NewEvent,
-    RepositoryError, Retry, StoredEvent, Stores,
+    RepositoryError, Retry, SearchError, StoredEvent, Stores,
 };
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
@@ -55,7 +55,7 @@ impl EventRepository for CountedEvents {
         filter: &EventFilter,
         before: Option<EventId>,
         limit: u32,
-    ) -> Result<ListedEvents, RepositoryError> {
+    ) -> Result<ListedEvents, SearchError> {
         self.events.list(tenant, filter, before, limit).await
     }
 

@@ -1,4 +1,4 @@
-use crate::application::ports::RepositoryError;
+use crate::application::ports::{RepositoryError, SearchError};
 use crate::infrastructure::composition::SetupError;
 use crate::infrastructure::config::ConfigError;
 
@@ -35,6 +35,12 @@ impl From<String> for CommandError {
 
 impl From<RepositoryError> for CommandError {
     fn from(error: RepositoryError) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+impl From<SearchError> for CommandError {
+    fn from(error: SearchError) -> Self {
         Self::Other(error.to_string())
     }
 }

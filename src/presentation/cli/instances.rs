@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::error::CommandError;
 use super::tenant::tenant;
 use crate::application::instances::connect_instance::{Asked, ConnectInstanceError};
-use crate::application::ports::{Connection, SearchError};
+use crate::application::ports::Connection;
 use crate::domain::access::principal::{Principal, Scope, Tenant};
 use crate::domain::instance::channel::ChannelName;
 use crate::domain::instance::{ConnectionStatus, Instance};
@@ -69,10 +69,7 @@ pub async fn run(config: &Config, command: InstancesCommand) -> Result<(), Comma
 
 async fn list(database: &Database, tenant: &Tenant, channel: Option<String>) -> Result<(), CommandError> {
     let channel = channel.map(ChannelName::new);
-    let listed = database.stores.instances.list(tenant, channel.as_ref()).await.map_err(|error| match error {
-        SearchError::Repository(error) => CommandError::from(error),
-        error => CommandError::Other(error.to_string()),
-    })?;
+    let listed = database.stores.instances.list(tenant, channel.as_ref()).await?;
     println!("ID\tCHANNEL\tNAME\tADDRESS\tSTATUS\tCREATED");
     for instance in &listed.instances {
         println!("{}", row(instance));

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
-use correio::application::ports::{OpenMessages, Position, Stores};
+use correio::application::ports::{OpenMessages, Position, SlotsAsked, Stores};
+use correio::domain::instance::pace::Pace;
 use correio::domain::instance::{Instance, InstanceId};
 use correio::domain::message::attempt::AttemptOutcome;
 use correio::domain::message::delivery::FailureKind;
@@ -61,7 +62,16 @@ async fn deleted_instances_are_listed_in_order_until_they_are_forgotten(adapters
     assert_eq!(adapters.deleted_instances.list(2).await.unwrap(), expected);
     let all = [expected[0], expected[1], late.id];
     assert_eq!(adapters.deleted_instances.list(10).await.unwrap(), all);
+    let slots = async |instance| {
+        let pace = Pace::new(6, Some(1)).unwrap();
+        let asked = SlotsAsked { instance, pace, slots: 1, returns: 0, now: chrono::Utc::now() };
+        adapters.paces.reserve(&asked).await.unwrap().slots
+    };
+    for instance in [late.id, kept.id] {
+        assert_eq!((slots(instance).await, slots(instance).await), (1, 0));
+    }
     adapters.deleted_instances.forget(&[expected[0], late.id, kept.id]).await.unwrap();
+    assert_eq!((slots(late.id).await, slots(kept.id).await), (1, 0), "its pace is forgotten with it");
     assert_eq!(adapters.deleted_instances.list(10).await.unwrap(), [expected[1]]);
     adapters.deleted_instances.forget(&[expected[1]]).await.unwrap();
     assert_eq!(adapters.deleted_instances.list(10).await.unwrap(), []);

@@ -85,6 +85,7 @@ impl DeletedInstances for MemoryDeletedInstances {
         let forget = move |tables: &mut Tables| {
             for id in instances {
                 if tables.deleted_instances.remove(&id).is_some() {
+                    tables.paces.remove(&id);
                     tables.sync();
                 }
             }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::application::events::bells::Bells;
 use crate::application::ports::{
     Clock, EventCounts, EventDeliveries, EventFilter, EventMessage, EventRepository, ListedEvents, RepositoryError,
-    Retry,
+    Retry, SearchError,
 };
 use crate::domain::access::principal::Principal;
 use crate::domain::event::{Event, EventId, HistoryEntry};
@@ -34,14 +34,14 @@ impl ReadEvents {
     }
 
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer, or not in time.
     pub async fn page(
         &self,
         caller: &Principal,
         filter: &EventFilter,
         before: Option<EventId>,
         limit: u32,
-    ) -> Result<ListedEvents, RepositoryError> {
+    ) -> Result<ListedEvents, SearchError> {
         self.events.list(&caller.tenant, filter, before, limit).await
     }
 

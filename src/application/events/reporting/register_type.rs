@@ -13,6 +13,9 @@ const LONGEST_SCHEMA: usize = 64 * 1024;
 /// So many types one tenant may have.
 const MOST_OF_A_TENANT: usize = 1_000;
 
+/// And bytes of their schemas together: they are listed at once.
+const MOST_BYTES_OF_A_TENANT: usize = 4 << 20;
+
 /// Keeps the types of events that a tenant has beside the known ones, or in their place.
 pub struct RegisterType {
     pub types: Arc<dyn EventTypes>,
@@ -52,11 +55,19 @@ impl RegisterType {
                 Err(EvaluationError::Busy(detail)) => return Err(RepositoryError::Unavailable(detail).into()),
             }
         }
-        let is_new = self.types.find(&caller.tenant, &folded(&name)).await?.is_none();
-        if is_new && self.types.list(&caller.tenant).await?.len() >= MOST_OF_A_TENANT {
+        let mut others = self.types.list(&caller.tenant).await?;
+        others.retain(|other| folded(&other.name) != folded(&name));
+        if others.len() >= MOST_OF_A_TENANT {
             return Err(invalid(
                 "/name",
                 format!("would be one more than the {MOST_OF_A_TENANT} that a tenant may have"),
+            ));
+        }
+        let schemas = others.iter().filter_map(|other| other.schema.as_ref()).chain(&text);
+        if schemas.map(String::len).sum::<usize>() > MOST_BYTES_OF_A_TENANT {
+            return Err(invalid(
+                "/schema",
+                format!("would be more than the {MOST_BYTES_OF_A_TENANT} bytes that all of a tenant's have together"),
             ));
         }
         let registered = EventType { tenant: caller.tenant.clone(), name, schema: text, updated_at: self.clock.now() };

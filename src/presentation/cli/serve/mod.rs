@@ -99,7 +99,7 @@ fn state(config: &Config, gateway: &Arc<Gateway>, tasks: TaskTracker, readiness:
         tasks,
         bodies: BodyLimits::new(config.http.max_body_bytes, config.http.max_broadcast_bytes),
         large_answers: LargeAnswers::new(config.http.max_body_bytes, LONGEST_WAIT_FOR_ROOM),
-        in_flight: InFlight::new(config.http.max_in_flight),
+        in_flight: InFlight::new(config.http.max_in_flight).among(gateway.node.tenants.clone()),
         streams: OpenStreams::new(config.http.max_in_flight),
         readiness: readiness.clone(),
         webhook_secret: webhook_secret(config),

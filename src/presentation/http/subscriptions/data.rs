@@ -92,7 +92,9 @@ impl From<ManageSubscriptionsError> for Problem {
             ManageSubscriptionsError::Forbidden(missing) => missing.into(),
             ManageSubscriptionsError::Unknown => Problem::unknown_subscription(),
             ManageSubscriptionsError::NameTaken => Problem::conflict("There is a subscription of this name."),
-            error @ ManageSubscriptionsError::TooMany => Problem::conflict(format!("{error}.")),
+            error @ (ManageSubscriptionsError::TooMany | ManageSubscriptionsError::TooLarge) => {
+                Problem::conflict(format!("{error}."))
+            }
             ManageSubscriptionsError::Repository(error) => error.into(),
         }
     }

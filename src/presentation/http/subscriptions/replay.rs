@@ -78,6 +78,7 @@ impl From<ReplayEventsError> for Problem {
         match error {
             ReplayEventsError::Unknown => Problem::unknown_subscription(),
             ReplayEventsError::Disabled => Problem::conflict("The subscription is disabled: enable it first."),
+            ReplayEventsError::Search(error) => error.into(),
             ReplayEventsError::Repository(error) => error.into(),
         }
     }

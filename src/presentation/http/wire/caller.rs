@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::problem::Problem;
+use super::serving::is_of;
 use super::state::SharedState;
 use crate::application::access::authenticate::{AuthenticateError, Authenticated, Presented};
 use crate::domain::access::principal::{MissingScope, Principal, Scope};
@@ -46,14 +47,16 @@ impl FromRequestParts<SharedState> for Caller {
 pub struct Known(pub Principal);
 
 /// # Errors
-/// 401 without valid credentials.
+/// 401 without valid credentials; 503 when its tenant has half of all places already.
 pub async fn authenticated(headers: &HeaderMap, state: &SharedState) -> Result<Authenticated, Problem> {
     let presented = presented(headers)?;
-    state.gateway.access.authenticate.with_limit(presented).await.map_err(|error| match error {
+    let caller = state.gateway.access.authenticate.with_limit(presented).await.map_err(|error| match error {
         AuthenticateError::Invalid(reason) => Problem::invalid_credentials(&reason),
         AuthenticateError::Repository(error) => error.into(),
         AuthenticateError::Unavailable(reason) => Problem::unavailable(reason),
-    })
+    })?;
+    is_of(&caller.principal.tenant).map_err(|_| Problem::too_many_of_tenant())?;
+    Ok(caller)
 }
 
 pub(in crate::presentation::http) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use correio::application::ports::{
     BYTES_AT_ONCE, EventCounts, EventFilter, EventRepository, ListedEvents, NewEvent, RepositoryError, Retry,
-    StoredEvent,
+    SearchError, StoredEvent,
 };
 use correio::domain::Timestamp;
 use correio::domain::access::principal::Tenant;
@@ -59,7 +59,7 @@ impl EventRepository for MemoryEventRepository {
         filter: &EventFilter,
         before: Option<EventId>,
         limit: u32,
-    ) -> Result<ListedEvents, RepositoryError> {
+    ) -> Result<ListedEvents, SearchError> {
         let list = |tables: &mut Tables| {
             let is_wanted = |event: &&Event| {
                 event.tenant == *tenant
@@ -79,7 +79,7 @@ impl EventRepository for MemoryEventRepository {
             }
             Ok(ListedEvents { more: wanted.peek().is_some(), events })
         };
-        self.database.run_now("events.list", list).await
+        Ok(self.database.run_now("events.list", list).await?)
     }
 
     async fn count(&self, tenant: &Tenant) -> Result<EventCounts, RepositoryError> {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::application::ports::RepositoryError;
+use crate::application::ports::{RepositoryError, SearchError};
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::event::{Event, EventId, EventStatus, HistoryEntry, Step};
@@ -26,14 +26,15 @@ pub trait EventRepository: Send + Sync {
     async fn history(&self, tenant: &Tenant, id: EventId) -> Result<Vec<HistoryEntry>, RepositoryError>;
 
     /// Newest first, those before `before`; at most `limit`, and no more than fit into
-    /// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE).
+    /// [`BYTES_AT_ONCE`](crate::application::ports::BYTES_AT_ONCE). A search: what is rare may take a walk through all that the
+    /// tenant has within the times that are asked for.
     async fn list(
         &self,
         tenant: &Tenant,
         filter: &EventFilter,
         before: Option<EventId>,
         limit: u32,
-    ) -> Result<ListedEvents, RepositoryError>;
+    ) -> Result<ListedEvents, SearchError>;
 
     /// How many events a tenant has, by status and by type. Costs the same however many there are.
     async fn count(&self, tenant: &Tenant) -> Result<EventCounts, RepositoryError>;
@@ -43,7 +44,8 @@ pub trait EventRepository: Send + Sync {
     async fn retry(&self, tenant: &Tenant, name: &str, now: Timestamp) -> Result<Retry, RepositoryError>;
 
     /// Forgets keys that are no longer remembered at `now`, and deletes events at their end that were received before
-    /// `before`, with their history: a bounded part of them. Returns whether there may be more. Safe to run in several
+    /// `before`, with their history: a bounded part of them; so much time before `now` that a clock which is ahead of the
+    /// database's deletes nothing sooner. Types of which no event is left are not counted any more. Returns whether there may be more. Safe to run in several
     /// processes concurrently.
     async fn sweep(&self, before: Option<Timestamp>, now: Timestamp) -> Result<bool, RepositoryError>;
 }

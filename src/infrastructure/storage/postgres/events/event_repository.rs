@@ -6,15 +6,15 @@ use super::moving::{Move, move_all};
 use super::storing::Stores;
 use crate::application::ports::{
     BYTES_AT_ONCE, EventCounts, EventFilter, EventRepository, ListedEvents, NewEvent, RepositoryError, Retry,
-    StoredEvent,
+    SearchError, StoredEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::event::{Event, EventId, EventStatus, HistoryEntry};
 use crate::infrastructure::storage::postgres::PgDatabase;
 use crate::infrastructure::storage::postgres::row::{get, parsed};
-use crate::infrastructure::storage::shared::Batcher;
 use crate::infrastructure::storage::shared::events::{entry, event};
+use crate::infrastructure::storage::shared::{Batcher, first_id, id_of_those_before, id_of_those_since};
 
 #[derive(Clone)]
 pub struct PgEventRepository {
@@ -28,6 +28,21 @@ const PORTION: i64 = 1_000;
 impl PgEventRepository {
     pub fn new(database: PgDatabase) -> Self {
         Self { stores: Batcher::new(Stores { database: database.clone() }), database }
+    }
+
+    /// Returns whether there may be more.
+    async fn delete(&self, before: Timestamp, now: Timestamp) -> Result<bool, RepositoryError> {
+        // An event that waited elsewhere before it was stored has the id that it got when it was received.
+        let delete = sqlx::query(DELETE).bind(first_id(before)).bind(before).bind(PORTION).bind(now);
+        let rows = self.database.run(async |connection| delete.fetch_all(connection).await).await?;
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        let column = |name| rows.iter().map(|row| get::<String>(row, name)).collect::<Result<Vec<_>, _>>();
+        let forget = sqlx::query(FORGET_COUNTS).bind(column("tenant")?).bind(column("type")?);
+        self.database.run(async |connection| forget.execute(connection).await).await?;
+        let deleted = rows.iter().map(|row| get::<i64>(row, "deleted")).sum::<Result<i64, _>>()?;
+        Ok(deleted == PORTION)
     }
 }
 
@@ -66,17 +81,17 @@ const FORGET_KEYS: &str = "
      where (tenant, source, key) in (
            select tenant, source, key
              from messaging_event_keys
-            where expires_at <= $1
+            where expires_at <= (select least($1, clock_timestamp()))
             limit $2
               for update skip locked)";
 
-/// What has steps left stays.
+/// What has steps left stays. `$4` is the time, from which the database's clock subtracts as much.
 const DELETE: &str = "
     with old as (
              select id, tenant, type, status
                from messaging_events
               where id < $1
-                and received_at < $2
+                and received_at < (select $2 - ($4 - least($4, clock_timestamp())))
                 and status in ('processed', 'dead_letter')
               order by id
               limit $3
@@ -98,8 +113,33 @@ const DELETE: &str = "
               order by tenant, type, status
                  on conflict (tenant, type, status, slot) do update
                 set events = counts.events + excluded.events)
-    select id
-      from old";
+    select tenant, type, count(*) as deleted
+      from old
+     group by tenant, type";
+
+/// Of a type that no event is left of. The slots are locked before they are added up: what is counted meanwhile has other ones, or
+/// waits.
+const FORGET_COUNTS: &str = "
+    with slots as (
+             select counts.tenant, counts.type, counts.status, counts.slot, counts.events
+               from messaging_event_counts as counts
+               join unnest($1::text[], $2::text[]) as gone (tenant, type)
+              using (tenant, type)
+              order by counts.tenant, counts.type, counts.status, counts.slot
+                for update of counts),
+         empty as (
+             select tenant, type, status
+               from slots
+              group by tenant, type, status
+             having sum(events) = 0)
+    delete from messaging_event_counts as counts
+     using slots
+      join empty
+     using (tenant, type, status)
+     where counts.tenant = slots.tenant
+       and counts.type = slots.type
+       and counts.status = slots.status
+       and counts.slot = slots.slot";
 
 #[async_trait]
 impl EventRepository for PgEventRepository {
@@ -125,9 +165,9 @@ impl EventRepository for PgEventRepository {
         filter: &EventFilter,
         before: Option<EventId>,
         limit: u32,
-    ) -> Result<ListedEvents, RepositoryError> {
-        let mut query = listing(tenant, filter, before, limit);
-        let rows = self.database.read(async |connection| query.build().fetch_all(connection).await).await?;
+    ) -> Result<ListedEvents, SearchError> {
+        let query = listing(tenant, filter, before, limit);
+        let rows = self.database.searches.begin(Some(tenant)).await?.find_planned(query).await?;
         listed(&rows, limit)
     }
 
@@ -170,11 +210,7 @@ impl EventRepository for PgEventRepository {
         let forgotten = self.database.run(async |connection| forget.execute(connection).await).await?;
         let mut is_more = forgotten.rows_affected() == PORTION.cast_unsigned();
         if let Some(before) = before {
-            // An event that waited elsewhere before it was stored has the id that it got when it was received.
-            let least = crate::infrastructure::storage::shared::first_id(before);
-            let delete = sqlx::query(DELETE).bind(least).bind(before).bind(PORTION);
-            let deleted = self.database.run(async |connection| delete.fetch_all(connection).await).await?;
-            is_more |= deleted.len() as i64 == PORTION;
+            is_more |= self.delete(before, now).await?;
         }
         Ok(is_more)
     }
@@ -205,11 +241,14 @@ fn listing(tenant: &Tenant, filter: &EventFilter, before: Option<EventId>, limit
             query.push(format!(" and {column} = ")).push_bind(value.clone());
         }
     }
+    // An event gets its id when it is received. Without these, what is rare would be looked for back to the first one.
     if let Some(after) = filter.received_after {
         query.push(" and received_at >= ").push_bind(after);
+        query.push(" and id >= ").push_bind(id_of_those_since(after));
     }
     if let Some(before) = filter.received_before {
         query.push(" and received_at < ").push_bind(before);
+        query.push(" and id < ").push_bind(id_of_those_before(before));
     }
     query.push(" order by id desc limit ").push_bind(i64::from(limit) + 1);
     query.push(") as page) as sized where bytes_before < ").push_bind(BYTES_AT_ONCE.cast_signed());
@@ -217,7 +256,7 @@ fn listing(tenant: &Tenant, filter: &EventFilter, before: Option<EventId>, limit
     query
 }
 
-fn listed(rows: &[PgRow], limit: u32) -> Result<ListedEvents, RepositoryError> {
+fn listed(rows: &[PgRow], limit: u32) -> Result<ListedEvents, SearchError> {
     let mut events: Vec<Event> = rows.iter().map(event).collect::<Result<_, _>>()?;
     let bytes: u64 = events.iter().map(|event| event.data.len() as u64).sum();
     let more = events.len() > limit as usize || bytes >= BYTES_AT_ONCE;

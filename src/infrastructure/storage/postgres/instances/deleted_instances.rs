@@ -21,6 +21,21 @@ impl PgDeletedInstances {
     }
 }
 
+/// And what was kept of them beside their messages.
+const FORGET: &str = "
+    with forgotten as (
+             delete from messaging_deleted_instances
+              where id = any($1)
+             returning id),
+         paces as (
+             delete from messaging_paces
+              where instance_id in (select id from forgotten)),
+         turns as (
+             delete from messaging_call_turns
+              where instance_id in (select id from forgotten))
+    delete from messaging_receipt_times
+     where instance_id in (select id from forgotten)";
+
 #[async_trait]
 impl DeletedInstances for PgDeletedInstances {
     async fn list(&self, limit: u32) -> Result<Vec<InstanceId>, RepositoryError> {
@@ -58,8 +73,7 @@ impl DeletedInstances for PgDeletedInstances {
     }
 
     async fn forget(&self, instances: &[InstanceId]) -> Result<(), RepositoryError> {
-        let query = sqlx::query("delete from messaging_deleted_instances where id = any($1)")
-            .bind(instances.iter().map(|instance| instance.0).collect::<Vec<Uuid>>());
+        let query = sqlx::query(FORGET).bind(instances.iter().map(|instance| instance.0).collect::<Vec<Uuid>>());
         self.database.upkeep.run(async |connection| query.execute(connection).await).await?;
         Ok(())
     }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
@@ -5,13 +7,13 @@ use super::moving::{Move, count, move_one};
 use super::storing::Stores;
 use crate::application::ports::{
     BYTES_AT_ONCE, EventCounts, EventFilter, EventRepository, ListedEvents, NewEvent, RepositoryError, Retry,
-    StoredEvent,
+    SearchError, StoredEvent,
 };
 use crate::domain::Timestamp;
 use crate::domain::access::principal::Tenant;
 use crate::domain::event::{Event, EventId, EventStatus, HistoryEntry};
 use crate::infrastructure::storage::shared::events::{entry, event};
-use crate::infrastructure::storage::shared::{Batcher, first_id};
+use crate::infrastructure::storage::shared::{Batcher, first_id, id_of_those_before, id_of_those_since};
 use crate::infrastructure::storage::sqlite::SqliteDatabase;
 use crate::infrastructure::storage::sqlite::error::translate;
 use crate::infrastructure::storage::sqlite::row::{get, parsed, time_text};
@@ -52,6 +54,16 @@ impl SqliteEventRepository {
             delete_one(&mut transaction, &id).await?;
             let status = parsed(row, "status", EventStatus::parse)?;
             count(&mut transaction, get(row, "tenant")?, get(row, "type")?, status, -1).await?;
+        }
+        let kinds = old.iter().map(|row| Ok((get(row, "tenant")?, get(row, "type")?)));
+        for (tenant, kind) in kinds.collect::<Result<BTreeSet<(String, String)>, RepositoryError>>()? {
+            // Of which no event is left: there is one writer, so nobody counts meanwhile.
+            sqlx::query("delete from messaging_event_counts where tenant = ?1 and type = ?2 and events = 0")
+                .bind(tenant)
+                .bind(kind)
+                .execute(&mut *transaction)
+                .await
+                .map_err(translate)?;
         }
         transaction.commit().await.map_err(translate)?;
         Ok(old.len() == PORTION as usize)
@@ -121,10 +133,9 @@ impl EventRepository for SqliteEventRepository {
         filter: &EventFilter,
         before: Option<EventId>,
         limit: u32,
-    ) -> Result<ListedEvents, RepositoryError> {
-        let _place = self.database.place_to_read().await?;
-        let mut query = listing(tenant, filter, before, limit);
-        let rows = query.build().fetch_all(self.database.readers()).await.map_err(translate)?;
+    ) -> Result<ListedEvents, SearchError> {
+        let query = listing(tenant, filter, before, limit);
+        let rows = self.database.searches().find(Some(tenant), query).await?;
         let mut events: Vec<Event> = rows.iter().map(event).collect::<Result<_, _>>()?;
         let bytes: u64 = events.iter().map(|event| event.data.len() as u64).sum();
         let more = events.len() > limit as usize || bytes >= BYTES_AT_ONCE;
@@ -222,11 +233,14 @@ fn listing(tenant: &Tenant, filter: &EventFilter, before: Option<EventId>, limit
             query.push(format!(" and {column} = ")).push_bind(value.clone());
         }
     }
+    // An event gets its id when it is received. Without these, what is rare would be looked for back to the first one.
     if let Some(after) = filter.received_after {
         query.push(" and received_at >= ").push_bind(time_text(after));
+        query.push(" and id >= ").push_bind(id_of_those_since(after).hyphenated());
     }
     if let Some(before) = filter.received_before {
         query.push(" and received_at < ").push_bind(time_text(before));
+        query.push(" and id < ").push_bind(id_of_those_before(before).hyphenated());
     }
     query.push(" order by id desc limit ").push_bind(i64::from(limit) + 1);
     query.push(") as page) as sized where bytes_before < ").push_bind(BYTES_AT_ONCE.cast_signed());

@@ -20,6 +20,19 @@ impl SqliteDeletedInstances {
     }
 }
 
+/// And what was kept of them beside their messages.
+const FORGET: [&str; 3] = [
+    "delete from messaging_paces
+      where instance_id in (select id
+                              from messaging_deleted_instances
+                             where id in (select value from json_each(?1)))",
+    "delete from messaging_receipt_times
+      where instance_id in (select id
+                              from messaging_deleted_instances
+                             where id in (select value from json_each(?1)))",
+    "delete from messaging_deleted_instances where id in (select value from json_each(?1))",
+];
+
 #[async_trait]
 impl DeletedInstances for SqliteDeletedInstances {
     async fn list(&self, limit: u32) -> Result<Vec<InstanceId>, RepositoryError> {
@@ -59,11 +72,11 @@ impl DeletedInstances for SqliteDeletedInstances {
     }
 
     async fn forget(&self, instances: &[InstanceId]) -> Result<(), RepositoryError> {
-        sqlx::query("delete from messaging_deleted_instances where id in (select value from json_each(?1))")
-            .bind(id_list(instances.iter().map(|instance| instance.0)))
-            .execute(self.database.writer())
-            .await
-            .map_err(translate)?;
-        Ok(())
+        let mut transaction = self.database.begin().await?;
+        let list = id_list(instances.iter().map(|instance| instance.0));
+        for forget in FORGET {
+            sqlx::query(forget).bind(&list).execute(&mut *transaction).await.map_err(translate)?;
+        }
+        transaction.commit().await.map_err(translate)
     }
 }

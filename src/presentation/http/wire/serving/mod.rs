@@ -31,7 +31,7 @@ use crate::application::Stop;
 use crate::presentation::http::wire::serving::client::Peer;
 use connection::Connection;
 
-pub use in_flight::{InFlight, hold_body, leave_place, wait_for_client};
+pub use in_flight::{InFlight, hold_body, is_of, leave_place, wait_for_client};
 pub use limits::Limits;
 pub use to_its_end::to_its_end;
 
