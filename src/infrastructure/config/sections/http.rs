@@ -69,8 +69,8 @@ const MAX_IN_FLIGHT: Setting<usize> = Setting {
     name: "MAX_IN_FLIGHT",
     default: "4096",
     about: "Requests that are handled at the same time, 1 to 1000000. Further ones get 503 with `Retry-After`, without a \
-            query; `/health/live` and `/health/ready` are always answered. One tenant of several has half of them at the \
-            most; in direct mode a quarter may wait for one instance. As many streams of records (`…/records` of the REST Proxy, version 3) \
+            query; `/health/live` and `/health/ready` are always answered. One tenant of several has three quarters of them \
+            at the most; in direct mode a quarter may wait for one instance, and half for one tenant of several. As many streams of records (`…/records` of the REST Proxy, version 3) \
             may be open beside them, half of them of one tenant.",
     parse: |text| number(text, 1..=1_000_000),
 };

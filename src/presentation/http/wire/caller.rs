@@ -47,7 +47,7 @@ impl FromRequestParts<SharedState> for Caller {
 pub struct Known(pub Principal);
 
 /// # Errors
-/// 401 without valid credentials; 503 when its tenant has half of all places already.
+/// 401 without valid credentials; 503 when its tenant has three quarters of all places already.
 pub async fn authenticated(headers: &HeaderMap, state: &SharedState) -> Result<Authenticated, Problem> {
     let presented = presented(headers)?;
     let caller = state.gateway.access.authenticate.with_limit(presented).await.map_err(|error| match error {

@@ -389,7 +389,7 @@ impl Problem {
 
     /// Not logged: the answer says it.
     pub fn too_many_of_tenant() -> Self {
-        let detail = "Too many requests of this tenant are being handled (half of MAX_IN_FLIGHT); nothing was done for this one, try again.";
+        let detail = "Too many requests of this tenant are being handled (three quarters of MAX_IN_FLIGHT); nothing was done for this one, try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Too many requests", detail)
             .with_header(header::RETRY_AFTER, RETRY_AFTER)
     }

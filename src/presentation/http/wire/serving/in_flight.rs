@@ -17,7 +17,7 @@ tokio::task_local! {
 }
 
 /// Bounds the requests that are being handled. One over the bound is refused before anything is done for it; and one of a tenant that
-/// has half of the places, once there are several tenants, as soon as it is known whose it is.
+/// has three quarters of the places, once there are several tenants, as soon as it is known whose it is.
 #[derive(Clone)]
 pub struct InFlight {
     places: Arc<Semaphore>,
@@ -69,7 +69,8 @@ impl InFlight {
         Self { places, most, is_full: Arc::default(), met: MetTenants::default(), tenants: Arc::default() }
     }
 
-    /// One tenant leaves half of the places to the others, once there are others.
+    /// One tenant leaves a quarter of the places to the others, once there are others. Half may wait for its receivers: so there are some
+    /// for what else it asks.
     pub fn among(self, met: MetTenants) -> Self {
         Self { met, ..self }
     }
@@ -79,8 +80,8 @@ impl InFlight {
         CountedTenant { tenant: tenant.clone(), tenants: self.tenants.clone() }
     }
 
-    fn has_half(&self, tenant: &Tenant) -> bool {
-        let most = (self.most / 2).max(1);
+    fn has_its_share(&self, tenant: &Tenant) -> bool {
+        let most = (self.most - self.most / 4).max(1);
         self.met.are_several() && locked(&self.tenants).get(tenant).is_some_and(|count| *count >= most)
     }
 
@@ -152,7 +153,7 @@ pub fn is_of(tenant: &Tenant) -> Result<(), TooManyOfTenant> {
     let counted = PLACE.try_with(|place| {
         let mut own = locked(&place.0.tenant);
         if own.is_none() {
-            if place.0.in_flight.has_half(tenant) {
+            if place.0.in_flight.has_its_share(tenant) {
                 return Err(TooManyOfTenant);
             }
             *own = Some(place.0.in_flight.count(tenant));
@@ -207,21 +208,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_tenant_has_all_places_until_there_are_several_and_half_of_them_then() {
+    async fn one_tenant_has_all_places_until_there_are_several_and_three_quarters_then() {
         let met = MetTenants::default();
         let in_flight = InFlight::new(4).among(met.clone());
         let mut alone: Vec<_> = (0..4).map(|_| request(&in_flight, "acme")).collect();
         assert!(alone.iter_mut().all(|one| !is_refused(one)));
         assert!(is_refused(&mut request(&in_flight, "acme")), "all places are taken");
         met.met_another();
-        alone.truncate(2);
-        assert!(is_refused(&mut request(&in_flight, "acme")), "it has half");
-        let mut others: Vec<_> = (0..2).map(|_| request(&in_flight, "globex")).collect();
-        assert!(others.iter_mut().all(|one| !is_refused(one)));
+        alone.truncate(3);
+        assert!(is_refused(&mut request(&in_flight, "acme")), "it has three quarters");
+        let mut other = request(&in_flight, "globex");
+        assert!(!is_refused(&mut other));
         alone.pop();
         let mut next = request(&in_flight, "acme");
         assert!(!is_refused(&mut next));
-        drop((alone, others, next));
+        drop((alone, other, next));
         assert!(locked(&in_flight.tenants).is_empty());
     }
 }
