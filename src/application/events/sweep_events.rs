@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use crate::application::Stop;
 use crate::application::operations::history_time::{HistoryTime, rest_since};
 use crate::application::ports::{Clock, EventRepository, RepositoryError, Storage};
 use crate::application::service::Repeated;
-use async_trait::async_trait;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 

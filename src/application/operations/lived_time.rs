@@ -25,6 +25,7 @@ const CATCHING_UP: u32 = 4;
 const WORTH_SAYING: TimeDelta = TimeDelta::days(1);
 
 impl LivedTime {
+    /// Of one that is asked beside another, which says what is wrong with the clock.
     pub fn silent() -> Self {
         Self { is_silent: true, ..Self::default() }
     }

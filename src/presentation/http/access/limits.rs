@@ -26,7 +26,7 @@ pub async fn count(State(state): State<SharedState>, mut request: Request, next:
     let limits = &state.gateway.access.limit_requests;
     let peer = request.extensions().get::<Peer>().copied();
     let address = counted_as(client_of(peer, request.headers(), &state.trusted_proxies));
-    // Credentials that are not valid are counted by the address, and refused by the handler.
+    // Credentials that are not valid, or whose tenant has no place left, are counted by the address, and refused by the handler.
     let caller = authenticated(request.headers(), &state).await.ok();
     let Some(standing) = standing(limits, &address, caller.as_ref()).await else { return next.run(request).await };
     if !standing.is_allowed {
